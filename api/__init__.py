@@ -1,0 +1,1 @@
+"""The thin HTTP door to jobs, which installs and runs without TensorFlow."""

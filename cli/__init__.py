@@ -1,0 +1,1 @@
+"""The facetag command, one file for each subcommand."""

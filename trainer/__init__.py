@@ -1,0 +1,1 @@
+"""Shards of labelled faces to a measured bundle that the service can load."""
