@@ -1,0 +1,112 @@
+"""Every error that facetag raises on purpose.
+
+FacetagError
+├── SettingsInvalid            a setting is missing or wrong: says which and what to give
+├── ServiceUnavailable         a dependency does not answer: transient, worth another try
+│   ├── DatabaseUnavailable
+│   ├── QueueUnavailable
+│   ├── StorageUnavailable
+│   └── ApiUnavailable
+├── NotFound                   what was asked for does not exist
+│   ├── JobNotFound
+│   └── ObjectMissing
+├── Conflict                   the request contradicts what is there
+│   ├── IdempotencyConflict
+│   └── JobStateConflict
+├── LeaseLost                  a late finisher: the images were claimed by somebody else
+├── ImageUnreadable            one image cannot be used: carries a documented code
+├── ShardUnreadable            a training shard cannot be used
+└── BundleInvalid              a bundle is incomplete, tampered with or of another version
+"""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why an image ended as `failed`; part of the public contract."""
+
+    EMPTY_FILE = "empty_file"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    DECODE_ERROR = "decode_error"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_BYTES = "too_many_bytes"
+    DECODE_TIMEOUT = "decode_timeout"
+    DECODER_CRASHED = "decoder_crashed"
+    OBJECT_MISSING = "object_missing"
+    FILE_UNREADABLE = "file_unreadable"
+    WORKER_LOST = "worker_lost"
+    INTERNAL_ERROR = "internal_error"
+
+
+class FacetagError(Exception):
+    """Root of the hierarchy; its message tells the user what to do."""
+
+
+class SettingsInvalid(FacetagError):
+    """A setting is missing or wrong."""
+
+
+class ServiceUnavailable(FacetagError):
+    """A dependency does not answer; trying again later may succeed."""
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """PostgreSQL does not answer at FACETAG_DATABASE_URL."""
+
+
+class QueueUnavailable(ServiceUnavailable):
+    """Redis does not answer at FACETAG_REDIS_URL."""
+
+
+class StorageUnavailable(ServiceUnavailable):
+    """Object storage does not answer at FACETAG_S3_ENDPOINT_URL."""
+
+
+class ApiUnavailable(ServiceUnavailable):
+    """The API does not answer at FACETAG_API_URL."""
+
+
+class NotFound(FacetagError):
+    """What was asked for does not exist."""
+
+
+class JobNotFound(NotFound):
+    """No job has this id."""
+
+
+class ObjectMissing(NotFound):
+    """Object storage holds nothing under this key."""
+
+
+class Conflict(FacetagError):
+    """The request contradicts what is there."""
+
+
+class IdempotencyConflict(Conflict):
+    """The idempotency key was used with another body."""
+
+
+class JobStateConflict(Conflict):
+    """The job's state does not allow this."""
+
+
+class LeaseLost(FacetagError):
+    """The images were claimed by somebody else after this worker's lease ran out."""
+
+
+class ImageUnreadable(FacetagError):
+    """One image cannot be used; `code` says why in a way that programs can act on."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ShardUnreadable(FacetagError):
+    """A training shard is missing, no tar, or holds no labelled image."""
+
+
+class BundleInvalid(FacetagError):
+    """A bundle is incomplete, was tampered with, or needs another version of facetag."""

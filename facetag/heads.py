@@ -1,0 +1,39 @@
+"""The attributes that a network predicts and their labels, in order: the one place that names them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+HeadKind = Literal["regression", "binary", "categorical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One attribute of a face.
+
+    `labels` is indexed by the code that UTKFace's file names use; it is empty for a regression.
+    A binary head's network output is the probability of `labels[1]`.
+    """
+
+    name: str
+    kind: HeadKind
+    labels: tuple[str, ...] = ()
+
+    @property
+    def units(self) -> int:
+        """Width of the network's output for this head."""
+        return len(self.labels) if self.kind == "categorical" else 1
+
+    def code_of(self, label: str) -> int:
+        """Return the code of a label; raises ValueError for an unknown one."""
+        return self.labels.index(label)
+
+
+AGE = Head("age", "regression")
+GENDER = Head("gender", "binary", ("male", "female"))
+RACE = Head("race", "categorical", ("white", "black", "asian", "indian", "other"))
+
+HEADS: tuple[Head, ...] = (AGE, GENDER, RACE)
+HEADS_BY_NAME: dict[str, Head] = {head.name: head for head in HEADS}
+
+MAX_AGE = 116
+"""The oldest apparent age in UTKFace's labels; a label outside 0..116 is out of range."""

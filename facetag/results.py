@@ -1,0 +1,73 @@
+"""What is known of one image once it is done, and the one JSON form in which it leaves facetag."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face.
+
+    `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence` is
+    the detector's. `attributes` maps a head's name to its JSON value (see `attribute_fields`).
+    """
+
+    box: tuple[int, int, int, int]
+    confidence: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the face as the results' contract has it."""
+        return {
+            "box": list(self.box),
+            "confidence": round(self.confidence, 4),
+            **self.attributes,
+        }
+
+
+def image_line(
+    *,
+    name: str,
+    state: str,
+    error: tuple[str, str] | None,
+    model: str | None,
+    width: int | None,
+    height: int | None,
+    faces: Sequence[Face],
+) -> dict[str, Any]:
+    """Return one image's line of the results (the jsonl contract); `error` is code and message."""
+    return {
+        "image": name,
+        "state": state,
+        "error": None if error is None else {"code": error[0], "message": error[1]},
+        "model": model,
+        "width": width,
+        "height": height,
+        "faces": [face.to_json() for face in faces],
+    }
+
+
+def age_fields(age: float, age_range: tuple[float, float]) -> dict[str, Any]:
+    """Return the JSON fields of an apparent age in years with its range."""
+    low, high = age_range
+    return {"age": round(age, 1), "age_range": [round(low), round(high)]}
+
+
+def binary_field(labels: Sequence[str], probability_of_second: float) -> dict[str, Any]:
+    """Return the JSON value of a binary head: the likelier label and its probability."""
+    second = probability_of_second >= 0.5
+    probability = probability_of_second if second else 1.0 - probability_of_second
+    return {"label": labels[int(second)], "probability": round(probability, 4)}
+
+
+def categorical_field(labels: Sequence[str], probabilities: Sequence[float]) -> dict[str, Any]:
+    """Return the JSON value of a categorical head: the likeliest label and all probabilities."""
+    best = max(range(len(labels)), key=lambda index: probabilities[index])
+    return {
+        "label": labels[best],
+        "probabilities": {
+            label: round(float(value), 4)
+            for label, value in zip(labels, probabilities, strict=True)
+        },
+    }

@@ -1,0 +1,201 @@
+"""The tables. Postgres is the truth: every state, count and result of facetag is a row here."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class ImageState(StrEnum):
+    """`queued -> running -> tagged | no_face | failed | cancelled`; see docs/architecture.md."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    TAGGED = "tagged"
+    NO_FACE = "no_face"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_IMAGE_STATES = frozenset(
+    {ImageState.TAGGED, ImageState.NO_FACE, ImageState.FAILED, ImageState.CANCELLED}
+)
+
+
+class JobState(StrEnum):
+    """`listing -> queued -> running -> completed | completed_with_errors | failed | cancelled`."""
+
+    LISTING = "listing"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_JOB_STATES = frozenset(
+    {
+        JobState.COMPLETED,
+        JobState.COMPLETED_WITH_ERRORS,
+        JobState.FAILED,
+        JobState.CANCELLED,
+    }
+)
+
+
+def _one_of(column: str, states: type[StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(state.value) for state in states)})"
+
+
+class Base(DeclarativeBase):
+    """Declarative base; every timestamp carries its zone."""
+
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        str: Text,
+        uuid.UUID: Uuid,
+    }
+
+
+class Job(Base):
+    """A request to label a list of images, or everything below a prefix.
+
+    The count columns are moved in the same transaction as the images' states, so they always add up
+    to `total`, which is null while a prefix is still being listed.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", JobState), name="jobs_state"),
+        UniqueConstraint("tenant_id", "idempotency_key", name="jobs_idempotency"),
+        Index("jobs_newest", "tenant_id", text("created_at DESC"), text("id DESC")),
+        Index("jobs_open", "state", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    state: Mapped[str]
+    name: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Above 0 for `predict`: claimed before every other job."""
+    source_bucket: Mapped[str | None]
+    source_prefix: Mapped[str | None]
+    listing_cursor: Mapped[str | None]
+    idempotency_key: Mapped[str | None]
+    request_sha256: Mapped[str | None]
+    total: Mapped[int | None]
+    queued: Mapped[int] = mapped_column(server_default="0")
+    running: Mapped[int] = mapped_column(server_default="0")
+    tagged: Mapped[int] = mapped_column(server_default="0")
+    no_face: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    cancelled: Mapped[int] = mapped_column(server_default="0")
+    error: Mapped[str | None]
+    """Why the job as a whole could not be done (its prefix could not be listed, for one)."""
+    rung_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Image(Base):
+    """One image of one job, with its claim and, once done, its outcome and provenance."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", ImageState), name="images_state"),
+        UniqueConstraint("job_id", "position", name="images_order"),
+        Index(
+            "images_claimable",
+            "job_id",
+            "suspicion",
+            "position",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index("images_leased", "lease_until", postgresql_where=text("state = 'running'")),
+        Index("images_by_state", "job_id", "state", "position"),
+        Index("images_by_key", "bucket", "key"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    bucket: Mapped[str]
+    key: Mapped[str]
+    name: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=ImageState.QUEUED.value)
+    claim_token: Mapped[uuid.UUID | None]
+    claimed_by: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    """When a worker began on this very image under the present claim; null while it only waits."""
+    not_before: Mapped[datetime | None]
+    """Not claimed before this moment: the backoff after a transient fault."""
+    releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    suspicion: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """How many workers died while at work on this image."""
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    model_version: Mapped[str | None]
+    stage_ms: Mapped[dict[str, Any] | None]
+    """Milliseconds a stage: fetch, decode, detect, crop, predict."""
+    finished_at: Mapped[datetime | None]
+
+
+class FaceRow(Base):
+    """One face of one image. No embedding and no identity is ever stored."""
+
+    __tablename__ = "faces"
+    __table_args__ = (UniqueConstraint("image_id", "position", name="faces_order"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    image_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("images.id", ondelete="CASCADE")
+    )
+    position: Mapped[int] = mapped_column(SmallInteger)
+    x: Mapped[int]
+    y: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    confidence: Mapped[float] = mapped_column(Float)
+    attributes: Mapped[dict[str, Any]]
+    """The heads' JSON values, as in the results' contract."""
+
+
+class Model(Base):
+    """A bundle that workers have loaded or may load, with its manifest."""
+
+    __tablename__ = "models"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    """`champion`, `candidate` or `retired`."""
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    promoted_at: Mapped[datetime | None]
