@@ -1,0 +1,105 @@
+# Needs python3 (3.11 to 3.13) and make; everything else lands in .venv/.
+#
+# Two stamps keep `make demo` free of the developers' tools: .venv/.installed-cpu (or -gpu) and
+# .venv/.dev. Both are renewed when pyproject.toml or constraints.txt change.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+ifdef GPU
+FLAVOUR := gpu
+OTHER := cpu
+else
+FLAVOUR := cpu
+OTHER := gpu
+endif
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed-$(FLAVOUR)
+DEV := .venv/.dev
+EXTRAS := api,$(FLAVOUR),train,local,demo
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' Makefile
+	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs; PYTHON=path chooses the interpreter."
+
+demo: $(INSTALLED) ## Tag sample photos, or those of PHOTOS=DIR, and write build/report.html
+	@mkdir -p build
+ifdef PHOTOS
+	@status=0; $(BIN)/facetag tag "$$PHOTOS" --report build/report.html || status=$$?; \
+	case $$status in \
+	0) echo "Every photo could be read." ;; \
+	3) echo "Some photos could not be read (exit status 3): the table says which, and why." ;; \
+	*) echo "facetag tag stopped with exit status $$status." >&2; exit $$status ;; \
+	esac
+else
+	@$(BIN)/python -m benchmarks.samples build/samples
+	@status=0; $(BIN)/facetag tag build/samples --report build/report.html || status=$$?; \
+	case $$status in \
+	3) echo "Exit status 3, as it should be: some of the samples are damaged on purpose." ;; \
+	0) echo "The samples hold damaged files, but facetag tag reported none (exit status 0)." >&2; \
+		exit 1 ;; \
+	*) echo "facetag tag stopped with exit status $$status." >&2; exit $$status ;; \
+	esac
+endif
+	@echo "The report: open build/report.html in a browser."
+
+test: $(DEV) ## Run all tests: unit, integration, acceptance (ARGS="-k name" chooses)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, types and the directions of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(DEV) ## Print the figures of the programs in benchmarks/
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove build/ and the tools' caches (.venv/ stays)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# TensorFlow for CPUs and for GPUs are two packages with the same files: one replaces the other only
+# in a fresh environment. So does one Python another.
+$(INSTALLED): pyproject.toml constraints.txt
+	@if [ -e .venv/.installed-$(OTHER) ]; then rm -rf .venv; fi
+	@if ! $(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		rm -rf .venv; $(MAKE) .venv/bin/python; \
+	fi
+	@echo "Installing facetag into .venv/ (a few minutes the first time)"
+	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(DEV): $(INSTALLED) pyproject.toml constraints.txt
+	@echo "Installing the developers' tools into .venv/"
+	@$(PIP_INSTALL) -e '.[$(EXTRAS),dev]'
+	@touch $@
+
+.venv/bin/python:
+	@found=""; bare=""; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+		"$$python" -c '$(SUPPORTED)' 2>/dev/null || continue; \
+		if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then found="$$python"; break; fi; \
+		bare="$${bare:-$$python}"; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+		version=$$("$$bare" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$bare (Python $$version) cannot make virtual environments: ensurepip is missing." >&2; \
+		echo "On Debian and Ubuntu: apt-get install python$$version-venv" >&2; \
+		exit 1; \
+	fi; \
+	if [ -z "$$found" ]; then \
+		echo "facetag needs Python 3.11, 3.12 or 3.13: TensorFlow has no wheel for 3.14, and other" >&2; \
+		echo "libraries of ours none for 3.10. Found here:" >&2; \
+		for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+			version=$$("$$python" --version 2>/dev/null) && echo "  $$python is $$version" >&2; \
+		done; \
+		echo "Install one of the three (Debian: python3 python3-venv), or name it: make PYTHON=path" >&2; \
+		exit 1; \
+	fi; \
+	"$$found" -m venv .venv
