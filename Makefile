@@ -19,7 +19,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(FLAVOUR)
 DEV := .venv/.dev
 EXTRAS := api,$(FLAVOUR),train,local,demo
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 help: ## Show this list
