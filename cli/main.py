@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(entry.name, entry.help) for entry in entries])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; an error that facetag raises on purpose is a line, not a traceback."""
+        """Run the subcommand; an error that facetag raises on purpose is one line."""
         debug = bool(ctx.params.get("debug"))
         try:
             return super().invoke(ctx)
@@ -116,8 +116,8 @@ def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
 @click.version_option(package_name="facetag")
-def main(debug: bool) -> None:  # noqa: ARG001
-    """Label the faces in photo collections by apparent age, gender and race.
+def main(debug: bool) -> None:
+    r"""Label the faces in photo collections by apparent age, gender and race.
 
     \b
     Example:

@@ -13,6 +13,8 @@ FacetagError
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
 │   └── JobStateConflict
+├── CursorInvalid              a page cursor is none that this service gave
+├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  a late finisher: the images were claimed by somebody else
 ├── ImageUnreadable            one image cannot be used: carries a documented code
 ├── ShardUnreadable            a training shard cannot be used
@@ -36,6 +38,7 @@ class ErrorCode(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     OBJECT_MISSING = "object_missing"
     FILE_UNREADABLE = "file_unreadable"
+    UPLOAD_FAILED = "upload_failed"
     WORKER_LOST = "worker_lost"
     INTERNAL_ERROR = "internal_error"
 
@@ -90,6 +93,17 @@ class IdempotencyConflict(Conflict):
 
 class JobStateConflict(Conflict):
     """The job's state does not allow this."""
+
+
+class CursorInvalid(FacetagError):
+    """A page cursor is none that this service gave."""
+
+    def __init__(self) -> None:
+        super().__init__("This cursor is not one that a page gave: begin without a cursor.")
+
+
+class RequestRejected(FacetagError):
+    """The API refused what the command line asked for; its message says why."""
 
 
 class LeaseLost(FacetagError):
