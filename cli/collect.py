@@ -6,17 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Wider than what workers decode: a raw or TIFF file is a photo to its owner, who wants to read
-# that it was not labelled rather than find it missing.
-IMAGE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "jpg jpeg jpe jfif jif pjpeg pjp mpo png apng webp gif bmp dib avif avifs heic heics heif "
-        "heifs hif tif tiff ico icns cur ppm pgm pbm pnm svg svgz psd psb xcf tga pcx dds eps exr "
-        "hdr jp2 j2k jpf jpx jpm jxl jxr wdp raw cr2 cr3 crw nef nrw dng arw sr2 srf orf raf rw2 "
-        "pef srw x3f 3fr erf kdc mrw"
-    ).split()
-)
+from facetag.suffixes import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
