@@ -1,0 +1,102 @@
+"""Follows a job until it ends, and says what holds it up when nothing moves."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from cli.client import TERMINAL_STATES, ApiClient, Job
+from cli.progress import Reporter
+from facetag.errors import ApiUnavailable, FacetagError
+
+FIRST_POLL_S = 0.2
+SLOWEST_POLL_S = 1.0
+PATIENCE_S = 60.0
+"""How long a service may be away (it is restarted, for one) before following gives up."""
+QUIET_S = 30.0
+"""How long a job may wait without a start before its user is told why."""
+
+
+def finished_count(job: Job) -> int:
+    """Return how many images of a job have reached a terminal state."""
+    counts = job["counts"]
+    return sum(counts[state] for state in ("tagged", "no_face", "failed", "cancelled"))
+
+
+def describe_counts(job: Job) -> str:
+    """Return `180 tagged, 15 no face, 5 failed`, leaving out what is zero."""
+    shown = {"tagged": "tagged", "no_face": "no face", "failed": "failed", "cancelled": "cancelled"}
+    counts = job["counts"]
+    parts = [f"{counts[state]} {label}" for state, label in shown.items() if counts[state]]
+    return ", ".join(parts) or "none finished"
+
+
+def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) -> Iterator[Job]:
+    """Yield the job now and then, at last in its terminal state.
+
+    Raises ApiUnavailable once the service has been away for `patience_s`.
+    """
+    pause_s = FIRST_POLL_S
+    away_since: float | None = None
+    while True:
+        try:
+            job = client.get_job(job_id)
+        except ApiUnavailable:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > patience_s:
+                raise
+        else:
+            away_since = None
+            yield job
+            if job["state"] in TERMINAL_STATES:
+                return
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
+
+
+def wait_for_job(
+    client: ApiClient, job_id: str, reporter: Reporter, *, title: str = "Labelling"
+) -> Job:
+    """Show a bar until the job ends; returns the job as it ended."""
+    hint = WaitingHint(client, reporter)
+    with reporter.bar(title, total=None) as bar:
+        for job in poll_job(client, job_id):
+            waiting = job["started_at"] is None and job["state"] not in TERMINAL_STATES
+            note = "waiting for a worker" if waiting else describe_counts(job)
+            bar.set(finished_count(job), total=job["total"], note=note)
+            if waiting:
+                hint.give()
+    return job
+
+
+class WaitingHint:
+    """Says once why a job does not start, after it has waited for a while."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        reporter: Reporter,
+        *,
+        quiet_s: float = QUIET_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._reporter = reporter
+        self._clock = clock
+        self._due = clock() + quiet_s
+        self._given = False
+
+    def give(self) -> None:
+        """Say it if it is time and not said yet."""
+        if self._given or self._clock() < self._due:
+            return
+        self._given = True
+        try:
+            parts = self._client.readiness()
+        except FacetagError:
+            # The loop that follows the job meets the same fault and reports it.
+            return
+        silent = [f"{part}: {said}" for part, said in parts.items() if said != "ok"]
+        if silent:
+            self._reporter.warn(
+                f"The job waits ({'; '.join(silent)}). A worker takes it once "
+                "`facetag worker` or `facetag up` runs beside the service."
+            )

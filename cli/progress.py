@@ -1,0 +1,167 @@
+"""Progress on standard error: live bars in a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+PLAIN_EVERY_S = 10.0
+
+
+class Bar(Protocol):
+    """One thing that advances: how many photos of how many, and a few words beside it."""
+
+    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
+        """Show `done` of `total` (None: as before)."""
+
+    def advance(self, photos: int, size: int) -> None:
+        """Count photos, and their bytes, as done."""
+
+
+class Reporter:
+    """Says on standard error what goes on; `quiet` leaves only what the user must know."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Write one line; the text is not read as markup."""
+        if not self._quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Write one line, also when quiet."""
+        self.console.print(text, markup=False)
+
+    @contextmanager
+    def bar(self, title: str, *, total: int | None, size: int | None = None) -> Iterator[Bar]:
+        """Show a bar while the body runs; `size` in bytes adds bytes and their rate."""
+        if self._quiet:
+            yield PlainBar(self, title, total, size, every_s=float("inf"))
+        elif self.console.is_terminal:
+            with LiveBar(self.console, title, total, size) as live:
+                yield live
+        else:
+            yield PlainBar(self, title, total, size)
+
+
+class LiveBar:
+    """A rich bar: photos, bytes, rate, time left."""
+
+    def __init__(self, console: Console, title: str, total: int | None, size: int | None) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            _Counts(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            expand=True,
+            transient=True,
+        )
+        self._task = self._progress.add_task(title, total=total, note="", size=size, sent=0)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
+        """Show `done` of `total` (None: as before)."""
+        self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def advance(self, photos: int, size: int) -> None:
+        """Count photos, and their bytes, as done."""
+        sent = self._progress.tasks[0].fields["sent"] + size
+        self._progress.update(self._task, advance=photos, sent=sent)
+
+
+class PlainBar:
+    """The same for logs and pipes: one line every few seconds."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        title: str,
+        total: int | None,
+        size: int | None,
+        *,
+        every_s: float = PLAIN_EVERY_S,
+    ) -> None:
+        self._reporter = reporter
+        self._title = title
+        self._total = total
+        self._size = size
+        self._every_s = every_s
+        self._begun = self._said = time.monotonic()
+        self._done = 0
+        self._sent = 0
+
+    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
+        """Show `done` of `total` (None: as before)."""
+        self._done = done
+        self._total = self._total if total is None else total
+        now = time.monotonic()
+        if now - self._said >= self._every_s:
+            self._said = now
+            self._reporter.say(self._line(now - self._begun, note))
+
+    def advance(self, photos: int, size: int) -> None:
+        """Count photos, and their bytes, as done."""
+        self._sent += size
+        self.set(self._done + photos)
+
+    def _line(self, elapsed_s: float, note: str) -> str:
+        parts = [f"{self._title}: {count_of(self._done, self._total)}"]
+        if self._size is not None:
+            parts.append(f"{decimal(self._sent)} of {decimal(self._size)}")
+        rate = self._done / elapsed_s
+        parts.append(f"{rate:.1f} photos/s")
+        if rate and self._total is not None:
+            parts.append(f"{(self._total - self._done) / rate:.0f} s left")
+        return ", ".join([*parts, note] if note else parts)
+
+
+class _Counts(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        text = count_of(int(task.completed), None if task.total is None else int(task.total))
+        if task.fields["size"] is not None:
+            text += f" · {decimal(task.fields['sent'])} of {decimal(task.fields['size'])}"
+        return Text(text)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:.1f}/s", style="dim")
+
+
+def count_of(done: int, total: int | None) -> str:
+    """Return `12 of 200 photos`, or what is known of it."""
+    return f"{done} photos" if total is None else f"{done} of {total} photos"

@@ -1,0 +1,71 @@
+"""The table of results for people: one row a photo, whatever the terminal's width."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.client import Line
+
+SHOWN_FACES = 4
+PLAIN_WIDTH = 120
+"""Columns where the output is no terminal, unless COLUMNS says otherwise."""
+STYLES = {"tagged": "green", "no_face": "dim", "failed": "red", "cancelled": "yellow"}
+
+
+def print_table(lines: Iterable[Line], file: TextIO) -> None:
+    """Print one row a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Photo", no_wrap=True, overflow="ellipsis", ratio=None, min_width=12)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Faces", justify="right", no_wrap=True)
+    table.add_column("Apparent age, gender, race", no_wrap=True, overflow="ellipsis")
+    for line in lines:
+        state = line["state"]
+        style = STYLES.get(state, "")
+        table.add_row(
+            Text(printable(line["image"])),
+            Text(state.replace("_", " "), style=style),
+            Text(str(len(line["faces"])) if line["error"] is None else "", style=style),
+            outcome_text(line),
+        )
+    console_for(file).print(table)
+
+
+def console_for(file: TextIO) -> Console:
+    """Return a console of the terminal's width, or of a fixed one where there is none."""
+    if file.isatty():
+        return Console(file=file, highlight=False)
+    columns = os.environ.get("COLUMNS", "")
+    width = shutil.get_terminal_size().columns if columns.isdigit() else PLAIN_WIDTH
+    return Console(file=file, highlight=False, width=width)
+
+
+def outcome_text(line: Line) -> Text:
+    """Return what is known of the faces, or why the photo failed."""
+    if line["error"] is not None:
+        return Text(f"{line['error']['code']}: {printable(line['error']['message'])}", style="red")
+    faces = [face_text(face) for face in line["faces"]]
+    if len(faces) > SHOWN_FACES:
+        faces = [*faces[:SHOWN_FACES], f"and {len(faces) - SHOWN_FACES} more"]
+    return Text(" · ".join(faces))
+
+
+def face_text(face: Mapping[str, Any]) -> str:
+    """Return `31 female asian`, as far as the network predicts them."""
+    parts = []
+    if face.get("age") is not None:
+        parts.append(f"{face['age']:.0f}")
+    parts += [face[head]["label"] for head in ("gender", "race") if face.get(head)]
+    return " ".join(parts) or "a face"
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters shown, not sent to the terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

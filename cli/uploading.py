@@ -1,0 +1,228 @@
+"""Sends a folder's photos to object storage: each content once, and nothing that is there."""
+
+import hashlib
+import mimetypes
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+
+from cli.client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile, make_http
+from cli.collect import Photo
+from cli.hashes import HashCache
+from facetag.errors import ErrorCode, StorageUnavailable
+
+BATCH = 500
+"""Photos that are hashed, asked for and sent at a time; the API takes up to 1,000."""
+SEND_THREADS = 8
+SEND_ATTEMPTS = 5
+FIRST_PAUSE_S = 0.25
+
+# One content has one key, whatever spelling of JPEG its name ends in.
+_SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
+
+Advance = Callable[[int, int], None]
+"""Told of photos that are dealt with: how many, and their bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a photo holds, which is what it is stored under."""
+
+    sha256: str
+    size: int
+    suffix: str
+
+    def as_wanted(self) -> WantedFile:
+        """Return the API's form of it."""
+        guess, _ = mimetypes.guess_type(f"photo{self.suffix}")
+        return {
+            "sha256": self.sha256,
+            "size": self.size,
+            "suffix": self.suffix,
+            "content_type": guess or "application/octet-stream",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Why a photo did not reach object storage."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(slots=True)
+class UploadReport:
+    """What became of each photo, in their order: its key, or why it was not sent."""
+
+    outcomes: list[str | NotSent] = field(default_factory=list)
+    sent: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def failed(self) -> int:
+        """How many photos did not reach object storage."""
+        return sum(isinstance(outcome, NotSent) for outcome in self.outcomes)
+
+    @property
+    def already(self) -> int:
+        """Photos whose content was there before, or is that of another photo."""
+        return len(self.outcomes) - self.failed - self.sent
+
+
+class Uploader:
+    """Sends photos through presigned forms, several at a time.
+
+    Raises StorageUnavailable or ApiUnavailable where a server does not answer at all; what was sent
+    before stays, and another run goes on from there. A photo that is refused alone is reported.
+    """
+
+    def __init__(self, client: ApiClient, hashes: HashCache, *, max_bytes: int) -> None:
+        self._client = client
+        self._hashes = hashes
+        self._max_bytes = max_bytes
+        self._keys: dict[Content, str | NotSent] = {}
+
+    def upload(self, photos: Sequence[Photo], advance: Advance) -> UploadReport:
+        """Send the photos; tells `advance` of each as soon as it is dealt with."""
+        report = UploadReport()
+        with ThreadPoolExecutor(SEND_THREADS) as threads:
+            for start in range(0, len(photos), BATCH):
+                batch = photos[start : start + BATCH]
+                report.outcomes += self._upload_batch(batch, report, threads, advance)
+        return report
+
+    def _upload_batch(
+        self,
+        photos: Sequence[Photo],
+        report: UploadReport,
+        threads: ThreadPoolExecutor,
+        advance: Advance,
+    ) -> list[str | NotSent]:
+        contents = self._identify(photos)
+        # The first photo of each content that this run has not met stands for its twins.
+        fresh: dict[Content, Photo] = {}
+        for photo, content in zip(photos, contents, strict=True):
+            if isinstance(content, Content) and content not in self._keys:
+                fresh.setdefault(content, photo)
+        self._send_all(fresh, report, threads, advance)
+        outcomes: list[str | NotSent] = []
+        for photo, content in zip(photos, contents, strict=True):
+            outcomes.append(self._keys[content] if isinstance(content, Content) else content)
+            if not (isinstance(content, Content) and fresh.get(content) is photo):
+                advance(1, photo.size)
+        return outcomes
+
+    def _identify(self, photos: Sequence[Photo]) -> list[Content | NotSent]:
+        readable = [photo for photo in photos if not self._fault_of(photo)]
+        digests = dict(zip(readable, self._hashes.hash_photos(readable), strict=True))
+        contents: list[Content | NotSent] = []
+        for photo in photos:
+            if fault := self._fault_of(photo):
+                contents.append(fault)
+            elif isinstance(digest := digests[photo], OSError):
+                contents.append(_unreadable(digest))
+            else:
+                contents.append(Content(digest, photo.size, key_suffix(photo)))
+        return contents
+
+    def _fault_of(self, photo: Photo) -> NotSent | None:
+        if photo.fault is not None:
+            return NotSent(ErrorCode.FILE_UNREADABLE, photo.fault)
+        if photo.size > self._max_bytes:
+            return NotSent(
+                ErrorCode.TOO_MANY_BYTES,
+                f"The file has {photo.size} bytes; at most {self._max_bytes} are sent "
+                "(FACETAG_MAX_IMAGE_BYTES).",
+            )
+        return None
+
+    def _send_all(
+        self,
+        fresh: Mapping[Content, Photo],
+        report: UploadReport,
+        threads: ThreadPoolExecutor,
+        advance: Advance,
+    ) -> None:
+        if not fresh:
+            return
+        uploads = self._client.request_uploads([content.as_wanted() for content in fresh])
+        post = next((upload["post"] for upload in uploads if upload["post"]), None)
+        with make_http("" if post is None else post["url"], timeout_s=120.0) as http:
+            sender = Sender(self._client, http)
+            outcomes = threads.map(sender.send, fresh, fresh.values(), uploads)
+            for content, photo, upload, outcome in zip(
+                fresh, fresh.values(), uploads, outcomes, strict=True
+            ):
+                self._keys[content] = outcome
+                if isinstance(outcome, str) and upload["post"] is not None:
+                    report.sent += 1
+                    report.sent_bytes += content.size
+                advance(1, photo.size)
+
+
+class Sender:
+    """Sends single photos, each in its thread, trying again where another try may succeed."""
+
+    def __init__(self, client: ApiClient, http: httpx.Client) -> None:
+        self._client = client
+        self._http = http
+
+    def send(self, content: Content, photo: Photo, upload: Upload) -> str | NotSent:
+        """Send one photo; returns its key, or why object storage does not take it."""
+        if upload["post"] is None:
+            return upload["key"]
+        try:
+            data = photo.path.read_bytes()
+        except OSError as error:
+            return _unreadable(error)
+        # A key promises its content for good, so a file that changed meanwhile must not get it.
+        if hashlib.sha256(data).hexdigest() != content.sha256:
+            return NotSent(
+                ErrorCode.FILE_UNREADABLE, "The file changed while it was read: run again."
+            )
+        answer = self._post(upload, data)
+        if answer.status_code == 403:
+            # The form ran out before its turn came.
+            (upload,) = self._client.request_uploads([content.as_wanted()])
+            answer = answer if upload["post"] is None else self._post(upload, data)
+        if answer.is_success or answer.is_redirect:
+            return upload["key"]
+        return NotSent(
+            ErrorCode.UPLOAD_FAILED,
+            f"Object storage refused the file ({answer.status_code} {answer.reason_phrase}).",
+        )
+
+    def _post(self, upload: Upload, data: bytes) -> httpx.Response:
+        post = upload["post"] or {}
+        pause_s = FIRST_PAUSE_S
+        for attempt in range(1, SEND_ATTEMPTS + 1):
+            try:
+                answer = self._http.post(
+                    post["url"], data=post["fields"], files={"file": ("photo", data)}
+                )
+                if answer.status_code != 500 and answer.status_code not in TRANSIENT_STATUSES:
+                    return answer
+            except httpx.TransportError as error:
+                if attempt == SEND_ATTEMPTS:
+                    raise StorageUnavailable(
+                        f"Object storage does not take the photos ({error}). Run the same command "
+                        "again later: what was sent is not sent again."
+                    ) from error
+            if attempt < SEND_ATTEMPTS:
+                time.sleep(pause_s)
+                pause_s *= 2
+        return answer
+
+
+def key_suffix(photo: Photo) -> str:
+    """Return the suffix that the photo's key ends in: lower case, one spelling each."""
+    suffix = photo.path.suffix.lower()
+    return _SAME_SUFFIX.get(suffix, suffix)
+
+
+def _unreadable(error: OSError) -> NotSent:
+    return NotSent(ErrorCode.FILE_UNREADABLE, f"The file cannot be read: {error.strerror}.")

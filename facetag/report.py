@@ -1,0 +1,169 @@
+"""Who is in a collection: the counts behind the composition report, gathered line by line."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from facetag.heads import GENDER, RACE
+
+AGE_STEP = 10
+AGE_BINS: tuple[str, ...] = (
+    *(f"{low}–{low + AGE_STEP - 1}" for low in range(0, 80, AGE_STEP)),
+    "80+",
+)
+"""Apparent ages in years, youngest first."""
+
+FACE_BINS: tuple[str, ...] = ("0", "1", "2", "3", "4", "5–9", "10+")
+"""Faces in one photo."""
+
+NAMES_PER_CODE = 100
+"""How many names a kind of failure lists; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The bins of a histogram of probabilities from `low` to 1; lower values count in the first."""
+
+    title: str
+    low: float
+    bins: int
+
+    def bin_of(self, value: float) -> int:
+        """Return the bin of a probability."""
+        # Ten decimals, so that 0.7 does not fall below its own edge.
+        place = round((value - self.low) / (1 - self.low) * self.bins, 10)
+        return min(max(int(place), 0), self.bins - 1)
+
+    def edges(self, index: int) -> tuple[float, float]:
+        """Return the lower and upper edge of a bin."""
+        width = (1 - self.low) / self.bins
+        return self.low + index * width, self.low + (index + 1) * width
+
+
+SCALES: Mapping[str, Scale] = {
+    "face": Scale("That it is a face", 0.9, 10),
+    "gender": Scale("Apparent gender", 0.5, 10),
+    "race": Scale("Apparent race", 0.2, 8),
+}
+"""What the networks are sure of: the detector's confidence, then the chosen label's probability."""
+
+
+@dataclass(slots=True)
+class FailureGroup:
+    """The photos that failed for one reason."""
+
+    count: int = 0
+    message: str = ""
+    """What the first of them said."""
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Composition:
+    """Counts over a collection's photos and faces; a face without an attribute is not counted there."""
+
+    photos: int = 0
+    faces: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    ages: Counter[int] = field(default_factory=Counter)
+    """Faces by apparent age in whole years."""
+    pyramid: dict[str, list[int]] = field(
+        default_factory=lambda: {label: [0] * len(AGE_BINS) for label in GENDER.labels}
+    )
+    """Faces by apparent gender, then by AGE_BINS."""
+    genders: Counter[str] = field(default_factory=Counter)
+    races: Counter[str] = field(default_factory=Counter)
+    races_by_gender: dict[str, Counter[str]] = field(
+        default_factory=lambda: {label: Counter() for label in GENDER.labels}
+    )
+    faces_per_photo: list[int] = field(default_factory=lambda: [0] * len(FACE_BINS))
+    confidence: dict[str, list[int]] = field(
+        default_factory=lambda: {name: [0] * scale.bins for name, scale in SCALES.items()}
+    )
+    failures: dict[str, FailureGroup] = field(default_factory=dict)
+    versions: Counter[str] = field(default_factory=Counter)
+    """Photos by the version of the network that labelled them."""
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Count one image's line of the results."""
+        self.photos += 1
+        self.states[line["state"]] += 1
+        if line["model"]:
+            self.versions[line["model"]] += 1
+        if line["error"] is not None:
+            self._add_failure(line["image"], line["error"])
+        elif line["state"] in ("tagged", "no_face"):
+            self.faces_per_photo[face_bin(len(line["faces"]))] += 1
+        for face in line["faces"]:
+            self._add_face(face)
+
+    @property
+    def median_age(self) -> int | None:
+        """Apparent age of the middle face (the younger of two); None without ages."""
+        below = 0
+        total = self.ages.total()
+        for age in sorted(self.ages):
+            below += self.ages[age]
+            if 2 * below >= total:
+                return age
+        return None
+
+    @property
+    def failed(self) -> int:
+        """Photos that failed."""
+        return self.states["failed"]
+
+    def _add_failure(self, name: str, error: Mapping[str, str]) -> None:
+        group = self.failures.setdefault(error["code"], FailureGroup(message=error["message"]))
+        group.count += 1
+        if len(group.names) < NAMES_PER_CODE:
+            group.names.append(name)
+
+    def _add_face(self, face: Mapping[str, Any]) -> None:
+        self.faces += 1
+        self._add_confidence("face", face["confidence"])
+        age = face.get("age")
+        gender = (face.get("gender") or {}).get("label")
+        race = (face.get("race") or {}).get("label")
+        if age is not None:
+            self.ages[int(age)] += 1
+        if gender is not None:
+            self.genders[gender] += 1
+            self._add_confidence("gender", face["gender"]["probability"])
+            if age is not None:
+                self.pyramid[gender][age_bin(age)] += 1
+        if race is not None:
+            self.races[race] += 1
+            self._add_confidence("race", face["race"]["probabilities"][race])
+            if gender is not None:
+                self.races_by_gender[gender][race] += 1
+
+    def _add_confidence(self, name: str, value: float) -> None:
+        self.confidence[name][SCALES[name].bin_of(value)] += 1
+
+
+def compose(lines: Iterable[Mapping[str, Any]]) -> Composition:
+    """Count all lines."""
+    composition = Composition()
+    for line in lines:
+        composition.add(line)
+    return composition
+
+
+def age_bin(age: float) -> int:
+    """Return the index into AGE_BINS of an age in years."""
+    return min(int(age) // AGE_STEP, len(AGE_BINS) - 1)
+
+
+def face_bin(count: int) -> int:
+    """Return the index into FACE_BINS of a number of faces."""
+    if count < 5:
+        return count
+    return 5 if count < 10 else 6
+
+
+def shares(counts: Mapping[str, int], labels: Sequence[str] = RACE.labels) -> dict[str, float]:
+    """Return each label's share of all counts, 0 to 1; zeros where nothing was counted."""
+    total = sum(counts.values())
+    return {label: counts.get(label, 0) / total if total else 0.0 for label in labels}
