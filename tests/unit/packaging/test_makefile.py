@@ -1,0 +1,131 @@
+"""What the Makefile and `.ci/run` do where the machine or the demo is not as they want it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the files that make reads, and no environment."""
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def installed(checkout: Path) -> Path:
+    """A checkout whose environment is a stand-in: `facetag` ends with the status in STATUS."""
+    bin_folder = checkout / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    write_script(bin_folder / "facetag", 'echo "facetag:$*"; exit "$STATUS"')
+    write_script(bin_folder / "python", 'echo "python:$*"')
+    (checkout / ".venv" / ".installed-cpu").touch()
+    return checkout
+
+
+def write_script(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "FACETAG_")) and name not in {"GPU", "PHOTOS", "PYTHON"}
+    }
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_alone_lists_its_targets() -> None:
+    shown = make(ROOT).stdout
+    assert [name for name in ("demo", "test", "lint", "bench", "clean") if name not in shown] == []
+
+
+def test_an_unsupported_python_is_refused_with_the_versions_that_work(
+    checkout: Path, tmp_path: Path
+) -> None:
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        write_script(shims / name, '[ "$1" = --version ] && echo "Python 3.14.1" || exit 1')
+    ran = make(checkout, "demo", PATH=f"{shims}:/usr/bin:/bin")
+    assert ran.returncode != 0
+    assert "needs Python 3.11, 3.12 or 3.13: TensorFlow has no wheel for 3.14" in ran.stderr
+    assert "python3 is Python 3.14.1" in ran.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_python_without_ensurepip_is_told_which_package_to_install(
+    checkout: Path, tmp_path: Path
+) -> None:
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    bare = 'case "$2" in *ensurepip*) exit 1;; *version_info\\[:2\\]\\)) echo 3.12;; esac'
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        write_script(shims / name, bare)
+    ran = make(checkout, "demo", PATH=f"{shims}:/usr/bin:/bin")
+    assert ran.returncode != 0
+    assert "apt-get install python3.12-venv" in ran.stderr
+
+
+def test_the_demo_wants_the_damaged_samples_reported(installed: Path) -> None:
+    ran = make(installed, "demo", STATUS="3")
+    assert ran.returncode == 0
+    assert "python:-m benchmarks.samples build/samples" in ran.stdout
+    assert "facetag:tag build/samples --report build/report.html" in ran.stdout
+    assert "build/report.html in a browser" in ran.stdout
+    assert make(installed, "demo", STATUS="0").returncode != 0
+    assert make(installed, "demo", STATUS="1").returncode != 0
+
+
+@pytest.mark.parametrize(("status", "succeeds"), [("0", True), ("3", True), ("1", False)])
+def test_the_demo_takes_photos_from_a_folder_with_any_name(
+    installed: Path, status: str, succeeds: bool
+) -> None:
+    ran = make(installed, "demo", "PHOTOS=/photos/l'été 2024", STATUS=status)
+    assert "facetag:tag /photos/l'été 2024 --report" in ran.stdout
+    assert "benchmarks.samples" not in ran.stdout
+    assert (ran.returncode == 0) is succeeds
+
+
+@pytest.mark.parametrize("data_is_there", [True, False])
+def test_ci_lints_then_tests_with_the_real_data_where_there_is_any(
+    tmp_path: Path, data_is_there: bool
+) -> None:
+    clone = tmp_path / "clone"
+    (clone / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", clone / ".ci" / "run")
+    data = tmp_path / "shared" / "utkface"
+    if data_is_there:
+        data.mkdir(parents=True)
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    write_script(shims / "make", 'echo "$1 ${FACETAG_TEST_DATA-none}"; [ "$1" != test ] || exit 2')
+    ran = subprocess.run(
+        ["bash", ".ci/run"],
+        cwd=clone,
+        env={"PATH": f"{shims}:/usr/bin:/bin", "CI": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shown = str(data) if data_is_there else "none"
+    assert ran.stdout.splitlines() == [f"lint {shown}", f"test {shown}"]
+    assert ran.returncode == 2
