@@ -27,6 +27,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' Makefile
 	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs; PYTHON=path chooses the interpreter."
 
+# What the demo's servers keep lies in the checkout, not in the home folder.
+demo: export FACETAG_DATA_DIR ?= $(CURDIR)/build/data
 demo: $(INSTALLED) ## Tag sample photos, or those of PHOTOS=DIR, and write build/report.html
 	@mkdir -p build
 ifdef PHOTOS
