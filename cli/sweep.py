@@ -1,0 +1,36 @@
+"""`facetag sweep`: hands on the work of workers that died."""
+
+import click
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Sweep once and end, for a scheduler that repeats it.")
+def sweep(once: bool) -> None:
+    """Hand on the work of workers that died.
+
+    Queues images again whose worker went silent, announces jobs whose messages were lost, and
+    closes what is done, every FACETAG_SWEEP_INTERVAL_S seconds. Several sweepers do no harm.
+    """
+    import signal
+    import threading
+
+    from facetag.database import make_engine, make_sessions
+    from facetag.log import configure_logging
+    from facetag.queue import make_celery
+    from facetag.settings import load_settings
+    from worker.sweeper import Sweeper
+
+    configure_logging()
+    settings = load_settings()
+    sweeper = Sweeper(make_sessions(make_engine(settings)), make_celery(settings), settings)
+    if once:
+        swept = sweeper.sweep()
+        click.echo(
+            f"{swept.requeued} images queued again, {swept.lost} given up, "
+            f"{swept.closed} jobs closed, {swept.rung} announced."
+        )
+        return
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    sweeper.run(wait=stopped.wait)

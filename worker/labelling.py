@@ -1,0 +1,98 @@
+"""What the worker asks of a labeller, and how one bad photo is kept from spoiling its batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from facetag.results import Face
+from facetag.settings import Settings
+
+Pixels = npt.NDArray[np.uint8]
+"""An upright photo: uint8, (height, width, 3), RGB."""
+
+log = structlog.get_logger(__name__)
+
+
+class LabelledBatch(Protocol):
+    """The faces of each photo, largest first, and the milliseconds that each stage took."""
+
+    @property
+    def faces(self) -> Sequence[Sequence[Face]]:
+        """One sequence for each photo, in the order of the photos."""
+
+    @property
+    def stage_ms(self) -> Mapping[str, float]:
+        """For the whole batch: detect, crop, predict."""
+
+
+class Labeller(Protocol):
+    """A detector and a network that are loaded: `vision.labeller.Labeller`, or a fake."""
+
+    @property
+    def version(self) -> str:
+        """The bundle's version, which every result carries."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The bundle's manifest, with its `version`."""
+
+    def warm_up(self) -> None:
+        """Compile whatever the first photo would otherwise wait for."""
+
+    def label(self, photos: Sequence[Pixels], /) -> LabelledBatch:
+        """Find and label the faces of photos of any sizes."""
+
+
+LoadLabeller = Callable[[Settings], Labeller]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The faces of one photo and its share of the batch's milliseconds."""
+
+    faces: tuple[Face, ...]
+    stage_ms: Mapping[str, float]
+
+
+def label_photos(
+    labeller: Labeller,
+    photos: Sequence[Pixels],
+    *,
+    on_progress: Callable[[], None] = lambda: None,
+) -> list[Labels | Exception]:
+    """Label photos in one batch; where that raises, one by one.
+
+    Returns, in order, each photo's labels, or what the labeller raised for this very photo.
+    """
+    if not photos:
+        return []
+    try:
+        return list(_label_batch(labeller, photos))
+    except Exception:
+        if len(photos) > 1:
+            log.warning("batch_failed", photos=len(photos), next="one by one", exc_info=True)
+    labels: list[Labels | Exception] = []
+    for photo in photos:
+        labels.append(_label_alone(labeller, photo))
+        on_progress()
+    return labels
+
+
+def _label_alone(labeller: Labeller, photo: Pixels) -> Labels | Exception:
+    try:
+        return _label_batch(labeller, [photo])[0]
+    except Exception as error:
+        log.exception("photo_failed", shape=photo.shape)
+        return error
+
+
+def _label_batch(labeller: Labeller, photos: Sequence[Pixels]) -> list[Labels]:
+    batch = labeller.label(photos)
+    share = {stage: ms / len(photos) for stage, ms in batch.stage_ms.items()}
+    if len(batch.faces) != len(photos):
+        raise ValueError(f"{len(photos)} photos gave {len(batch.faces)} answers")
+    return [Labels(tuple(faces), share) for faces in batch.faces]

@@ -1,0 +1,148 @@
+"""What one child process of a worker holds: made after the fork, and warm before any claim."""
+
+import os
+import socket
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.database import make_engine, make_sessions, transaction
+from facetag.errors import ServiceUnavailable
+from facetag.jobs import register_model
+from facetag.queue import ring, ring_listing
+from facetag.settings import Settings
+from facetag.storage import Storage, make_storage
+from facetag.tables import JobState
+from worker.claims import choose_job, waiting_priority
+from worker.heartbeat import Heartbeat
+from worker.labelling import Labeller, LoadLabeller, Pixels
+from worker.listing import list_prefix
+from worker.outage import persist
+from worker.pipeline import Pipeline
+from worker.reading import PhotoReader
+from worker.stopping import Stopping
+
+THREADS_BESIDE_THE_READERS = 4
+"""What else uses a connection at the same time: the drain, its next chunk, the heartbeat."""
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerProcess:
+    """The connections, the network and the pipeline of one child process.
+
+    Made empty in the parent and filled by `open` in the child: neither connections nor a network
+    survive a fork. Until then its tasks do nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        load_labeller: LoadLabeller,
+        celery: Celery,
+        stopping: Stopping,
+        *,
+        cores: int,
+    ) -> None:
+        self._settings = settings
+        self._load_labeller = load_labeller
+        self._celery = celery
+        self._stopping = stopping
+        self._cores = cores
+        self._sessions: sessionmaker[Session]
+        self._storage: Storage
+        self._pipeline: Pipeline | None = None
+
+    def open(self) -> None:
+        """Load the network, warm it up, register its bundle; raises what the loading raises."""
+        # TensorFlow reads this when it starts its threads: the children share the machine.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self._cores))
+        self._sessions = make_sessions(
+            make_engine(self._settings, pool_size=THREADS_BESIDE_THE_READERS)
+        )
+        self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
+        labeller = self._load_labeller(self._settings)
+        labeller.warm_up()
+        self._register(labeller)
+        self._pipeline = self._make_pipeline(labeller)
+        log.info("ready", bundle=labeller.version, pid=os.getpid(), cores=self._cores)
+
+    def drain(self, job_id: UUID) -> None:
+        """Answer one doorbell: work on the job whose turn it is, and ring again for what is left.
+
+        Any doorbell says that there is work; which job is served is decided by priority and
+        waiting time, so that a small job does not wait behind all doorbells of a large one.
+        """
+        if self._pipeline is None:
+            return
+        try:
+            with transaction(self._sessions) as session:
+                turn = choose_job(session)
+            if turn is not None and self._pipeline.drain(turn):
+                self._ring_again(job_id)
+        except ServiceUnavailable as error:
+            # Nothing is lost: leases run out, and the sweeper rings.
+            log.warning("drain_interrupted", job_id=str(job_id), reason=str(error))
+
+    def list_prefix(self, job_id: UUID) -> None:
+        """List a job's prefix, then ring for its images, or to go on with the listing."""
+        if self._pipeline is None:
+            return
+        try:
+            job = list_prefix(
+                self._sessions,
+                self._storage,
+                self._settings,
+                job_id,
+                stopping=lambda: self._stopping.asked,
+            )
+        except ServiceUnavailable as error:
+            log.warning("listing_interrupted", job_id=str(job_id), reason=str(error))
+            return
+        if job is not None and job.state == JobState.LISTING:
+            ring_listing(self._celery, job_id)
+        elif job is not None and job.state == JobState.QUEUED:
+            ring(self._celery, job_id, images=job.queued, settings=self._settings)
+
+    def _ring_again(self, job_id: UUID) -> None:
+        with transaction(self._sessions) as session:
+            priority = waiting_priority(session, job_id)
+        if priority is not None:
+            ring(self._celery, job_id, images=1, settings=self._settings, priority=priority)
+
+    def _register(self, labeller: Labeller) -> None:
+        persist(
+            self._sessions,
+            lambda session: register_model(session, self._settings.tenant_id, labeller.manifest),
+            give_up=lambda: self._stopping.asked,
+        )
+
+    def _make_pipeline(self, labeller: Labeller) -> Pipeline:
+        from vision.decode import decode_image
+
+        settings = self._settings
+
+        def decode(data: bytes) -> Pixels:
+            return decode_image(
+                data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+            )
+
+        heartbeat = Heartbeat(self._sessions, settings.lease_s)
+        heartbeat.start()
+        return Pipeline(
+            sessions=self._sessions,
+            reader=PhotoReader(
+                self._storage,
+                decode,
+                max_bytes=settings.max_image_bytes,
+                threads=settings.fetch_threads,
+                decoders=self._cores,
+            ),
+            labeller=labeller,
+            heartbeat=heartbeat,
+            settings=settings,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            stopping=lambda: self._stopping.asked,
+        )

@@ -1,0 +1,163 @@
+"""Claimed images to pixels: fetched and decoded in threads, each image by itself."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from facetag.errors import (
+    ErrorCode,
+    ImageUnreadable,
+    ObjectMissing,
+    SettingsInvalid,
+    StorageUnavailable,
+)
+from worker.claims import ClaimedImage, Outcome
+from worker.labelling import Pixels
+
+Decode = Callable[[bytes], Pixels]
+"""Raises ImageUnreadable."""
+
+MAX_PIXELS_AHEAD = 128_000_000
+"""No further image of a chunk is begun once so many pixels of it are in memory (3 bytes each)."""
+
+INTERNAL = "facetag failed on this image: the worker's log says how, and a retry may help."
+
+log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """What is read from: `facetag.storage.Storage`, or a fake."""
+
+    def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        """Return an object's bytes; raises ObjectMissing, ImageUnreadable, StorageUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An image that is ready to be labelled."""
+
+    image: ClaimedImage
+    pixels: Pixels
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An image that is given back as it was; `away` where object storage did not yield it."""
+
+    image: ClaimedImage
+    away: bool
+
+
+class PhotoReader:
+    """Fetches in `threads` threads at a time and decodes on no more than `decoders` cores.
+
+    Images at which a worker died go to `decode_suspect`, where one is given.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        decode: Decode,
+        *,
+        decode_suspect: Decode | None = None,
+        max_bytes: int,
+        threads: int,
+        decoders: int | None = None,
+        max_pixels_ahead: int = MAX_PIXELS_AHEAD,
+    ) -> None:
+        self._source = source
+        self._decode = decode
+        self._decode_suspect = decode_suspect or decode
+        self._max_bytes = max_bytes
+        self._max_pixels_ahead = max_pixels_ahead
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
+        self._cores = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown()
+
+    def read(
+        self,
+        images: Sequence[ClaimedImage],
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> list[Photo | Outcome | Unread]:
+        """Return, in order, each image's pixels, its failure, or that it was not read.
+
+        Images are left unread where object storage is away, once `stopping` says so, and where
+        the chunk's photos fill the memory that is set aside for them.
+        """
+        ahead = _Budget(self._max_pixels_ahead)
+
+        def read_one(image: ClaimedImage) -> Photo | Outcome | Unread:
+            if stopping() or ahead.spent:
+                return Unread(image, away=False)
+            result = self._read_one(image)
+            if isinstance(result, Photo):
+                ahead.spend(result.pixels.shape[0] * result.pixels.shape[1])
+            on_progress()
+            return result
+
+        return list(self._threads.map(read_one, images))
+
+    def _read_one(self, image: ClaimedImage) -> Photo | Outcome | Unread:
+        watch = _Watch()
+        try:
+            data = self._source.fetch(image.bucket, image.key, self._max_bytes)
+            watch.lap("fetch")
+            with self._cores:
+                watch.lap(None)
+                decode = self._decode_suspect if image.suspicion else self._decode
+                pixels = decode(data)
+                watch.lap("decode")
+        except ImageUnreadable as error:
+            return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)
+        except ObjectMissing as error:
+            return Outcome.failure(image.id, ErrorCode.OBJECT_MISSING, str(error), watch.stage_ms)
+        except (StorageUnavailable, SettingsInvalid) as error:
+            log.warning("image_away", image=image.id, reason=str(error))
+            return Unread(image, away=True)
+        except Exception:
+            log.exception("read_failed", image=image.id, bucket=image.bucket, key=image.key)
+            return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
+        return Photo(image, pixels, watch.stage_ms)
+
+
+class _Budget:
+    """How much may still be begun; threads share it."""
+
+    def __init__(self, amount: int) -> None:
+        self._left = amount
+        self._lock = threading.Lock()
+
+    @property
+    def spent(self) -> bool:
+        return self._left <= 0
+
+    def spend(self, amount: int) -> None:
+        with self._lock:
+            self._left -= amount
+
+
+class _Watch:
+    """Milliseconds between laps."""
+
+    def __init__(self) -> None:
+        self.stage_ms: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str | None) -> None:
+        """Book the time since the last lap on a stage; None for time that is nobody's."""
+        now = time.perf_counter()
+        if stage is not None:
+            self.stage_ms[stage] = 1000 * (now - self._since)
+        self._since = now
