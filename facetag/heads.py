@@ -1,4 +1,4 @@
-"""The attributes that a network predicts and their labels, in order: the one place that names them."""
+"""The attributes that a network predicts and their labels, in order, in one place."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -9,8 +9,8 @@ from typing import Any
 class Face:
     """One detected face.
 
-    `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence` is
-    the detector's. `attributes` maps a head's name to its JSON value (see `attribute_fields`).
+    `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence`
+    is the detector's. `attributes` maps a head's name to its JSON value (see `attribute_fields`).
     """
 
     box: tuple[int, int, int, int]

@@ -1,4 +1,4 @@
-"""All settings, from the environment with the prefix FACETAG_: the one place where they are named."""
+"""All settings, read from the environment with the prefix FACETAG_, in one place."""
 
 from pathlib import Path
 from typing import Annotated

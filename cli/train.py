@@ -1,0 +1,130 @@
+"""`facetag train`: fit the network on shards and write a bundle."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/train"),
+    show_default=True,
+    help="Folder of checkpoint, history and bundle; an unfinished run in it is gone on with.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/cache"),
+    show_default=True,
+    help="Folder of the crop caches.",
+)
+@click.option(
+    "--backbone",
+    type=click.Choice(["inceptionv3", "tiny"]),
+    default="inceptionv3",
+    show_default=True,
+)
+@click.option(
+    "--backbone-weights",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Starting weights of the backbone (.weights.h5, without top); random if not given.",
+)
+@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--learning-rate", type=float, default=5e-4, show_default=True)
+@click.option(
+    "--size", type=click.IntRange(75), default=160, show_default=True, help="Input pixels."
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+def train(
+    shards: tuple[Path, ...],
+    run: Path,
+    cache: Path,
+    backbone: str,
+    backbone_weights: Path | None,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    size: int,
+    seed: int,
+) -> None:
+    """Fit a network on training SHARDS and write RUN/bundle.
+
+    A shard is a .tar of images named AGE_GENDER_RACE_*.jpg (the UTKFace way), or of KEY.jpg +
+    KEY.json pairs. Faces are cut out by the detector first, into a crop cache that is used again
+    for the same shards; a tenth of them is held out for validation. A killed run goes on where it
+    stopped: give the same options.
+
+    \b
+    Example:
+      facetag train part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
+    """
+    from trainer.card import write_card
+    from trainer.fitting import FitPlan
+    from trainer.preparing import PreparePlan, prepare_cache
+    from trainer.training import TrainingPlan, train_network
+    from vision.bundle import CARD
+    from vision.network import NetworkSpec
+
+    prepared = PreparePlan(size=size)
+    with _bar("faces cut out") as (_, total, done):
+        crops = prepare_cache(shards, cache, prepared, on_start=total, on_progress=done)
+    plan = TrainingPlan(
+        spec=NetworkSpec(backbone=backbone, input_size=size),
+        fit=FitPlan(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed),
+        backbone_weights=backbone_weights,
+    )
+    with _bar("steps") as (tell, total, done):
+
+        def on_step(progress: Any) -> None:
+            total(progress.steps * epochs)
+            done(progress.epoch * progress.steps + progress.step)
+            tell(
+                f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}, "
+                f"{progress.images_per_s:.0f} images/s"
+            )
+
+        bundle = train_network(plan, crops, run, on_step=on_step, on_epoch=_print_epoch)
+    (bundle.folder / CARD).write_text(write_card(bundle.manifest))
+    click.echo(f"{bundle.folder}: version {bundle.version}")
+
+
+def _print_epoch(row: dict[str, Any]) -> None:
+    from rich import print as echo
+
+    from trainer.metrics import flatten
+
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in flatten(row).items())
+    echo(f"epoch {row['epoch'] + 1} on validation: {figures}")
+
+
+class _bar:  # noqa: N801
+    """A progress bar, as a context: (tell, set the total, set what is done)."""
+
+    def __init__(self, unit: str) -> None:
+        from rich import progress
+
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(unit),
+            progress.TimeRemainingColumn(),
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> tuple[Any, Any, Any]:
+        self._progress.start()
+        update = self._progress.update
+        return (
+            lambda text: update(self._task, description=text),
+            lambda total: update(self._task, total=total),
+            lambda done: update(self._task, completed=done),
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

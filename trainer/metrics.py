@@ -1,0 +1,69 @@
+"""The measures of the paper's Table 1, from labels and a network's outputs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics
+
+from facetag.heads import HEADS_BY_NAME
+
+Values = npt.NDArray[np.float32]
+
+
+def table_1(
+    labels: Mapping[str, Values], outputs: Mapping[str, Values]
+) -> dict[str, dict[str, float]]:
+    """Return the measures a head; labels (n,) may hold NaN, outputs are (n, units).
+
+    Female is gender's positive class. A head of which no label is known is left out.
+    """
+    measures = {"regression": _regression, "binary": _binary, "categorical": _categorical}
+    table = {}
+    for name, output in outputs.items():
+        known = ~np.isnan(labels[name])
+        if known.any():
+            measure = measures[HEADS_BY_NAME[name].kind]
+            table[name] = measure(labels[name][known], np.asarray(output)[known])
+    return table
+
+
+def _regression(truth: Values, output: Values) -> dict[str, float]:
+    error = output[:, 0] - truth
+    return {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mae": float(np.mean(np.abs(error))),
+        "cs5": float(np.mean(np.abs(error) <= 5)),
+    }
+
+
+def _binary(truth: Values, output: Values) -> dict[str, float]:
+    truth, probability = truth.astype(int), output[:, 0]
+    guess = (probability >= 0.5).astype(int)
+    one_class = len(np.unique(truth)) < 2
+    return {
+        "accuracy": float(metrics.accuracy_score(truth, guess)),
+        "f1": float(metrics.f1_score(truth, guess, zero_division=0)),
+        "precision": float(metrics.precision_score(truth, guess, zero_division=0)),
+        "recall": float(metrics.recall_score(truth, guess, zero_division=0)),
+        "auc": float("nan") if one_class else float(metrics.roc_auc_score(truth, probability)),
+    }
+
+
+def _categorical(truth: Values, output: Values) -> dict[str, float]:
+    truth, guess = truth.astype(int), output.argmax(axis=1)
+    return {
+        "accuracy": float(metrics.accuracy_score(truth, guess)),
+        "macro_f1": float(metrics.f1_score(truth, guess, average="macro", zero_division=0)),
+    }
+
+
+def flatten(table: Mapping[str, Any]) -> dict[str, float]:
+    """Return the table's measures as `head_measure`, for one line of a log."""
+    return {
+        f"{head}_{name}": value
+        for head, row in table.items()
+        if isinstance(row, Mapping)
+        for name, value in row.items()
+    }

@@ -1,0 +1,128 @@
+"""Reading training shards: tars of images with labels in their names or in JSON beside them."""
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facetag.errors import ShardUnreadable
+from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image; `labels` maps heads to years or a label's code, and may lack heads."""
+
+    name: str
+    data: bytes = field(repr=False)
+    labels: Mapping[str, float]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the encoded image, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class BadSample:
+    """A member of a shard that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
+    """Yield every image of the shards in order; raises ShardUnreadable for what is none."""
+    for path in paths:
+        found = False
+        for item in read_shard(path):
+            found = True
+            yield item
+        if not found:
+            raise ShardUnreadable(
+                f"{path} holds no image named AGE_GENDER_RACE_*.jpg and no KEY.jpg + KEY.json pair."
+            )
+
+
+def read_shard(path: Path) -> Iterator[Sample | BadSample]:
+    """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar."""
+    try:
+        with tarfile.open(path) as archive:
+            sidecars = _read_sidecars(archive)
+            for member in archive.getmembers():
+                if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):
+                    continue
+                name = member.name.rsplit("/", 1)[-1]
+                if name.startswith("."):
+                    continue
+                opened = archive.extractfile(member)
+                data = opened.read() if opened else b""
+                sidecar = sidecars.get(member.name.rsplit(".", 1)[0])
+                yield _to_sample(name, data, sidecar)
+    except FileNotFoundError as error:
+        raise ShardUnreadable(f"There is no shard at {path}: check the path.") from error
+    except (tarfile.TarError, OSError) as error:
+        raise ShardUnreadable(f"{path} cannot be read as a tar: {error}.") from error
+
+
+def shard_digest(path: Path) -> str:
+    """Return the SHA-256 of a shard's file, which names it in manifests."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parse_name(name: str) -> Mapping[str, float]:
+    """Return the labels in a UTKFace file name; raises ValueError that says what is wrong."""
+    match = NAME_PATTERN.match(name)
+    if match is None:
+        raise ValueError("the name is not AGE_GENDER_RACE_*")
+    return _check_labels({head.name: float(match[head.name]) for head in HEADS})
+
+
+def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
+    members = (member for member in archive.getmembers() if member.name.endswith(".json"))
+    opened = ((member.name[: -len(".json")], archive.extractfile(member)) for member in members)
+    return {key: file.read() for key, file in opened if file is not None}
+
+
+def _to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
+    try:
+        labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
+    except ValueError as error:
+        return BadSample(name, str(error))
+    return Sample(name, data, labels)
+
+
+def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
+    values = json.loads(sidecar)
+    if not isinstance(values, dict):
+        raise ValueError("the JSON beside the image is no object")
+    labels: dict[str, float] = {}
+    for head in HEADS:
+        value = values.get(head.name)
+        if value is None:
+            continue
+        if isinstance(value, str):
+            value = head.code_of(value)
+        labels[head.name] = float(value)
+    if not labels:
+        raise ValueError("the JSON beside the image names no label")
+    return _check_labels(labels)
+
+
+def _check_labels(labels: Mapping[str, float]) -> Mapping[str, float]:
+    limits = {
+        AGE.name: MAX_AGE,
+        GENDER.name: len(GENDER.labels) - 1,
+        RACE.name: len(RACE.labels) - 1,
+    }
+    for name, value in labels.items():
+        if not 0 <= value <= limits[name]:
+            raise ValueError(f"{name} {value:g} is outside 0..{limits[name]}")
+    return labels

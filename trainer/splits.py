@@ -1,0 +1,63 @@
+"""Which samples are held out: fixed by content, with look-alikes on one side.
+
+Two images look alike where their 256-bit difference hashes differ in at most 16 bits. Look-alikes
+form groups (transitively), and a group's side follows from the least SHA-256 among its members, so
+the split depends on neither order, names nor machine.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from trainer.shards import Sample
+
+LOOK_ALIKE_BITS = 16
+Hashes = npt.NDArray[np.uint8]
+
+
+def difference_hash(data: bytes) -> Hashes:
+    """Return the 256-bit difference hash of an encoded image, packed to 32 bytes."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX), np.int16)
+    return np.packbits(small[:, 1:] > small[:, :-1])
+
+
+def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:
+    """Return which of `hashes` (n, 32) have a look-alike among `others` (m, 32), as (n,)."""
+    return np.array([bool(np.any(_distances(one, others) <= LOOK_ALIKE_BITS)) for one in hashes])
+
+
+def group_look_alikes(hashes: Hashes) -> list[int]:
+    """Return for each image (n, 32) the index of its group's first member."""
+    parent = list(range(len(hashes)))
+
+    def find(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for index in range(1, len(hashes)):
+        near = np.flatnonzero(_distances(hashes[index], hashes[:index]) <= LOOK_ALIKE_BITS)
+        for other in near:
+            first, second = sorted((find(index), find(int(other))))
+            parent[second] = first
+    return [find(index) for index in range(len(hashes))]
+
+
+def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.bool_]:
+    """Return which samples (n,) are held out for validation: about `share` of them."""
+    groups = group_look_alikes(hashes)
+    least: dict[int, str] = {}
+    for sample, group in zip(samples, groups, strict=True):
+        digest = sample.sha256
+        least[group] = min(least.get(group, digest), digest)
+    return np.array([int(least[group][:8], 16) / 2**32 < share for group in groups])
+
+
+def _distances(one: Hashes, others: Hashes) -> npt.NDArray[np.int64]:
+    result: npt.NDArray[np.int64] = np.bitwise_count(others ^ one).sum(axis=1, dtype=np.int64)
+    return result

@@ -1,0 +1,67 @@
+"""Arithmetic of boxes, which are float arrays (n, 4) of x1, y1, x2, y2."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.float32]
+
+BLOCK = 512
+"""Boxes compared at a time, so that suppression needs memory for BLOCK x n overlaps, not n x n."""
+
+
+def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") -> Boxes:
+    """Return the overlaps of boxes `a` (n, 4) with boxes `b` (m, 4), as (n, m) in 0..1.
+
+    The intersection is divided by the union's area, or by the smaller box's.
+    """
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    area_a, area_b = areas(a)[:, None], areas(b)[None, :]
+    whole = area_a + area_b - shared if over == "union" else np.minimum(area_a, area_b)
+    result: Boxes = shared / np.maximum(whole, 1e-9)
+    return result
+
+
+def areas(boxes: Boxes) -> Boxes:
+    """Return the areas (n,) of boxes (n, 4) in square pixels; inverted boxes have none."""
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    result: Boxes = sides[:, 0] * sides[:, 1]
+    return result
+
+
+def suppress(
+    boxes: Boxes,
+    scores: npt.NDArray[np.float32],
+    threshold: float,
+    over: Literal["union", "smaller"] = "union",
+) -> npt.NDArray[np.intp]:
+    """Return the indices of the boxes to keep, best score first.
+
+    A box goes when any box of a better score overlaps it by more than `threshold`, whether or not
+    that one is kept itself: the rule of the `mtcnn` package, and one that needs no loop over boxes.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = boxes[order]
+    keep = np.ones(len(order), dtype=bool)
+    for start in range(0, len(order), BLOCK):
+        stop = min(start + BLOCK, len(order))
+        overlap = overlaps(ranked[:stop], ranked[start:stop], over)
+        better = np.arange(stop)[:, None] < np.arange(start, stop)[None, :]
+        keep[start:stop] = ~np.any((overlap > threshold) & better, axis=0)
+    return order[keep]
+
+
+def to_squares(boxes: Boxes) -> Boxes:
+    """Return boxes grown about their centres to squares of their longer side, (n, 4)."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = np.max(boxes[:, 2:] - boxes[:, :2], axis=1, keepdims=True) / 2
+    return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+
+
+def shift_by_offsets(boxes: Boxes, offsets: Boxes) -> Boxes:
+    """Return boxes moved by regressed offsets (n, 4), which are in units of the box's own sides."""
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    return boxes + offsets * np.concatenate([sides, sides], axis=1)

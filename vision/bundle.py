@@ -1,0 +1,163 @@
+"""A bundle: a network's weights with the manifest that says how to build, feed and read it.
+
+`bundle.json`, `network.weights.h5` (float16 Keras weights) and `card.md`. The architecture is
+built by code; only weights are loaded, and only after their checksum. Never a pickle, never a
+whole model.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from facetag.errors import BundleInvalid
+from facetag.heads import HEADS_BY_NAME
+from vision.crop import CropRule
+from vision.network import NetworkSpec, build_network
+
+FORMAT = 1
+MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle's manifest and the folder that it was read from."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        """The bundle's name: its date and the start of its weights' checksum."""
+        return str(self.manifest["version"])
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is built from."""
+        return NetworkSpec.from_json(self.manifest["network"])
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """The rule by which the network's crops were cut."""
+        return CropRule.from_json(self.manifest["crop"])
+
+    def load_network(self) -> keras.Model:
+        """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
+        path = self.folder / WEIGHTS
+        if file_sha256(path) != self.manifest["weights_sha256"]:
+            raise BundleInvalid(
+                f"{path} is not the file that {MANIFEST} names (its SHA-256 differs): "
+                "fetch the bundle again."
+            )
+        network = build_network(self.spec)
+        network.load_weights(path)
+        return network
+
+
+def open_bundle(folder: Path | None = None) -> Bundle:
+    """Read and check the manifest of a bundle; the one that ships where no folder is given.
+
+    Raises BundleInvalid where files are missing, or the format or the heads are not known here.
+    """
+    folder = folder or DEFAULT_FOLDER
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise BundleInvalid(
+            f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
+            "or make one with `facetag train`."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
+    if manifest.get("format") != FORMAT:
+        raise BundleInvalid(f"{folder} has format {manifest.get('format')!r}, not {FORMAT}.")
+    if not (folder / WEIGHTS).is_file():
+        raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
+    _check_heads(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def write_bundle(
+    folder: Path, network: keras.Model, spec: NetworkSpec, rule: CropRule, facts: Mapping[str, Any]
+) -> Bundle:
+    """Write weights and manifest, in this order; `facts` are added to the manifest.
+
+    `facts` must hold `created` (an ISO date), which with the weights' checksum makes the version.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_float16(network, folder / WEIGHTS)
+    digest = file_sha256(folder / WEIGHTS)
+    manifest = {
+        "format": FORMAT,
+        "version": f"{facts['created']}-{digest[:8]}",
+        "network": spec.to_json(),
+        "crop": rule.to_json(),
+        "heads": [
+            {"name": head.name, "kind": head.kind, "labels": list(head.labels)}
+            for head in (HEADS_BY_NAME[name] for name in spec.heads)
+        ],
+        "weights_sha256": digest,
+        **facts,
+    }
+    save_manifest(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest in one step, so that no reader meets half of it."""
+    temporary = folder / f"{MANIFEST}.partial"
+    temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+    temporary.replace(folder / MANIFEST)
+
+
+def save_float16(network: keras.Model, path: Path) -> None:
+    """Save a network's weights as Keras does, halved to float16.
+
+    Raises BundleInvalid where a weight does not fit into float16.
+    """
+    whole = path.with_name("whole.weights.h5")
+    network.save_weights(whole)
+    try:
+        with h5py.File(whole) as source, h5py.File(path, "w") as target:
+            source.visititems(lambda name, item: _copy_halved(name, item, target))
+            for name, value in source.attrs.items():
+                target.attrs[name] = value
+    finally:
+        whole.unlink()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) -> None:
+    if isinstance(item, h5py.Group):
+        copy = target.require_group(name)
+    else:
+        values = item[()]
+        if values.dtype == np.float32:
+            values = values.astype(np.float16)
+            if not np.all(np.isfinite(values)):
+                raise BundleInvalid(f"The weight {name} does not fit into float16.")
+        copy = target.create_dataset(name, data=values)
+    for key, value in item.attrs.items():
+        copy.attrs[key] = value
+
+
+def _check_heads(folder: Path, manifest: Mapping[str, Any]) -> None:
+    for stated in manifest["heads"]:
+        head = HEADS_BY_NAME.get(stated["name"])
+        if head is None or list(head.labels) != stated["labels"] or head.kind != stated["kind"]:
+            raise BundleInvalid(
+                f"{folder} predicts {stated['name']} with labels {stated['labels']}, "
+                "which this version of facetag does not know."
+            )

@@ -1,0 +1,265 @@
+"""MTCNN over many photos at once: finds the faces, as unclipped boxes in each photo's own pixels.
+
+Photos are reduced to working copies on canvases of a bounded set of shapes, so that one traced
+graph serves all and memory stays flat; proposals, refinement and output run in batches across
+photos. One photo's emptiness is never another's. The `mtcnn` package is the source of the weights
+and, in the tests, the reference.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from PIL import Image
+
+from vision.boxes import Boxes, shift_by_offsets, suppress, to_squares
+from vision.mtcnn_networks import MtcnnNetworks, Scored, load_networks
+
+Photo = npt.NDArray[np.uint8]
+"""An upright RGB image, (height, width, 3)."""
+
+CELL = 12
+"""Side of the patch that the proposal network judges, in pixels of a pyramid level."""
+STRIDE = 2
+SCALE_FACTOR = 0.709
+SMALLEST_FACE_PX = 20
+"""The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
+WORKING_FACE_PX = 40
+"""Side of the smallest face asked for on a working copy: the output network sees 48 pixels."""
+LARGEST_WORKING_SIDE = 4096
+CANVAS_STEP = 64
+"""Canvas sides are multiples of this, which bounds the number of shapes."""
+BATCH_PIXELS = 8 * 1024 * 768
+"""Canvas pixels computed at a time."""
+PATCH_BATCH = 512
+MOST_PROPOSALS = 4000
+"""Proposals kept per photo and level, best first: a page of noise must not take all memory."""
+PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face: unclipped box x1, y1, x2, y2 in pixels of the photo, and confidence in 0..1."""
+
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Boxes (n, 4) on working copies, scores (n,) and each one's place in the batch (n,)."""
+
+    boxes: Boxes
+    scores: npt.NDArray[np.float32]
+    photos: npt.NDArray[np.int32]
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Candidates":
+        """Return those at `index`, in its order."""
+        return Candidates(self.boxes[index], self.scores[index], self.photos[index])
+
+
+class Detector:
+    """Finds faces whose box is at least `min_face` of the photo's long side (and 20 pixels)."""
+
+    def __init__(self, *, min_face: float, confidence: float) -> None:
+        self.min_face = min_face
+        self.confidence = confidence
+        networks = load_networks()
+        self._propose = _compile_proposals(networks)
+        self._refine = _compile_patches(networks.refine, 24)
+        self._output = _compile_patches(networks.output, 48)
+
+    def detect(self, photos: Sequence[Photo]) -> list[list[Detection]]:
+        """Return each photo's faces, best confidence first; an empty list where there is none."""
+        found: list[list[Detection]] = [[] for _ in photos]
+        copies = [_working_copy(photo, self.min_face) for photo in photos]
+        for indices in _batches([_canvas_shape(copy) for copy in copies]):
+            faces = self._detect_batch([copies[index] for index in indices])
+            for box, score, member in zip(faces.boxes, faces.scores, faces.photos, strict=True):
+                index = indices[member]
+                height, width = photos[index].shape[:2]
+                copy_height, copy_width = copies[index].shape[:2]
+                x, y = width / copy_width, height / copy_height
+                x1, y1, x2, y2 = (float(value) for value in box * (x, y, x, y))
+                if x1 < width and y1 < height and x2 > 0 and y2 > 0:
+                    found[index].append(Detection((x1, y1, x2, y2), float(score)))
+        return found
+
+    def _detect_batch(self, copies: list[Photo]) -> Candidates:
+        height, width = _canvas_shape(copies[0])
+        canvases = np.full((len(copies), height, width, 3), 128, dtype=np.uint8)
+        for canvas, copy in zip(canvases, copies, strict=True):
+            canvas[: copy.shape[0], : copy.shape[1]] = copy
+        images = _normalise(tf.constant(canvases))
+        longest = max(max(copy.shape[:2]) for copy in copies)
+        smallest_face = max(SMALLEST_FACE_PX, self.min_face * longest)
+        faces = self._propose_faces(images, smallest_face)
+        faces = self._judge(self._refine, images, faces, REFINE_THRESHOLD)
+        faces = _suppress_by_photo(faces, 0.7)
+        squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
+        threshold = max(OUTPUT_THRESHOLD, self.confidence)
+        faces = self._judge(self._output, images, squares, threshold)
+        return _suppress_by_photo(faces, 0.7, over_smaller=True)
+
+    def _propose_faces(self, images: tf.Tensor, smallest_face: float) -> Candidates:
+        levels = []
+        height, width = int(images.shape[1]), int(images.shape[2])
+        for scale in _pyramid(height, width, smallest_face):
+            size = (int(height * scale), int(width * scale))
+            index, offsets, scores = self._propose(images, tf.constant(size))
+            levels.append(
+                _read_proposals(index.numpy(), offsets.numpy(), scores.numpy(), scale=scale)
+            )
+        merged = _suppress_by_photo(_concatenate(levels), 0.7)
+        return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
+
+    def _judge(
+        self,
+        network: "tf.types.experimental.PolymorphicFunction",
+        images: tf.Tensor,
+        faces: Candidates,
+        threshold: float,
+    ) -> Candidates:
+        """Score patches anew, move their boxes, keep those above the threshold."""
+        kept = [_NOTHING]
+        for start in range(0, len(faces.boxes), PATCH_BATCH):
+            part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
+            boxes, photos = _pad_to_bucket(part)
+            offsets, scores = network(images, boxes, photos)
+            count = len(part.boxes)
+            moved = shift_by_offsets(part.boxes, offsets.numpy()[:count])
+            judged = Candidates(moved, scores.numpy()[:count], part.photos)
+            kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
+        return _concatenate(kept)
+
+
+_NOTHING = Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+def largest_face(faces: Sequence[Detection]) -> Detection | None:
+    """Return the face with the highest box: the one that a chip is of; None where there is none."""
+    return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
+
+
+def working_side(min_face: float) -> int:
+    """Return the long side of working copies, in pixels, for the smallest face asked for."""
+    return min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / min_face))
+
+
+def _working_copy(photo: Photo, min_face: float) -> Photo:
+    height, width = photo.shape[:2]
+    scale = working_side(min_face) / max(height, width)
+    if scale >= 1:
+        return photo
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    reduced = Image.fromarray(photo).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(reduced)
+
+
+def _canvas_shape(copy: Photo) -> tuple[int, int]:
+    height, width = (
+        max(CANVAS_STEP, -(-side // CANVAS_STEP) * CANVAS_STEP) for side in copy.shape[:2]
+    )
+    return height, width
+
+
+def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield lists of indices whose canvases have one shape, of BATCH_PIXELS at most if several."""
+    order = sorted(range(len(shapes)), key=shapes.__getitem__)
+    for (height, width), group in groupby(order, key=shapes.__getitem__):
+        members = list(group)
+        most = max(1, BATCH_PIXELS // (height * width))
+        for start in range(0, len(members), most):
+            yield members[start : start + most]
+
+
+def _pyramid(height: int, width: int, smallest_face: float) -> Iterator[float]:
+    scale = CELL / smallest_face
+    while min(height, width) * scale >= CELL:
+        yield scale
+        scale *= SCALE_FACTOR
+
+
+def _normalise(images: tf.Tensor) -> tf.Tensor:
+    return (tf.cast(images, tf.float32) - 127.5) / 128.0
+
+
+def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.PolymorphicFunction":
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.float32),
+            tf.TensorSpec([2], tf.int32),
+        ]
+    )
+    def propose(images: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        level = tf.image.resize(images, size, method="area")
+        offsets, scores = networks.propose(level)
+        index = tf.where(scores > PROPOSAL_THRESHOLD)
+        return index, tf.gather_nd(offsets, index), tf.gather_nd(scores, index)
+
+    return propose
+
+
+def _compile_patches(network: object, side: int) -> "tf.types.experimental.PolymorphicFunction":
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.float32),
+            tf.TensorSpec([None, 4], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+        ]
+    )
+    def judge(images: tf.Tensor, boxes: tf.Tensor, photos: tf.Tensor) -> Scored:
+        shape = tf.cast(tf.shape(images), tf.float32)
+        relative = tf.gather(boxes, [1, 0, 3, 2], axis=1) / tf.stack(
+            [shape[1], shape[2], shape[1], shape[2]]
+        )
+        patches = tf.image.crop_and_resize(images, relative, photos, (side, side))
+        return network(tf.ensure_shape(patches, [None, side, side, 3]))  # type: ignore[operator]
+
+    return judge
+
+
+def _read_proposals(
+    index: npt.NDArray[np.int64], offsets: Boxes, scores: npt.NDArray[np.float32], *, scale: float
+) -> Candidates:
+    """Turn cells (n, 3) of photo, row, column into boxes on the working copy."""
+    corner = index[:, [2, 1]].astype(np.float32) * STRIDE
+    cells = np.concatenate([corner + 1, corner + CELL], axis=1)
+    boxes = (cells + offsets * (CELL - 1)) / scale
+    level = Candidates(boxes.astype(np.float32), scores, index[:, 0].astype(np.int32))
+    return _suppress_by_photo(level, 0.5)
+
+
+def _suppress_by_photo(
+    faces: Candidates, threshold: float, *, over_smaller: bool = False
+) -> Candidates:
+    kept = []
+    for photo in np.unique(faces.photos):
+        members = np.flatnonzero(faces.photos == photo)
+        if len(members) > MOST_PROPOSALS:
+            best = np.argpartition(-faces.scores[members], MOST_PROPOSALS)[:MOST_PROPOSALS]
+            members = members[np.sort(best)]
+        over: Literal["union", "smaller"] = "smaller" if over_smaller else "union"
+        kept.append(members[suppress(faces.boxes[members], faces.scores[members], threshold, over)])
+    return faces.take(np.concatenate(kept)) if kept else _NOTHING
+
+
+def _concatenate(parts: Sequence[Candidates]) -> Candidates:
+    if not parts:
+        return _NOTHING
+    return Candidates(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.photos for part in parts]),
+    )
+
+
+def _pad_to_bucket(part: Candidates) -> tuple[Boxes, npt.NDArray[np.int32]]:
+    """Pad to a power of two, so that the networks meet a bounded set of batch shapes."""
+    size = 1 << max(3, (len(part.boxes) - 1).bit_length())
+    missing = size - len(part.boxes)
+    return np.pad(part.boxes, ((0, missing), (0, 0))), np.pad(part.photos, (0, missing))

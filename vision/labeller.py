@@ -1,0 +1,132 @@
+"""From photos to labelled faces: detector, crop and network behind one call."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from facetag.heads import HEADS_BY_NAME
+from facetag.results import Face, age_fields, binary_field, categorical_field
+from facetag.settings import Settings
+from vision.age_range import AgeRange
+from vision.bundle import Bundle, open_bundle
+from vision.crop import cut_square
+from vision.detector import Detection, Detector
+from vision.frozen import FrozenNetwork
+
+Photo = npt.NDArray[np.uint8]
+Outputs = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    """The faces of each photo, largest first, and the milliseconds that each stage took in all."""
+
+    faces: list[list[Face]]
+    stage_ms: dict[str, float]
+
+
+class Labeller:
+    """Labels the faces of photos with one bundle. Not thread-safe; one per process."""
+
+    def __init__(self, bundle: Bundle, detector: Detector, heads: Sequence[str]) -> None:
+        self.version = bundle.version
+        self.manifest: Mapping[str, Any] = bundle.manifest
+        self.crop_rule = bundle.crop_rule
+        self._heads = [HEADS_BY_NAME[name] for name in bundle.spec.heads if name in heads]
+        self._age_range = AgeRange.from_json(bundle.manifest["age_range"])
+        self._detector = detector
+        self._network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size)
+
+    def warm_up(self) -> None:
+        """Trace and run every graph once, so that the first photo is as fast as the next."""
+        size = self._network.input_size
+        self._detector.detect([np.full((480, 640, 3), 127, np.uint8)])
+        self._network.predict(np.zeros((1, size, size, 3), np.uint8))
+
+    def label(self, photos: Sequence[Photo]) -> LabelledBatch:
+        """Detect, crop and predict; photos are upright RGB uint8 (height, width, 3)."""
+        stage_ms: dict[str, float] = {}
+        with _timed(stage_ms, "detect"):
+            found = [
+                sorted(faces, key=_size, reverse=True) for faces in self._detector.detect(photos)
+            ]
+        with _timed(stage_ms, "crop"):
+            crops = self._cut(photos, found)
+        with _timed(stage_ms, "predict"):
+            outputs = self._network.predict(crops)
+        rows = iter(range(len(crops)))
+        faces = [
+            [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
+            for photo, detections in zip(photos, found, strict=True)
+        ]
+        return LabelledBatch(faces, stage_ms)
+
+    def _cut(
+        self, photos: Sequence[Photo], found: Sequence[Sequence[Detection]]
+    ) -> npt.NDArray[np.uint8]:
+        size = self._network.input_size
+        crops = [
+            cut_square(photo, self.crop_rule.square(detection.box), size)
+            for photo, detections in zip(photos, found, strict=True)
+            for detection in detections
+        ]
+        return np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+
+    def _to_face(self, photo: Photo, detection: Detection, outputs: Outputs, row: int) -> Face:
+        attributes: dict[str, Any] = {}
+        for head in self._heads:
+            values = outputs[head.name][row]
+            if head.kind == "regression":
+                age = float(values[0])
+                attributes.update(age_fields(age, self._age_range.around(age)))
+            elif head.kind == "binary":
+                attributes[head.name] = binary_field(head.labels, float(values[0]))
+            else:
+                attributes[head.name] = categorical_field(head.labels, values.tolist())
+        return Face(clip_box(detection.box, photo.shape), detection.confidence, attributes)
+
+
+def load_labeller(settings: Settings) -> Labeller:
+    """Load bundle and detector as the settings name them; call it after a fork, never before."""
+    for device in tf.config.list_physical_devices("GPU"):
+        # Without growth the first process takes all of the GPU's memory.
+        tf.config.experimental.set_memory_growth(device, True)
+    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
+    return Labeller(open_bundle(settings.bundle), detector, settings.heads)
+
+
+def limit_threads(threads: int) -> None:
+    """Keep this process's TensorFlow to so many threads; call it before its first operation."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def clip_box(
+    box: tuple[float, float, float, float], shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """Return x, y, width, height in whole pixels of a box x1, y1, x2, y2, clipped to the photo."""
+    height, width = shape[:2]
+    x1, y1, x2, y2 = (round(value) for value in box)
+    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    x2, y2 = min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+    return x1, y1, x2 - x1, y2 - y1
+
+
+def _size(detection: Detection) -> float:
+    x1, y1, x2, y2 = detection.box
+    return (x2 - x1) * (y2 - y1)
+
+
+@contextmanager
+def _timed(stage_ms: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    stage_ms[stage] = (time.perf_counter() - started) * 1000
