@@ -53,6 +53,12 @@ def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
     return collection
 
 
+def no_photos(collection: Collection) -> str:
+    """Say that a folder holds no photos, and what it holds instead."""
+    found = f"{collection.skipped} other files were passed over" if collection.skipped else "empty"
+    return f"The folder {collection.folder} holds no photos ({found})."
+
+
 def shown_name(path: Path, folder: Path) -> str:
     """Return the path below `folder` with `/` between its parts, as text that any encoder takes."""
     relative = path.relative_to(folder).as_posix()

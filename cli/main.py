@@ -82,7 +82,6 @@ class LazyGroup(click.Group):
                 raise
             raise click.ClickException(missing_package(ctx, error)) from error
         except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 

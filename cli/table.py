@@ -69,3 +69,31 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def print_faces(line: Line, file: TextIO) -> None:
+    """Print one row a face of a single photo, with how sure the network is."""
+    console = console_for(file)
+    console.print(Text.assemble((printable(line["image"]), "bold"), f": {_state(line)}"))
+    if not line["faces"]:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("Box (x, y, width, height)", "Age", "Gender", "Race"):
+        table.add_column(heading)
+    for face in line["faces"]:
+        low, high = face.get("age_range") or (None, None)
+        gender, race = face.get("gender"), face.get("race")
+        table.add_row(
+            ", ".join(str(value) for value in face["box"]),
+            "" if face.get("age") is None else f"{face['age']:.0f} ({low} to {high})",
+            "" if not gender else f"{gender['label']} {gender['probability']:.0%}",
+            "" if not race else f"{race['label']} {race['probabilities'][race['label']]:.0%}",
+        )
+    console.print(table)
+
+
+def _state(line: Line) -> str:
+    if line["error"] is not None:
+        return f"{line['error']['code']}, {printable(line['error']['message'])}"
+    faces = len(line["faces"])
+    return "no face" if faces == 0 else f"{faces} face{'' if faces == 1 else 's'}"

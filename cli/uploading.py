@@ -23,6 +23,8 @@ FIRST_PAUSE_S = 0.25
 # One content has one key, whatever spelling of JPEG its name ends in.
 _SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 
+_UNTYPED = "application/octet-stream"
+
 Advance = Callable[[int, int], None]
 """Told of photos that are dealt with: how many, and their bytes."""
 
@@ -42,7 +44,7 @@ class Content:
             "sha256": self.sha256,
             "size": self.size,
             "suffix": self.suffix,
-            "content_type": guess or "application/octet-stream",
+            "content_type": guess if guess and guess.startswith("image/") else _UNTYPED,
         }
 
 

@@ -61,7 +61,7 @@ class FailureGroup:
 
 @dataclass(slots=True)
 class Composition:
-    """Counts over a collection's photos and faces; a face without an attribute is not counted there."""
+    """Counts over photos and faces; a face without an attribute is not counted for it."""
 
     photos: int = 0
     faces: int = 0

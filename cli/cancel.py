@@ -1,0 +1,26 @@
+"""`facetag cancel`: stops a job and keeps what is finished."""
+
+import uuid
+from pathlib import Path
+
+import click
+
+from cli.options import data_dir_option, job_argument
+
+
+@click.command()
+@job_argument
+@data_dir_option
+def cancel(job: uuid.UUID, data_dir: Path | None) -> None:
+    r"""Stop JOB: photos that wait are cancelled, those at work finish, and results stay.
+
+    \b
+    Example:
+      facetag cancel 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
+    """
+    from cli.client import ApiClient
+    from cli.service import read_settings, require_service
+    from cli.status import describe_job
+
+    with ApiClient(require_service(read_settings(data_dir))) as client:
+        click.echo(describe_job(client.cancel_job(str(job))))

@@ -1,0 +1,61 @@
+"""`facetag results`: what a job found, in the order of its photos."""
+
+import uuid
+from pathlib import Path
+
+import click
+
+from cli.options import data_dir_option, job_argument, output_options, quiet_option
+
+
+@click.command()
+@job_argument
+@output_options
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the photos lie on this machine, for the report's thumbnails.",
+)
+@data_dir_option
+@quiet_option
+def results(
+    job: uuid.UUID,
+    format_: str | None,
+    output: Path | None,
+    report: Path | None,
+    photos: Path | None,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    r"""Print the results of JOB, one line a photo; of a job that still runs, what is known by now.
+
+    The exit status is 0 also where photos failed: their lines say why.
+
+    \b
+    Examples:
+      facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
+      facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --format csv --output labels.csv
+      facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --report page.html --photos ~/Pictures
+    """
+    from cli.client import TERMINAL_STATES, ApiClient
+    from cli.delivery import deliver, say_summary
+    from cli.jobs import stream_lines
+    from cli.progress import Reporter
+    from cli.service import read_settings, require_service
+    from cli.status import describe_job
+
+    reporter = Reporter(quiet=quiet)
+    with ApiClient(require_service(read_settings(data_dir))) as client:
+        found = client.get_job(str(job))
+        if found["state"] not in TERMINAL_STATES:
+            reporter.say(f"{describe_job(found)}\nThe job is not finished: this is what is known.")
+        composition = deliver(
+            stream_lines(client, [str(job)]),
+            format_=format_,
+            output=output,
+            report=report,
+            title=found["name"] or f"Job {job}",
+            find_photo=lambda name: None if photos is None else photos / name,
+        )
+    say_summary(composition, reporter)

@@ -1,0 +1,60 @@
+"""Decides which service a command speaks to: the one that is set, one that runs, or its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.progress import Reporter
+from facetag.errors import ApiUnavailable
+from facetag.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the API is; `own` if this command started it and will stop it."""
+
+    api_url: str
+    own: bool
+
+
+def read_settings(data_dir: Path | None) -> Settings:
+    """Read the settings; `data_dir` from the command line wins over the environment's."""
+    settings = load_settings()
+    if data_dir is None:
+        return settings
+    return settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
+
+
+@contextmanager
+def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
+    """Find a service, or start one for as long as the body runs."""
+    running = find_service(settings)
+    if running is not None:
+        yield Service(running, own=False)
+        return
+    from facetag.local.service import LocalService
+
+    reporter.say(f"Starting a service of its own in {settings.data_dir} ...")
+    with LocalService(settings) as local:
+        yield Service(local.api_url, own=True)
+
+
+def require_service(settings: Settings) -> str:
+    """Return the URL of a service that runs; raises ApiUnavailable where there is none."""
+    api_url = find_service(settings)
+    if api_url is None:
+        raise ApiUnavailable(
+            f"No service runs on {settings.data_dir}. Start one with `facetag up`, or set "
+            "FACETAG_API_URL to where one runs."
+        )
+    return api_url
+
+
+def find_service(settings: Settings) -> str | None:
+    """Return the URL that is set, else that of a `facetag up` on the data folder, else None."""
+    if settings.api_url:
+        return settings.api_url
+    from facetag.local.service import find_running
+
+    return find_running(settings.data_dir)

@@ -1,0 +1,88 @@
+"""`facetag tag`: the main job, from a folder of photos to a line for each of them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from cli.options import data_dir_option, output_options, quiet_option, skip_hidden_option
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@output_options
+@click.option(
+    "--keep/--no-keep",
+    default=True,
+    help="Keep the service's copies of the photos and the results, so that another run sends "
+    "nothing (the default), or delete them at the end.",
+)
+@skip_hidden_option
+@data_dir_option
+@quiet_option
+@click.pass_context
+def tag(
+    ctx: click.Context,
+    folder: Path,
+    format_: str | None,
+    output: Path | None,
+    report: Path | None,
+    keep: bool,
+    skip_hidden: bool,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    r"""Label the faces in every photo below FOLDER.
+
+    Every file whose name has an image's extension gets a line, in the order of the sorted paths;
+    what cannot be read ends as `failed` with the reason. Links are followed and hidden files are
+    photos like others. The labels are apparent age, gender and race, as annotators of photos saw
+    them: nobody is identified.
+
+    The service at FACETAG_API_URL is used where that is set, else a running `facetag up`, else one
+    is started and stopped again.
+
+    \b
+    Exit status: 0 when every photo is tagged or has no face, 3 when some failed (the output is
+    complete all the same), 1 for a fault of the run, 2 for a wrong argument or a folder without
+    photos, 130 when stopped with Ctrl-C.
+
+    \b
+    Examples:
+      facetag tag ~/Pictures
+      facetag tag ~/Pictures --report collection.html
+      facetag tag ~/Pictures --format jsonl --output labels.jsonl
+    """
+    from cli.client import ApiClient
+    from cli.collect import collect_photos, no_photos
+    from cli.delivery import deliver, exit_status, say_summary
+    from cli.interrupts import stop_on_sigterm
+    from cli.jobs import merge_lines
+    from cli.progress import Reporter
+    from cli.service import read_settings, use_service
+    from cli.tagging import TaggingRun, announce
+
+    settings = read_settings(data_dir)
+    reporter = Reporter(quiet=quiet)
+    collection = collect_photos(folder, hidden=not skip_hidden)
+    if not collection.photos:
+        raise click.UsageError(no_photos(collection))
+    announce(collection, reporter)
+    with ExitStack() as stack:
+        stack.enter_context(stop_on_sigterm())
+        service = stack.enter_context(use_service(settings, reporter))
+        client = stack.enter_context(ApiClient(service.api_url))
+        run = TaggingRun(client, reporter, settings, collection, own_service=service.own)
+        run.work()
+        composition = deliver(
+            merge_lines(client, collection.photos, run.report, run.jobs),
+            format_=format_,
+            output=output,
+            report=report,
+            title=folder.resolve().name,
+            find_photo={photo.name: photo.path for photo in collection.photos}.get,
+            skipped=collection.skipped,
+        )
+        say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
+        run.finish(keep=keep)
+    ctx.exit(exit_status(composition))

@@ -1,0 +1,137 @@
+"""The steps that `tag` and `upload` share: announce, send, label, and what is kept afterwards."""
+
+import time
+from collections.abc import Sequence
+
+from rich.filesize import decimal
+
+from cli.client import ApiClient, Job
+from cli.collect import Collection, Photo
+from cli.delivery import plural
+from cli.following import finished_count, wait_for_job
+from cli.hashes import HashCache, default_cache_path
+from cli.jobs import start_jobs
+from cli.progress import Reporter
+from cli.uploading import NotSent, Uploader, UploadReport
+from facetag.errors import FacetagError
+from facetag.settings import Settings
+
+SHOWN_FAILURES = 20
+
+
+def announce(collection: Collection, reporter: Reporter) -> None:
+    """Say what was found, and which folders are closed."""
+    size = decimal(sum(photo.size for photo in collection.photos))
+    reporter.say(
+        f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.folder}"
+        + (f", {plural(collection.skipped, 'other file')} skipped." if collection.skipped else ".")
+    )
+    for name in collection.closed_folders:
+        reporter.warn(f"The folder {name} cannot be listed: its photos are left out.")
+
+
+def send_photos(
+    client: ApiClient, photos: Sequence[Photo], settings: Settings, reporter: Reporter
+) -> UploadReport:
+    """Send what the service does not have; says what was sent, and what was not and why."""
+    size = sum(photo.size for photo in photos)
+    with (
+        HashCache(default_cache_path()) as hashes,
+        reporter.bar("Sending", total=len(photos), size=size) as bar,
+    ):
+        uploader = Uploader(client, hashes, max_bytes=settings.max_image_bytes)
+        report = uploader.upload(photos, bar.advance)
+    reporter.say(
+        f"Sent {plural(report.sent, 'photo')} ({decimal(report.sent_bytes)}); "
+        f"{report.already:,} already there."
+    )
+    return report
+
+
+def say_not_sent(photos: Sequence[Photo], report: UploadReport, reporter: Reporter) -> None:
+    """List the photos that did not reach the service, with the reason of each."""
+    failures = [
+        (photo.name, outcome)
+        for photo, outcome in zip(photos, report.outcomes, strict=True)
+        if isinstance(outcome, NotSent)
+    ]
+    if not failures:
+        return
+    reporter.warn(f"{plural(len(failures), 'photo')} not sent:")
+    for name, reason in failures[:SHOWN_FAILURES]:
+        reporter.warn(f"  {name}: {reason.message}")
+    if len(failures) > SHOWN_FAILURES:
+        reporter.warn(f"  and {len(failures) - SHOWN_FAILURES} more")
+
+
+class TaggingRun:
+    """One run of `tag` against a service: photos in, finished jobs out."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        reporter: Reporter,
+        settings: Settings,
+        collection: Collection,
+        *,
+        own_service: bool,
+    ) -> None:
+        self.report = UploadReport()
+        self.jobs: list[Job] = []
+        self.labelled_s: float | None = None
+        self._client = client
+        self._reporter = reporter
+        self._settings = settings
+        self._collection = collection
+        self._own_service = own_service
+
+    def work(self) -> None:
+        """Send and label the photos; where it is stopped, the jobs are cancelled first."""
+        photos = self._collection.photos
+        try:
+            self.report = send_photos(self._client, photos, self._settings, self._reporter)
+            begun = time.monotonic()
+            self.jobs = start_jobs(
+                self._client,
+                photos,
+                self.report.outcomes,
+                name=self._collection.folder.resolve().name,
+                max_images=self._settings.max_job_images,
+            )
+            self.jobs = [wait_for_job(self._client, job["id"], self._reporter) for job in self.jobs]
+            self.labelled_s = time.monotonic() - begun
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+
+    def finish(self, *, keep: bool) -> None:
+        """Delete what the service holds of this run, or say what it keeps."""
+        if not keep:
+            for job in self.jobs:
+                self._client.delete_job(job["id"])
+            if self.jobs:
+                self._reporter.say("Deleted the service's copies of the photos and the results.")
+        elif self._own_service:
+            self._reporter.say(
+                f"Copies of the photos and the results are kept in {self._settings.data_dir}, so "
+                "that another run sends nothing; --no-keep deletes them."
+            )
+        else:
+            for job in self.jobs:
+                self._reporter.say(f"The service keeps this as job {job['id']}.")
+
+    def _stop(self) -> None:
+        for job in self.jobs:
+            try:
+                ended = self._client.cancel_job(job["id"])
+            except FacetagError as error:
+                self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
+                continue
+            self._reporter.warn(
+                f"Cancelled job {job['id']}; {finished_count(ended)} of {ended['total']} photos "
+                "were dealt with."
+            )
+        where = self._settings.data_dir if self._own_service else self._client.api_url
+        self._reporter.warn(
+            f"Stopped. Photos sent so far are kept in {where}: the same command sends the rest."
+        )
