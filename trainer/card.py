@@ -109,7 +109,8 @@ def _measured(manifest: Mapping[str, Any]) -> list[str]:
                 f"`{test['command']}` printed on {test['date']}, over {test['table']['n']} images "
                 f"({test['machine']}). Every image goes through detector and crop as in the "
                 "service; nothing validly labelled is dropped. The test shard had no part in "
-                "fitting or choosing. The paper's column is the student paper's Table 1, on its own split."
+                "fitting or choosing. The paper's column is the student paper's Table 1, on its "
+                "own split."
             ),
             _rows(test["table"], validation),
         ]
