@@ -25,7 +25,10 @@ def installed(checkout: Path) -> Path:
     """A checkout whose environment is a stand-in: `facetag` ends with the status in STATUS."""
     bin_folder = checkout / ".venv" / "bin"
     bin_folder.mkdir(parents=True)
-    write_script(bin_folder / "facetag", 'echo "facetag:$*"; exit "$STATUS"')
+    write_script(
+        bin_folder / "facetag",
+        'printf "<%s>" "$@"; echo; echo "data: $FACETAG_DATA_DIR"; exit "$STATUS"',
+    )
     write_script(bin_folder / "python", 'echo "python:$*"')
     (checkout / ".venv" / ".installed-cpu").touch()
     return checkout
@@ -88,7 +91,8 @@ def test_the_demo_wants_the_damaged_samples_reported(installed: Path) -> None:
     ran = make(installed, "demo", STATUS="3")
     assert ran.returncode == 0
     assert "python:-m benchmarks.samples build/samples" in ran.stdout
-    assert "facetag:tag build/samples --report build/report.html" in ran.stdout
+    assert "<tag><build/samples><--report><build/report.html>" in ran.stdout
+    assert f"data: {installed}/build/data" in ran.stdout
     assert "build/report.html in a browser" in ran.stdout
     assert make(installed, "demo", STATUS="0").returncode != 0
     assert make(installed, "demo", STATUS="1").returncode != 0
@@ -99,7 +103,7 @@ def test_the_demo_takes_photos_from_a_folder_with_any_name(
     installed: Path, status: str, succeeds: bool
 ) -> None:
     ran = make(installed, "demo", "PHOTOS=/photos/l'été 2024", STATUS=status)
-    assert "facetag:tag /photos/l'été 2024 --report" in ran.stdout
+    assert "<tag></photos/l'été 2024><--report>" in ran.stdout
     assert "benchmarks.samples" not in ran.stdout
     assert (ran.returncode == 0) is succeeds
 
