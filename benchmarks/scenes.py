@@ -1,0 +1,189 @@
+"""Measure what the whole service keeps of a chip's accuracy when it lies in a larger photo.
+
+Chips of a labelled shard are pasted at random places and sizes into 1280x960 scenes, the scenes
+go through `facetag tag` (object storage, queue, worker, Postgres), and the faces that come back
+are held against `facetag evaluate` on the very same chips. A missed face counts as wrong; for the
+age, as if the training set's mean had been answered.
+
+    python -m benchmarks.scenes path/to/test.tar
+"""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from facetag.heads import GENDER, RACE
+from trainer.shards import Sample, read_shards
+from vision.boxes import overlaps
+from vision.network import MEAN_AGE
+
+WIDTH, HEIGHT = 1280, 960
+SMALLEST, LARGEST = 80, 400
+MOST_A_SCENE = 3
+FACE_IN_CHIP = (0.0725, 0.0, 0.8875, 0.96)
+"""Where UTKFace's alignment puts the face, in shares of the chip: x1, y1, x2, y2."""
+FOUND_IOU = 0.5
+GROUNDS = ("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass")
+"""Images of scikit-image without a face, which lie behind the chips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """A chip in a scene: which sample, and its face's box x1, y1, x2, y2 in the scene's pixels."""
+
+    sample: Sample
+    box: tuple[float, float, float, float]
+
+
+@click.command(help=__doc__)
+@click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--chips", type=int, default=500, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Write the figures here as JSON.")
+def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
+    """Make the scenes, run both commands, print the comparison."""
+    rng = np.random.default_rng(seed)
+    samples = [item for item in read_shards([shard]) if isinstance(item, Sample)]
+    picked = [samples[index] for index in rng.permutation(len(samples))[:chips]]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        scenes = dict(_write_scenes(picked, root / "scenes", rng))
+        faces = _tag(root / "scenes", root / "lines.jsonl")
+        reference = _evaluate(picked, root / "chips.tar")
+    found = {name: _match(pasted, faces[name]) for name, pasted in scenes.items()}
+    pairs = [pair for matches in found.values() for pair in matches]
+    figures = {"chips": len(picked), "scenes": len(scenes), **_measure(pairs)}
+    extra = sum(len(faces[name]) for name in scenes) - sum(face is not None for _, face in pairs)
+    report = {"scenes": {**figures, "faces_without_a_chip": extra}, "evaluate": reference}
+    click.echo(json.dumps(report, indent=2))
+    if output:
+        output.write_text(json.dumps({**report, "seed": seed}, indent=2) + "\n")
+
+
+def _write_scenes(
+    samples: Sequence[Sample], folder: Path, rng: np.random.Generator
+) -> Iterator[tuple[str, list[Pasted]]]:
+    folder.mkdir()
+    waiting = list(samples)
+    while waiting:
+        scene = _ground(rng)
+        count = int(rng.integers(1, MOST_A_SCENE + 1))
+        taken, waiting = waiting[:count], waiting[count:]
+        pasted, left_over = _paste(scene, taken, rng)
+        waiting = left_over + waiting
+        name = f"scene-{pasted[0].sample.sha256[:12]}.jpg"
+        scene.save(folder / name, quality=92)
+        yield name, pasted
+
+
+def _ground(rng: np.random.Generator) -> Image.Image:
+    from skimage import data
+
+    pixels = getattr(data, GROUNDS[rng.integers(len(GROUNDS))])()
+    image = Image.fromarray(pixels).convert("RGB")
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+
+
+def _paste(
+    scene: Image.Image, samples: Sequence[Sample], rng: np.random.Generator
+) -> tuple[list[Pasted], list[Sample]]:
+    """Paste what finds room beside the others; return it and what found none."""
+    pasted: list[Pasted] = []
+    places: list[tuple[int, int, int, int]] = []
+    left_over = []
+    for sample in samples:
+        side = int(rng.integers(SMALLEST, LARGEST + 1))
+        x, y = int(rng.integers(0, WIDTH - side + 1)), int(rng.integers(0, HEIGHT - side + 1))
+        place = (x, y, x + side, y + side)
+        if any(_touch(place, other) for other in places):
+            left_over.append(sample)
+            continue
+        places.append(place)
+        with Image.open(io.BytesIO(sample.data)) as chip:
+            resized = chip.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+        scene.paste(resized, (x, y))
+        x1, y1, x2, y2 = (share * side for share in FACE_IN_CHIP)
+        pasted.append(Pasted(sample, (x + x1, y + y1, x + x2, y + y2)))
+    return pasted, left_over
+
+
+def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _tag(folder: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
+    """Run `facetag tag` as a user does; return the faces of each scene."""
+    command = [sys.executable, "-m", "cli.main", "tag", str(folder)]
+    subprocess.run([*command, "--format", "jsonl", "--output", str(output)], check=True)
+    lines = (json.loads(line) for line in output.read_text().splitlines())
+    return {line["image"]: line["faces"] for line in lines}
+
+
+def _evaluate(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
+    with tarfile.open(path, "w") as archive:
+        for sample in samples:
+            member = tarfile.TarInfo(sample.name)
+            member.size = len(sample.data)
+            archive.addfile(member, io.BytesIO(sample.data))
+    command = [sys.executable, "-m", "cli.main", "evaluate", str(path), "--format", "json"]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    table: dict[str, Any] = json.loads(ran.stdout)
+    return table
+
+
+def _match(
+    pasted: Sequence[Pasted], faces: Sequence[Mapping[str, Any]]
+) -> list[tuple[Pasted, Mapping[str, Any] | None]]:
+    """Pair each chip with the face that overlaps it most, if by FOUND_IOU at least."""
+    if not faces:
+        return [(chip, None) for chip in pasted]
+    boxes = np.array([face["box"] for face in faces], np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    shared = overlaps(np.array([chip.box for chip in pasted], np.float32), boxes)
+    return [
+        (chip, faces[int(row.argmax())] if row.max() >= FOUND_IOU else None)
+        for chip, row in zip(pasted, shared, strict=True)
+    ]
+
+
+def _measure(pairs: Sequence[tuple[Pasted, Mapping[str, Any] | None]]) -> dict[str, float]:
+    found = np.array([face is not None for _, face in pairs])
+    errors = [
+        (MEAN_AGE if face is None else face["age"]) - chip.sample.labels["age"]
+        for chip, face in pairs
+    ]
+    return {
+        "found": float(found.mean()),
+        "age_rmse": float(np.sqrt(np.mean(np.square(errors)))),
+        "gender_accuracy": float(_right(pairs, GENDER.name, GENDER.labels).mean()),
+        "race_accuracy": float(_right(pairs, RACE.name, RACE.labels).mean()),
+    }
+
+
+def _right(
+    pairs: Sequence[tuple[Pasted, Mapping[str, Any] | None]], head: str, labels: Sequence[str]
+) -> npt.NDArray[np.bool_]:
+    return np.array(
+        [
+            face is not None and face[head]["label"] == labels[int(chip.sample.labels[head])]
+            for chip, face in pairs
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
