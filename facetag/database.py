@@ -1,0 +1,150 @@
+"""The way to PostgreSQL: engines, transactions that name a lost connection, and the migration."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
+
+from facetag.errors import DatabaseUnavailable, SettingsInvalid
+from facetag.settings import Settings
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+"""Beside this package in a checkout and in site-packages alike."""
+
+MIGRATION_LOCK = 0x666163657461
+"""Key of the advisory lock under which migrations run (the bytes of "faceta")."""
+
+CONNECT_TIMEOUT_S = 3
+STATEMENT_TIMEOUT_S = 60
+LOCK_TIMEOUT_S = 15
+IDLE_TRANSACTION_TIMEOUT_S = 300
+
+_LOST = ("08", "57P", "53")
+"""SQLSTATEs of a connection that failed, a server that goes down, and one short of resources."""
+_BUSY = ("40001", "40P01", "55P03", "57014")
+"""SQLSTATEs of transactions that gave way to others: worth another try."""
+_UNDEFINED_TABLE = "42P01"
+
+
+def make_engine(settings: Settings, *, pool_size: int = 5) -> Engine:
+    """Make an engine on FACETAG_DATABASE_URL; nothing connects before the first use.
+
+    Raises SettingsInvalid where the URL is missing or names another kind of database.
+    """
+    return create_engine(
+        _psycopg_url(settings.require("database_url")),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        # A caller that waits longer for a connection is better off with an error.
+        pool_timeout=CONNECT_TIMEOUT_S + 2,
+        # A restarted server leaves dead connections in the pool.
+        pool_pre_ping=True,
+        connect_args=_connect_args(
+            statement_timeout=STATEMENT_TIMEOUT_S,
+            lock_timeout=LOCK_TIMEOUT_S,
+            # A client that stops reading its results must not hold back vacuum for ever.
+            idle_in_transaction_session_timeout=IDLE_TRANSACTION_TIMEOUT_S,
+        ),
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Make the factory that `transaction` takes; rows stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """Yield a session that commits at the end and rolls back on an exception.
+
+    Raises DatabaseUnavailable where the server does not answer, went away, or was too busy.
+    """
+    with _translated_errors(), sessions() as session, session.begin():
+        yield session
+
+
+def ping(engine: Engine) -> None:
+    """Ask the database for one row; raises DatabaseUnavailable where it does not answer."""
+    with _translated_errors(), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def migrate(database_url: str) -> None:
+    """Bring the tables to the newest revision; several callers at once are safe.
+
+    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable,
+    or SettingsInvalid for a URL that names another kind of database.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    # No statement or lock timeout: a migration may take long, and waits for its turn.
+    engine = create_engine(
+        _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args()
+    )
+    with _translated_errors(), engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _psycopg_url(url: str) -> URL:
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    if parsed.get_backend_name() != "postgresql":
+        raise SettingsInvalid(
+            f"FACETAG_DATABASE_URL names {parsed.get_backend_name()}: "
+            "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _connect_args(**timeouts_s: int) -> dict[str, object]:
+    options = "".join(f" -c {name}={seconds}s" for name, seconds in timeouts_s.items())
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": "facetag",
+        "options": f"-c timezone=UTC{options}",
+        # A host that vanished without a word is noticed within a minute, not after two hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(
+            "Every connection to PostgreSQL is busy: try again, or start more processes."
+        ) from error
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        message = _recognise(error)
+        if message is None:
+            raise
+        raise DatabaseUnavailable(message) from error
+
+
+def _recognise(error: DBAPIError) -> str | None:
+    """Return what to tell the user of a fault that is the database's, None for a fault of ours."""
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    if sqlstate == _UNDEFINED_TABLE:
+        return "The database has no tables of facetag yet: run `facetag migrate`."
+    if isinstance(error, ProgrammingError):
+        return None
+    if sqlstate in _BUSY:
+        return f"PostgreSQL was too busy ({type(error.orig).__name__}): try again."
+    if error.connection_invalidated or sqlstate is None or sqlstate.startswith(_LOST):
+        return (
+            "PostgreSQL does not answer at FACETAG_DATABASE_URL: is it running? "
+            f"({str(error.orig).strip()})"
+        )
+    return None

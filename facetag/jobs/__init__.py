@@ -1,0 +1,42 @@
+"""Everything that happens to jobs and their images, save the worker's claims; always in SQL.
+
+Each function takes a Session inside a transaction and leaves the commit to its caller (see
+`facetag.database.transaction`).
+
+Order of locks, here and in the worker: first the images' rows, then the job's row, whose counters
+move by one `UPDATE jobs SET queued = queued - :n ...` (`move_counts`). Who holds a job's row takes
+no lock on an image that others may hold, save with SKIP LOCKED. Claims skip locked images; whoever
+waits for images takes them by ascending id. So nobody waits in a circle, and whoever holds the
+job's row knows that the images' committed states and the counters agree.
+"""
+
+from facetag.jobs.bundles import list_models, register_model
+from facetag.jobs.changing import cancel_job, delete_job, retry_job
+from facetag.jobs.counts import close_job_if_done, move_counts
+from facetag.jobs.creating import NewImage, create_job, create_prefix_job
+from facetag.jobs.cursors import decode_cursor, encode_cursor
+from facetag.jobs.lines import list_images, stream_results
+from facetag.jobs.listing import append_listed_images, fail_listing, finish_listing
+from facetag.jobs.reading import get_job, list_jobs
+
+__all__ = [
+    "NewImage",
+    "append_listed_images",
+    "cancel_job",
+    "close_job_if_done",
+    "create_job",
+    "create_prefix_job",
+    "decode_cursor",
+    "delete_job",
+    "encode_cursor",
+    "fail_listing",
+    "finish_listing",
+    "get_job",
+    "list_images",
+    "list_jobs",
+    "list_models",
+    "move_counts",
+    "register_model",
+    "retry_job",
+    "stream_results",
+]

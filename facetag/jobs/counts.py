@@ -1,0 +1,110 @@
+"""The counts of a job: moved with the images' states, and checked by counting when it closes."""
+
+import uuid
+from collections.abc import Mapping
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
+
+from facetag.errors import JobStateConflict
+from facetag.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
+
+OPEN_IMAGE_STATES = (ImageState.QUEUED, ImageState.RUNNING)
+
+
+def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState, int]) -> None:
+    """Add to a job's counts what the caller's transaction did to its images.
+
+    `changes` such as `{QUEUED: -3, RUNNING: 3}`; they must cancel out. Raises JobStateConflict
+    where the job is gone. Locks the job's row: call it after the images are locked.
+    """
+    if sum(changes.values()) != 0:
+        raise ValueError(f"images cannot appear or vanish: {dict(changes)}")
+    values = {state.value: getattr(Job, state.value) + by for state, by in changes.items() if by}
+    if not values:
+        return
+    moved = session.execute(
+        update(Job).where(Job.id == job_id).values(values).returning(Job.id),
+        execution_options={"synchronize_session": False},
+    )
+    if moved.first() is None:
+        raise JobStateConflict(f"Job {job_id} was deleted.")
+
+
+def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bool) -> int:
+    """Cancel the job's queued images and return how many; the caller moves the counts."""
+    queued = (
+        select(Image.id)
+        .where(Image.job_id == job_id, Image.state == ImageState.QUEUED)
+        .order_by(Image.id)
+        .with_for_update(skip_locked=skip_locked)
+    )
+    cancelled = session.execute(
+        update(Image)
+        .where(Image.id.in_(queued.scalar_subquery()))
+        .values(state=ImageState.CANCELLED, finished_at=func.now()),
+        execution_options={"synchronize_session": False},
+    )
+    return int(cancelled.rowcount)  # type: ignore[attr-defined]
+
+
+def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
+    """Close a job none of whose images is queued or running; return whether it was closed.
+
+    Counts the rows under a lock of the job's row and writes what it counted. A job that is being
+    listed, or closed, is left alone; of a cancelled one the images that a worker gave back after
+    the cancel are cancelled first.
+    """
+    job = session.scalar(
+        select(Job)
+        .where(Job.id == job_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if job is None or job.finished_at is not None or job.state == JobState.LISTING:
+        return False
+    if job.state == JobState.CANCELLED and (
+        given_back := cancel_queued_images(session, job_id, skip_locked=True)
+    ):
+        move_counts(
+            session, job_id, {ImageState.QUEUED: -given_back, ImageState.CANCELLED: given_back}
+        )
+    if session.scalar(select(_is_open(job_id))):
+        return False
+    counts = count_images(session, job_id)
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(
+            {state.value: number for state, number in counts.items()}
+            | {
+                "state": _closed_state(JobState(job.state), counts),
+                "total": sum(counts.values()),
+                "finished_at": func.clock_timestamp(),
+            }
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    session.refresh(job)
+    return True
+
+
+def count_images(session: Session, job_id: uuid.UUID) -> dict[ImageState, int]:
+    """Count the job's images by state, zeroes included."""
+    rows = session.execute(
+        select(Image.state, func.count()).where(Image.job_id == job_id).group_by(Image.state)
+    )
+    return dict.fromkeys(ImageState, 0) | {ImageState(state): number for state, number in rows}
+
+
+def _is_open(job_id: uuid.UUID):  # type: ignore[no-untyped-def]
+    return exists().where(Image.job_id == job_id, Image.state.in_(OPEN_IMAGE_STATES))
+
+
+def _closed_state(state: JobState, counts: Mapping[ImageState, int]) -> JobState:
+    if state in TERMINAL_JOB_STATES:
+        return state
+    failed, total = counts[ImageState.FAILED], sum(counts.values())
+    if failed and failed == total:
+        return JobState.FAILED
+    return JobState.COMPLETED_WITH_ERRORS if failed else JobState.COMPLETED
