@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 import threading
+import warnings
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 
 from facetag.database import make_engine, make_sessions, transaction
 from facetag.queue import make_celery
@@ -46,6 +48,8 @@ def run_worker(
     )
     add_tasks(app, process)
     _listen_to_signals(process, stopping)
+    # Celery warns of root because of pickled messages, which make_celery does not accept.
+    warnings.simplefilter("ignore", SecurityWarning)
     worker = app.Worker(
         pool="prefork",
         concurrency=concurrency,
@@ -104,7 +108,8 @@ def _listen_to_signals(process: WorkerProcess, stopping: Stopping) -> None:
     @signals.setup_logging.connect(weak=False)
     def keep_our_logging(**_: object) -> None:
         """Leave logging as facetag.log set it up: a receiver is all that Celery asks for."""
-        for chatty in ("celery.worker.strategy", "celery.app.trace"):
+        # celery.apps.worker says "ready" before any child is.
+        for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.apps.worker"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
     @signals.worker_process_init.connect(weak=False)

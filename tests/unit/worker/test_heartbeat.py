@@ -1,0 +1,64 @@
+import uuid
+
+import pytest
+
+from facetag.database import make_engine, make_sessions
+from facetag.errors import DatabaseUnavailable
+from facetag.settings import Settings
+from worker.claims import Claim
+from worker.heartbeat import Heartbeat
+
+NOWHERE = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
+CLAIM = Claim(uuid.uuid4(), uuid.uuid4(), "local", 0, ())
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def heartbeat(clock):
+    """A heartbeat whose database is away: a beat that wants to extend a lease raises."""
+    return Heartbeat(make_sessions(make_engine(NOWHERE)), 10, stall_s=60, clock=clock)
+
+
+def test_nothing_held_is_nothing_extended(heartbeat):
+    assert heartbeat.beat()
+
+
+def test_what_is_held_is_extended(heartbeat):
+    heartbeat.hold(CLAIM)
+    with pytest.raises(DatabaseUnavailable):
+        heartbeat.beat()
+
+
+def test_what_was_dropped_or_forgotten_is_not_extended(heartbeat):
+    heartbeat.hold(CLAIM)
+    heartbeat.drop(CLAIM)
+    assert heartbeat.beat()
+    heartbeat.hold(CLAIM)
+    heartbeat.forget()
+    assert heartbeat.beat()
+
+
+def test_leases_are_let_go_when_the_work_stalls(heartbeat, clock):
+    heartbeat.hold(CLAIM)
+    clock.now = 61
+    assert not heartbeat.beat()
+
+
+def test_progress_keeps_the_leases(heartbeat, clock):
+    heartbeat.hold(CLAIM)
+    clock.now = 59
+    heartbeat.progress()
+    clock.now = 61
+    with pytest.raises(DatabaseUnavailable):
+        heartbeat.beat()
