@@ -1,6 +1,5 @@
 """From photos to labelled faces: detector, crop and network behind one call."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,13 +99,6 @@ def load_labeller(settings: Settings) -> Labeller:
         tf.config.experimental.set_memory_growth(device, True)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(open_bundle(settings.bundle), detector, settings.heads)
-
-
-def limit_threads(threads: int) -> None:
-    """Keep this process's TensorFlow to so many threads; call it before its first operation."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def clip_box(
