@@ -60,7 +60,13 @@ lint: $(DEV) ## Check style, types and the directions of imports
 	@$(BIN)/lint-imports
 
 bench: $(DEV) ## Print the figures of the programs in benchmarks/
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.api_memory
+	@if [ -f "$$FACETAG_TEST_DATA/test.tar" ]; then \
+		$(BIN)/python -m benchmarks.scenes "$$FACETAG_TEST_DATA/test.tar"; \
+	else \
+		echo "Left out: benchmarks.scenes, which needs the folder of UTKFace's test.tar in" \
+			"FACETAG_TEST_DATA."; \
+	fi
 
 clean: ## Remove build/ and the tools' caches (.venv/ stays)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
