@@ -23,6 +23,7 @@ TASK_LIST = "facetag.list"
 """List the prefix of a job; its one argument is the job's id as a string."""
 
 SOCKET_TIMEOUT_S = 1.0
+HANGING_S = 300.0
 
 log = structlog.get_logger(__name__)
 
@@ -127,30 +128,43 @@ def _messages() -> dict[str, Any]:
 def _publishing() -> dict[str, Any]:
     return {
         "broker_transport_options": {
-            "socket_timeout": SOCKET_TIMEOUT_S,
+            # The request that rings has committed its job and must not wait for Redis: one try,
+            # a second to connect and one for the answer.
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
+            "socket_timeout": SOCKET_TIMEOUT_S,
+            "max_retries": 0,
+            # A firewall that forgets idle connections is noticed by the kernel.
             "socket_keepalive": True,
-            # BRPOP looks at its keys in order, and kombu's "priority" cycle never turns that
-            # order round: `predict`, declared first, is always looked at first.
+            # Kombu asks Redis by one BRPOP for all queues, and Redis looks at them in the order
+            # given. kombu's default turns that order round after each message; "priority" keeps
+            # it as declared, so `predict` goes first.
             "queue_order_strategy": "priority",
         },
-        # The request that rings has committed its job already; it must not wait for Redis.
+        # Retrying would double the wait; the sweeper rings again anyway.
         "task_publish_retry": False,
+        # Threads of the API ring at the same time; one that finds no free connection gives up.
+        "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
     }
 
 
 def _worker(settings: Settings) -> dict[str, Any]:
+    limit_mb = settings.worker_max_memory_mb
     return {
-        # A message held back by a busy worker is one that an idle one cannot answer.
+        # A message held back by a busy process is one that an idle one cannot answer.
         "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
         # Redis may start after the worker, and may go away for as long as it likes.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A drain ends by itself after drain_s and one chunk; what still runs long after hangs.
-        "task_time_limit": settings.drain_s + 300,
-        # Nobody listens to the events, and each would be one more message in Redis.
+        # A drain ends by itself after drain_s and the chunk in hand. What runs far longer hangs,
+        # and is killed: its images are claimed by somebody else.
+        "task_time_limit": settings.drain_s + HANGING_S,
+        # The detector's memory grows with the sizes of photos that it has seen; a process past
+        # the limit is replaced between two drains. Celery counts kibibytes.
+        "worker_max_memory_per_child": None if limit_mb is None else limit_mb * 1024,
+        # Nobody listens to events; each would be one more message in Redis.
         "worker_send_task_events": False,
-        # Logging is set up by facetag.log.
+        "task_send_sent_event": False,
+        # facetag.log sets up logging.
         "worker_hijack_root_logger": False,
-        "timezone": "UTC",
     }

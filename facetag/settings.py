@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     max_doorbells: int = Field(16, gt=0)
     sweep_interval_s: float = Field(5.0, gt=0)
     fetch_threads: int = Field(8, gt=0)
+    worker_max_memory_mb: int | None = Field(
+        None, gt=0, description="A worker's process past this is replaced between two drains"
+    )
     predict_timeout_s: float = Field(30.0, gt=0)
 
     # What is seen
