@@ -25,8 +25,10 @@ DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+"""HEAD has no body to carry a code, so botocore gives the status."""
 _MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
-_ALREADY_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+_REFUSED = frozenset({"403", "AccessDenied", "Forbidden"})
+_CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"})
 _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 
 log = structlog.get_logger(__name__)
@@ -62,30 +64,14 @@ class Storage:
         self._region = region
 
     def ensure_bucket(self) -> None:
-        """Create the bucket where it is missing, and let browsers POST to it."""
-        from botocore.exceptions import ClientError
+        """Create the bucket where it is missing, and let browsers POST to it.
 
+        Raises SettingsInvalid where the credentials are refused, and StorageUnavailable.
+        """
         with _translated_errors():
-            try:
-                self._client.head_bucket(Bucket=self.bucket)
-            except ClientError as error:
-                if _code(error) not in _MISSING_BUCKET:
-                    raise
+            if not self._has_bucket():
                 self._create_bucket()
-            # What may be posted is decided by the signature, not by the page that posts it.
-            self._client.put_bucket_cors(
-                Bucket=self.bucket,
-                CORSConfiguration={
-                    "CORSRules": [
-                        {
-                            "AllowedMethods": ["POST", "GET", "HEAD"],
-                            "AllowedOrigins": ["*"],
-                            "AllowedHeaders": ["*"],
-                            "MaxAgeSeconds": 3600,
-                        }
-                    ]
-                },
-            )
+            self._admit_browsers()
 
     def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
         """Return an object's bytes.
@@ -191,17 +177,27 @@ class Storage:
 
     def ping(self) -> None:
         """Ask for our bucket; raises StorageUnavailable where no answer comes or it is missing."""
-        from botocore.exceptions import ClientError
-
         with _translated_errors():
-            try:
-                self._client.head_bucket(Bucket=self.bucket)
-            except ClientError as error:
-                if _code(error) not in _MISSING_BUCKET:
-                    raise
+            if not self._has_bucket():
                 raise StorageUnavailable(
                     f"Object storage has no bucket {self.bucket}: run `facetag migrate`."
+                )
+
+    def _has_bucket(self) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _code(error) in _REFUSED:
+                raise SettingsInvalid(
+                    f"Object storage refuses us the bucket {self.bucket}: check "
+                    "FACETAG_S3_ACCESS_KEY, FACETAG_S3_SECRET_KEY and FACETAG_S3_BUCKET."
                 ) from error
+            if _code(error) not in _MISSING_BUCKET:
+                raise
+            return False
+        return True
 
     def _create_bucket(self) -> None:
         from botocore.exceptions import ClientError
@@ -215,8 +211,28 @@ class Storage:
         try:
             self._client.create_bucket(Bucket=self.bucket, **place)
         except ClientError as error:
-            if _code(error) not in _ALREADY_THERE:
+            if _code(error) != "BucketAlreadyOwnedByYou" and not self._has_bucket():
                 raise
+
+    def _admit_browsers(self) -> None:
+        from botocore.exceptions import ClientError
+
+        # What may be posted is decided by the signature, not by the page that posts it.
+        rule = {
+            "AllowedMethods": ["POST", "GET", "HEAD"],
+            "AllowedOrigins": ["*"],
+            "AllowedHeaders": ["*"],
+            "MaxAgeSeconds": 3600,
+        }
+        try:
+            self._client.put_bucket_cors(
+                Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]}
+            )
+        except ClientError as error:
+            if _code(error) not in _CORS_REFUSED:
+                raise
+            # Some stores answer to any page anyway, and at some an administrator sets the rules.
+            log.warning("cors_left_alone", bucket=self.bucket, reason=_code(error))
 
 
 def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 16) -> Storage:
