@@ -1,0 +1,102 @@
+"""What endpoints are given: the clients of this process's servers, made once, and the tenant."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import anyio
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from api import limits
+from facetag.database import make_engine, make_sessions, transaction
+from facetag.queue import make_celery
+from facetag.settings import Settings
+from facetag.storage import Storage, make_storage
+
+
+@dataclass
+class Services:
+    """The clients of one API process; nothing connects before the first use."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    celery: Any
+    storage: Storage
+    presigner: Storage
+    """Signs for the address under which clients reach object storage."""
+    lookups: ThreadPoolExecutor
+    checks: ThreadPoolExecutor
+    predict_threads: anyio.CapacityLimiter
+    predict_places: anyio.CapacityLimiter
+    predict_transfers: anyio.CapacityLimiter
+    background: set[asyncio.Task[None]] = field(default_factory=set)
+    """Tasks that outlive their request; kept here, since asyncio alone would drop them."""
+
+    def close(self) -> None:
+        """Give back threads and connections."""
+        for task in self.background:
+            task.cancel()
+        for threads in (self.lookups, self.checks):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.celery.close()
+        self.engine.dispose()
+
+
+def open_services(settings: Settings) -> Services:
+    """Make the clients; call it on the event loop. Raises SettingsInvalid."""
+    engine = make_engine(settings, pool_size=limits.DATABASE_CONNECTIONS)
+    return Services(
+        settings=settings,
+        engine=engine,
+        sessions=make_sessions(engine),
+        celery=make_celery(settings),
+        storage=make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS),
+        presigner=make_storage(settings, public=True),
+        lookups=ThreadPoolExecutor(limits.LOOKUP_THREADS, thread_name_prefix="lookup"),
+        checks=ThreadPoolExecutor(limits.CHECK_THREADS, thread_name_prefix="check"),
+        predict_threads=anyio.CapacityLimiter(limits.PREDICT_THREADS),
+        predict_places=anyio.CapacityLimiter(limits.MAX_WAITING_PREDICTS),
+        predict_transfers=anyio.CapacityLimiter(limits.MAX_PREDICT_TRANSFERS),
+    )
+
+
+async def get_services(request: Request) -> Services:
+    """Return the clients of this process (a coroutine, so that it takes no thread)."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def get_tenant(services: Annotated[Services, Depends(get_services)]) -> str:
+    """Return the tenant whose rows and keys this request may touch: one, until keys come."""
+    return services.settings.tenant_id
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The clients and the tenant of one request: what nearly every endpoint works with."""
+
+    services: Services
+    tenant_id: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction; raises DatabaseUnavailable."""
+        with transaction(self.services.sessions) as session:
+            yield session
+
+
+async def get_desk(
+    services: Annotated[Services, Depends(get_services)],
+    tenant_id: Annotated[str, Depends(get_tenant)],
+) -> Desk:
+    """Return what an endpoint works with."""
+    return Desk(services, tenant_id)
+
+
+AtDesk = Annotated[Desk, Depends(get_desk)]

@@ -1,0 +1,28 @@
+"""GET /v1/models: the bundles that workers have loaded."""
+
+from fastapi import APIRouter
+
+from api.dependencies import AtDesk
+from api.described import problems
+from api.schemas import BundleAnswer, BundleList
+from facetag.jobs import list_models
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/v1/models", responses=problems(503))
+def list_bundles(desk: AtDesk) -> BundleList:
+    """Return the bundles that workers have loaded, with their manifests, the newest first."""
+    with desk.transaction() as session:
+        rows = list_models(session, tenant_id=desk.tenant_id)
+    return BundleList(
+        models=[
+            BundleAnswer(
+                version=row.version,
+                state=row.state,
+                manifest=row.manifest,
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]
+    )
