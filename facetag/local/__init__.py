@@ -1,0 +1,1 @@
+"""The servers that facetag starts itself on one machine: PostgreSQL, Valkey and SeaweedFS."""

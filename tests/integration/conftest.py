@@ -1,0 +1,65 @@
+"""Real servers for the integration tests, started once by facetag itself in a temporary folder."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from redis import Redis
+from sqlalchemy import make_url
+
+from facetag.database import migrate
+from facetag.local.stack import LocalStack
+from facetag.settings import Settings
+
+TEMPLATE = "migrated"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Iterator[Settings]:
+    """Settings that lead to PostgreSQL, Valkey and SeaweedFS, and nothing from the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("FACETAG_")]:
+            patch.delenv(name)
+        data_dir = tmp_path_factory.mktemp("servers")
+        with LocalStack(Settings(data_dir=data_dir)) as stack:
+            yield stack.connected_settings()
+
+
+@pytest.fixture(scope="session")
+def template(servers) -> str:
+    """URL of a database in which all migrations ran, and nothing else; copied for each test."""
+    with _administration(servers) as connection:
+        connection.execute(f'CREATE DATABASE "{TEMPLATE}"')
+    url = _url(servers, TEMPLATE)
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def database(servers, template) -> Iterator[str]:
+    """URL of a database of this test's own, with empty tables; no message waits in the queue.
+
+    `servers.model_copy(update={"database_url": SecretStr(database)})` are the settings for it.
+    """
+    name = f"test_{next(_numbers)}"
+    with Redis.from_url(servers.require("redis_url")) as redis:
+        redis.flushall()
+    with _administration(servers) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+    yield _url(servers, name)
+    with _administration(servers) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _url(servers: Settings, database: str) -> str:
+    url = make_url(servers.require("database_url")).set(database=database)
+    return url.render_as_string(hide_password=False)
+
+
+def _administration(servers: Settings) -> psycopg.Connection:
+    url = make_url(_url(servers, "postgres")).set(drivername="postgresql")
+    return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
