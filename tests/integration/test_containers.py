@@ -99,7 +99,7 @@ def build(target: str, folder: Path) -> Path:
 def follow(stage: Stage, stages: dict[str, Stage], context: Path, bin_folder: Path) -> None:
     """Copy and run as one stage says, in order."""
     arguments = dict(line.split("=", 1) for line in stage.arguments("ARG") if "=" in line)
-    environment = clean_environment(bin_folder) | arguments
+    environment = clean_environment(bin_folder) | arguments | {"PIP_QUIET": "2"}
     for word, rest in stage.instructions:
         if word == "COPY" and rest.startswith("--from=source"):
             for line in stages["source"].arguments("COPY"):
