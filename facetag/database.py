@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import URL, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
@@ -29,6 +30,7 @@ _LOST = ("08", "57P", "53")
 _BUSY = ("40001", "40P01", "55P03", "57014")
 """SQLSTATEs of transactions that gave way to others: worth another try."""
 _UNDEFINED_TABLE = "42P01"
+_EXPECTED_URL = "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 
 
 def make_engine(settings: Settings, *, pool_size: int = 5) -> Engine:
@@ -96,11 +98,14 @@ def migrate(database_url: str) -> None:
 
 
 def _psycopg_url(url: str) -> URL:
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    if parsed.get_backend_name() != "postgresql":
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsInvalid(f"FACETAG_DATABASE_URL is no URL: {_EXPECTED_URL}") from error
+    # Hosting services still write `postgres`, which SQLAlchemy has given up.
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
         raise SettingsInvalid(
-            f"FACETAG_DATABASE_URL names {parsed.get_backend_name()}: "
-            "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+            f"FACETAG_DATABASE_URL names {parsed.drivername}, not PostgreSQL: {_EXPECTED_URL}"
         )
     return parsed.set(drivername="postgresql+psycopg")
 
@@ -126,25 +131,26 @@ def _translated_errors() -> Iterator[None]:
         raise DatabaseUnavailable(
             "Every connection to PostgreSQL is busy: try again, or start more processes."
         ) from error
-    except (OperationalError, InterfaceError, ProgrammingError) as error:
-        message = _recognise(error)
+    # COPY goes past SQLAlchemy, so its errors come as psycopg raises them.
+    except (DBAPIError, psycopg.Error) as error:
+        message = _recognise(error.orig if isinstance(error, DBAPIError) else error)
         if message is None:
             raise
         raise DatabaseUnavailable(message) from error
 
 
-def _recognise(error: DBAPIError) -> str | None:
+def _recognise(error: BaseException | None) -> str | None:
     """Return what to tell the user of a fault that is the database's, None for a fault of ours."""
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    sqlstate: str | None = getattr(error, "sqlstate", None)
     if sqlstate == _UNDEFINED_TABLE:
         return "The database has no tables of facetag yet: run `facetag migrate`."
-    if isinstance(error, ProgrammingError):
-        return None
     if sqlstate in _BUSY:
-        return f"PostgreSQL was too busy ({type(error.orig).__name__}): try again."
-    if error.connection_invalidated or sqlstate is None or sqlstate.startswith(_LOST):
+        return f"PostgreSQL was too busy ({type(error).__name__}): try again."
+    # Whoever did not get as far as an answer has no SQLSTATE.
+    lost = sqlstate is None and isinstance(error, psycopg.OperationalError)
+    if lost or (sqlstate or "").startswith(_LOST):
         return (
-            "PostgreSQL does not answer at FACETAG_DATABASE_URL: is it running? "
-            f"({str(error.orig).strip()})"
+            "PostgreSQL does not answer at FACETAG_DATABASE_URL: is it running, and are user, "
+            f"password and database right? ({' '.join(str(error).split())})"
         )
     return None
