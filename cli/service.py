@@ -36,7 +36,7 @@ def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
     from facetag.local.service import LocalService
 
     reporter.say(f"Starting a service of its own in {settings.data_dir} ...")
-    with LocalService(settings) as local:
+    with LocalService(settings, on_event=reporter.say) as local:
         yield Service(local.api_url, own=True)
 
 
@@ -55,6 +55,6 @@ def find_service(settings: Settings) -> str | None:
     """Return the URL that is set, else that of a `facetag up` on the data folder, else None."""
     if settings.api_url:
         return settings.api_url
-    from facetag.local.service import find_running
+    from facetag.local.running import find_running
 
     return find_running(settings.data_dir)

@@ -1,7 +1,6 @@
 """Runs PostgreSQL, which holds jobs, images and faces."""
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -13,10 +12,11 @@ from pathlib import Path
 import psutil
 
 from facetag.errors import LocalServerFailed
+from facetag.local.account import find_unprivileged
 from facetag.local.binaries import find_postgres, share_postgres
 from facetag.local.credentials import Credentials
 from facetag.local.ports import LOOPBACK
-from facetag.local.process import Account, Command
+from facetag.local.process import Command
 from facetag.local.server import Folders, LocalServer, clean_environment
 
 USER = "facetag"
@@ -36,7 +36,7 @@ class Postgres(LocalServer):
 
     def __init__(self, folders: Folders, credentials: Credentials) -> None:
         super().__init__(folders, credentials)
-        self._account = _unprivileged() if os.geteuid() == 0 else None
+        self._account = find_unprivileged() if os.geteuid() == 0 else None
         self._descriptor: int | None = None
 
     @property
@@ -187,17 +187,6 @@ class Postgres(LocalServer):
     def _url(self, database: str, *, scheme: str = "postgresql") -> str:
         password = self.credentials.database_password
         return f"{scheme}://{USER}:{password}@{LOOPBACK}:{self.ports[0]}/{database}"
-
-
-def _unprivileged() -> Account:
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError as error:
-        raise LocalServerFailed(
-            "PostgreSQL does not run as root, and this system has no user `nobody` to run it as. "
-            "Run facetag as an ordinary user, or set FACETAG_DATABASE_URL."
-        ) from error
-    return Account(entry.pw_uid, entry.pw_gid)
 
 
 def _find_processes(cluster: Path) -> list[psutil.Process]:

@@ -17,19 +17,12 @@ import psutil
 
 from facetag.errors import LocalServerFailed
 from facetag.local import launch
+from facetag.local.account import Account
 
 LOG_BYTES = 10 * 2**20
 """A log larger than this is put aside when its process starts; one older log is kept."""
 
 LOG_TAIL_LINES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user that a child runs as."""
-
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,11 @@ class ChildProcess:
         self.log = logs_dir / f"{command.name}.log"
         self._record = run_dir / f"{command.name}.json"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"The {self.command.name} process"
 
     @property
     def pid(self) -> int | None:
@@ -83,6 +81,10 @@ class ChildProcess:
         # children and lives as long as this process.
         self._process = _spawner().submit(self._spawn).result()
         self._remember(self._process.pid)
+
+    def restart(self) -> None:
+        """Start the process once more."""
+        self.start()
 
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> bool:
         """Poll until the process is ready; False if it ended first, or raises LocalServerFailed."""

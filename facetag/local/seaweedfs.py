@@ -115,7 +115,8 @@ class SeaweedFS(LocalServer):
         names = [f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")]
         return [
             *(f"-{name}={port}" for name, port in zip(names, self.ports, strict=True)),
-            f"-dir={self.folder}",
+            # Its own folder, by no name: a comma in one would make two.
+            "-dir=.",
             f"-ip={LOOPBACK}",
             f"-ip.bind={LOOPBACK}",
             f"-master.dir={self._master_notes()}",

@@ -85,8 +85,16 @@ class LocalServer(ABC):
         return self._child
 
     def start(self) -> None:
-        """Start the server and return at once."""
+        """Start the server on free ports and return at once."""
         self.ports = find_free_ports(self.port_count)
+        self._start()
+
+    def restart(self) -> None:
+        """Start the server once more on the ports where its users look for it; return at once."""
+        self.clear_leftovers()
+        self._start()
+
+    def _start(self) -> None:
         self._child = ChildProcess(
             self.prepare(), run_dir=self.folders.run, logs_dir=self.folders.logs
         )
@@ -108,13 +116,14 @@ class LocalServer(ABC):
             self.start()
             attempts += 1
 
-    def check(self) -> None:
-        """Raise LocalServerFailed where the server has ended by itself."""
-        if self._child is not None and self._child.exit_status is not None:
-            raise LocalServerFailed(
-                f"{self.title} has ended (exit status {self._child.exit_status}).\n"
-                f"{self._child.log_tail()}"
-            )
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status of the process, negative for a signal; None while it runs."""
+        return self.child.exit_status
+
+    def log_tail(self) -> str:
+        """Return where the server's log is and its last lines."""
+        return self.child.log_tail()
 
     def ask_to_stop(self) -> None:
         """Send the stop signal and return at once."""

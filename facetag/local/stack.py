@@ -85,11 +85,6 @@ class LocalStack:
         """Stop the servers and leave the folder; a second call does nothing."""
         self._cleanup.close()
 
-    def check(self) -> None:
-        """Raise LocalServerFailed where a server has ended by itself."""
-        for server in self.servers:
-            server.check()
-
     def environment(self) -> dict[str, str]:
         """Return the FACETAG_ variables that lead to the servers, the given ones included."""
         given = {

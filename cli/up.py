@@ -1,0 +1,75 @@
+"""`facetag up`: the whole service on this machine, until it is stopped."""
+
+from pathlib import Path
+
+import click
+
+from cli.options import data_dir_option, quiet_option
+
+
+@click.command()
+@data_dir_option
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port of the API; default FACETAG_API_PORT, else 8000, or another if that is taken.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that label photos, each with a network of its own.",
+)
+@quiet_option
+def up(data_dir: Path | None, port: int | None, workers: int, quiet: bool) -> None:
+    r"""Run the whole service on this machine.
+
+    Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
+    ~/.local/share/facetag), brings the tables up to date, and starts the API, a worker and the
+    sweeper. Everything listens on this machine alone. Data is kept for the next time; what ends by
+    itself is started again.
+
+    A server whose address is set (FACETAG_DATABASE_URL, FACETAG_REDIS_URL,
+    FACETAG_S3_ENDPOINT_URL) is used instead of one of its own. While it runs, `facetag tag` and the
+    other commands use it by themselves. Stop it with Ctrl-C or SIGTERM.
+
+    \b
+    Example:
+      facetag up --data-dir /srv/facetag
+    """
+    from cli.interrupts import stop_on_sigterm
+    from cli.progress import Reporter
+    from cli.service import read_settings
+    from facetag.errors import SettingsInvalid
+    from facetag.local.ports import LOOPBACK, is_free
+    from facetag.local.service import LocalService
+
+    settings = read_settings(data_dir)
+    reporter = Reporter(quiet=quiet)
+    if port is not None and not is_free(port):
+        raise SettingsInvalid(
+            f"Something listens on {LOOPBACK}:{port} already: give another --port."
+        )
+    service = LocalService(
+        settings,
+        workers=workers,
+        api_port=settings.api_port if port is None else port,
+        announce=True,
+        on_event=reporter.say,
+    )
+    with stop_on_sigterm():
+        try:
+            with service:
+                reporter.say(f"\nThe service is up:  {service.api_url}")
+                reporter.say(f"  its description   {service.api_url}/docs")
+                reporter.say(f"  data              {service.stack.folders.data_dir}")
+                reporter.say(f"  logs              {service.logs_dir}")
+                reporter.say("The worker loads its network now; jobs wait for it.")
+                reporter.say("Stop with Ctrl-C.\n")
+                try:
+                    service.wait()
+                finally:
+                    reporter.say("Stopping ...")
+        except KeyboardInterrupt:
+            reporter.say("Stopped; the data is kept.")

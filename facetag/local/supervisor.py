@@ -1,0 +1,115 @@
+"""Starts again what ends by itself, later each time, and gives up on what cannot live."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from facetag.errors import FacetagError
+
+LOOK_EVERY_S = 0.5
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+LONG_LIFE_S = 120.0
+"""What lived as long as this was sound: its next end counts as the first."""
+GIVE_UP_AFTER = 4
+"""Short lives in a row after which another start is no use."""
+
+
+class Restartable(Protocol):
+    """A process, or a server with its preparations."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status, negative for a signal; None while it runs."""
+
+    def restart(self) -> None:
+        """Start it once more, where its users look for it."""
+
+    def log_tail(self) -> str:
+        """Return the end of its log."""
+
+
+@dataclass
+class _Watched:
+    process: Restartable
+    started: float = field(default_factory=time.monotonic)
+    short_lives: int = 0
+    due: float | None = None
+
+
+class Supervisor:
+    """Watches processes from a thread of its own, between `start()` and `stop()`."""
+
+    def __init__(
+        self,
+        processes: Sequence[Restartable],
+        *,
+        on_event: Callable[[str], None],
+        on_fault: Callable[[], None],
+    ) -> None:
+        self.fault: str | None = None
+        """Why it gave up; None while all is well."""
+        self._watched = [_Watched(process) for process in processes]
+        self._on_event = on_event
+        self._on_fault = on_fault
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="facetag-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch; nothing is started any more once this returns."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY_S):
+            try:
+                for watched in self._watched:
+                    self._look_after(watched)
+            except FacetagError as error:
+                self.fault = str(error)
+            if self.fault is not None:
+                self._on_fault()
+                return
+
+    def _look_after(self, watched: _Watched) -> None:
+        status = watched.process.exit_status
+        if status is None:
+            return
+        now = time.monotonic()
+        if watched.due is None:
+            lived_long = now - watched.started >= LONG_LIFE_S
+            watched.short_lives = 1 if lived_long else watched.short_lives + 1
+            ending = f"{watched.process.title} {describe_end(status)}"
+            if watched.short_lives >= GIVE_UP_AFTER:
+                self.fault = (
+                    f"{ending}, {GIVE_UP_AFTER} times in a row.\n{watched.process.log_tail()}"
+                )
+                return
+            pause_s = min(FIRST_PAUSE_S * 2 ** (watched.short_lives - 1), LONGEST_PAUSE_S)
+            watched.due = now + pause_s
+            self._on_event(f"{ending}; starting it again in {pause_s:.0f} s")
+        elif now >= watched.due:
+            watched.process.restart()
+            watched.started, watched.due = now, None
+
+
+def describe_end(status: int) -> str:
+    """Say how a process ended, after its exit status."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
