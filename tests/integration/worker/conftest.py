@@ -1,0 +1,40 @@
+import os
+import signal
+
+import pytest
+from pydantic import SecretStr
+
+from tests.integration.worker.stage import Stage
+
+
+@pytest.fixture
+def stage(servers, database, tmp_path):
+    settings = servers.model_copy(
+        update={
+            "database_url": SecretStr(database),
+            "lease_s": 2.0,
+            "chunk_images": 4,
+            "sweep_interval_s": 0.5,
+        }
+    )
+    stage = Stage(settings, log=tmp_path / "worker.log")
+    stage.storage.ensure_bucket()
+    yield stage
+    stage.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def start(stage):
+    """Start a worker or a sweeper; whatever still runs at the end is killed with its children."""
+    kinds = {"worker": stage.start_worker, "sweeper": stage.start_sweeper}
+    started = []
+
+    def start_process(kind, *arguments):
+        started.append(kinds[kind](*arguments))
+        return started[-1]
+
+    yield start_process
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
