@@ -1,0 +1,39 @@
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from facetag.database import make_engine, make_sessions
+from facetag.storage import make_storage
+
+
+@pytest.fixture
+def settings(servers, database):
+    return servers.model_copy(update={"database_url": SecretStr(database)})
+
+
+@pytest.fixture
+def sessions(settings):
+    engine = make_engine(settings)
+    yield make_sessions(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def storage(servers, request):
+    """A bucket of this test's own."""
+    name = request.node.name.replace("_", "-").lower()[:50].strip("-")
+    storage = make_storage(servers.model_copy(update={"s3_bucket": name}))
+    storage.ensure_bucket()
+    return storage
+
+
+@pytest.fixture
+def empty_database(database):
+    """URL of a database without any table."""
+    url = make_url(database).set(drivername="postgresql")
+    name = f"{url.database}_empty"
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield url.set(database=name).render_as_string(hide_password=False)
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
