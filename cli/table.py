@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,26 +15,50 @@ from cli.client import Line
 SHOWN_FACES = 4
 PLAIN_WIDTH = 120
 """Columns where the output is no terminal, unless COLUMNS says otherwise."""
+STATE_WIDTH, FACES_WIDTH, GAP = 9, 5, 2
+NAME_SHARE = 0.45
+"""Of what the narrow columns leave, the most that the names take."""
+NARROWEST = 12
 STYLES = {"tagged": "green", "no_face": "dim", "failed": "red", "cancelled": "yellow"}
 
 
 def print_table(lines: Iterable[Line], file: TextIO) -> None:
-    """Print one row a line."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Photo", no_wrap=True, overflow="ellipsis", ratio=None, min_width=12)
-    table.add_column("State", no_wrap=True)
-    table.add_column("Faces", justify="right", no_wrap=True)
-    table.add_column("Apparent age, gender, race", no_wrap=True, overflow="ellipsis")
-    for line in lines:
+    """Print one row a line; a name that is too long keeps its end, which tells photos apart."""
+    rows = [(printable(line["image"]), line) for line in lines]
+    console = console_for(file)
+    left = max(console.width - STATE_WIDTH - FACES_WIDTH - 3 * GAP, 2 * NARROWEST)
+    longest = max((cell_len(name) for name, _ in rows), default=0)
+    name_width = max(min(longest, int(left * NAME_SHARE)), NARROWEST)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    # Fixed widths, since rich would shrink the short columns too, down to nothing.
+    table.add_column("Photo", no_wrap=True, width=name_width)
+    table.add_column("State", no_wrap=True, width=STATE_WIDTH)
+    table.add_column("Faces", justify="right", no_wrap=True, width=FACES_WIDTH)
+    outcome_width = left - name_width
+    table.add_column(
+        "Apparent age, gender, race", no_wrap=True, overflow="ellipsis", max_width=outcome_width
+    )
+    for name, line in rows:
         state = line["state"]
         style = STYLES.get(state, "")
         table.add_row(
-            Text(printable(line["image"])),
+            Text(keep_end(name, name_width)),
             Text(state.replace("_", " "), style=style),
             Text(str(len(line["faces"])) if line["error"] is None else "", style=style),
             outcome_text(line),
         )
-    console_for(file).print(table)
+    console.print(table)
+
+
+def keep_end(text: str, width: int) -> str:
+    """Return the text in at most `width` cells of a terminal, cut at its beginning."""
+    if cell_len(text) <= width:
+        return text
+    start = len(text)
+    room = width - 1
+    while start > 0 and (room := room - cell_len(text[start - 1])) >= 0:
+        start -= 1
+    return f"…{text[start:]}"
 
 
 def console_for(file: TextIO) -> Console:
