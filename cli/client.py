@@ -20,7 +20,6 @@ from facetag.errors import (
 
 UPLOAD_BATCH = 1000
 """The most files that one request may ask uploads for."""
-TERMINAL_STATES = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from cli.client import TERMINAL_STATES, ApiClient, Job
+from cli.client import ApiClient, Job
 from cli.progress import Reporter
 from facetag.errors import ApiUnavailable, FacetagError
 
@@ -30,7 +30,7 @@ def describe_counts(job: Job) -> str:
 
 
 def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) -> Iterator[Job]:
-    """Yield the job now and then, at last in its terminal state.
+    """Yield the job now and then, at last as it ended.
 
     Raises ApiUnavailable once the service has been away for `patience_s`.
     """
@@ -46,7 +46,8 @@ def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) 
         else:
             away_since = None
             yield job
-            if job["state"] in TERMINAL_STATES:
+            # A cancelled job ends only when what a worker had begun is done.
+            if job["finished_at"] is not None:
                 return
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
@@ -59,7 +60,7 @@ def wait_for_job(
     hint = WaitingHint(client, reporter)
     with reporter.bar(title, total=None) as bar:
         for job in poll_job(client, job_id):
-            waiting = job["started_at"] is None and job["state"] not in TERMINAL_STATES
+            waiting = job["started_at"] is None and job["finished_at"] is None
             note = "waiting for a worker" if waiting else describe_counts(job)
             bar.set(finished_count(job), total=job["total"], note=note)
             if waiting:

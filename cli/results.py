@@ -38,7 +38,7 @@ def results(
       facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --format csv --output labels.csv
       facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --report page.html --photos ~/Pictures
     """
-    from cli.client import TERMINAL_STATES, ApiClient
+    from cli.client import ApiClient
     from cli.delivery import deliver, say_summary
     from cli.jobs import stream_lines
     from cli.progress import Reporter
@@ -48,7 +48,7 @@ def results(
     reporter = Reporter(quiet=quiet)
     with ApiClient(require_service(read_settings(data_dir))) as client:
         found = client.get_job(str(job))
-        if found["state"] not in TERMINAL_STATES:
+        if found["finished_at"] is None:
             reporter.say(f"{describe_job(found)}\nThe job is not finished: this is what is known.")
         composition = deliver(
             stream_lines(client, [str(job)]),

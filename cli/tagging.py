@@ -13,7 +13,7 @@ from cli.hashes import HashCache, default_cache_path
 from cli.jobs import start_jobs
 from cli.progress import Reporter
 from cli.uploading import NotSent, Uploader, UploadReport
-from facetag.errors import FacetagError
+from facetag.errors import FacetagError, JobStateConflict
 from facetag.settings import Settings
 
 SHOWN_FAILURES = 20
@@ -124,6 +124,9 @@ class TaggingRun:
         for job in self.jobs:
             try:
                 ended = self._client.cancel_job(job["id"])
+            except JobStateConflict:
+                # It had finished: there was nothing left to stop.
+                continue
             except FacetagError as error:
                 self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
                 continue
