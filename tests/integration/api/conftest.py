@@ -1,0 +1,89 @@
+"""The API on a real port, in a thread of the tests, over the real servers."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from api.app import create_app
+from facetag.settings import Settings
+from tests.integration.worker.stage import Stage
+
+
+@contextmanager
+def serve(settings: Settings) -> Iterator[httpx.Client]:
+    """Serve the API with these settings; yield a client of it."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings), port=0, log_config=None, access_log=False, lifespan="on"
+        )
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the API did not start"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False
+        ) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def settings(servers, database):
+    return servers.model_copy(
+        update={
+            "database_url": SecretStr(database),
+            "source_buckets": ("museum",),
+            "predict_timeout_s": 20.0,
+            "lease_s": 2.0,
+            "sweep_interval_s": 0.5,
+        }
+    )
+
+
+@pytest.fixture
+def stage(settings, tmp_path):
+    stage = Stage(settings, log=tmp_path / "worker.log")
+    stage.storage.ensure_bucket()
+    yield stage
+    stage.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def api(settings, stage):
+    with serve(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def worker(stage):
+    """Start a worker whose labeller is a fake; killed with its children at the end."""
+    started = []
+
+    def start(*arguments):
+        started.append(stage.start_worker(*arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        stop_group(process)
+
+
+def stop_group(process):
+    import os
+    import signal
+
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

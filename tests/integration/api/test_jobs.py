@@ -1,0 +1,209 @@
+import threading
+import uuid
+
+import pytest
+from sqlalchemy import text
+
+from facetag.queue import count_doorbells
+from tests.integration.api.conftest import serve
+
+KEY = "tenants/local/images/aa/{number}.jpg"
+
+
+def images(number):
+    return [{"key": KEY.format(number=i), "name": f"é {i}.jpg"} for i in range(number)]
+
+
+def count_jobs(stage):
+    with stage.transaction() as session:
+        return session.execute(text("SELECT count(*) FROM jobs")).scalar_one()
+
+
+def test_ten_thousand_keys_are_a_job_in_one_request(api, stage):
+    answer = api.post("/v1/jobs", json={"images": images(10_000), "name": "many"})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert (job["state"], job["total"], job["name"]) == ("queued", 10_000, "many")
+    assert job["counts"]["queued"] == 10_000
+    assert sum(job["counts"].values()) == 10_000
+    rows = stage.rows(uuid.UUID(job["id"]))
+    assert [row.name for row in rows] == [f"é {i}.jpg" for i in range(10_000)]
+    assert {row.bucket for row in rows} == {stage.settings.s3_bucket}
+    assert api.get(answer.headers["location"]).json() == job
+
+
+def test_the_doorbell_rings_after_the_job_is_there(api, stage):
+    api.post("/v1/jobs", json={"images": images(20)})
+    # Two chunks of 16 at most.
+    assert count_doorbells(stage.settings) == 2
+
+
+def test_one_key_may_have_two_names_and_a_name_may_occur_twice(api):
+    twice = [{"key": KEY, "name": "a.jpg"}, {"key": KEY, "name": "b.jpg"}]
+    answer = api.post("/v1/jobs", json={"images": [*twice, *twice]})
+    assert answer.json()["total"] == 4
+
+
+def test_an_image_without_a_name_is_called_by_its_key(api):
+    job = api.post("/v1/jobs", json={"images": [{"key": KEY}]}).json()
+    (line,) = api.get(f"/v1/jobs/{job['id']}/images").json()["images"]
+    assert line["image"] == KEY
+
+
+def test_photos_in_a_source_bucket_are_taken_where_they_lie(api, stage):
+    job = api.post("/v1/jobs", json={"images": [{"key": "s3://museum/1920s/a b.jpg"}]}).json()
+    (row,) = stage.rows(uuid.UUID(job["id"]))
+    assert (row.bucket, row.key) == ("museum", "1920s/a b.jpg")
+
+
+def test_a_prefix_is_a_job_whose_total_is_not_known_yet(api, stage):
+    answer = api.post("/v1/jobs", json={"prefix": "s3://museum/1920s/"})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["state"], job["total"]) == ("listing", None)
+    assert count_doorbells(stage.settings) == 1
+
+
+def test_a_replay_gives_the_first_answer_again(api, stage):
+    body, headers = {"images": images(3), "name": "x"}, {"Idempotency-Key": "k1"}
+    first = api.post("/v1/jobs", json=body, headers=headers)
+    stage.change_images("state = 'running'", uuid.UUID(first.json()["id"]), "position = 0")
+    with stage.transaction() as session:
+        session.execute(text("UPDATE jobs SET state = 'running', queued = 2, running = 1"))
+    again = api.post("/v1/jobs", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert count_jobs(stage) == 1
+
+
+def test_a_replay_may_write_its_json_in_another_way(api, stage):
+    headers = {"Idempotency-Key": "k1", "Content-Type": "application/json"}
+    for body in ('{"images": [{"key": "%s"}]}', '{"name":null,"images":[{"name":"","key":"%s"}]}'):
+        answer = api.post("/v1/jobs", content=body % KEY, headers=headers)
+        assert answer.status_code == 202
+    assert count_jobs(stage) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"images": images(4), "name": "x"},
+        {"images": images(3), "name": "y"},
+        {"images": list(reversed(images(3))), "name": "x"},
+        {"prefix": "s3://museum/", "name": "x"},
+    ],
+)
+def test_an_idempotency_key_with_another_body_is_refused(api, stage, other):
+    headers = {"Idempotency-Key": "k1"}
+    api.post("/v1/jobs", json={"images": images(3), "name": "x"}, headers=headers)
+    answer = api.post("/v1/jobs", json=other, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:facetag:problem:idempotency-conflict"
+    assert count_jobs(stage) == 1
+
+
+def test_two_that_race_with_one_idempotency_key_make_one_job(api, stage):
+    answers = []
+
+    def post():
+        answers.append(
+            api.post("/v1/jobs", json={"images": images(500)}, headers={"Idempotency-Key": "r"})
+        )
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1
+    assert count_jobs(stage) == 1
+
+
+def test_a_job_is_accepted_while_redis_is_down(settings, stage):
+    from pydantic import SecretStr
+
+    without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
+    with serve(without) as api:
+        assert api.post("/v1/jobs", json={"images": images(3)}).status_code == 202
+        ready = api.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["parts"]["database"] == "ok"
+        assert ready.json()["parts"]["storage"] == "ok"
+        assert "FACETAG_REDIS_URL" in ready.json()["parts"]["queue"]
+    assert count_jobs(stage) == 1
+
+
+def test_jobs_are_listed_page_by_page_the_newest_first(api):
+    made = [api.post("/v1/jobs", json={"images": images(1)}).json()["id"] for _ in range(5)]
+    seen, cursor = [], None
+    for _ in range(3):
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = api.get("/v1/jobs", params=params).json()
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+    assert seen == made[::-1]
+    assert cursor is None
+
+
+def test_a_cancelled_job_is_cancelled_once_and_for_all(api):
+    job = api.post("/v1/jobs", json={"images": images(3)}).json()
+    for _ in range(2):
+        answer = api.post(f"/v1/jobs/{job['id']}/cancel")
+        assert answer.status_code == 200
+        assert answer.json()["state"] == "cancelled"
+        assert answer.json()["counts"]["cancelled"] == 3
+
+
+def test_what_failed_is_tried_again(api, stage):
+    job = api.post("/v1/jobs", json={"images": images(3)}).json()
+    path = f"/v1/jobs/{job['id']}/retry"
+    early = api.post(path, json={"only": "failed"})
+    assert early.status_code == 409
+    assert early.headers["content-type"] == "application/problem+json"
+    stage.change_images("state = 'failed', error_code = 'truncated'", uuid.UUID(job["id"]))
+    with stage.transaction() as session:
+        session.execute(
+            text("UPDATE jobs SET state = 'failed', queued = 0, failed = 3, finished_at = now()")
+        )
+    rung = count_doorbells(stage.settings)
+    answer = api.post(path)
+    assert answer.status_code == 202
+    assert answer.json()["state"] == "running"
+    assert answer.json()["counts"] | {"queued": 3, "failed": 0} == answer.json()["counts"]
+    assert count_doorbells(stage.settings) == rung + 1
+
+
+def test_deleting_a_job_deletes_the_photos_that_no_other_job_needs(api, stage):
+    own, shared = stage.put(b"1", b"2")
+    first = api.post("/v1/jobs", json={"images": [{"key": own}, {"key": shared}]}).json()
+    api.post("/v1/jobs", json={"images": [{"key": shared}]})
+    path = f"/v1/jobs/{first['id']}"
+    assert api.delete(path).status_code == 409
+    api.post(f"{path}/cancel")
+    answer = api.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (stage.storage.exists(own), stage.storage.exists(shared)) == (False, True)
+    assert api.get(path).status_code == 404
+    assert api.delete(path).status_code == 404
+
+
+def test_the_backlog_is_among_the_metrics(api):
+    api.post("/v1/jobs", json={"images": images(7)})
+    text_ = api.get("/metrics").text
+    assert 'facetag_open_job_images{state="queued"} 7.0' in text_
+    assert 'facetag_open_jobs{state="queued"} 1.0' in text_
+    assert "facetag_database_up 1.0" in text_
+
+
+def test_bundles_are_shown_with_their_manifests(api, stage):
+    from facetag.jobs import register_model
+
+    assert api.get("/v1/models").json() == {"models": []}
+    with stage.transaction() as session:
+        register_model(session, "local", {"version": "v1", "backbone": "tiny"})
+    (bundle,) = api.get("/v1/models").json()["models"]
+    assert (bundle["version"], bundle["state"]) == ("v1", "champion")
+    assert bundle["manifest"]["backbone"] == "tiny"

@@ -1,0 +1,121 @@
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from facetag.storage import tenant_prefix
+from tests.integration.api.conftest import serve
+from tests.integration.worker.stage import png
+
+
+def predict(api, data, name="face.png"):
+    return api.post("/v1/predict", files={"file": (name, data, "image/png")})
+
+
+def assert_nothing_is_kept(stage):
+    prefix = f"{tenant_prefix('local')}predict/"
+    keys, _ = stage.storage.list_prefix(stage.settings.s3_bucket, prefix, None)
+    assert list(keys) == []
+    with stage.transaction() as session:
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
+
+
+def wait_for_worker(api, stage):
+    stage.wait_until(
+        lambda: api.get("/readyz").json()["parts"]["worker"] == "ok", "a worker listens"
+    )
+
+
+def test_a_photo_is_answered_with_its_faces_and_not_kept(api, stage, worker):
+    assert api.get("/readyz").json()["parts"]["worker"] == "none seen"
+    worker()
+    wait_for_worker(api, stage)
+    answer = predict(api, png(64, 48), "späte Party.png")
+    assert answer.status_code == 200
+    line = answer.json()
+    assert list(line) == ["image", "state", "error", "model", "width", "height", "faces"]
+    assert (line["image"], line["state"], line["model"]) == ("späte Party.png", "tagged", "fake-1")
+    (face,) = line["faces"]
+    assert face["box"] == [16, 12, 32, 24]
+    assert face["gender"] == {"label": "female", "probability": 0.9}
+    assert predict(api, png(color="black")).json()["faces"] == []
+    broken = predict(api, b"no photo").json()
+    assert (broken["state"], broken["error"]["code"]) == ("failed", "not_an_image")
+    assert_nothing_is_kept(stage)
+
+
+def test_a_photo_that_was_uploaded_before_stays(api, stage, worker):
+    (key,) = stage.put(png())
+    worker()
+    assert predict(api, png()).status_code == 200
+    assert stage.storage.exists(key)
+
+
+def test_a_prediction_does_not_wait_behind_a_large_job(api, stage, worker):
+    keys = stage.put(png()) * 2000
+    job = api.post("/v1/jobs", json={"images": [{"key": key} for key in keys]}).json()
+    worker("--photo-s", "0.05")
+    stage.wait_until(
+        lambda: api.get(f"/v1/jobs/{job['id']}").json()["counts"]["tagged"] > 0, "the job runs"
+    )
+    answer = predict(api, png())
+    assert answer.status_code == 200
+    counts = api.get(f"/v1/jobs/{job['id']}").json()["counts"]
+    assert counts["queued"] > 1000
+    # A worker that is at work listens to nobody, and is seen all the same.
+    assert api.get("/readyz").json()["parts"]["worker"] == "ok"
+
+
+def test_without_a_worker_the_caller_is_told_in_time(settings, stage):
+    with serve(settings.model_copy(update={"predict_timeout_s": 0.3})) as api:
+        answer = predict(api, png())
+        assert answer.status_code == 504
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert_nothing_is_kept(stage)
+
+
+def test_what_a_worker_still_holds_is_forgotten_once_it_lets_go(settings, stage, worker):
+    with serve(settings.model_copy(update={"predict_timeout_s": 0.5})) as api:
+        worker("--photo-s", "3")
+        wait_for_worker(api, stage)
+        assert predict(api, png()).status_code == 504
+
+        def forgotten():
+            with stage.transaction() as session:
+                return session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
+
+        stage.wait_until(forgotten, "the job is deleted")
+        assert_nothing_is_kept(stage)
+
+
+def test_without_redis_the_caller_is_told_at_once(settings, stage):
+    from pydantic import SecretStr
+
+    without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
+    with serve(without) as api:
+        answer = predict(api, png())
+    assert answer.status_code == 503
+    assert "FACETAG_REDIS_URL" in answer.json()["detail"]
+    assert_nothing_is_kept(stage)
+
+
+def test_waiting_predictions_keep_nobody_else_waiting(settings, stage):
+    with serve(settings.model_copy(update={"predict_timeout_s": 3.0})) as api:
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(predict(api, png()))) for _ in range(30)
+        ]
+        for thread in threads:
+            thread.start()
+        stage.wait_until(lambda: len(api.get("/v1/jobs").json()["jobs"]) == 30, "all wait")
+        assert answers == []
+        for thread in threads:
+            thread.join()
+        assert {answer.status_code for answer in answers} == {504}
+
+
+@pytest.mark.parametrize("files", [{}, {"photo": ("a.png", b"x")}])
+def test_a_form_without_a_file_is_refused(api, files):
+    answer = api.post("/v1/predict", files=files or None)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
