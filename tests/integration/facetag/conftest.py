@@ -1,3 +1,5 @@
+import hashlib
+
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -22,7 +24,7 @@ def sessions(settings):
 @pytest.fixture
 def storage(servers, request):
     """A bucket of this test's own."""
-    name = request.node.name.replace("_", "-").lower()[:50].strip("-")
+    name = f"test-{hashlib.sha256(request.node.name.encode()).hexdigest()[:20]}"
     storage = make_storage(servers.model_copy(update={"s3_bucket": name}))
     storage.ensure_bucket()
     return storage
