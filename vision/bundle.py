@@ -18,8 +18,9 @@ import numpy as np
 
 from facetag.errors import BundleInvalid
 from facetag.heads import HEADS_BY_NAME
+from vision.age_range import AgeRange
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import BACKBONES, NetworkSpec, build_network
 
 FORMAT = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
@@ -48,6 +49,16 @@ class Bundle:
         """The rule by which the network's crops were cut."""
         return CropRule.from_json(self.manifest["crop"])
 
+    @property
+    def age_range(self) -> AgeRange:
+        """The range about an apparent age; raises BundleInvalid where the manifest has none."""
+        try:
+            return AgeRange.from_json(self.manifest["age_range"])
+        except (KeyError, TypeError) as error:
+            raise BundleInvalid(
+                f"{self.folder / MANIFEST} has no age_range: make the bundle with `facetag train`."
+            ) from error
+
     def load_network(self) -> keras.Model:
         """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
         path = self.folder / WEIGHTS
@@ -69,19 +80,26 @@ def open_bundle(folder: Path | None = None) -> Bundle:
     folder = folder or DEFAULT_FOLDER
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleInvalid(
             f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
             "or make one with `facetag train`."
         ) from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
-    if manifest.get("format") != FORMAT:
-        raise BundleInvalid(f"{folder} has format {manifest.get('format')!r}, not {FORMAT}.")
+    stated = manifest.get("format") if isinstance(manifest, dict) else None
+    if stated != FORMAT:
+        raise BundleInvalid(f"{folder} has format {stated!r}, not {FORMAT}: fetch another bundle.")
     if not (folder / WEIGHTS).is_file():
         raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
-    _check_heads(folder, manifest)
-    return Bundle(folder, manifest)
+    bundle = Bundle(folder, manifest)
+    try:
+        _check_known(bundle)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleInvalid(
+            f"{folder / MANIFEST} is incomplete, or needs another version of facetag: {error!r}."
+        ) from error
+    return bundle
 
 
 def write_bundle(
@@ -153,11 +171,21 @@ def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) 
         copy.attrs[key] = value
 
 
-def _check_heads(folder: Path, manifest: Mapping[str, Any]) -> None:
-    for stated in manifest["heads"]:
+def _check_known(bundle: Bundle) -> None:
+    """Raise BundleInvalid, or what a missing or odd field causes, for what cannot be used here."""
+    for field in ("version", "weights_sha256", "crop"):
+        if not bundle.manifest[field]:
+            raise ValueError(f"{field} is empty")
+    if bundle.spec.backbone not in BACKBONES:
+        raise ValueError(f"backbone {bundle.spec.backbone!r} is not known")
+    stated_heads = bundle.manifest["heads"]
+    if [stated["name"] for stated in stated_heads] != list(bundle.spec.heads):
+        raise ValueError("the heads are not those of the network")
+    for stated in stated_heads:
         head = HEADS_BY_NAME.get(stated["name"])
         if head is None or list(head.labels) != stated["labels"] or head.kind != stated["kind"]:
             raise BundleInvalid(
-                f"{folder} predicts {stated['name']} with labels {stated['labels']}, "
+                f"{bundle.folder} predicts {stated['name']} with labels {stated['labels']}, "
                 "which this version of facetag does not know."
             )
+    _ = bundle.crop_rule

@@ -13,6 +13,9 @@ from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 
+LARGEST_SIDE = 2048
+"""Sides from twice as many pixels on are cut from a reduced photo, so that padding stays small."""
+
 
 @dataclass(frozen=True, slots=True)
 class CropRule:
@@ -65,6 +68,10 @@ def whole_image(photo: Pixels) -> Square:
 
 def cut_square(photo: Pixels, square: Square, size: int) -> Pixels:
     """Return the square of a photo (height, width, 3) resampled to (size, size, 3), uint8."""
+    reduction = int(square.side // LARGEST_SIDE)
+    if reduction > 1:
+        photo = np.asarray(Image.fromarray(photo).reduce(reduction))
+        square = Square(square.x / reduction, square.y / reduction, square.side / reduction)
     height, width = photo.shape[:2]
     x1, y1, x2, y2 = square.corners()
     left, top = int(np.floor(x1)), int(np.floor(y1))

@@ -1,17 +1,51 @@
 """Bytes to an upright RGB image, or a named reason why not."""
 
 import io
+import re
+import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 
 Photo = npt.NDArray[np.uint8]
+
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise on damaged files."""
+
+SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a|....ftyp(avi|hei|hev|mif|msf)", re.DOTALL
+)
+CUT_SHORT = ("truncated", "incomplete", "end of file")
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
 
 
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Photo:
@@ -23,52 +57,30 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pho
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
     pillow_heif.register_heif_opener()
-    image = _open_image(data, formats)
     try:
-        _check_size(image.size, max_pixels)
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except ImageUnreadable:
-        raise
-    except OSError as error:
-        truncated = "truncated" in str(error).lower() or "incomplete" in str(error).lower()
-        code = ErrorCode.TRUNCATED if truncated else ErrorCode.DECODE_ERROR
-        raise ImageUnreadable(code, f"The image data is damaged: {error}.") from error
+        with _open_image(data) as image:
+            _check_format(image, formats)
+            _check_size(image.size, max_pixels)
+            return np.asarray(_to_rgb(_turn_upright(image)))
     except Image.DecompressionBombError as error:
-        raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, str(error)) from error
-    except (SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
-        # Pillow's decoders raise all of these on damaged files.
-        raise ImageUnreadable(
-            ErrorCode.DECODE_ERROR, f"The image data is damaged: {error}."
-        ) from error
-    finally:
-        image.close()
+        raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, f"{error}.") from error
+    except DAMAGE as error:
+        raise _name_damage(data, error) from error
 
 
-def _open_image(data: bytes, formats: Sequence[str]) -> Image.Image:
-    Image.init()
-    try:
-        with warnings.catch_warnings():
-            # Our own pixel cap is checked from the header, before decoding.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError as error:
-        raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageUnreadable(
-            ErrorCode.NOT_AN_IMAGE,
-            "The file is no image of a known format, or its header is damaged.",
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise ImageUnreadable(
-            ErrorCode.DECODE_ERROR, f"The image's header is damaged: {error}."
-        ) from error
+def _open_image(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        # Our own pixel cap is checked from the header, before decoding.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data))
+
+
+def _check_format(image: Image.Image, formats: Sequence[str]) -> None:
     if image.format not in formats:
-        image.close()
         raise ImageUnreadable(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"{image.format} is not among the accepted formats ({', '.join(formats)}).",
         )
-    return image
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -80,13 +92,49 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
+def _turn_upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it copies every image, and fails where it cannot write the EXIF
+    # data anew. Damaged EXIF data says nothing about the orientation, and the pixels may be whole.
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except DAMAGE:
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        # Pillow clips these to 8 bits instead of scaling them.
+    if image.mode.startswith("I"):
+        # 16 bits of grey: Pillow would clip them to 8 instead of scaling them.
         wide = np.asarray(image, dtype=np.float32)
-        image = Image.fromarray((wide / 257.0).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((wide / 257.0).round().clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
     return image.convert("RGB")
+
+
+def _name_damage(data: bytes, error: Exception) -> ImageUnreadable:
+    """Return the error that says what is wrong with data that Pillow cannot open or decode."""
+    text = str(error).rstrip(".")
+    if _ends_early(data) or any(words in text.lower() for words in CUT_SHORT):
+        return ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
+    if not isinstance(error, UnidentifiedImageError):
+        return ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {text}.")
+    if SIGNATURES.match(data):
+        return ImageUnreadable(ErrorCode.DECODE_ERROR, "The image's header is damaged.")
+    return ImageUnreadable(ErrorCode.NOT_AN_IMAGE, "The file is no image of a known format.")
+
+
+def _ends_early(data: bytes) -> bool:
+    """Say whether the sizes that a RIFF (WebP) or ISO (AVIF, HEIC) file states pass its end."""
+    if data.startswith(b"RIFF"):
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    place = 0
+    if data[4:8] == b"ftyp":
+        while place + 8 <= len(data):
+            size = int.from_bytes(data[place : place + 4], "big")
+            if size < 8:  # up to the end, or in 64 bits: nothing that a cut could be told by
+                return False
+            place += size
+    return place > len(data)

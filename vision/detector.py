@@ -38,7 +38,7 @@ BATCH_PIXELS = 8 * 1024 * 768
 PATCH_BATCH = 512
 MOST_PROPOSALS = 4000
 """Proposals kept per photo and level, best first: a page of noise must not take all memory."""
-PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.8
+PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Detector:
                 copy_height, copy_width = copies[index].shape[:2]
                 x, y = width / copy_width, height / copy_height
                 x1, y1, x2, y2 = (float(value) for value in box * (x, y, x, y))
-                if x1 < width and y1 < height and x2 > 0 and y2 > 0:
+                if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):
                     found[index].append(Detection((x1, y1, x2, y2), float(score)))
         return found
 
@@ -95,14 +95,14 @@ class Detector:
         for canvas, copy in zip(canvases, copies, strict=True):
             canvas[: copy.shape[0], : copy.shape[1]] = copy
         images = _normalise(tf.constant(canvases))
-        longest = max(max(copy.shape[:2]) for copy in copies)
+        # By the canvas, not by the copies on it: a photo's faces do not depend on its neighbours.
+        longest = min(max(height, width), working_side(self.min_face))
         smallest_face = max(SMALLEST_FACE_PX, self.min_face * longest)
         faces = self._propose_faces(images, smallest_face)
         faces = self._judge(self._refine, images, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
-        threshold = max(OUTPUT_THRESHOLD, self.confidence)
-        faces = self._judge(self._output, images, squares, threshold)
+        faces = self._judge(self._output, images, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
     def _propose_faces(self, images: tf.Tensor, smallest_face: float) -> Candidates:

@@ -14,12 +14,15 @@ class FrozenNetwork:
 
     def __init__(self, network: keras.Model, input_size: int) -> None:
         self.input_size = input_size
-        self._names = list(network.output_names)
+        self._units = {
+            name: int(output.shape[-1])
+            for name, output in zip(network.output_names, network.outputs, strict=True)
+        }
 
         @tf.function(input_signature=[tf.TensorSpec([None, input_size, input_size, 3], tf.float32)])
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
             outputs = network(images, training=False)
-            return [outputs[name] for name in self._names]
+            return [outputs[name] for name in self._units]
 
         self._forward = convert_variables_to_constants_v2(forward.get_concrete_function())
 
@@ -30,10 +33,10 @@ class FrozenNetwork:
             for start in range(0, len(crops), MOST_AT_ONCE)
         ]
         if not parts:
-            return {name: np.zeros((0, 0), np.float32) for name in self._names}
+            return {name: np.zeros((0, units), np.float32) for name, units in self._units.items()}
         return {
             name: np.concatenate([part[index] for part in parts])
-            for index, name in enumerate(self._names)
+            for index, name in enumerate(self._units)
         }
 
     def _predict_part(self, crops: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:

@@ -13,7 +13,6 @@ import tensorflow as tf
 from facetag.heads import HEADS_BY_NAME
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
-from vision.age_range import AgeRange
 from vision.bundle import Bundle, open_bundle
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
@@ -39,7 +38,7 @@ class Labeller:
         self.manifest: Mapping[str, Any] = bundle.manifest
         self.crop_rule = bundle.crop_rule
         self._heads = [HEADS_BY_NAME[name] for name in bundle.spec.heads if name in heads]
-        self._age_range = AgeRange.from_json(bundle.manifest["age_range"])
+        self._age_range = bundle.age_range
         self._detector = detector
         self._network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size)
 

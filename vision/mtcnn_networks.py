@@ -9,6 +9,7 @@ import hashlib
 import importlib.resources
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import joblib
@@ -36,9 +37,13 @@ class MtcnnNetworks:
     output: Callable[[tf.Tensor], Scored]
 
 
-def load_networks() -> MtcnnNetworks:
-    """Load the three networks; raises BundleInvalid unless the weights are the known ones."""
-    pnet, rnet, onet = (_load_weights(name) for name in ("pnet", "rnet", "onet"))
+def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
+    """Load the three networks from the `mtcnn` package, or from another folder of its weights.
+
+    Raises BundleInvalid unless the weights are the known ones.
+    """
+    folder = folder or importlib.resources.files("mtcnn") / "assets" / "weights"
+    pnet, rnet, onet = (_load_weights(folder, name) for name in ("pnet", "rnet", "onet"))
     return MtcnnNetworks(
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
@@ -46,9 +51,8 @@ def load_networks() -> MtcnnNetworks:
     )
 
 
-def _load_weights(name: str) -> list[Any]:
-    file = importlib.resources.files("mtcnn") / "assets" / "weights" / f"{name}.lz4"
-    with importlib.resources.as_file(file) as path:
+def _load_weights(folder: Traversable, name: str) -> list[Any]:
+    with importlib.resources.as_file(folder / f"{name}.lz4") as path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != WEIGHTS_SHA256[name]:
             raise BundleInvalid(

@@ -1,0 +1,166 @@
+"""The detector against the `mtcnn` package, alone and in batches, on what is and is not a photo."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mtcnn import MTCNN
+from PIL import Image
+from skimage import data
+
+from vision.boxes import overlaps
+from vision.decode import decode_image
+from vision.detector import Detection, Detector, largest_face, working_side
+
+
+def resized(photo, width, height):
+    return np.asarray(Image.fromarray(photo).resize((width, height)))
+
+
+def boxes_of(faces):
+    return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+
+
+def assert_same_faces(found, expected, tolerance=0.05):
+    assert len(found) == len(expected)
+    assert np.allclose(boxes_of(found), boxes_of(expected), atol=tolerance)
+    for one, other in zip(found, expected, strict=True):
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return MTCNN(device="CPU:0")
+
+
+@pytest.fixture(scope="module")
+def photos(astronaut, crowd):
+    """Photos of many shapes; two of them share a canvas, though their sides differ."""
+    framed = np.pad(astronaut, ((40, 200), (300, 60), (0, 0)))
+    return {
+        "whole": astronaut,
+        "small": resized(astronaut, 150, 150),
+        "wide": framed,
+        "large": resized(astronaut, 1000, 1000),
+        "a little smaller": resized(astronaut, 970, 965),
+        "reduced": resized(astronaut, 1500, 1500),
+        "portrait": astronaut[:, 100:400],
+        "faceless": data.coffee(),
+        "crowd": crowd,
+        "chip": astronaut[20:220, 124:324],
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["whole", "small", "wide", "large", "reduced", "portrait", "crowd", "chip"]
+)
+def test_faces_are_those_of_the_mtcnn_package(detector, reference, photos, name):
+    photo = photos[name]
+    found = detector.detect([photo])[0]
+    expected = reference.detect_faces(
+        photo, fit_to_image=False, box_format="xyxy", threshold_onet=detector.confidence
+    )
+    assert len(found) == len(expected) >= 1
+    shared = overlaps(boxes_of(found), np.array([face["box"] for face in expected], np.float32))
+    assert (shared.max(axis=1) >= 0.7).all()
+    assert (shared.max(axis=0) >= 0.7).all()
+
+
+def test_a_batch_finds_what_each_photo_shows_alone(detector, photos):
+    together = detector.detect(list(photos.values()))
+    assert [bool(faces) for faces in together] == [name != "faceless" for name in photos]
+    for photo, faces in zip(photos.values(), together, strict=True):
+        assert_same_faces(faces, detector.detect([photo])[0])
+
+
+def test_the_order_of_photos_makes_no_difference(detector, photos):
+    forwards = detector.detect(list(photos.values()))
+    backwards = detector.detect(list(photos.values())[::-1])[::-1]
+    for one, other in zip(forwards, backwards, strict=True):
+        assert_same_faces(one, other)
+
+
+def test_faces_come_with_the_surest_first(detector, crowd):
+    faces = detector.detect([crowd])[0]
+    assert len(faces) == 2
+    assert faces[0].confidence >= faces[1].confidence > detector.confidence
+
+
+def test_no_photos_have_no_faces(detector):
+    assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("photo", [data.chelsea(), data.coffee()], ids=["cat", "coffee"])
+def test_photos_without_people_have_no_faces(detector, photo):
+    assert detector.detect([photo]) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 5000), (20_000, 20), (20, 20_000), (11, 11), (64, 64)]
+)
+def test_odd_shapes_have_no_faces_and_do_no_harm(detector, astronaut, height, width):
+    odd = np.full((height, width, 3), 200, np.uint8)
+    faces = detector.detect([odd, astronaut])
+    assert faces[0] == []
+    assert len(faces[1]) == 1
+
+
+def test_noise_does_no_harm(detector):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (600, 800, 3), np.uint8), np.zeros((300, 300, 3), np.uint8)]
+    for photo, faces in zip(noise, detector.detect(noise), strict=True):
+        height, width = photo.shape[:2]
+        for x1, y1, x2, y2 in (face.box for face in faces):
+            assert max(x1, 0) < min(x2, width)
+            assert max(y1, 0) < min(y2, height)
+
+
+def test_boxes_are_not_clipped_at_the_photos_edge(detector, astronaut):
+    faces = detector.detect([astronaut[78:300, 100:400]])[0]
+    assert len(faces) == 1
+    assert faces[0].box[1] < 0
+
+
+def test_faces_below_the_smallest_asked_for_are_left_out(astronaut):
+    # The face takes a fifth of the height of the astronaut's photo.
+    assert len(Detector(min_face=0.1, confidence=0.9).detect([astronaut])[0]) == 1
+    assert Detector(min_face=0.5, confidence=0.9).detect([astronaut]) == [[]]
+
+
+def test_the_confidence_asked_for_bounds_what_is_found(crowd):
+    confident = Detector(min_face=0.04, confidence=0.9999999).detect([crowd])[0]
+    lenient = Detector(min_face=0.04, confidence=0.3).detect([crowd])[0]
+    assert len(confident) < 2 <= len(lenient)
+
+
+def test_working_copies_are_as_small_as_the_smallest_face_allows():
+    assert working_side(0.04) == 1000
+    assert working_side(0.1) == 400
+    assert working_side(0.001) == 4096
+
+
+def test_the_largest_face_is_the_highest():
+    low, high = Detection((0, 0, 90, 50), 0.99), Detection((0, 0, 40, 60), 0.91)
+    assert largest_face([low, high]) is high
+    assert largest_face([]) is None
+
+
+def read_chips(count):
+    with tarfile.open(Path(os.environ["FACETAG_TEST_DATA"]) / "part-1.tar") as archive:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        step = len(members) // count
+        chosen = [archive.extractfile(member).read() for member in members[::step][:count]]
+    return [decode_image(chip, formats=("JPEG",), max_pixels=10**6) for chip in chosen]
+
+
+@pytest.mark.skipif(
+    "FACETAG_TEST_DATA" not in os.environ,
+    reason="FACETAG_TEST_DATA names no folder with UTKFace's part-1.tar",
+)
+def test_utkface_chips_have_a_face_of_the_known_height(detector):
+    faces = [largest_face(found) for found in detector.detect(read_chips(200))]
+    heights = [face.box[3] - face.box[1] for face in faces if face is not None]
+    assert len(heights) >= 0.97 * 200
+    assert 200 <= np.median(heights) <= 225

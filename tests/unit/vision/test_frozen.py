@@ -1,0 +1,46 @@
+"""The frozen graph gives what the network gives, for every number of crops."""
+
+import numpy as np
+import pytest
+
+from vision.frozen import FrozenNetwork
+
+
+@pytest.fixture
+def frozen(tiny_network, tiny_spec):
+    return FrozenNetwork(tiny_network, tiny_spec.input_size)
+
+
+def crops_of(count, size=32):
+    return np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 31, 32, 33, 70])
+def test_outputs_equal_the_networks_own(frozen, tiny_network, count):
+    crops = crops_of(count)
+    outputs = frozen.predict(crops)
+    expected = tiny_network.predict_on_batch(crops.astype(np.float32))
+    assert set(outputs) == set(expected)
+    for name, values in expected.items():
+        assert outputs[name].shape == (count, values.shape[1])
+        assert np.allclose(outputs[name], values, atol=1e-4)
+
+
+def test_no_crops_have_no_rows_but_the_heads_widths(frozen):
+    shapes = {name: values.shape for name, values in frozen.predict(crops_of(0)).items()}
+    assert shapes == {"age": (0, 1), "gender": (0, 1), "race": (0, 5)}
+
+
+def test_a_crop_is_read_alone_as_in_a_batch(frozen):
+    crops = crops_of(9)
+    together = frozen.predict(crops)
+    for index, crop in enumerate(crops):
+        for name, values in frozen.predict(crop[None]).items():
+            assert np.allclose(values[0], together[name][index], atol=1e-4)
+
+
+def test_later_changes_to_the_network_do_not_reach_the_frozen_graph(frozen, tiny_network):
+    before = frozen.predict(crops_of(2))
+    for variable in tiny_network.trainable_variables:
+        variable.assign(variable * 0)
+    assert np.array_equal(frozen.predict(crops_of(2))["race"], before["race"])

@@ -1,0 +1,94 @@
+"""From photos to faces with the fields of the contract, by a tiny bundle."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facetag.errors import BundleInvalid
+from facetag.heads import GENDER, RACE
+from facetag.settings import Settings
+from vision.bundle import save_manifest
+from vision.labeller import Labeller, clip_box, load_labeller
+
+
+@pytest.fixture
+def labeller(tiny_bundle, detector):
+    return Labeller(tiny_bundle, detector, ("age", "gender", "race"))
+
+
+def test_a_face_has_the_fields_of_the_contract(labeller, astronaut):
+    face = labeller.label([astronaut]).faces[0][0].to_json()
+    assert set(face) == {"box", "confidence", "age", "age_range", "gender", "race"}
+    assert 0.9 < face["confidence"] <= 1
+    assert face["age_range"][0] <= face["age"] <= face["age_range"][1]
+    assert all(isinstance(value, int) for value in [*face["box"], *face["age_range"]])
+    assert face["gender"]["label"] in GENDER.labels
+    assert 0.5 <= face["gender"]["probability"] <= 1
+    assert tuple(face["race"]["probabilities"]) == RACE.labels
+    probabilities = face["race"]["probabilities"]
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
+    assert probabilities[face["race"]["label"]] == max(probabilities.values())
+
+
+def test_faces_belong_to_their_photos_and_the_largest_comes_first(labeller, astronaut, crowd):
+    blank = np.zeros((200, 300, 3), np.uint8)
+    faces = labeller.label([blank, crowd, astronaut, blank]).faces
+    assert [len(found) for found in faces] == [0, 2, 1, 0]
+    areas = [face.box[2] * face.box[3] for face in faces[1]]
+    assert areas[0] > areas[1]
+    # The larger face of the crowd is the astronaut's photo, at the same place.
+    assert np.allclose(faces[1][0].box, faces[2][0].box, atol=6)
+
+
+def test_every_stage_is_timed_and_no_photos_are_no_fault(labeller, astronaut):
+    batch = labeller.label([])
+    assert batch.faces == []
+    assert set(batch.stage_ms) == {"detect", "crop", "predict"}
+    assert labeller.label([astronaut]).stage_ms["detect"] > 0
+
+
+def test_boxes_are_clipped_to_the_photo(labeller, astronaut):
+    photo = astronaut[78:300, 100:400]
+    (x, y, width, height) = labeller.label([photo]).faces[0][0].box
+    assert y == 0
+    assert x >= 0
+    assert x + width <= photo.shape[1]
+    assert y + height <= photo.shape[0]
+
+
+@pytest.mark.parametrize("heads", [("gender",), ("race", "age")])
+def test_the_setting_leaves_out_heads(tiny_bundle, detector, astronaut, heads):
+    face = Labeller(tiny_bundle, detector, heads).label([astronaut]).faces[0][0]
+    expected = {"gender"} if heads == ("gender",) else {"age", "age_range", "race"}
+    assert set(face.attributes) == expected
+
+
+def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
+    labeller = load_labeller(Settings(bundle=tiny_bundle.folder, heads="age"))
+    labeller.warm_up()
+    assert labeller.version == tiny_bundle.version
+    assert labeller.manifest["crop"] == tiny_bundle.manifest["crop"]
+    assert set(labeller.label([astronaut]).faces[0][0].attributes) == {"age", "age_range"}
+
+
+def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
+    save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "age_range": None})
+    with pytest.raises(BundleInvalid, match="age_range"):
+        load_labeller(Settings(bundle=tiny_bundle.folder))
+
+
+SIDE = st.floats(-300, 600)
+
+
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(1, 300), st.integers(1, 300))
+def test_a_clipped_box_always_lies_in_the_photo(x1, y1, x2, y2, height, width):
+    x, y, box_width, box_height = clip_box((x1, y1, x2, y2), (height, width, 3))
+    assert min(x, y) >= 0
+    assert min(box_width, box_height) >= 1
+    assert x + box_width <= width
+    assert y + box_height <= height
+
+
+def test_a_box_inside_is_only_rounded():
+    assert clip_box((10.4, 20.6, 50.4, 80.4), (100, 100, 3)) == (10, 21, 40, 59)

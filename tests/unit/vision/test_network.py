@@ -1,0 +1,87 @@
+"""The architecture by a tiny backbone: shapes, ranges, the spec's round trip, what is frozen."""
+
+import keras
+import numpy as np
+import pytest
+
+from facetag.heads import HEADS_BY_NAME
+from vision.network import (
+    NetworkSpec,
+    build_backbone,
+    build_network,
+    freeze_layers,
+    load_backbone_weights,
+)
+
+
+def noise(count, size):
+    return np.random.default_rng(2).uniform(0, 255, (count, size, size, 3)).astype(np.float32)
+
+
+def test_outputs_have_the_heads_widths_and_ranges(tiny_network, tiny_spec):
+    outputs = tiny_network.predict_on_batch(noise(5, tiny_spec.input_size))
+    shapes = {name: values.shape for name, values in outputs.items()}
+    assert shapes == {"age": (5, 1), "gender": (5, 1), "race": (5, 5)}
+    assert (outputs["age"] >= 0).all()
+    assert ((outputs["gender"] >= 0) & (outputs["gender"] <= 1)).all()
+    assert np.allclose(outputs["race"].sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_network_has_only_the_heads_asked_for():
+    network = build_network(NetworkSpec(backbone="tiny", input_size=32, heads=("race",)))
+    assert network.output_names == ["race"]
+
+
+def test_ages_start_near_the_mean():
+    keras.utils.set_random_seed(3)
+    network = build_network(NetworkSpec(backbone="tiny", input_size=32))
+    ages = network.predict_on_batch(np.full((1, 32, 32, 3), 127.5, np.float32))["age"]
+    assert 20 < float(ages[0, 0]) < 46
+
+
+def test_a_spec_survives_its_manifest():
+    spec = NetworkSpec("tiny", 48, ("gender", "age"), 12, 0.1)
+    assert NetworkSpec.from_json(spec.to_json()) == spec
+    assert NetworkSpec.from_json({**spec.to_json(), "later": 1}) == spec
+
+
+def test_an_unknown_backbone_is_refused():
+    with pytest.raises(ValueError, match="unknown backbone 'vgg': give one of inceptionv3, tiny"):
+        build_network(NetworkSpec(backbone="vgg"))
+
+
+def test_a_backbone_of_the_callers_own_can_be_given():
+    image = keras.Input((16, 16, 3))
+    own = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image), name="own")
+    network = build_network(NetworkSpec(input_size=16, heads=("gender",)), backbone=own)
+    assert network.get_layer("own") is own
+
+
+def test_freezing_leaves_the_later_layers_to_be_fitted(tiny_network):
+    freeze_layers(tiny_network, "tiny", 3)
+    layers = tiny_network.get_layer("tiny").layers
+    assert [layer.trainable for layer in layers[:5]] == [False, False, False, True, True]
+    frozen = {variable.path for layer in layers[:3] for variable in layer.variables}
+    assert frozen
+    assert not frozen & {variable.path for variable in tiny_network.trainable_variables}
+
+
+def test_backbone_weights_are_loaded_into_a_built_network(tmp_path, tiny_network, tiny_spec):
+    path = tmp_path / "tiny.weights.h5"
+    tiny_network.get_layer("tiny").save_weights(path)
+    other = build_network(tiny_spec)
+    load_backbone_weights(other, "tiny", path)
+    for one, two in zip(
+        other.get_layer("tiny").variables, tiny_network.get_layer("tiny").variables, strict=True
+    ):
+        assert np.array_equal(one, two)
+
+
+def test_the_papers_backbone_gives_2048_features_and_has_a_52nd_layer():
+    backbone = build_backbone("inceptionv3", 75)
+    assert backbone.output_shape == (None, 2048)
+    assert len(backbone.layers) > 300
+
+
+def test_every_head_has_an_output_of_its_name(tiny_network):
+    assert set(tiny_network.output_names) == set(HEADS_BY_NAME)
