@@ -19,7 +19,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(FLAVOUR)
 DEV := .venv/.dev
 EXTRAS := api,$(FLAVOUR),train,local,demo
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+# Compiling all of TensorFlow and SciPy is most of pip's work; Python compiles what is imported.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check \
+	-c constraints.txt
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 help: ## Show this list
