@@ -6,12 +6,15 @@ import signal
 import socket
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
 from facetag.database import make_engine, make_sessions, transaction
+from facetag.errors import FacetagError
 from facetag.queue import make_celery
 from facetag.settings import Settings
 from facetag.tables import Image
@@ -24,6 +27,7 @@ LOAD_LIMIT_S = 900.0
 """How long a child may take to load and compile its network on a slow and busy machine."""
 GRACE_S = 60.0
 """How long a chunk that is being computed may go on after the worker is asked to stop."""
+LOOK_S = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +106,25 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def leave_when_asked(stopping: Stopping) -> Iterator[None]:
+    """End this process as soon as it is to stop: while it loads, it holds nothing of value."""
+    loaded = threading.Event()
+
+    def watch() -> None:
+        while not loaded.wait(LOOK_S):
+            if stopping.asked:
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, name="leave", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        loaded.set()
+        watcher.join()
+
+
 def _listen_to_signals(process: WorkerProcess, stopping: Stopping) -> None:
     """Connect Celery's signals; `weak=False` as nothing else keeps these functions alive."""
 
@@ -116,12 +139,17 @@ def _listen_to_signals(process: WorkerProcess, stopping: Stopping) -> None:
     def open_process(**_: object) -> None:
         """Runs in each child before it takes its first task."""
         try:
-            process.open()
-        except Exception as error:
-            # Celery would go on with a child that can do nothing. The whole worker ends instead.
-            log.exception("cannot_start", reason=str(error))
-            stopping.fail()
-            os.kill(os.getppid(), signal.SIGTERM)
+            with leave_when_asked(stopping):
+                process.open()
+        except FacetagError as error:
+            log.error("cannot_start", reason=str(error))
+        except Exception:
+            log.exception("cannot_start")
+        else:
+            return
+        # Celery would go on with a child that can do nothing. The whole worker ends instead.
+        stopping.fail()
+        os.kill(os.getppid(), signal.SIGTERM)
 
     @signals.worker_shutting_down.connect(weak=False)
     def stop_claiming(**_: object) -> None:

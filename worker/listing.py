@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
+from botocore.exceptions import ClientError
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.database import transaction
@@ -84,6 +85,9 @@ def _list_page(sessions: sessionmaker[Session], storage: Index, job: Job) -> Job
         keys, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
     except ObjectMissing as error:
         return _fail(sessions, job, str(error))
+    except ClientError as error:
+        # Refused for good: what may pass by itself is raised as StorageUnavailable.
+        return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
     images = images_among(keys, bucket, prefix)
     with transaction(sessions) as session:
         if not append_listed_images(session, job.id, images, after=after, cursor=cursor):

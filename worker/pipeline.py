@@ -101,7 +101,7 @@ class Pipeline:
                 goes_on = not away and time.monotonic() < until
                 if goes_on and not current.suspect:
                     ahead = self._ahead.submit(self._prepare, job_id, suspects=False)
-                self._serve_urgent(above=current.claim.priority)
+                self._serve_urgent(above=current.claim.priority, until=until)
                 self._complete(current)
                 if ahead is not None:
                     chunk, ahead = ahead.result(), None
@@ -142,9 +142,9 @@ class Pipeline:
                     chunk.unread.append(result)
         return chunk
 
-    def _serve_urgent(self, *, above: int) -> None:
-        """Work on everything that waits with a higher priority."""
-        while not self._stopping():
+    def _serve_urgent(self, *, above: int, until: float) -> None:
+        """Work on what waits with a higher priority, and not for ever, however much comes."""
+        while not self._stopping() and time.monotonic() < until:
             try:
                 with transaction(self._sessions) as session:
                     job_id = choose_job(session, above=above)

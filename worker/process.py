@@ -8,7 +8,7 @@ import structlog
 from celery import Celery
 from sqlalchemy.orm import Session, sessionmaker
 
-from facetag.database import make_engine, make_sessions, transaction
+from facetag.database import WORKER_APPLICATION, make_engine, make_sessions, transaction
 from facetag.errors import ServiceUnavailable
 from facetag.jobs import register_model
 from facetag.queue import ring, ring_listing
@@ -59,9 +59,11 @@ class WorkerProcess:
         """Load the network, warm it up, register its bundle; raises what the loading raises."""
         # TensorFlow reads this when it starts its threads: the children share the machine.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self._cores))
-        self._sessions = make_sessions(
-            make_engine(self._settings, pool_size=THREADS_BESIDE_THE_READERS)
+        # It connects once the network is warm, and stays connected: by that the worker is seen.
+        engine = make_engine(
+            self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION
         )
+        self._sessions = make_sessions(engine)
         self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
         labeller = self._load_labeller(self._settings)
         labeller.warm_up()

@@ -155,6 +155,13 @@ def test_a_worker_whose_network_cannot_be_loaded_ends_and_says_why(stage, start)
     assert stage.job(job_id).queued == 1
 
 
+def test_a_worker_that_is_told_to_stop_while_it_loads_its_network_ends_at_once(stage, start):
+    worker = start("worker", "--load-s", "600")
+    stage.wait_until(lambda: "loading" in stage.log.read_text(), "the network is being loaded")
+    worker.terminate()
+    assert worker.wait(60) == 0
+
+
 def test_a_worker_without_tables_says_to_migrate(stage, start):
     with stage.transaction() as session:
         session.connection().exec_driver_sql("DROP TABLE faces, images")
