@@ -1,16 +1,16 @@
-"""Whether the parts that a request needs answer, and whether a worker listens for the doorbell."""
+"""Whether the parts that a request needs answer, and whether a worker is there."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import structlog
+from sqlalchemy import text
 
 from api.dependencies import Services
 from api.problems import public_detail
-from facetag.database import ping
-from facetag.errors import FacetagError, QueueUnavailable
-from facetag.queue import SOCKET_TIMEOUT_S, ping_queue
-from facetag.settings import Settings
+from facetag.database import WORKER_APPLICATION, ping, transaction
+from facetag.errors import FacetagError
+from facetag.queue import ping_queue
 
 CHECK_TIMEOUT_S = 5.0
 OK = "ok"
@@ -25,35 +25,23 @@ def check_parts(services: Services) -> dict[str, str]:
         "database": lambda: ping(services.engine),
         "queue": lambda: ping_queue(services.settings),
         "storage": services.storage.ping,
-        "worker": lambda: None if worker_listens(services.settings) else NONE_SEEN,
+        "worker": lambda: None if worker_is_seen(services) else NONE_SEEN,
     }
     running = {part: services.checks.submit(check) for part, check in checks.items()}
     return {part: _outcome(part, future) for part, future in running.items()}
 
 
-def worker_listens(settings: Settings) -> bool:
-    """Tell whether anybody waits on Redis, as workers do once their network is warm.
+def worker_is_seen(services: Services) -> bool:
+    """Tell whether a worker whose network is warm is connected, at work or waiting.
 
-    A waiting Celery worker blocks on its queues and subscribes to its control channel; what rings
-    does neither. Raises QueueUnavailable.
+    Workers name their connections, which end with them. Raises DatabaseUnavailable.
     """
-    import redis
-
-    url = settings.require("redis_url").replace("redis+socket://", "unix://", 1)
-    client = redis.Redis.from_url(
-        url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=SOCKET_TIMEOUT_S
+    query = text(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = :name)"
     )
-    try:
-        return any(_is_worker(entry) for entry in client.client_list())
-    except redis.RedisError as error:
-        raise QueueUnavailable("Redis does not answer at FACETAG_REDIS_URL.") from error
-    finally:
-        client.close()
-
-
-def _is_worker(entry: dict[str, str]) -> bool:
-    subscribed = entry.get("sub", "0") != "0" or entry.get("psub", "0") != "0"
-    return subscribed or entry.get("cmd") == "brpop"
+    with transaction(services.sessions) as session:
+        return bool(session.scalar(query, {"name": WORKER_APPLICATION}))
 
 
 def _outcome(part: str, future: "Future[str | None]") -> str:
@@ -61,10 +49,9 @@ def _outcome(part: str, future: "Future[str | None]") -> str:
         return future.result(CHECK_TIMEOUT_S) or OK
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except QueueUnavailable as error:
-        return NONE_SEEN if part == "worker" else public_detail(error)
     except FacetagError as error:
-        return public_detail(error)
+        # Where one cannot look, none is seen; the parts themselves say what is wrong with them.
+        return NONE_SEEN if part == "worker" else public_detail(error)
     except Exception:
         log.exception("check failed", part=part)
         return "the check failed: the log says why"

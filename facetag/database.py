@@ -33,10 +33,18 @@ _UNDEFINED_TABLE = "42P01"
 _EXPECTED_URL = "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 
 
-def make_engine(settings: Settings, *, pool_size: int = 5) -> Engine:
+APPLICATION = "facetag"
+WORKER_APPLICATION = "facetag-worker"
+"""How the connections of a warm worker are named in pg_stat_activity: it is seen by them."""
+
+
+def make_engine(
+    settings: Settings, *, pool_size: int = 5, application: str = APPLICATION
+) -> Engine:
     """Make an engine on FACETAG_DATABASE_URL; nothing connects before the first use.
 
-    Raises SettingsInvalid where the URL is missing or names another kind of database.
+    `application` names its connections in pg_stat_activity. Raises SettingsInvalid where the URL is
+    missing or names another kind of database.
     """
     return create_engine(
         _psycopg_url(settings.require("database_url")),
@@ -47,6 +55,7 @@ def make_engine(settings: Settings, *, pool_size: int = 5) -> Engine:
         # A restarted server leaves dead connections in the pool.
         pool_pre_ping=True,
         connect_args=_connect_args(
+            application,
             statement_timeout=STATEMENT_TIMEOUT_S,
             lock_timeout=LOCK_TIMEOUT_S,
             # A client that stops reading its results must not hold back vacuum for ever.
@@ -89,7 +98,7 @@ def migrate(database_url: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     # No statement or lock timeout: a migration may take long, and waits for its turn.
     engine = create_engine(
-        _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args()
+        _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args(APPLICATION)
     )
     with _translated_errors(), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
@@ -110,11 +119,11 @@ def _psycopg_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def _connect_args(**timeouts_s: int) -> dict[str, object]:
+def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
     options = "".join(f" -c {name}={seconds}s" for name, seconds in timeouts_s.items())
     return {
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "application_name": "facetag",
+        "application_name": application,
         "options": f"-c timezone=UTC{options}",
         # A host that vanished without a word is noticed within a minute, not after two hours.
         "keepalives_idle": 30,

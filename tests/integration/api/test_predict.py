@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from facetag.storage import tenant_prefix
-from tests.integration.api.conftest import serve
+from tests.integration.api.conftest import serve, stop_group
 from tests.integration.worker.stage import png
 
 
@@ -112,6 +112,15 @@ def test_waiting_predictions_keep_nobody_else_waiting(settings, stage):
         for thread in threads:
             thread.join()
         assert {answer.status_code for answer in answers} == {504}
+
+
+def test_a_worker_is_seen_for_as_long_as_it_lives(api, stage, worker):
+    process = worker()
+    wait_for_worker(api, stage)
+    stop_group(process)
+    stage.wait_until(
+        lambda: api.get("/readyz").json()["parts"]["worker"] == "none seen", "none is seen"
+    )
 
 
 @pytest.mark.parametrize("files", [{}, {"photo": ("a.png", b"x")}])
