@@ -1,12 +1,16 @@
 import hashlib
+import threading
+import time
 
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
-from facetag.database import make_engine, make_sessions
+from facetag import jobs
+from facetag.database import make_engine, make_sessions, transaction
 from facetag.storage import make_storage
+from tests.integration.facetag.stories import TENANT
 
 
 @pytest.fixture
@@ -19,6 +23,28 @@ def sessions(settings):
     engine = make_engine(settings)
     yield make_sessions(engine)
     engine.dispose()
+
+
+@pytest.fixture
+def cancel_meanwhile(sessions):
+    """Cancel a job in a thread, and return once that waits for somebody's lock."""
+
+    def cancel(job_id):
+        with transaction(sessions) as session:
+            jobs.cancel_job(session, job_id, tenant_id=TENANT)
+
+    def start(job_id):
+        thread = threading.Thread(target=cancel, args=(job_id,))
+        thread.start()
+        waiting = text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        give_up = time.monotonic() + 30
+        while time.monotonic() < give_up:
+            with transaction(sessions) as session:
+                if session.scalar(waiting):
+                    return thread
+        raise AssertionError("the cancel waits for nobody")
+
+    return start
 
 
 @pytest.fixture
