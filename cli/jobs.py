@@ -18,25 +18,22 @@ JOB_BYTES = 28 * 2**20
 IMAGE_OVERHEAD = 32
 
 
-def start_jobs(
-    client: ApiClient,
-    photos: Sequence[Photo],
-    outcomes: Sequence[str | NotSent],
-    *,
-    name: str,
-    max_images: int,
-) -> list[Job]:
-    """Start one job over the photos that were sent, or several where one may not hold them."""
+def plan_jobs(
+    photos: Sequence[Photo], outcomes: Sequence[str | NotSent], *, max_images: int
+) -> list[list[JobImage]]:
+    """Return the images of the photos that were sent: one job's, or several jobs'."""
     images: list[JobImage] = [
         {"key": outcome, "name": photo.name[-MAX_NAME:]}
         for photo, outcome in zip(photos, outcomes, strict=True)
         if isinstance(outcome, str)
     ]
-    shown = name.encode("utf-8", "replace").decode()[:MAX_JOB_NAME]
-    return [
-        client.create_job(part, name=shown, idempotency_key=str(uuid.uuid4()))
-        for part in split_images(images, max_images=max_images)
-    ]
+    return list(split_images(images, max_images=max_images))
+
+
+def start_job(client: ApiClient, images: Sequence[JobImage], *, name: str) -> Job:
+    """Start a job; its name may be any text, cut to what the API takes."""
+    shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
+    return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()))
 
 
 def split_images(

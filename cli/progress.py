@@ -142,7 +142,8 @@ class PlainBar:
         if self._size is not None:
             parts.append(f"{decimal(self._sent)} of {decimal(self._size)}")
         rate = self._done / elapsed_s
-        parts.append(f"{rate:.1f} photos/s")
+        if rate:
+            parts.append(f"{rate:.1f} photos/s")
         if rate and self._total is not None:
             parts.append(f"{(self._total - self._done) / rate:.0f} s left")
         return ", ".join([*parts, note] if note else parts)

@@ -58,6 +58,7 @@ def tag(
     from cli.delivery import deliver, exit_status, say_summary
     from cli.interrupts import stop_on_sigterm
     from cli.jobs import merge_lines
+    from cli.leftovers import Leftovers
     from cli.progress import Reporter
     from cli.service import read_settings, use_service
     from cli.tagging import TaggingRun, announce
@@ -72,7 +73,8 @@ def tag(
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))
         client = stack.enter_context(ApiClient(service.api_url))
-        run = TaggingRun(client, reporter, settings, collection, own_service=service.own)
+        leftovers = Leftovers(settings.data_dir) if service.own else None
+        run = TaggingRun(client, reporter, settings, collection, leftovers=leftovers)
         run.work()
         composition = deliver(
             merge_lines(client, collection.photos, run.report, run.jobs),

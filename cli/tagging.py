@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from rich.filesize import decimal
 
-from cli.client import ApiClient, Job
+from cli.client import ApiClient, Job, JobImage
 from cli.collect import Collection, Photo
 from cli.delivery import plural
 from cli.following import finished_count, wait_for_job
 from cli.hashes import HashCache, default_cache_path
-from cli.jobs import start_jobs
+from cli.jobs import plan_jobs, start_job
+from cli.leftovers import Leftovers, images_digest
 from cli.progress import Reporter
 from cli.uploading import NotSent, Uploader, UploadReport
-from facetag.errors import FacetagError, JobStateConflict
+from facetag.errors import FacetagError, JobNotFound, JobStateConflict
 from facetag.settings import Settings
 
 SHOWN_FAILURES = 20
@@ -65,7 +66,10 @@ def say_not_sent(photos: Sequence[Photo], report: UploadReport, reporter: Report
 
 
 class TaggingRun:
-    """One run of `tag` against a service: photos in, finished jobs out."""
+    """One run of `tag` against a service: photos in, finished jobs out.
+
+    `leftovers` is given where the service is the run's own, so that nobody else's jobs are there.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ class TaggingRun:
         settings: Settings,
         collection: Collection,
         *,
-        own_service: bool,
+        leftovers: Leftovers | None,
     ) -> None:
         self.report = UploadReport()
         self.jobs: list[Job] = []
@@ -83,7 +87,7 @@ class TaggingRun:
         self._reporter = reporter
         self._settings = settings
         self._collection = collection
-        self._own_service = own_service
+        self._leftovers = leftovers
 
     def work(self) -> None:
         """Send and label the photos; where it is stopped, the jobs are cancelled first."""
@@ -91,18 +95,56 @@ class TaggingRun:
         try:
             self.report = send_photos(self._client, photos, self._settings, self._reporter)
             begun = time.monotonic()
-            self.jobs = start_jobs(
-                self._client,
-                photos,
-                self.report.outcomes,
-                name=self._collection.folder.resolve().name,
-                max_images=self._settings.max_job_images,
+            self._start(
+                plan_jobs(photos, self.report.outcomes, max_images=self._settings.max_job_images)
             )
-            self.jobs = [wait_for_job(self._client, job["id"], self._reporter) for job in self.jobs]
+            for index, job in enumerate(self.jobs):
+                self.jobs[index] = wait_for_job(self._client, job["id"], self._reporter)
+                self._forget(job["id"])
             self.labelled_s = time.monotonic() - begun
         except KeyboardInterrupt:
             self._stop()
             raise
+
+    def _start(self, plan: Sequence[Sequence[JobImage]]) -> None:
+        open_jobs = self._take_leftovers({images_digest(images) for images in plan})
+        for images in plan:
+            digest = images_digest(images)
+            job = open_jobs.pop(digest, None)
+            if job is None:
+                name = self._collection.folder.resolve().name
+                job = start_job(self._client, images, name=name)
+                if self._leftovers is not None:
+                    self._leftovers.add(job["id"], digest)
+            else:
+                self._reporter.say(
+                    f"Going on with job {job['id']} of an earlier run: {finished_count(job)} of "
+                    f"{job['total']} photos are done."
+                )
+            self.jobs.append(job)
+
+    def _take_leftovers(self, wanted: set[str]) -> dict[str, Job]:
+        """Return the open jobs over the wanted images, by digest; cancel those over others."""
+        taken: dict[str, Job] = {}
+        left = {} if self._leftovers is None else self._leftovers.read()
+        for job_id, digest in left.items():
+            try:
+                job = self._client.get_job(job_id)
+                if job["finished_at"] is None and job["state"] != "cancelled":
+                    if digest in wanted and digest not in taken:
+                        taken[digest] = job
+                        continue
+                    self._client.cancel_job(job_id)
+                    self._reporter.say(f"Cancelled job {job_id}, which an earlier run left.")
+            except (JobNotFound, JobStateConflict):
+                # Deleted, or it ended meanwhile: nothing is left of it.
+                pass
+            self._forget(job_id)
+        return taken
+
+    def _forget(self, job_id: str) -> None:
+        if self._leftovers is not None:
+            self._leftovers.remove(job_id)
 
     def finish(self, *, keep: bool) -> None:
         """Delete what the service holds of this run, or say what it keeps."""
@@ -111,7 +153,7 @@ class TaggingRun:
                 self._client.delete_job(job["id"])
             if self.jobs:
                 self._reporter.say("Deleted the service's copies of the photos and the results.")
-        elif self._own_service:
+        elif self._leftovers is not None:
             self._reporter.say(
                 f"Copies of the photos and the results are kept in {self._settings.data_dir}, so "
                 "that another run sends nothing; --no-keep deletes them."
@@ -130,11 +172,12 @@ class TaggingRun:
             except FacetagError as error:
                 self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
                 continue
+            self._forget(job["id"])
             self._reporter.warn(
                 f"Cancelled job {job['id']}; {finished_count(ended)} of {ended['total']} photos "
                 "were dealt with."
             )
-        where = self._settings.data_dir if self._own_service else self._client.api_url
+        where = self._client.api_url if self._leftovers is None else self._settings.data_dir
         self._reporter.warn(
             f"Stopped. Photos sent so far are kept in {where}: the same command sends the rest."
         )

@@ -43,7 +43,7 @@ def upload(
     from cli.collect import collect_photos, no_photos
     from cli.delivery import EXIT_OK, EXIT_SOME_FAILED
     from cli.interrupts import stop_on_sigterm
-    from cli.jobs import start_jobs
+    from cli.jobs import plan_jobs, start_job
     from cli.progress import Reporter
     from cli.service import read_settings, require_service
     from cli.tagging import announce, say_not_sent, send_photos
@@ -58,14 +58,9 @@ def upload(
     with stop_on_sigterm(), ApiClient(api_url) as client:
         report = send_photos(client, collection.photos, settings, reporter)
         if start:
-            jobs = start_jobs(
-                client,
-                collection.photos,
-                report.outcomes,
-                name=name or folder.resolve().name,
-                max_images=settings.max_job_images,
-            )
-            for job in jobs:
+            plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)
+            for images in plan:
+                job = start_job(client, images, name=name or folder.resolve().name)
                 click.echo(job["id"])
     say_not_sent(collection.photos, report, reporter)
     ctx.exit(EXIT_SOME_FAILED if report.failed else EXIT_OK)
