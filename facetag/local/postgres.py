@@ -81,20 +81,20 @@ class Postgres(LocalServer):
         Raises LocalServerFailed where it is another server, or the password is not this cluster's.
         """
         import psycopg
-        from psycopg import errors
 
         try:
             with psycopg.connect(self._url("postgres"), connect_timeout=2, autocommit=True) as link:
                 query = "SELECT 1 FROM pg_database WHERE datname = %s"
                 if link.execute(query, (DATABASE,)).fetchone() is None:
                     link.execute(f'CREATE DATABASE "{DATABASE}"')
-        except errors.InvalidPassword as error:
+        except psycopg.OperationalError as error:
+            # Errors of connecting carry no SQLSTATE; its language is ours, by LC_ALL.
+            if "password authentication failed" not in str(error):
+                return False
             raise LocalServerFailed(
                 f"{self.cluster} was made with another password than credentials.json holds. "
                 f"Restore that file, or delete {self.folders.data_dir} with all its data."
             ) from error
-        except psycopg.OperationalError:
-            return False
         return True
 
     def environment(self) -> dict[str, str]:

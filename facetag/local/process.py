@@ -189,7 +189,11 @@ def _has_ended(pid: int) -> bool:
     if not hasattr(os, "waitid"):
         # macOS before Python 3.13; a zombie tells as much.
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        # Somebody else in this process waited for it.
+        return True
 
 
 def _kill_group(pid: int) -> None:

@@ -37,6 +37,7 @@ class SeaweedFS(LocalServer):
         """Make the folder and the identity file, which holds the keys, for the owner alone."""
         program = find_seaweedfs()
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._forget_masters()
         identity = self.folders.run / "s3-identity"
         write_private(identity, json.dumps(self._identities()))
         ports = " ".join(map(str, self.ports))
@@ -59,7 +60,7 @@ class SeaweedFS(LocalServer):
             stop_signal=signal.SIGTERM,
             # It waits 15 s for streams between its own parts that never end; what has been
             # answered is in its files by then, as after a crash.
-            stop_timeout_s=2.0,
+            stop_timeout_s=1.0,
         )
 
     def is_ready(self) -> bool:
@@ -101,15 +102,13 @@ class SeaweedFS(LocalServer):
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         return {"identities": [{"name": "facetag", "credentials": [keys], "actions": actions}]}
 
-    def _master_notes(self) -> Path:
-        """Make an empty folder for the master, which learns from the volumes what it must know.
+    def _forget_masters(self) -> None:
+        """Remove the master's notes, which name earlier ports: it would wait for masters there.
 
-        Notes of an earlier run name other ports, and it would wait for masters there.
+        The master learns from the volumes what it must know. The filer's names stay.
         """
-        notes = self.folders.run / "seaweedfs-master"
-        shutil.rmtree(notes, ignore_errors=True)
-        notes.mkdir(mode=0o700)
-        return notes
+        for notes in self.folder.glob("m[0-9]*"):
+            shutil.rmtree(notes)
 
     def _options(self, identity: Path) -> list[str]:
         names = [f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")]
@@ -119,7 +118,6 @@ class SeaweedFS(LocalServer):
             "-dir=.",
             f"-ip={LOOPBACK}",
             f"-ip.bind={LOOPBACK}",
-            f"-master.dir={self._master_notes()}",
             # One master needs no election, which takes seconds.
             "-master.peers=none",
             "-master.telemetry=false",
