@@ -101,7 +101,7 @@ def _render(version: str, table: dict[str, Any]) -> str:
         for name, value in table.get(head, {}).items():
             paper = PAPER[head].get(name)
             grid.add_row(
-                head, MEASURES[name], f"{value:.4f}", "–" if paper is None else f"{paper:.4f}"
+                head, MEASURES[name], *("–" if x is None else f"{x:.4f}" for x in (value, paper))
             )
     console = Console()
     with console.capture() as capture:

@@ -39,7 +39,7 @@ import click
 @click.option(
     "--size", type=click.IntRange(75), default=160, show_default=True, help="Input pixels."
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 def train(
     shards: tuple[Path, ...],
     run: Path,
@@ -75,7 +75,14 @@ def train(
         crops = prepare_cache(shards, cache, prepared, on_start=total, on_progress=done)
     plan = TrainingPlan(
         spec=NetworkSpec(backbone=backbone, input_size=size),
-        fit=FitPlan(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed),
+        fit=FitPlan(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            # Random weights are worth nothing until they are fitted.
+            frozen_layers=FitPlan().frozen_layers if backbone_weights else 0,
+        ),
         backbone_weights=backbone_weights,
     )
     with _bar("steps") as (tell, total, done):

@@ -65,7 +65,7 @@ def _replace_outside(
     x1, y1 = np.ceil(inside[:2]).clip(0).astype(int)
     x2, y2 = np.floor(inside[2:]).clip(0, canvas.shape[0]).astype(int)
     if rng.random() < 0.5:
-        ground = np.roll(other, rng.integers(0, canvas.shape[0], 2), axis=(0, 1)).copy()
+        ground = np.roll(other, rng.integers(0, canvas.shape[0], 2), axis=(0, 1))
     else:
         ground = np.empty_like(canvas)
         ground[:] = rng.integers(0, 256, 3)
@@ -90,7 +90,8 @@ def _warp(image: Image.Image, size: int, jitter: Jitter, rng: np.random.Generato
 
 
 def _lower_resolution(image: Image.Image, jitter: Jitter, rng: np.random.Generator) -> Image.Image:
-    side = round(np.exp(rng.uniform(np.log(jitter.smallest_side), np.log(image.width))))
+    smallest = min(jitter.smallest_side, image.width)
+    side = round(np.exp(rng.uniform(np.log(smallest), np.log(image.width))))
     reduced = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return reduced.resize(image.size, Image.Resampling.BILINEAR)
 

@@ -32,6 +32,10 @@ TERMS = """## Terms
 
 - Fitted on **UTKFace**, which is licensed for non-commercial research only; the photographs belong
   to their owners. A network fitted on it is to be used within those terms.
+"""
+
+NSFWJS_SHA256 = "583a4ae618b8ffba336bfc1d0694b744ddb666ba5766f103b6b5645a81bed12c"
+NSFWJS_NOTICE = """\
 - The backbone started from InceptionV3 weights of the npm package `nsfwjs` 4.3.0 (ImageNet's own
   for the first 167 layers, the later ones tuned further), used under its licence:
 
@@ -54,6 +58,7 @@ TERMS = """## Terms
 > DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 > OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
+"""What the terms add where the starting weights are the file with this SHA-256."""
 
 LABELS = """## What the labels are, and are not
 
@@ -85,7 +90,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         ),
         *_measured(manifest),
         LABELS.strip(),
-        TERMS.strip(),
+        TERMS + _origin(manifest["training"]["starting_weights"]).rstrip(),
         "## Provenance",
         "\n".join(
             [f"- weights: SHA-256 `{manifest['weights_sha256']}`"]
@@ -96,6 +101,17 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         ),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(start: Mapping[str, str] | None) -> str:
+    if start is None:
+        return "- The backbone started from random weights."
+    if start["sha256"] == NSFWJS_SHA256:
+        return NSFWJS_NOTICE
+    return (
+        f"- The backbone started from `{start['file']}` (SHA-256 `{start['sha256']}`): "
+        "the terms of that file apply as well."
+    )
 
 
 def _measured(manifest: Mapping[str, Any]) -> list[str]:

@@ -30,12 +30,13 @@ def load_checkpoint(folder: Path, network: keras.Model) -> tuple[int, int]:
         return 0, 0
     variables = _variables(network)
     with np.load(path) as arrays:
-        if len(arrays.files) != len(variables) + 1:
+        stored = [arrays[f"v{index}"] for index in range(len(arrays.files) - 1)]
+        if [value.shape for value in stored] != [tuple(each.shape) for each in variables]:
             raise FacetagError(
                 f"{path} is of another network: give another --run folder, or remove this one."
             )
-        for index, variable in enumerate(variables):
-            variable.assign(arrays[f"v{index}"])
+        for variable, value in zip(variables, stored, strict=True):
+            variable.assign(value)
         epoch, step = (int(value) for value in arrays["place"])
     return epoch, step
 

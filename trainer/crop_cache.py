@@ -75,11 +75,11 @@ def write_cache(
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Detect, cut and write every sample; `cache.json` is written last and marks a whole cache."""
-    from facetag.settings import Settings
+    from facetag.settings import load_settings
     from vision.decode import decode_image
     from vision.detector import Detector, largest_face
 
-    settings = Settings()
+    settings = load_settings()
     folder.mkdir(parents=True, exist_ok=True)
     canvas = round(size * MARGIN)
     shape = (len(samples), canvas, canvas, 3)

@@ -70,10 +70,11 @@ class Feeder:
         return self._batch(part, crops)
 
     def _jittered(self, part: npt.NDArray[np.intp], epoch: int) -> Batch:
-        crops = []
+        crops, training = [], self.training
         for index in part:
             rng = np.random.default_rng((self.seed, epoch, int(index)))
-            other = self.cache.crops[rng.integers(len(self.cache.crops))]
+            # Not even as surroundings is a held-out image fitted on.
+            other = self.cache.crops[rng.choice(training)]
             canvas, inside = self.cache.crops[index], self.cache.inside[index]
             crops.append(jitter_crop(canvas, inside, self.cache.size, self.jitter, rng, other))
         return self._batch(part, crops)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from facetag.errors import FacetagError
 from facetag.heads import HEADS_BY_NAME
 from trainer.augment import Jitter
 from trainer.checkpoint import load_checkpoint, save_checkpoint
@@ -70,8 +71,14 @@ def fit(
     """Fit to the plan's end, going on from the folder's checkpoint if there is one.
 
     Writes `checkpoint.npz`, `history.jsonl` (a row an epoch) and `best.weights.h5` (of the epoch
-    with the best validation score) into `folder`. The network ends with the best weights.
+    with the best validation score) into `folder`. The network ends with the best weights. Raises
+    FacetagError where nothing is left to fit on or to validate with.
     """
+    if cache.validation.all() or not cache.validation.any():
+        raise FacetagError(
+            f"Of {len(cache.validation)} images {cache.validation.sum()} are held out, by their "
+            "content: too few on one side to fit a network. Give more, or more varied, images."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
     feeder = Feeder(cache, spec.heads, plan.batch_size, plan.seed, plan.jitter)
@@ -100,12 +107,13 @@ def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, step
         "categorical": "sparse_categorical_crossentropy",
     }
     total = plan.epochs * steps
+    warm_up = min(plan.warm_up_steps, total // 4 + 1)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
-        decay_steps=max(1, total - plan.warm_up_steps),
+        decay_steps=max(1, total - warm_up),
         alpha=0.002,
         warmup_target=plan.learning_rate,
-        warmup_steps=min(plan.warm_up_steps, total // 4 + 1),
+        warmup_steps=warm_up,
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
@@ -167,7 +175,7 @@ def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
     The score adds up each head's error in units of the paper's own Table 1.
     """
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
-    table = table_1(labels, outputs)
+    table: dict[str, dict[str, Any]] = table_1(labels, outputs)
     parts = []
     if "age" in table:
         parts.append(table["age"]["rmse"] / 8.70)
@@ -175,7 +183,8 @@ def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
         parts.append((1 - table["gender"]["accuracy"]) / (1 - 0.9239))
     if "race" in table:
         parts.append((1 - table["race"]["accuracy"]) / (1 - 0.8307))
-    return {"score": sum(parts) / len(parts), **table}
+    # Without a label to validate with every epoch is as good, and the last one stays.
+    return {"score": sum(parts) / max(1, len(parts)), **table}
 
 
 def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:

@@ -13,11 +13,16 @@ FEWEST = 50
 def fit_age_range(
     predicted: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], coverage: float = 0.8
 ) -> AgeRange:
-    """Return the central range of the residuals by bands of the predicted age, all arrays (n,)."""
+    """Return the central range of the residuals by bands of the predicted age, all arrays (n,).
+
+    A label may be NaN: it is unknown and has no part.
+    """
+    known = ~np.isnan(labels)
+    predicted, labels = predicted[known], labels[known]
     tail = (1 - coverage) / 2
     knots, below, above = [], [], []
     for start in range(0, 120, BAND_YEARS):
-        members = (predicted >= start) & (predicted < start + BAND_YEARS) & ~np.isnan(labels)
+        members = (predicted >= start) & (predicted < start + BAND_YEARS)
         if members.sum() < FEWEST:
             continue
         low, high = np.quantile(labels[members] - predicted[members], [tail, 1 - tail])

@@ -14,10 +14,11 @@ Values = npt.NDArray[np.float32]
 
 def table_1(
     labels: Mapping[str, Values], outputs: Mapping[str, Values]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Return the measures a head; labels (n,) may hold NaN, outputs are (n, units).
 
-    Female is gender's positive class. A head of which no label is known is left out.
+    Female is gender's positive class; its AUC is None where one class is missing. A head of which
+    no label is known is left out.
     """
     measures = {"regression": _regression, "binary": _binary, "categorical": _categorical}
     table = {}
@@ -29,7 +30,7 @@ def table_1(
     return table
 
 
-def _regression(truth: Values, output: Values) -> dict[str, float]:
+def _regression(truth: Values, output: Values) -> dict[str, float | None]:
     error = output[:, 0] - truth
     return {
         "rmse": float(np.sqrt(np.mean(error**2))),
@@ -38,7 +39,7 @@ def _regression(truth: Values, output: Values) -> dict[str, float]:
     }
 
 
-def _binary(truth: Values, output: Values) -> dict[str, float]:
+def _binary(truth: Values, output: Values) -> dict[str, float | None]:
     truth, probability = truth.astype(int), output[:, 0]
     guess = (probability >= 0.5).astype(int)
     one_class = len(np.unique(truth)) < 2
@@ -47,11 +48,11 @@ def _binary(truth: Values, output: Values) -> dict[str, float]:
         "f1": float(metrics.f1_score(truth, guess, zero_division=0)),
         "precision": float(metrics.precision_score(truth, guess, zero_division=0)),
         "recall": float(metrics.recall_score(truth, guess, zero_division=0)),
-        "auc": float("nan") if one_class else float(metrics.roc_auc_score(truth, probability)),
+        "auc": None if one_class else float(metrics.roc_auc_score(truth, probability)),
     }
 
 
-def _categorical(truth: Values, output: Values) -> dict[str, float]:
+def _categorical(truth: Values, output: Values) -> dict[str, float | None]:
     truth, guess = truth.astype(int), output.argmax(axis=1)
     return {
         "accuracy": float(metrics.accuracy_score(truth, guess)),
@@ -60,10 +61,11 @@ def _categorical(truth: Values, output: Values) -> dict[str, float]:
 
 
 def flatten(table: Mapping[str, Any]) -> dict[str, float]:
-    """Return the table's measures as `head_measure`, for one line of a log."""
+    """Return the table's measures as `head_measure`, for one line of a log; None is left out."""
     return {
         f"{head}_{name}": value
         for head, row in table.items()
         if isinstance(row, Mapping)
         for name, value in row.items()
+        if value is not None
     }

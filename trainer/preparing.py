@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from facetag.errors import ShardUnreadable
-from trainer.cleaning import clean
+from facetag.errors import ImageUnreadable, ShardUnreadable
+from facetag.settings import Settings, load_settings
+from trainer.cleaning import CleanSet, clean
 from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
-from trainer.shards import Sample, read_shards, shard_digest
+from trainer.shards import read_shards, shard_digest
 from trainer.splits import difference_hash, hold_out
 from vision.crop import CropRule
+from vision.decode import decode_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +39,52 @@ def prepare_cache(
 
     Raises ShardUnreadable where a shard cannot be read or nothing usable remains.
     """
-    digests = {path.name: shard_digest(path) if path.exists() else "" for path in shards}
-    key = cache_key(list(digests.values()), plan.rule, plan.size, plan.validation_share)
+    digests = [shard_digest(path) for path in shards]
+    key = cache_key(digests, plan.rule, plan.size, plan.validation_share)
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned = clean(read_shards(shards))
-    samples, dropped = _drop_undecodable(cleaned.samples, cleaned.dropped)
-    if not samples:
+    cleaned, hashes = _drop_undecodable(clean(read_shards(shards)), load_settings())
+    if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
-    on_start(len(samples))
-    hashes = np.stack([difference_hash(sample.data) for sample in samples])
+    on_start(len(cleaned.samples))
     write_cache(
         folder,
-        samples,
+        cleaned.samples,
         hashes=hashes,
-        validation=hold_out(samples, hashes, plan.validation_share),
+        validation=hold_out(cleaned.samples, hashes, plan.validation_share),
         rule=plan.rule,
         size=plan.size,
-        facts={"shards": digests, "dropped": dict(dropped)},
+        facts={"shards": _name_shards(shards, digests), "dropped": dict(cleaned.dropped)},
         on_progress=on_progress,
     )
     return open_cache(folder)
 
 
+def _name_shards(shards: Sequence[Path], digests: Sequence[str]) -> dict[str, str]:
+    """Return the digests by file name; of folders nothing is told, so equal names get numbers."""
+    named: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for path, digest in zip(shards, digests, strict=True):
+        seen[path.name] += 1
+        number = seen[path.name]
+        named[path.name if number == 1 else f"{path.name} ({number})"] = digest
+    return named
+
+
 def _drop_undecodable(
-    samples: Sequence[Sample], dropped: Counter[str]
-) -> tuple[list[Sample], Counter[str]]:
-    kept = []
-    for sample in samples:
+    cleaned: CleanSet, settings: Settings
+) -> tuple[CleanSet, npt.NDArray[np.uint8]]:
+    """Return the set without what the service could not decode, and the hashes of what remains."""
+    kept, hashes = CleanSet(dropped=cleaned.dropped.copy()), []
+    for sample in cleaned.samples:
         try:
-            difference_hash(sample.data)
-        except (OSError, SyntaxError, ValueError):
-            dropped["undecodable image"] += 1
+            photo = decode_image(
+                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+            )
+        except ImageUnreadable:
+            kept.dropped["undecodable image"] += 1
         else:
-            kept.append(sample)
-    return kept, dropped
+            kept.samples.append(sample)
+            hashes.append(difference_hash(photo))
+    return kept, np.array(hashes, np.uint8)

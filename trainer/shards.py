@@ -4,12 +4,13 @@ import hashlib
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facetag.errors import ShardUnreadable
-from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE
+from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE, Head
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
@@ -67,14 +68,17 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
                 yield _to_sample(name, data, sidecar)
     except FileNotFoundError as error:
         raise ShardUnreadable(f"There is no shard at {path}: check the path.") from error
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise ShardUnreadable(f"{path} cannot be read as a tar: {error}.") from error
 
 
 def shard_digest(path: Path) -> str:
-    """Return the SHA-256 of a shard's file, which names it in manifests."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a shard's file; raises ShardUnreadable where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ShardUnreadable(f"There is no shard at {path} ({error.strerror}).") from error
 
 
 def parse_name(name: str) -> Mapping[str, float]:
@@ -86,7 +90,11 @@ def parse_name(name: str) -> Mapping[str, float]:
 
 
 def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
-    members = (member for member in archive.getmembers() if member.name.endswith(".json"))
+    members = (
+        member
+        for member in archive.getmembers()
+        if member.isfile() and member.name.endswith(".json")
+    )
     opened = ((member.name[: -len(".json")], archive.extractfile(member)) for member in members)
     return {key: file.read() for key, file in opened if file is not None}
 
@@ -94,13 +102,16 @@ def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
 def _to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
     try:
         labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         return BadSample(name, str(error))
     return Sample(name, data, labels)
 
 
 def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
-    values = json.loads(sidecar)
+    try:
+        values = json.loads(sidecar)
+    except RecursionError as error:
+        raise ValueError("the JSON beside the image is nested too deeply") from error
     if not isinstance(values, dict):
         raise ValueError("the JSON beside the image is no object")
     labels: dict[str, float] = {}
@@ -108,12 +119,20 @@ def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
         value = values.get(head.name)
         if value is None:
             continue
-        if isinstance(value, str):
-            value = head.code_of(value)
-        labels[head.name] = float(value)
+        labels[head.name] = _read_label(head, value)
     if not labels:
         raise ValueError("the JSON beside the image names no label")
     return _check_labels(labels)
+
+
+def _read_label(head: Head, value: object) -> float:
+    if isinstance(value, str) and head.labels:
+        return float(head.code_of(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{head.name} {value!r} is no label")
+    if head.labels and value != int(value):
+        raise ValueError(f"{head.name} {value!r} is no code of a label")
+    return float(value)
 
 
 def _check_labels(labels: Mapping[str, float]) -> Mapping[str, float]:

@@ -5,7 +5,6 @@ form groups (transitively), and a group's side follows from the least SHA-256 am
 the split depends on neither order, names nor machine.
 """
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,10 +17,10 @@ LOOK_ALIKE_BITS = 16
 Hashes = npt.NDArray[np.uint8]
 
 
-def difference_hash(data: bytes) -> Hashes:
-    """Return the 256-bit difference hash of an encoded image, packed to 32 bytes."""
-    with Image.open(io.BytesIO(data)) as image:
-        small = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX), np.int16)
+def difference_hash(photo: npt.NDArray[np.uint8]) -> Hashes:
+    """Return the 256-bit difference hash of a photo (height, width, 3), packed to 32 bytes."""
+    grey = Image.fromarray(photo).convert("L")
+    small = np.asarray(grey.resize((17, 16), Image.Resampling.BOX))
     return np.packbits(small[:, 1:] > small[:, :-1])
 
 
