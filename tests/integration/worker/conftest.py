@@ -26,7 +26,11 @@ def stage(servers, database, tmp_path):
 @pytest.fixture
 def start(stage):
     """Start a worker or a sweeper; whatever still runs at the end is killed with its children."""
-    kinds = {"worker": stage.start_worker, "sweeper": stage.start_sweeper}
+    kinds = {
+        "worker": stage.start_worker,
+        "sweeper": stage.start_sweeper,
+        "command": stage.start_command,
+    }
     started = []
 
     def start_process(kind, *arguments):

@@ -136,7 +136,11 @@ class Stage:
         return self._start("-m", "tests.integration.worker.fake_worker", *arguments)
 
     def start_sweeper(self) -> subprocess.Popen[bytes]:
-        return self._start("-c", "from cli.sweep import sweep; sweep()")
+        return self._start("-m", "cli.main", "sweep")
+
+    def start_command(self) -> subprocess.Popen[bytes]:
+        """Start a worker as users do, with the network of FACETAG_BUNDLE."""
+        return self._start("-m", "cli.main", "worker")
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         assert self.log is not None

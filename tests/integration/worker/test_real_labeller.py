@@ -1,0 +1,62 @@
+"""The command itself: TensorFlow in a forked child, with a tiny bundle of random weights."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory):
+    from vision.bundle import write_bundle
+    from vision.crop import CropRule
+    from vision.network import NetworkSpec, build_network
+
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    facts = {
+        "created": "2025-01-31",
+        "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
+    }
+    folder = tmp_path_factory.mktemp("tiny") / "bundle"
+    return write_bundle(folder, build_network(spec), spec, CropRule(), facts)
+
+
+def jpeg(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.mark.timeout(300)
+def test_the_command_labels_photos_with_tensorflow_in_its_child_alone(stage, start, tiny_bundle):
+    stage.set(bundle=tiny_bundle.folder)
+    keys = stage.put(jpeg(data.astronaut()), jpeg(data.coffee()), jpeg(data.astronaut())[:9000])
+    job_id = stage.post(keys, announced=True)
+    worker = start("command")
+    stage.wait_until_closed(job_id)
+    assert [line["state"] for line in stage.lines(job_id)] == ["tagged", "no_face", "failed"]
+    (face,) = stage.lines(job_id)[0]["faces"]
+    assert set(face) == {"box", "confidence", "age", "age_range", "gender", "race"}
+    (row, *_) = stage.rows(job_id)
+    assert row.model_version == tiny_bundle.version
+    child = int(row.claimed_by.rpartition(":")[2])
+    assert maps_tensorflow(child)
+    assert not maps_tensorflow(worker.pid)
+
+
+def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(stage, start, tmp_path):
+    stage.set(bundle=tmp_path / "none")
+    assert start("command").wait(60) == 1
+    events = [json.loads(line) for line in stage.log.read_text().splitlines() if line[:1] == "{"]
+    (failure,) = [event for event in events if event["event"] == "cannot_start"]
+    assert str(tmp_path / "none") in failure["reason"]
+    assert "exception" not in failure
+
+
+def maps_tensorflow(pid):
+    return "libtensorflow" in Path(f"/proc/{pid}/maps").read_text()
