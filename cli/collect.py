@@ -55,7 +55,8 @@ def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
 
 def no_photos(collection: Collection) -> str:
     """Say that a folder holds no photos, and what it holds instead."""
-    found = f"{collection.skipped} other files were passed over" if collection.skipped else "empty"
+    others = "other file" if collection.skipped == 1 else "other files"
+    found = f"{collection.skipped} {others}" if collection.skipped else "it is empty"
     return f"The folder {collection.folder} holds no photos ({found})."
 
 

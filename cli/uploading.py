@@ -82,10 +82,18 @@ class Uploader:
     before stays, and another run goes on from there. A photo that is refused alone is reported.
     """
 
-    def __init__(self, client: ApiClient, hashes: HashCache, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        hashes: HashCache,
+        *,
+        max_bytes: int,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
         self._client = client
         self._hashes = hashes
         self._max_bytes = max_bytes
+        self._first_pause_s = first_pause_s
         self._keys: dict[Content, str | NotSent] = {}
 
     def upload(self, photos: Sequence[Photo], advance: Advance) -> UploadReport:
@@ -154,7 +162,7 @@ class Uploader:
         uploads = self._client.request_uploads([content.as_wanted() for content in fresh])
         post = next((upload["post"] for upload in uploads if upload["post"]), None)
         with make_http("" if post is None else post["url"], timeout_s=120.0) as http:
-            sender = Sender(self._client, http)
+            sender = Sender(self._client, http, first_pause_s=self._first_pause_s)
             outcomes = threads.map(sender.send, fresh, fresh.values(), uploads)
             for content, photo, upload, outcome in zip(
                 fresh, fresh.values(), uploads, outcomes, strict=True
@@ -169,9 +177,12 @@ class Uploader:
 class Sender:
     """Sends single photos, each in its thread, trying again where another try may succeed."""
 
-    def __init__(self, client: ApiClient, http: httpx.Client) -> None:
+    def __init__(
+        self, client: ApiClient, http: httpx.Client, *, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
         self._client = client
         self._http = http
+        self._first_pause_s = first_pause_s
 
     def send(self, content: Content, photo: Photo, upload: Upload) -> str | NotSent:
         """Send one photo; returns its key, or why object storage does not take it."""
@@ -200,7 +211,7 @@ class Sender:
 
     def _post(self, upload: Upload, data: bytes) -> httpx.Response:
         post = upload["post"] or {}
-        pause_s = FIRST_PAUSE_S
+        pause_s = self._first_pause_s
         for attempt in range(1, SEND_ATTEMPTS + 1):
             try:
                 answer = self._http.post(

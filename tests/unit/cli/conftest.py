@@ -1,0 +1,221 @@
+"""A service without servers: the API's answers and an object store, in memory, over real HTTP."""
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+
+FACE = {
+    "box": [10, 20, 30, 40],
+    "confidence": 0.99,
+    "age": 31.4,
+    "age_range": [26, 37],
+    "gender": {"label": "female", "probability": 0.97},
+    "race": {
+        "label": "asian",
+        "probabilities": {
+            "white": 0.02,
+            "black": 0.01,
+            "asian": 0.93,
+            "indian": 0.01,
+            "other": 0.03,
+        },
+    },
+}
+
+
+def line_of(name, *, state="tagged", code=None, faces=None, size=(100, 80)):
+    """A line of results; one face where the photo is tagged and none are given."""
+    faces = ([FACE] if state == "tagged" else []) if faces is None else faces
+    return {
+        "image": name,
+        "state": state,
+        "error": None if code is None else {"code": code, "message": f"It is {code}."},
+        "model": None if code else "net-1",
+        "width": None if code else size[0],
+        "height": None if code else size[1],
+        "faces": faces,
+    }
+
+
+class FakeService(ThreadingHTTPServer):
+    """Tags photos whose bytes hold b"face"; b"broken" fails, and others have no face."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.objects: dict[str, bytes] = {}
+        self.jobs: dict[str, dict] = {}
+        self.requests: list[tuple[str, str, bytes]] = []
+        self.troubles: dict[str, list[int]] = {}
+        """Statuses that a path answers with before it works."""
+        self.polls_until_done = 1
+        self.worker = "ok"
+
+    def made(self, method, path):
+        """The bodies of the requests made so far with this method and path."""
+        return [body for made, where, body in self.requests if (made, where) == (method, path)]
+
+    def line(self, image):
+        data = self.objects[image["key"]]
+        if b"broken" in data:
+            return line_of(image["name"], state="failed", code="truncated")
+        return line_of(image["name"], state="tagged" if b"face" in data else "no_face")
+
+    def job(self, job_id):
+        job = self.jobs[job_id]
+        counts = dict.fromkeys(("queued", "running", "tagged", "no_face", "failed", "cancelled"), 0)
+        done = job["polls"] <= 0 or job["cancelled"]
+        for image in job["images"]:
+            state = self.line(image)["state"] if job["polls"] <= 0 else "queued"
+            counts["cancelled" if job["cancelled"] and state == "queued" else state] += 1
+        state = "completed_with_errors" if counts["failed"] else "completed"
+        state = "cancelled" if job["cancelled"] else state
+        return {
+            "id": job_id,
+            "state": state if done else "queued",
+            "name": job["name"],
+            "total": len(job["images"]),
+            "counts": counts,
+            "error": None,
+            "created_at": "2026-03-01T09:30:00Z",
+            "started_at": "2026-03-01T09:30:01Z" if done else None,
+            "finished_at": "2026-03-01T09:30:02Z" if done else None,
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: FakeService
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self._serve("GET")
+
+    def do_POST(self):
+        self._serve("POST")
+
+    def do_DELETE(self):
+        self._serve("DELETE")
+
+    def log_message(self, *args):
+        pass
+
+    def _serve(self, method):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.partition("?")[0]
+        service = self.server
+        service.requests.append((method, path, body))
+        if service.troubles.get(path):
+            status = service.troubles[path].pop(0)
+            self._answer(status, {"title": "Trouble", "status": status, "detail": "Told to fail."})
+        elif path == "/v1/uploads":
+            self._answer(200, {"uploads": [self._upload(f) for f in json.loads(body)["files"]]})
+        elif path == "/store":
+            self._store(body)
+        elif path == "/v1/predict":
+            self._answer(200, line_of("photo.jpg"))
+        elif path == "/readyz":
+            self._answer(200, {"status": "ok", "parts": {"worker": service.worker}})
+        elif path == "/v1/jobs":
+            self._start_job(json.loads(body))
+        else:
+            self._serve_job(method, path)
+
+    def _upload(self, file):
+        key = f"images/{file['sha256']}{file['suffix']}"
+        exists = key in self.server.objects
+        post = {"url": f"{self.server.url}/store", "fields": {"key": key}}
+        return {"key": key, "exists": exists, "post": None if exists else post}
+
+    def _store(self, body):
+        header = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts = BytesParser().parsebytes(header + body).get_payload()
+        # S3 ignores what comes after the file.
+        key, file = (part.get_payload(decode=True) for part in parts)
+        self.server.objects[key.decode()] = file
+        self._answer(204, None)
+
+    def _start_job(self, body):
+        job_id = str(uuid.uuid4())
+        self.server.jobs[job_id] = {
+            "images": body["images"],
+            "name": body["name"],
+            "polls": self.server.polls_until_done,
+            "cancelled": False,
+        }
+        self._answer(202, self.server.job(job_id))
+
+    def _serve_job(self, method, path):
+        found = re.fullmatch(r"/v1/jobs/([^/]+)(/.*)?", path)
+        service = self.server
+        job = service.jobs.get(found[1]) if found else None
+        if job is None:
+            self._answer(404, {"title": "Not found", "status": 404, "detail": "No such job."})
+        elif method == "DELETE":
+            del service.jobs[found[1]]
+            self._answer(204, None)
+        elif found[2] == "/results":
+            lines = [json.dumps(service.line(i), ensure_ascii=False) for i in job["images"]]
+            self._answer(200, "".join(line + "\n" for line in lines))
+        else:
+            job["polls"] -= found[2] is None
+            job["cancelled"] |= found[2] == "/cancel"
+            self._answer(200, service.job(found[1]))
+
+    def _answer(self, status, body):
+        data = b"" if body is None else body if isinstance(body, str) else json.dumps(body)
+        data = data.encode() if isinstance(data, str) else data
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    with FakeService() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def facetag(service, tmp_path, monkeypatch):
+    """Runs the command against the service, with an environment of its own."""
+    monkeypatch.setenv("FACETAG_API_URL", service.url)
+    monkeypatch.setenv("FACETAG_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def album(tmp_path) -> Path:
+    """Five photos in four files' worth of content, and a file that is none."""
+    folder = tmp_path / "album"
+    (folder / "älter").mkdir(parents=True)
+    (folder / "b face.jpg").write_bytes(b"a face")
+    (folder / "copy.JPG").write_bytes(b"a face")
+    (folder / "a.png").write_bytes(b"a wall")
+    (folder / "c.webp").write_bytes(b"broken")
+    (folder / "älter" / "d.heic").write_bytes(b"another face")
+    (folder / "notes.txt").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.fixture
+def make_line():
+    return line_of

@@ -1,0 +1,236 @@
+"""The subcommands as a user types them, against a service without servers."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+NAMES = ["a.png", "b face.jpg", "c.webp", "copy.JPG", "älter/d.heic"]
+STATES = ["no_face", "tagged", "failed", "tagged", "tagged"]
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_tag_gives_a_line_for_each_photo_in_order_and_status_3(facetag, album):
+    run = facetag("tag", album, "--format", "jsonl")
+    assert run.exit_code == 3
+    lines = lines_of(run.stdout)
+    assert [line["image"] for line in lines] == NAMES
+    assert [line["state"] for line in lines] == STATES
+    assert lines[2]["error"]["code"] == "truncated"
+
+
+def test_tag_ends_with_0_when_every_photo_could_be_read(facetag, album):
+    (album / "c.webp").unlink()
+    assert facetag("tag", album).exit_code == 0
+
+
+def test_tag_says_on_standard_error_what_became_of_the_photos(facetag, album):
+    run = facetag("tag", album, "--format", "csv")
+    assert run.stdout.startswith("image,state,")
+    assert "5 photos: 3 tagged, 1 without a face, 1 failed; 3 faces; 1 other file skipped" in (
+        run.stderr
+    )
+    assert "Sent 4 photos" in run.stderr
+    assert "1 already there" in run.stderr
+    assert "truncated: c.webp" in run.stderr
+
+
+def test_a_second_tag_sends_nothing(facetag, service, album):
+    facetag("tag", album)
+    run = facetag("tag", album)
+    assert "Sent 0 photos (0 bytes); 5 already there." in run.stderr
+    assert len(service.made("POST", "/store")) == 4
+
+
+def test_quiet_leaves_standard_error_empty(facetag, album):
+    run = facetag("tag", album, "--quiet")
+    assert run.stderr == ""
+    assert len(run.stdout.splitlines()) == 6
+
+
+def test_the_table_is_what_tag_prints_by_default(facetag, album):
+    rows = facetag("tag", album).stdout.splitlines()
+    assert rows[0].split()[:3] == ["Photo", "State", "Faces"]
+    assert "31 female asian" in rows[2]
+
+
+def test_the_output_file_decides_the_format_and_standard_output_stays_empty(facetag, album):
+    output = album.parent / "out.jsonl"
+    run = facetag("tag", album, "--output", output)
+    assert run.stdout == ""
+    assert [line["image"] for line in lines_of(output.read_text())] == NAMES
+
+
+def test_photos_that_cannot_be_sent_get_their_lines(facetag, album, monkeypatch):
+    (album / "gone.jpg").symlink_to(album / "nowhere")
+    (album / "large.jpg").write_bytes(b"x" * 200)
+    monkeypatch.setenv("FACETAG_MAX_IMAGE_BYTES", "100")
+    run = facetag("tag", album, "--format", "jsonl")
+    codes = {line["image"]: (line["error"] or {}).get("code") for line in lines_of(run.stdout)}
+    assert run.exit_code == 3
+    assert codes["gone.jpg"] == "file_unreadable"
+    assert codes["large.jpg"] == "too_many_bytes"
+    assert codes["b face.jpg"] is None
+    assert list(codes) == sorted(codes)
+
+
+def test_a_folder_with_nothing_that_can_be_sent_still_gets_its_lines(facetag, service, tmp_path):
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "gone.jpg").symlink_to("nowhere")
+    run = facetag("tag", tmp_path / "album", "--format", "jsonl")
+    assert run.exit_code == 3
+    assert [line["image"] for line in lines_of(run.stdout)] == ["gone.jpg"]
+    assert service.jobs == {}
+
+
+def test_a_name_that_is_no_utf8_is_no_obstacle(facetag, album):
+    (album / os.fsdecode(b"caf\xe9 face.jpg")).write_bytes(b"a face of its own")
+    run = facetag("tag", album, "--format", "jsonl")
+    line = next(line for line in lines_of(run.stdout) if line["image"].startswith("caf"))
+    assert (line["image"], line["state"]) == ("caf� face.jpg", "tagged")
+
+
+def test_a_folder_without_photos_is_a_wrong_argument(facetag, tmp_path):
+    (tmp_path / "empty").mkdir()
+    run = facetag("tag", tmp_path / "empty")
+    assert run.exit_code == 2
+    assert "holds no photos" in run.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(
+    facetag, service, album, option
+):
+    run = facetag("tag", album, option, album / "nowhere" / "file")
+    assert run.exit_code == 2
+    assert "does not exist" in run.stderr
+    assert service.requests == []
+
+
+def test_no_keep_deletes_the_job(facetag, service, album):
+    run = facetag("tag", album, "--no-keep")
+    assert service.jobs == {}
+    assert "Deleted" in run.stderr
+
+
+def test_tag_writes_the_report(facetag, album):
+    page = album.parent / "page.html"
+    facetag("tag", album, "--report", page)
+    text = page.read_text()
+    assert "Who is in “album”" in text
+    assert "c.webp" in text
+
+
+def test_a_service_that_does_not_answer_is_one_line(facetag, album, monkeypatch):
+    monkeypatch.setenv("FACETAG_API_URL", "http://127.0.0.1:9")
+    run = facetag("status", uuid.uuid4())
+    assert run.exit_code == 1
+    assert run.stderr.count("\n") == 1
+    assert "facetag up" in run.stderr
+
+
+def test_without_any_service_the_way_to_start_one_is_told(facetag, monkeypatch):
+    monkeypatch.delenv("FACETAG_API_URL")
+    run = facetag("status", uuid.uuid4())
+    assert run.exit_code == 1
+    assert "facetag up" in run.stderr
+
+
+def test_a_wrong_setting_is_named(facetag, monkeypatch):
+    monkeypatch.setenv("FACETAG_MAX_IMAGE_BYTES", "lots")
+    run = facetag("status", uuid.uuid4())
+    assert run.exit_code == 1
+    assert "FACETAG_MAX_IMAGE_BYTES" in run.stderr
+
+
+def test_upload_prints_the_job_that_the_other_commands_take(facetag, service, album):
+    service.polls_until_done = 2
+    run = facetag("upload", album, "--quiet")
+    assert run.exit_code == 0
+    job = run.stdout.strip()
+    assert list(service.jobs) == [job]
+    assert service.jobs[job]["name"] == "album"
+    assert "queued" in facetag("status", job).stdout
+    watched = facetag("status", job, "--watch")
+    assert watched.exit_code == 3
+    assert "5 of 5 photos finished: 3 tagged, 1 no face, 1 failed" in watched.stdout
+    found = facetag("results", job, "--format", "jsonl")
+    assert found.exit_code == 0
+    assert [line["image"] for line in lines_of(found.stdout)] == NAMES
+
+
+def test_upload_without_a_job_only_sends(facetag, service, album):
+    run = facetag("upload", album, "--no-tag")
+    assert (run.exit_code, run.stdout) == (0, "")
+    assert len(service.objects) == 4
+    assert service.jobs == {}
+
+
+def test_upload_lists_what_was_not_sent_with_the_reason(facetag, album):
+    (album / "gone.jpg").symlink_to(album / "nowhere")
+    run = facetag("upload", album)
+    assert run.exit_code == 3
+    assert "1 photo not sent:\n  gone.jpg: The file cannot be read: No such file" in run.stderr
+
+
+def test_results_of_a_job_that_runs_say_so(facetag, service, album):
+    service.polls_until_done = 9
+    job = facetag("upload", album, "--quiet").stdout.strip()
+    run = facetag("results", job)
+    assert "not finished" in run.stderr
+    assert run.exit_code == 0
+
+
+def test_a_report_of_a_job_shows_thumbnails_of_photos_on_this_machine(facetag, service, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "album").mkdir()
+    photo = tmp_path / "album" / "a.png"
+    Image.new("RGB", (100, 80)).save(photo)
+    photo.write_bytes(photo.read_bytes() + b"face")
+    job = facetag("upload", tmp_path / "album", "--quiet").stdout.strip()
+    facetag("results", job, "--report", tmp_path / "without.html")
+    facetag("results", job, "--report", tmp_path / "with.html", "--photos", tmp_path / "album")
+    assert "data:image/jpeg" not in (tmp_path / "without.html").read_text()
+    assert "data:image/jpeg" in (tmp_path / "with.html").read_text()
+
+
+def test_cancel_and_retry_show_the_job(facetag, service, album):
+    service.polls_until_done = 9
+    job = facetag("upload", album, "--quiet").stdout.strip()
+    assert "cancelled" in facetag("cancel", job).stdout
+    assert facetag("retry", job, "--only", "failed").exit_code == 0
+    assert json.loads(service.made("POST", f"/v1/jobs/{job}/retry")[0]) == {"only": "failed"}
+
+
+def test_what_is_no_job_is_a_wrong_argument_and_what_is_not_there_an_error(facetag):
+    assert facetag("status", "7").exit_code == 2
+    run = facetag("results", uuid.uuid4())
+    assert run.exit_code == 1
+    assert "No such job" in run.stderr
+
+
+def test_predict_prints_one_photo(facetag, service, album):
+    run = facetag("predict", album / "b face.jpg", "--format", "json")
+    assert run.exit_code == 0
+    assert json.loads(run.stdout)["image"] == "b face.jpg"
+    assert b"a face" in service.made("POST", "/v1/predict")[0]
+    assert "31 (26 to 37)" in facetag("predict", album / "b face.jpg").stdout
+
+
+def test_predict_refuses_a_file_that_is_too_large(facetag, album, monkeypatch):
+    monkeypatch.setenv("FACETAG_MAX_IMAGE_BYTES", "3")
+    run = facetag("predict", album / "a.png")
+    assert run.exit_code == 1
+    assert "FACETAG_MAX_IMAGE_BYTES" in run.stderr
+
+
+def test_nothing_is_written_outside_the_given_folders(facetag, album, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    facetag("tag", album)
+    assert not Path(tmp_path / "home").exists()

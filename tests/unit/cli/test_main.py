@@ -1,0 +1,107 @@
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import ENTRIES, LazyGroup, main
+from facetag.errors import FacetagError
+
+COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
+COMMANDS += ["up", "api", "worker", "sweep", "migrate", "train", "evaluate"]
+
+
+def group_of(command):
+    """The real group, with one command that is not in the table."""
+
+    class Group(LazyGroup):
+        def get_command(self, ctx, cmd_name):  # noqa: ARG002
+            return command
+
+    return Group(name="facetag", params=[click.Option(["--debug"], is_flag=True)])
+
+
+def test_help_lists_every_command_with_one_line_each():
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0
+    for name in COMMANDS:
+        assert f"  {name} " in shown.output
+        assert ENTRIES[name].help in shown.output
+    assert set(COMMANDS) == set(ENTRIES)
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys; from cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'rich', 'httpx', 'pydantic', 'sqlalchemy', 'PIL', 'numpy', 'tensorflow'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "HEAVY []" in shown.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example(name):
+    shown = CliRunner().invoke(main, [name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    # `sweep`, `worker` and their like take no arguments worth an example.
+    if name not in ("api", "worker", "sweep", "migrate"):
+        assert f"facetag {name}" in shown.output
+
+
+def test_every_command_has_the_name_of_its_module():
+    for name, entry in ENTRIES.items():
+        command = main.get_command(click.Context(main), name)
+        assert command.name == name == entry.name
+
+
+def test_the_version_is_shown():
+    shown = CliRunner().invoke(main, ["--version"])
+    assert shown.exit_code == 0
+    assert "0.1.0" in shown.output
+
+
+def test_an_unknown_command_is_a_wrong_argument():
+    assert CliRunner().invoke(main, ["tagg"]).exit_code == 2
+
+
+def test_an_error_of_facetag_is_one_line_and_exit_status_1():
+    @click.command()
+    def failing():
+        raise FacetagError("Do this instead.")
+
+    shown = CliRunner().invoke(group_of(failing), ["failing"])
+    assert (shown.exit_code, shown.output) == (1, "Error: Do this instead.\n")
+
+
+def test_debug_shows_where_an_error_came_from():
+    @click.command()
+    def failing():
+        raise FacetagError("Do this instead.")
+
+    shown = CliRunner().invoke(group_of(failing), ["--debug", "failing"])
+    assert isinstance(shown.exception, FacetagError)
+
+
+def test_a_missing_package_is_named_with_the_way_to_install_it():
+    @click.command()
+    def failing():
+        import no_such_package  # noqa: F401
+
+    shown = CliRunner().invoke(group_of(failing), ["tag"])
+    assert shown.exit_code == 1
+    assert "'no_such_package'" in shown.output
+    assert "facetag[cpu,local]" in shown.output
+
+
+def test_ctrl_c_ends_with_the_status_that_shells_expect():
+    @click.command()
+    def failing():
+        raise KeyboardInterrupt
+
+    assert CliRunner().invoke(group_of(failing), ["failing"]).exit_code == 130
