@@ -76,14 +76,15 @@ def test_text_that_the_database_cannot_hold_makes_no_image(name):
         jobs.NewImage("key", name, BUCKET)
 
 
-def test_a_connection_lost_during_the_copy_is_an_unavailable_database(sessions, settings):
+@pytest.mark.parametrize("blow", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_a_copy_that_is_cut_off_is_an_unavailable_database(sessions, settings, blow):
     class CutOff(list):
         def __iter__(self):
             url = make_url(settings.require("database_url")).set(drivername="postgresql")
             plain = url.render_as_string(hide_password=False)
             with psycopg.connect(plain, autocommit=True) as other:
                 other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    f"SELECT {blow}(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             return super().__iter__()
@@ -91,6 +92,7 @@ def test_a_connection_lost_during_the_copy_is_an_unavailable_database(sessions, 
     with pytest.raises(DatabaseUnavailable):
         add_job(sessions, CutOff(new_images(50_000)))
     add_job(sessions, 1)
+    assert_counts_are_true(sessions)
 
 
 def test_a_replay_returns_the_first_job_and_adds_nothing(sessions):
