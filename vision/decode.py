@@ -6,6 +6,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +57,9 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pho
     """
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
-    pillow_heif.register_heif_opener()
+    _prepare_pillow()
     try:
-        with _open_image(data) as image:
+        with Image.open(io.BytesIO(data)) as image:
             _check_format(image, formats)
             _check_size(image.size, max_pixels)
             return np.asarray(_to_rgb(_turn_upright(image)))
@@ -68,11 +69,14 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pho
         raise _name_damage(data, error) from error
 
 
-def _open_image(data: bytes) -> Image.Image:
-    with warnings.catch_warnings():
-        # Our own pixel cap is checked from the header, before decoding.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(data))
+@cache
+def _prepare_pillow() -> None:
+    """Teach Pillow HEIC, and keep it quiet about sizes: our own cap is checked from the header.
+
+    Once a process, not around each image: filters of warnings are no thread's own.
+    """
+    pillow_heif.register_heif_opener()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def _check_format(image: Image.Image, formats: Sequence[str]) -> None:
