@@ -174,9 +174,7 @@ class FaceRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     tenant_id: Mapped[str]
-    image_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("images.id", ondelete="CASCADE")
-    )
+    image_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("images.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(SmallInteger)
     x: Mapped[int]
     y: Mapped[int]
