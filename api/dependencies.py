@@ -51,13 +51,17 @@ class Services:
 def open_services(settings: Settings) -> Services:
     """Make the clients; call it on the event loop. Raises SettingsInvalid."""
     engine = make_engine(settings, pool_size=limits.DATABASE_CONNECTIONS)
+    storage = make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS)
     return Services(
         settings=settings,
         engine=engine,
         sessions=make_sessions(engine),
         celery=make_celery(settings),
-        storage=make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS),
-        presigner=make_storage(settings, public=True),
+        storage=storage,
+        # A client of its own, at 12 MB, only where its address differs.
+        presigner=make_storage(settings, public=True)
+        if settings.s3_public_endpoint_url
+        else storage,
         lookups=ThreadPoolExecutor(limits.LOOKUP_THREADS, thread_name_prefix="lookup"),
         checks=ThreadPoolExecutor(limits.CHECK_THREADS, thread_name_prefix="check"),
         predict_threads=anyio.CapacityLimiter(limits.PREDICT_THREADS),
