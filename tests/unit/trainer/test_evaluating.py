@@ -1,0 +1,103 @@
+"""Table 1 as the service would see it: every validly labelled image counts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from facetag.errors import ShardUnreadable
+from facetag.settings import Settings
+from tests.unit.trainer.chips import chip_members, encode, make_chip, waves, write_tar
+from trainer.evaluating import evaluate_bundle, label_arrays
+from trainer.shards import Sample
+from vision.crop import cut_square, whole_image
+from vision.detector import Detector, largest_face
+from vision.frozen import FrozenNetwork
+
+SETTINGS = Settings()
+FACELESS = waves(np.random.default_rng(5), 160)
+GREY = np.full((200, 200, 3), 128, np.uint8)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    return write_tar(
+        tmp_path / "test.tar",
+        [
+            *chip_members(3),
+            ("bad-name.jpg", encode(make_chip(7))),
+            ("40_1_2_faceless.jpg", encode(FACELESS)),
+            ("50_0_3_text.jpg", b"no image"),
+            ("200_0_3_old.jpg", encode(make_chip(8))),
+            ("pair.jpg", encode(make_chip(9))),
+            ("pair.json", {"gender": "female"}),
+            *chip_members(1),
+        ],
+    )
+
+
+def predict(bundle, crops):
+    return FrozenNetwork(bundle.load_network(), 32).predict(np.stack(crops))
+
+
+def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):
+    seen = []
+    found = evaluate_bundle(tiny_bundle, [shard], SETTINGS, on_progress=seen.append)
+    assert found.table()["n"] == 7
+    assert found.invalid == 2
+    assert found.faceless == 2
+    assert sum(seen) == 7
+    assert found.labels["age"].tolist()[:5] == [18, 19, 20, 40, 50]
+    assert np.isnan(found.labels["age"][5])
+    assert found.labels["gender"][5] == 1
+    assert {name: values.shape for name, values in found.outputs.items()} == {
+        "age": (7, 1),
+        "gender": (7, 1),
+        "race": (7, 5),
+    }
+
+
+def test_images_go_through_detector_and_crop_as_in_the_service(tiny_bundle, shard):
+    found = evaluate_bundle(tiny_bundle, [shard], SETTINGS)
+    detector = Detector(min_face=SETTINGS.min_face, confidence=SETTINGS.face_confidence)
+    chip = make_chip(1)
+    square = tiny_bundle.crop_rule.square(largest_face(detector.detect([chip])[0]).box)
+    crops = [
+        cut_square(chip, square, 32),
+        cut_square(FACELESS, whole_image(FACELESS), 32),
+        cut_square(GREY, whole_image(GREY), 32),
+    ]
+    for name, values in predict(tiny_bundle, crops).items():
+        assert np.allclose(found.outputs[name][[1, 3, 4]], values, atol=1e-3)
+
+
+def test_bare_images_are_taken_whole(tiny_bundle, shard):
+    found = evaluate_bundle(tiny_bundle, [shard], SETTINGS, bare=True)
+    assert found.table()["n"] == found.faceless == 7
+    chip = make_chip(2)
+    expected = predict(tiny_bundle, [cut_square(chip, whole_image(chip), 32)])
+    assert np.allclose(found.outputs["race"][2], expected["race"][0], atol=1e-3)
+
+
+def test_several_shards_are_one_table_and_valid_json(tiny_bundle, shard, chips_tar):
+    found = evaluate_bundle(tiny_bundle, [chips_tar, shard], SETTINGS, bare=True)
+    table = found.table()
+    assert table["n"] == 19
+    assert set(table) == {"n", "age", "gender", "race"}
+    assert set(table["gender"]) == {"accuracy", "f1", "precision", "recall", "auc"}
+    json.dumps(table, allow_nan=False)
+
+
+def test_a_shard_without_a_valid_label_is_refused(tiny_bundle, tmp_path):
+    path = write_tar(tmp_path / "test.tar", [("x.jpg", b"1")])
+    with pytest.raises(ShardUnreadable, match="valid label"):
+        evaluate_bundle(tiny_bundle, [path], SETTINGS)
+
+
+def test_missing_labels_are_nan():
+    arrays = label_arrays(
+        [Sample("a", b"", {"age": 3}), Sample("b", b"", {"race": 4})], ("age", "race")
+    )
+    assert arrays["age"][0] == 3
+    assert np.isnan(arrays["age"][1])
+    assert arrays["race"][1] == 4

@@ -1,0 +1,241 @@
+"""Fits that are killed and gone on with, and what fitting imports."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facetag.errors import FacetagError
+from tests.unit.trainer.fit_tiny import STEPS
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+from trainer.crop_cache import CropCache
+from trainer.feeding import Feeder
+from trainer.fitting import (
+    FitPlan,
+    Progress,
+    compile_network,
+    fit,
+    predict_held_out,
+    read_history,
+)
+from trainer.metrics import table_1
+from vision.network import NetworkSpec, build_network
+
+PLAN = FitPlan(epochs=2, batch_size=8, frozen_layers=0, learning_rate=0.01)
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def start_fit(*arguments):
+    fixed = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.unit.trainer.fit_tiny", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **fixed, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process, expected):
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == expected, errors[-2000:]
+    return [tuple(map(int, line.split())) for line in output.splitlines()]
+
+
+def arrays_of(run):
+    with np.load(run / "checkpoint.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@pytest.mark.timeout(400)
+def test_a_fit_killed_at_any_step_and_gone_on_with_ends_with_the_same_weights(tmp_path):
+    write_tiny_cache(tmp_path / "cache")
+    last = random.randrange(1, STEPS)
+    undisturbed = start_fit(tmp_path / "cache", tmp_path / "whole")
+    killed = start_fit(tmp_path / "cache", tmp_path / "cut", last)
+    assert len(finish(undisturbed, 0)) == STEPS
+    assert len(finish(killed, -signal.SIGKILL)) == last
+    resumed = finish(start_fit(tmp_path / "cache", tmp_path / "cut"), 0)
+    assert len(resumed) <= STEPS - last + 3, (
+        f"killed after {last}: a checkpoint comes every 3 steps"
+    )
+
+    whole, cut = arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    for name, values in whole.items():
+        assert np.allclose(cut[name], values, atol=1e-5), f"killed after {last}: {name} differs"
+    seeds = [values for values in whole.values() if values.dtype.kind in "iu" and values.size == 2]
+    assert len(seeds) > 3, "the state of dropout's seeds is part of a checkpoint"
+    history = [read_history(tmp_path / run) for run in ("whole", "cut")]
+    assert [[row["epoch"] for row in rows] for rows in history] == [[0, 1, 2], [0, 1, 2]]
+    assert np.allclose(*([row["score"] for row in rows] for rows in history), atol=1e-4)
+
+
+def weights_of(network):
+    return [np.asarray(value) for value in network.weights]
+
+
+@dataclass
+class Fitted:
+    network: keras.Model
+    spec: NetworkSpec
+    cache: CropCache
+    plan: FitPlan
+    folder: Path
+    before: list[np.ndarray]
+    steps: list[Progress]
+    rows: list[dict]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """One fit of four epochs, which several tests look at."""
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    cache = write_tiny_cache(tmp_path_factory.mktemp("fit") / "cache")
+    folder = tmp_path_factory.mktemp("run")
+    keras.utils.set_random_seed(7)
+    network, steps, rows = build_network(spec), [], []
+    plan, before = replace(PLAN, epochs=4), weights_of(network)
+    fit(network, spec, cache, plan, folder, on_step=steps.append, on_epoch=rows.append)
+    return Fitted(network, spec, cache, plan, folder, before, steps, rows)
+
+
+def test_every_step_and_every_epoch_is_reported(fitted):
+    assert [(each.epoch, each.step) for each in fitted.steps] == [
+        (epoch, step) for epoch in range(4) for step in range(1, 7)
+    ]
+    assert all(np.isfinite(each.loss) and each.images_per_s > 0 for each in fitted.steps)
+    assert [row["epoch"] for row in fitted.rows] == [0, 1, 2, 3]
+    assert fitted.rows == read_history(fitted.folder)
+
+
+def test_a_fit_learns_from_what_it_is_shown(fitted):
+    assert fitted.rows[-1]["age"]["rmse"] < fitted.rows[0]["age"]["rmse"]
+    changed = [
+        not np.array_equal(one, two)
+        for one, two in zip(fitted.before, weights_of(fitted.network), strict=True)
+    ]
+    assert all(changed)
+
+
+def test_a_network_ends_with_its_best_weights(fitted):
+    outputs = predict_held_out(
+        fitted.network, Feeder(fitted.cache, fitted.spec.heads, 8, 1, fitted.plan.jitter)
+    )
+    best = min(fitted.rows, key=lambda row: row["score"])
+    labels = {name: fitted.cache.labels[name][fitted.cache.validation] for name in outputs}
+    assert table_1(labels, outputs)["age"]["rmse"] == pytest.approx(best["age"]["rmse"], rel=1e-3)
+
+
+def test_a_finished_fit_is_not_fitted_again(fitted):
+    other, steps = build_network(fitted.spec), []
+    fit(other, fitted.spec, fitted.cache, fitted.plan, fitted.folder, on_step=steps.append)
+    assert steps == []
+    for one, two in zip(weights_of(fitted.network), weights_of(other), strict=True):
+        assert np.array_equal(one, two)
+
+
+def test_the_score_adds_up_the_heads_errors_in_units_of_the_papers(fitted):
+    for row in fitted.rows:
+        parts = [
+            row["age"]["rmse"] / 8.70,
+            (1 - row["gender"]["accuracy"]) / 0.0761,
+            (1 - row["race"]["accuracy"]) / 0.1693,
+        ]
+        assert row["score"] == pytest.approx(sum(parts) / 3)
+
+
+@pytest.mark.parametrize("held_out", [0, 60])
+def test_a_set_with_nothing_on_one_side_is_refused(tmp_path, tiny_network, tiny_spec, held_out):
+    cache = write_tiny_cache(tmp_path / "cache", held_out=held_out)
+    with pytest.raises(FacetagError, match=f"Of 60 images {held_out} are held out"):
+        fit(tiny_network, tiny_spec, cache, PLAN, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_fit(tmp_path, tiny_network, tiny_spec):
+    cache = write_tiny_cache(tmp_path / "cache", labels={"age": np.full(60, 1e30)})
+    with pytest.raises(FloatingPointError, match="epoch 0, step 0"):
+        fit(tiny_network, tiny_spec, cache, PLAN, tmp_path)
+
+
+def test_a_head_without_labels_is_left_alone_while_others_learn(tmp_path):
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8, heads=("gender", "race"))
+    network = build_network(spec)
+    cache = write_tiny_cache(tmp_path / "cache", labels={"race": np.full(60, np.nan)})
+    before = {name: np.asarray(network.get_layer(name).kernel) for name in spec.heads}
+    fit(network, spec, cache, replace(PLAN, epochs=1, weight_decay=0.0), tmp_path)
+    (row,) = read_history(tmp_path)
+    assert set(row) == {"epoch", "score", "gender"}
+    assert np.array_equal(network.get_layer("race").kernel, before["race"])
+    assert not np.array_equal(network.get_layer("gender").kernel, before["gender"])
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(2, 10), (6, 100), (6, 800)])
+def test_the_rate_rises_then_falls_over_all_of_the_fit(tiny_network, tiny_spec, epochs, steps):
+    plan = FitPlan(epochs=epochs, learning_rate=1e-3, warm_up_steps=300)
+    compile_network(tiny_network, tiny_spec, plan, steps)
+    rate = keras.optimizers.schedules.deserialize(
+        keras.optimizers.schedules.serialize(tiny_network.optimizer._learning_rate)
+    )
+    total = epochs * steps
+    rates = np.array([float(rate(step)) for step in range(0, total, max(1, total // 100))])
+    peak = int(rates.argmax())
+    assert rates[0] == 0
+    assert rates.max() == pytest.approx(1e-3, rel=0.05)
+    assert 0 < peak <= len(rates) * 0.35
+    assert (np.diff(rates[peak:]) <= 0).all()
+    assert rates[(peak + len(rates)) // 2] == pytest.approx(5e-4, rel=0.15)
+    assert float(rate(total)) == pytest.approx(2e-6, rel=0.01)
+
+
+STUB = """
+class _Anything:
+    def __getattr__(self, name):
+        return _Anything()
+
+    def __or__(self, other):
+        return self
+
+    def __call__(self, *arguments, **options):
+        return _Anything()
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return _Anything()
+"""
+IMPORTED = "import json, sys, trainer.fitting; print(json.dumps(sorted(sys.modules)))"
+
+
+def test_fitting_imports_neither_settings_nor_database_nor_tensorflow(tmp_path):
+    # Keras itself imports whatever its backend is: a stub in its place shows what we import.
+    (tmp_path / "keras.py").write_text(STUB)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    imported = set(json.loads(done.stdout))
+    assert {"trainer.fitting", "trainer.crop_cache", "vision.network", "keras"} <= imported
+    assert not imported & {
+        "facetag.settings",
+        "facetag.tables",
+        "facetag.database",
+        "vision.decode",
+    }
+    packages = {name.partition(".")[0] for name in imported}
+    assert not packages & {"tensorflow", "sqlalchemy", "pydantic_settings", "mtcnn", "celery"}

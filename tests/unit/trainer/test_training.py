@@ -1,0 +1,114 @@
+"""From a cache to a bundle that the service can load."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetag.errors import FacetagError
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+from trainer.fitting import FitPlan
+from trainer.training import TrainingPlan, train_network, write_run_bundle
+from vision.bundle import file_sha256, open_bundle
+from vision.network import NetworkSpec, build_network
+
+PLAN = TrainingPlan(
+    spec=NetworkSpec(backbone="tiny", input_size=32, hidden_units=8),
+    fit=FitPlan(epochs=1, batch_size=8, frozen_layers=2),
+)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Starting weights of the backbone, and the network that they are of."""
+    path = tmp_path_factory.mktemp("start") / "start.weights.h5"
+    backbone = build_network(PLAN.spec).get_layer("tiny")
+    backbone.save_weights(path)
+    return path, backbone
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, start):
+    folder = tmp_path_factory.mktemp("trained")
+    cache = write_tiny_cache(folder / "cache")
+    plan = replace(PLAN, backbone_weights=start[0])
+    return train_network(plan, cache, folder / "run"), cache, plan
+
+
+def test_a_run_writes_a_bundle_that_can_be_opened_and_loaded(trained):
+    bundle, cache, _ = trained
+    opened = open_bundle(bundle.folder)
+    assert opened.spec == PLAN.spec
+    assert opened.age_range.coverage == 0.8
+    outputs = opened.load_network().predict_on_batch(np.zeros((1, 32, 32, 3), np.float32))
+    assert set(outputs) == {"age", "gender", "race"}
+    assert opened.crop_rule.to_json() == cache.facts["crop"]
+
+
+def test_the_manifest_says_what_the_network_comes_from(trained, start):
+    manifest = trained[0].manifest
+    assert manifest["samples"] == {"training": 48, "validation": 12, "dropped": {}}
+    assert manifest["shards"] == [{"name": "part.tar", "sha256": "ab" * 32}]
+    assert manifest["parent"] is None
+    assert manifest["training"]["epochs_done"] == 1
+    assert manifest["training"]["starting_weights"] == {
+        "file": "start.weights.h5",
+        "sha256": file_sha256(start[0]),
+    }
+    assert manifest["metrics"]["validation"]["age"]["rmse"] > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}", manifest["version"])
+
+
+def test_the_manifest_names_no_folder_of_the_machine(trained):
+    bundle, *_ = trained
+    assert str(bundle.folder.parent.parent) not in (bundle.folder / "bundle.json").read_text()
+
+
+def test_frozen_layers_keep_the_starting_weights(trained, start):
+    fitted = trained[0].load_network().get_layer("tiny")
+    kernels = [
+        (np.asarray(one.kernel), np.asarray(two.kernel))
+        for one, two in zip(fitted.layers, start[1].layers, strict=True)
+        if hasattr(one, "kernel")
+    ]
+    assert np.allclose(*kernels[0], atol=1e-3)
+    assert not np.allclose(*kernels[1], atol=1e-3)
+
+
+def test_another_plan_or_other_data_are_refused_in_the_same_folder(trained):
+    bundle, cache, plan = trained
+    run = bundle.folder.parent
+    with pytest.raises(FacetagError, match="another --run folder"):
+        train_network(replace(plan, fit=replace(plan.fit, seed=2)), cache, run)
+    with pytest.raises(FacetagError, match="another --run folder"):
+        train_network(replace(plan, backbone_weights=None), cache, run)
+    other = replace(cache, facts={**cache.facts, "shards": {"part.tar": "cd" * 32}})
+    with pytest.raises(FacetagError, match="another --run folder"):
+        train_network(plan, other, run)
+
+
+def test_the_same_plan_goes_on_and_gives_the_same_weights(trained):
+    bundle, cache, plan = trained
+    before, steps = [np.asarray(value) for value in bundle.load_network().weights], []
+    again = train_network(plan, cache, bundle.folder.parent, on_step=steps.append)
+    assert steps == []
+    for one, two in zip(again.load_network().weights, before, strict=True):
+        assert np.array_equal(one, two)
+
+
+def test_measures_of_the_bundle_are_those_of_the_outputs_it_was_given(tmp_path, tiny_cache):
+    held_out = tiny_cache.validation
+    outputs = {
+        "age": tiny_cache.labels["age"][held_out][:, None] + 3,
+        "gender": 1 - tiny_cache.labels["gender"][held_out][:, None],
+        "race": np.eye(5, dtype=np.float32)[
+            np.nan_to_num(tiny_cache.labels["race"][held_out]).astype(int)
+        ],
+    }
+    bundle = write_run_bundle(tmp_path, build_network(PLAN.spec), PLAN, tiny_cache, outputs)
+    measured = json.loads((bundle.folder / "bundle.json").read_text())["metrics"]["validation"]
+    assert measured["age"]["rmse"] == pytest.approx(3)
+    assert measured["gender"]["accuracy"] == 0
+    assert measured["race"]["accuracy"] == 1
