@@ -156,6 +156,9 @@ def _worker(settings: Settings) -> dict[str, Any]:
         # Redis may start after the worker, and may go away for as long as it likes.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # Concerns late acknowledgement alone, so nothing of ours: a drain goes on while Redis is
+        # away. False would have Celery warn at each loss that its default will change.
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
         # A drain ends by itself after drain_s and the chunk in hand. What runs far longer hangs,
         # and is killed: its images are claimed by somebody else.
         "task_time_limit": settings.drain_s + HANGING_S,

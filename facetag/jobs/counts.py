@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import Exists, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from facetag.errors import JobStateConflict
@@ -97,7 +97,7 @@ def count_images(session: Session, job_id: uuid.UUID) -> dict[ImageState, int]:
     return dict.fromkeys(ImageState, 0) | {ImageState(state): number for state, number in rows}
 
 
-def _is_open(job_id: uuid.UUID):  # type: ignore[no-untyped-def]
+def _is_open(job_id: uuid.UUID) -> Exists:
     return exists().where(Image.job_id == job_id, Image.state.in_(OPEN_IMAGE_STATES))
 
 

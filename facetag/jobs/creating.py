@@ -136,9 +136,18 @@ def _insert_job(
     )
     if inserted is not None:
         return get_job(session, inserted, tenant_id=tenant_id), True
-    first = session.scalars(
+    first = session.scalar(
         select(Job).where(Job.tenant_id == tenant_id, Job.idempotency_key == idempotency_key)
-    ).one()
+    )
+    if first is None:
+        # Deleted since the insert met it: the key is free.
+        return _insert_job(
+            session,
+            tenant_id=tenant_id,
+            idempotency_key=idempotency_key,
+            request_sha256=request_sha256,
+            **values,
+        )
     if first.request_sha256 != request_sha256:
         raise IdempotencyConflict(
             "This Idempotency-Key was used with another request: use a new key."
