@@ -1,7 +1,8 @@
 """Follows a job until it ends, and says what holds it up when nothing moves."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from cli.client import ApiClient, Job
 from cli.progress import Reporter
@@ -53,17 +54,31 @@ def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) 
         pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
 
 
+def labelling_time_s(jobs: Iterable[Job]) -> float:
+    """Return the seconds in which workers were at jobs, without what these waited before."""
+    spans = [
+        (datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]))
+        for job in jobs
+        if job["started_at"] is not None and job["finished_at"] is not None
+    ]
+    return sum((ended - began).total_seconds() for began, ended in spans)
+
+
 def wait_for_job(
-    client: ApiClient, job_id: str, reporter: Reporter, *, title: str = "Labelling"
+    client: ApiClient, job_id: str, reporter: Reporter, *, worker_starts: bool = False
 ) -> Job:
-    """Show a bar until the job ends; returns the job as it ended."""
-    hint = WaitingHint(client, reporter)
-    with reporter.bar(title, total=None) as bar:
+    """Show a bar until the job ends; returns the job as it ended.
+
+    `worker_starts`: a worker was just started for it, and loads its network first.
+    """
+    hint = None if worker_starts else WaitingHint(client, reporter)
+    wait = "the worker loads its network" if worker_starts else "waiting for a worker"
+    with reporter.bar("Labelling", total=None) as bar:
         for job in poll_job(client, job_id):
             waiting = job["started_at"] is None and job["finished_at"] is None
-            note = "waiting for a worker" if waiting else describe_counts(job)
+            note = wait if waiting else describe_counts(job)
             bar.set(finished_count(job), total=job["total"], note=note)
-            if waiting:
+            if waiting and hint is not None:
                 hint.give()
     return job
 
@@ -98,6 +113,6 @@ class WaitingHint:
         silent = [f"{part}: {said}" for part, said in parts.items() if said != "ok"]
         if silent:
             self._reporter.warn(
-                f"The job waits ({'; '.join(silent)}). A worker takes it once "
-                "`facetag worker` or `facetag up` runs beside the service."
+                f"The job waits ({'; '.join(silent)}). A worker that was just started loads its "
+                "network first; if none was, start one with `facetag worker`."
             )

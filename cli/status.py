@@ -34,11 +34,7 @@ def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | Non
     from cli.service import read_settings, require_service
 
     with ApiClient(require_service(read_settings(data_dir))) as client:
-        shown = (
-            wait_for_job(client, str(job), Reporter(), title="Labelling")
-            if watch
-            else client.get_job(str(job))
-        )
+        shown = wait_for_job(client, str(job), Reporter()) if watch else client.get_job(str(job))
     click.echo(describe_job(shown))
     if watch:
         ctx.exit(EXIT_OK if shown["state"] == "completed" else EXIT_SOME_FAILED)

@@ -1,6 +1,5 @@
 """The steps that `tag` and `upload` share: announce, send, label, and what is kept afterwards."""
 
-import time
 from collections.abc import Sequence
 
 from rich.filesize import decimal
@@ -8,7 +7,7 @@ from rich.filesize import decimal
 from cli.client import ApiClient, Job, JobImage
 from cli.collect import Collection, Photo
 from cli.delivery import plural
-from cli.following import finished_count, wait_for_job
+from cli.following import finished_count, labelling_time_s, wait_for_job
 from cli.hashes import HashCache, default_cache_path
 from cli.jobs import plan_jobs, start_job
 from cli.leftovers import Leftovers, images_digest
@@ -82,7 +81,7 @@ class TaggingRun:
     ) -> None:
         self.report = UploadReport()
         self.jobs: list[Job] = []
-        self.labelled_s: float | None = None
+        self.labelled_s = 0.0
         self._client = client
         self._reporter = reporter
         self._settings = settings
@@ -94,14 +93,18 @@ class TaggingRun:
         photos = self._collection.photos
         try:
             self.report = send_photos(self._client, photos, self._settings, self._reporter)
-            begun = time.monotonic()
             self._start(
                 plan_jobs(photos, self.report.outcomes, max_images=self._settings.max_job_images)
             )
             for index, job in enumerate(self.jobs):
-                self.jobs[index] = wait_for_job(self._client, job["id"], self._reporter)
+                self.jobs[index] = wait_for_job(
+                    self._client,
+                    job["id"],
+                    self._reporter,
+                    worker_starts=self._leftovers is not None,
+                )
                 self._forget(job["id"])
-            self.labelled_s = time.monotonic() - begun
+            self.labelled_s = labelling_time_s(self.jobs)
         except KeyboardInterrupt:
             self._stop()
             raise

@@ -1,7 +1,14 @@
 import pytest
 
 from cli.client import ApiClient
-from cli.following import WaitingHint, describe_counts, finished_count, poll_job, wait_for_job
+from cli.following import (
+    WaitingHint,
+    describe_counts,
+    finished_count,
+    labelling_time_s,
+    poll_job,
+    wait_for_job,
+)
 from cli.jobs import start_job
 from cli.progress import Reporter
 from facetag.errors import ApiUnavailable
@@ -54,3 +61,8 @@ def test_a_job_that_no_worker_takes_is_explained_once_and_not_at_once(service, c
     said = capsys.readouterr().err
     assert said.count("facetag worker") == 1
     assert "worker: none seen" in said
+
+
+def test_the_time_of_labelling_leaves_out_what_the_job_waited(client, job):
+    ended = wait_for_job(client, job["id"], Reporter(quiet=True))
+    assert labelling_time_s([ended, ended, {**ended, "started_at": None}]) == 2.0
