@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from facetag.suffixes import IMAGE_SUFFIXES
 
@@ -35,6 +35,11 @@ class Collection:
     closed_folders: list[str] = field(default_factory=list)
     """Folders that could not be listed."""
 
+    @property
+    def title(self) -> str:
+        """What people call the folder, as text that any encoder takes."""
+        return as_text(self.folder.resolve().name or str(self.folder))
+
 
 def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
     """Return every photo below `folder`, each folder visited once even where links make a loop.
@@ -62,8 +67,18 @@ def no_photos(collection: Collection) -> str:
 
 def shown_name(path: Path, folder: Path) -> str:
     """Return the path below `folder` with `/` between its parts, as text that any encoder takes."""
-    relative = path.relative_to(folder).as_posix()
-    return relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return as_text(path.relative_to(folder).as_posix())
+
+
+def as_text(name: str) -> str:
+    """Return a file's name with U+FFFD for bytes that are not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def photo_below(folder: Path, name: str) -> Path | None:
+    """Return the path of the photo that results call `name`; None if it would lie elsewhere."""
+    parts = PurePosixPath(name).parts
+    return None if ".." in parts or name.startswith("/") else folder.joinpath(*parts)
 
 
 def _walk_files(folder: Path, collection: Collection, *, hidden: bool) -> Iterator[Path]:

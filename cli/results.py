@@ -39,6 +39,7 @@ def results(
       facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --report page.html --photos ~/Pictures
     """
     from cli.client import ApiClient
+    from cli.collect import photo_below
     from cli.delivery import deliver, say_summary
     from cli.jobs import stream_lines
     from cli.progress import Reporter
@@ -56,6 +57,6 @@ def results(
             output=output,
             report=report,
             title=found["name"] or f"Job {job}",
-            find_photo=lambda name: None if photos is None else photos / name,
+            find_photo=lambda name: None if photos is None else photo_below(photos, name),
         )
     say_summary(composition, reporter)

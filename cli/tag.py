@@ -81,7 +81,7 @@ def tag(
             format_=format_,
             output=output,
             report=report,
-            title=folder.resolve().name,
+            title=collection.title,
             find_photo={photo.name: photo.path for photo in collection.photos}.get,
             skipped=collection.skipped,
         )

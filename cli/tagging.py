@@ -115,8 +115,7 @@ class TaggingRun:
             digest = images_digest(images)
             job = open_jobs.pop(digest, None)
             if job is None:
-                name = self._collection.folder.resolve().name
-                job = start_job(self._client, images, name=name)
+                job = start_job(self._client, images, name=self._collection.title)
                 if self._leftovers is not None:
                     self._leftovers.add(job["id"], digest)
             else:

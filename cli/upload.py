@@ -60,7 +60,7 @@ def upload(
         if start:
             plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)
             for images in plan:
-                job = start_job(client, images, name=name or folder.resolve().name)
+                job = start_job(client, images, name=name or collection.title)
                 click.echo(job["id"])
     say_not_sent(collection.photos, report, reporter)
     ctx.exit(EXIT_SOME_FAILED if report.failed else EXIT_OK)

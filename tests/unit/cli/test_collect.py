@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from cli.collect import collect_photos, no_photos
+from cli.collect import collect_photos, no_photos, photo_below
 
 
 def touch(folder, *names):
@@ -93,3 +93,15 @@ def test_a_folder_without_photos_says_what_it_holds(tmp_path):
     assert "it is empty" in no_photos(collect_photos(tmp_path))
     touch(tmp_path, "a.txt")
     assert "1 other file" in no_photos(collect_photos(tmp_path))
+
+
+def test_the_title_of_a_folder_is_text_that_can_be_written(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    assert collect_photos(folder).title == "caf\ufffd"
+
+
+def test_a_name_of_results_leads_nowhere_but_below_the_folder(tmp_path):
+    assert photo_below(tmp_path, "sub/a.jpg") == tmp_path / "sub" / "a.jpg"
+    for name in ("../a.jpg", "sub/../../a.jpg", "/etc/a.jpg"):
+        assert photo_below(tmp_path, name) is None

@@ -95,6 +95,15 @@ def test_a_name_that_is_no_utf8_is_no_obstacle(facetag, album):
     assert (line["image"], line["state"]) == ("caf� face.jpg", "tagged")
 
 
+def test_a_folder_whose_name_is_no_utf8_is_no_obstacle(facetag, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"face")
+    page = tmp_path / "page.html"
+    assert facetag("tag", folder, "--report", page).exit_code == 0
+    assert "Who is in “caf\ufffd”" in page.read_text(encoding="utf-8")
+
+
 def test_a_folder_without_photos_is_a_wrong_argument(facetag, tmp_path):
     (tmp_path / "empty").mkdir()
     run = facetag("tag", tmp_path / "empty")
