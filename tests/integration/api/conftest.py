@@ -7,12 +7,21 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from pydantic import SecretStr
 
 from api.app import create_app
 from facetag.settings import Settings
 from tests.integration.worker.stage import Stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_log():
+    """Structlog's default prints every local variable beside a traceback, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    yield
+    structlog.reset_defaults()
 
 
 @contextmanager
@@ -31,7 +40,7 @@ def serve(settings: Settings) -> Iterator[httpx.Client]:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False
+            base_url=f"http://127.0.0.1:{port}", timeout=110, trust_env=False
         ) as client:
             yield client
     finally:
@@ -45,7 +54,7 @@ def settings(servers, database):
         update={
             "database_url": SecretStr(database),
             "source_buckets": ("museum",),
-            "predict_timeout_s": 20.0,
+            "predict_timeout_s": 60.0,
             "lease_s": 2.0,
             "sweep_interval_s": 0.5,
         }

@@ -3,6 +3,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
+from api.limits import PREDICT_THREADS, SYNC_THREADS
 from facetag.storage import tenant_prefix
 from tests.integration.api.conftest import serve, stop_group
 from tests.integration.worker.stage import png
@@ -47,6 +48,7 @@ def test_a_photo_is_answered_with_its_faces_and_not_kept(api, stage, worker):
 def test_a_photo_that_was_uploaded_before_stays(api, stage, worker):
     (key,) = stage.put(png())
     worker()
+    wait_for_worker(api, stage)
     assert predict(api, png()).status_code == 200
     assert stage.storage.exists(key)
 
@@ -99,19 +101,27 @@ def test_without_redis_the_caller_is_told_at_once(settings, stage):
     assert_nothing_is_kept(stage)
 
 
-def test_waiting_predictions_keep_nobody_else_waiting(settings, stage):
-    with serve(settings.model_copy(update={"predict_timeout_s": 3.0})) as api:
-        answers = []
-        threads = [
-            threading.Thread(target=lambda: answers.append(predict(api, png()))) for _ in range(30)
-        ]
-        for thread in threads:
-            thread.start()
-        stage.wait_until(lambda: len(api.get("/v1/jobs").json()["jobs"]) == 30, "all wait")
-        assert answers == []
-        for thread in threads:
-            thread.join()
-        assert {answer.status_code for answer in answers} == {504}
+def test_waiting_predictions_keep_nobody_else_waiting(api, stage):
+    # More than all threads that the process has for requests.
+    number = SYNC_THREADS + PREDICT_THREADS + 2
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(predict(api, png()))) for _ in range(number)
+    ]
+    for thread in threads:
+        thread.start()
+
+    def waiting():
+        return [job["id"] for job in api.get("/v1/jobs").json()["jobs"]]
+
+    stage.wait_until(lambda: len(waiting()) == number, "all wait")
+    assert answers == []
+    for job in waiting():
+        assert api.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    for thread in threads:
+        thread.join()
+    assert {answer.json()["state"] for answer in answers} == {"cancelled"}
+    assert_nothing_is_kept(stage)
 
 
 def test_a_worker_is_seen_for_as_long_as_it_lives(api, stage, worker):
