@@ -9,6 +9,8 @@ from skimage import data
 from cli.main import main
 from tests.unit.trainer.chips import chip_members, encode, make_chip, write_tar
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -30,6 +30,8 @@ from trainer.metrics import table_1
 from vision.network import NetworkSpec, build_network
 
 PLAN = FitPlan(epochs=2, batch_size=8, frozen_layers=0, learning_rate=0.01)
+pytestmark = pytest.mark.timeout(400)
+"""Three processes that import TensorFlow, one after another, on a machine that may be busy."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -56,7 +58,6 @@ def arrays_of(run):
         return {name: arrays[name] for name in arrays.files}
 
 
-@pytest.mark.timeout(400)
 def test_a_fit_killed_at_any_step_and_gone_on_with_ends_with_the_same_weights(tmp_path):
     write_tiny_cache(tmp_path / "cache")
     last = random.randrange(1, STEPS)

@@ -14,6 +14,7 @@ from trainer.training import TrainingPlan, train_network, write_run_bundle
 from vision.bundle import file_sha256, open_bundle
 from vision.network import NetworkSpec, build_network
 
+pytestmark = pytest.mark.timeout(300)
 PLAN = TrainingPlan(
     spec=NetworkSpec(backbone="tiny", input_size=32, hidden_units=8),
     fit=FitPlan(epochs=1, batch_size=8, frozen_layers=2),
