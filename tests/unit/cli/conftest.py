@@ -62,6 +62,7 @@ class FakeService(ThreadingHTTPServer):
         """Statuses that a path answers with before it works."""
         self.polls_until_done = 1
         self.worker = "ok"
+        self.last_line_end = "\n"
 
     def made(self, method, path):
         """The bodies of the requests made so far with this method and path."""
@@ -76,15 +77,16 @@ class FakeService(ThreadingHTTPServer):
     def job(self, job_id):
         job = self.jobs[job_id]
         counts = dict.fromkeys(("queued", "running", "tagged", "no_face", "failed", "cancelled"), 0)
-        done = job["polls"] <= 0 or job["cancelled"]
+        # As in the service, a cancelled job ends only when what runs is done.
+        done = job["polls"] <= 0
         for image in job["images"]:
             state = self.line(image)["state"] if job["polls"] <= 0 else "queued"
             counts["cancelled" if job["cancelled"] and state == "queued" else state] += 1
         state = "completed_with_errors" if counts["failed"] else "completed"
-        state = "cancelled" if job["cancelled"] else state
+        done_state = state if done else "queued"
         return {
             "id": job_id,
-            "state": state if done else "queued",
+            "state": "cancelled" if job["cancelled"] else done_state,
             "name": job["name"],
             "total": len(job["images"]),
             "counts": counts,
@@ -167,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(204, None)
         elif found[2] == "/results":
             lines = [json.dumps(service.line(i), ensure_ascii=False) for i in job["images"]]
-            self._answer(200, "".join(line + "\n" for line in lines))
+            self._answer(200, "\n".join(lines) + service.last_line_end)
         else:
             job["polls"] -= found[2] is None
             job["cancelled"] |= found[2] == "/cancel"

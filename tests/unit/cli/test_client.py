@@ -86,3 +86,13 @@ def test_results_keep_line_separators_inside_names(service, client):
     with client.stream_results(job["id"]) as lines:
         (line,) = lines
     assert name in line
+
+
+@pytest.mark.parametrize("last_line_end", ["\n", ""])
+def test_results_are_read_to_the_last_line(service, client, last_line_end):
+    service.last_line_end = last_line_end
+    service.objects["k"] = b"face"
+    images = [{"key": "k", "name": name} for name in "abc"]
+    job = client.create_job(images, name=None, idempotency_key="1")
+    with client.stream_results(job["id"]) as lines:
+        assert len(list(lines)) == 3

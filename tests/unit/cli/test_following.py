@@ -66,3 +66,10 @@ def test_a_job_that_no_worker_takes_is_explained_once_and_not_at_once(service, c
 def test_the_time_of_labelling_leaves_out_what_the_job_waited(client, job):
     ended = wait_for_job(client, job["id"], Reporter(quiet=True))
     assert labelling_time_s([ended, ended, {**ended, "started_at": None}]) == 2.0
+
+
+def test_a_cancelled_job_is_followed_until_nothing_of_it_runs(client, job):
+    client.cancel_job(job["id"])
+    seen = list(poll_job(client, job["id"]))
+    assert [one["state"] for one in seen] == ["cancelled", "cancelled"]
+    assert [one["finished_at"] is None for one in seen] == [True, False]

@@ -42,7 +42,8 @@ def test_a_photo_larger_than_a_request_still_goes_alone():
 
 
 def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_path):
-    photos = photos_of(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    long_name = "d/" * 600 + "c.jpg"
+    photos = photos_of(tmp_path, "a.jpg", "b.jpg", long_name)
     service.objects |= {"k1": b"face", "k3": b"wall"}
     report = UploadReport(["k1", NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), "k3"])
     with ApiClient(service.url) as client:
@@ -54,7 +55,7 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
     assert [(line["image"], line["state"]) for line in lines] == [
         ("a.jpg", "tagged"),
         ("b.jpg", "failed"),
-        ("c.jpg", "no_face"),
+        (long_name, "no_face"),
     ]
     assert lines[1] == {
         "image": "b.jpg",

@@ -7,7 +7,7 @@ import pytest
 from cli.client import ApiClient, make_http
 from cli.collect import Photo, collect_photos
 from cli.hashes import HashCache
-from cli.uploading import Content, NotSent, Sender, Uploader, key_suffix
+from cli.uploading import BATCH, Content, NotSent, Sender, Uploader, key_suffix
 from facetag.errors import ErrorCode, StorageUnavailable
 
 
@@ -52,6 +52,13 @@ def test_an_upload_that_was_stopped_sends_the_rest(service, upload, album):
     upload(photos[:2])
     report, _ = upload(photos)
     assert (report.sent, report.already) == (2, 3)
+
+
+def test_a_content_that_was_met_before_is_not_asked_for_again(service, upload, album):
+    photos = [collect_photos(album).photos[0]] * (BATCH + 1)
+    report, _ = upload(photos)
+    assert (report.sent, report.already) == (1, BATCH)
+    assert len(service.made("POST", "/v1/uploads")) == 1
 
 
 def test_progress_counts_every_photo_and_byte_once(upload, album):
