@@ -35,7 +35,7 @@ import click
 )
 @click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--learning-rate", type=float, default=5e-4, show_default=True)
+@click.option("--learning-rate", type=float, default=3e-4, show_default=True)
 @click.option(
     "--size", type=click.IntRange(75), default=160, show_default=True, help="Input pixels."
 )

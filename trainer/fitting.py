@@ -32,7 +32,7 @@ class FitPlan:
 
     epochs: int = 6
     batch_size: int = 32
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.02
     warm_up_steps: int = 300
     frozen_layers: int = 52
