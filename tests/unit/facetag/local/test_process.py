@@ -128,10 +128,14 @@ def test_waiting_for_too_long_is_an_error_with_the_log(make_child):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_it_lives_on_after_the_thread_that_started_it(make_child):
     child = make_child(SLEEP)
-    thread = threading.Thread(target=child.start)
+
+    def start_and_end():
+        child.start()
+        wait_for(lambda: psutil.Process(child.pid).cmdline() == SLEEP)
+
+    thread = threading.Thread(target=start_and_end)
     thread.start()
     thread.join()
-    wait_for(lambda: psutil.Process(child.pid).cmdline() == SLEEP)
     time.sleep(0.2)
     assert child.exit_status is None
 
