@@ -62,7 +62,7 @@ def up(data_dir: Path | None, port: int | None, workers: int, quiet: bool) -> No
         try:
             with service:
                 reporter.say(f"\nThe service is up:  {service.api_url}")
-                reporter.say(f"  its description   {service.api_url}/docs")
+                reporter.say(f"  its description   {service.api_url}/openapi.json")
                 reporter.say(f"  data              {service.stack.folders.data_dir}")
                 reporter.say(f"  logs              {service.logs_dir}")
                 reporter.say("The worker loads its network now; jobs wait for it.")
