@@ -35,7 +35,7 @@ def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
         return
     from facetag.local.service import LocalService
 
-    reporter.say(f"Starting a service of its own in {settings.data_dir} ...")
+    reporter.say(f"Starting a service for this run; its data is in {settings.data_dir}.")
     with LocalService(settings, on_event=reporter.say) as local:
         yield Service(local.api_url, own=True)
 
