@@ -137,6 +137,8 @@ def test_nothing_is_claimed_before_the_network_is_warm(stage, start):
     stage.wait_until(lambda: "loading" in stage.log.read_text(), "the network is being loaded")
     assert stage.job(job_id).queued == 1
     stage.wait_until_closed(job_id)
+    # The job is closed a moment before the worker says so in its log.
+    stage.wait_until(lambda: "chunk_finished" in stage.log.read_text(), "the chunk is logged")
     assert re.search('"ready".*"chunk_finished"', stage.log.read_text(), re.DOTALL)
 
 
