@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_a_network_ends_with_its_best_weights(fitted):
     best = min(fitted.rows, key=lambda row: row["score"])
     labels = {name: fitted.cache.labels[name][fitted.cache.validation] for name in outputs}
     assert table_1(labels, outputs)["age"]["rmse"] == pytest.approx(best["age"]["rmse"], rel=1e-3)
+
+
+def test_the_best_weights_count_where_the_last_are_others(fitted, tmp_path):
+    folder = shutil.copytree(fitted.folder, tmp_path / "run")
+    best, other = build_network(fitted.spec), build_network(fitted.spec)
+    best.save_weights(folder / "best.weights.h5")
+    fit(other, fitted.spec, fitted.cache, fitted.plan, folder)
+    for one, two in zip(weights_of(other), weights_of(best), strict=True):
+        assert np.array_equal(one, two)
 
 
 def test_a_finished_fit_is_not_fitted_again(fitted):
