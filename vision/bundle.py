@@ -158,6 +158,9 @@ def file_sha256(path: Path) -> str:
 
 
 def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) -> None:
+    if name.split("/")[0] == "optimizer":
+        # Keras adds a fitted network's moments, twice the weights, which predict nothing.
+        return
     if isinstance(item, h5py.Group):
         copy = target.require_group(name)
     else:

@@ -55,6 +55,15 @@ def test_nothing_but_the_bundle_is_left_in_its_folder(tiny_bundle):
     assert CARD not in {MANIFEST, WEIGHTS}
 
 
+def test_the_state_of_a_fitted_networks_optimizer_is_left_out(tmp_path, tiny_network):
+    tiny_network.compile(optimizer="adam")
+    tiny_network.optimizer.build(tiny_network.trainable_variables)
+    save_float16(tiny_network, tmp_path / WEIGHTS)
+    with h5py.File(tmp_path / WEIGHTS) as file:
+        assert "optimizer" not in file
+        assert "layers" in file
+
+
 def test_a_weight_too_large_for_float16_is_refused(tmp_path, tiny_network):
     tiny_network.weights[0].assign(np.full(tiny_network.weights[0].shape, 1e6, np.float32))
     with (
