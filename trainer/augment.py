@@ -17,15 +17,15 @@ Pixels = npt.NDArray[np.uint8]
 class Jitter:
     """Bounds of the random changes; shares and shifts are of the crop's side."""
 
-    scale: float = 0.10
+    scale: float = 0.08
     shift: float = 0.05
-    rotation_degrees: float = 10.0
-    background: float = 0.5
+    rotation_degrees: float = 6.0
+    background: float = 0.2
     """How often what lies outside the image is replaced by other content."""
-    low_resolution: float = 0.3
-    smallest_side: int = 56
-    compression: float = 0.25
-    colour: float = 0.25
+    low_resolution: float = 0.2
+    smallest_side: int = 72
+    compression: float = 0.2
+    colour: float = 0.2
     grey: float = 0.05
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.terms import is_of_utkface, write_terms
+
 PAPER = {
     "age": {"rmse": 8.70},
     "gender": {
@@ -20,77 +22,49 @@ MEASURES = {
     "rmse": "RMSE (years)",
     "mae": "MAE (years)",
     "cs5": "within 5 years",
+    "bias": "mean error (years)",
+    "coverage": "in the stated range",
     "accuracy": "accuracy",
     "f1": "F1 (female)",
     "precision": "precision (female)",
     "recall": "recall (female)",
     "auc": "AUC",
     "macro_f1": "macro F1",
+    "ece": "calibration error (ECE)",
 }
-
-TERMS = """## Terms
-
-- Fitted on **UTKFace**, which is licensed for non-commercial research only; the photographs belong
-  to their owners. A network fitted on it is to be used within those terms.
-"""
-
-NSFWJS_SHA256 = "583a4ae618b8ffba336bfc1d0694b744ddb666ba5766f103b6b5645a81bed12c"
-NSFWJS_NOTICE = """\
-- The backbone started from InceptionV3 weights of the npm package `nsfwjs` 4.3.0 (ImageNet's own
-  for the first 167 layers, the later ones tuned further), used under its licence:
-
-> The MIT License (MIT)
->
-> Copyright (c) 2020 Infinite Red, Inc.
->
-> Permission is hereby granted, free of charge, to any person obtaining a copy of this software
-> and associated documentation files (the "Software"), to deal in the Software without
-> restriction, including without limitation the rights to use, copy, modify, merge, publish,
-> distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
-> Software is furnished to do so, subject to the following conditions:
->
-> The above copyright notice and this permission notice shall be included in all copies or
-> substantial portions of the Software.
->
-> THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
-> BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
-> NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
-> DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-> OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-"""
-"""What the terms add where the starting weights are the file with this SHA-256."""
 
 LABELS = """## What the labels are, and are not
 
-- The labels are **apparent** age, gender and race **as UTKFace's labellers saw them**: guesses
-  about photographs (made by an algorithm and corrected by people), not facts about persons. Nobody
-  was asked.
-- Gender has two labels and race five (white, black, asian, indian, other) because the data has;
+- The labels are **apparent** age, gender and race **as {seen}, not
+  facts about persons. Nobody was asked.
+- Gender has two labels and race five (white, black, asian, indian, other) because UTKFace has;
   people do not sort so. Nothing here says how somebody identifies.
 - Errors differ between groups: old and very young faces, the label `other`, and photographs unlike
-  UTKFace's (mostly portraits found on the web) are read worse. Measure on your own labelled images
+  those that it was fitted on{mostly} are read worse. Measure on your own labelled images
   with `facetag evaluate` before you rely on a figure.
 - Meant for describing image collections as a whole. Not for identifying, admitting, ranking or
   pricing people, and not for a decision about any single person. No face embedding is kept.
 """
 
+UTKFACE_WORDS = {
+    "seen": (
+        "UTKFace's labellers saw them**: guesses\n  about photographs "
+        "(made by an algorithm and corrected by people)"
+    ),
+    "mostly": " (mostly portraits found on the web)",
+}
+OTHER_WORDS = {"seen": "those who labelled the training images saw them**", "mostly": ""}
+
 
 def write_card(manifest: Mapping[str, Any]) -> str:
     """Return the card, in Markdown, of a bundle with this manifest."""
-    samples, network = manifest["samples"], manifest["network"]
-    dropped = "; ".join(f"{count} {reason}" for reason, count in samples["dropped"].items())
     parts = [
         f"# facetag network {manifest['version']}",
-        (
-            "Predicts the **apparent** age, gender and race of a face that MTCNN has found. "
-            f"{network['backbone']} at {network['input_size']} pixels with three heads, "
-            f"{len(manifest['shards'])} training shards, {samples['training']} images fitted on, "
-            f"{samples['validation']} held out for validation. "
-            f"Dropped beforehand: {dropped or 'none'}."
-        ),
+        _summary(manifest),
         *_measured(manifest),
-        LABELS.strip(),
-        TERMS + _origin(manifest["training"]["starting_weights"]).rstrip(),
+        *_calibrated(manifest),
+        LABELS.format(**(UTKFACE_WORDS if is_of_utkface(manifest) else OTHER_WORDS)).strip(),
+        write_terms(manifest),
         "## Provenance",
         "\n".join(
             [f"- weights: SHA-256 `{manifest['weights_sha256']}`"]
@@ -103,52 +77,141 @@ def write_card(manifest: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _origin(start: Mapping[str, str] | None) -> str:
-    if start is None:
-        return "- The backbone started from random weights."
-    if start["sha256"] == NSFWJS_SHA256:
-        return NSFWJS_NOTICE
+def figure(value: float | None) -> str:
+    """Return a figure as cards and reports print it: years to two places, shares to four."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if abs(value) > 1.5 else f"{value:.4f}"
+
+
+def _summary(manifest: Mapping[str, Any]) -> str:
+    samples, network = manifest["samples"], manifest["network"]
+    dropped = "; ".join(f"{count} {reason}" for reason, count in samples["dropped"].items())
+    count = len(manifest["shards"])
+    mirror = ", each face read with its mirror image" if manifest.get("mirror") else ""
     return (
-        f"- The backbone started from `{start['file']}` (SHA-256 `{start['sha256']}`): "
-        "the terms of that file apply as well."
+        "Predicts the **apparent** age, gender and race of a face that MTCNN has found. "
+        f"{network['backbone']} at {network['input_size']} pixels with three heads{mirror}, "
+        f"{count} training shard{'' if count == 1 else 's'}, {samples['training']} images fitted "
+        f"on, {samples['validation']} held out. Dropped beforehand: {dropped or 'none'}."
     )
 
 
 def _measured(manifest: Mapping[str, Any]) -> list[str]:
     validation = manifest["metrics"].get("validation")
     test = manifest["metrics"].get("test")
-    parts = []
     if test:
-        parts += [
+        return [
             "## Measured",
             (
                 f"`{test['command']}` printed on {test['date']}, over {test['table']['n']} images "
                 f"({test['machine']}). Every image goes through detector and crop as in the "
                 "service; nothing validly labelled is dropped. The test shard had no part in "
-                "fitting or choosing. The paper's column is the student paper's Table 1, on its "
-                "own split."
+                "fitting or choosing. Intervals are the central 95% of 1000 bootstrap rounds over "
+                "the images. The paper's column is the student paper's Table 1, on its own split."
             ),
             _rows(test["table"], validation),
+            *_worst(test["table"]),
+            *_without_twins(test["table"]),
         ]
-    elif validation:
-        parts += ["## Measured", "On the validation images only.", _rows(validation, None)]
-    return parts
+    if validation:
+        return ["## Measured", "On the validation images only.", _rows(validation, None)]
+    return []
 
 
 def _rows(table: Mapping[str, Any], validation: Mapping[str, Any] | None) -> str:
-    lines = ["| | this network | paper | validation |", "| --- | ---: | ---: | ---: |"]
+    lines = [
+        "| | this network | 95% interval | paper | validation |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for head in ("age", "gender", "race"):
+        intervals = table.get("intervals", {}).get(head, {})
         for name, value in table.get(head, {}).items():
-            paper = PAPER[head].get(name)
             held_out = (validation or {}).get(head, {}).get(name)
             lines.append(
-                f"| {head}: {MEASURES[name]} | {_figure(value)} | {_figure(paper)} "
-                f"| {_figure(held_out)} |"
+                f"| {head}: {MEASURES[name]} | {figure(value)} | {_interval(intervals.get(name))} "
+                f"| {figure(PAPER[head].get(name))} | {figure(held_out)} |"
             )
     return "\n".join(lines)
 
 
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if value > 1.5 else f"{value:.4f}"
+def _worst(table: Mapping[str, Any]) -> list[str]:
+    worst = table.get("worst_groups")
+    if not worst:
+        return []
+    lines = [
+        (
+            f"- {head}: **{row['group']}** ({row['n']} images), {MEASURES[row['measure']]} "
+            f"{figure(row['value'])} ({_interval(row['interval'])}), "
+            f"{figure(table[head][row['measure']])} over all"
+        )
+        for head, row in worst.items()
+    ]
+    words = (
+        "Of all groups by labelled gender, race, age band and their crossings that hold 100 "
+        "images or more:"
+    )
+    return ["### The group that is read worst", words, "\n".join(lines)]
+
+
+def _without_twins(table: Mapping[str, Any]) -> list[str]:
+    others = table.get("without_twins")
+    if not others:
+        return []
+    figures = [
+        f"{head}: {MEASURES[name]} {figure(others[head][name])}"
+        for head, name in (
+            ("age", "rmse"),
+            ("gender", "accuracy"),
+            ("gender", "auc"),
+            ("race", "accuracy"),
+            ("race", "macro_f1"),
+        )
+        if head in others
+    ]
+    return [
+        (
+            f"Without the {table['n'] - others['n']} images that have a near twin in the training "
+            f"data (at most 16 of 256 bits of a difference hash differ): {'; '.join(figures)}."
+        )
+    ]
+
+
+def _calibrated(manifest: Mapping[str, Any]) -> list[str]:
+    calibration = manifest.get("calibration")
+    if not calibration:
+        return []
+    lines = [
+        f"- {head}: temperature {temperature:g}; a label under "
+        f"{calibration['uncertain_below'][head]:g} is called `uncertain`"
+        + _uncertain(calibration["uncertain"].get(head))
+        for head, temperature in calibration["temperatures"].items()
+    ]
+    if "age_range" in manifest:
+        lines.append(f"- age: the range is made to hold {manifest['age_range']['coverage']:.0%}")
+    table = manifest["metrics"].get("holdout", {})
+    found = [
+        f"{MEASURES[name]} of {head} {figure(row[name])}"
+        for head, row in table.items()
+        for name in ("coverage", "ece")
+        if row.get(name) is not None
+    ]
+    held_out = manifest["held_out"]
+    words = (
+        f"Fitted on {calibration['fitted_on']} held-out images, which the network was not fitted "
+        f"on. On {held_out['holdout']} further ones, the holdout: {', '.join(found)}."
+    )
+    return ["## Calibration", words, "\n".join(lines)]
+
+
+def _uncertain(counted: Mapping[str, Any] | None) -> str:
+    if not counted or counted["share"] is None:
+        return ""
+    return (
+        f" ({counted['share']:.0%} of the holdout; accuracy {figure(counted['accuracy'])}, of the "
+        f"others {figure(counted['accuracy_of_others'])})"
+    )
+
+
+def _interval(interval: Any) -> str:
+    return "–" if not interval else f"{figure(interval[0])} to {figure(interval[1])}"

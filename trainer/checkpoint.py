@@ -1,7 +1,7 @@
 """Checkpoints of a fit: all variables, dropout's seeds included, and the place in the data."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,26 +11,36 @@ from facetag.errors import FacetagError
 FILE = "checkpoint.npz"
 
 
-def save_checkpoint(folder: Path, network: keras.Model, epoch: int, step: int) -> None:
-    """Write the state after `step` steps of `epoch`; a kill leaves a whole checkpoint behind."""
+class Place(NamedTuple):
+    """Where a fit stands: after `step` steps of `epoch`, whose losses add up to `loss_sum`."""
+
+    epoch: int
+    step: int
+    loss_sum: float = 0.0
+
+
+def save_checkpoint(folder: Path, network: keras.Model, place: Place) -> None:
+    """Write the state at a place; a kill leaves a whole checkpoint behind."""
     temporary = folder / f"{FILE}.partial"
     arrays = {f"v{index}": np.asarray(value) for index, value in enumerate(_variables(network))}
+    numbers = {"place": np.array(place[:2]), "loss_sum": np.float64(place.loss_sum)}
     with temporary.open("wb") as file:
-        np.savez(file, place=np.array([epoch, step]), **arrays)  # type: ignore[arg-type]
+        np.savez(file, **numbers, **arrays)  # type: ignore[arg-type]
     temporary.replace(folder / FILE)
 
 
-def load_checkpoint(folder: Path, network: keras.Model) -> tuple[int, int]:
-    """Restore the folder's checkpoint and return its epoch and step; 0, 0 where there is none.
+def load_checkpoint(folder: Path, network: keras.Model) -> Place:
+    """Restore the folder's checkpoint and return its place; the beginning where there is none.
 
     Raises FacetagError where the checkpoint is of another network.
     """
     path = folder / FILE
     if not path.exists():
-        return 0, 0
+        return Place(0, 0)
     variables = _variables(network)
     with np.load(path) as arrays:
-        stored = [arrays[f"v{index}"] for index in range(len(arrays.files) - 1)]
+        count = sum(name.startswith("v") for name in arrays.files)
+        stored = [arrays[f"v{index}"] for index in range(count)]
         if [value.shape for value in stored] != [tuple(each.shape) for each in variables]:
             raise FacetagError(
                 f"{path} is of another network: give another --run folder, or remove this one."
@@ -38,7 +48,9 @@ def load_checkpoint(folder: Path, network: keras.Model) -> tuple[int, int]:
         for variable, value in zip(variables, stored, strict=True):
             variable.assign(value)
         epoch, step = (int(value) for value in arrays["place"])
-    return epoch, step
+        # Checkpoints of facetag 0.1.0 hold no losses.
+        loss_sum = float(arrays["loss_sum"]) if "loss_sum" in arrays.files else 0.0
+    return Place(epoch, step, loss_sum)
 
 
 def _variables(network: keras.Model) -> list[Any]:

@@ -1,17 +1,18 @@
-"""`facetag evaluate`: a bundle's Table 1 on labelled shards, seen as in the service."""
+"""`facetag evaluate`: a bundle's answers on labelled shards, seen as in the service."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable, ShardUnreadable
+from facetag.heads import AGE
 from facetag.settings import Settings
-from trainer.metrics import table_1
 from trainer.shards import BadSample, Sample, read_shards
+from trainer.splits import Hashes, difference_hash
+from vision.age_range import AgeRange
 from vision.bundle import Bundle
 from vision.crop import cut_square, whole_image
 from vision.decode import decode_image
@@ -24,19 +25,22 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Labels (NaN where missing) and outputs of all validly labelled images, in order."""
+    """Labels (NaN where missing) and outputs of all validly labelled images, in order.
+
+    Outputs are what results would state: calibrated, and mirrored where the bundle says so.
+    """
 
     samples: list[Sample] = field(repr=False)
     labels: dict[str, Values]
     outputs: dict[str, Values]
+    hashes: Hashes
+    """Difference hashes of the images, (n, 32)."""
+    age_range: AgeRange | None
+    """The range that results state about an apparent age; None where no age is predicted."""
     faceless: int
     """Images in which the detector found no face, so that the whole image was used."""
     invalid: int
     """Images without a valid label, which do not count."""
-
-    def table(self) -> dict[str, Any]:
-        """Return `n` and Table 1, as `facetag evaluate --format json` prints them."""
-        return {"n": len(self.samples), **table_1(self.labels, self.outputs)}
 
 
 def evaluate_bundle(
@@ -57,22 +61,26 @@ def evaluate_bundle(
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size)
+    network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size, mirror=bundle.mirror)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
+    hashes = []
     faceless = 0
     for part in _parts(samples, BATCH):
         photos = [_decode(sample, settings) for sample in part]
+        hashes += [difference_hash(photo) for photo in photos]
         found = [[] for _ in photos] if bare else detector.detect(photos)
         faceless += sum(not faces for faces in found)
         crops = [_cut(bundle, photo, faces) for photo, faces in zip(photos, found, strict=True)]
-        for name, values in network.predict(np.stack(crops)).items():
+        for name, values in bundle.calibration.apply(network.predict(np.stack(crops))).items():
             outputs[name].append(values)
         on_progress(len(part))
     return Evaluation(
         samples=samples,
         labels=label_arrays(samples, bundle.spec.heads),
         outputs={name: np.concatenate(values) for name, values in outputs.items()},
+        hashes=np.stack(hashes),
+        age_range=bundle.age_range if AGE.name in bundle.spec.heads else None,
         faceless=faceless,
         invalid=sum(isinstance(item, BadSample) for item in items),
     )

@@ -6,7 +6,8 @@ Imports neither the settings, nor the database, nor TensorFlow.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import FacetagError
-from facetag.heads import HEADS_BY_NAME
-from trainer.augment import Jitter
-from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.averaging import STATISTICS_BATCHES, averaged_weights
+from trainer.checkpoint import Place, load_checkpoint, save_checkpoint
 from trainer.crop_cache import CropCache
-from trainer.feeding import Feeder
+from trainer.feeding import Feeder, balance_classes
+from trainer.fit_plan import FitPlan as FitPlan
 from trainer.metrics import table_1
-from vision.network import AGE_SCALE, NetworkSpec
+from trainer.objective import compile_network, plateau_rate, warm_up_steps
+from trainer.schedule import is_stalled
+from trainer.softening import Softening
+from trainer.splits import VALIDATION, split_held_out
+from vision.network import NetworkSpec
 
 Predictions = dict[str, npt.NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class FitPlan:
-    """All that determines a fit, given the cache and the starting weights."""
-
-    epochs: int = 6
-    batch_size: int = 32
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.02
-    warm_up_steps: int = 300
-    frozen_layers: int = 52
-    age_weight: float = 6.0
-    """Weight of the squared age error, in units of 50 years; the other heads' losses weigh 1."""
-    seed: int = 1
-    checkpoint_steps: int = 200
-    jitter: Jitter = field(default_factory=Jitter)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan as run folders and manifests state it."""
-        return asdict(self)
+BEST_WEIGHTS = "best.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +40,10 @@ class Progress:
     step: int
     steps: int
     loss: float
+    """The mean over the epoch so far."""
     images_per_s: float
+    samples: npt.NDArray[np.intp]
+    """Places in the cache of the samples that the step was fitted on."""
 
 
 def fit(
@@ -72,61 +60,46 @@ def fit(
 
     Writes `checkpoint.npz`, `history.jsonl` (a row an epoch) and `best.weights.h5` (of the epoch
     with the best validation score) into `folder`. The network ends with the best weights. Raises
-    FacetagError where nothing is left to fit on or to validate with.
+    FacetagError where nothing is left to fit on or to validate with. `on_epoch` is called once the
+    epoch is on disk: what it raises leaves a fit that can be gone on with.
     """
-    if cache.validation.all() or not cache.validation.any():
-        raise FacetagError(
-            f"Of {len(cache.validation)} images {cache.validation.sum()} are held out, by their "
-            "content: too few on one side to fit a network. Give more, or more varied, images."
-        )
+    _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
-    feeder = Feeder(cache, spec.heads, plan.batch_size, plan.seed, plan.jitter)
+    feeder = make_feeder(cache, spec, plan)
     compile_network(network, spec, plan, feeder.steps)
     network.optimizer.build(network.trainable_variables)
-    epoch, step = load_checkpoint(folder, network)
-    history = [row for row in read_history(folder) if row["epoch"] < epoch]
-    while epoch < plan.epochs:
-        _fit_epoch(network, feeder, plan, folder, epoch, step, on_step)
-        row = {"epoch": epoch, **_score(predict_held_out(network, feeder), cache)}
-        history.append(row)
-        if row["score"] <= min(entry["score"] for entry in history):
-            network.save_weights(folder / "best.weights.h5")
+    place = load_checkpoint(folder, network)
+    history = [row for row in read_history(folder) if row["epoch"] < place.epoch]
+    while place.epoch < plan.epochs and not is_stalled(_scores(history), plan.stop_after):
+        loss = _fit_epoch(network, feeder, plan, folder, place, _scores(history), on_step)
+        with _final_weights(network, feeder, plan, place.epoch):
+            row = {
+                "epoch": place.epoch,
+                "loss": loss,
+                "learning_rate": float(network.optimizer.learning_rate),
+                **_score(predict_held_out(network, feeder), cache),
+            }
+            history.append(row)
+            if row["score"] <= min(_scores(history)):
+                _save_best(network, folder)
         _write_history(folder, history)
-        epoch, step = epoch + 1, 0
-        save_checkpoint(folder, network, epoch, step)
+        place = Place(place.epoch + 1, 0)
+        save_checkpoint(folder, network, place)
         on_epoch(row)
-    network.load_weights(folder / "best.weights.h5")
+    network.load_weights(folder / BEST_WEIGHTS)
 
 
-def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:
-    """Give the network its losses (MSE, BCE, CCE), their weights and AdamW at a cosine rate."""
-    kinds = {
-        "regression": "mean_squared_error",
-        "binary": "binary_crossentropy",
-        "categorical": "sparse_categorical_crossentropy",
-    }
-    total = plan.epochs * steps
-    warm_up = min(plan.warm_up_steps, total // 4 + 1)
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, total - warm_up),
-        alpha=0.002,
-        warmup_target=plan.learning_rate,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-    network.compile(
-        optimizer=optimizer,
-        loss={name: kinds[HEADS_BY_NAME[name].kind] for name in spec.heads},
-        loss_weights={
-            name: plan.age_weight / AGE_SCALE**2
-            if HEADS_BY_NAME[name].kind == "regression"
-            else 1.0
-            for name in spec.heads
-        },
-        jit_compile=keras.backend.backend() == "jax",
+def make_feeder(cache: CropCache, spec: NetworkSpec, plan: FitPlan) -> Feeder:
+    """Return what feeds a fit of this plan its batches."""
+    return Feeder(
+        cache,
+        spec.heads,
+        plan.batch_size,
+        plan.seed,
+        plan.jitter,
+        class_weights={name: balance_classes(cache, name) for name in plan.balanced},
+        softening=Softening(plan.label_smoothing, plan.mixup) if plan.soft_targets else None,
     )
 
 
@@ -145,37 +118,85 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def _require_two_sides(cache: CropCache) -> None:
+    if cache.validation.all() or not cache.validation.any():
+        raise FacetagError(
+            f"Of {len(cache.validation)} images {cache.validation.sum()} are held out, by their "
+            "content: too few on one side to fit a network. Give more, or more varied, images."
+        )
+
+
 def _fit_epoch(
     network: keras.Model,
     feeder: Feeder,
     plan: FitPlan,
     folder: Path,
-    epoch: int,
-    first_step: int,
+    place: Place,
+    scores: list[float],
     on_step: Callable[[Progress], None],
-) -> None:
-    started, loss = time.monotonic(), float("nan")
-    for step, batch in enumerate(feeder.epoch(epoch, first_step), first_step):
+) -> float:
+    """Fit from `place` to the end of its epoch and return the epoch's mean loss."""
+    started, epoch, total, mean = time.monotonic(), place.epoch, place.loss_sum, 0.0
+    for done, batch in enumerate(feeder.epoch(epoch, place.step), 1):
+        step = place.step + done
+        if plan.schedule == "plateau":
+            _follow_plateau(network, plan, feeder.steps, epoch * feeder.steps + step - 1, scores)
         logs = network.train_on_batch(
             batch.images, batch.targets, sample_weight=batch.weights, return_dict=True
         )
-        loss = float(logs["loss"])
-        if not np.isfinite(loss):
-            raise FloatingPointError(f"The loss is {loss} at epoch {epoch}, step {step}.")
-        rate = (step - first_step + 1) * plan.batch_size / (time.monotonic() - started)
-        on_step(Progress(epoch, step + 1, feeder.steps, loss, rate))
-        if (step + 1) % plan.checkpoint_steps == 0 and step + 1 < feeder.steps:
-            save_checkpoint(folder, network, epoch, step + 1)
-    network.reset_metrics()
+        total += float(logs["loss"])
+        mean = total / step
+        if not np.isfinite(mean):
+            raise FloatingPointError(f"The loss is {mean} at epoch {epoch}, step {step - 1}.")
+        rate = done * plan.batch_size / (time.monotonic() - started)
+        on_step(Progress(epoch, step, feeder.steps, mean, rate, batch.indices))
+        if step % plan.checkpoint_steps == 0 and step < feeder.steps:
+            save_checkpoint(folder, network, Place(epoch, step, total))
+    return mean
+
+
+def _follow_plateau(
+    network: keras.Model, plan: FitPlan, steps: int, place: int, scores: list[float]
+) -> None:
+    # The rate changes while it warms up, and between epochs.
+    if place < warm_up_steps(plan, steps) or place % steps == 0:
+        network.optimizer.learning_rate = plateau_rate(plan, steps, place, scores)
+
+
+def _final_weights(network: keras.Model, feeder: Feeder, plan: FitPlan, epoch: int) -> Any:
+    """Return a context in which the network has the weights that are measured and kept."""
+    if not plan.averaging:
+        return nullcontext()
+    # What is labelled later is neither mixed nor jittered.
+    drawn = np.random.default_rng((plan.seed, epoch)).permutation(feeder.training)
+    batches = feeder.plain(drawn[: STATISTICS_BATCHES * plan.batch_size])
+    return averaged_weights(network, (batch.images for batch in batches))
+
+
+def _save_best(network: keras.Model, folder: Path) -> None:
+    # Whole or not at all: a kill in the middle must not take the best weights so far with it.
+    temporary = folder / f"partial.{BEST_WEIGHTS}"
+    network.save_weights(temporary)
+    temporary.replace(folder / BEST_WEIGHTS)
+
+
+def _scores(history: list[dict[str, Any]]) -> list[float]:
+    return [row["score"] for row in history]
 
 
 def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
-    """Return Table 1 on the validation set and one score, less being better.
+    """Return Table 1 on the validation part of what is held out, and one score, less being better.
 
-    The score adds up each head's error in units of the paper's own Table 1.
+    The score adds up each head's error in units of the paper's own Table 1. Nothing is chosen by
+    the other parts, which calibrate and judge: unless there is no validation part, in a tiny set.
     """
-    labels = {name: cache.labels[name][cache.validation] for name in outputs}
-    table: dict[str, dict[str, Any]] = table_1(labels, outputs)
+    chosen = split_held_out(cache.hashes[cache.validation]) == VALIDATION
+    if not chosen.any():
+        chosen[:] = True
+    labels = {name: cache.labels[name][cache.validation][chosen] for name in outputs}
+    table: dict[str, dict[str, Any]] = table_1(
+        labels, {name: values[chosen] for name, values in outputs.items()}
+    )
     parts = []
     if "age" in table:
         parts.append(table["age"]["rmse"] / 8.70)

@@ -8,6 +8,8 @@ from vision.age_range import AgeRange
 BAND_YEARS = 10
 FEWEST = 50
 """Faces in a band of predicted ages, below which its neighbours' spread stands for it."""
+FACTORS = np.geomspace(0.05, 20, 2400)
+"""What a range may be widened by, in steps of a quarter of a percent."""
 
 
 def fit_age_range(
@@ -33,3 +35,24 @@ def fit_age_range(
         spread = float(np.quantile(np.abs(labels - predicted), coverage)) if len(labels) else 10.0
         return AgeRange(coverage, [33.0], [spread], [spread])
     return AgeRange(coverage, knots, below, above)
+
+
+def widen_to_coverage(
+    shape: AgeRange, predicted: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]
+) -> AgeRange:
+    """Return the range widened or narrowed to hold its stated share of these labels, all (n,).
+
+    What is counted is what results report: whole years, ends included. The images must be others
+    than those that gave the shape, or the coverage on new ones falls short (split conformal
+    prediction, Lei et al., 2018). Without a known label the shape stays as it is.
+    """
+    known = ~np.isnan(labels)
+    if not known.any():
+        return shape
+    # Rounded as the manifest has it: what is counted here is what will be read there.
+    ranges = [AgeRange.from_json(shape.widened(factor).to_json()) for factor in FACTORS]
+    shares = np.array([one.covers(predicted[known], labels[known]).mean() for one in ranges])
+    distance = np.abs(shares - shape.coverage)
+    # Whole years make the share a stair: the middle of the best step leans to neither side.
+    best = np.flatnonzero(distance <= distance.min() + 1e-9)
+    return ranges[int(best[len(best) // 2])]

@@ -3,8 +3,15 @@
 Two images look alike where their 256-bit difference hashes differ in at most 16 bits. Look-alikes
 form groups (transitively), and a group's side follows from the least SHA-256 among its members, so
 the split depends on neither order, names nor machine.
+
+What is held out answers three questions, each on images of its own: which network (validation),
+how sure it may say it is (calibration), and what came of both (holdout). Half goes to the second:
+it states a number of its own, that 80% of ages lie in their range, which 950 images tell within 1.3
+points (one standard deviation) and a quarter of the tenth within 1.8. Choosing compares networks on
+the same images, where a quarter tells more; and the holdout has no part in any choice.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +21,8 @@ from PIL import Image
 from trainer.shards import Sample
 
 LOOK_ALIKE_BITS = 16
+VALIDATION, CALIBRATION, HOLDOUT = "validation", "calibration", "holdout"
+PART_SHARES = {VALIDATION: 1 / 4, CALIBRATION: 1 / 2, HOLDOUT: 1 / 4}
 Hashes = npt.NDArray[np.uint8]
 
 
@@ -55,6 +64,22 @@ def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDA
         digest = sample.sha256
         least[group] = min(least.get(group, digest), digest)
     return np.array([int(least[group][:8], 16) / 2**32 < share for group in groups])
+
+
+def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
+    """Return the part, a key of PART_SHARES, of each held-out image (n, 32), as (n,).
+
+    It follows from the look-alikes' least SHA-256 of a difference hash, which crop caches hold, and
+    is independent of what decides that an image is held out.
+    """
+    groups = group_look_alikes(hashes)
+    least: dict[int, str] = {}
+    for one, group in zip(hashes, groups, strict=True):
+        digest = hashlib.sha256(one.tobytes()).hexdigest()
+        least[group] = min(least.get(group, digest), digest)
+    places = np.array([int(least[group][:8], 16) / 2**32 for group in groups])
+    edges = np.cumsum(list(PART_SHARES.values()))
+    return np.array(list(PART_SHARES))[np.searchsorted(edges[:-1], places, side="right")]
 
 
 def _distances(one: Hashes, others: Hashes) -> npt.NDArray[np.int64]:

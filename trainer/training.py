@@ -1,23 +1,39 @@
 """`facetag train`: from shards to a bundle. Prepare the crop cache, build, fit, measure, write."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
+from facetag.bundle_folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
+from trainer.calibration import calibrate_outputs
 from trainer.crop_cache import CropCache
-from trainer.feeding import Feeder
-from trainer.fitting import FitPlan, Predictions, Progress, fit, predict_held_out, read_history
-from trainer.intervals import fit_age_range
-from trainer.metrics import table_1
-from vision.bundle import Bundle, file_sha256, write_bundle
+from trainer.curves import draw_curves
+from trainer.event_log import EventLog
+from trainer.fitting import (
+    FitPlan,
+    Predictions,
+    Progress,
+    fit,
+    make_feeder,
+    predict_held_out,
+    read_history,
+)
+from vision.backbones import (
+    IMAGENET,
+    freeze_layers,
+    load_backbone_weights,
+    load_imagenet_weights,
+)
+from vision.bundle import Bundle, open_bundle, write_bundle
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network, freeze_layers, load_backbone_weights
+from vision.network import NetworkSpec, build_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +42,36 @@ class TrainingPlan:
 
     spec: NetworkSpec = field(default_factory=NetworkSpec)
     fit: FitPlan = field(default_factory=FitPlan)
-    backbone_weights: Path | None = None
+    backbone_weights: Path | Literal["imagenet"] | None = None
+    """A file, or Keras's own ImageNet weights; None starts from random ones."""
+    start: Bundle | None = None
+    """The bundle whose weights are fitted further; else the backbone's, and random heads."""
+    precision: str = "float32"
+    """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the run's `plan.json` states it."""
-        weights = self.backbone_weights
         return {
             "network": self.spec.to_json(),
             "fit": self.fit.to_json(),
-            "starting_weights": None
-            if weights is None
-            else {"file": weights.name, "sha256": file_sha256(weights)},
+            "precision": self.precision,
+            "parent": None if self.start is None else self.start.version,
+            "starting_weights": self._starting_weights(),
         }
+
+    def _starting_weights(self) -> dict[str, str | None] | None:
+        if self.start is not None:
+            # A network fitted further still comes from them, and stays under their terms.
+            inherited: dict[str, str | None] | None
+            inherited = self.start.manifest["training"]["starting_weights"]
+            return inherited
+        weights = self.backbone_weights
+        if weights is None:
+            return None
+        if weights == IMAGENET:
+            # Which file that is, and its checksum, Keras knows.
+            return {"file": f"{IMAGENET} of Keras {keras.__version__}", "sha256": None}
+        return {"file": Path(weights).name, "sha256": file_sha256(Path(weights))}
 
 
 def train_network(
@@ -50,17 +84,53 @@ def train_network(
 ) -> Bundle:
     """Fit, or go on fitting, in the folder `run` and write the bundle to `run/bundle`.
 
-    Raises FacetagError where `run` holds a run of another plan or of other data.
+    A run that has its bundle is finished: the bundle is opened as it lies there.
+
+    Raises FacetagError where `run` holds a run of another plan or of other data, and where the
+    bundle to start from holds another network.
     """
+    if plan.start is not None and plan.start.spec != plan.spec:
+        raise FacetagError(
+            f"{plan.start.folder} holds another network ({plan.start.spec}) than the one asked "
+            f"for ({plan.spec}): give the same backbone and size."
+        )
     _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
-    keras.utils.set_random_seed(plan.fit.seed)
-    network = build_network(plan.spec)
-    if plan.backbone_weights is not None:
-        load_backbone_weights(network, plan.spec.backbone, plan.backbone_weights)
-    freeze_layers(network, plan.spec.backbone, plan.fit.frozen_layers)
-    fit(network, plan.spec, cache, plan.fit, run, on_step=on_step, on_epoch=on_epoch)
-    feeder = Feeder(cache, plan.spec.heads, plan.fit.batch_size, plan.fit.seed, plan.fit.jitter)
+    if (run / "bundle" / MANIFEST).exists():
+        # Finished: writing it anew would lose what `evaluate` has recorded in it since.
+        return open_bundle(run / "bundle")
+    network = start_network(plan)
+    with EventLog(run / "events") as log:
+
+        def record_step(progress: Progress) -> None:
+            log.step(progress)
+            on_step(progress)
+
+        def record_epoch(row: dict[str, Any]) -> None:
+            log.epoch(row)
+            draw_curves(read_history(run), run / "curves.png")
+            on_epoch(row)
+
+        fit(network, plan.spec, cache, plan.fit, run, on_step=record_step, on_epoch=record_epoch)
+    # What is measured and written is what bundles hold: the same weights in float32.
+    fitted, network = network, build_network(plan.spec)
+    network.set_weights(fitted.get_weights())
+    feeder = make_feeder(cache, plan.spec, plan.fit)
     return write_run_bundle(run, network, plan, cache, predict_held_out(network, feeder))
+
+
+def start_network(plan: TrainingPlan) -> keras.Model:
+    """Build the plan's network with its starting weights, and freeze what the plan freezes."""
+    keras.utils.set_random_seed(plan.fit.seed)
+    with _dtype_policy(plan.precision):
+        network = build_network(plan.spec)
+    if plan.start is not None:
+        network.set_weights(plan.start.load_network().get_weights())
+    elif plan.backbone_weights == IMAGENET:
+        load_imagenet_weights(network, plan.spec.backbone)
+    elif plan.backbone_weights is not None:
+        load_backbone_weights(network, plan.spec.backbone, Path(plan.backbone_weights))
+    freeze_layers(network, plan.spec.backbone, plan.fit.frozen_layers)
+    return network
 
 
 def write_run_bundle(
@@ -70,11 +140,10 @@ def write_run_bundle(
     cache: CropCache,
     outputs: Predictions,
 ) -> Bundle:
-    """Write the bundle of a fitted network; `outputs` are its predictions on the validation set."""
-    labels = {name: cache.labels[name][cache.validation] for name in outputs}
+    """Write the bundle of a fitted network; `outputs` are its predictions on what is held out."""
     facts = {
         "created": datetime.now(UTC).date().isoformat(),
-        "parent": None,
+        "parent": None if plan.start is None else plan.start.version,
         "shards": [
             {"name": name, "sha256": digest} for name, digest in cache.facts["shards"].items()
         ],
@@ -84,20 +153,37 @@ def write_run_bundle(
             "dropped": cache.facts["dropped"],
         },
         "training": {**plan.to_json(), "epochs_done": len(read_history(run))},
-        "metrics": {"validation": table_1(labels, outputs)},
-        "age_range": fit_age_range(outputs["age"][:, 0], labels["age"]).to_json(),
+        **calibrate_outputs(cache, outputs),
     }
     rule = CropRule.from_json(cache.facts["crop"])
     return write_bundle(run / "bundle", network, plan.spec, rule, facts)
 
 
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _claim_run(run: Path, identity: dict[str, Any]) -> None:
     path = run / "plan.json"
     text = json.dumps(identity, indent=2)
-    if path.exists() and json.loads(path.read_text()) != json.loads(text):
+    if path.exists() and _read_identity(path) != json.loads(text):
         raise FacetagError(
             f"{run} holds a run with another plan or other shards: give another --run folder, "
             "or the same options to go on with it."
         )
     run.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _read_identity(path: Path) -> Any:
+    """Return what a run's folder says it is; what an older plan does not state was the default."""
+    stated = json.loads(path.read_text())
+    return {**stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+Ages = npt.NDArray[np.float32]
+Years = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,28 @@ class AgeRange:
 
     def around(self, age: float) -> tuple[float, float]:
         """Return the range in years about a predicted age; it never starts below 0."""
-        low = age - float(np.interp(age, self.knots, self.below))
-        high = age + float(np.interp(age, self.knots, self.above))
-        return max(0.0, low), max(0.0, high)
+        low, high = self.bounds(np.array([age]))
+        return float(low[0]), float(high[0])
+
+    def bounds(self, ages: npt.NDArray[Any]) -> tuple[Years, Years]:
+        """Return the lower and upper ends in years about predicted ages, all (n,)."""
+        low = ages - np.interp(ages, self.knots, self.below)
+        high = ages + np.interp(ages, self.knots, self.above)
+        return np.maximum(0.0, low), np.maximum(0.0, high)
+
+    def covers(self, predicted: Ages, labels: Ages) -> npt.NDArray[np.bool_]:
+        """Return which labels lie in the range that results report, whole years, ends included."""
+        low, high = self.bounds(predicted.astype(np.float64))
+        return (labels >= np.rint(low)) & (labels <= np.rint(high))
+
+    def widened(self, factor: float) -> "AgeRange":
+        """Return the range with all offsets multiplied by a factor."""
+        return AgeRange(
+            self.coverage,
+            self.knots,
+            [factor * value for value in self.below],
+            [factor * value for value in self.above],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the range as a bundle's manifest states it."""

@@ -5,7 +5,6 @@ built by code; only weights are loaded, and only after their checksum. Never a p
 whole model.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +15,21 @@ import h5py
 import keras
 import numpy as np
 
+from facetag.bundle_folder import (
+    DEFAULT_FOLDER,
+    FORMAT,
+    MANIFEST,
+    WEIGHTS,
+    check_weights,
+    file_sha256,
+    read_manifest,
+)
 from facetag.errors import BundleInvalid
 from facetag.heads import HEADS_BY_NAME
 from vision.age_range import AgeRange
+from vision.calibration import Calibration
 from vision.crop import CropRule
 from vision.network import BACKBONES, NetworkSpec, build_network
-
-FORMAT = 1
-MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
-DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "models" / "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +64,21 @@ class Bundle:
                 f"{self.folder / MANIFEST} has no age_range: make the bundle with `facetag train`."
             ) from error
 
+    @property
+    def calibration(self) -> Calibration:
+        """Temperatures and thresholds; those of a manifest without them change nothing."""
+        return Calibration.from_json(self.manifest.get("calibration"))
+
+    @property
+    def mirror(self) -> bool:
+        """Whether predictions are the mean over a crop and its mirror image."""
+        return bool(self.manifest.get("mirror", False))
+
     def load_network(self) -> keras.Model:
         """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
-        path = self.folder / WEIGHTS
-        if file_sha256(path) != self.manifest["weights_sha256"]:
-            raise BundleInvalid(
-                f"{path} is not the file that {MANIFEST} names (its SHA-256 differs): "
-                "fetch the bundle again."
-            )
+        check_weights(self.folder, self.manifest)
         network = build_network(self.spec)
-        network.load_weights(path)
+        network.load_weights(self.folder / WEIGHTS)
         return network
 
 
@@ -78,21 +88,7 @@ def open_bundle(folder: Path | None = None) -> Bundle:
     Raises BundleInvalid where files are missing, or the format or the heads are not known here.
     """
     folder = folder or DEFAULT_FOLDER
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BundleInvalid(
-            f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
-            "or make one with `facetag train`."
-        ) from error
-    except ValueError as error:
-        raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
-    stated = manifest.get("format") if isinstance(manifest, dict) else None
-    if stated != FORMAT:
-        raise BundleInvalid(f"{folder} has format {stated!r}, not {FORMAT}: fetch another bundle.")
-    if not (folder / WEIGHTS).is_file():
-        raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
-    bundle = Bundle(folder, manifest)
+    bundle = Bundle(folder, read_manifest(folder))
     try:
         _check_known(bundle)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -151,12 +147,6 @@ def save_float16(network: keras.Model, path: Path) -> None:
         whole.unlink()
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) -> None:
     if name.split("/")[0] == "optimizer":
         # Keras adds a fitted network's moments, twice the weights, which predict nothing.
@@ -191,4 +181,4 @@ def _check_known(bundle: Bundle) -> None:
                 f"{bundle.folder} predicts {stated['name']} with labels {stated['labels']}, "
                 "which this version of facetag does not know."
             )
-    _ = bundle.crop_rule
+    _ = bundle.crop_rule, bundle.calibration

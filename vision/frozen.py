@@ -10,9 +10,12 @@ MOST_AT_ONCE = 32
 
 
 class FrozenNetwork:
-    """Predicts with a frozen graph; a fifth faster on CPUs than the network that it was made of."""
+    """Predicts with a frozen graph; a fifth faster on CPUs than the network that it was made of.
 
-    def __init__(self, network: keras.Model, input_size: int) -> None:
+    With `mirror`, outputs are the mean over a crop and its mirror image, at twice the cost.
+    """
+
+    def __init__(self, network: keras.Model, input_size: int, *, mirror: bool = False) -> None:
         self.input_size = input_size
         self._units = {
             name: int(output.shape[-1])
@@ -22,6 +25,9 @@ class FrozenNetwork:
         @tf.function(input_signature=[tf.TensorSpec([None, input_size, input_size, 3], tf.float32)])
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
             outputs = network(images, training=False)
+            if mirror:
+                mirrored = network(tf.reverse(images, [2]), training=False)
+                outputs = {name: (outputs[name] + mirrored[name]) / 2 for name in self._units}
             return [outputs[name] for name in self._units]
 
         self._forward = convert_variables_to_constants_v2(forward.get_concrete_function())

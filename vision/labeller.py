@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from facetag.heads import HEADS_BY_NAME
+from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from vision.bundle import Bundle, open_bundle
+from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork
@@ -38,9 +39,12 @@ class Labeller:
         self.manifest: Mapping[str, Any] = bundle.manifest
         self.crop_rule = bundle.crop_rule
         self._heads = [HEADS_BY_NAME[name] for name in bundle.spec.heads if name in heads]
-        self._age_range = bundle.age_range
+        self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
+        self._calibration = bundle.calibration
         self._detector = detector
-        self._network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size)
+        self._network = FrozenNetwork(
+            bundle.load_network(), bundle.spec.input_size, mirror=bundle.mirror
+        )
 
     def warm_up(self) -> None:
         """Trace and run every graph once, so that the first photo is as fast as the next."""
@@ -58,7 +62,7 @@ class Labeller:
         with _timed(stage_ms, "crop"):
             crops = self._cut(photos, found)
         with _timed(stage_ms, "predict"):
-            outputs = self._network.predict(crops)
+            outputs = self._calibration.apply(self._network.predict(crops))
         rows = iter(range(len(crops)))
         faces = [
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
@@ -79,15 +83,21 @@ class Labeller:
 
     def _to_face(self, photo: Photo, detection: Detection, outputs: Outputs, row: int) -> Face:
         attributes: dict[str, Any] = {}
+        top: dict[str, float] = {}
         for head in self._heads:
             values = outputs[head.name][row]
-            if head.kind == "regression":
+            if head.kind != "regression":
+                top[head.name] = float(top_probability(head.name, values[None])[0])
+            if head.kind == "regression" and self._age_range is not None:
                 age = float(values[0])
                 attributes.update(age_fields(age, self._age_range.around(age)))
             elif head.kind == "binary":
                 attributes[head.name] = binary_field(head.labels, float(values[0]))
             else:
                 attributes[head.name] = categorical_field(head.labels, values.tolist())
+        uncertain = self._calibration.uncertain_heads(top)
+        if uncertain is not None:
+            attributes["uncertain"] = uncertain
         return Face(clip_box(detection.box, photo.shape), detection.confidence, attributes)
 
 

@@ -1,20 +1,20 @@
 """The networks: a backbone's pooled features, and per head Dense, Dropout, Dense.
 
-The architecture is the student paper's: InceptionV3 with its first 52 layers frozen; age through a
-ReLU, gender through a sigmoid, race through a softmax. A network is built by code from a
-`NetworkSpec` (what a bundle's manifest states); only weights are ever loaded. Backend-neutral:
-Keras alone.
+The architecture is the student paper's: one of three backbones; age through a ReLU, gender through
+a sigmoid, race through a softmax. A network is built by code from a `NetworkSpec` (what a bundle's
+manifest states); only weights are ever loaded. Backend-neutral: Keras alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import keras
 from keras import layers
 
 from facetag.heads import HEADS_BY_NAME, Head
+from vision.backbones import BACKBONES as BACKBONES
+from vision.backbones import build_backbone
 
 AGE_SCALE = 50.0
 """Years in the unit that the age head works in, so that its weights are of the others' size."""
@@ -42,6 +42,18 @@ class NetworkSpec:
         return cls(**{**known, "heads": tuple(known["heads"])})
 
 
+class Years(layers.Rescaling):
+    """The age head's ReLU, in years; while the network is fitted, everything passes.
+
+    A ReLU passes no gradient below zero: an adult who is once given less than nothing would never
+    teach the head again.
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the inputs in years (n, 1), rectified unless `training`."""
+        return super().call(inputs if training else keras.ops.relu(inputs))
+
+
 def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> keras.Model:
     """Build a network with random weights.
 
@@ -56,60 +68,20 @@ def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> ker
     return keras.Model(images, outputs, name=spec.backbone)
 
 
-def build_backbone(name: str, input_size: int) -> keras.Model:
-    """Build a backbone: scaled images (n, size, size, 3) in -1..1 to pooled features (n, width)."""
-    if name not in BACKBONES:
-        raise ValueError(f"unknown backbone {name!r}: give one of {', '.join(BACKBONES)}")
-    return BACKBONES[name](input_size)
-
-
-def load_backbone_weights(network: keras.Model, name: str, path: Path) -> None:
-    """Load a backbone's `.weights.h5` file (Keras 3, without its top) into a built network."""
-    network.get_layer(name).load_weights(path)
-
-
-def freeze_layers(network: keras.Model, name: str, count: int) -> None:
-    """Freeze the backbone's first `count` layers; their batch norms keep their statistics."""
-    for index, layer in enumerate(network.get_layer(name).layers):
-        layer.trainable = index >= count
-
-
-def _inceptionv3(input_size: int) -> keras.Model:
-    return keras.applications.InceptionV3(
-        include_top=False,
-        weights=None,
-        input_shape=(input_size, input_size, 3),
-        pooling="avg",
-        name="inceptionv3",
-    )
-
-
-def _tiny(input_size: int) -> keras.Model:
-    """A backbone of some hundred weights, for tests: it learns little, but takes every step."""
-    images = keras.Input((input_size, input_size, 3))
-    x = layers.Conv2D(8, 5, strides=4, padding="same", use_bias=False)(images)
-    x = layers.BatchNormalization()(x)
-    x = layers.Activation("relu")(x)
-    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
-    return keras.Model(images, layers.GlobalAveragePooling2D()(x), name="tiny")
-
-
-BACKBONES: dict[str, Callable[[int], keras.Model]] = {"inceptionv3": _inceptionv3, "tiny": _tiny}
-
-
 def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
+    # Outputs stay in float32 under any dtype policy: bfloat16 would round ages to quarters.
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")
     dropout = layers.Dropout(spec.dropout, name=f"{head.name}_dropout")
     chain: Sequence[Callable[[Any], Any]]
     if head.kind == "regression":
         start = keras.initializers.Constant(MEAN_AGE / AGE_SCALE)
         output = layers.Dense(
-            1, activation="relu", bias_initializer=start, name=f"{head.name}_scaled"
+            1, bias_initializer=start, dtype="float32", name=f"{head.name}_scaled"
         )
-        chain = (hidden, dropout, output, layers.Rescaling(AGE_SCALE, name=head.name))
+        chain = (hidden, dropout, output, Years(AGE_SCALE, dtype="float32", name=head.name))
     else:
         activation = "sigmoid" if head.kind == "binary" else "softmax"
-        output = layers.Dense(head.units, activation=activation, name=head.name)
+        output = layers.Dense(head.units, activation=activation, dtype="float32", name=head.name)
         chain = (hidden, dropout, output)
 
     def apply(features: Any) -> Any:

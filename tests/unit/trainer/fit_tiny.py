@@ -1,11 +1,10 @@
-"""A fit in a process of its own: `python -m tests.unit.trainer.fit_tiny CACHE RUN [STEP]`.
+"""A fit in a process of its own: `python -m tests.unit.trainer.fit_tiny PLAN CACHE RUN`.
 
-With STEP it kills itself, by SIGKILL, after so many steps.
+It prints, a line a step, the epoch, the step, and the samples that the step was fitted on.
 """
 
-import os
-import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.crop_cache import open_cache
@@ -13,23 +12,35 @@ from trainer.fitting import FitPlan
 from trainer.training import TrainingPlan, train_network
 from vision.network import NetworkSpec
 
-PLAN = TrainingPlan(
-    spec=NetworkSpec(backbone="tiny", input_size=32, hidden_units=8),
-    fit=FitPlan(epochs=3, batch_size=6, frozen_layers=0, checkpoint_steps=3, learning_rate=0.01),
-)
+PLAIN = FitPlan(epochs=3, batch_size=6, frozen_layers=0, checkpoint_steps=3, learning_rate=0.01)
+PLANS = {
+    "plain": PLAIN,
+    "everything": replace(
+        PLAIN,
+        schedule="plateau",
+        plateau_epochs=1,
+        warm_up_steps=10,
+        stop_after=5,
+        age_loss="huber",
+        label_smoothing=0.1,
+        mixup=0.2,
+        averaging=0.8,
+        balanced=("gender", "race"),
+    ),
+}
 STEPS = 3 * (48 // 6)
 
 
 def main():
-    cache, run, *rest = sys.argv[1:]
-    last = int(rest[0]) if rest else None
+    name, cache, run = sys.argv[1:]
+    plan = TrainingPlan(
+        spec=NetworkSpec(backbone="tiny", input_size=32, hidden_units=8), fit=PLANS[name]
+    )
 
     def on_step(progress):
-        print(progress.epoch, progress.step, flush=True)
-        if progress.epoch * progress.steps + progress.step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
+        print(progress.epoch, progress.step, *progress.samples, flush=True)
 
-    train_network(PLAN, open_cache(Path(cache)), Path(run), on_step=on_step)
+    train_network(plan, open_cache(Path(cache)), Path(run), on_step=on_step)
 
 
 if __name__ == "__main__":

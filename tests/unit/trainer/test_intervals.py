@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from trainer.intervals import FEWEST, fit_age_range
+from trainer.intervals import FEWEST, fit_age_range, widen_to_coverage
+from vision.age_range import AgeRange
 
 
 def ages(count, seed):
@@ -61,3 +62,32 @@ def test_a_handful_of_ages_still_gives_a_range(labels):
     low, high = found.around(32.0)
     assert np.isfinite([low, high]).all()
     assert low < 32 < high
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("start", [2.0, 30.0])
+def test_a_range_is_widened_until_whole_years_hold_the_stated_share(coverage, start):
+    shape = AgeRange(coverage, [20, 60], [start, start], [start, start])
+    predicted, labels = ages(6000, 2)
+    found = widen_to_coverage(shape, predicted, labels.round())
+    reached = found.covers(predicted, labels.round()).mean()
+    assert reached == pytest.approx(coverage, abs=0.01)
+
+
+def test_a_share_that_was_fitted_on_some_ages_holds_on_others():
+    shape = fit_age_range(*ages(600, 0))
+    predicted, labels = ages(20000, 3)
+    found = widen_to_coverage(shape, *ages(6000, 2))
+    assert found.covers(predicted, labels).mean() == pytest.approx(0.8, abs=0.015)
+
+
+def test_the_middle_of_a_step_is_taken():
+    predicted, labels = np.full(10, 40, np.float32), np.float32([40] * 8 + [70] * 2)
+    found = widen_to_coverage(AgeRange(0.8, [40], [8], [8]), predicted, labels)
+    # Any range from 0 to 29 years above holds eight of ten; neither end is taken.
+    assert 3 < found.above[0] < 25
+
+
+def test_without_a_known_age_a_range_stays_as_it_is():
+    shape = AgeRange(0.8, [20], [3], [4])
+    assert widen_to_coverage(shape, np.float32([20]), np.float32([np.nan])) == shape

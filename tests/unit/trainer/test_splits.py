@@ -11,10 +11,12 @@ from tests.unit.trainer.chips import make_chip
 from trainer.shards import Sample
 from trainer.splits import (
     LOOK_ALIKE_BITS,
+    PART_SHARES,
     difference_hash,
     group_look_alikes,
     hold_out,
     look_alikes,
+    split_held_out,
 )
 
 
@@ -112,3 +114,27 @@ def test_more_images_do_not_move_those_that_were_there():
 def test_the_share_is_about_what_was_asked_for(share):
     sides = hold_out(samples_of(3000), random_hashes(3000), share)
     assert sides.mean() == pytest.approx(share, abs=0.03)
+
+
+def test_parts_of_what_is_held_out_have_about_their_shares():
+    parts = split_held_out(random_hashes(3000))
+    assert set(PART_SHARES) == {"validation", "calibration", "holdout"}
+    for name, share in PART_SHARES.items():
+        assert (parts == name).mean() == pytest.approx(share, abs=0.03)
+
+
+def test_parts_depend_on_content_alone_and_look_alikes_share_theirs():
+    hashes = random_hashes(300)
+    hashes[200:] = [with_bits_flipped(one, 7) for one in hashes[:100]]
+    parts = split_held_out(hashes)
+    assert np.array_equal(parts[:100], parts[200:])
+    order = np.random.default_rng(1).permutation(300)
+    assert np.array_equal(split_held_out(hashes[order]), parts[order])
+    assert np.array_equal(split_held_out(hashes[100:200]), parts[100:200])
+
+
+def test_parts_are_independent_of_what_holds_an_image_out():
+    samples, hashes = samples_of(6000), random_hashes(6000)
+    held_out = hold_out(samples, hashes, 0.2)
+    inside = split_held_out(hashes)[held_out] == "holdout"
+    assert inside.mean() == pytest.approx(PART_SHARES["holdout"], abs=0.04)

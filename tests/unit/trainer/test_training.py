@@ -2,16 +2,19 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
+from facetag.bundle_folder import file_sha256
 from facetag.errors import FacetagError
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.fitting import FitPlan
 from trainer.training import TrainingPlan, train_network, write_run_bundle
-from vision.bundle import file_sha256, open_bundle
+from vision.bundle import open_bundle
 from vision.network import NetworkSpec, build_network
 
 pytestmark = pytest.mark.timeout(300)
@@ -90,13 +93,25 @@ def test_another_plan_or_other_data_are_refused_in_the_same_folder(trained):
         train_network(plan, other, run)
 
 
-def test_the_same_plan_goes_on_and_gives_the_same_weights(trained):
+def test_a_finished_run_is_left_as_it_is(trained):
     bundle, cache, plan = trained
-    before, steps = [np.asarray(value) for value in bundle.load_network().weights], []
+    recorded = {**bundle.manifest, "metrics": {"test": {"n": 7}}}
+    (bundle.folder / "bundle.json").write_text(json.dumps(recorded))
+    steps: list = []
     again = train_network(plan, cache, bundle.folder.parent, on_step=steps.append)
     assert steps == []
-    for one, two in zip(again.load_network().weights, before, strict=True):
-        assert np.array_equal(one, two)
+    assert again.manifest == recorded
+
+
+def test_a_run_killed_before_its_bundle_was_whole_writes_the_same_weights(trained, tmp_path):
+    bundle, cache, plan = trained
+    run = shutil.copytree(bundle.folder.parent, tmp_path / "run")
+    (run / "bundle" / "bundle.json").unlink()
+    steps: list = []
+    again = train_network(plan, cache, run, on_step=steps.append)
+    assert steps == []
+    weights = zip(again.load_network().weights, bundle.load_network().weights, strict=True)
+    assert all(np.array_equal(np.asarray(one), np.asarray(two)) for one, two in weights)
 
 
 def test_measures_of_the_bundle_are_those_of_the_outputs_it_was_given(tmp_path, tiny_cache):
@@ -113,3 +128,34 @@ def test_measures_of_the_bundle_are_those_of_the_outputs_it_was_given(tmp_path, 
     assert measured["age"]["rmse"] == pytest.approx(3)
     assert measured["gender"]["accuracy"] == 0
     assert measured["race"]["accuracy"] == 1
+
+
+def test_a_run_that_starts_from_a_bundle_fits_its_weights_further(trained, tmp_path):
+    bundle, cache, _ = trained
+    still = replace(PLAN.fit, learning_rate=0.0, weight_decay=0.0)
+    further = train_network(replace(PLAN, start=bundle, fit=still), cache, tmp_path / "run")
+    assert further.manifest["parent"] == bundle.version
+    inherited = further.manifest["training"]["starting_weights"]
+    assert inherited == bundle.manifest["training"]["starting_weights"] is not None
+    kernels = [
+        network.load_network().get_layer("age_hidden").kernel for network in (bundle, further)
+    ]
+    assert np.array_equal(*(np.asarray(kernel) for kernel in kernels))
+
+
+def test_a_bundle_of_another_network_is_no_start(trained, tmp_path):
+    bundle, cache, _ = trained
+    plan = replace(PLAN, start=bundle, spec=replace(PLAN.spec, hidden_units=16))
+    with pytest.raises(FacetagError, match="holds another network"):
+        train_network(plan, cache, tmp_path / "run")
+
+
+def test_a_fit_in_mixed_precision_writes_a_bundle_of_float32(tmp_path, tiny_cache):
+    before = keras.config.dtype_policy()
+    bundle = train_network(replace(PLAN, precision="mixed_bfloat16"), tiny_cache, tmp_path / "run")
+    assert keras.config.dtype_policy() == before
+    image = np.random.default_rng(1).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    outputs = bundle.load_network().predict_on_batch(image)
+    assert {name: value.dtype for name, value in outputs.items()} == dict.fromkeys(
+        outputs, np.float32
+    )

@@ -31,7 +31,7 @@ def write_tiny_cache(folder, *, count=60, held_out=12, labels=None, seed=0):
         folder / "table.npz",
         inside=np.tile(np.float32([5, 5, 35, 35]), (count, 1)),
         validation=np.arange(count) < held_out,
-        hashes=np.zeros((count, 32), np.uint8),
+        hashes=np.random.default_rng(1).integers(0, 256, (count, 32), np.uint8),
         **{head.name: np.asarray(columns[head.name], np.float32) for head in HEADS},
     )
     facts = {

@@ -6,8 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from facetag.bundle_folder import CARD, MANIFEST, WEIGHTS
 from facetag.errors import BundleInvalid
-from vision.bundle import CARD, MANIFEST, WEIGHTS, open_bundle, save_float16, save_manifest
+from vision.bundle import open_bundle, save_float16, save_manifest
+from vision.calibration import Calibration
 
 
 def change_manifest(bundle, **changes):
@@ -155,3 +157,18 @@ def test_a_missing_age_range_is_told_by_its_name(tiny_bundle):
     folder = change_manifest(tiny_bundle, age_range=None)
     with pytest.raises(BundleInvalid, match="age_range"):
         _ = open_bundle(folder).age_range
+
+
+def test_a_bundle_without_calibration_changes_no_output(tiny_bundle):
+    opened = open_bundle(tiny_bundle.folder)
+    assert opened.calibration == Calibration()
+    assert opened.mirror is False
+
+
+@pytest.mark.parametrize(
+    "calibration", ["warm", {"temperatures": {"race": 0}}, {"uncertain_below": 3}]
+)
+def test_an_odd_calibration_is_told_when_the_bundle_is_opened(tiny_bundle, calibration):
+    folder = change_manifest(tiny_bundle, calibration=calibration)
+    with pytest.raises(BundleInvalid, match="incomplete"):
+        open_bundle(folder)

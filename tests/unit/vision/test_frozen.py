@@ -44,3 +44,13 @@ def test_later_changes_to_the_network_do_not_reach_the_frozen_graph(frozen, tiny
     for variable in tiny_network.trainable_variables:
         variable.assign(variable * 0)
     assert np.array_equal(frozen.predict(crops_of(2))["race"], before["race"])
+
+
+def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_network, tiny_spec):
+    crops = crops_of(3)
+    found = FrozenNetwork(tiny_network, tiny_spec.input_size, mirror=True).predict(crops)
+    plain = FrozenNetwork(tiny_network, tiny_spec.input_size)
+    one, other = plain.predict(crops), plain.predict(crops[:, :, ::-1])
+    assert not np.allclose(one["age"], other["age"], atol=1e-4)
+    for name, values in found.items():
+        assert np.allclose(values, (one[name] + other[name]) / 2, atol=1e-4)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
-from vision.bundle import save_manifest
+from vision.bundle import open_bundle, save_manifest, write_bundle
+from vision.crop import CropRule
 from vision.labeller import Labeller, clip_box, load_labeller
+from vision.network import NetworkSpec, build_network
 
 
 @pytest.fixture
@@ -76,6 +78,60 @@ def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "age_range": None})
     with pytest.raises(BundleInvalid, match="age_range"):
         load_labeller(Settings(bundle=tiny_bundle.folder))
+
+
+def labelled_with(tiny_bundle, detector, photo, **fields):
+    save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, **fields})
+    bundle = open_bundle(tiny_bundle.folder)
+    return Labeller(bundle, detector, ("age", "gender", "race")).label([photo]).faces[0][0]
+
+
+def test_results_carry_calibrated_probabilities(tiny_bundle, detector, astronaut):
+    plain = labelled_with(tiny_bundle, detector, astronaut).to_json()
+    # The random network is all but certain: only high temperatures show.
+    calibration = {"temperatures": {"gender": 40.0, "race": 40.0}}
+    face = labelled_with(tiny_bundle, detector, astronaut, calibration=calibration).to_json()
+    for name in ("gender", "race"):
+        assert face[name]["label"] == plain[name]["label"]
+    assert 0.5 <= face["gender"]["probability"] < 0.62 < plain["gender"]["probability"]
+    spread, flat = (np.ptp(list(one["race"]["probabilities"].values())) for one in (plain, face))
+    assert flat < spread / 3
+    assert sum(face["race"]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert face["age"] == plain["age"]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "expected"),
+    [({"gender": 1.0, "race": 1.0}, ["gender", "race"]), ({"gender": 0.0, "race": 1.0}, ["race"])],
+)
+def test_labels_under_the_bundles_threshold_are_called_uncertain(
+    tiny_bundle, detector, astronaut, thresholds, expected
+):
+    calibration = {"uncertain_below": thresholds, "temperatures": {"gender": 40, "race": 40}}
+    face = labelled_with(tiny_bundle, detector, astronaut, calibration=calibration)
+    assert face.to_json()["uncertain"] == expected
+
+
+def test_a_bundle_that_mirrors_reads_a_photo_and_its_mirror_image_alike(
+    tiny_bundle, detector, astronaut
+):
+    def spread(**fields):
+        save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, **fields})
+        labeller = Labeller(open_bundle(tiny_bundle.folder), detector, ("age",))
+        crop = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+        one, other = (labeller._network.predict(x)["age"] for x in (crop, crop[:, :, ::-1]))
+        return abs(float(one[0, 0] - other[0, 0]))
+
+    assert spread() > 1e-3
+    assert spread(mirror=True) < 1e-4
+
+
+def test_a_bundle_without_an_age_head_needs_no_range(tmp_path, detector, astronaut):
+    spec = NetworkSpec(backbone="tiny", input_size=32, heads=("race",), hidden_units=8)
+    facts = {"created": "2025-01-31"}
+    bundle = write_bundle(tmp_path / "races", build_network(spec), spec, CropRule(), facts)
+    face = Labeller(bundle, detector, ("age", "race")).label([astronaut]).faces[0][0]
+    assert set(face.attributes) == {"race"}
 
 
 SIDE = st.floats(-300, 600)

@@ -1,0 +1,73 @@
+"""Averaged weights come with statistics of their own, and leave no trace behind."""
+
+import keras
+import numpy as np
+
+from trainer.averaging import averaged_weights, retake_statistics
+from trainer.fit_plan import FitPlan
+from trainer.objective import compile_network
+
+
+def batches(count=4, seed=1):
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(0, 255, (8, 32, 32, 3)).astype(np.float32) for _ in range(count)]
+
+
+def trained(network, spec, averaging):
+    compile_network(network, spec, FitPlan(learning_rate=0.05, averaging=averaging), 10)
+    network.optimizer.build(network.trainable_variables)
+    kernels = []
+    for images in batches(6):
+        targets = {"age": np.full(8, 30.0), "gender": np.ones(8), "race": np.ones(8)}
+        network.train_on_batch(images, targets)
+        kernels.append(np.asarray(network.get_layer("age_hidden").kernel).copy())
+    return kernels
+
+
+def state_of(network):
+    return [np.asarray(value).copy() for value in network.variables]
+
+
+def test_within_the_body_the_weights_are_the_decaying_mean_of_the_steps(tiny_network, tiny_spec):
+    kernels = trained(tiny_network, tiny_spec, 0.5)
+    expected = kernels[0]
+    for kernel in kernels[1:]:
+        expected = 0.5 * expected + 0.5 * kernel
+    with averaged_weights(tiny_network, batches()):
+        assert np.allclose(tiny_network.get_layer("age_hidden").kernel, expected, atol=1e-6)
+        assert not np.allclose(expected, kernels[-1], atol=1e-6)
+
+
+def test_after_the_body_every_variable_is_as_before(tiny_network, tiny_spec):
+    trained(tiny_network, tiny_spec, 0.5)
+    before = state_of(tiny_network)
+    with averaged_weights(tiny_network, batches()):
+        within = state_of(tiny_network)
+    assert not all(map(np.array_equal, before, within))
+    assert all(map(np.array_equal, before, state_of(tiny_network)))
+
+
+def norm_of(network):
+    (norm,) = (
+        layer
+        for layer in network.get_layer("tiny").layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+    return norm
+
+
+def test_statistics_are_the_mean_over_the_batches_they_are_taken_from(tiny_network):
+    norm, momentum = norm_of(tiny_network), norm_of(tiny_network).momentum
+    convolution = tiny_network.get_layer("tiny").layers[1]
+    retake_statistics(tiny_network, batches(3))
+    means = [np.asarray(convolution(each / 127.5 - 1)).mean((0, 1, 2)) for each in batches(3)]
+    assert np.allclose(norm.moving_mean, np.mean(means, axis=0), atol=1e-4)
+    assert norm.momentum == momentum
+
+
+def test_frozen_statistics_stay(tiny_network):
+    norm = norm_of(tiny_network)
+    norm.trainable = False
+    before = np.asarray(norm.moving_mean).copy()
+    retake_statistics(tiny_network, batches())
+    assert np.array_equal(norm.moving_mean, before)

@@ -1,0 +1,60 @@
+"""Targets that are less certain than labels: smoothed labels, and images mixed in pairs.
+
+Label smoothing after Szegedy et al. 2016 (arXiv:1512.00567), mixup after Zhang et al. 2018
+(arXiv:1710.09412). Every draw follows from the generator that is handed in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.heads import HEADS_BY_NAME
+
+Columns = Mapping[str, npt.NDArray[np.float32]]
+Images = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Softening:
+    """How much; see FitPlan."""
+
+    smoothing: float
+    mixup: float
+
+    def soften(
+        self, images: Images, targets: Columns, weights: Columns, rng: np.random.Generator
+    ) -> tuple[Images, dict[str, Images], dict[str, Images]]:
+        """Return images, targets and weights (n,) a head; a categorical target becomes (n, units).
+
+        A mixed pair of which one label is missing teaches that head nothing.
+        """
+        soft = {name: self._smooth(name, values) for name, values in targets.items()}
+        if self.mixup == 0:
+            return images, soft, dict(weights)
+        partner = rng.permutation(len(images))
+        drawn = rng.beta(self.mixup, self.mixup, len(images)).astype(np.float32)
+        share = np.maximum(drawn, 1 - drawn)
+        return (
+            _blend(images, partner, share),
+            {name: _blend(values, partner, share) for name, values in soft.items()},
+            {
+                name: _blend(values, partner, share) * ((values > 0) & (values[partner] > 0))
+                for name, values in weights.items()
+            },
+        )
+
+    def _smooth(self, name: str, values: Images) -> Images:
+        head = HEADS_BY_NAME[name]
+        if head.kind == "regression":
+            return values
+        if head.kind == "binary":
+            return values * np.float32(1 - self.smoothing) + np.float32(self.smoothing / 2)
+        chosen = np.eye(head.units, dtype=np.float32)[values.astype(int)]
+        return chosen * np.float32(1 - self.smoothing) + np.float32(self.smoothing / head.units)
+
+
+def _blend(values: Images, partner: npt.NDArray[np.intp], share: Images) -> Images:
+    share = share.reshape(-1, *[1] * (values.ndim - 1))
+    return values * share + values[partner] * (1 - share)

@@ -1,0 +1,78 @@
+"""What a bundle knows of its own certainty: temperatures, and when a label is called uncertain.
+
+A temperature T divides the logits of a head (Guo et al., 2017, "On Calibration of Modern Neural
+Networks"): it changes how sure the network says it is, and never which label is likeliest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.heads import HEADS_BY_NAME
+
+Values = npt.NDArray[np.float32]
+SMALLEST = 1e-7
+"""Probabilities are held off 0 and 1 by this much, so that every logit is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperatures and thresholds a head; a head that is not named has temperature 1 and none."""
+
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    uncertain_below: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any(not 0 < value < float("inf") for value in self.temperatures.values()):
+            raise ValueError(f"a temperature is not positive: {dict(self.temperatures)}")
+        if any(not 0 <= value <= 1 for value in self.uncertain_below.values()):
+            raise ValueError(f"a threshold is no probability: {dict(self.uncertain_below)}")
+
+    def apply(self, outputs: Mapping[str, Values]) -> dict[str, Values]:
+        """Return a network's outputs (n, units) a head with calibrated probabilities."""
+        return {
+            name: at_temperature(name, values, self.temperatures.get(name, 1.0))
+            for name, values in outputs.items()
+        }
+
+    def uncertain_heads(self, top: Mapping[str, float]) -> list[str] | None:
+        """Return the heads whose top calibrated probability is under the bundle's threshold.
+
+        `top` holds that probability a head that was predicted. None where no threshold is stated.
+        """
+        if not self.uncertain_below:
+            return None
+        return [name for name, value in top.items() if value < self.uncertain_below.get(name, 0.0)]
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any] | None) -> "Calibration":
+        """Return what a manifest's `calibration` states; raises ValueError for what is odd."""
+        fields = fields or {}
+        return cls(
+            {name: float(value) for name, value in fields.get("temperatures", {}).items()},
+            {name: float(value) for name, value in fields.get("uncertain_below", {}).items()},
+        )
+
+
+def at_temperature(head: str, values: Values, temperature: float) -> Values:
+    """Return a head's outputs (n, units) with their logits divided by the temperature."""
+    kind = HEADS_BY_NAME[head].kind
+    if kind == "regression" or temperature == 1:
+        return values
+    clipped = np.clip(values.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    if kind == "binary":
+        logit = np.log(clipped / (1 - clipped)) / temperature
+        return (1 / (1 + np.exp(-logit))).astype(np.float32)
+    logits = np.log(clipped) / temperature
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def top_probability(head: str, values: Values) -> Values:
+    """Return the probability (n,) of the likeliest label, from a head's outputs (n, units)."""
+    if HEADS_BY_NAME[head].kind == "binary":
+        return np.maximum(values[:, 0], 1 - values[:, 0])
+    return np.asarray(values.max(axis=1), np.float32)
