@@ -10,7 +10,8 @@ class Face:
     """One detected face.
 
     `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence`
-    is the detector's. `attributes` maps a head's name to its JSON value (see `attribute_fields`).
+    is the detector's. `attributes` maps a head's name to its JSON value, and `uncertain` to the
+    names of the heads whose label the bundle calls uncertain (absent where it states no threshold).
     """
 
     box: tuple[int, int, int, int]

@@ -30,6 +30,7 @@ FACE_COLUMNS = (
     "gender_probability",
     "race",
     *(f"race_{label}" for label in RACE.labels),
+    "uncertain",
 )
 COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS
 
@@ -81,6 +82,7 @@ def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:
         gender.get("probability"),
         race.get("label"),
         *(probabilities.get(label) for label in RACE.labels),
+        " ".join(face.get("uncertain") or ()) or None,
     )
 
 

@@ -1,5 +1,6 @@
 """All settings, read from the environment with the prefix FACETAG_, in one place."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
     worker_max_memory_mb: int | None = Field(
         None, gt=0, description="A worker's process past this is replaced between two drains"
     )
+    suspect_memory_mb: int = Field(
+        2048, ge=512, description="Address space of the process that decodes suspects"
+    )
+    suspect_timeout_s: float = Field(
+        30.0, gt=0, description="How long decoding may take of an image at which a worker died"
+    )
     predict_timeout_s: float = Field(30.0, gt=0)
 
     # What is seen
@@ -62,7 +69,7 @@ class Settings(BaseSettings):
     min_face: float = Field(
         0.04, gt=0, le=1, description="Smallest face, as a share of the photo's long side"
     )
-    face_confidence: float = Field(0.9, ge=0, le=1)
+    face_confidence: float = Field(0.8, ge=0, le=1)
 
     @field_validator("source_buckets", "image_formats", "heads", mode="before")
     @classmethod
@@ -77,6 +84,13 @@ class Settings(BaseSettings):
         unknown = sorted(set(value) - set(HEADS_BY_NAME))
         if unknown or not value:
             raise ValueError(f"give one or more of {', '.join(HEADS_BY_NAME)}")
+        return value
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _know_bucket_names(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+            raise ValueError("give 3 to 63 of a-z, 0-9, dots and hyphens, as S3 names buckets")
         return value
 
     @field_validator("data_dir")

@@ -12,6 +12,7 @@ from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
     ObjectMissing,
+    ObjectRefused,
     SettingsInvalid,
     StorageUnavailable,
 )
@@ -28,6 +29,14 @@ _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 """HEAD has no body to carry a code, so botocore gives the status."""
 _MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"403", "AccessDenied", "Forbidden"})
+_REFUSED_FETCH = _REFUSED | {
+    "AllAccessDisabled",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidObjectState",
+    "SignatureDoesNotMatch",
+}
+"""An identity that may not, keys that are not (or no longer) known, an object in an archive."""
 _CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"})
 _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 
@@ -76,8 +85,8 @@ class Storage:
     def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
         """Return an object's bytes.
 
-        Raises ObjectMissing, ImageUnreadable (`too_many_bytes`) for more than `max_bytes`, and
-        StorageUnavailable.
+        Raises ObjectMissing, ObjectRefused, ImageUnreadable (`too_many_bytes`) for more than
+        `max_bytes`, and StorageUnavailable.
         """
         from botocore.exceptions import ClientError
 
@@ -87,6 +96,11 @@ class Storage:
             except ClientError as error:
                 if _code(error) in _MISSING | _MISSING_BUCKET:
                     raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
+                if _code(error) in _REFUSED_FETCH:
+                    raise ObjectRefused(
+                        f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): may "
+                        "FACETAG_S3_ACCESS_KEY read it?"
+                    ) from error
                 raise
             with answer["Body"] as body:
                 size = answer["ContentLength"]

@@ -24,7 +24,11 @@ MAX_MESSAGE_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class ClaimedImage:
-    """One image that this worker may work on; `suspicion` counts the workers that died of it."""
+    """One image that this worker may work on.
+
+    `suspicion` counts the workers that died of it, `releases` how often it was given back with a
+    backoff.
+    """
 
     id: int
     position: int
@@ -32,6 +36,7 @@ class ClaimedImage:
     key: str
     name: str
     suspicion: int = 0
+    releases: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ CLAIM = text(f"""
     UPDATE images SET state = 'running', claim_token = :token, claimed_by = :worker,
         lease_until = now() + make_interval(secs => :lease_s), started_at = NULL, not_before = NULL
     FROM next, job WHERE images.id = next.id
-    RETURNING images.id, position, bucket, key, name, suspicion, job.tenant_id, job.priority
+    RETURNING images.id, position, bucket, key, name, suspicion, releases,
+        job.tenant_id, job.priority
 """)  # noqa: S608 - built from the constant above
 
 # `rung_at` is moved on as well: a job that is being served needs no announcement.
@@ -129,6 +135,20 @@ EXTEND = text("""
     )
     UPDATE images SET lease_until = now() + make_interval(secs => :lease_s)
     FROM mine WHERE images.id = mine.id
+    RETURNING images.id
+""")
+
+CLAIMANTS = text("""
+    SELECT DISTINCT claimed_by FROM images
+    WHERE state = 'running' AND starts_with(claimed_by, :worker)
+""")
+
+EXPIRE = text("""
+    WITH theirs AS (
+        SELECT id FROM images WHERE state = 'running' AND claimed_by = ANY(:workers)
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE images SET lease_until = now() FROM theirs WHERE images.id = theirs.id
     RETURNING images.id
 """)
 
@@ -202,7 +222,7 @@ def claim_images(
         return None
     move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
     session.execute(SERVE_JOB, {"job_id": job_id})
-    images = sorted((ClaimedImage(*row[:6]) for row in rows), key=lambda image: image.position)
+    images = sorted((ClaimedImage(*row[:7]) for row in rows), key=lambda image: image.position)
     return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images))
 
 
@@ -210,6 +230,21 @@ def extend_lease(session: Session, claim: Claim, lease_s: float) -> int:
     """Keep a claim for another `lease_s`; returns how many images were extended."""
     values = {"ids": claim.image_ids, "token": claim.token, "lease_s": lease_s}
     return len(session.execute(EXTEND, values).all())
+
+
+def claimants(session: Session, worker: str) -> list[str]:
+    """Return who holds images now, of those whose name begins with `worker`."""
+    return list(session.execute(CLAIMANTS, {"worker": worker}).scalars())
+
+
+def expire_leases(session: Session, workers: Collection[str]) -> int:
+    """Let the leases of workers that are dead run out now; returns how many images they held.
+
+    The sweeper does the rest, as for any lease that ran out.
+    """
+    if not workers:
+        return 0
+    return len(session.execute(EXPIRE, {"workers": list(workers)}).all())
 
 
 def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:

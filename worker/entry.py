@@ -20,13 +20,11 @@ from facetag.settings import Settings
 from facetag.tables import Image
 from worker.labelling import Labeller, LoadLabeller
 from worker.process import WorkerProcess
-from worker.stopping import Stopping
+from worker.stopping import GRACE_S, Stopping
 from worker.tasks import add_tasks
 
 LOAD_LIMIT_S = 900.0
 """How long a child may take to load and compile its network on a slow and busy machine."""
-GRACE_S = 60.0
-"""How long a chunk that is being computed may go on after the worker is asked to stop."""
 LOOK_S = 0.2
 
 log = structlog.get_logger(__name__)

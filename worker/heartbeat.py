@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.database import transaction
 from facetag.errors import DatabaseUnavailable
-from worker.claims import Claim, extend_lease
+from worker.claims import Claim, extend_lease, release
 
 STALL_S = 180.0
 """The longest that a worker may take for one step, a batch on a slow machine included. After it
@@ -61,6 +61,20 @@ class Heartbeat:
     def forget(self) -> None:
         """Keep nothing any longer: what was not finished is left to its lease."""
         self._claims.clear()
+
+    def surrender(self) -> int:
+        """Give back every claim that is held, unblamed; returns how many images were given back."""
+        given = 0
+        for claim in list(self._claims.values()):
+            self._claims.pop(claim.token, None)
+            try:
+                with transaction(self._sessions) as session:
+                    given += release(session, claim, claim.image_ids)
+            except DatabaseUnavailable as error:
+                log.warning("claim_left_to_its_lease", reason=str(error))
+        if given:
+            log.warning("claims_surrendered", images=given)
+        return given
 
     def progress(self) -> None:
         """Report that a step was done."""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import uuid
 from uuid import UUID
 
 import structlog
@@ -9,20 +10,21 @@ from celery import Celery
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.database import WORKER_APPLICATION, make_engine, make_sessions, transaction
-from facetag.errors import ServiceUnavailable
+from facetag.errors import DatabaseUnavailable, ServiceUnavailable
 from facetag.jobs import register_model
 from facetag.queue import ring, ring_listing
 from facetag.settings import Settings
 from facetag.storage import Storage, make_storage
 from facetag.tables import JobState
-from worker.claims import choose_job, waiting_priority
+from worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from worker.heartbeat import Heartbeat
 from worker.labelling import Labeller, LoadLabeller, Pixels
 from worker.listing import list_prefix
 from worker.outage import persist
 from worker.pipeline import Pipeline
 from worker.reading import PhotoReader
-from worker.stopping import Stopping
+from worker.stopping import Stopping, release_when_late
+from worker.suspects import SuspectDecoder
 
 THREADS_BESIDE_THE_READERS = 4
 """What else uses a connection at the same time: the drain, its next chunk, the heartbeat."""
@@ -51,6 +53,8 @@ class WorkerProcess:
         self._celery = celery
         self._stopping = stopping
         self._cores = cores
+        # Made in the parent, so that all children of one worker and nobody else carry it.
+        self._worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
         self._sessions: sessionmaker[Session]
         self._storage: Storage
         self._pipeline: Pipeline | None = None
@@ -67,6 +71,7 @@ class WorkerProcess:
         )
         self._sessions = make_sessions(engine)
         self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
+        self._bury_siblings()
         labeller = self._load_labeller(self._settings)
         labeller.warm_up()
         self._register(labeller)
@@ -116,6 +121,25 @@ class WorkerProcess:
         if priority is not None:
             ring(self._celery, job_id, images=1, settings=self._settings, priority=priority)
 
+    def _bury_siblings(self) -> None:
+        """Have the leases run out that dead children of this worker held: one of them we replace.
+
+        Sooner than by themselves, and surely: their ids are of this very machine.
+        """
+        # Under another name than a warm worker's: we are none yet.
+        engine = make_engine(self._settings, pool_size=1)
+        try:
+            with transaction(make_sessions(engine)) as session:
+                fallen = [one for one in claimants(session, self._worker) if not is_alive(one)]
+                expired = expire_leases(session, fallen)
+        except DatabaseUnavailable as error:
+            log.warning("siblings_unknown", reason=str(error))
+        else:
+            if expired:
+                log.info("siblings_buried", workers=fallen, images=expired)
+        finally:
+            engine.dispose()
+
     def _register(self, labeller: Labeller) -> None:
         persist(
             self._sessions,
@@ -135,11 +159,13 @@ class WorkerProcess:
 
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()
+        release_when_late(self._stopping, heartbeat)
         return Pipeline(
             sessions=self._sessions,
             reader=PhotoReader(
                 self._storage,
                 decode,
+                decode_suspect=SuspectDecoder(settings),
                 max_bytes=settings.max_image_bytes,
                 threads=settings.fetch_threads,
                 decoders=self._cores,
@@ -147,6 +173,15 @@ class WorkerProcess:
             labeller=labeller,
             heartbeat=heartbeat,
             settings=settings,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=f"{self._worker}:{os.getpid()}",
             stopping=lambda: self._stopping.asked,
         )
+
+
+def is_alive(claimant: str) -> bool:
+    """Tell whether the child that claimed images under this name lives; its id comes last."""
+    try:
+        os.kill(int(claimant.rpartition(":")[2]), 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -14,8 +14,9 @@ from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
     ObjectMissing,
+    ObjectRefused,
+    ServiceUnavailable,
     SettingsInvalid,
-    StorageUnavailable,
 )
 from worker.claims import ClaimedImage, Outcome
 from worker.labelling import Pixels
@@ -26,6 +27,10 @@ Decode = Callable[[bytes], Pixels]
 MAX_PIXELS_AHEAD = 128_000_000
 """No further image of a chunk is begun once so many pixels of it are in memory (3 bytes each)."""
 
+REFUSALS = 8
+"""Releases (4 minutes, by the doubled backoff) after which a refused object is a failed image. Keys
+that are changed, and a store that is starting, refuse everything for a while."""
+
 INTERNAL = "facetag failed on this image: the worker's log says how, and a retry may help."
 
 log = structlog.get_logger(__name__)
@@ -35,7 +40,9 @@ class Source(Protocol):
     """What is read from: `facetag.storage.Storage`, or a fake."""
 
     def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        """Return an object's bytes; raises ObjectMissing, ImageUnreadable, StorageUnavailable."""
+        """Return an object's bytes; raises ObjectMissing, ObjectRefused, ImageUnreadable,
+        StorageUnavailable, SettingsInvalid.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,13 @@ class PhotoReader:
             return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)
         except ObjectMissing as error:
             return Outcome.failure(image.id, ErrorCode.OBJECT_MISSING, str(error), watch.stage_ms)
-        except (StorageUnavailable, SettingsInvalid) as error:
+        except ObjectRefused as error:
+            if image.releases >= REFUSALS:
+                code = ErrorCode.OBJECT_REFUSED
+                return Outcome.failure(image.id, code, str(error), watch.stage_ms)
+            log.warning("image_refused", image=image.id, reason=str(error))
+            return Unread(image, away=True)
+        except (ServiceUnavailable, SettingsInvalid) as error:
             log.warning("image_away", image=image.id, reason=str(error))
             return Unread(image, away=True)
         except Exception:

@@ -16,7 +16,9 @@ from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
 from facetag.queue import count_doorbells, ring, ring_listing
 from facetag.settings import Settings
+from facetag.storage import Storage
 from facetag.tables import ImageState, JobState
+from worker.abandoned import delete_abandoned
 from worker.claims import CLAIMABLE, leave_running
 
 DEATHS = 3
@@ -82,14 +84,23 @@ class Swept:
     closed: int = 0
     rung: int = 0
     """Jobs that were announced again."""
+    forgotten: int = 0
+    """Predictions that a killed API left behind."""
 
 
 class Sweeper:
     """Sweeps in rounds; of several sweepers, one at a time does anything."""
 
-    def __init__(self, sessions: sessionmaker[Session], celery: Celery, settings: Settings) -> None:
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        celery: Celery,
+        storage: Storage,
+        settings: Settings,
+    ) -> None:
         self._sessions = sessions
         self._celery = celery
+        self._storage = storage
         self._settings = settings
         self._spare_leases_until = 0.0
 
@@ -114,7 +125,13 @@ class Sweeper:
             if not guard.execute(LOCK, {"key": SWEEPER_LOCK}).scalar():
                 return Swept()
             requeued, lost = self._return_expired()
-            swept = Swept(requeued, lost, self._close_done(), self._announce_unheard())
+            swept = Swept(
+                requeued,
+                lost,
+                self._close_done(),
+                self._announce_unheard(),
+                delete_abandoned(self._sessions, self._storage, self._settings),
+            )
         if swept != Swept():
             log.info(
                 "swept",
@@ -122,6 +139,7 @@ class Sweeper:
                 lost=swept.lost,
                 closed=swept.closed,
                 rung=swept.rung,
+                forgotten=swept.forgotten,
             )
         return swept
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 import facetag
+from facetag.bundle_folder import DEFAULT_FOLDER, check_weights, read_manifest
 from facetag.errors import FacetagError, LocalServerFailed
 from facetag.local.ports import LOOPBACK, find_free_ports, is_free
 from facetag.local.process import ChildProcess, Command
@@ -80,9 +81,11 @@ class LocalService:
         """Start the servers, bring the tables up to date, make the bucket, start our processes.
 
         Returns once the API answers; the worker may still load its network, and jobs wait for it.
-        Raises what `LocalStack.start` raises, and DatabaseUnavailable or StorageUnavailable where
-        a server that the settings name does not answer. Nothing runs then.
+        Raises BundleInvalid for a bundle that no worker could load, what `LocalStack.start` raises,
+        and DatabaseUnavailable or StorageUnavailable where a server that the settings name does
+        not answer. Nothing runs then.
         """
+        self._check_bundle()
         with ExitStack() as cleanup:
             cleanup.enter_context(self.stack)
             self._prepare_servers()
@@ -111,6 +114,11 @@ class LocalService:
         while not self._faulty.wait(timeout=1.0):
             pass
         raise LocalServerFailed(self.fault or "The service has ended.")
+
+    def _check_bundle(self) -> None:
+        # What no worker can load is told now, not after minutes of workers that end and come again.
+        folder = self.stack.settings.bundle or DEFAULT_FOLDER
+        check_weights(folder, read_manifest(folder))
 
     def _prepare_servers(self) -> None:
         from facetag.database import migrate

@@ -14,6 +14,8 @@ from facetag.local.stack import LocalStack
 from facetag.settings import Settings
 
 TEMPLATE = "migrated"
+REAL_DATA = "FACETAG_TEST_DATA"
+"""No setting: where tests find UTKFace."""
 
 _numbers = itertools.count(1)
 
@@ -23,7 +25,8 @@ def servers(tmp_path_factory) -> Iterator[Settings]:
     """Settings that lead to PostgreSQL, Valkey and SeaweedFS, and nothing from the environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("FACETAG_")]:
-            patch.delenv(name)
+            if name != REAL_DATA:
+                patch.delenv(name)
         data_dir = tmp_path_factory.mktemp("servers")
         with LocalStack(Settings(data_dir=data_dir)) as stack:
             yield stack.connected_settings()

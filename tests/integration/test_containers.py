@@ -35,7 +35,8 @@ from tests.unit.packaging.containers import (
 pytestmark = pytest.mark.integration
 
 PASSWORDS = {"POSTGRES_PASSWORD": "p0", "REDIS_PASSWORD": "r0", "S3_SECRET_KEY": "s0"}
-STARTUP_S = 60
+STARTUP_S = 180
+"""A loaded machine takes a minute and more to import what an image installs uncompiled."""
 
 
 @pytest.fixture
@@ -230,6 +231,7 @@ def answer_of(ask: Callable[[], Any], program: subprocess.Popen[bytes]) -> Any:
             time.sleep(0.1)
 
 
+@pytest.mark.timeout(600)
 def test_object_storage_starts_with_the_services_arguments_and_knows_one_identity(
     tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:

@@ -13,12 +13,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from botocore.exceptions import ClientError
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
 from facetag.database import make_engine, ping
-from facetag.errors import DataFolderBusy, LocalServerFailed
+from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused
 from facetag.local.credentials import load_credentials
 from facetag.local.lock import FolderLock
 from facetag.local.postgres import Postgres
@@ -291,7 +290,7 @@ def test_no_server_serves_whoever_does_not_know_its_password(stack):
     with pytest.raises(AuthenticationError):
         Redis(port=find_server(stack, "Valkey").ports[0]).ping()
     stranger = settings.model_copy(update={"s3_secret_key": settings.s3_access_key})
-    with pytest.raises(ClientError, match="Signature"):
+    with pytest.raises(ObjectRefused, match="Signature"):
         make_storage(stranger).fetch(settings.s3_bucket, KEY, len(PHOTO))
 
 

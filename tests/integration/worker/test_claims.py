@@ -10,12 +10,15 @@ from worker.claims import (
     Outcome,
     choose_job,
     claim_images,
+    claimants,
+    expire_leases,
     extend_lease,
     finish_chunk,
     mark_started,
     release,
     waiting_priority,
 )
+from worker.heartbeat import Heartbeat
 
 pytestmark = pytest.mark.integration
 
@@ -206,3 +209,32 @@ def test_a_start_is_recorded_only_by_the_holder(stage, claim):
     with stage.transaction() as session:
         assert mark_started(session, claimed, 60.0) == {claimed.images[0].id}
     assert [row.started_at is None for row in stage.rows(job_id)] == [False, True]
+
+
+def test_only_the_leases_of_the_dead_are_ended(stage):
+    job_id = stage.post(["a", "b", "c"])
+    for worker in ("host:1:10", "host:1:11", "host:2:10"):
+        with stage.transaction() as session:
+            claim_images(session, job_id=job_id, limit=1, lease_s=60.0, worker=worker)
+    with stage.transaction() as session:
+        assert sorted(claimants(session, "host:1")) == ["host:1:10", "host:1:11"]
+        assert expire_leases(session, []) == 0
+        assert expire_leases(session, ["host:1:10"]) == 1
+    with stage.transaction() as session:
+        ended = "SELECT claimed_by FROM images WHERE lease_until <= now()"
+        assert session.connection().exec_driver_sql(ended).scalars().all() == ["host:1:10"]
+
+
+def test_what_is_surrendered_is_claimed_by_others_and_finished_once(stage, claim, finish):
+    job_id = stage.post(["a", "b"])
+    slow = claim(job_id)
+    heartbeat = Heartbeat(stage.sessions, 60.0)
+    heartbeat.hold(slow)
+    with stage.transaction() as session:
+        mark_started(session, slow, 60.0)
+    assert heartbeat.surrender() == 2
+    assert heartbeat.surrender() == 0
+    assert [(row.state, row.suspicion) for row in stage.rows(job_id)] == [("queued", 0)] * 2
+    assert finish(slow) == set()
+    assert len(finish(claim(job_id))) == 2
+    assert stage.job(job_id).no_face == 2

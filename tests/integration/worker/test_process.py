@@ -189,3 +189,34 @@ def test_a_prefix_elsewhere_is_refused(stage, start):
     assert job.state == "failed"
     with stage.transaction() as session:
         assert "elsewhere" in session.get_one(Job, job_id).error
+
+
+def test_the_images_of_a_dead_child_do_not_wait_for_their_lease(stage, start):
+    """The lease is far longer than the test's patience: the child's successor ends it."""
+    stage.set(lease_s=600.0)
+    keys = stage.put(png()) * 24
+    job_id = stage.post(keys, announced=True)
+    start("sweeper")
+    start("worker", "--photo-s", "0.05")
+    stage.wait_until(lambda: finished(stage, job_id) > 0, "the job is under way")
+    (child,) = {row.claimed_by for row in stage.rows(job_id) if row.state == "running"}
+    os.kill(int(child.rpartition(":")[2]), signal.SIGKILL)
+    stage.wait_until_closed(job_id)
+    assert_each_image_once(stage, job_id, keys)
+    assert len({row.claimed_by for row in stage.rows(job_id)}) == 2
+    assert "siblings_buried" in stage.log.read_text()
+
+
+def test_a_worker_that_is_killed_while_it_warms_up_counts_against_no_image(stage, start):
+    job_id = stage.post(stage.put(png()), announced=True)
+    start("sweeper")
+    for number in range(1, 5):
+        worker = start("worker", "--load-s", "600")
+        stage.wait_until(
+            lambda many=number: stage.log.read_text().count('"loading"') == many, "it is loading"
+        )
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    start("worker")
+    assert stage.wait_until_closed(job_id).state == "completed"
+    assert stage.rows(job_id)[0].suspicion == 0

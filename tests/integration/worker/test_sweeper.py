@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from facetag.database import make_engine, make_sessions
 from facetag.jobs import create_prefix_job
+from facetag.predictions import PREDICT_PRIORITY
 from facetag.queue import count_doorbells, ring
 from facetag.tables import Job
 from worker.claims import claim_images, mark_started
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def sweeper(stage):
-    return Sweeper(stage.sessions, stage.celery, stage.settings)
+    return Sweeper(stage.sessions, stage.celery, stage.storage, stage.settings)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_an_outage_of_the_database_is_waited_out_with_growing_pauses(stage):
         return len(pauses) == 4
 
     engine = make_engine(stage.settings.model_validate(away.model_dump()))
-    Sweeper(make_sessions(engine), stage.celery, stage.settings).run(wait=wait)
+    Sweeper(make_sessions(engine), stage.celery, stage.storage, stage.settings).run(wait=wait)
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
@@ -144,7 +145,7 @@ def test_workers_get_time_to_extend_their_leases_after_an_outage(stage, lose):
     lose(job_id, started=True)
     broken = stage.settings.model_copy(update={"lease_s": 60.0})
     sessions = make_sessions(make_engine(broken))
-    sweeper = Sweeper(sessions, stage.celery, broken)
+    sweeper = Sweeper(sessions, stage.celery, stage.storage, broken)
     rounds = []
 
     def wait(_pause_s):
@@ -167,7 +168,7 @@ def test_without_redis_the_rest_is_swept_all_the_same(stage, lose):
     deaf = stage.settings.model_validate(
         stage.settings.model_dump() | {"redis_url": "redis://127.0.0.1:1/0"}
     )
-    swept = Sweeper(stage.sessions, stage.celery, deaf).sweep()
+    swept = Sweeper(stage.sessions, stage.celery, stage.storage, deaf).sweep()
     assert (swept.requeued, swept.rung) == (1, 0)
 
 
@@ -191,3 +192,18 @@ def test_jobs_are_swept_while_their_rows_are_being_finished(stage, sweeper, lose
         assert done.wait(10)
     with stage.transaction() as session:
         assert session.get_one(Job, job_id).running == 1
+
+
+def test_a_prediction_that_a_killed_api_left_is_deleted_with_its_photo(stage, sweeper):
+    kept = stage.post(["a"])
+    key = "tenants/local/predict/0123"
+    stage.storage.put(key, b"photo", "image/png")
+    left = stage.post([key], priority=PREDICT_PRIORITY)
+    assert sweeper.sweep().forgotten == 0, "its caller may wait still"
+    with stage.transaction() as session:
+        session.execute(text("UPDATE jobs SET created_at = now() - interval '1 h'"))
+    assert sweeper.sweep().forgotten == 1
+    assert not stage.storage.exists(key)
+    with stage.transaction() as session:
+        assert session.get(Job, left) is None
+        assert session.get(Job, kept) is not None

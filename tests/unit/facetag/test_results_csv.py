@@ -13,6 +13,7 @@ FACE = Face(
         "race": categorical_field(
             ("white", "black", "asian", "indian", "other"), (0.02, 0.01, 0.93, 0.01, 0.03)
         ),
+        "uncertain": ["gender", "race"],
     },
 )
 
@@ -55,6 +56,7 @@ def test_every_face_is_a_row_with_all_of_its_columns():
         "race_asian": "0.93",
         "race_indian": "0.01",
         "race_other": "0.03",
+        "uncertain": "gender race",
     }
 
 
@@ -74,3 +76,9 @@ def test_names_with_commas_quotes_and_line_ends_survive():
     name = 'a, "b"\nc é.jpg'
     (row,) = read([line(name=name)])
     assert row["image"] == name
+
+
+def test_a_face_of_which_nothing_is_uncertain_leaves_that_cell_empty():
+    sure = Face((1, 2, 3, 4), 0.9, {**FACE.attributes, "uncertain": []})
+    (row,) = read([line(faces=[sure])])
+    assert row["uncertain"] == ""

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,11 +8,13 @@ from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
     ObjectMissing,
+    ObjectRefused,
+    ServiceUnavailable,
     SettingsInvalid,
     StorageUnavailable,
 )
 from worker.claims import ClaimedImage, Outcome
-from worker.reading import Photo, PhotoReader, Unread
+from worker.reading import REFUSALS, Photo, PhotoReader, Unread
 
 
 class Shelf:
@@ -81,7 +84,10 @@ def test_a_bad_image_fails_with_its_code_and_leaves_its_neighbours_alone(
     assert bad.error[0] == code
 
 
-@pytest.mark.parametrize("fault", [StorageUnavailable("down"), SettingsInvalid("no key")])
+@pytest.mark.parametrize(
+    "fault",
+    [StorageUnavailable("down"), SettingsInvalid("no key"), ServiceUnavailable("no decoder")],
+)
 def test_a_fault_of_the_storage_is_not_held_against_the_image(make_reader, fault):
     first = image(1, "a")
     assert make_reader(Shelf(a=fault)).read([first]) == [Unread(first, away=True)]
@@ -117,3 +123,12 @@ def test_a_suspect_goes_to_the_decoder_for_suspects(make_reader):
     ordinary, suspect = reader.read([image(1, "a"), image(2, "a", suspicion=1)])
     assert ordinary.pixels.shape == (10, 20, 3)
     assert suspect.pixels.shape == (1, 1, 3)
+
+
+def test_a_refused_object_is_tried_for_minutes_before_its_image_fails(make_reader):
+    reader = make_reader(Shelf(a=ObjectRefused("not yours")))
+    early, late = image(1, "a"), replace(image(2, "a"), releases=REFUSALS)
+    first, second = reader.read([early, late])
+    assert first == Unread(early, away=True)
+    assert isinstance(second, Outcome)
+    assert second.error[0] == ErrorCode.OBJECT_REFUSED

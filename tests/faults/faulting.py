@@ -1,0 +1,120 @@
+"""The faults: each does its harm to an arena, and brings back what it took away."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import psutil
+from redis.exceptions import RedisError
+
+from tests.faults.arena import Arena
+
+Fault = Callable[[Arena, random.Random], None]
+
+
+def kill_child(arena: Arena, rng: random.Random) -> None:
+    """SIGKILL to the process that holds a network, as the kernel does when memory is short."""
+    if children := [one for worker in arena.workers for one in arena.children(worker)]:
+        with suppress(psutil.NoSuchProcess):
+            rng.choice(children).kill()
+
+
+def hang_child(arena: Arena, rng: random.Random) -> None:
+    """SIGSTOP beyond its lease: what it then finishes, it finishes late."""
+    children = [one for worker in arena.workers for one in arena.children(worker)]
+    if not children:
+        return
+    child = rng.choice(children)
+    with suppress(psutil.NoSuchProcess):
+        child.suspend()
+        time.sleep(1.6 * arena.stage.settings.lease_s)
+        child.resume()
+
+
+def kill_worker(arena: Arena, rng: random.Random) -> None:
+    """SIGKILL to a worker with all its processes, as when its machine goes."""
+    worker = rng.choice(arena.workers)
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid or 0, signal.SIGKILL)
+
+
+def kill_warming_worker(arena: Arena, rng: random.Random) -> None:
+    """SIGKILL to a worker, and to its successor while that loads its network."""
+    worker = rng.choice(arena.workers)
+    before = worker.pid
+    with suppress(ProcessLookupError):
+        os.killpg(before or 0, signal.SIGKILL)
+    arena.wait(lambda: worker.pid != before and bool(arena.children(worker)), "it is back")
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid or 0, signal.SIGKILL)
+
+
+def kill_sweeper(arena: Arena, rng: random.Random) -> None:
+    """SIGKILL to the sweeper."""
+    if arena.sweeper is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(arena.sweeper.pid or 0, signal.SIGKILL)
+
+
+def restart_valkey_empty(arena: Arena, rng: random.Random) -> None:
+    """Redis ends and comes back with nothing in it."""
+    arena.end(arena.valkey)
+    time.sleep(rng.uniform(0, 2))
+    arena.bring_back(arena.valkey)
+
+
+def pause_valkey(arena: Arena, rng: random.Random) -> None:
+    """Redis takes commands and answers none for seconds."""
+    pause_s = rng.uniform(1, 4)
+    with suppress(RedisError), arena.redis as redis:
+        redis.execute_command("CLIENT", "PAUSE", int(1000 * pause_s), "ALL")
+    time.sleep(pause_s)
+
+
+def freeze_valkey(arena: Arena, rng: random.Random) -> None:
+    """SIGSTOP to Redis for seconds: its connections stand, and nothing answers."""
+    process = psutil.Process(arena.valkey.child.pid)
+    process.suspend()
+    time.sleep(rng.uniform(1, 4))
+    process.resume()
+
+
+def restart_postgres(arena: Arena, rng: random.Random) -> None:
+    """An immediate shutdown of PostgreSQL, which recovers from its log when it is back."""
+    arena.end(arena.postgres, signal.SIGQUIT)
+    time.sleep(rng.uniform(0, 1))
+    arena.bring_back(arena.postgres)
+
+
+def lose_storage(arena: Arena, rng: random.Random) -> None:
+    """Object storage is gone for seconds."""
+    arena.end(arena.seaweedfs)
+    time.sleep(rng.uniform(1, 4))
+    arena.bring_back(arena.seaweedfs)
+
+
+KINDS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        kill_child,
+        hang_child,
+        kill_worker,
+        kill_warming_worker,
+        kill_sweeper,
+        restart_valkey_empty,
+        pause_valkey,
+        freeze_valkey,
+        restart_postgres,
+        lose_storage,
+    )
+}
+
+
+def plan_faults(number: int, rng: random.Random, kinds: Sequence[str] = tuple(KINDS)) -> list[str]:
+    """Return as many faults of each kind as of any other (one more of some where it must be)."""
+    plan = [kinds[index % len(kinds)] for index in range(number)]
+    rng.shuffle(plan)
+    return plan

@@ -1,0 +1,116 @@
+"""Whether a worker grows with its work: `python -m tests.faults.soak`. Prints what it holds.
+
+10,000 images in jobs of 500 through one worker (`--bundle` for the shipped network, about half an
+hour on two cores), with a sample of memory, file descriptors and database connections every few
+seconds. The figures are medians of the second tenth and of the last tenth of the samples.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from facetag.local.process import ChildProcess
+from tests.faults.arena import REAL_WORKER, Arena
+from tests.faults.long import make_portraits, tell
+from tests.faults.trial import make_photos, post, store, wait_for_all
+
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'facetag%'"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the worker with its children and the sweeper hold at one moment."""
+
+    worker_mb: float
+    sweeper_mb: float
+    worker_files: int
+    sweeper_files: int
+    connections: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--bundle", action="store_true", help="label with the shipped bundle")
+    parser.add_argument("--every-s", type=float, default=5.0)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="facetag-soak-") as folder,
+        Arena(Path(folder)) as arena,
+    ):
+        rng = random.Random(1)
+        photos = make_portraits(500, rng) if options.bundle else make_photos(500, rng)
+        keys = store(arena, photos)
+        arena.start_sweeper()
+        arena.start_workers(1, program=REAL_WORKER) if options.bundle else arena.start_workers(1)
+        post(arena, keys)
+        wait_for_all(arena, patience_s=300)
+        tell("warm")
+        samples = work_and_watch(arena, keys, options.images, options.every_s)
+    tenth = max(1, len(samples) // 10)
+    parts = {"second tenth": samples[tenth : 2 * tenth], "last tenth": samples[-tenth:]}
+    print(json.dumps({name: median_of(part) for name, part in parts.items()}, indent=2))
+
+
+def work_and_watch(arena: Arena, keys: list[str], images: int, every_s: float) -> list[Sample]:
+    """Label images in jobs of all keys, and return the samples taken meanwhile."""
+    samples: list[Sample] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(every_s):
+            samples.append(take_sample(arena))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for number in range(-(-images // len(keys))):
+            post(arena, keys)
+            wait_for_all(arena, patience_s=300)
+            tell(f"{(number + 1) * len(keys)} images; {samples[-1] if samples else ''}")
+    finally:
+        done.set()
+        watcher.join()
+    return samples
+
+
+def take_sample(arena: Arena) -> Sample:
+    (worker,), sweeper = arena.workers, arena.sweeper
+    assert sweeper is not None
+    return Sample(
+        *(megabytes(one) for one in (worker, sweeper)),
+        *(open_files(one) for one in (worker, sweeper)),
+        arena.ask(CONNECTIONS),
+    )
+
+
+def family(process: ChildProcess) -> list[psutil.Process]:
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def megabytes(process: ChildProcess) -> float:
+    """Return the unshared memory of a process with its children."""
+    return sum(one.memory_full_info().uss for one in family(process)) / 2**20
+
+
+def open_files(process: ChildProcess) -> int:
+    return sum(one.num_fds() for one in family(process))
+
+
+def median_of(samples: list[Sample]) -> dict[str, float]:
+    names = Sample.__dataclass_fields__
+    return {
+        name: round(statistics.median(getattr(one, name) for one in samples), 1) for name in names
+    }
+
+
+if __name__ == "__main__":
+    main()
