@@ -17,10 +17,10 @@ from api.problems import TooBusy, WorkerSilent
 from facetag import jobs
 from facetag.errors import JobNotFound, JobStateConflict, QueueUnavailable, ServiceUnavailable
 from facetag.jobs import NewImage
+from facetag.predictions import PREDICT_PRIORITY, forget_prediction
 from facetag.queue import ring
 from facetag.storage import tenant_prefix
 
-PRIORITY = 10
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.2
 FORGET_PAUSE_S = 1.0
@@ -116,11 +116,11 @@ class Prediction:
         image = NewImage(key=self.key, name=self.name, bucket=services.storage.bucket)
         with self.desk.transaction() as session:
             job, _ = jobs.create_job(
-                session, tenant_id=self.desk.tenant_id, images=[image], priority=PRIORITY
+                session, tenant_id=self.desk.tenant_id, images=[image], priority=PREDICT_PRIORITY
             )
         self.job_id = job.id
         if not ring(
-            services.celery, job.id, images=1, settings=services.settings, priority=PRIORITY
+            services.celery, job.id, images=1, settings=services.settings, priority=PREDICT_PRIORITY
         ):
             raise QueueUnavailable("Redis does not answer at FACETAG_REDIS_URL: is it running?")
 
@@ -140,14 +140,12 @@ class Prediction:
         if self.job_id is None:
             return
         try:
-            with self.desk.transaction() as session:
-                job = jobs.get_job(session, self.job_id, tenant_id=self.desk.tenant_id)
-                if job.finished_at is None:
-                    jobs.cancel_job(session, self.job_id, tenant_id=self.desk.tenant_id)
-            with self.desk.transaction() as session:
-                jobs.delete_job(
-                    session, self.job_id, tenant_id=self.desk.tenant_id, bucket=storage.bucket
-                )
+            forget_prediction(
+                self.desk.services.sessions,
+                self.job_id,
+                tenant_id=self.desk.tenant_id,
+                bucket=storage.bucket,
+            )
         except JobNotFound:
             log.info("prediction deleted by somebody else", job_id=str(self.job_id))
 

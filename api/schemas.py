@@ -244,6 +244,10 @@ class FaceAnswer(BaseModel):
     age_range: tuple[int, int] | None = None
     gender: Gender | None = None
     race: Race | None = None
+    uncertain: list[str] | None = Field(
+        None,
+        description="Attributes whose likeliest label is less probable than the bundle's threshold",
+    )
 
 
 _LINE: dict[str, Any] = {

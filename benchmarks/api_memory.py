@@ -1,7 +1,9 @@
 """How much memory the API process holds after 1,000 requests of every kind, on real servers.
 
     nice .venv/bin/python -m benchmarks.api_memory
+    nice .venv/bin/python -m benchmarks.api_memory --python OTHER_VENV/bin/python
 
+The second form runs the API from another environment, such as one that holds `.[api]` alone.
 Starts the local servers in a temporary folder and `facetag api` beside them, sends the requests
 from this process, and prints the resident memory of the API at the start, at the end and at its
 peak. Linux only (it reads /proc).
@@ -34,9 +36,10 @@ START_TIMEOUT_S = 60.0
 @click.command()
 @click.option("--requests", default=1000, show_default=True, help="Requests to send.")
 @click.option("--large-jobs", default=0, help="Also jobs of 100,000 keys, read back.")
-def main(requests: int, large_jobs: int) -> None:
+@click.option("--python", default=sys.executable, help="Python that runs the API; else this one.")
+def main(requests: int, large_jobs: int, python: str) -> None:
     """Measure the API's resident memory."""
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as (pid, client):
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), python) as (pid, client):
         started_mb = resident_mb(pid)
         begun = time.perf_counter()
         send(client, requests)
@@ -118,7 +121,7 @@ def files(number: int) -> list[dict[str, object]]:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[tuple[int, httpx.Client]]:
+def serve(folder: Path, python: str) -> Iterator[tuple[int, httpx.Client]]:
     """Run the servers and the API; yield its process id and a client of it."""
     with LocalStack(Settings(data_dir=folder)) as stack:
         settings = stack.connected_settings()
@@ -126,7 +129,7 @@ def serve(folder: Path) -> Iterator[tuple[int, httpx.Client]]:
         make_storage(settings).ensure_bucket()
         port = free_port()
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "api", "--port", str(port), "--log-level", "error"],
+            [python, "-m", "cli.main", "api", "--port", str(port), "--log-level", "error"],
             env=os.environ | stack.environment(),
         )
         try:

@@ -1,6 +1,8 @@
-"""`facetag evaluate`: print a bundle's Table 1 on labelled shards."""
+"""`facetag evaluate`: measure a bundle on labelled shards, for programs, people and the card."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +27,45 @@ import click
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a page with plots, and its data as JSON and CSV.",
+)
+@click.option(
+    "--twins-of",
+    multiple=True,
+    metavar="SHARD",
+    type=click.Path(path_type=Path),
+    help="A training shard: figures are also given without its near twins. May be repeated.",
+)
+@click.option(
     "--card",
     is_flag=True,
     help="Write the figures into the bundle's manifest and card as its test figures.",
 )
 def evaluate(
-    shards: tuple[Path, ...], model: Path | None, crop: str, form: str, card: bool
+    shards: tuple[Path, ...],
+    model: Path | None,
+    crop: str,
+    form: str,
+    report: Path | None,
+    twins_of: tuple[Path, ...],
+    card: bool,
 ) -> None:
-    """Measure a network on labelled SHARDS: the paper's Table 1.
+    """Measure a network on labelled SHARDS: the paper's Table 1, and whom it reads worst.
 
     Every image goes through detector and crop as in the service; where no face is found the whole
-    image is used. `n` counts every validly labelled image, and nothing else is dropped.
+    image is used. `n` counts every validly labelled image, and nothing else is dropped. Intervals
+    are the central 95% of 1000 bootstrap rounds.
 
     \b
     Example:
-      facetag evaluate test.tar --format json
+      facetag evaluate test.tar --twins-of part-1.tar --twins-of part-2.tar --report measured
     """
     from facetag.settings import load_settings
     from trainer.evaluating import evaluate_bundle
+    from trainer.findings import find, state
+    from trainer.twins import find_twins
     from vision.bundle import open_bundle
 
     if card and crop == "bare":
@@ -51,43 +74,91 @@ def evaluate(
         )
     settings = load_settings()
     bundle = open_bundle(model or settings.bundle)
-    done = 0
-
-    def on_progress(count: int) -> None:
-        nonlocal done
-        done += count
-        click.echo(f"\r{done} images", nl=False, err=True)
-
-    result = evaluate_bundle(bundle, shards, settings, bare=crop == "bare", on_progress=on_progress)
-    click.echo(err=True)
-    table = result.table()
+    with _counter("images") as count:
+        result = evaluate_bundle(bundle, shards, settings, bare=crop == "bare", on_progress=count)
+    findings, twins, without = find(result), None, None
+    if twins_of:
+        with _counter("training images looked through for twins") as count:
+            twins = find_twins(result.hashes, twins_of, settings, on_progress=count)
+        # Where every image has a twin nothing remains to measure.
+        without = None if twins.all() else find(result, ~twins)
+    table = state(findings, without)
+    facts = _describe(bundle, shards, crop, twins_of)
     if card:
-        _record(bundle, shards, table)
+        _record(bundle, facts, table)
+    if report is not None:
+        from trainer.evaluation_report import Reported, write_report
+
+        page = write_report(report, Reported(result, findings, facts, without, twins))
+        click.echo(f"{page}", err=True)
     click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
     if form == "table":
-        click.echo(
-            f"{table['n']} images; no face found in {result.faceless}; "
-            f"{result.invalid} without a valid label do not count."
-        )
+        _tell(table, result, twins)
 
 
-def _record(bundle: Any, shards: tuple[Path, ...], table: dict[str, Any]) -> None:
+@contextmanager
+def _counter(what: str) -> Iterator[Any]:
+    """Count on the error output, as a context: a function that takes how many more are done."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        before, done = done, done + count
+        if done // 50 > before // 50:
+            click.echo(f"\r{done} {what}", nl=False, err=True)
+
+    yield add
+    click.echo(f"\r{done} {what}", err=True)
+
+
+def _describe(
+    bundle: Any, shards: tuple[Path, ...], crop: str, twins_of: tuple[Path, ...]
+) -> dict[str, Any]:
+    """Return what was measured and how; of folders nothing is told."""
     import platform
     from datetime import UTC, datetime
 
-    from trainer.card import write_card
-    from vision.bundle import CARD, save_manifest
+    from trainer.shards import shard_digest
 
-    measured = {
-        "command": f"facetag evaluate {' '.join(path.name for path in shards)}",
+    words = [path.name for path in shards]
+    words += ["--crop bare"] if crop == "bare" else []
+    words += [f"--twins-of {path.name}" for path in twins_of]
+    return {
+        "version": bundle.version,
+        "command": f"facetag evaluate {' '.join(words)}",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}, CPU",
-        "table": table,
+        "shards": [{"name": path.name, "sha256": shard_digest(path)} for path in shards],
     }
-    metrics = {**bundle.manifest["metrics"], "test": measured}
+
+
+def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
+    from facetag.bundle_folder import CARD
+    from trainer.card import write_card
+    from vision.bundle import save_manifest
+
+    measured = {name: facts[name] for name in ("command", "date", "machine")}
+    metrics = {**bundle.manifest["metrics"], "test": {**measured, "table": table}}
     manifest = {**bundle.manifest, "metrics": metrics}
     save_manifest(bundle.folder, manifest)
     (bundle.folder / CARD).write_text(write_card(manifest))
+
+
+def _tell(table: dict[str, Any], result: Any, twins: Any) -> None:
+    """Print, below the table, what it was counted on and whom the network reads worst."""
+    from trainer.card import MEASURES, figure
+
+    click.echo(
+        f"{table['n']} images; no face found in {result.faceless}; "
+        f"{result.invalid} without a valid label do not count."
+    )
+    for head, row in table["worst_groups"].items():
+        click.echo(
+            f"Worst group, {head}: {row['group']} ({row['n']} images), "
+            f"{MEASURES[row['measure']]} {figure(row['value'])}."
+        )
+    if twins is not None:
+        click.echo(f"{int(twins.sum())} images have a near twin in the training data.")
 
 
 def _render(version: str, table: dict[str, Any]) -> str:
@@ -96,13 +167,15 @@ def _render(version: str, table: dict[str, Any]) -> str:
 
     from trainer.card import MEASURES, PAPER
 
-    grid = Table("head", "measure", version, "paper", title="Table 1")
+    grid = Table("head", "measure", version, "95% interval", "paper")
     for head in ("age", "gender", "race"):
         for name, value in table.get(head, {}).items():
             paper = PAPER[head].get(name)
-            grid.add_row(
-                head, MEASURES[name], *("–" if x is None else f"{x:.4f}" for x in (value, paper))
+            interval = table["intervals"][head][name] or (None, None)
+            one, low, high, other = (
+                "–" if x is None else f"{x:.4f}" for x in (value, *interval, paper)
             )
+            grid.add_row(head, MEASURES[name], one, f"{low} to {high}", other)
     console = Console()
     with console.capture() as capture:
         console.print(grid)

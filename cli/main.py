@@ -44,6 +44,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
     ),
     "Train networks": (
         Entry("train", "Fit a network on training shards.", "cpu,train"),
+        Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
     ),
 }

@@ -28,6 +28,7 @@ REASONS = {
     "decode_timeout": "Took too long to decode",
     "decoder_crashed": "Crashed the decoder",
     "object_missing": "Missing in object storage",
+    "object_refused": "Refused by object storage",
     "file_unreadable": "File not readable",
     "upload_failed": "Could not be sent",
     "worker_lost": "Worker died",

@@ -8,8 +8,9 @@ import click
 def sweep(once: bool) -> None:
     """Hand on the work of workers that died.
 
-    Queues images again whose worker went silent, announces jobs whose messages were lost, and
-    closes what is done, every FACETAG_SWEEP_INTERVAL_S seconds. Several sweepers do no harm.
+    Queues images again whose worker went silent, announces jobs whose messages were lost, closes
+    what is done, and deletes predictions that a killed API left, every FACETAG_SWEEP_INTERVAL_S
+    seconds. Several sweepers do no harm.
     """
     import signal
     import threading
@@ -18,16 +19,23 @@ def sweep(once: bool) -> None:
     from facetag.log import configure_logging
     from facetag.queue import make_celery
     from facetag.settings import load_settings
+    from facetag.storage import make_storage
     from worker.sweeper import Sweeper
 
     configure_logging()
     settings = load_settings()
-    sweeper = Sweeper(make_sessions(make_engine(settings)), make_celery(settings), settings)
+    sweeper = Sweeper(
+        make_sessions(make_engine(settings)),
+        make_celery(settings),
+        make_storage(settings),
+        settings,
+    )
     if once:
         swept = sweeper.sweep()
         click.echo(
             f"{swept.requeued} images queued again, {swept.lost} given up, "
-            f"{swept.closed} jobs closed, {swept.rung} announced."
+            f"{swept.closed} jobs closed, {swept.rung} announced, "
+            f"{swept.forgotten} abandoned predictions deleted."
         )
         return
     stopped = threading.Event()

@@ -33,7 +33,19 @@ import click
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Starting weights of the backbone (.weights.h5, without top); random if not given.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A bundle of the same network, whose weights are fitted further.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
+)
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--learning-rate", type=float, default=3e-4, show_default=True)
 @click.option(
@@ -46,6 +58,8 @@ def train(
     cache: Path,
     backbone: str,
     backbone_weights: Path | None,
+    start: Path | None,
+    precision: str,
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -63,11 +77,12 @@ def train(
     Example:
       facetag train part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
     """
+    from facetag.bundle_folder import CARD
     from trainer.card import write_card
     from trainer.fitting import FitPlan
     from trainer.preparing import PreparePlan, prepare_cache
     from trainer.training import TrainingPlan, train_network
-    from vision.bundle import CARD
+    from vision.bundle import open_bundle
     from vision.network import NetworkSpec
 
     prepared = PreparePlan(size=size)
@@ -81,9 +96,11 @@ def train(
             learning_rate=learning_rate,
             seed=seed,
             # Random weights are worth nothing until they are fitted.
-            frozen_layers=FitPlan().frozen_layers if backbone_weights else 0,
+            frozen_layers=FitPlan().frozen_layers if backbone_weights or start else 0,
         ),
         backbone_weights=backbone_weights,
+        start=open_bundle(start) if start else None,
+        precision=precision,
     )
     with _bar("steps") as (tell, total, done):
 

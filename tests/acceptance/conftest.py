@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.samples import write_samples
-from vision.bundle import DEFAULT_FOLDER, MANIFEST
+from facetag.bundle_folder import DEFAULT_FOLDER, MANIFEST
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 1500
@@ -87,6 +87,8 @@ def start(environment) -> Iterator:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Who runs the tests in the background may have Ctrl-C ignored, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process

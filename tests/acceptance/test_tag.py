@@ -33,7 +33,9 @@ def check_promised_fields(line):
 
 
 def check_face(face, width, height):
-    assert list(face) == ["box", "confidence", "age", "age_range", "gender", "race"]
+    promised = ["box", "confidence", "age", "age_range", "gender", "race"]
+    assert [name for name in face if name != "uncertain"] == promised
+    assert set(face.get("uncertain", [])) <= {"gender", "race"}
     x, y, w, h = face["box"]
     assert all(isinstance(value, int) for value in face["box"])
     assert 0 <= x < x + w <= width

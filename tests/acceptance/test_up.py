@@ -178,3 +178,10 @@ def test_a_port_that_is_asked_for_and_taken_is_an_error(start_up):
         up = start_up("--port", str(taken.getsockname()[1]))
         assert up.process.wait(DEADLINE_S) == 1
     wait_for(lambda: "give another --port" in up.said)
+
+
+def test_a_bundle_that_no_worker_could_load_is_told_before_anything_starts(start_up, tmp_path):
+    up = start_up(bundle=tmp_path / "nowhere")
+    assert up.process.wait(DEADLINE_S) == 1
+    wait_for(lambda: f"There is no bundle at {tmp_path / 'nowhere'}" in up.said)
+    assert not (up.data_dir / "run").exists()

@@ -40,10 +40,10 @@ def test_json_is_the_contracts_and_alone_on_the_output(folder):
     assert result.exit_code == 0, result.output
     table = json.loads(result.stdout)
     assert table["n"] == 4
-    assert list(table) == ["n", "age", "gender", "race"]
-    assert list(table["age"]) == ["rmse", "mae", "cs5"]
-    assert set(table["gender"]) == {"accuracy", "f1", "precision", "recall", "auc"}
-    assert list(table["race"]) == ["accuracy", "macro_f1"]
+    assert list(table)[:4] == ["n", "age", "gender", "race"]
+    assert list(table["age"])[:3] == ["rmse", "mae", "cs5"]
+    assert set(table["gender"]) >= {"accuracy", "f1", "precision", "recall", "auc"}
+    assert list(table["race"])[:2] == ["accuracy", "macro_f1"]
 
 
 def test_the_table_sets_the_measures_beside_the_papers(folder):
@@ -91,3 +91,35 @@ def test_a_tampered_bundle_is_a_fault_without_a_traceback(folder):
     assert result.exit_code == 1
     assert "SHA-256 differs" in result.output
     assert "Traceback" not in result.output
+
+
+def test_near_twins_of_training_shards_are_left_out_beside_the_whole(folder):
+    write_tar(folder / "part.tar", chip_members(3))
+    result = evaluate(
+        folder, "--crop", "bare", "--format", "json", "--twins-of", str(folder / "part.tar")
+    )
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    assert table["n"] == 4
+    assert table["without_twins"]["n"] == 1
+
+
+def test_where_every_image_has_a_twin_only_the_whole_is_measured(folder):
+    twins = ("--twins-of", str(folder / "test.tar"))
+    result = evaluate(folder, "--crop", "bare", *twins)
+    assert result.exit_code == 0, result.output
+    assert "4 images have a near twin" in result.stdout
+    table = evaluate(folder, "--crop", "bare", "--format", "json", *twins).stdout
+    assert "without_twins" not in json.loads(table)
+
+
+def test_a_report_is_written_beside_what_is_printed(folder):
+    result = evaluate(
+        folder, "--crop", "bare", "--format", "json", "--report", str(folder / "measured")
+    )
+    assert result.exit_code == 0, result.output
+    data = json.loads((folder / "measured" / "report.json").read_text())
+    assert data["table"] == json.loads(result.stdout)
+    assert data["command"] == "facetag evaluate test.tar --crop bare"
+    page = (folder / "measured" / "report.html").read_text()
+    assert str(folder) not in page

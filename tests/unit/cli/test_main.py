@@ -10,6 +10,7 @@ from facetag.errors import FacetagError
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "train", "evaluate"]
+COMMANDS += ["calibrate"]
 
 
 def group_of(command):

@@ -50,7 +50,7 @@ def test_the_bundle_labels_faces_in_photos(trained, folder):
     labeller = load_labeller(Settings(bundle=folder / "run" / "bundle"))
     (faces,) = labeller.label([data.astronaut()]).faces
     assert len(faces) == 1
-    assert set(faces[0].attributes) == {"age", "age_range", "gender", "race"}
+    assert set(faces[0].attributes) == {"age", "age_range", "gender", "race", "uncertain"}
 
 
 def test_the_manifest_counts_what_was_fitted_and_dropped(trained, folder):

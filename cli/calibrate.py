@@ -1,0 +1,62 @@
+"""`facetag calibrate`: fit a bundle's temperatures and range of ages on what was held out."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("shards", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the bundle, which is changed; the one that ships if not given.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/cache"),
+    show_default=True,
+    help="Folder of the crop caches.",
+)
+@click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Read faces and their mirror images, at twice the cost; as the bundle says if not given.",
+)
+def calibrate(
+    shards: tuple[Path, ...], model: Path | None, cache: Path, mirror: bool | None
+) -> None:
+    """Fit how sure a network may say it is, on faces that it was not fitted on.
+
+    SHARDS are those that it was fitted on; without them their crop cache is looked for in --cache.
+    What is held out there is split by content: temperatures for gender and race and the coverage of
+    the range of ages are fitted on one part and measured on another. `train` does the same at its
+    end. Weights and version stay; test figures are to be measured again with `facetag evaluate`.
+
+    \b
+    Example:
+      facetag calibrate --model runs/train/bundle
+    """
+    from facetag.bundle_folder import CARD
+    from facetag.settings import load_settings
+    from trainer.calibration import calibrate_bundle, find_cache
+    from trainer.card import MEASURES, figure, write_card
+    from trainer.preparing import PreparePlan, prepare_cache
+    from vision.bundle import open_bundle
+
+    bundle = open_bundle(model or load_settings().bundle)
+    if shards:
+        plan = PreparePlan(size=bundle.spec.input_size, rule=bundle.crop_rule)
+        crops = prepare_cache(shards, cache, plan)
+    else:
+        crops = find_cache(cache, bundle)
+    bundle = calibrate_bundle(bundle, crops, mirror=mirror)
+    (bundle.folder / CARD).write_text(write_card(bundle.manifest))
+    for part in ("validation", "holdout"):
+        click.echo(f"{part}, {bundle.manifest['held_out'][part]} images:")
+        for head, row in bundle.manifest["metrics"][part].items():
+            figures = ", ".join(f"{MEASURES[name]} {figure(value)}" for name, value in row.items())
+            click.echo(f"  {head}: {figures}")
+    for head, temperature in bundle.manifest["calibration"]["temperatures"].items():
+        click.echo(f"temperature of {head}: {temperature:g}")
