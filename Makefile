@@ -5,7 +5,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test faults lint bench clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -22,6 +22,8 @@ EXTRAS := api,$(FLAVOUR),train,local,demo
 # Compiling all of TensorFlow and SciPy is most of pip's work; Python compiles what is imported.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check \
 	-c constraints.txt
+# Every one of the tests' processes starts servers of its own, once it needs them.
+JOBS := 2
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 help: ## Show this list
@@ -53,7 +55,10 @@ endif
 	@echo "The report: open build/report.html in a browser."
 
 test: $(DEV) ## Run all tests: unit, integration, acceptance (ARGS="-k name" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: $(DEV) ## Label 10,000 images under 200 faults, which takes most of an hour (ARGS="--seed 2")
+	@$(BIN)/python -m tests.faults.long $(ARGS)
 
 lint: $(DEV) ## Check style, types and the directions of imports
 	@$(BIN)/ruff check .
