@@ -20,7 +20,7 @@ from vision.network import NetworkSpec, build_network
 pytestmark = pytest.mark.timeout(300)
 PLAN = TrainingPlan(
     spec=NetworkSpec(backbone="tiny", input_size=32, hidden_units=8),
-    fit=FitPlan(epochs=1, batch_size=8, frozen_layers=2, learning_rate=0.01),
+    fit=FitPlan(epochs=1, batch_size=8, frozen_layers=2, learning_rate=0.01, averaging=0.0),
 )
 
 
