@@ -11,7 +11,6 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -115,10 +114,6 @@ class Job(Base):
     error: Mapped[str | None]
     """Why the job as a whole could not be done (its prefix could not be listed, for one)."""
     rung_at: Mapped[datetime | None]
-    retag_of: Mapped[uuid.UUID | None]
-    """The job whose images this one labels again."""
-    wanted_version: Mapped[str | None]
-    """The bundle that is to label this job; a worker that loads it just now waits for it."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -190,128 +185,15 @@ class FaceRow(Base):
     """The heads' JSON values, as in the results' contract."""
 
 
-class BundleState(StrEnum):
-    """`candidate -> champion -> retired`; what the gate refused stays `refused` until promoted."""
-
-    CANDIDATE = "candidate"
-    CHAMPION = "champion"
-    REFUSED = "refused"
-    RETIRED = "retired"
-
-
 class Model(Base):
     """A bundle that workers have loaded or may load, with its manifest."""
 
     __tablename__ = "models"
-    __table_args__ = (
-        CheckConstraint(_one_of("state", BundleState), name="models_state"),
-        Index(
-            "models_one_champion",
-            "tenant_id",
-            unique=True,
-            postgresql_where=text("state = 'champion'"),
-        ),
-    )
 
     tenant_id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
+    """`champion`, `candidate` or `retired`."""
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     promoted_at: Mapped[datetime | None]
-    files: Mapped[dict[str, Any] | None]
-    """SHA-256 of each file in object storage, by name; null where it lies on a disk alone."""
-    verdict: Mapped[dict[str, Any] | None]
-    """What the gate found when it held the bundle against the champion of that day."""
-
-
-class Promotion(Base):
-    """A change of champion; its number only grows, so a worker knows which one is the newer."""
-
-    __tablename__ = "promotions"
-    __table_args__ = (Index("promotions_newest", "tenant_id", text("number DESC")),)
-
-    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    tenant_id: Mapped[str]
-    version: Mapped[str]
-    previous: Mapped[str | None]
-    rollback: Mapped[bool] = mapped_column(server_default=text("false"))
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class Shard(Base):
-    """A shard that a bundle was fitted on, or whose images no bundle may be fitted on."""
-
-    __tablename__ = "shards"
-
-    tenant_id: Mapped[str] = mapped_column(primary_key=True)
-    sha256: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    key: Mapped[str]
-    """Where it lies in object storage."""
-    protected: Mapped[bool] = mapped_column(server_default=text("false"))
-    """A test set or a holdout: never fitted on."""
-    version: Mapped[str | None]
-    """The bundle that was fitted on it; null for a protected one."""
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class ShardImage(Base):
-    """One usable image of a shard: what it is known by, and the part that it plays."""
-
-    __tablename__ = "shard_images"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["tenant_id", "shard"],
-            ["shards.tenant_id", "shards.sha256"],
-            name="shard_images_shard",
-            ondelete="CASCADE",
-        ),
-        Index("shard_images_by_content", "tenant_id", "sha256"),
-    )
-
-    tenant_id: Mapped[str] = mapped_column(primary_key=True)
-    shard: Mapped[str] = mapped_column(primary_key=True)
-    sha256: Mapped[str] = mapped_column(primary_key=True)
-    difference_hash: Mapped[bytes]
-    part: Mapped[str]
-    """`training`, `validation`, `calibration`, `holdout` or `test`."""
-
-
-class RetrainingState(StrEnum):
-    """`queued -> running -> finished | failed | abandoned`."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    ABANDONED = "abandoned"
-
-
-class Retraining(Base):
-    """One `facetag retrain`, here or on a trainer worker; at most one of a tenant is open."""
-
-    __tablename__ = "retrainings"
-    __table_args__ = (
-        CheckConstraint(_one_of("state", RetrainingState), name="retrainings_state"),
-        Index(
-            "retrainings_one_open",
-            "tenant_id",
-            unique=True,
-            postgresql_where=text("state IN ('queued', 'running')"),
-        ),
-    )
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    state: Mapped[str]
-    plan: Mapped[dict[str, Any]]
-    """Shards, options and parent: an equal plan goes on where a killed one stopped."""
-    log: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
-    """Lines of [time, text]."""
-    version: Mapped[str | None]
-    """The bundle that came of it."""
-    error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]

@@ -25,7 +25,8 @@ def register_model(session: Session, tenant_id: str, manifest: Mapping[str, Any]
 
     A tenant's first bundle is its champion, every later one a candidate.
     """
-    lock_models(session)
+    # Two workers that start at once must not both find that there is no champion.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("models", 0))))
     champion = select(Model.version).where(Model.tenant_id == tenant_id, Model.state == "champion")
     state = "candidate" if session.scalar(champion.limit(1)) else "champion"
     version = manifest["version"]
@@ -37,11 +38,3 @@ def register_model(session: Session, tenant_id: str, manifest: Mapping[str, Any]
         )
     )
     return session.get_one(Model, (tenant_id, version), populate_existing=True)
-
-
-def lock_models(session: Session) -> None:
-    """Wait for whoever changes a bundle's state, and keep others waiting until the commit.
-
-    Two workers that start at once must not both find that there is no champion.
-    """
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("models", 0))))
