@@ -43,6 +43,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("migrate", "Bring the database's tables up to date."),
     ),
     "Train networks": (
+        Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
         Entry("train", "Fit a network on training shards.", "cpu,train"),
         Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),

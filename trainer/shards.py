@@ -65,7 +65,7 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
                 opened = archive.extractfile(member)
                 data = opened.read() if opened else b""
                 sidecar = sidecars.get(member.name.rsplit(".", 1)[0])
-                yield _to_sample(name, data, sidecar)
+                yield to_sample(name, data, sidecar)
     except FileNotFoundError as error:
         raise ShardUnreadable(f"There is no shard at {path}: check the path.") from error
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
@@ -99,7 +99,8 @@ def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
     return {key: file.read() for key, file in opened if file is not None}
 
 
-def _to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
+def to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
+    """Return an image with the labels of the JSON beside it, if there is any, or of its name."""
     try:
         labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
     except (ValueError, OverflowError) as error:

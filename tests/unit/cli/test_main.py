@@ -9,7 +9,7 @@ from cli.main import ENTRIES, LazyGroup, main
 from facetag.errors import FacetagError
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
-COMMANDS += ["up", "api", "worker", "sweep", "migrate", "train", "evaluate"]
+COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
 COMMANDS += ["calibrate"]
 
 
