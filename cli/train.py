@@ -1,9 +1,12 @@
 """`facetag train`: fit the network on shards and write a bundle."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
+
+from cli.training_options import BackboneWeights, fit_options, given
+from facetag.heads import HEADS
 
 
 @click.command()
@@ -24,19 +27,29 @@ import click
 )
 @click.option(
     "--backbone",
-    type=click.Choice(["inceptionv3", "tiny"]),
+    type=click.Choice(["inceptionv3", "xception", "cnn", "tiny"]),
     default="inceptionv3",
     show_default=True,
+    help="The network below the heads: cnn is small and has no weights to start from.",
+)
+@click.option(
+    "--age-output",
+    type=click.Choice(["value", "distribution"]),
+    default="distribution",
+    show_default=True,
+    help="Whether the age head gives years, or a distribution over them whose mean is taken.",
 )
 @click.option(
     "--backbone-weights",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Starting weights of the backbone (.weights.h5, without top); random if not given.",
+    type=BackboneWeights(),
+    metavar="FILE|imagenet",
+    help="Starting weights of the backbone: a .weights.h5 file without top, or those that Keras "
+    "publishes; random if not given.",
 )
 @click.option(
     "--start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A bundle of the same network, whose weights are fitted further.",
+    help="A bundle of the same network, whose weights are fitted further; age outputs may differ.",
 )
 @click.option(
     "--precision",
@@ -45,9 +58,18 @@ import click
     show_default=True,
     help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--learning-rate", type=float, default=3e-4, show_default=True)
+@click.option(
+    "--heads",
+    multiple=True,
+    type=click.Choice([head.name for head in HEADS]),
+    help="What is predicted; all three if not given.",
+)
+@click.option(
+    "--frozen-layers",
+    type=click.IntRange(0),
+    help="Layers of the backbone that keep their starting weights; as in the paper if not given.",
+)
+@fit_options
 @click.option(
     "--size", type=click.IntRange(75), default=160, show_default=True, help="Input pixels."
 )
@@ -57,47 +79,52 @@ def train(
     run: Path,
     cache: Path,
     backbone: str,
-    backbone_weights: Path | None,
+    age_output: Literal["value", "distribution"],
+    backbone_weights: "Path | Literal['imagenet'] | None",
     start: Path | None,
     precision: str,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
+    heads: tuple[str, ...],
+    frozen_layers: int | None,
     size: int,
     seed: int,
+    **options: Any,
 ) -> None:
     """Fit a network on training SHARDS and write RUN/bundle.
 
     A shard is a .tar of images named AGE_GENDER_RACE_*.jpg (the UTKFace way), or of KEY.jpg +
     KEY.json pairs. Faces are cut out by the detector first, into a crop cache that is used again
     for the same shards; a tenth of them is held out for validation. A killed run goes on where it
-    stopped: give the same options.
+    stopped: give the same options. How to fit what is not said is as for the network that ships;
+    RUN/plan.json states it all.
 
     \b
-    Example:
+    Examples:
       facetag train part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
+      facetag train part-1.tar --backbone cnn --heads race --balanced race
     """
     from facetag.bundle_folder import CARD
     from trainer.card import write_card
     from trainer.fitting import FitPlan
     from trainer.preparing import PreparePlan, prepare_cache
     from trainer.training import TrainingPlan, train_network
+    from vision.backbones import FROZEN_LAYERS
     from vision.bundle import open_bundle
     from vision.network import NetworkSpec
 
     prepared = PreparePlan(size=size)
     with _bar("faces cut out") as (_, total, done):
         crops = prepare_cache(shards, cache, prepared, on_start=total, on_progress=done)
+    if frozen_layers is None:
+        # Random weights are worth nothing until they are fitted.
+        frozen_layers = FROZEN_LAYERS[backbone] if backbone_weights or start else 0
     plan = TrainingPlan(
-        spec=NetworkSpec(backbone=backbone, input_size=size),
-        fit=FitPlan(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            # Random weights are worth nothing until they are fitted.
-            frozen_layers=FitPlan().frozen_layers if backbone_weights or start else 0,
+        spec=NetworkSpec(
+            backbone=backbone,
+            input_size=size,
+            heads=tuple(head.name for head in HEADS if not heads or head.name in heads),
+            age_output=age_output,
         ),
+        fit=FitPlan(seed=seed, frozen_layers=frozen_layers, **given(options)),
         backbone_weights=backbone_weights,
         start=open_bundle(start) if start else None,
         precision=precision,
@@ -105,10 +132,10 @@ def train(
     with _bar("steps") as (tell, total, done):
 
         def on_step(progress: Any) -> None:
-            total(progress.steps * epochs)
+            total(progress.steps * plan.fit.epochs)
             done(progress.epoch * progress.steps + progress.step)
             tell(
-                f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}, "
+                f"epoch {progress.epoch + 1}/{plan.fit.epochs}, loss {progress.loss:.3f}, "
                 f"{progress.images_per_s:.0f} images/s"
             )
 

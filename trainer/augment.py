@@ -22,8 +22,8 @@ class Jitter:
     rotation_degrees: float = 6.0
     background: float = 0.2
     """How often what lies outside the image is replaced by other content."""
-    low_resolution: float = 0.2
-    smallest_side: int = 72
+    low_resolution: float = 0.35
+    smallest_side: int = 56
     compression: float = 0.2
     colour: float = 0.2
     grey: float = 0.05

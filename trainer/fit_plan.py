@@ -13,11 +13,13 @@ class FitPlan:
     epochs: int = 8
     batch_size: int = 32
     learning_rate: float = 3e-4
-    weight_decay: float = 0.02
+    weight_decay: float = 0.04
     warm_up_steps: int = 300
     frozen_layers: int = 52
     age_weight: float = 10.0
     """Weight of the squared age error, in units of 50 years."""
+    distribution_weight: float = 0.25
+    """Weight of the cross entropy of ages, where the age head gives a distribution."""
     seed: int = 1
     checkpoint_steps: int = 200
     jitter: Jitter = field(default_factory=Jitter)
@@ -33,9 +35,9 @@ class FitPlan:
     age_loss: Literal["mse", "huber"] = "mse"
     """`huber` is the squared error up to `huber_years`, and grows linearly beyond them."""
     huber_years: float = 10.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.05
     """Share of a gender's or race's target that is spread evenly over all labels."""
-    mixup: float = 0.0
+    mixup: float = 0.2
     """Alpha of the Beta distribution by which two images are mixed; 0.1 to 0.2 is mild, 0 none."""
     averaging: float = 0.998
     """Decay a step of the weights' running average, which is then measured and kept; 0: none."""
@@ -47,6 +49,10 @@ class FitPlan:
             raise ValueError(f"label_smoothing is {self.label_smoothing}: give 0 to below 1.")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging is {self.averaging}: give 0 to below 1, such as 0.999.")
+        if self.distribution_weight <= 0:
+            raise ValueError(
+                f"distribution_weight is {self.distribution_weight}: give more than 0, as 0.25."
+            )
         if self.mixup < 0:
             raise ValueError(f"mixup is {self.mixup}: give 0 or more.")
 

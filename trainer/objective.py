@@ -6,17 +6,18 @@ from typing import Any
 import keras
 
 from facetag.heads import HEADS_BY_NAME
+from trainer.age_distribution import AgeDistributionLoss
 from trainer.fit_plan import FitPlan
 from trainer.schedule import count_drops
 from vision.network import AGE_SCALE, NetworkSpec
 
 
 def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:
-    """Give the network its losses (MSE or Huber, BCE, CCE), their weights and AdamW."""
+    """Give the network its losses (of ages, BCE, CCE), their weights and AdamW."""
     network.compile(
         optimizer=_optimizer(plan, steps),
-        loss={name: _loss(name, plan) for name in spec.heads},
-        loss_weights={name: _loss_weight(name, plan) for name in spec.heads},
+        loss={name: _loss(name, spec, plan) for name in spec.heads},
+        loss_weights={name: _loss_weight(name, spec, plan) for name in spec.heads},
         jit_compile=keras.backend.backend() == "jax",
     )
 
@@ -49,21 +50,25 @@ def _optimizer(plan: FitPlan, steps: int) -> Any:
     return optimizer
 
 
-def _loss(name: str, plan: FitPlan) -> Any:
+def _loss(name: str, spec: NetworkSpec, plan: FitPlan) -> Any:
     kind = HEADS_BY_NAME[name].kind
     if kind == "binary":
         return "binary_crossentropy"
     if kind == "categorical":
         soft = "categorical_crossentropy"
         return soft if plan.soft_targets else f"sparse_{soft}"
+    if spec.age_output == "distribution":
+        return AgeDistributionLoss(plan.age_weight / plan.distribution_weight)
     if plan.age_loss == "huber":
         return keras.losses.Huber(delta=plan.huber_years)
     return "mean_squared_error"
 
 
-def _loss_weight(name: str, plan: FitPlan) -> float:
+def _loss_weight(name: str, spec: NetworkSpec, plan: FitPlan) -> float:
     weight = plan.weight_of(name)
     if HEADS_BY_NAME[name].kind != "regression":
         return weight
+    if spec.age_output == "distribution":
+        return plan.distribution_weight
     # Huber's loss is half the squared error where it is squared.
     return weight / AGE_SCALE**2 * (2 if plan.age_loss == "huber" else 1)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +89,7 @@ def train_network(
     Raises FacetagError where `run` holds a run of another plan or of other data, and where the
     bundle to start from holds another network.
     """
-    if plan.start is not None and plan.start.spec != plan.spec:
+    if plan.start is not None and not _continues(plan.spec, plan.start.spec):
         raise FacetagError(
             f"{plan.start.folder} holds another network ({plan.start.spec}) than the one asked "
             f"for ({plan.spec}): give the same backbone and size."
@@ -124,13 +124,26 @@ def start_network(plan: TrainingPlan) -> keras.Model:
     with _dtype_policy(plan.precision):
         network = build_network(plan.spec)
     if plan.start is not None:
-        network.set_weights(plan.start.load_network().get_weights())
+        _take_weights(network, plan.start.load_network())
     elif plan.backbone_weights == IMAGENET:
         load_imagenet_weights(network, plan.spec.backbone)
     elif plan.backbone_weights is not None:
         load_backbone_weights(network, plan.spec.backbone, Path(plan.backbone_weights))
     freeze_layers(network, plan.spec.backbone, plan.fit.frozen_layers)
     return network
+
+
+def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
+    """Tell whether a network can start from another's weights: all but the age's output agree."""
+    return replace(spec, age_output=start.age_output) == start
+
+
+def _take_weights(network: keras.Model, start: keras.Model) -> None:
+    """Copy the weights layer by layer; a layer that only this network has keeps its random ones."""
+    known = {layer.name for layer in start.layers}
+    for layer in network.layers:
+        if layer.name in known:
+            layer.set_weights(start.get_layer(layer.name).get_weights())
 
 
 def write_run_bundle(

@@ -1,24 +1,30 @@
 """The networks: a backbone's pooled features, and per head Dense, Dropout, Dense.
 
-The architecture is the student paper's: one of three backbones; age through a ReLU, gender through
-a sigmoid, race through a softmax. A network is built by code from a `NetworkSpec` (what a bundle's
-manifest states); only weights are ever loaded. Backend-neutral: Keras alone.
+The architecture is the student paper's: one of three backbones; age through a ReLU, or as the mean
+of a distribution over years; gender through a sigmoid, race through a softmax. A network is built
+by code from a `NetworkSpec` (what a bundle's manifest states); only weights are ever loaded.
+Backend-neutral: Keras alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import layers
 
-from facetag.heads import HEADS_BY_NAME, Head
+from facetag.heads import HEADS_BY_NAME, MAX_AGE, Head
 from vision.backbones import BACKBONES as BACKBONES
 from vision.backbones import build_backbone
 
 AGE_SCALE = 50.0
 """Years in the unit that the age head works in, so that its weights are of the others' size."""
 MEAN_AGE = 33.0
+AGE_SPREAD = 20.0
+"""Of ages about their mean, in years, as a fresh age head takes them to lie."""
+YEARS = np.arange(MAX_AGE + 1, dtype=np.float32)
+"""The ages that a distribution gives probabilities to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class NetworkSpec:
     heads: tuple[str, ...] = tuple(HEADS_BY_NAME)
     hidden_units: int = 256
     dropout: float = 0.4
+    age_output: Literal["value", "distribution"] = "value"
+    """Whether the age head gives years, or a distribution over them, of which it is the mean."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as a bundle's manifest states it."""
@@ -38,7 +46,9 @@ class NetworkSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
         """Return the spec that a manifest states, ignoring what is not the network's."""
-        known = {name: values[name] for name in (field.name for field in fields(cls))}
+        # Manifests of before there was a choice do not state it.
+        stated = {"age_output": "value", **values}
+        known = {name: stated[name] for name in (field.name for field in fields(cls))}
         return cls(**{**known, "heads": tuple(known["heads"])})
 
 
@@ -52,6 +62,21 @@ class Years(layers.Rescaling):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the inputs in years (n, 1), rectified unless `training`."""
         return super().call(inputs if training else keras.ops.relu(inputs))
+
+
+class MeanAge(layers.Layer):
+    """The mean, in years (n, 1), of a distribution (n, 117) over `YEARS`.
+
+    While the network is fitted the distribution itself passes: the loss is about all of it.
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the distribution if `training`, else its mean."""
+        return inputs if training else keras.ops.matmul(inputs, YEARS[:, None])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of what is predicted."""
+        return (*input_shape[:-1], 1)
 
 
 def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> keras.Model:
@@ -73,7 +98,16 @@ def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")
     dropout = layers.Dropout(spec.dropout, name=f"{head.name}_dropout")
     chain: Sequence[Callable[[Any], Any]]
-    if head.kind == "regression":
+    if head.kind == "regression" and spec.age_output == "distribution":
+        output = layers.Dense(
+            len(YEARS),
+            activation="softmax",
+            bias_initializer=_typical_ages,
+            dtype="float32",
+            name=f"{head.name}_distribution",
+        )
+        chain = (hidden, dropout, output, MeanAge(dtype="float32", name=head.name))
+    elif head.kind == "regression":
         start = keras.initializers.Constant(MEAN_AGE / AGE_SCALE)
         output = layers.Dense(
             1, bias_initializer=start, dtype="float32", name=f"{head.name}_scaled"
@@ -90,3 +124,8 @@ def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
         return features
 
     return apply
+
+
+def _typical_ages(shape: Any, dtype: Any = None) -> Any:  # noqa: ARG001
+    """Return the logits of a normal distribution of ages."""
+    return keras.ops.convert_to_tensor(-0.5 * ((YEARS - MEAN_AGE) / AGE_SPREAD) ** 2, dtype)

@@ -82,6 +82,17 @@ def test_another_plan_in_the_same_run_folder_is_a_fault_that_says_what_to_do(tra
     assert "another --run folder" in other.output
 
 
+def test_a_head_alone_is_fitted_with_its_rarer_labels_weighing_more(folder):
+    run = folder / "race-only"
+    more = ("--heads", "race", "--balanced", "race", "--mixup", "0", "--run", str(run))
+    result = CliRunner().invoke(main, arguments(folder, *more))
+    assert result.exit_code == 0, result.output
+    manifest = json.loads((run / "bundle" / "bundle.json").read_text())
+    assert manifest["network"]["heads"] == ["race"]
+    assert manifest["training"]["fit"]["balanced"] == ["race"]
+    assert manifest["training"]["fit"]["mixup"] == 0
+
+
 def test_a_missing_shard_is_a_fault_that_names_it(tmp_path):
     result = CliRunner().invoke(
         main, ["train", str(tmp_path / "nowhere.tar"), "--cache", str(tmp_path / "cache")]

@@ -150,6 +150,21 @@ def test_a_bundle_of_another_network_is_no_start(trained, tmp_path):
         train_network(plan, cache, tmp_path / "run")
 
 
+def test_a_run_that_gives_the_age_another_output_starts_from_all_the_other_weights(
+    trained, tmp_path
+):
+    bundle, cache, _ = trained
+    still = replace(PLAN.fit, learning_rate=0.0, weight_decay=0.0)
+    spec = replace(PLAN.spec, age_output="distribution")
+    further = train_network(
+        replace(PLAN, start=bundle, fit=still, spec=spec), cache, tmp_path / "run"
+    )
+    assert open_bundle(further.folder).spec.age_output == "distribution"
+    for name in ("age_hidden", "race"):
+        kernels = [one.load_network().get_layer(name).kernel for one in (bundle, further)]
+        assert np.array_equal(*(np.asarray(kernel) for kernel in kernels))
+
+
 def test_a_fit_in_mixed_precision_writes_a_bundle_of_float32(tmp_path, tiny_cache):
     before = keras.config.dtype_policy()
     bundle = train_network(replace(PLAN, precision="mixed_bfloat16"), tiny_cache, tmp_path / "run")

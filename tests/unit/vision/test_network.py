@@ -33,8 +33,35 @@ def test_ages_start_near_the_mean():
     assert 20 < float(ages[0, 0]) < 46
 
 
+def test_an_age_from_a_distribution_is_its_mean_and_starts_near_the_mean_age():
+    keras.utils.set_random_seed(3)
+    spec = NetworkSpec(backbone="tiny", input_size=32, heads=("age",), age_output="distribution")
+    network = build_network(spec)
+    images = noise(3, 32)
+    ages = np.asarray(network(images, training=False)["age"])
+    layer = network.get_layer("age_distribution").output
+    distributions = np.asarray(keras.Model(network.input, layer)(images))
+    assert distributions.shape == (3, 117)
+    assert np.allclose(ages[:, 0], distributions @ np.arange(117), atol=1e-3)
+    assert ((ages > 20) & (ages < 46)).all()
+
+
+def test_while_an_age_from_a_distribution_is_fitted_all_of_it_is_seen():
+    spec = NetworkSpec(backbone="tiny", input_size=32, heads=("age",), age_output="distribution")
+    seen = build_network(spec)(noise(2, 32), training=True)["age"]
+    assert np.allclose(np.asarray(seen).sum(axis=1), 1, atol=1e-5)
+    assert seen.shape == (2, 117)
+
+
+def test_manifests_of_before_ages_could_be_distributions_are_read():
+    stated = {
+        name: value for name, value in NetworkSpec().to_json().items() if name != "age_output"
+    }
+    assert NetworkSpec.from_json(stated).age_output == "value"
+
+
 def test_a_spec_survives_its_manifest():
-    spec = NetworkSpec("tiny", 48, ("gender", "age"), 12, 0.1)
+    spec = NetworkSpec("tiny", 48, ("gender", "age"), 12, 0.1, "distribution")
     assert NetworkSpec.from_json(spec.to_json()) == spec
     assert NetworkSpec.from_json({**spec.to_json(), "later": 1}) == spec
 

@@ -1,0 +1,55 @@
+"""Cuts a crop cache down to what a trial affords: a share of what is fitted on, by content."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.crop_cache import CropCache
+from trainer.splits import VALIDATION, split_held_out
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenCrops:
+    """The crops at some places of a cache; they stay on disk, and each is paged in as needed."""
+
+    crops: npt.NDArray[np.uint8]
+    places: npt.NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        chosen: npt.NDArray[np.uint8] = self.crops[self.places[index]]
+        return chosen
+
+
+def cut_down(cache: CropCache, part: float) -> CropCache:
+    """Return a cache of a share of the training samples, and of those that are validated with.
+
+    A sample's place follows from its content alone: a smaller share is a part of a larger one. What
+    calibrates and judges is left out; where nothing validates, in a tiny set, all that is held out
+    stays, as `fit` has it.
+    """
+    held_out = np.flatnonzero(cache.validation)
+    chosen = split_held_out(cache.hashes[held_out]) == VALIDATION
+    kept = ~cache.validation & (_positions(cache.hashes) < part)
+    kept[held_out[chosen] if chosen.any() else held_out] = True
+    places = np.flatnonzero(kept)
+    return replace(
+        cache,
+        crops=cast(Any, ChosenCrops(cache.crops, places)),
+        labels={name: values[places] for name, values in cache.labels.items()},
+        inside=cache.inside[places],
+        validation=cache.validation[places],
+        hashes=cache.hashes[places],
+        facts={**cache.facts, "n": len(places), "part": part},
+    )
+
+
+def _positions(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return a number in 0..1 for each hash (n, 32), independent of what splits held-out images."""
+    digests = (hashlib.sha256(b"part" + one.tobytes()).hexdigest() for one in hashes)
+    return np.array([int(digest[:8], 16) / 2**32 for digest in digests])
