@@ -28,7 +28,7 @@ from trainer.tuning_report import (
     parameter_rows,
     write_tuning_report,
 )
-from trainer.tuning_results import Results, format_value, read_results
+from trainer.tuning_results import Results, format_value, read_results, train_options
 
 TOP = 5
 SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
@@ -94,7 +94,7 @@ class Session:
 
     def _conclude(self, results: Results) -> None:
         known = [option.name for option in train.params if option.name is not None]
-        _print(results, compose_command(results, known))
+        _print(results, compose_command(results, known), train_options(results, known)[1])
         if self.report is not None:
             self.reporter.say(f"{write_tuning_report(self.report, results, known)}")
 
@@ -145,7 +145,7 @@ class _Teller:
         )
 
 
-def _print(results: Results, command: str) -> None:
+def _print(results: Results, command: str, without_option: Mapping[str, str]) -> None:
     """Print the best values, the best trials, and how to use them, on standard output."""
     console = Console(highlight=False)
     console.print(f"Study {results.name}: {describe_budget(results.plan)}", markup=False)
@@ -160,6 +160,9 @@ def _print(results: Results, command: str) -> None:
     console.print(_parameters(results))
     console.print(_best_trials(results))
     console.print(f"\n{command}", markup=False, soft_wrap=True)
+    if without_option:
+        stated = ", ".join(f"{name} ({value})" for name, value in without_option.items())
+        console.print(f"`facetag train` has no option for {stated}.", markup=False)
 
 
 def _parameters(results: Results) -> Table:

@@ -32,8 +32,6 @@ def run_trials(
     `timeout_s` none is begun or waited for. A KeyboardInterrupt queues the trial that runs again.
     """
     watcher = watcher or Watcher()
-    # It would write a line a trial, and a traceback for Ctrl-C.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     end = None if timeout_s is None else time.monotonic() + timeout_s
     waited_for = 0
     while end is None or time.monotonic() < end:
