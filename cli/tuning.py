@@ -18,14 +18,13 @@ from trainer.fitting import Progress
 from trainer.metrics import flatten
 from trainer.preparing import PreparePlan, prepare_cache
 from trainer.search_space import default_values
-from trainer.studies import IMAGES, Storage, load_study, open_storage, open_study, studies_url
+from trainer.studies import Storage, load_study, open_storage, open_study, studies_url
 from trainer.tuning import run_trials
 from trainer.tuning_objective import Objective, Watcher
 from trainer.tuning_plan import TuningPlan, name_study
 from trainer.tuning_report import (
     compose_command,
     describe_budget,
-    describe_images,
     parameter_rows,
     write_tuning_report,
 )
@@ -65,7 +64,6 @@ class Session:
             try:
                 with _Teller(self.reporter, self.plan.epochs) as watcher:
                     objective = Objective(self.plan, crops, folder / name, watcher)
-                    study.set_user_attr(IMAGES, objective.describe_images())
                     run_trials(
                         study, storage, objective, trials, timeout_s=timeout_s, watcher=watcher
                     )
@@ -157,8 +155,6 @@ def _print(results: Results, command: str, without_option: Mapping[str, str]) ->
         if results.count(state)
     )
     console.print(f"Trials: {counts or 'none'}", markup=False)
-    if results.images is not None:
-        console.print(describe_images(results.images), markup=False)
     if results.best is None:
         return
     console.print(_parameters(results))

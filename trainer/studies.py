@@ -32,8 +32,6 @@ MADE_LOCK, TURN_LOCK = 0x74756E65, 0x7475726E
 """Keys of advisory locks: one makes the tables at a time, and one begins a trial at a time."""
 PLAN = "plan"
 """The study's attribute that says what its trials fit."""
-IMAGES = "images"
-"""The study's attribute that says on how many images, and what answering all alike would score."""
 
 _log = structlog.get_logger(__name__)
 

@@ -15,7 +15,6 @@ from optuna.trial import Trial
 from trainer.crop_cache import CropCache
 from trainer.cutting import cut_down
 from trainer.fitting import Progress, fit, read_history
-from trainer.guessing import guessing_score
 from trainer.search_space import Values, suggest
 from trainer.training import TrainingPlan, start_network
 from trainer.tuning_plan import TuningPlan
@@ -43,15 +42,6 @@ class Objective:
         self.cache = cut_down(cache, plan.part)
         self.folder = folder
         self.watcher = watcher or Watcher()
-
-    def describe_images(self) -> dict[str, float]:
-        """Return how many images trials are fitted on and judged by, and the score of a guess."""
-        validation = int(self.cache.validation.sum())
-        return {
-            "training": len(self.cache.validation) - validation,
-            "validation": validation,
-            "guessing": guessing_score(self.cache, self.plan.heads),
-        }
 
     def __call__(self, trial: Trial) -> float:
         """Return the least score of the epochs; raises TrialPruned where it is not worth more.

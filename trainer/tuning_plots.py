@@ -15,14 +15,14 @@ def draw_results(results: Results) -> dict[str, Figure]:
     """Return the pictures by name; none of what is not known yet."""
     pictures = {}
     if results.count("complete", "pruned"):
-        pictures["history"] = draw_history(results.trials, (results.images or {}).get("guessing"))
+        pictures["history"] = draw_history(results.trials)
     if results.importances is not None:
         pictures["importance"] = draw_importances(results.importances)
     return pictures
 
 
-def draw_history(trials: Sequence[Tried], guessing: float | None = None) -> Figure:
-    """Draw the score of each trial, the best so far, which trials were pruned, and a guess's."""
+def draw_history(trials: Sequence[Tried]) -> Figure:
+    """Draw the score of each trial, the best so far, and which trials were pruned."""
     figure, axes = _figure(6.4, 3.8)
     marks = {"complete": ("o", FIRST, "complete"), "pruned": ("x", SECOND, "pruned")}
     for state, (mark, colour, label) in marks.items():
@@ -32,8 +32,6 @@ def draw_history(trials: Sequence[Tried], guessing: float | None = None) -> Figu
     best = [(one.number, one.best_so_far) for one in trials if one.best_so_far is not None]
     if best:
         axes.step(*zip(*best, strict=True), where="post", color=INK, label="best so far", lw=1.2)
-    if guessing is not None:
-        axes.axhline(guessing, color=SOFT, linestyle="--", linewidth=0.8, label="guessing")
     axes.set(xlabel="trial", ylabel="validation score (less is better)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=9)

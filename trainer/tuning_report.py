@@ -81,16 +81,6 @@ def describe_budget(plan: Mapping[str, Any]) -> str:
     )
 
 
-def describe_images(images: Mapping[str, float] | None) -> str:
-    """Return in words how many images there were, and what is worth nothing; empty if unknown."""
-    if images is None:
-        return ""
-    return (
-        f"Trials are fitted on {images['training']:,} images and judged by "
-        f"{images['validation']:,}; answering every image alike scores {images['guessing']:.3f}."
-    )
-
-
 def _data(results: Results, known: Collection[str]) -> dict[str, Any]:
     best = results.best
     _, without_option = train_options(results, known)
@@ -98,7 +88,6 @@ def _data(results: Results, known: Collection[str]) -> dict[str, Any]:
         "study": results.name,
         "date": datetime.now(UTC).date().isoformat(),
         "plan": results.plan,
-        "images": results.images,
         "compute_s": round(results.compute_s),
         "best": None if best is None else asdict(best),
         "command": compose_command(results, known),
@@ -119,7 +108,6 @@ def _render(
         results=results,
         date=datetime.now(UTC).date().isoformat(),
         budget=describe_budget(results.plan),
-        images=describe_images(results.images),
         rows=parameter_rows(results),
         command=compose_command(results, known),
         without_option=train_options(results, known)[1],

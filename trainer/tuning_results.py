@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trainer.metrics import flatten
 from trainer.search_space import Range, default_values
-from trainer.studies import IMAGES, PLAN
+from trainer.studies import PLAN
 
 FEWEST_FOR_IMPORTANCE = 4
 STATES = {
@@ -49,8 +49,6 @@ class Results:
     trials: tuple[Tried, ...]
     importances: Mapping[str, float] | None
     """Shares of the score's variance by parameter (fANOVA); None of too few complete trials."""
-    images: Mapping[str, float] | None
-    """`training`, `validation`: how many; `guessing`: what answering every one alike scores."""
     compute_s: float
     """Time that trials took, added up over all machines."""
 
@@ -86,7 +84,6 @@ def read_results(study: Study) -> Results:
         space=space,
         trials=tuple(trials),
         importances=_importances(study),
-        images=study.user_attrs.get(IMAGES),
         compute_s=sum(span.total_seconds() for span in spans),
     )
 

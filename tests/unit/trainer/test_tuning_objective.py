@@ -119,14 +119,6 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_when_it_is_tried_again
     )
 
 
-def test_images_are_counted_after_the_cut(tmp_path, cache):
-    objective = Objective(PLAN, cache, tmp_path / "run")
-    facts = objective.describe_images()
-    assert facts["training"] == (~objective.cache.validation).sum() < 120
-    assert facts["validation"] == objective.cache.validation.sum() < 40
-    assert facts["guessing"] > 0
-
-
 def test_equal_values_are_worth_the_same(tmp_path, cache):
     study = study_with()
     study.enqueue_trial(VALUES)

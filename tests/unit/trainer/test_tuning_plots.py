@@ -19,7 +19,7 @@ TRIALS = (
 
 
 def results(trials=TRIALS, importances=None):
-    return Results("s", {}, (), trials, importances, None, 1.0)
+    return Results("s", {}, (), trials, importances, 1.0)
 
 
 def test_pruned_trials_are_marked_apart_and_failed_ones_left_out():
@@ -32,11 +32,6 @@ def test_the_best_so_far_is_a_line():
     (axes,) = draw_history(TRIALS).axes
     (line,) = axes.lines
     assert line.get_xydata().tolist() == [[0, 2.0], [1, 2.0], [2, 2.0], [3, 1.5]]
-
-
-def test_what_guessing_scores_is_a_line_where_it_is_known():
-    (axes,) = draw_history(TRIALS, guessing=3.8).axes
-    assert [line.get_ydata()[0] for line in axes.lines if line.get_label() == "guessing"] == [3.8]
 
 
 def test_a_bar_a_parameter_is_drawn_the_largest_first():

@@ -76,12 +76,6 @@ def test_states_are_counted_and_the_space_is_read_back(study):
     assert results.defaults == {"learning_rate": 3e-4, "batch_size": 32, "dropout": 0.4}
 
 
-def test_how_many_images_there_were_is_read_where_it_is_known(study):
-    assert read_results(study).images is None
-    study.set_user_attr("images", {"training": 10, "validation": 5, "guessing": 3.8})
-    assert read_results(study).images["guessing"] == 3.8
-
-
 def test_an_empty_study_has_no_best_and_no_importances():
     results = read_results(begin())
     assert results.best is None
