@@ -30,8 +30,11 @@ class AgeDistributionLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the losses (n,)."""
         ages = ops.reshape(ops.cast(y_true, y_pred.dtype), (-1, 1))
-        target = ops.softmax(-0.5 * ops.square((YEARS[None] - ages) / LABEL_SPREAD))
+        # Torch takes no NumPy array beside a tensor.
+        years = ops.convert_to_tensor(YEARS)
+        target = ops.softmax(-0.5 * ops.square((years[None] - ages) / LABEL_SPREAD))
         entropy = -ops.sum(target * ops.log(ops.maximum(y_pred, 1e-7)), axis=-1)
-        error = ops.matmul(y_pred, YEARS[:, None]) - ages
-        squared = ops.square(error[:, 0] / AGE_SCALE)
+        # A sum, not a product of matrices: JAX and torch first trace the loss with the mean alone.
+        error = ops.sum(y_pred * years, axis=-1) - ages[:, 0]
+        squared = ops.square(error / AGE_SCALE)
         return entropy + self._mean_weight * squared

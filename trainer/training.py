@@ -25,8 +25,10 @@ from trainer.fitting import (
     predict_held_out,
     read_history,
 )
+from trainer.fused_norms import fuse_norms
 from vision.backbones import (
     IMAGENET,
+    build_backbone,
     freeze_layers,
     load_backbone_weights,
     load_imagenet_weights,
@@ -92,7 +94,7 @@ def train_network(
     if plan.start is not None and not _continues(plan.spec, plan.start.spec):
         raise FacetagError(
             f"{plan.start.folder} holds another network ({plan.start.spec}) than the one asked "
-            f"for ({plan.spec}): give the same backbone and size."
+            f"for ({plan.spec}): give the same backbone and heads."
         )
     _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
     if (run / "bundle" / MANIFEST).exists():
@@ -121,21 +123,28 @@ def train_network(
 def start_network(plan: TrainingPlan) -> keras.Model:
     """Build the plan's network with its starting weights, and freeze what the plan freezes."""
     keras.utils.set_random_seed(plan.fit.seed)
+    spec = plan.spec
     with _dtype_policy(plan.precision):
-        network = build_network(plan.spec)
+        network = build_network(spec)
+        fused = build_network(spec, fuse_norms(build_backbone(spec.backbone, spec.input_size)))
     if plan.start is not None:
         _take_weights(network, plan.start.load_network())
     elif plan.backbone_weights == IMAGENET:
-        load_imagenet_weights(network, plan.spec.backbone)
+        load_imagenet_weights(network, spec.backbone)
     elif plan.backbone_weights is not None:
-        load_backbone_weights(network, plan.spec.backbone, Path(plan.backbone_weights))
-    freeze_layers(network, plan.spec.backbone, plan.fit.frozen_layers)
-    return network
+        load_backbone_weights(network, spec.backbone, Path(plan.backbone_weights))
+    # Files of weights name layers by their class: they are loaded into Keras's own.
+    fused.set_weights(network.get_weights())
+    freeze_layers(fused, spec.backbone, plan.fit.frozen_layers)
+    return fused
 
 
 def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
-    """Tell whether a network can start from another's weights: all but the age's output agree."""
-    return replace(spec, age_output=start.age_output) == start
+    """Tell whether a network can start from another's weights.
+
+    Features are pooled, so the size of images may differ; and the age's output is one layer.
+    """
+    return replace(spec, age_output=start.age_output, input_size=start.input_size) == start
 
 
 def _take_weights(network: keras.Model, start: keras.Model) -> None:
