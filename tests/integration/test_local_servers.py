@@ -1,6 +1,7 @@
 """The servers that facetag starts itself: kept data, crashes, strangers, other users."""
 
 import http.client
+import contextlib
 import json
 import os
 import shutil
@@ -150,7 +151,9 @@ def kill_all(host, servers):
     everything = [process for server in servers for process in [server, *server.children()]]
     host.kill()
     for process in everything:
-        process.kill()
+        # Those whom their parent takes along are gone already.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     host.wait()
     psutil.wait_procs(everything, timeout=10)
 

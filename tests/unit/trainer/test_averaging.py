@@ -14,7 +14,8 @@ def batches(count=4, seed=1):
 
 
 def trained(network, spec, averaging):
-    compile_network(network, spec, FitPlan(learning_rate=0.05, averaging=averaging), 10)
+    plan = FitPlan(learning_rate=0.05, averaging=averaging, label_smoothing=0.0, mixup=0.0)
+    compile_network(network, spec, plan, 10)
     network.optimizer.build(network.trainable_variables)
     kernels = []
     for images in batches(6):
