@@ -49,7 +49,24 @@ from facetag.heads import HEADS
 @click.option(
     "--start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A bundle of the same network, whose weights are fitted further; age outputs may differ.",
+    help="A bundle of the same network, whose weights are fitted further; its age output and size "
+    "may differ.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A bundle whose answers on the training images are a part of what is fitted to; several "
+    "are distilled into one network.",
+)
+@click.option(
+    "--teacher-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Share of a target that is the teachers' answer; the rest is the label.",
 )
 @click.option(
     "--precision",
@@ -82,6 +99,8 @@ def train(
     age_output: Literal["value", "distribution"],
     backbone_weights: "Path | Literal['imagenet'] | None",
     start: Path | None,
+    teachers: tuple[Path, ...],
+    teacher_share: float,
     precision: str,
     heads: tuple[str, ...],
     frozen_layers: int | None,
@@ -124,12 +143,23 @@ def train(
             heads=tuple(head.name for head in HEADS if not heads or head.name in heads),
             age_output=age_output,
         ),
-        fit=FitPlan(seed=seed, frozen_layers=frozen_layers, **given(options)),
+        fit=FitPlan(
+            seed=seed,
+            frozen_layers=frozen_layers,
+            teacher_share=teacher_share if teachers else 0.0,
+            **given(options),
+        ),
         backbone_weights=backbone_weights,
         start=open_bundle(start) if start else None,
+        teachers=tuple(open_bundle(folder) for folder in teachers),
         precision=precision,
     )
     with _bar("steps") as (tell, total, done):
+
+        def on_teach(asked: int, of: int) -> None:
+            tell("asking the teachers (images)")
+            total(of)
+            done(asked)
 
         def on_step(progress: Any) -> None:
             total(progress.steps * plan.fit.epochs)
@@ -139,7 +169,9 @@ def train(
                 f"{progress.images_per_s:.0f} images/s"
             )
 
-        bundle = train_network(plan, crops, run, on_step=on_step, on_epoch=_print_epoch)
+        bundle = train_network(
+            plan, crops, run, on_teach=on_teach, on_step=on_step, on_epoch=_print_epoch
+        )
     (bundle.folder / CARD).write_text(write_card(bundle.manifest))
     click.echo(f"{bundle.folder}: version {bundle.version}")
 

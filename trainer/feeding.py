@@ -13,6 +13,7 @@ from facetag.heads import HEADS_BY_NAME
 from trainer.augment import Jitter, centre_crop, jitter_crop
 from trainer.crop_cache import CropCache
 from trainer.softening import Softening
+from trainer.teaching import Lessons
 
 AHEAD = 6
 """Batches prepared while one is computed."""
@@ -42,6 +43,8 @@ class Feeder:
     threads: int = 2
     class_weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """Weights (labels,) of a head's classes in training batches; 1 for a head that is not here."""
+    lessons: Lessons | None = None
+    """Gives teachers' answers a part in training targets; softening must follow."""
     softening: Softening | None = None
     """Makes training targets probabilities; None leaves them labels."""
 
@@ -92,12 +95,15 @@ class Feeder:
             canvas, inside = self.cache.crops[index], self.cache.inside[index]
             crops.append(jitter_crop(canvas, inside, self.cache.size, self.jitter, rng, other))
         batch = self._weighted(self._batch(part, crops))
+        targets, weights = batch.targets, batch.weights
+        if self.lessons is not None:
+            targets, weights = self.lessons.teach(targets, weights, part)
         if self.softening is None:
             return batch
         # A number more than for a sample's jitter (and none that is 0, which would not tell them
         # apart): no two draws share a generator.
         rng = np.random.default_rng((self.seed, epoch, step, 1))
-        soft = self.softening.soften(batch.images, batch.targets, batch.weights, rng)
+        soft = self.softening.soften(batch.images, targets, weights, rng)
         return Batch(*soft, indices=part)
 
     def _weighted(self, batch: Batch) -> Batch:

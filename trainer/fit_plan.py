@@ -39,6 +39,8 @@ class FitPlan:
     """Share of a gender's or race's target that is spread evenly over all labels."""
     mixup: float = 0.2
     """Alpha of the Beta distribution by which two images are mixed; 0.1 to 0.2 is mild, 0 none."""
+    teacher_share: float = 0.0
+    """Share of a target that is the teachers' answer instead of the label; 0 without teachers."""
     averaging: float = 0.998
     """Decay a step of the weights' running average, which is then measured and kept; 0: none."""
     balanced: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class FitPlan:
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is {self.label_smoothing}: give 0 to below 1.")
+        if not 0 <= self.teacher_share <= 1:
+            raise ValueError(f"teacher_share is {self.teacher_share}: give 0 to 1.")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging is {self.averaging}: give 0 to below 1, such as 0.999.")
         if self.distribution_weight <= 0:
@@ -59,7 +63,7 @@ class FitPlan:
     @property
     def soft_targets(self) -> bool:
         """Whether targets are probabilities instead of the labels themselves."""
-        return self.label_smoothing > 0 or self.mixup > 0
+        return self.label_smoothing > 0 or self.mixup > 0 or self.teacher_share > 0
 
     def weight_of(self, head: str) -> float:
         """Return the weight of a head's loss."""

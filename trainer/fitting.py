@@ -26,6 +26,7 @@ from trainer.objective import compile_network, plateau_rate, warm_up_steps
 from trainer.schedule import is_stalled
 from trainer.softening import Softening
 from trainer.splits import VALIDATION, split_held_out
+from trainer.teaching import Lessons
 from vision.network import NetworkSpec
 
 Predictions = dict[str, npt.NDArray[np.float32]]
@@ -53,6 +54,7 @@ def fit(
     plan: FitPlan,
     folder: Path,
     *,
+    lessons: Lessons | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
@@ -66,7 +68,7 @@ def fit(
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
-    feeder = make_feeder(cache, spec, plan)
+    feeder = make_feeder(cache, spec, plan, lessons)
     compile_network(network, spec, plan, feeder.steps)
     network.optimizer.build(network.trainable_variables)
     place = load_checkpoint(folder, network)
@@ -90,7 +92,9 @@ def fit(
     network.load_weights(folder / BEST_WEIGHTS)
 
 
-def make_feeder(cache: CropCache, spec: NetworkSpec, plan: FitPlan) -> Feeder:
+def make_feeder(
+    cache: CropCache, spec: NetworkSpec, plan: FitPlan, lessons: Lessons | None = None
+) -> Feeder:
     """Return what feeds a fit of this plan its batches."""
     return Feeder(
         cache,
@@ -99,6 +103,7 @@ def make_feeder(cache: CropCache, spec: NetworkSpec, plan: FitPlan) -> Feeder:
         plan.seed,
         plan.jitter,
         class_weights={name: balance_classes(cache, name) for name in plan.balanced},
+        lessons=lessons,
         softening=Softening(plan.label_smoothing, plan.mixup) if plan.soft_targets else None,
     )
 

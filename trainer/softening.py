@@ -28,7 +28,8 @@ class Softening:
     ) -> tuple[Images, dict[str, Images], dict[str, Images]]:
         """Return images, targets and weights (n,) a head; a categorical target becomes (n, units).
 
-        A mixed pair of which one label is missing teaches that head nothing.
+        A categorical target that is (n, units) already is softened as it is. A mixed pair of which
+        one label is missing teaches that head nothing.
         """
         soft = {name: self._smooth(name, values) for name, values in targets.items()}
         if self.mixup == 0:
@@ -51,7 +52,9 @@ class Softening:
             return values
         if head.kind == "binary":
             return values * np.float32(1 - self.smoothing) + np.float32(self.smoothing / 2)
-        chosen = np.eye(head.units, dtype=np.float32)[values.astype(int)]
+        chosen = values
+        if values.ndim == 1:
+            chosen = np.eye(head.units, dtype=np.float32)[values.astype(int)]
         return chosen * np.float32(1 - self.smoothing) + np.float32(self.smoothing / head.units)
 
 

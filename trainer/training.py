@@ -26,6 +26,7 @@ from trainer.fitting import (
     read_history,
 )
 from trainer.fused_norms import fuse_norms
+from trainer.teaching import Lessons, ask_teachers
 from vision.backbones import (
     IMAGENET,
     build_backbone,
@@ -48,6 +49,8 @@ class TrainingPlan:
     """A file, or Keras's own ImageNet weights; None starts from random ones."""
     start: Bundle | None = None
     """The bundle whose weights are fitted further; else the backbone's, and random heads."""
+    teachers: tuple[Bundle, ...] = ()
+    """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
     precision: str = "float32"
     """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
 
@@ -58,6 +61,7 @@ class TrainingPlan:
             "fit": self.fit.to_json(),
             "precision": self.precision,
             "parent": None if self.start is None else self.start.version,
+            "teachers": [teacher.version for teacher in self.teachers],
             "starting_weights": self._starting_weights(),
         }
 
@@ -81,6 +85,7 @@ def train_network(
     cache: CropCache,
     run: Path,
     *,
+    on_teach: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Bundle:
@@ -100,6 +105,10 @@ def train_network(
     if (run / "bundle" / MANIFEST).exists():
         # Finished: writing it anew would lose what `evaluate` has recorded in it since.
         return open_bundle(run / "bundle")
+    lessons = None
+    if plan.teachers:
+        answers = ask_teachers(plan.teachers, cache, plan.spec.heads, run, on_progress=on_teach)
+        lessons = Lessons(answers, plan.fit.teacher_share)
     network = start_network(plan)
     with EventLog(run / "events") as log:
 
@@ -112,7 +121,16 @@ def train_network(
             draw_curves(read_history(run), run / "curves.png")
             on_epoch(row)
 
-        fit(network, plan.spec, cache, plan.fit, run, on_step=record_step, on_epoch=record_epoch)
+        fit(
+            network,
+            plan.spec,
+            cache,
+            plan.fit,
+            run,
+            lessons=lessons,
+            on_step=record_step,
+            on_epoch=record_epoch,
+        )
     # What is measured and written is what bundles hold: the same weights in float32.
     fitted, network = network, build_network(plan.spec)
     network.set_weights(fitted.get_weights())
@@ -208,4 +226,4 @@ def _claim_run(run: Path, identity: dict[str, Any]) -> None:
 def _read_identity(path: Path) -> Any:
     """Return what a run's folder says it is; what an older plan does not state was the default."""
     stated = json.loads(path.read_text())
-    return {**stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}
+    return {"teachers": [], **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

@@ -1,7 +1,7 @@
 """The servers that facetag starts itself: kept data, crashes, strangers, other users."""
 
-import http.client
 import contextlib
+import http.client
 import json
 import os
 import shutil

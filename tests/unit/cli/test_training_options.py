@@ -27,7 +27,7 @@ def test_every_option_is_a_field_of_the_plan():
 
 
 def test_every_field_that_is_a_number_or_a_choice_has_an_option():
-    elsewhere = {"seed", "frozen_layers", "jitter"}
+    elsewhere = {"seed", "frozen_layers", "jitter", "teacher_share"}
     fields = {field.name for field in dataclasses.fields(FitPlan)}
     assert fields - elsewhere == {name for name, *_ in FIT_OPTIONS} | {"balanced"}
 

@@ -1,0 +1,127 @@
+"""What teachers add to targets, and how they are asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetag.errors import FacetagError
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+from trainer.augment import Jitter, centre_crop
+from trainer.feeding import Feeder
+from trainer.fitting import FitPlan, make_feeder
+from trainer.softening import Softening
+from trainer.teaching import Lessons, ask_teachers
+from trainer.training import TrainingPlan, train_network
+from vision.bundle import Bundle, write_bundle
+from vision.crop import CropRule
+from vision.network import NetworkSpec, build_network
+
+HEADS = ("age", "gender", "race")
+pytestmark = pytest.mark.timeout(300)
+
+
+def answers_of(count):
+    return {
+        "age": np.full((count, 1), 50, np.float32),
+        "gender": np.full((count, 1), 0.5, np.float32),
+        "race": np.tile(np.float32([0.6, 0.4, 0, 0, 0]), (count, 1)),
+    }
+
+
+def test_a_target_is_label_and_answer_by_their_shares():
+    targets = {"age": np.float32([20]), "gender": np.float32([1]), "race": np.float32([2])}
+    weights = {name: np.float32([1]) for name in HEADS}
+    taught, weighed = Lessons(answers_of(3), 0.25).teach(targets, weights, np.array([1]))
+    assert taught["age"] == pytest.approx([27.5])
+    assert taught["gender"] == pytest.approx([0.875])
+    assert taught["race"][0] == pytest.approx([0.15, 0.1, 0.75, 0, 0])
+    assert weighed == weights
+
+
+def test_where_the_label_is_missing_the_answer_stands_with_its_share_as_weight():
+    targets = {name: np.float32([0]) for name in HEADS}
+    weights = {name: np.float32([0]) for name in HEADS}
+    taught, weighed = Lessons(answers_of(1), 0.25).teach(targets, weights, np.array([0]))
+    assert taught["age"] == [50]
+    assert taught["race"][0] == pytest.approx([0.6, 0.4, 0, 0, 0])
+    assert all(weight == [0.25] for weight in weighed.values())
+
+
+def test_taught_targets_are_smoothed_and_mixed_as_labels_are(tiny_cache):
+    lessons = Lessons(answers_of(60), 1.0)
+    feeder = Feeder(
+        tiny_cache, HEADS, 8, 1, Jitter(), lessons=lessons, softening=Softening(0.1, 0.2)
+    )
+    batch = next(iter(feeder.epoch(0)))
+    assert batch.targets["age"] == pytest.approx(np.full(8, 50))
+    assert batch.targets["race"] == pytest.approx(np.tile([0.56, 0.38, 0.02, 0.02, 0.02], (8, 1)))
+
+
+def test_what_is_held_out_keeps_its_labels(tiny_cache):
+    plan = FitPlan(batch_size=8, teacher_share=0.5)
+    feeder = make_feeder(tiny_cache, NetworkSpec(), plan, Lessons(answers_of(60), 0.5))
+    ages = np.concatenate([batch.targets["age"] for batch in feeder.held_out()])
+    assert np.array_equal(ages, tiny_cache.labels["age"][tiny_cache.validation])
+
+
+def test_answers_are_the_calibrated_mean_of_teachers_and_mirror_images(
+    tiny_bundle, tiny_cache, tmp_path
+):
+    sharper = {**tiny_bundle.manifest, "calibration": {"temperatures": {"gender": 0.5}}}
+    teachers = [tiny_bundle, Bundle(tiny_bundle.folder, sharper)]
+    told: list = []
+    answers = ask_teachers(
+        teachers, tiny_cache, HEADS, tmp_path, on_progress=lambda *all_: told.append(all_)
+    )
+    assert told[-1] == (96, 96)
+    network, place = tiny_bundle.load_network(), 20
+    image = centre_crop(tiny_cache.crops[place], 32)[None].astype(np.float32)
+    both = [network.predict_on_batch(each) for each in (image, image[:, :, ::-1])]
+    plain = {name: (both[0][name] + both[1][name]) / 2 for name in HEADS}
+    sharp = teachers[1].calibration.apply(plain)
+    for name in HEADS:
+        assert answers[name][place] == pytest.approx((plain[name] + sharp[name])[0] / 2, abs=1e-5)
+        assert np.isnan(answers[name][tiny_cache.validation]).all()
+
+
+def test_teachers_are_asked_once_a_run(tiny_bundle, tiny_cache, tmp_path):
+    first = ask_teachers([tiny_bundle], tiny_cache, HEADS, tmp_path)
+    again = ask_teachers([tiny_bundle], tiny_cache, HEADS, tmp_path, on_progress=pytest.fail)
+    assert all(np.array_equal(first[name], again[name], equal_nan=True) for name in HEADS)
+
+
+def test_a_teacher_of_another_size_sees_the_crop_at_its_own(tiny_cache, tmp_path):
+    spec = NetworkSpec(backbone="tiny", input_size=48, hidden_units=8)
+    facts = {"created": "2025-01-31"}
+    teacher = write_bundle(tmp_path / "b", build_network(spec), spec, CropRule(), facts)
+    answers = ask_teachers([teacher], tiny_cache, HEADS, tmp_path)
+    assert np.isfinite(answers["age"][~tiny_cache.validation]).all()
+
+
+def test_a_teacher_of_other_crops_or_heads_is_refused(tiny_bundle, tiny_cache, tmp_path):
+    wider = {**tiny_bundle.manifest, "crop": {**tiny_cache.facts["crop"], "side": 1.5}}
+    with pytest.raises(FacetagError, match="other crops"):
+        ask_teachers([Bundle(tiny_bundle.folder, wider)], tiny_cache, HEADS, tmp_path)
+    fewer = {**tiny_bundle.manifest["network"], "heads": ["race"]}
+    narrow = Bundle(tiny_bundle.folder, {**tiny_bundle.manifest, "network": fewer})
+    with pytest.raises(FacetagError, match="says nothing of age, gender"):
+        ask_teachers([narrow], tiny_cache, HEADS, tmp_path)
+
+
+def test_a_taught_fit_follows_its_teacher_and_names_it(tiny_bundle, tmp_path):
+    # Labels say 20 years of everybody; the teacher, who is believed entirely, about 33.
+    cache = write_tiny_cache(tmp_path / "cache", labels={"age": np.full(60, 20.0)})
+    fit = FitPlan(
+        epochs=6, batch_size=8, frozen_layers=0, learning_rate=0.02, mixup=0, averaging=0,
+        warm_up_steps=2, weight_decay=0.0,
+    )  # fmt: skip
+    plan = TrainingPlan(spec=tiny_bundle.spec, fit=replace(fit, teacher_share=1.0))
+    taught = train_network(replace(plan, teachers=(tiny_bundle,)), cache, tmp_path / "taught")
+    plain = train_network(replace(plan, fit=fit), cache, tmp_path / "plain")
+    images = np.stack([centre_crop(crop, 32) for crop in cache.crops[12:]]).astype(np.float32)
+    teacher, one, other = (
+        each.load_network().predict_on_batch(images)["age"] for each in (tiny_bundle, taught, plain)
+    )
+    assert np.abs(one - teacher).mean() < np.abs(other - teacher).mean()
+    assert taught.manifest["training"]["teachers"] == [tiny_bundle.version]
