@@ -30,6 +30,9 @@ def averaged_weights(
     before = [np.asarray(variable).copy() for variable in network.variables]
     try:
         network.optimizer.finalize_variable_values(network.trainable_variables)
+        for variable in network.trainable_variables:
+            # JAX gives away the arrays that a network predicts with: the average keeps its own.
+            variable.assign(np.asarray(variable).copy())
         retake_statistics(network, images)
         yield
     finally:

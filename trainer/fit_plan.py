@@ -30,7 +30,7 @@ class FitPlan:
     plateau_epochs: int = 2
     """Epochs without a better score before a plateau lowers the rate."""
     plateau_factor: float = 0.3
-    stop_after: int | None = None
+    stop_after: int | None = 5
     """Epochs without a better validation score that end the fit early; None: never."""
     age_loss: Literal["mse", "huber"] = "mse"
     """`huber` is the squared error up to `huber_years`, and grows linearly beyond them."""

@@ -30,6 +30,7 @@ from trainer.fitting import (
 from trainer.metrics import table_1
 from trainer.objective import compile_network
 from trainer.splits import VALIDATION, split_held_out
+from vision.bundle import open_bundle
 from vision.network import NetworkSpec, build_network
 
 PLAN = FitPlan(epochs=2, batch_size=8, frozen_layers=0, learning_rate=0.01)
@@ -38,8 +39,13 @@ pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def start_fit(*arguments):
-    fixed = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+def start_fit(*arguments, backend="tensorflow"):
+    fixed = {
+        "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.unit.trainer.fit_tiny", *map(str, arguments)],
         cwd=ROOT,
@@ -118,6 +124,24 @@ def test_going_on_does_not_begin_anew(tmp_path):
     resumed = finish(start_fit("plain", tmp_path / "cache", tmp_path / "run"))
     # A checkpoint came after the third step of the second epoch.
     assert min(resumed) >= (1, 4)
+
+
+@pytest.mark.parametrize("plan", ["plain", "everything"])
+def test_a_fit_on_jax_sees_the_same_samples_and_ends_with_a_bundle(tmp_path, plan):
+    write_tiny_cache(tmp_path / "cache")
+    fits = {
+        backend: start_fit(plan, tmp_path / "cache", tmp_path / backend, backend=backend)
+        for backend in ("jax", "tensorflow")
+    }
+    samples = [finish(process) for process in fits.values()]
+    assert samples[0] == samples[1]
+    assert len(samples[0]) == STEPS
+    for backend in fits:
+        figures = [row["age"]["rmse"] for row in read_history(tmp_path / backend)]
+        assert len(figures) == 3
+        assert np.isfinite(figures).all()
+        network = open_bundle(tmp_path / backend / "bundle").load_network()
+        assert all(np.isfinite(values).all() for values in network.get_weights())
 
 
 def weights_of(network):
