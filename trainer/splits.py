@@ -12,7 +12,7 @@ the same images, where a quarter tells more; and the holdout has no part in any 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,9 @@ def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:
     return np.array([bool(np.any(_distances(one, others) <= LOOK_ALIKE_BITS)) for one in hashes])
 
 
-def group_look_alikes(hashes: Hashes) -> list[int]:
+def group_look_alikes(
+    hashes: Hashes, *, on_progress: Callable[[int], None] = lambda done: None
+) -> list[int]:
     """Return for each image (n, 32) the index of its group's first member."""
     parent = list(range(len(hashes)))
 
@@ -54,6 +56,7 @@ def group_look_alikes(hashes: Hashes) -> list[int]:
         for other in near:
             first, second = sorted((find(index), find(int(other))))
             parent[second] = first
+        on_progress(index + 1)
     return [find(index) for index in range(len(hashes))]
 
 
