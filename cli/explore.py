@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.shard_argument import ShardArgument, take_shards
+
 if TYPE_CHECKING:
     from cli.progress import Bar, Reporter
     from trainer.exploring import Watch
+    from trainer.shard_sources import ShardSource
 
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
-def explore(shards: tuple[Path, ...], report: Path | None, form: str) -> None:
+def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -> None:
     """Show who is in training SHARDS, by apparent age, gender and race.
 
-    Images are named AGE_GENDER_RACE_*.jpg (the UTKFace way) or have a KEY.json beside them. What
-    `train` would drop is counted and named: malformed names, labels missing or out of range, what
-    cannot be decoded, identical images. Images with some labels missing are kept. Labels are those
-    that people, or an algorithm, gave to photographs: not facts about persons.
+    A shard is a .tar, a path or s3://BUCKET/KEY, of images named AGE_GENDER_RACE_*.jpg (the UTKFace
+    way) or of KEY.jpg + KEY.json pairs. What `train` would drop is counted and named: malformed
+    names, labels missing or out of range, what cannot be decoded, identical images. Images with
+    some labels missing are kept. Labels are of apparent age, gender and race as those saw them who
+    labelled the images: not facts about persons.
 
     \b
     Examples:
@@ -44,9 +48,10 @@ def explore(shards: tuple[Path, ...], report: Path | None, form: str) -> None:
     from trainer.exploring import explore_shards
 
     reporter = Reporter()
-    facts = _describe(shards)
+    paths = take_shards(shards)
+    facts = _describe(paths)
     with _Phases(reporter) as show:
-        found = explore_shards(shards, load_settings(), on_progress=show)
+        found = explore_shards(paths, load_settings(), on_progress=show)
     if report is not None:
         reporter.say(f"{write_exploration(report, found, facts)}")
     if form == "json":
