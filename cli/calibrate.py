@@ -1,12 +1,18 @@
 """`facetag calibrate`: fit a bundle's temperatures and range of ages on what was held out."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.shard_argument import ShardArgument, take_shards
+
+if TYPE_CHECKING:
+    from trainer.shard_sources import ShardSource
+
 
 @click.command()
-@click.argument("shards", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, type=ShardArgument())
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -25,14 +31,15 @@ import click
     help="Read faces and their mirror images, at twice the cost; as the bundle says if not given.",
 )
 def calibrate(
-    shards: tuple[Path, ...], model: Path | None, cache: Path, mirror: bool | None
+    shards: "tuple[ShardSource, ...]", model: Path | None, cache: Path, mirror: bool | None
 ) -> None:
     """Fit how sure a network may say it is, on faces that it was not fitted on.
 
-    SHARDS are those that it was fitted on; without them their crop cache is looked for in --cache.
-    What is held out there is split by content: temperatures for gender and race and the coverage of
-    the range of ages are fitted on one part and measured on another. `train` does the same at its
-    end. Weights and version stay; test figures are to be measured again with `facetag evaluate`.
+    SHARDS are those that it was fitted on, each a path or s3://BUCKET/KEY; without them their crop
+    cache is looked for in --cache. What is held out there is split by content: temperatures for
+    gender and race and the coverage of the range of ages are fitted on one part and measured on
+    another. `train` does the same at its end. Weights and version stay; test figures are to be
+    measured again with `facetag evaluate`.
 
     \b
     Example:
@@ -48,7 +55,7 @@ def calibrate(
     bundle = open_bundle(model or load_settings().bundle)
     if shards:
         plan = PreparePlan(size=bundle.spec.input_size, rule=bundle.crop_rule)
-        crops = prepare_cache(shards, cache, plan)
+        crops = prepare_cache(take_shards(shards), cache, plan)
     else:
         crops = find_cache(cache, bundle)
     bundle = calibrate_bundle(bundle, crops, mirror=mirror)

@@ -4,13 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.shard_argument import ShardArgument, take_shards
+
+if TYPE_CHECKING:
+    from trainer.shard_sources import ShardSource
+
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -35,7 +40,7 @@ import click
     "--twins-of",
     multiple=True,
     metavar="SHARD",
-    type=click.Path(path_type=Path),
+    type=ShardArgument(),
     help="A training shard: figures are also given without its near twins. May be repeated.",
 )
 @click.option(
@@ -44,19 +49,19 @@ import click
     help="Write the figures into the bundle's manifest and card as its test figures.",
 )
 def evaluate(
-    shards: tuple[Path, ...],
+    shards: "tuple[ShardSource, ...]",
     model: Path | None,
     crop: str,
     form: str,
     report: Path | None,
-    twins_of: tuple[Path, ...],
+    twins_of: "tuple[ShardSource, ...]",
     card: bool,
 ) -> None:
     """Measure a network on labelled SHARDS: the paper's Table 1, and whom it reads worst.
 
     Every image goes through detector and crop as in the service; where no face is found the whole
     image is used. `n` counts every validly labelled image, and nothing else is dropped. Intervals
-    are the central 95% of 1000 bootstrap rounds.
+    are the central 95% of 1000 bootstrap rounds. A shard is a path or s3://BUCKET/KEY.
 
     \b
     Example:
@@ -74,16 +79,17 @@ def evaluate(
         )
     settings = load_settings()
     bundle = open_bundle(model or settings.bundle)
+    paths, twin_paths = take_shards(shards), take_shards(twins_of)
     with _counter("images") as count:
-        result = evaluate_bundle(bundle, shards, settings, bare=crop == "bare", on_progress=count)
+        result = evaluate_bundle(bundle, paths, settings, bare=crop == "bare", on_progress=count)
     findings, twins, without = find(result), None, None
     if twins_of:
         with _counter("training images looked through for twins") as count:
-            twins = find_twins(result.hashes, twins_of, settings, on_progress=count)
+            twins = find_twins(result.hashes, twin_paths, settings, on_progress=count)
         # Where every image has a twin nothing remains to measure.
         without = None if twins.all() else find(result, ~twins)
     table = state(findings, without)
-    facts = _describe(bundle, shards, crop, twins_of)
+    facts = _describe(bundle, paths, crop, twin_paths)
     if card:
         _record(bundle, facts, table)
     if report is not None:

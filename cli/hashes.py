@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from cli.collect import Photo
+from facetag.cache_folder import cache_folder
 
 HASH_THREADS = 4
 SETTLED_S = 2.0
@@ -23,9 +24,8 @@ CREATE TABLE IF NOT EXISTS hashes (
 
 
 def default_cache_path() -> Path:
-    """Return where hashes are remembered, by the XDG rules."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(root).expanduser() / "facetag" / "hashes.sqlite3"
+    """Return where hashes are remembered."""
+    return cache_folder() / "hashes.sqlite3"
 
 
 class HashCache:

@@ -44,6 +44,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
     ),
     "Train networks": (
         Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
+        Entry("explore", "Show who is in training shards.", "cpu,train"),
         Entry("train", "Fit a network on training shards.", "cpu,train"),
         Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
         Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),

@@ -20,10 +20,11 @@ from rich.progress import (
 from rich.text import Text
 
 PLAIN_EVERY_S = 10.0
+PHOTOS = "photos"
 
 
 class Bar(Protocol):
-    """One thing that advances: how many photos of how many, and a few words beside it."""
+    """One thing that advances: how many photos, or so, of how many, and a few words beside it."""
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
         """Show `done` of `total` (None: as before)."""
@@ -49,21 +50,31 @@ class Reporter:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def bar(self, title: str, *, total: int | None, size: int | None = None) -> Iterator[Bar]:
+    def bar(
+        self, title: str, *, total: int | None, size: int | None = None, unit: str = PHOTOS
+    ) -> Iterator[Bar]:
         """Show a bar while the body runs; `size` in bytes adds bytes and their rate."""
         if self._quiet:
-            yield PlainBar(self, title, total, size, every_s=float("inf"))
+            yield PlainBar(self, title, total, size, unit=unit, every_s=float("inf"))
         elif self.console.is_terminal:
-            with LiveBar(self.console, title, total, size) as live:
+            with LiveBar(self.console, title, total, size, unit=unit) as live:
                 yield live
         else:
-            yield PlainBar(self, title, total, size)
+            yield PlainBar(self, title, total, size, unit=unit)
 
 
 class LiveBar:
     """A rich bar: photos, bytes, rate, time left."""
 
-    def __init__(self, console: Console, title: str, total: int | None, size: int | None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        total: int | None,
+        size: int | None,
+        *,
+        unit: str = PHOTOS,
+    ) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -76,7 +87,9 @@ class LiveBar:
             expand=True,
             transient=True,
         )
-        self._task = self._progress.add_task(title, total=total, note="", size=size, sent=0)
+        self._task = self._progress.add_task(
+            title, total=total, note="", size=size, sent=0, unit=unit
+        )
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -112,12 +125,14 @@ class PlainBar:
         total: int | None,
         size: int | None,
         *,
+        unit: str = PHOTOS,
         every_s: float = PLAIN_EVERY_S,
     ) -> None:
         self._reporter = reporter
         self._title = title
         self._total = total
         self._size = size
+        self._unit = unit
         self._every_s = every_s
         self._begun = self._said = time.monotonic()
         self._done = 0
@@ -138,12 +153,12 @@ class PlainBar:
         self.set(self._done + photos)
 
     def _line(self, elapsed_s: float, note: str) -> str:
-        parts = [f"{self._title}: {count_of(self._done, self._total)}"]
+        parts = [f"{self._title}: {count_of(self._done, self._total, self._unit)}"]
         if self._size is not None:
             parts.append(f"{decimal(self._sent)} of {decimal(self._size)}")
         rate = self._done / elapsed_s
         if rate:
-            parts.append(f"{rate:.1f} photos/s")
+            parts.append(f"{rate:.1f} {self._unit}/s")
         if rate and self._total is not None:
             parts.append(f"{(self._total - self._done) / rate:.0f} s left")
         return ", ".join([*parts, note] if note else parts)
@@ -151,7 +166,8 @@ class PlainBar:
 
 class _Counts(ProgressColumn):
     def render(self, task: Task) -> Text:
-        text = count_of(int(task.completed), None if task.total is None else int(task.total))
+        total = None if task.total is None else int(task.total)
+        text = count_of(int(task.completed), total, task.fields["unit"])
         if task.fields["size"] is not None:
             text += f" · {decimal(task.fields['sent'])} of {decimal(task.fields['size'])}"
         return Text(text)
@@ -163,6 +179,6 @@ class _Rate(ProgressColumn):
         return Text("" if not speed else f"{speed:.1f}/s", style="dim")
 
 
-def count_of(done: int, total: int | None) -> str:
+def count_of(done: int, total: int | None, unit: str = PHOTOS) -> str:
     """Return `12 of 200 photos`, or what is known of it."""
-    return f"{done} photos" if total is None else f"{done} of {total} photos"
+    return f"{done} {unit}" if total is None else f"{done} of {total} {unit}"

@@ -1,16 +1,20 @@
 """`facetag train`: fit the network on shards and write a bundle."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from cli.shard_argument import ShardArgument, take_shards
 from cli.training_options import BackboneWeights, fit_options, given
 from facetag.heads import HEADS
 
+if TYPE_CHECKING:
+    from trainer.shard_sources import ShardSource
+
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
@@ -92,7 +96,7 @@ from facetag.heads import HEADS
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 def train(
-    shards: tuple[Path, ...],
+    shards: "tuple[ShardSource, ...]",
     run: Path,
     cache: Path,
     backbone: str,
@@ -110,11 +114,11 @@ def train(
 ) -> None:
     """Fit a network on training SHARDS and write RUN/bundle.
 
-    A shard is a .tar of images named AGE_GENDER_RACE_*.jpg (the UTKFace way), or of KEY.jpg +
-    KEY.json pairs. Faces are cut out by the detector first, into a crop cache that is used again
-    for the same shards; a tenth of them is held out for validation. A killed run goes on where it
-    stopped: give the same options. How to fit what is not said is as for the network that ships;
-    RUN/plan.json states it all.
+    A shard is a .tar, a path or s3://BUCKET/KEY, of images named AGE_GENDER_RACE_*.jpg (the UTKFace
+    way), or of KEY.jpg + KEY.json pairs. Faces are cut out by the detector first, into a crop cache
+    that is used again for the same shards; a tenth of them is held out for validation. A killed run
+    goes on where it stopped: give the same options. How to fit what is not said is as for the
+    network that ships; RUN/plan.json states it all.
 
     \b
     Examples:
@@ -130,9 +134,10 @@ def train(
     from vision.bundle import open_bundle
     from vision.network import NetworkSpec
 
+    paths = take_shards(shards)
     prepared = PreparePlan(size=size)
     with _bar("faces cut out") as (_, total, done):
-        crops = prepare_cache(shards, cache, prepared, on_start=total, on_progress=done)
+        crops = prepare_cache(paths, cache, prepared, on_start=total, on_progress=done)
     if frozen_layers is None:
         # Random weights are worth nothing until they are fitted.
         frozen_layers = FROZEN_LAYERS[backbone] if backbone_weights or start else 0

@@ -1,15 +1,19 @@
 """`facetag tune`: search for better ways of fitting, on several machines at a small budget."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cli.options import data_dir_option, quiet_option
+from cli.shard_argument import ShardArgument, take_shards
+
+if TYPE_CHECKING:
+    from trainer.shard_sources import ShardSource
 
 
 @click.command()
-@click.argument("shards", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, type=ShardArgument())
 @click.option(
     "--network",
     type=click.Choice(["inceptionv3", "xception", "cnn", "tiny"]),
@@ -92,7 +96,7 @@ from cli.options import data_dir_option, quiet_option
 @data_dir_option
 @quiet_option
 def tune(
-    shards: tuple[Path, ...],
+    shards: "tuple[ShardSource, ...]",
     network: str,
     trials: int,
     timeout_s: float | None,
@@ -111,7 +115,7 @@ def tune(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Search for better ways of fitting a network on SHARDS.
+    """Search for better ways of fitting a network on SHARDS, each a path or s3://BUCKET/KEY.
 
     Each trial fits the network on small images, on a part of them and for a few epochs; its value
     is the validation score of `facetag train`. Trials that fall behind are pruned. The study lies
@@ -137,7 +141,7 @@ def tune(
         settings=read_settings(data_dir),
         storage=storage,
         plan=TuningPlan(network, size, part, epochs, backbone_weights, age_output, precision),
-        shards=shards,
+        shards=take_shards(shards, quiet=quiet),
         study=study,
         report=report,
         reporter=Reporter(quiet=quiet),

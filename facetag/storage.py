@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypedDict
 
@@ -22,6 +23,7 @@ CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 20
 ATTEMPTS = 3
 PRESIGNED_S = 3600
+CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
 
@@ -48,6 +50,15 @@ class PresignedPost(TypedDict):
 
     url: str
     fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An object that is being read: what tells its content from another's, its size in bytes."""
+
+    etag: str
+    size: int
+    chunks: Iterator[bytes]
 
 
 def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
@@ -88,21 +99,10 @@ class Storage:
         Raises ObjectMissing, ObjectRefused, ImageUnreadable (`too_many_bytes`) for more than
         `max_bytes`, and StorageUnavailable.
         """
-        from botocore.exceptions import ClientError
-
         with _translated_errors():
-            try:
-                answer = self._client.get_object(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if _code(error) in _MISSING | _MISSING_BUCKET:
-                    raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
-                if _code(error) in _REFUSED_FETCH:
-                    raise ObjectRefused(
-                        f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): may "
-                        "FACETAG_S3_ACCESS_KEY read it?"
-                    ) from error
-                raise
-            with answer["Body"] as body:
+            answer = self._get_object(bucket, key)
+            # As a context of its own it would give the stream below, whose errors nobody knows.
+            with closing(answer["Body"]) as body:
                 size = answer["ContentLength"]
                 if size > max_bytes:
                     raise ImageUnreadable(
@@ -112,6 +112,19 @@ class Storage:
                     )
                 data: bytes = body.read()
                 return data
+
+    @contextmanager
+    def download(self, bucket: str, key: str) -> Iterator[Download]:
+        """Open an object of any size, as a context; its bytes come as its chunks are asked for.
+
+        Raises ObjectMissing, ObjectRefused and StorageUnavailable, the last also while chunks are
+        read.
+        """
+        with _translated_errors():
+            answer = self._get_object(bucket, key)
+            with closing(answer["Body"]) as body:
+                chunks = body.iter_chunks(CHUNK_BYTES)
+                yield Download(answer["ETag"], answer["ContentLength"], chunks)
 
     def exists(self, key: str) -> bool:
         """Tell whether our bucket holds an object under this key."""
@@ -196,6 +209,21 @@ class Storage:
                 raise StorageUnavailable(
                     f"Object storage has no bucket {self.bucket}: run `facetag migrate`."
                 )
+
+    def _get_object(self, bucket: str, key: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in _MISSING | _MISSING_BUCKET:
+                raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
+            if _code(error) in _REFUSED_FETCH:
+                raise ObjectRefused(
+                    f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): may "
+                    "FACETAG_S3_ACCESS_KEY read it?"
+                ) from error
+            raise
 
     def _has_bucket(self) -> bool:
         from botocore.exceptions import ClientError

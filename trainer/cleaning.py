@@ -1,18 +1,29 @@
-"""Dropping what cannot be learnt from: bad names, copies, and copies whose labels disagree."""
+"""Dropping what cannot be learnt from: bad names and labels, copies, and what does not decode."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from trainer.shards import BadSample, Sample
+import numpy as np
+
+from facetag.errors import ImageUnreadable
+from facetag.settings import Settings
+from trainer.shards import BadSample, Drop, Sample
+from trainer.splits import HASH_BYTES, Hashes, difference_hash
+from vision.decode import decode_image
 
 
 @dataclass(slots=True)
 class CleanSet:
-    """The samples that remain, in the shards' order, and how many were dropped for which reason."""
+    """The samples that remain, in the shards' order, and those that were left out."""
 
     samples: list[Sample] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
+    left_out: list[BadSample] = field(default_factory=list)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many were left out, a kind; of kinds that did not occur nothing is said."""
+        drops = [bad.drop for bad in self.left_out]
+        return {drop.value: drops.count(drop) for drop in Drop if drop in drops}
 
 
 def clean(items: Iterable[Sample | BadSample]) -> CleanSet:
@@ -21,14 +32,49 @@ def clean(items: Iterable[Sample | BadSample]) -> CleanSet:
     by_content: dict[str, list[Sample]] = {}
     for item in items:
         if isinstance(item, BadSample):
-            result.dropped["malformed name or labels"] += 1
+            result.left_out.append(item)
         else:
             by_content.setdefault(item.sha256, []).append(item)
     for copies in by_content.values():
-        if any(copy.labels != copies[0].labels for copy in copies):
-            result.dropped["identical images whose labels disagree"] += len(copies)
-            continue
-        result.samples.append(copies[0])
-        result.dropped["identical image"] += len(copies) - 1
-    result.dropped = +result.dropped
+        first = copies[0]
+        others = [copy for copy in copies if copy.labels != first.labels]
+        if others:
+            result.left_out += [
+                _left_out(
+                    copy, Drop.DISAGREEING, others[0] if copy.labels == first.labels else first
+                )
+                for copy in copies
+            ]
+        else:
+            result.samples.append(first)
+            result.left_out += [_left_out(copy, Drop.COPY, first) for copy in copies[1:]]
     return result
+
+
+def drop_undecodable(
+    cleaned: CleanSet,
+    settings: Settings,
+    *,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[CleanSet, Hashes]:
+    """Return the set without what the service could not decode, and the hashes of what remains.
+
+    `on_progress` is told how many images were tried so far.
+    """
+    kept, hashes = CleanSet(left_out=[*cleaned.left_out]), []
+    for done, sample in enumerate(cleaned.samples, 1):
+        try:
+            photo = decode_image(
+                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+            )
+        except ImageUnreadable as error:
+            kept.left_out.append(BadSample(sample.name, Drop.UNDECODABLE, str(error)))
+        else:
+            kept.samples.append(sample)
+            hashes.append(difference_hash(photo))
+        on_progress(done)
+    return kept, np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def _left_out(copy: Sample, drop: Drop, twin: Sample) -> BadSample:
+    return BadSample(copy.name, drop, f"the same image as {twin.name}")

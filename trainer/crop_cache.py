@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.heads import HEADS
+from trainer.labels import label_arrays
 from trainer.shards import Sample
 from vision.crop import CropRule, cut_square, whole_image
 
@@ -105,10 +106,7 @@ def write_cache(
             inside[index] = _corners_on_canvas(photo.shape, wide.corners(), canvas)
         on_progress(min(start + BATCH, len(samples)))
     crops.flush()
-    labels = {
-        head.name: np.array([s.labels.get(head.name, np.nan) for s in samples], np.float32)
-        for head in HEADS
-    }
+    labels = label_arrays(samples, [head.name for head in HEADS])
     np.savez(folder / "table.npz", inside=inside, validation=validation, hashes=hashes, **labels)  # type: ignore[arg-type]
     whole = {**facts, "size": size, "crop": rule.to_json(), "n": len(samples), "faceless": faceless}
     (folder / "cache.json").write_text(json.dumps(whole, indent=2))

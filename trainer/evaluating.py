@@ -10,6 +10,7 @@ import numpy.typing as npt
 from facetag.errors import ImageUnreadable, ShardUnreadable
 from facetag.heads import AGE
 from facetag.settings import Settings
+from trainer.labels import Values, label_arrays
 from trainer.shards import BadSample, Sample, read_shards
 from trainer.splits import Hashes, difference_hash
 from vision.age_range import AgeRange
@@ -20,7 +21,6 @@ from vision.detector import Detection, Detector, largest_face
 from vision.frozen import FrozenNetwork
 
 BATCH = 64
-Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,6 @@ def evaluate_bundle(
         faceless=faceless,
         invalid=sum(isinstance(item, BadSample) for item in items),
     )
-
-
-def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, Values]:
-    """Return the samples' labels a head as (n,), NaN where missing."""
-    return {
-        name: np.array([sample.labels.get(name, np.nan) for sample in samples], np.float32)
-        for name in heads
-    }
 
 
 def _parts(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:

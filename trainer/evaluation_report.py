@@ -1,8 +1,7 @@
 """`facetag evaluate --report DIR`: a page that needs nothing else, data, tables and pictures."""
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -11,14 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
 
 from trainer.bootstrap import ROUNDS
 from trainer.card import MEASURES, PAPER, figure
+from trainer.drawing import embed, save
 from trainer.evaluating import Evaluation
 from trainer.evaluation_tables import write_tables
 from trainer.findings import Findings, state
 from trainer.groups import SMALLEST, WORST_BY
-from trainer.plots import draw_all, save
+from trainer.plots import draw_all
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = {
@@ -56,7 +57,7 @@ def write_report(folder: Path, reported: Reported) -> Path:
     write_tables(folder / "tables", evaluation, sets, reported.twins)
     (folder / "report.json").write_text(json.dumps(_data(reported, sets), indent=2) + "\n")
     page = folder / "report.html"
-    page.write_text(_render(reported, [name for name in PICTURES if name in pictures], folder))
+    page.write_text(_render(reported, pictures))
     return page
 
 
@@ -81,7 +82,7 @@ def _data(reported: Reported, sets: Mapping[str, Findings]) -> dict[str, Any]:
     }
 
 
-def _render(reported: Reported, pictures: Sequence[str], folder: Path) -> str:
+def _render(reported: Reported, pictures: Mapping[str, Figure]) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -97,7 +98,11 @@ def _render(reported: Reported, pictures: Sequence[str], folder: Path) -> str:
         smallest=SMALLEST,
         rounds=ROUNDS,
         measures=MEASURES,
-        pictures=[(name, PICTURES[name], _embed(folder, name)) for name in pictures],
+        pictures=[
+            (name, title, embed(pictures[name]))
+            for name, title in PICTURES.items()
+            if name in pictures
+        ],
         crossings=[
             (" × ".join(by), list(groups))
             for by, groups in groupby(findings.groups[1:], key=lambda group: group.by)
@@ -118,11 +123,6 @@ def _measure_rows(findings: Findings, without: Findings | None) -> list[dict[str
             row = {"head": head, "name": MEASURES[name], "paper": paper, "found": found}
             rows.append({**row, "without": other})
     return rows
-
-
-def _embed(folder: Path, name: str) -> str:
-    data = (folder / "plots" / f"{name}.svg").read_bytes()
-    return "data:image/svg+xml;base64," + base64.b64encode(data).decode()
 
 
 def _known_ages(evaluation: Evaluation) -> tuple[Any, Any] | None:

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.heads import HEADS_BY_NAME
-from facetag.report import AGE_BINS, age_bin
 from trainer.bootstrap import FEWEST, central_interval, draw_weights
+from trainer.labels import Values, group_codes, group_names
 from trainer.weighted import measure_head
 from vision.age_range import AgeRange
 
-Values = npt.NDArray[np.float32]
 EVERYBODY = "all"
 SMALLEST = 100
 """Images below which a group is not named as the worst: its figure is mostly chance."""
@@ -75,7 +73,7 @@ def find_groups(
     labels: Mapping[str, Values],
 ) -> Iterator[tuple[tuple[str, ...], str, npt.NDArray[np.intp]]]:
     """Yield the heads, the name and the members of each group that has one; everybody first."""
-    columns = {name: _names(name, values) for name, values in labels.items()}
+    columns = {name: group_codes(name, values).tolist() for name, values in labels.items()}
     count = len(next(iter(columns.values())))
     yield (), EVERYBODY, np.arange(count)
     heads = [name for name in ("gender", "race", "age") if name in columns]
@@ -86,7 +84,7 @@ def find_groups(
                 if -1 not in codes:
                     crossed.setdefault(codes, []).append(index)
             for codes, members in sorted(crossed.items()):
-                names = (_label(name, code) for name, code in zip(by, codes, strict=True))
+                names = (group_names(name)[code] for name, code in zip(by, codes, strict=True))
                 yield by, ", ".join(names), np.array(members)
 
 
@@ -110,18 +108,6 @@ def worst_groups(groups: Sequence[Group], smallest: int = SMALLEST) -> dict[str,
                 **found.measures[head][measure].to_json(),
             }
     return worst
-
-
-def _names(head: str, values: Values) -> list[int]:
-    """Return each image's label code or age band, -1 where unknown."""
-    if HEADS_BY_NAME[head].kind == "regression":
-        return [-1 if np.isnan(value) else age_bin(float(value)) for value in values]
-    return [-1 if np.isnan(value) else int(value) for value in values]
-
-
-def _label(head: str, code: int) -> str:
-    labels = HEADS_BY_NAME[head].labels
-    return labels[code] if labels else AGE_BINS[code]
 
 
 def _measure(

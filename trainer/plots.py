@@ -1,22 +1,17 @@
 """The pictures of an evaluation: confusion, ROC, reliability, ages and groups."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facetag.heads import HEADS_BY_NAME
+from trainer.drawing import COLOURS, FIRST, INK, SOFT, new_axes, new_figure, strip
 from trainer.findings import Findings
 from trainer.groups import Group
-
-INK, SOFT, FIRST, SECOND = "#1d1f21", "#8b9196", "#2f6f7e", "#b0522f"
-COLOURS = (FIRST, SECOND, "#6b5b95", "#5f8a3c", "#c49a1a", INK)
-FORMATS = ("svg", "png")
 
 
 def draw_all(findings: Findings, ages: tuple[Any, Any] | None) -> dict[str, Figure]:
@@ -38,20 +33,12 @@ def draw_all(findings: Findings, ages: tuple[Any, Any] | None) -> dict[str, Figu
     return pictures
 
 
-def save(pictures: Mapping[str, Figure], folder: Path) -> None:
-    """Write every picture into the folder, as SVG and as PNG."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in pictures.items():
-        for form in FORMATS:
-            figure.savefig(folder / f"{name}.{form}", format=form, dpi=130)
-
-
 def draw_confusion(head: str, counts: npt.NDArray[np.int64]) -> Figure:
     """Draw how often each label (rows) was read as each (columns): counts, and shares of a row."""
     labels = HEADS_BY_NAME[head].labels
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     side = 2.2 + 0.72 * len(labels)
-    figure, axes = _figure(side + 0.4, side)
+    figure, axes = new_axes(side + 0.4, side)
     axes.imshow(shares, cmap="GnBu", vmin=0, vmax=1)
     for row, column in np.ndindex(*counts.shape):
         share = shares[row, column]
@@ -68,7 +55,7 @@ def draw_confusion(head: str, counts: npt.NDArray[np.int64]) -> Figure:
 
 def draw_roc(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Draw true against false positive rates; races each against all others."""
-    figure, axes = _figure(5.4, 5.0)
+    figure, axes = new_axes(5.4, 5.0)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle="--")
     for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
         axes.plot(*zip(*curve, strict=True), label=name, color=colour, linewidth=1.4)
@@ -80,7 +67,7 @@ def draw_roc(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
 def draw_reliability(findings: Findings) -> Figure:
     """Draw a head's accuracy against the probability it states, with the images in each bin."""
     heads = findings.reliability
-    figure = _empty(4.8 * len(heads), 5.0)
+    figure = new_figure(4.8 * len(heads), 5.0)
     upper = figure.subplots(2, len(heads), height_ratios=[4, 1], squeeze=False, sharex="col")
     for (head, bins), top, low in zip(heads.items(), upper[0], upper[1], strict=True):
         error = findings.groups[0].measures[head]["ece"].value
@@ -97,14 +84,14 @@ def draw_reliability(findings: Findings) -> Figure:
         centres = [(one.low + one.high) / 2 for one in bins]
         low.bar(centres, [one.n for one in bins], width=0.9 / 15, color=SOFT)
         low.set(xlabel="stated probability of the likeliest label", ylabel="images")
-        _strip(top)
-        _strip(low)
+        strip(top)
+        strip(low)
     return figure
 
 
 def draw_ages(labels: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> Figure:
     """Draw predicted against labelled ages, in years."""
-    figure, axes = _figure(5.4, 5.0)
+    figure, axes = new_axes(5.4, 5.0)
     end = float(max(labels.max(), predicted.max(), 1))
     axes.hexbin(
         labels, predicted, gridsize=40, extent=(0, end, 0, end), cmap="GnBu", bins="log", mincnt=1
@@ -121,13 +108,13 @@ def draw_age_bands(groups: Sequence[Group]) -> Figure:
     panels = [("mae", "mean absolute error, years"), ("bias", "mean error, years")]
     if any("coverage" in band.measures["age"] for band in bands):
         panels.append(("coverage", "share of labels in the stated range"))
-    figure = _empty(4.4 * len(panels), 4.2)
+    figure = new_figure(4.4 * len(panels), 4.2)
     for axes, (measure, title) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
         _draw_measured(axes, bands, "age", measure)
         axes.set_xlabel(title)
-        _strip(axes)
+        strip(axes)
     return figure
 
 
@@ -139,13 +126,13 @@ def draw_groups(groups: Sequence[Group]) -> Figure:
         ("race", "accuracy", "race: accuracy"),
     ]
     panels = [panel for panel in panels if panel[0] in groups[0].measures]
-    figure = _empty(4.4 * len(panels), 1.4 + 0.32 * len(groups))
+    figure = new_figure(4.4 * len(panels), 1.4 + 0.32 * len(groups))
     for axes, (head, measure, title) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
         _draw_measured(axes, groups, head, measure)
         axes.set_xlabel(title)
-        _strip(axes)
+        strip(axes)
     return figure
 
 
@@ -164,22 +151,3 @@ def _draw_measured(axes: Axes, groups: Sequence[Group], head: str, measure: str)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color="#e3e1dc", linewidth=0.8)
     axes.set_axisbelow(True)
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = _empty(width, height)
-    axes = figure.subplots()
-    _strip(axes)
-    return figure, axes
-
-
-def _empty(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _strip(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(SOFT)
-    axes.tick_params(colors=INK, labelsize=9)

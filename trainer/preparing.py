@@ -5,17 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from facetag.errors import ImageUnreadable, ShardUnreadable
-from facetag.settings import Settings, load_settings
-from trainer.cleaning import CleanSet, clean
+from facetag.errors import ShardUnreadable
+from facetag.settings import load_settings
+from trainer.cleaning import clean, drop_undecodable
 from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
 from trainer.shards import read_shards, shard_digest
-from trainer.splits import difference_hash, hold_out
+from trainer.splits import hold_out
 from vision.crop import CropRule
-from vision.decode import decode_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ def prepare_cache(
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned, hashes = _drop_undecodable(clean(read_shards(shards)), load_settings())
+    cleaned, hashes = drop_undecodable(clean(read_shards(shards)), load_settings())
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
     on_start(len(cleaned.samples))
@@ -55,7 +51,7 @@ def prepare_cache(
         validation=hold_out(cleaned.samples, hashes, plan.validation_share),
         rule=plan.rule,
         size=plan.size,
-        facts={"shards": _name_shards(shards, digests), "dropped": dict(cleaned.dropped)},
+        facts={"shards": _name_shards(shards, digests), "dropped": cleaned.dropped},
         on_progress=on_progress,
     )
     return open_cache(folder)
@@ -70,21 +66,3 @@ def _name_shards(shards: Sequence[Path], digests: Sequence[str]) -> dict[str, st
         number = seen[path.name]
         named[path.name if number == 1 else f"{path.name} ({number})"] = digest
     return named
-
-
-def _drop_undecodable(
-    cleaned: CleanSet, settings: Settings
-) -> tuple[CleanSet, npt.NDArray[np.uint8]]:
-    """Return the set without what the service could not decode, and the hashes of what remains."""
-    kept, hashes = CleanSet(dropped=cleaned.dropped.copy()), []
-    for sample in cleaned.samples:
-        try:
-            photo = decode_image(
-                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-            )
-        except ImageUnreadable:
-            kept.dropped["undecodable image"] += 1
-        else:
-            kept.samples.append(sample)
-            hashes.append(difference_hash(photo))
-    return kept, np.array(hashes, np.uint8)

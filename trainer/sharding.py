@@ -8,14 +8,14 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from facetag.errors import FacetagError, ImageUnreadable, ShardUnreadable
 from facetag.settings import Settings, load_settings
-from trainer.shards import IMAGE_SUFFIXES, BadSample, Sample, to_sample
+from trainer.shards import IMAGE_SUFFIXES, BadSample, Drop, Sample, to_sample
 from trainer.splits import difference_hash, group_look_alikes
 from vision.decode import decode_image
 
@@ -99,14 +99,14 @@ def _read_member(path: Path, name: str, settings: Settings) -> _Member | BadSamp
         beside = sidecar.read_bytes() if sidecar.is_file() else None
         sample = to_sample(path.name, path.read_bytes(), beside)
         if not isinstance(sample, Sample):
-            return BadSample(name, sample.reason)
+            return replace(sample, name=name)
         photo = decode_image(
             sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
         )
     except OSError as error:
-        return BadSample(name, f"it cannot be read: {error.strerror}")
+        return BadSample(name, Drop.UNDECODABLE, f"it cannot be read: {error.strerror}")
     except ImageUnreadable as error:
-        return BadSample(name, str(error))
+        return BadSample(name, Drop.UNDECODABLE, str(error))
     return _Member(path, sample.sha256, difference_hash(photo))
 
 

@@ -7,6 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from facetag.errors import ShardUnreadable
@@ -30,11 +31,22 @@ class Sample:
         return hashlib.sha256(self.data).hexdigest()
 
 
+class Drop(StrEnum):
+    """Why nothing is learnt from a sample, as manifests, cards and reports say it."""
+
+    MALFORMED_NAME = "malformed name"
+    BAD_LABELS = "labels missing or out of range"
+    UNDECODABLE = "undecodable image"
+    COPY = "identical image"
+    DISAGREEING = "identical images whose labels disagree"
+
+
 @dataclass(frozen=True, slots=True)
 class BadSample:
-    """A member of a shard that cannot be used, and why."""
+    """A member of a shard that cannot be used: of which kind, and why this one."""
 
     name: str
+    drop: Drop
     reason: str
 
 
@@ -104,7 +116,8 @@ def to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSamp
     try:
         labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
     except (ValueError, OverflowError) as error:
-        return BadSample(name, str(error))
+        nameless = sidecar is None and NAME_PATTERN.match(name) is None
+        return BadSample(name, Drop.MALFORMED_NAME if nameless else Drop.BAD_LABELS, str(error))
     return Sample(name, data, labels)
 
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trainer.plots import FIRST, INK, SECOND, SOFT
+from trainer.drawing import FIRST, INK, SECOND, new_axes
 from trainer.tuning_results import Results, Tried
 
 
@@ -23,7 +21,7 @@ def draw_results(results: Results) -> dict[str, Figure]:
 
 def draw_history(trials: Sequence[Tried]) -> Figure:
     """Draw the score of each trial, the best so far, and which trials were pruned."""
-    figure, axes = _figure(6.4, 3.8)
+    figure, axes = new_axes(6.4, 3.8)
     marks = {"complete": ("o", FIRST, "complete"), "pruned": ("x", SECOND, "pruned")}
     for state, (mark, colour, label) in marks.items():
         known = [(one.number, one.value) for one in trials if one.state == state and one.value]
@@ -40,20 +38,10 @@ def draw_history(trials: Sequence[Tried]) -> Figure:
 
 def draw_importances(importances: Mapping[str, float]) -> Figure:
     """Draw each parameter's share of the score's variance, the largest on top."""
-    figure, axes = _figure(6.4, 0.9 + 0.32 * len(importances))
+    figure, axes = new_axes(6.4, 0.9 + 0.32 * len(importances))
     names, shares = list(importances), list(importances.values())
     axes.barh(range(len(names)), shares, color=FIRST, height=0.6)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set(xlabel="share of the score's variance (fANOVA)")
     return figure
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(SOFT)
-    axes.tick_params(colors=INK, labelsize=9)
-    return figure, axes

@@ -1,6 +1,5 @@
 """`facetag tune --report DIR`: a page that needs nothing else, its data, and the pictures."""
 
-import base64
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
 
-from trainer.plots import save
+from trainer.drawing import embed, save
 from trainer.search_space import Range
 from trainer.tuning_plots import draw_results
 from trainer.tuning_results import FEWEST_FOR_IMPORTANCE, Results, format_value, train_options
@@ -33,7 +33,7 @@ def write_tuning_report(folder: Path, results: Results, known: Collection[str]) 
     save(pictures, folder / "plots")
     (folder / "tuning.json").write_text(json.dumps(_data(results, known), indent=2) + "\n")
     page = folder / "tuning.html"
-    page.write_text(_render(results, known, list(pictures), folder))
+    page.write_text(_render(results, known, pictures))
     return page
 
 
@@ -97,9 +97,7 @@ def _data(results: Results, known: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _render(
-    results: Results, known: Collection[str], pictures: Collection[str], folder: Path
-) -> str:
+def _render(results: Results, known: Collection[str], pictures: Mapping[str, Figure]) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -112,10 +110,5 @@ def _render(
         command=compose_command(results, known),
         without_option=train_options(results, known)[1],
         fewest=FEWEST_FOR_IMPORTANCE,
-        pictures=[(name, PICTURES[name], _embed(folder, name)) for name in pictures],
+        pictures=[(name, PICTURES[name], embed(picture)) for name, picture in pictures.items()],
     )
-
-
-def _embed(folder: Path, name: str) -> str:
-    data = (folder / "plots" / f"{name}.svg").read_bytes()
-    return "data:image/svg+xml;base64," + base64.b64encode(data).decode()

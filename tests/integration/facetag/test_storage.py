@@ -10,6 +10,7 @@ from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
     ObjectMissing,
+    ObjectRefused,
     SettingsInvalid,
     StorageUnavailable,
 )
@@ -98,6 +99,36 @@ def test_an_object_of_more_bytes_than_allowed_is_not_read(storage):
     assert caught.value.code == ErrorCode.TOO_MANY_BYTES
 
 
+def test_an_object_of_any_size_is_read_in_chunks(storage):
+    data = bytes(range(256)) * 4096 * 5
+    storage.put("sets/large.tar", data, "application/x-tar")
+    with storage.download(storage.bucket, "sets/large.tar") as download:
+        chunks = list(download.chunks)
+    assert b"".join(chunks) == data
+    assert download.size == len(data)
+    assert len(chunks) > 1
+
+
+def test_the_etag_tells_one_content_from_another(storage):
+    tags = []
+    for data in (b"one", b"two", b"one"):
+        storage.put("sets/a.tar", data, "application/x-tar")
+        with storage.download(storage.bucket, "sets/a.tar") as download:
+            tags.append(download.etag)
+    assert tags[0] == tags[2] != tags[1]
+
+
+def test_a_download_of_what_is_missing_or_refused_says_so(storage, servers):
+    with pytest.raises(ObjectMissing, match=r"gone\.tar"):
+        storage.download(storage.bucket, "gone.tar").__enter__()
+    with pytest.raises(ObjectMissing, match="no-such-bucket"):
+        storage.download("no-such-bucket", "gone.tar").__enter__()
+    storage.put("sets/a.tar", b"one", "application/x-tar")
+    wrong = make_storage(servers.model_copy(update={"s3_secret_key": SecretStr("wrong")}))
+    with pytest.raises(ObjectRefused, match="FACETAG_S3_ACCESS_KEY"):
+        wrong.download(storage.bucket, "sets/a.tar").__enter__()
+
+
 def test_a_prefix_is_listed_page_by_page_each_key_once_and_in_order(storage):
     keys = sorted([f"in/{number:03}.jpg" for number in range(23)] + ["in/sub/é ü&+.jpg", "in/a b"])
     for key in [*keys, "inside.jpg", "other/x.jpg"]:
@@ -148,6 +179,7 @@ def test_nothing_that_listens_is_storage_that_is_unavailable(servers):
         storage.ensure_bucket,
         lambda: storage.exists("x"),
         lambda: storage.fetch("b", "x", 1),
+        lambda: storage.download("b", "x").__enter__(),
         lambda: storage.put("x", b"", "text/plain"),
         lambda: storage.delete(["x"]),
         lambda: storage.list_prefix("b", "", None),

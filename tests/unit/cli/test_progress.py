@@ -51,3 +51,13 @@ def test_a_terminal_shows_photos_bytes_and_what_goes_on():
 def test_a_total_that_is_not_known_yet_is_left_out():
     assert count_of(12, None) == "12 photos"
     assert count_of(12, 200) == "12 of 200 photos"
+
+
+def test_a_bar_counts_in_the_unit_that_it_is_given(capsys):
+    PlainBar(Reporter(), "Fetching", 80, None, unit="MB", every_s=0).set(20)
+    assert re.match(r"Fetching: 20 of 80 MB, [\d.]+ MB/s, \d+ s left\n$", capsys.readouterr().err)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=140)
+    with LiveBar(console, "Fetching", 80, None, unit="MB") as bar:
+        bar.set(20)
+    assert "20 of 80 MB" in screen.getvalue()

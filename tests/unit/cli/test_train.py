@@ -57,7 +57,7 @@ def test_the_manifest_counts_what_was_fitted_and_dropped(trained, folder):
     manifest = json.loads((folder / "run" / "bundle" / "bundle.json").read_text())
     samples = manifest["samples"]
     assert samples["training"] + samples["validation"] == 36
-    assert samples["dropped"] == {"malformed name or labels": 1}
+    assert samples["dropped"] == {"malformed name": 1}
     assert [shard["name"] for shard in manifest["shards"]] == ["chips.tar"]
     # Nothing is frozen where the backbone starts from random weights.
     assert manifest["training"]["fit"]["frozen_layers"] == 0

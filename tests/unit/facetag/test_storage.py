@@ -1,10 +1,13 @@
 import base64
 import hashlib
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from pydantic import SecretStr
 
+from facetag.errors import StorageUnavailable
 from facetag.settings import Settings
 from facetag.storage import image_key, make_storage
 
@@ -58,3 +61,41 @@ def test_the_address_holds_the_bucket_as_a_path(post):
 
 def test_a_form_never_holds_the_secret(post):
     assert "secret" not in json.dumps(post)
+
+
+class CuttingHandler(BaseHTTPRequestHandler):
+    """Promises a hundred bytes, sends ten and hangs up."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+        self.wfile.write(b"x" * 10)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def cutting_storage():
+    with HTTPServer(("127.0.0.1", 0), CuttingHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        yield make_storage(SETTINGS.model_copy(update={"s3_endpoint_url": url}))
+        server.shutdown()
+        thread.join()
+
+
+def test_an_object_that_is_cut_off_is_worth_another_try(cutting_storage):
+    with pytest.raises(StorageUnavailable):
+        cutting_storage.fetch("photos", "a.jpg", max_bytes=1000)
+
+
+def test_a_download_that_is_cut_off_is_worth_another_try(cutting_storage):
+    with (
+        pytest.raises(StorageUnavailable),
+        cutting_storage.download("photos", "a.tar") as download,
+    ):
+        list(download.chunks)

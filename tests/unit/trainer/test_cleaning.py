@@ -1,9 +1,14 @@
-"""Copies, copies whose labels disagree, and bad names."""
+"""Copies, copies whose labels disagree, bad names, and files that are no images."""
 
 import random
 
-from trainer.cleaning import clean
-from trainer.shards import BadSample, Sample
+import numpy as np
+
+from facetag.settings import Settings
+from tests.unit.trainer.chips import encode, make_chip
+from trainer.cleaning import clean, drop_undecodable
+from trainer.shards import BadSample, Drop, Sample
+from trainer.splits import difference_hash
 
 
 def sample(name, data, **labels):
@@ -33,10 +38,36 @@ def test_a_label_that_one_copy_lacks_is_a_disagreement():
     assert clean([sample("a", b"1", age=3), sample("b", b"1")]).samples == []
 
 
-def test_bad_samples_are_counted_and_go():
-    kept = clean([BadSample("x", "why"), sample("a", b"1", age=3), BadSample("y", "why")])
+def test_what_is_left_out_is_told_with_its_twin():
+    kept = clean(
+        [
+            sample("a", b"1", age=3),
+            sample("b", b"2", age=3),
+            sample("c", b"1", age=3),
+            sample("d", b"2", age=4),
+        ]
+    )
+    assert kept.left_out == [
+        BadSample("c", Drop.COPY, "the same image as a"),
+        BadSample("b", Drop.DISAGREEING, "the same image as d"),
+        BadSample("d", Drop.DISAGREEING, "the same image as b"),
+    ]
+
+
+def test_bad_samples_are_counted_by_kind_and_go():
+    kept = clean(
+        [
+            BadSample("z", Drop.BAD_LABELS, "why"),
+            BadSample("x", Drop.MALFORMED_NAME, "why"),
+            sample("a", b"1", age=3),
+            BadSample("y", Drop.MALFORMED_NAME, "why"),
+        ]
+    )
     assert len(kept.samples) == 1
-    assert kept.dropped == {"malformed name or labels": 2}
+    assert list(kept.dropped.items()) == [
+        ("malformed name", 2),
+        ("labels missing or out of range", 1),
+    ]
 
 
 def test_a_clean_set_has_dropped_nothing():
@@ -46,3 +77,26 @@ def test_a_clean_set_has_dropped_nothing():
     assert kept.samples == samples
     assert not kept.dropped
     assert clean([]).samples == []
+
+
+def test_what_does_not_decode_goes_and_the_rest_is_hashed():
+    samples = [
+        sample("a", encode(make_chip(1)), age=3),
+        sample("b", b"no image", age=3),
+        sample("c", b"", age=3),
+        sample("d", encode(make_chip(2)), age=3),
+    ]
+    done = []
+    cleaned = clean([BadSample("z", Drop.BAD_LABELS, "why"), *samples])
+    kept, hashes = drop_undecodable(cleaned, Settings(), on_progress=done.append)
+    assert [each.name for each in kept.samples] == ["a", "d"]
+    assert kept.dropped == {"labels missing or out of range": 1, "undecodable image": 2}
+    assert kept.left_out[2] == BadSample("c", Drop.UNDECODABLE, "The file is empty.")
+    assert np.array_equal(hashes[1], difference_hash(make_chip(2)))
+    assert hashes.shape == (2, 32)
+    assert done == [1, 2, 3, 4]
+
+
+def test_where_nothing_decodes_there_are_no_hashes():
+    _, hashes = drop_undecodable(clean([sample("b", b"no image", age=3)]), Settings())
+    assert hashes.shape == (0, 32)

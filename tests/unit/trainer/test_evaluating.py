@@ -8,9 +8,8 @@ import pytest
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
 from tests.unit.trainer.chips import chip_members, encode, make_chip, waves, write_tar
-from trainer.evaluating import evaluate_bundle, label_arrays
+from trainer.evaluating import evaluate_bundle
 from trainer.findings import find, state
-from trainer.shards import Sample
 from trainer.splits import difference_hash
 from vision.bundle import open_bundle, save_manifest
 from vision.calibration import at_temperature
@@ -116,12 +115,3 @@ def test_a_shard_without_a_valid_label_is_refused(tiny_bundle, tmp_path):
     path = write_tar(tmp_path / "test.tar", [("x.jpg", b"1")])
     with pytest.raises(ShardUnreadable, match="valid label"):
         evaluate_bundle(tiny_bundle, [path], SETTINGS)
-
-
-def test_missing_labels_are_nan():
-    arrays = label_arrays(
-        [Sample("a", b"", {"age": 3}), Sample("b", b"", {"race": 4})], ("age", "race")
-    )
-    assert arrays["age"][0] == 3
-    assert np.isnan(arrays["age"][1])
-    assert arrays["race"][1] == 4

@@ -32,7 +32,7 @@ def test_bad_copied_and_undecodable_images_are_dropped_and_counted(tmp_path):
     cache = prepare_cache([path], tmp_path / "cache", PLAN, on_start=totals.append)
     assert totals == [4] == [cache.facts["n"]]
     assert cache.facts["dropped"] == {
-        "malformed name or labels": 1,
+        "malformed name": 1,
         "identical image": 1,
         "undecodable image": 4,
     }

@@ -8,7 +8,15 @@ import pytest
 
 from facetag.errors import ShardUnreadable
 from tests.unit.trainer.chips import write_tar
-from trainer.shards import BadSample, Sample, parse_name, read_shard, read_shards, shard_digest
+from trainer.shards import (
+    BadSample,
+    Drop,
+    Sample,
+    parse_name,
+    read_shard,
+    read_shards,
+    shard_digest,
+)
 
 
 def read(tmp_path, *members):
@@ -51,6 +59,19 @@ def test_a_malformed_name_is_told_as_such(name):
 def test_a_label_out_of_range_is_told_by_its_head(name, head):
     with pytest.raises(ValueError, match=f"{head} .* is outside"):
         parse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "drop"),
+    [
+        ("61_1_20170109150557335.jpg", Drop.MALFORMED_NAME),
+        ("face.jpg", Drop.MALFORMED_NAME),
+        ("117_0_1_x.jpg", Drop.BAD_LABELS),
+        ("25_0_5_x.jpg", Drop.BAD_LABELS),
+    ],
+)
+def test_a_malformed_name_and_a_label_out_of_range_are_different_faults(tmp_path, name, drop):
+    assert [item.drop for item in read(tmp_path, (name, b"1"))] == [drop]
 
 
 def test_images_are_read_in_the_tars_order_with_bad_ones_named(tmp_path):
@@ -125,6 +146,7 @@ def test_bad_json_is_a_bad_sample_and_no_crash(tmp_path, content):
     )
     assert isinstance(bad, BadSample)
     assert bad.name == "a.jpg"
+    assert bad.drop == "labels missing or out of range"
     assert bad.reason
     assert isinstance(good, Sample)
 
