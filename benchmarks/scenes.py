@@ -59,7 +59,7 @@ def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
     picked = [samples[index] for index in rng.permutation(len(samples))[:chips]]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        scenes = dict(_write_scenes(picked, root / "scenes", rng))
+        scenes = dict(write_scenes(picked, root / "scenes", rng))
         faces = _tag(root / "scenes", root / "lines.jsonl")
         reference = _evaluate(picked, root / "chips.tar")
     found = {name: _match(pasted, faces[name]) for name, pasted in scenes.items()}
@@ -72,9 +72,10 @@ def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
         output.write_text(json.dumps({**report, "seed": seed}, indent=2) + "\n")
 
 
-def _write_scenes(
+def write_scenes(
     samples: Sequence[Sample], folder: Path, rng: np.random.Generator
 ) -> Iterator[tuple[str, list[Pasted]]]:
+    """Write the samples into scenes, as JPEG files in a new folder; yield each name's chips."""
     folder.mkdir()
     waiting = list(samples)
     while waiting:

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     min_face: float = Field(
         0.04, gt=0, le=1, description="Smallest face, as a share of the photo's long side"
     )
-    face_confidence: float = Field(0.8, ge=0, le=1)
+    face_confidence: float = Field(0.6, ge=0, le=1)
 
     @field_validator("source_buckets", "image_formats", "heads", mode="before")
     @classmethod

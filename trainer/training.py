@@ -107,7 +107,8 @@ def train_network(
         return open_bundle(run / "bundle")
     lessons = None
     if plan.teachers:
-        answers = ask_teachers(plan.teachers, cache, plan.spec.heads, run, on_progress=on_teach)
+        with _dtype_policy(plan.precision):
+            answers = ask_teachers(plan.teachers, cache, plan.spec.heads, run, on_progress=on_teach)
         lessons = Lessons(answers, plan.fit.teacher_share)
     network = start_network(plan)
     with EventLog(run / "events") as log:
