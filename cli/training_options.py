@@ -20,6 +20,7 @@ FIT_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("schedule", click.Choice(["cosine", "plateau"]), "How the rate falls from its peak."),
     ("plateau_epochs", click.IntRange(1), "Epochs without a better score until a plateau lowers."),
     ("plateau_factor", SHARE, "What a plateau multiplies the rate by."),
+    ("keep", click.Choice(["best", "last"]), "Which epoch's weights: best on validation, or last."),
     ("stop_after", click.IntRange(1), "Epochs without a better score that end the fit early."),
     ("weight_decay", NOT_NEGATIVE, "Of AdamW; biases and batch norms are left out."),
     ("warm_up_steps", click.IntRange(0), "Steps over which the rate rises to its peak."),

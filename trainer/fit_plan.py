@@ -30,6 +30,9 @@ class FitPlan:
     plateau_epochs: int = 2
     """Epochs without a better score before a plateau lowers the rate."""
     plateau_factor: float = 0.3
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are kept: that of the best validation score, or the last, where the
+    rate has fallen to nothing: few images validate, and the best of many scores is luck."""
     stop_after: int | None = 5
     """Epochs without a better validation score that end the fit early; None: never."""
     age_loss: Literal["mse", "huber"] = "mse"

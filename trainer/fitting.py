@@ -30,7 +30,7 @@ from trainer.teaching import Lessons
 from vision.network import NetworkSpec
 
 Predictions = dict[str, npt.NDArray[np.float32]]
-BEST_WEIGHTS = "best.weights.h5"
+KEPT_WEIGHTS = "kept.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def fit(
 ) -> None:
     """Fit to the plan's end, going on from the folder's checkpoint if there is one.
 
-    Writes `checkpoint.npz`, `history.jsonl` (a row an epoch) and `best.weights.h5` (of the epoch
-    with the best validation score) into `folder`. The network ends with the best weights. Raises
+    Writes `checkpoint.npz`, `history.jsonl` (a row an epoch) and `kept.weights.h5` (of the epoch
+    that the plan keeps) into `folder`. The network ends with the kept weights. Raises
     FacetagError where nothing is left to fit on or to validate with. `on_epoch` is called once the
     epoch is on disk: what it raises leaves a fit that can be gone on with.
     """
@@ -83,13 +83,13 @@ def fit(
                 **_score(predict_held_out(network, feeder), cache),
             }
             history.append(row)
-            if row["score"] <= min(_scores(history)):
-                _save_best(network, folder)
+            if plan.keep == "last" or row["score"] <= min(_scores(history)):
+                _save_kept(network, folder)
         _write_history(folder, history)
         place = Place(place.epoch + 1, 0)
         save_checkpoint(folder, network, place)
         on_epoch(row)
-    network.load_weights(folder / BEST_WEIGHTS)
+    network.load_weights(folder / KEPT_WEIGHTS)
 
 
 def make_feeder(
@@ -178,11 +178,11 @@ def _final_weights(network: keras.Model, feeder: Feeder, plan: FitPlan, epoch: i
     return averaged_weights(network, (batch.images for batch in batches))
 
 
-def _save_best(network: keras.Model, folder: Path) -> None:
+def _save_kept(network: keras.Model, folder: Path) -> None:
     # Whole or not at all: a kill in the middle must not take the best weights so far with it.
-    temporary = folder / f"partial.{BEST_WEIGHTS}"
+    temporary = folder / f"partial.{KEPT_WEIGHTS}"
     network.save_weights(temporary)
-    temporary.replace(folder / BEST_WEIGHTS)
+    temporary.replace(folder / KEPT_WEIGHTS)
 
 
 def _scores(history: list[dict[str, Any]]) -> list[float]:

@@ -191,22 +191,35 @@ def test_a_fit_learns_from_what_it_is_shown(fitted):
     assert all(changed)
 
 
+def age_error(network, cache):
+    """Return the age RMSE on the images that choose; the calibration's and holdout's do not."""
+    outputs = predict_held_out(network, Feeder(cache, ("age", "gender", "race"), 8, 1, PLAN.jitter))
+    chosen = split_held_out(cache.hashes[cache.validation]) == VALIDATION
+    assert 0 < chosen.sum() < 12
+    ages = cache.labels["age"][cache.validation][chosen]
+    return table_1({"age": ages}, {"age": outputs["age"][chosen]})["age"]["rmse"]
+
+
 def test_a_network_ends_with_its_best_weights(fitted):
-    outputs = predict_held_out(
-        fitted.network, Feeder(fitted.cache, fitted.spec.heads, 8, 1, fitted.plan.jitter)
-    )
     best = min(fitted.rows, key=lambda row: row["score"])
-    chosen = split_held_out(fitted.cache.hashes[fitted.cache.validation]) == VALIDATION
-    assert 0 < chosen.sum() < 12, "what calibrates and judges has no say in which weights are best"
-    ages = fitted.cache.labels["age"][fitted.cache.validation][chosen]
-    measured = table_1({"age": ages}, {"age": outputs["age"][chosen]})
-    assert measured["age"]["rmse"] == pytest.approx(best["age"]["rmse"], rel=1e-3)
+    error = age_error(fitted.network, fitted.cache)
+    assert error == pytest.approx(best["age"]["rmse"], rel=1e-3)
+
+
+def test_a_plan_that_keeps_the_last_epoch_ends_with_it(tmp_path, tiny_spec):
+    # A rate far too high: the best epoch is not the last.
+    plan = replace(PLAN, epochs=4, learning_rate=1.0, warm_up_steps=1, averaging=0.0)
+    cache, network = write_tiny_cache(tmp_path / "cache"), build_network(tiny_spec)
+    fit(network, tiny_spec, cache, replace(plan, keep="last"), tmp_path)
+    rows = read_history(tmp_path)
+    assert min(row["score"] for row in rows[:-1]) < rows[-1]["score"]
+    assert age_error(network, cache) == pytest.approx(rows[-1]["age"]["rmse"], rel=1e-3)
 
 
 def test_the_best_weights_count_where_the_last_are_others(fitted, tmp_path):
     folder = shutil.copytree(fitted.folder, tmp_path / "run")
     best, other = build_network(fitted.spec), build_network(fitted.spec)
-    best.save_weights(folder / "best.weights.h5")
+    best.save_weights(folder / "kept.weights.h5")
     fit(other, fitted.spec, fitted.cache, fitted.plan, folder)
     for one, two in zip(weights_of(other), weights_of(best), strict=True):
         assert np.array_equal(one, two)
