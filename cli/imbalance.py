@@ -1,8 +1,9 @@
 """`facetag imbalance`: compare treatments of class imbalance on held-out images."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cli.progress import Reporter
     from trainer.imbalance import Watcher
     from trainer.training import TrainingPlan
+    from vision.bundle import Bundle
 
 
 @click.command()
@@ -131,15 +133,14 @@ def imbalance(
     network = _choose_network(stated.head, start, backbone, backbone_weights, size, precision)
     bundles = [open_bundle(folder) for folder in whole]
     reporter = Reporter(quiet=quiet)
-    sizes = {network.spec.input_size, *(bundle.spec.input_size for bundle in bundles)}
-    crops = {size: _cut_faces(reporter, shards, cache, size) for size in sorted(sizes)}
+    cut = partial(_cut_faces, reporter, shards, cache)
     with _watch(reporter) as watcher:
         found = compare_methods(
             stated,
             network,
-            crops[network.spec.input_size],
+            cut(network.spec.input_size, network.start),
             run,
-            whole=[(bundle, crops[bundle.spec.input_size]) for bundle in bundles],
+            whole=[(bundle, cut(bundle.spec.input_size, bundle)) for bundle in bundles],
             watcher=watcher,
         )
     reporter.say(f"{write_comparison(run, found)}")
@@ -171,15 +172,19 @@ def _choose_network(
     return TrainingPlan(spec, start=bundle, precision=precision)
 
 
-def _cut_faces(reporter: "Reporter", shards: tuple[Path, ...], cache: Path, size: int) -> Any:
+def _cut_faces(
+    reporter: "Reporter", shards: tuple[Path, ...], cache: Path, size: int, bundle: "Bundle | None"
+) -> Any:
+    """Return the crops that a network of this size is to see, cut by its bundle's rule."""
     from trainer.preparing import PreparePlan, prepare_cache
 
+    plan = PreparePlan(size=size) if bundle is None else PreparePlan(size, rule=bundle.crop_rule)
     with reporter.bar(f"Cutting faces out for {size} pixels", total=None) as bar:
         total: list[int] = []
         return prepare_cache(
             shards,
             cache,
-            PreparePlan(size=size),
+            plan,
             on_start=total.append,
             on_progress=lambda done: bar.set(done, total=total[0]),
         )
@@ -187,19 +192,19 @@ def _cut_faces(reporter: "Reporter", shards: tuple[Path, ...], cache: Path, size
 
 @contextmanager
 def _watch(reporter: "Reporter") -> Iterator["Watcher"]:
-    """Show how far features and fits are, as a context: a bar for each."""
+    """Show how far features and fits are, as a context: a bar, then a line for each fit."""
     from trainer.imbalance import Watcher
 
     with ExitStack() as stack:
+        bars: list[Any] = []
 
-        def show(title: str) -> Callable[[int, int], None]:
-            bars: list[Any] = []
+        def on_features(done: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(reporter.bar("Features", total=total)))
+            bars[0].set(done)
 
-            def tell(done: int, total: int) -> None:
-                if not bars:
-                    bars.append(stack.enter_context(reporter.bar(title, total=total)))
-                bars[0].set(done)
+        def on_fit(done: int, total: int) -> None:
+            stack.close()
+            reporter.say(f"Heads fitted: {done} of {total}")
 
-            return tell
-
-        yield Watcher(on_features=show("Features"), on_fit=show("Heads fitted"))
+        yield Watcher(on_features, on_fit)
