@@ -46,6 +46,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
         Entry("explore", "Show who is in training shards.", "cpu,train"),
         Entry("train", "Fit a network on training shards.", "cpu,train"),
+        Entry("imbalance", "Compare what can be done about rare labels.", "cpu,train"),
         Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
         Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),

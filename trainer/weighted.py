@@ -16,6 +16,7 @@ from vision.age_range import AgeRange
 
 Values = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 
 def measure_head(
@@ -60,9 +61,15 @@ def _binary(truth: Values, output: Values, weights: Weights) -> dict[str, Weight
 
 
 def _categorical(truth: Values, output: Values, weights: Weights) -> dict[str, Weights]:
-    labels, guess = truth.astype(int), output.argmax(axis=1)
+    return measure_guesses(truth.astype(int), output.argmax(axis=1), output.shape[1], weights)
+
+
+def measure_guesses(
+    labels: Codes, guess: Codes, classes: int, weights: Weights
+) -> dict[str, Weights]:
+    """Return accuracy and macro F1 of guessed codes (n,), whichever way they were guessed."""
     columns = []
-    for code in range(output.shape[1]):
+    for code in range(classes):
         hits = weights @ ((labels == code) & (guess == code))
         named = weights @ (labels == code).astype(float) + weights @ (guess == code).astype(float)
         columns.append(_ratio(2 * hits, named))
@@ -71,6 +78,15 @@ def _categorical(truth: Values, output: Values, weights: Weights) -> dict[str, W
         "accuracy": _mean(labels == guess, weights),
         "macro_f1": np.nanmean(np.stack(columns), axis=0),
     }
+
+
+def measure_recalls(labels: Codes, guess: Codes, classes: int, weights: Weights) -> list[Weights]:
+    """Return a class's recall for each code; NaN where no image of it is drawn."""
+    recalls = []
+    for code in range(classes):
+        members = labels == code
+        recalls.append(_ratio(weights @ (members & (guess == code)), weights @ members))
+    return recalls
 
 
 def _area_under_roc(positive: npt.NDArray[np.bool_], score: Values, weights: Weights) -> Weights:

@@ -93,6 +93,21 @@ def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> ker
     return keras.Model(images, outputs, name=spec.backbone)
 
 
+def build_head(name: str, spec: NetworkSpec, width: int) -> keras.Model:
+    """Build one head alone, with random weights, to be fitted on pooled features.
+
+    Input: float32 (n, width). Output: what the network gives for this head, (n, units) by its name.
+    """
+    features = keras.Input((width,), name="features")
+    outputs = {name: _head_layers(HEADS_BY_NAME[name], spec)(features)}
+    return keras.Model(features, outputs, name=f"{name}_head")
+
+
+def take_features(network: keras.Model, spec: NetworkSpec) -> keras.Model:
+    """Return the part of a network that all heads share: images to pooled features (n, width)."""
+    return keras.Model(network.input, network.get_layer(f"{spec.heads[0]}_hidden").input)
+
+
 def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
     # Outputs stay in float32 under any dtype policy: bfloat16 would round ages to quarters.
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score
 
 from trainer.metrics import table_1
-from trainer.weighted import measure_head
+from trainer.weighted import measure_head, measure_recalls
 from vision.age_range import AgeRange
 
 
@@ -62,3 +63,14 @@ def test_bias_and_coverage_are_of_the_predicted_ages():
     found = measure_head("age", truth, output, np.ones((1, 4)), AgeRange(0.8, [30], [5], [5]))
     assert found["bias"][0] == pytest.approx(6)
     assert found["coverage"][0] == pytest.approx(0.5)
+
+
+def test_recalls_are_those_of_scikit_learn_and_nan_where_no_image_is_drawn():
+    rng = np.random.default_rng(2)
+    labels, guess = rng.integers(0, 4, 80), rng.integers(0, 5, 80)
+    weights = np.stack([np.ones(80), (labels != 1).astype(float)])
+    found = measure_recalls(labels, guess, 5, weights)
+    expected = recall_score(labels, guess, average=None, labels=range(4), zero_division=0)
+    assert [row[0] for row in found[:4]] == pytest.approx(list(expected))
+    assert np.isnan(found[1][1])
+    assert np.isnan(found[4]).all()

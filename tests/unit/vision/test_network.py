@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from facetag.heads import HEADS_BY_NAME
-from vision.network import NetworkSpec, build_network
+from vision.network import NetworkSpec, build_head, build_network, take_features
 
 
 def noise(count, size):
@@ -80,3 +80,18 @@ def test_a_backbone_of_the_callers_own_can_be_given():
 
 def test_every_head_has_an_output_of_its_name(tiny_network):
     assert set(tiny_network.output_names) == set(HEADS_BY_NAME)
+
+
+@pytest.mark.parametrize("name", list(HEADS_BY_NAME))
+def test_a_head_alone_on_a_networks_features_gives_what_the_network_gives(
+    name, tiny_network, tiny_spec
+):
+    images = noise(4, tiny_spec.input_size)
+    features = take_features(tiny_network, tiny_spec).predict_on_batch(images)
+    head = build_head(name, tiny_spec, features.shape[1])
+    for layer in head.layers:
+        layer.set_weights(
+            tiny_network.get_layer(layer.name).get_weights() if layer.name != "features" else []
+        )
+    expected = tiny_network.predict_on_batch(images)[name]
+    assert np.allclose(head.predict_on_batch(features)[name], expected, atol=1e-4)
