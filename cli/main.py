@@ -49,6 +49,9 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
     ),
+    "Change the network that labels": (
+        Entry("models", "List, show, promote and roll back bundles.", "local"),
+    ),
 }
 ENTRIES = {entry.name: entry for chapter in CHAPTERS.values() for entry in chapter}
 

@@ -9,11 +9,13 @@ FacetagError
 │   └── ApiUnavailable
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
-│   └── ObjectMissing
+│   ├── ObjectMissing
+│   └── BundleUnknown
 ├── ObjectRefused              object storage does not let us read this object
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
-│   └── JobStateConflict
+│   ├── JobStateConflict
+│   └── BundleStateConflict    the bundle's state does not allow this
 ├── CursorInvalid              a page cursor is none that this service gave
 ├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  a late finisher: the images were claimed by somebody else
@@ -88,6 +90,10 @@ class ObjectMissing(NotFound):
     """Object storage holds nothing under this key."""
 
 
+class BundleUnknown(NotFound):
+    """No bundle has this version."""
+
+
 class ObjectRefused(FacetagError):
     """Object storage does not let us read this object."""
 
@@ -102,6 +108,10 @@ class IdempotencyConflict(Conflict):
 
 class JobStateConflict(Conflict):
     """The job's state does not allow this."""
+
+
+class BundleStateConflict(Conflict):
+    """The bundle's state does not allow this."""
 
 
 class CursorInvalid(FacetagError):

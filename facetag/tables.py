@@ -185,15 +185,50 @@ class FaceRow(Base):
     """The heads' JSON values, as in the results' contract."""
 
 
+class BundleState(StrEnum):
+    """`candidate -> champion -> retired`, and back to `champion` by a rollback."""
+
+    CANDIDATE = "candidate"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+
+
 class Model(Base):
     """A bundle that workers have loaded or may load, with its manifest."""
 
     __tablename__ = "models"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", BundleState), name="models_state"),
+        Index(
+            "models_one_champion",
+            "tenant_id",
+            unique=True,
+            postgresql_where=text("state = 'champion'"),
+        ),
+    )
 
     tenant_id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
-    """`champion`, `candidate` or `retired`."""
     manifest: Mapped[dict[str, Any]]
+    """Among others its `parent`, `weights_sha256` and `metrics`."""
+    files: Mapped[dict[str, Any] | None]
+    """SHA-256 of each file in object storage, by name; null where it lies on a disk alone."""
+    verdict: Mapped[dict[str, Any] | None]
+    """How it did against the champion of its day; null where nobody compared them."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     promoted_at: Mapped[datetime | None]
+
+
+class Promotion(Base):
+    """A change of champion; its number only grows, so a worker knows which one is the newer."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (Index("promotions_newest", "tenant_id", text("number DESC")),)
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    version: Mapped[str]
+    previous: Mapped[str | None]
+    rollback: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
