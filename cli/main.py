@@ -50,6 +50,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
     ),
     "Change the network that labels": (
+        Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
         Entry("models", "List, show, promote and roll back bundles.", "local"),
     ),
 }

@@ -15,12 +15,14 @@ FacetagError
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
 │   ├── JobStateConflict
-│   └── BundleStateConflict    the bundle's state does not allow this
+│   ├── BundleStateConflict    the bundle's state does not allow this
+│   └── RetrainingBusy         one retraining at a time
 ├── CursorInvalid              a page cursor is none that this service gave
 ├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  a late finisher: the images were claimed by somebody else
 ├── ImageUnreadable            one image cannot be used: carries a documented code
 ├── ShardUnreadable            a training shard cannot be used
+├── ShardRefused               a shard must not be fitted on: known already, or holds test images
 ├── BundleInvalid              a bundle is incomplete, tampered with or of another version
 └── LocalServerFailed          a server that facetag runs itself does not start, or ended
     ├── ServerMissing          this platform has no wheel for it: says which setting to give
@@ -114,6 +116,13 @@ class BundleStateConflict(Conflict):
     """The bundle's state does not allow this."""
 
 
+class RetrainingBusy(Conflict):
+    """Another retraining runs: two are never interleaved."""
+
+    def __init__(self) -> None:
+        super().__init__("Another retraining runs: wait until it has ended.")
+
+
 class CursorInvalid(FacetagError):
     """A page cursor is none that this service gave."""
 
@@ -139,6 +148,10 @@ class ImageUnreadable(FacetagError):
 
 class ShardUnreadable(FacetagError):
     """A training shard is missing, no tar, or holds no labelled image."""
+
+
+class ShardRefused(FacetagError):
+    """A shard must not be fitted on: it is known already, or it holds images of a test set."""
 
 
 class BundleInvalid(FacetagError):

@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -232,3 +233,38 @@ class Promotion(Base):
     previous: Mapped[str | None]
     rollback: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Shard(Base):
+    """A shard that a bundle was fitted on, or whose images no bundle may be fitted on."""
+
+    __tablename__ = "shards"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[str | None]
+    """The bundle that was fitted on it; null for a test set, which none may be."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ShardImage(Base):
+    """One usable image of a shard: what it is known by, and the part that it plays."""
+
+    __tablename__ = "shard_images"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "shard"],
+            ["shards.tenant_id", "shards.sha256"],
+            name="shard_images_shard",
+            ondelete="CASCADE",
+        ),
+        Index("shard_images_by_content", "tenant_id", "sha256"),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    shard: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    difference_hash: Mapped[bytes]
+    part: Mapped[str]
+    """`training`, `validation`, `calibration`, `holdout` or `test`."""

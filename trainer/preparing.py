@@ -44,7 +44,7 @@ def prepare_cache(
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned, hashes = _drop_undecodable(clean(read_shards(shards)), load_settings())
+    cleaned, hashes = read_clean_set(shards)
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
     on_start(len(cleaned.samples))
@@ -59,6 +59,14 @@ def prepare_cache(
         on_progress=on_progress,
     )
     return open_cache(folder)
+
+
+def read_clean_set(shards: Sequence[Path]) -> tuple[CleanSet, npt.NDArray[np.uint8]]:
+    """Return what of the shards can be learnt from, and the difference hashes (n, 32) of it.
+
+    Raises ShardUnreadable where a shard cannot be read.
+    """
+    return _drop_undecodable(clean(read_shards(shards)), load_settings())
 
 
 def _name_shards(shards: Sequence[Path], digests: Sequence[str]) -> dict[str, str]:
