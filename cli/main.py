@@ -34,6 +34,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("results", "Print a job's results."),
         Entry("retry", "Try a job's failed images once more."),
         Entry("cancel", "Stop a job; what is finished stays."),
+        Entry("retag", "Label a job's photos again and show what changed."),
     ),
     "Run the service": (
         Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
