@@ -126,6 +126,11 @@ class ApiClient:
         job: Job = self._call("POST", f"/v1/jobs/{job_id}/retry", json={"only": only}).json()
         return job
 
+    def retag_job(self, job_id: str) -> Job:
+        """Start a job that labels a finished job's images again, and return it."""
+        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag").json()
+        return job
+
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job refers to."""
         self._call("DELETE", f"/v1/jobs/{job_id}")

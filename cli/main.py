@@ -34,6 +34,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("results", "Print a job's results."),
         Entry("retry", "Try a job's failed images once more."),
         Entry("cancel", "Stop a job; what is finished stays."),
+        Entry("retag", "Label a job's photos again and show what changed."),
     ),
     "Run the service": (
         Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
@@ -50,6 +51,10 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
         Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
         Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
         Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
+    ),
+    "Change the network that labels": (
+        Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
+        Entry("models", "List, show, promote and roll back bundles.", "local"),
     ),
 }
 ENTRIES = {entry.name: entry for chapter in CHAPTERS.values() for entry in chapter}

@@ -9,16 +9,20 @@ FacetagError
 │   └── ApiUnavailable
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
-│   └── ObjectMissing
+│   ├── ObjectMissing
+│   └── BundleUnknown
 ├── ObjectRefused              object storage does not let us read this object
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
-│   └── JobStateConflict
+│   ├── JobStateConflict
+│   ├── BundleStateConflict    the bundle's state does not allow this
+│   └── RetrainingBusy         one retraining at a time
 ├── CursorInvalid              a page cursor is none that this service gave
 ├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  a late finisher: the images were claimed by somebody else
 ├── ImageUnreadable            one image cannot be used: carries a documented code
 ├── ShardUnreadable            a training shard cannot be used
+├── ShardRefused               a shard must not be fitted on: known already, or holds test images
 ├── BundleInvalid              a bundle is incomplete, tampered with or of another version
 └── LocalServerFailed          a server that facetag runs itself does not start, or ended
     ├── ServerMissing          this platform has no wheel for it: says which setting to give
@@ -88,6 +92,10 @@ class ObjectMissing(NotFound):
     """Object storage holds nothing under this key."""
 
 
+class BundleUnknown(NotFound):
+    """No bundle has this version."""
+
+
 class ObjectRefused(FacetagError):
     """Object storage does not let us read this object."""
 
@@ -102,6 +110,17 @@ class IdempotencyConflict(Conflict):
 
 class JobStateConflict(Conflict):
     """The job's state does not allow this."""
+
+
+class BundleStateConflict(Conflict):
+    """The bundle's state does not allow this."""
+
+
+class RetrainingBusy(Conflict):
+    """Another retraining runs: two are never interleaved."""
+
+    def __init__(self) -> None:
+        super().__init__("Another retraining runs: wait until it has ended.")
 
 
 class CursorInvalid(FacetagError):
@@ -129,6 +148,10 @@ class ImageUnreadable(FacetagError):
 
 class ShardUnreadable(FacetagError):
     """A training shard is missing, no tar, or holds no labelled image."""
+
+
+class ShardRefused(FacetagError):
+    """A shard must not be fitted on: it is known already, or it holds images of a test set."""
 
 
 class BundleInvalid(FacetagError):

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     max_doorbells: int = Field(16, gt=0)
     sweep_interval_s: float = Field(5.0, gt=0)
     fetch_threads: int = Field(8, gt=0)
+    champion_poll_s: float = Field(
+        2.0, gt=0, description="How often a worker asks which bundle is the champion"
+    )
     worker_max_memory_mb: int | None = Field(
         None, gt=0, description="A worker's process past this is replaced between two drains"
     )

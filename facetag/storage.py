@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypedDict
 
 import structlog
@@ -163,6 +164,23 @@ class Storage:
             self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
             )
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file of any size under a key of our bucket, in parts where it is large."""
+        with _translated_errors(), path.open("rb") as file:
+            self._client.upload_fileobj(file, self.bucket, key)
+
+    def fetch_file(self, key: str, path: Path) -> None:
+        """Write an object of our bucket, of any size, to a file; raises ObjectMissing."""
+        from botocore.exceptions import ClientError
+
+        with _translated_errors(), path.open("wb") as file:
+            try:
+                self._client.download_fileobj(self.bucket, key, file)
+            except ClientError as error:
+                if _code(error) in _MISSING | _MISSING_BUCKET:
+                    raise ObjectMissing(f"There is no object s3://{self.bucket}/{key}.") from error
+                raise
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects of our bucket; one that is not there counts as deleted."""

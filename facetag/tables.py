@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -185,15 +186,85 @@ class FaceRow(Base):
     """The heads' JSON values, as in the results' contract."""
 
 
+class BundleState(StrEnum):
+    """`candidate -> champion -> retired`, and back to `champion` by a rollback."""
+
+    CANDIDATE = "candidate"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+
+
 class Model(Base):
     """A bundle that workers have loaded or may load, with its manifest."""
 
     __tablename__ = "models"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", BundleState), name="models_state"),
+        Index(
+            "models_one_champion",
+            "tenant_id",
+            unique=True,
+            postgresql_where=text("state = 'champion'"),
+        ),
+    )
 
     tenant_id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
-    """`champion`, `candidate` or `retired`."""
     manifest: Mapped[dict[str, Any]]
+    """Among others its `parent`, `weights_sha256` and `metrics`."""
+    files: Mapped[dict[str, Any] | None]
+    """SHA-256 of each file in object storage, by name; null where it lies on a disk alone."""
+    verdict: Mapped[dict[str, Any] | None]
+    """How it did against the champion of its day; null where nobody compared them."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     promoted_at: Mapped[datetime | None]
+
+
+class Promotion(Base):
+    """A change of champion; its number only grows, so a worker knows which one is the newer."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (Index("promotions_newest", "tenant_id", text("number DESC")),)
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    version: Mapped[str]
+    previous: Mapped[str | None]
+    rollback: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Shard(Base):
+    """A shard that a bundle was fitted on, or whose images no bundle may be fitted on."""
+
+    __tablename__ = "shards"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[str | None]
+    """The bundle that was fitted on it; null for a test set, which none may be."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ShardImage(Base):
+    """One usable image of a shard: what it is known by, and the part that it plays."""
+
+    __tablename__ = "shard_images"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "shard"],
+            ["shards.tenant_id", "shards.sha256"],
+            name="shard_images_shard",
+            ondelete="CASCADE",
+        ),
+        Index("shard_images_by_content", "tenant_id", "sha256"),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    shard: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    difference_hash: Mapped[bytes]
+    part: Mapped[str]
+    """`training`, `validation`, `calibration`, `holdout` or `test`."""

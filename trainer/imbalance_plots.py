@@ -6,8 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facetag.heads import HEADS_BY_NAME
+from trainer.drawing import COLOURS, INK, SOFT
 from trainer.imbalance_measures import Figures, recall_names
-from trainer.plots import COLOURS, INK, SOFT
 
 
 def draw_recalls(head: str, rows: Mapping[str, Figures], fitted_on: Sequence[int]) -> Figure:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from trainer.drawing import save
 from trainer.imbalance_plots import draw_recalls
 from trainer.imbalance_rows import Comparison
-from trainer.plots import save
 
 
 def write_comparison(run: Path, found: Comparison) -> Path:

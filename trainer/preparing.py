@@ -7,10 +7,10 @@ from pathlib import Path
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import load_settings
-from trainer.cleaning import clean, drop_undecodable
+from trainer.cleaning import CleanSet, clean, drop_undecodable
 from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
 from trainer.shards import read_shards, shard_digest
-from trainer.splits import hold_out
+from trainer.splits import Hashes, hold_out
 from vision.crop import CropRule
 
 
@@ -40,7 +40,7 @@ def prepare_cache(
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned, hashes = drop_undecodable(clean(read_shards(shards)), load_settings())
+    cleaned, hashes = read_clean_set(shards)
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
     on_start(len(cleaned.samples))
@@ -55,6 +55,14 @@ def prepare_cache(
         on_progress=on_progress,
     )
     return open_cache(folder)
+
+
+def read_clean_set(shards: Sequence[Path]) -> tuple[CleanSet, Hashes]:
+    """Return what of the shards can be learnt from, and the difference hashes (n, 32) of it.
+
+    Raises ShardUnreadable where a shard cannot be read.
+    """
+    return drop_undecodable(clean(read_shards(shards)), load_settings())
 
 
 def _name_shards(shards: Sequence[Path], digests: Sequence[str]) -> dict[str, str]:

@@ -56,14 +56,14 @@ class Chunk:
 
 
 class Pipeline:
-    """Drains jobs with one labeller; one drain at a time."""
+    """Drains jobs with one labeller a chunk; one drain at a time."""
 
     def __init__(
         self,
         *,
         sessions: sessionmaker[Session],
         reader: PhotoReader,
-        labeller: Labeller,
+        current_labeller: Callable[[], Labeller],
         heartbeat: Heartbeat,
         settings: Settings,
         worker: str,
@@ -71,7 +71,7 @@ class Pipeline:
     ) -> None:
         self._sessions = sessions
         self._reader = reader
-        self._labeller = labeller
+        self._current_labeller = current_labeller
         self._heartbeat = heartbeat
         self._settings = settings
         self._worker = worker
@@ -160,13 +160,16 @@ class Pipeline:
     def _complete(self, chunk: Chunk) -> None:
         """Label a chunk's photos and record the outcomes; give back what could not be read."""
         began = time.perf_counter()
+        # Between two chunks a new champion may have taken over; within one it does not.
+        labeller = self._current_labeller()
         labels = label_photos(
-            self._labeller,
+            labeller,
             [photo.pixels for photo in chunk.photos],
             on_progress=self._heartbeat.progress,
         )
         outcomes = chunk.failures + [
-            self._outcome(photo, found) for photo, found in zip(chunk.photos, labels, strict=True)
+            to_outcome(photo, found, labeller.version)
+            for photo, found in zip(chunk.photos, labels, strict=True)
         ]
         self._release(chunk, [one for one in chunk.unread if one.away], BACKOFF_S)
         self._release(chunk, [one for one in chunk.unread if not one.away], 0.0)
@@ -179,21 +182,6 @@ class Pipeline:
             late=len(outcomes) - len(recorded),
             given_back=len(chunk.unread),
             ms=round(1000 * (time.perf_counter() - began)),
-        )
-
-    def _outcome(self, photo: Photo, labels: Labels | Exception) -> Outcome:
-        height, width = photo.pixels.shape[:2]
-        if isinstance(labels, Exception):
-            error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
-            return Outcome(photo.image.id, ImageState.FAILED, error, width, height)
-        return Outcome(
-            photo.image.id,
-            ImageState.TAGGED if labels.faces else ImageState.NO_FACE,
-            width=width,
-            height=height,
-            faces=labels.faces,
-            stage_ms={**photo.stage_ms, **labels.stage_ms},
-            model_version=self._labeller.version,
         )
 
     def _release(self, chunk: Chunk, unread: list[Unread], backoff_s: float) -> None:
@@ -223,3 +211,20 @@ class Pipeline:
             give_up=lambda: self._stopping() or time.monotonic() > until,
             on_wait=self._heartbeat.progress,
         )
+
+
+def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
+    """Return what is recorded of a photo that a labeller of this version was given."""
+    height, width = photo.pixels.shape[:2]
+    if isinstance(labels, Exception):
+        error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
+        return Outcome(photo.image.id, ImageState.FAILED, error, width, height)
+    return Outcome(
+        photo.image.id,
+        ImageState.TAGGED if labels.faces else ImageState.NO_FACE,
+        width=width,
+        height=height,
+        faces=labels.faces,
+        stage_ms={**photo.stage_ms, **labels.stage_ms},
+        model_version=version,
+    )

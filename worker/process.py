@@ -9,6 +9,7 @@ import structlog
 from celery import Celery
 from sqlalchemy.orm import Session, sessionmaker
 
+from facetag.champion import Champion, find_champion
 from facetag.database import WORKER_APPLICATION, make_engine, make_sessions, transaction
 from facetag.errors import DatabaseUnavailable, ServiceUnavailable
 from facetag.jobs import register_model
@@ -17,6 +18,7 @@ from facetag.settings import Settings
 from facetag.storage import Storage, make_storage
 from facetag.tables import JobState
 from worker.claims import choose_job, claimants, expire_leases, waiting_priority
+from worker.follower import ChampionFollower
 from worker.heartbeat import Heartbeat
 from worker.labelling import Labeller, LoadLabeller, Pixels
 from worker.listing import list_prefix
@@ -26,8 +28,9 @@ from worker.reading import PhotoReader
 from worker.stopping import Stopping, release_when_late
 from worker.suspects import SuspectDecoder
 
-THREADS_BESIDE_THE_READERS = 4
-"""What else uses a connection at the same time: the drain, its next chunk, the heartbeat."""
+THREADS_BESIDE_THE_READERS = 5
+"""What else uses a connection at the same time: the drain, its next chunk, the heartbeat, and who
+looks for a new champion."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +74,13 @@ class WorkerProcess:
         )
         self._sessions = make_sessions(engine)
         self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
-        self._bury_siblings()
-        labeller = self._load_labeller(self._settings)
-        labeller.warm_up()
+        follower = ChampionFollower(
+            self._settings, self._load_labeller, self._storage, lambda: self._stopping.asked
+        )
+        labeller = follower.load_first(self._look_around())
         self._register(labeller)
-        self._pipeline = self._make_pipeline(labeller)
+        follower.follow(self._sessions)
+        self._pipeline = self._make_pipeline(follower)
         log.info("ready", bundle=labeller.version, pid=os.getpid(), cores=self._cores)
 
     def drain(self, job_id: UUID) -> None:
@@ -121,15 +126,28 @@ class WorkerProcess:
         if priority is not None:
             ring(self._celery, job_id, images=1, settings=self._settings, priority=priority)
 
-    def _bury_siblings(self) -> None:
+    def _look_around(self) -> Champion | None:
+        """Bury the siblings that died and return the champion, before the network is loaded."""
+        # Under another name than a warm worker's: we are none yet.
+        engine = make_engine(self._settings, pool_size=1)
+        sessions = make_sessions(engine)
+        try:
+            self._bury_siblings(sessions)
+            return persist(
+                sessions,
+                lambda session: find_champion(session, tenant_id=self._settings.tenant_id),
+                give_up=lambda: self._stopping.asked,
+            )
+        finally:
+            engine.dispose()
+
+    def _bury_siblings(self, sessions: sessionmaker[Session]) -> None:
         """Have the leases run out that dead children of this worker held: one of them we replace.
 
         Sooner than by themselves, and surely: their ids are of this very machine.
         """
-        # Under another name than a warm worker's: we are none yet.
-        engine = make_engine(self._settings, pool_size=1)
         try:
-            with transaction(make_sessions(engine)) as session:
+            with transaction(sessions) as session:
                 fallen = [one for one in claimants(session, self._worker) if not is_alive(one)]
                 expired = expire_leases(session, fallen)
         except DatabaseUnavailable as error:
@@ -137,8 +155,6 @@ class WorkerProcess:
         else:
             if expired:
                 log.info("siblings_buried", workers=fallen, images=expired)
-        finally:
-            engine.dispose()
 
     def _register(self, labeller: Labeller) -> None:
         persist(
@@ -147,7 +163,7 @@ class WorkerProcess:
             give_up=lambda: self._stopping.asked,
         )
 
-    def _make_pipeline(self, labeller: Labeller) -> Pipeline:
+    def _make_pipeline(self, follower: ChampionFollower) -> Pipeline:
         from vision.decode import decode_image
 
         settings = self._settings
@@ -170,7 +186,7 @@ class WorkerProcess:
                 threads=settings.fetch_threads,
                 decoders=self._cores,
             ),
-            labeller=labeller,
+            current_labeller=follower.current,
             heartbeat=heartbeat,
             settings=settings,
             worker=f"{self._worker}:{os.getpid()}",

@@ -125,6 +125,16 @@ def retry_job(
     return show_job(job)
 
 
+@router.post("/v1/jobs/{job_id}/retag", status_code=202, responses=problems(404, 409, 503))
+def retag_job(desk: AtDesk, job_id: JobId, response: Response) -> JobAnswer:
+    """Label the images of a finished job again, as a new job."""
+    with desk.transaction() as session:
+        job = jobs.retag_job(session, job_id, tenant_id=desk.tenant_id)
+    _ring(desk, job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return show_job(job)
+
+
 @router.delete("/v1/jobs/{job_id}", status_code=204, responses=problems(404, 409, 503))
 def delete_job(desk: AtDesk, job_id: JobId) -> None:
     """Delete a job that is done, its results, and the photos that no other job refers to."""

@@ -18,6 +18,7 @@ from facetag.jobs.cursors import decode_cursor, encode_cursor
 from facetag.jobs.lines import list_images, stream_results
 from facetag.jobs.listing import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.reading import get_job, list_jobs
+from facetag.jobs.retagging import retag_job
 
 __all__ = [
     "NewImage",
@@ -37,6 +38,7 @@ __all__ = [
     "list_models",
     "move_counts",
     "register_model",
+    "retag_job",
     "retry_job",
     "stream_results",
 ]

@@ -8,6 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from facetag.local.credentials import write_private
+
 ANSWER_TIMEOUT_S = 3.0
 
 
@@ -20,6 +22,31 @@ def announce_service(data_dir: Path, api_url: str) -> None:
 def withdraw_service(data_dir: Path) -> None:
     """Forget what was announced."""
     _notice(data_dir).unlink(missing_ok=True)
+
+
+def announce_servers(run_dir: Path, environment: dict[str, str]) -> None:
+    """Write down which variables lead to this process's servers, for their owner alone."""
+    write_private(run_dir / "servers", json.dumps(environment))
+
+
+def withdraw_servers(run_dir: Path) -> None:
+    """Forget which servers were announced."""
+    (run_dir / "servers").unlink(missing_ok=True)
+
+
+def find_servers(run_dir: Path) -> dict[str, str] | None:
+    """Return the settings that lead to the announced database and storage; None without both."""
+    try:
+        environment = json.loads((run_dir / "servers").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    # A command that needs only one kind of server has not started the other.
+    if not environment.get("FACETAG_S3_ENDPOINT_URL", "").startswith("http"):
+        return None
+    if "FACETAG_DATABASE_URL" not in environment:
+        return None
+    prefix = "FACETAG_"
+    return {name.removeprefix(prefix).lower(): value for name, value in environment.items()}
 
 
 def find_running(data_dir: Path) -> str | None:

@@ -9,6 +9,7 @@ from facetag.local.credentials import load_credentials
 from facetag.local.lock import FolderLock
 from facetag.local.postgres import Postgres
 from facetag.local.process import kill_leftovers
+from facetag.local.running import announce_servers, withdraw_servers
 from facetag.local.seaweedfs import SeaweedFS
 from facetag.local.server import Folders, LocalServer
 from facetag.local.valkey import Valkey
@@ -78,6 +79,8 @@ class LocalStack:
                 server.start()
             for server in self.servers:
                 server.wait_ready()
+            announce_servers(self.folders.run, self.environment())
+            cleanup.callback(withdraw_servers, self.folders.run)
             self._cleanup = cleanup.pop_all()
         return self.environment()
 

@@ -207,3 +207,36 @@ def test_bundles_are_shown_with_their_manifests(api, stage):
     (bundle,) = api.get("/v1/models").json()["models"]
     assert (bundle["version"], bundle["state"]) == ("v1", "champion")
     assert bundle["manifest"]["backbone"] == "tiny"
+
+
+def test_a_finished_job_is_labelled_again_as_a_job_of_its_own(api, stage):
+    job = api.post("/v1/jobs", json={"images": images(20), "name": "album"}).json()
+    path = f"/v1/jobs/{job['id']}/retag"
+    assert api.post(path).status_code == 409
+    stage.change_images("state = 'no_face'", uuid.UUID(job["id"]))
+    with stage.transaction() as session:
+        session.execute(
+            text(
+                "UPDATE jobs SET state = 'completed', queued = 0, no_face = 20, finished_at = now()"
+            )
+        )
+    rung = count_doorbells(stage.settings)
+    answer = api.post(path)
+    assert answer.status_code == 202
+    new = answer.json()
+    assert new["id"] != job["id"]
+    assert answer.headers["location"] == f"/v1/jobs/{new['id']}"
+    assert (new["state"], new["total"], new["name"]) == ("queued", 20, "album")
+    assert count_doorbells(stage.settings) == rung + 2
+    old_rows, new_rows = (stage.rows(uuid.UUID(one["id"])) for one in (job, new))
+    assert [(r.position, r.bucket, r.key, r.name) for r in new_rows] == [
+        (r.position, r.bucket, r.key, r.name) for r in old_rows
+    ]
+    assert {row.state for row in new_rows} == {"queued"}
+    # The old results stay, and the counts of both add up.
+    assert stage.job(uuid.UUID(job["id"])).no_face == 20
+    assert stage.job(uuid.UUID(new["id"])).queued == 20
+
+
+def test_what_does_not_exist_is_not_labelled_again(api):
+    assert api.post(f"/v1/jobs/{uuid.uuid4()}/retag").status_code == 404

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 def add_model(session, version):
-    session.add(Model(tenant_id="local", version=version, state="champion", manifest={}))
+    session.add(Model(tenant_id="local", version=version, state="candidate", manifest={}))
 
 
 def test_a_transaction_commits_at_its_end_and_rolls_back_on_an_exception(sessions):
@@ -58,7 +58,7 @@ def test_a_lock_that_is_never_given_up_ends_as_a_busy_database(sessions):
     with transaction(sessions) as session:
         add_model(session, "held")
     with transaction(sessions) as holder:
-        holder.execute(text("UPDATE models SET state = 'held'"))
+        holder.execute(text("UPDATE models SET state = 'retired'"))
         with pytest.raises(DatabaseUnavailable, match="too busy"):
             update_impatiently(sessions)
 
@@ -123,7 +123,7 @@ def test_several_migrations_at_once_make_the_tables_once(empty_database):
 def update_impatiently(sessions):
     with transaction(sessions) as session:
         session.execute(text("SET LOCAL lock_timeout = '100ms'"))
-        session.execute(text("UPDATE models SET state = 'waiting'"))
+        session.execute(text("UPDATE models SET state = 'retired'"))
 
 
 def kill_backend_of(session):

@@ -9,10 +9,11 @@ from functools import partial
 
 import structlog
 
+from facetag.bundle_folder import read_manifest
 from facetag.log import configure_logging
 from facetag.settings import Settings, load_settings
 from worker.entry import run_worker
-from worker.fakes import FakeLabeller
+from worker.fakes import FAKE_VERSION, FakeLabeller
 from worker.labelling import Pixels
 
 DEADLY_SIZE = (13, 13)
@@ -37,13 +38,14 @@ def main() -> None:
 
 
 def load_labeller(
-    _settings: Settings, *, photo_s: float, load_s: float, broken: bool
+    settings: Settings, *, photo_s: float, load_s: float, broken: bool
 ) -> FakeLabeller:
     structlog.get_logger(__name__).info("loading")
     time.sleep(load_s)
     if broken:
         raise ValueError("this bundle holds no weights")
-    return FakeLabeller(photo_s, before=die_if_deadly)
+    version = read_manifest(settings.bundle)["version"] if settings.bundle else FAKE_VERSION
+    return FakeLabeller(photo_s, before=die_if_deadly, version=version)
 
 
 def die_if_deadly(photo: Pixels) -> None:

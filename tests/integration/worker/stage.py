@@ -120,8 +120,10 @@ class Stage:
         with self.transaction() as session:
             session.execute(text(statement), {"id": job_id})
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + PATIENCE_S
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S
+    ) -> None:
+        until = time.monotonic() + patience_s
         while not condition():
             log = self.log.read_text() if self.log and self.log.exists() else ""
             assert time.monotonic() < until, f"waited in vain until {what}; the log:\n{log}"

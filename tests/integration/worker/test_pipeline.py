@@ -50,7 +50,7 @@ class Bench:
         self.pipeline = Pipeline(
             sessions=stage.sessions,
             reader=PhotoReader(self.shelf, decode, **{"max_bytes": 100, "threads": 2} | reading),
-            labeller=self.labeller,
+            current_labeller=lambda: self.labeller,
             heartbeat=self.heartbeat,
             settings=stage.settings.model_copy(update={"drain_s": drain_s}),
             worker="bench",

@@ -167,6 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         elif method == "DELETE":
             del service.jobs[found[1]]
             self._answer(204, None)
+        elif found[2] == "/retag":
+            self._start_job({"images": job["images"], "name": job["name"]})
         elif found[2] == "/results":
             lines = [json.dumps(service.line(i), ensure_ascii=False) for i in job["images"]]
             self._answer(200, "\n".join(lines) + service.last_line_end)

@@ -217,6 +217,16 @@ def test_cancel_and_retry_show_the_job(facetag, service, album):
     assert json.loads(service.made("POST", f"/v1/jobs/{job}/retry")[0]) == {"only": "failed"}
 
 
+def test_retag_labels_again_as_a_new_job_and_compares(facetag, service, album):
+    job = facetag("upload", album, "--quiet").stdout.strip()
+    facetag("status", job, "--watch")
+    run = facetag("retag", job)
+    assert run.exit_code == 3
+    assert len(service.jobs) == 2
+    assert "5 photos, labelled by net-1 and now by net-1; 0 changed" in run.stdout
+    assert "gender of 0 of 3 faces (0.0%) is another" in run.stdout
+
+
 def test_what_is_no_job_is_a_wrong_argument_and_what_is_not_there_an_error(facetag):
     assert facetag("status", "7").exit_code == 2
     run = facetag("results", uuid.uuid4())

@@ -10,7 +10,7 @@ from facetag.errors import FacetagError
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
-COMMANDS += ["calibrate", "tune", "explore", "imbalance"]
+COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retag"]
 
 
 def group_of(command):

@@ -4,7 +4,15 @@ import threading
 
 import pytest
 
-from facetag.local.running import announce_service, answers, find_running, withdraw_service
+from facetag.local.running import (
+    announce_servers,
+    announce_service,
+    answers,
+    find_running,
+    find_servers,
+    withdraw_servers,
+    withdraw_service,
+)
 
 NOBODY = 2**22 + 1
 """Above the largest process id."""
@@ -56,3 +64,32 @@ def test_a_proxy_is_never_asked(url, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert answers(url)
     assert not answers(url, "/elsewhere")
+
+
+def test_servers_are_found_from_their_announcement_to_their_withdrawal(tmp_path):
+    assert find_servers(tmp_path) is None
+    environment = {
+        "FACETAG_DATABASE_URL": "postgresql://here",
+        "FACETAG_S3_ENDPOINT_URL": "http://here",
+    }
+    announce_servers(tmp_path, environment)
+    assert find_servers(tmp_path) == {
+        "database_url": "postgresql://here",
+        "s3_endpoint_url": "http://here",
+    }
+    assert (tmp_path / "servers").stat().st_mode & 0o077 == 0
+    withdraw_servers(tmp_path)
+    assert find_servers(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"FACETAG_DATABASE_URL": "postgresql://here"},
+        {"FACETAG_DATABASE_URL": "postgresql://here", "FACETAG_S3_ENDPOINT_URL": "not-started"},
+        {"FACETAG_S3_ENDPOINT_URL": "http://here"},
+    ],
+)
+def test_a_database_without_storage_or_the_reverse_is_not_enough(tmp_path, environment):
+    announce_servers(tmp_path, environment)
+    assert find_servers(tmp_path) is None

@@ -1,0 +1,108 @@
+"""`facetag models`: the bundles of a service, which of them labels, and how to change that."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import data_dir_option
+
+if TYPE_CHECKING:
+    from facetag.bundle_shelf import Shelf
+    from facetag.tables import Promotion
+
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+
+
+@click.group()
+def models() -> None:
+    r"""Show the bundles of a service, and change which of them labels.
+
+    One bundle is the champion: it labels all photos. What `facetag retrain` makes is a candidate;
+    promoted, it takes the champion's place, and the old champion can be brought back. Workers that
+    run load the new champion beside the old one and switch between two chunks.
+
+    \b
+    Examples:
+      facetag models list
+      facetag models promote 2026-11-24-ef719922
+      facetag models rollback
+    """
+
+
+@models.command("list")
+@FORMAT
+@data_dir_option
+def list_command(form: str, data_dir: Path | None) -> None:
+    """List the bundles, the newest first."""
+    from cli.bundle_table import describe_rows, render_rows
+
+    with _open_shelf(data_dir) as shelf:
+        rows = describe_rows(shelf.rows())
+    click.echo(json.dumps(rows, indent=2) if form == "json" else render_rows(rows))
+
+
+@models.command()
+@click.argument("version")
+@FORMAT
+@data_dir_option
+def show(version: str, form: str, data_dir: Path | None) -> None:
+    """Show one bundle: where it comes from, its figures, and how it did against the champion.
+
+    VERSION may be the end of a version, such as ef719922.
+    """
+    from cli.bundle_table import describe_bundle, render_bundle
+
+    with _open_shelf(data_dir) as shelf:
+        found = describe_bundle(shelf.find(version))
+    click.echo(json.dumps(found, indent=2) if form == "json" else render_bundle(found))
+
+
+@models.command()
+@click.argument("version", metavar="VERSION|FOLDER")
+@click.option("--force", is_flag=True, help="Also where it did not hold against the champion.")
+@data_dir_option
+def promote(version: str, force: bool, data_dir: Path | None) -> None:
+    r"""Make a bundle the champion, which labels from now on.
+
+    A FOLDER is that of a bundle, such as RUN/bundle of `facetag train`: it is checked, stored and
+    promoted. A version that did not hold against the champion is refused without --force.
+    """
+    folder = Path(version)
+    with _open_shelf(data_dir) as shelf:
+        if folder.is_dir():
+            version = shelf.store(folder)
+        _tell(shelf.promote(version, force=force))
+
+
+@models.command()
+@data_dir_option
+def rollback(data_dir: Path | None) -> None:
+    """Bring back the champion that the present one took the place of."""
+    with _open_shelf(data_dir) as shelf:
+        _tell(shelf.roll_back())
+
+
+@contextmanager
+def _open_shelf(data_dir: Path | None) -> Iterator["Shelf"]:
+    from cli.progress import Reporter
+    from cli.service import read_settings
+    from facetag.bundle_shelf import Shelf
+    from facetag.local.servers import use_servers
+
+    with use_servers(read_settings(data_dir), on_event=Reporter().say) as settings:
+        shelf = Shelf(settings)
+        try:
+            yield shelf
+        finally:
+            shelf.close()
+
+
+def _tell(promotion: "Promotion") -> None:
+    before: Any = promotion.previous or "none"
+    click.echo(f"{promotion.version} is the champion; before it was {before}.")

@@ -1,0 +1,41 @@
+"""`facetag retag`: labels the photos of a finished job again, and shows what changed."""
+
+import uuid
+from pathlib import Path
+
+import click
+
+from cli.options import data_dir_option, job_argument, quiet_option
+
+
+@click.command()
+@job_argument
+@data_dir_option
+@quiet_option
+@click.pass_context
+def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool) -> None:
+    r"""Label the photos of the finished JOB again, and show what changed.
+
+    They are labelled as a new job, by the bundle that is the champion now; JOB keeps its results.
+    Ctrl-C stops the watching, not the new job. The exit status is 3 where some photos failed.
+
+    \b
+    Example:
+      facetag retag 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
+    """
+    from cli.client import ApiClient
+    from cli.comparing import compare_lines
+    from cli.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from cli.following import wait_for_job
+    from cli.jobs import stream_lines
+    from cli.progress import Reporter
+    from cli.service import read_settings, require_service
+
+    reporter = Reporter(quiet=quiet)
+    with ApiClient(require_service(read_settings(data_dir))) as client:
+        new = client.retag_job(str(job))
+        reporter.say(f"Job {new['id']} labels the photos of {job} again.")
+        ended = wait_for_job(client, new["id"], reporter)
+        lines = (stream_lines(client, [one]) for one in (str(job), new["id"]))
+        click.echo(compare_lines(*lines).describe())
+    ctx.exit(EXIT_OK if ended["state"] == "completed" else EXIT_SOME_FAILED)

@@ -1,0 +1,167 @@
+"""`facetag retrain`: fits the champion further on new shards, and promotes what holds."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import data_dir_option, quiet_option
+from cli.training_options import fit_options, given
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--replay",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the earlier shards' images that are fitted on again; 0 is the paper's way.",
+)
+@click.option(
+    "--earlier",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="SHARD",
+    help="A shard that the champion was fitted on before the ledger knew of it. May be repeated.",
+)
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="SHARD",
+    help="A test set, whose images no network is fitted on from now on. May be repeated.",
+)
+@click.option("--leave-out", is_flag=True, help="Leave images of test sets out; do not refuse.")
+@click.option(
+    "--again", is_flag=True, help="Take shards that only a bundle which was not kept has learnt."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--no-promote", is_flag=True, help="Leave a candidate that holds a candidate.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
+)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/retrain"),
+    show_default=True,
+    help="Folder of the retrainings' own folders, in which a killed one goes on.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/cache"),
+    show_default=True,
+    help="Folder of the crop caches, also those of `facetag train`.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@fit_options
+@data_dir_option
+@quiet_option
+def retrain(
+    shards: tuple[Path, ...],
+    earlier: tuple[Path, ...],
+    tests: tuple[Path, ...],
+    replay: float,
+    precision: str,
+    seed: int,
+    leave_out: bool,
+    again: bool,
+    dry_run: bool,
+    no_promote: bool,
+    run: Path,
+    cache: Path,
+    data_dir: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    r"""Fit the champion further on new SHARDS, and promote what comes of it if it holds.
+
+    A ledger in the database knows every shard by its content: none is learnt twice, and one that
+    holds an image of a test set or of the holdout is refused. Near twins of known images are left
+    out. What is fitted is a candidate; it takes the champion's place only where age RMSE, gender
+    and race accuracy hold against the champion, overall and in the worst group, on what the earlier
+    shards hold out. A killed run goes on: give the same options.
+
+    The champion that ships was fitted on UTKFace: give its parts with --earlier once, and they are
+    kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models
+    promote`, since nothing can be compared.
+
+    \b
+    Examples:
+      facetag retrain new.tar --earlier part-1.tar --earlier part-2.tar --dry-run
+      facetag retrain new.tar
+    """
+    from cli.interrupts import stop_on_sigterm
+    from cli.progress import Reporter
+    from cli.service import read_settings
+    from facetag.bundle_shelf import Shelf
+    from facetag.local.servers import use_servers
+    from trainer.admission import Asked
+    from trainer.retraining import RetrainingPlan
+    from trainer.retraining_session import RetrainingSession
+
+    reporter = Reporter(quiet=quiet)
+    asked = Asked(shards, earlier, tests, leave_out=leave_out, again=again)
+    plan = RetrainingPlan(replay, precision, {"seed": seed, **given(options)})
+    with (
+        stop_on_sigterm(),
+        use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
+    ):
+        shelf = Shelf(settings)
+        try:
+            session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, teller=reporter)
+            if dry_run:
+                click.echo(_describe(*session.rehearse(), replay))
+                return
+            candidate, verdict, promotion = session.run(promoting=not no_promote)
+        finally:
+            shelf.close()
+    click.echo(_conclude(candidate.version, verdict, promotion))
+
+
+def _describe(manifest: Any, admission: Any, replay: float) -> str:
+    """Return in words what a retraining would do."""
+    from facetag.ledger import TRAINING
+
+    def count(parts: Any) -> int:
+        return sum(part == TRAINING for part in parts.values())
+
+    new, earlier = admission.new, admission.earlier
+    fitted = count(new.round.parts)
+    again = sum(round(replay * count(one.parts)) for one in earlier)
+    held_out = sum(len(one.parts) - count(one.parts) for one in earlier)
+    dropped = "; ".join(f"{number} {reason}" for reason, number in new.dropped.items())
+    return (
+        f"The champion {manifest['version']} would be fitted further on "
+        f"{', '.join(new.round.shards.values())}:\n"
+        f"  {fitted} new images, and {len(new.round.parts) - fitted} held out\n"
+        f"  left out: {dropped or 'none'}\n"
+        f"  {again} earlier images again; {sum(len(one.shards) for one in earlier)} of the "
+        f"champion's {len(manifest.get('shards', []))} shards are at hand\n"
+        f"  compared on what {held_out} held-out images of earlier shards leave beside the "
+        "validation part\n"
+        "This was a dry run: nothing has changed."
+    )
+
+
+def _conclude(version: str, verdict: Any, promotion: Any) -> str:
+    """Return in words what came of a retraining, with the reasons either way."""
+    words = "holds" if verdict.holds else "does not hold"
+    lines = [f"{version} {words} against {verdict.against}:"]
+    lines += [f"  {reason}" for reason in verdict.reasons]
+    if promotion is not None:
+        lines.append(f"{version} is the champion; `facetag models rollback` undoes it.")
+    else:
+        force = "" if verdict.holds else " --force"
+        lines.append(
+            f"{version} is a candidate; `facetag models promote {version}{force}` promotes it."
+        )
+    return "\n".join(lines)

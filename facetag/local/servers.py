@@ -1,0 +1,48 @@
+"""A database and object storage for a command that needs both: those that are set, or local."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+
+from facetag.database import migrate
+from facetag.errors import DataFolderBusy
+from facetag.settings import Settings
+from facetag.storage import make_storage
+
+_NOT_NEEDED = "not-started"
+
+
+@contextmanager
+def use_servers(settings: Settings, *, on_event: Callable[[str], None]) -> Iterator[Settings]:
+    """Yield settings that lead to a database with tables and to object storage with a bucket.
+
+    Where FACETAG_DATABASE_URL is set they are as given: `facetag migrate` has prepared both. Else
+    the servers of the data folder are used, or started for as long as the body runs. Raises
+    DataFolderBusy where another facetag runs only some of them.
+    """
+    if settings.database_url:
+        yield settings
+        return
+    # Whoever sets the servers need not have what runs them here.
+    from facetag.local.running import find_servers
+    from facetag.local.stack import LocalStack
+
+    stack = LocalStack(
+        settings.model_copy(update={"redis_url": SecretStr(_NOT_NEEDED)}), on_event=on_event
+    )
+    try:
+        stack.start()
+    except DataFolderBusy:
+        found = find_servers(stack.folders.run)
+        if found is None:
+            raise
+        yield Settings.model_validate(settings.model_dump() | found)
+        return
+    try:
+        connected = stack.connected_settings()
+        migrate(connected.require("database_url"))
+        make_storage(connected).ensure_bucket()
+        yield connected
+    finally:
+        stack.stop()

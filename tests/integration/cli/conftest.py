@@ -1,0 +1,42 @@
+import hashlib
+
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from cli.main import main
+from facetag.database import make_engine, make_sessions
+from facetag.storage import make_storage
+from tests.integration.paper_bundles import write_paper_bundle
+from tests.integration.worker.stage import environment
+
+
+@pytest.fixture
+def settings(servers, database, tmp_path, request):
+    """A database and a bucket of this test's own; the bundle of the machine is `v1`."""
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:20]
+    settings = servers.model_copy(
+        update={
+            "database_url": SecretStr(database),
+            "s3_bucket": f"test-{name}",
+            "data_dir": tmp_path / "data",
+            "bundle": write_paper_bundle(tmp_path / "machine", "v1"),
+        }
+    )
+    make_storage(settings).ensure_bucket()
+    return settings
+
+
+@pytest.fixture
+def sessions(settings):
+    engine = make_engine(settings)
+    yield make_sessions(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def facetag(settings, monkeypatch):
+    """Runs the command with these settings in its environment."""
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: CliRunner().invoke(main, [str(one) for one in arguments])

@@ -1,0 +1,204 @@
+"""A retraining from the shards to the champion: examined, fitted, judged, recorded at once."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facetag.bundle_files import store_bundle
+from facetag.bundle_folder import read_manifest
+from facetag.bundle_shelf import Shelf
+from facetag.champion import Champion, add_bundle, find_champion, promote
+from facetag.database import transaction
+from facetag.errors import BundleStateConflict, ShardRefused
+from facetag.ledger import record_shards
+from facetag.retraining_lock import hold_lock
+from facetag.shard_files import store_shard
+from facetag.tables import Promotion
+from trainer.admission import Admission, Asked, admit_shards, known_rounds, refuse_known
+from trainer.crop_cache import CropCache
+from trainer.fit_plan import FitPlan
+from trainer.fitting import Progress
+from trainer.judging import Verdict
+from trainer.metrics import flatten
+from trainer.preparing import PreparePlan
+from trainer.retraining import RetrainingPlan, judge_candidate, retrain_network
+from trainer.round_caches import RoundCaches, Teller
+from trainer.rounds import Examined, Round
+from trainer.shards import shard_digest
+from vision.bundle import Bundle, open_bundle
+from vision.crop import CropRule
+
+SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
+
+
+class RetrainingSession:
+    """One call of `facetag retrain` for one tenant."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        asked: Asked,
+        plan: RetrainingPlan,
+        *,
+        run: Path,
+        cache: Path,
+        teller: Teller,
+    ) -> None:
+        self._shelf = shelf
+        self._asked = asked
+        self._plan = plan
+        self._run = run
+        self._cache = cache
+        self._teller = teller
+
+    def rehearse(self) -> tuple[Mapping[str, Any], Admission]:
+        """Return the champion's manifest and what would be fitted on; nothing is written.
+
+        Raises ShardRefused as `run` would.
+        """
+        champion = self._shelf.champion()
+        folder = self._shelf.local_folder()
+        manifest = read_manifest(folder) if champion is None else champion.manifest
+        return manifest, self._admit(manifest)
+
+    def run(self, *, promoting: bool = True) -> tuple[Bundle, Verdict, Promotion | None]:
+        """Fit, judge and record; return the candidate, its verdict and, if it came to it, its
+        promotion.
+
+        Raises RetrainingBusy where another one runs, and ShardRefused.
+        """
+        with hold_lock(self._shelf.engine, tenant_id=self._shelf.tenant_id):
+            champion = self._shelf.ensure_champion()
+            admission = self._admit(champion.manifest)
+            self._keep_given(champion, admission)
+            with transaction(self._shelf.sessions) as session:
+                rounds = known_rounds(session, champion.manifest, tenant_id=self._shelf.tenant_id)
+            bundle = open_bundle(self._shelf.fetch(champion))
+            plan = _prepare_plan(champion.manifest)
+            caches = RoundCaches(self._shelf, self._cache, plan, self._teller)
+            new = caches.cut(admission.new)
+            earlier = [caches.open(one, self._asked.earlier) for one in rounds]
+            run = self._run / self._name_run(champion, [admission.new.round, *rounds])
+            candidate = self._fit(bundle, new, earlier, run)
+            self._teller.say("Holding the candidate against the champion")
+            verdict = judge_candidate(bundle, candidate, earlier) or Verdict(
+                False, champion.version, ["no earlier shard is at hand to compare them on"]
+            )
+            promotion = self._record(champion, candidate, verdict, admission.new, promoting)
+            return candidate, verdict, promotion
+
+    def _admit(self, manifest: Mapping[str, Any]) -> Admission:
+        admission = admit_shards(
+            self._shelf.sessions,
+            self._asked,
+            manifest,
+            _prepare_plan(manifest),
+            tenant_id=self._shelf.tenant_id,
+        )
+        if self._plan.replay and not admission.earlier:
+            raise ShardRefused(
+                "None of the champion's earlier shards is at hand to replay, or to compare on: "
+                "give them with --earlier. With --replay 0 the new ones are fitted on alone, and "
+                "the candidate waits for you to promote it."
+            )
+        return admission
+
+    def _keep_given(self, champion: Champion, admission: Admission) -> None:
+        """Store all shards, and record the test sets and the earlier shards that were given."""
+        shelf = self._shelf
+        for path in (*self._asked.shards, *self._asked.earlier):
+            store_shard(shelf.storage, shelf.tenant_id, path, shard_digest(path))
+        for examined, version in (
+            (admission.given_earlier, champion.version),
+            (admission.given_tests, None),
+        ):
+            if examined is not None:
+                with transaction(shelf.sessions) as session:
+                    record_shards(
+                        session,
+                        examined.round.shards,
+                        examined.ledger_images(),
+                        tenant_id=shelf.tenant_id,
+                        version=version,
+                    )
+
+    def _name_run(self, champion: Champion, rounds: Sequence[Round]) -> str:
+        images = [[sorted(one.shards), sorted(one.parts.items())] for one in rounds]
+        text = json.dumps([champion.version, images, self._plan.to_json()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _fit(
+        self, champion: Bundle, new: CropCache, earlier: Sequence[CropCache], run: Path
+    ) -> Bundle:
+        self._teller.say(f"Fitting in {run}; the same command goes on after a kill")
+        plans: list[FitPlan] = []
+        with self._teller.bar("Fitting", total=None) as bar:
+
+            def on_step(progress: Progress) -> None:
+                images, epochs = len(progress.samples), plans[0].epochs
+                bar.set(
+                    (progress.epoch * progress.steps + progress.step) * images,
+                    total=epochs * progress.steps * images,
+                    note=f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}",
+                )
+
+            return retrain_network(
+                champion,
+                new,
+                earlier,
+                self._plan,
+                run,
+                on_start=plans.append,
+                on_step=on_step,
+                on_epoch=self._tell_epoch,
+            )
+
+    def _tell_epoch(self, row: dict[str, Any]) -> None:
+        measures = {name: value for name, value in flatten(row).items() if name in SHOWN}
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
+        self._teller.say(f"Epoch {row['epoch'] + 1} on validation: {figures}")
+
+    def _record(
+        self,
+        champion: Champion,
+        candidate: Bundle,
+        verdict: Verdict,
+        new: Examined,
+        promoting: bool,
+    ) -> Promotion | None:
+        """Make the bundle, its shards and its promotion visible together, or not at all."""
+        shelf = self._shelf
+        files = store_bundle(shelf.storage, shelf.tenant_id, candidate.folder)
+        manifest, stated = candidate.manifest, verdict.to_json()
+        with transaction(shelf.sessions) as session:
+            add_bundle(session, manifest, files, tenant_id=shelf.tenant_id, verdict=stated)
+            now = find_champion(session, tenant_id=shelf.tenant_id)
+            if now is None or now.version != champion.version:
+                raise BundleStateConflict(
+                    "Another bundle was promoted meanwhile: the same command starts from that one."
+                )
+            refuse_known(
+                session,
+                new.round.shards,
+                {},
+                again=self._asked.again,
+                tenant_id=shelf.tenant_id,
+            )
+            record_shards(
+                session,
+                new.round.shards,
+                new.ledger_images(),
+                tenant_id=shelf.tenant_id,
+                version=candidate.version,
+            )
+            if not (verdict.holds and promoting):
+                return None
+            return promote(session, candidate.version, tenant_id=shelf.tenant_id)
+
+
+def _prepare_plan(manifest: Mapping[str, Any]) -> PreparePlan:
+    """Return how crops are cut for a bundle."""
+    size = int(manifest["network"]["input_size"])
+    return PreparePlan(size=size, rule=CropRule.from_json(manifest["crop"]))
