@@ -67,7 +67,7 @@ def examine_shards(
     """
     names = {shard_digest(path): path.name for path in shards}
     cleaned, hashes = read_clean_set(shards)
-    dropped = cleaned.dropped.copy()
+    dropped = Counter(cleaned.dropped)
     forbidden = np.array([one.sha256 in left_out for one in cleaned.samples], bool)
     twins = look_alikes(hashes.reshape(-1, known.shape[1]), known) & ~forbidden
     dropped["image of a test set or a holdout"] += int(forbidden.sum())
