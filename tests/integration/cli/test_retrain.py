@@ -20,7 +20,7 @@ from tests.unit.trainer.chips import encode, waves, write_tar
 
 ROOT = Path(__file__).resolve().parents[3]
 FIT = ("--epochs", "1", "--batch-size", "8", "--cache")
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
 def write_shard(path, seeds):
@@ -161,7 +161,7 @@ def test_a_killed_retraining_leaves_nothing_visible_and_goes_on_and_two_at_once_
     command = [
         *(sys.executable, "-m", "cli.main", "retrain", workshop / "new.tar"),
         *("--earlier", workshop / "old.tar", *FIT, workshop / "cache", "--run", tmp_path / "run"),
-        *("--epochs", "20"),
+        *("--epochs", "8"),
     ]
     bundle = workshop / "first" / "bundle"
     variables = os.environ | environment(settings) | {"FACETAG_BUNDLE": str(bundle)}
@@ -187,10 +187,10 @@ def test_a_killed_retraining_leaves_nothing_visible_and_goes_on_and_two_at_once_
     assert ledger(settings) == {"old.tar": first_version(workshop)}
     (run,) = (tmp_path / "run").iterdir()
     done = len((run / "history.jsonl").read_text().splitlines())
-    finished = bench("new.tar", "--epochs", "20")
+    finished = bench("new.tar", "--epochs", "8")
     assert finished.exit_code == 0, finished.output
     assert [one.name for one in (tmp_path / "run").iterdir()] == [run.name]
     # The epochs before the kill were not fitted again.
     assert f"Epoch {done} on validation" not in finished.output
-    assert "Epoch 20 on validation" in finished.output
+    assert "Epoch 8 on validation" in finished.output
     assert len(bundles(facetag)) == 2
