@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import quiet_option
+from cli.shard_argument import ShardArgument, take_shards
 from cli.training_options import BackboneWeights
 
 if TYPE_CHECKING:
     from cli.progress import Reporter
     from trainer.imbalance import Watcher
+    from trainer.shard_sources import ShardSource
     from trainer.training import TrainingPlan
     from vision.bundle import Bundle
 
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -91,7 +93,7 @@ if TYPE_CHECKING:
 )
 @quiet_option
 def imbalance(
-    shards: tuple[Path, ...],
+    shards: "tuple[ShardSource, ...]",
     start: Path | None,
     backbone_weights: Any,
     backbone: str,
@@ -133,7 +135,7 @@ def imbalance(
     network = _choose_network(stated.head, start, backbone, backbone_weights, size, precision)
     bundles = [open_bundle(folder) for folder in whole]
     reporter = Reporter(quiet=quiet)
-    cut = partial(_cut_faces, reporter, shards, cache)
+    cut = partial(_cut_faces, reporter, take_shards(shards, quiet=quiet), cache)
     with _watch(reporter) as watcher:
         found = compare_methods(
             stated,

@@ -1,16 +1,20 @@
 """`facetag retrain`: fits the champion further on new shards, and promotes what holds."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import data_dir_option, quiet_option
+from cli.shard_argument import ShardArgument, take_shards
 from cli.training_options import fit_options, given
+
+if TYPE_CHECKING:
+    from trainer.shard_sources import ShardSource
 
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--replay",
     type=click.FloatRange(0, 1),
@@ -22,7 +26,7 @@ from cli.training_options import fit_options, given
 @click.option(
     "--earlier",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=ShardArgument(),
     metavar="SHARD",
     help="A shard that the champion was fitted on before the ledger knew of it. May be repeated.",
 )
@@ -30,7 +34,7 @@ from cli.training_options import fit_options, given
     "--test",
     "tests",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=ShardArgument(),
     metavar="SHARD",
     help="A test set, whose images no network is fitted on from now on. May be repeated.",
 )
@@ -66,9 +70,9 @@ from cli.training_options import fit_options, given
 @data_dir_option
 @quiet_option
 def retrain(
-    shards: tuple[Path, ...],
-    earlier: tuple[Path, ...],
-    tests: tuple[Path, ...],
+    shards: "tuple[ShardSource, ...]",
+    earlier: "tuple[ShardSource, ...]",
+    tests: "tuple[ShardSource, ...]",
     replay: float,
     precision: str,
     seed: int,
@@ -84,11 +88,12 @@ def retrain(
 ) -> None:
     r"""Fit the champion further on new SHARDS, and promote what comes of it if it holds.
 
-    A ledger in the database knows every shard by its content: none is learnt twice, and one that
-    holds an image of a test set or of the holdout is refused. Near twins of known images are left
-    out. What is fitted is a candidate; it takes the champion's place only where age RMSE, gender
-    and race accuracy hold against the champion, overall and in the worst group, on what the earlier
-    shards hold out. A killed run goes on: give the same options.
+    A shard is a path or s3://BUCKET/KEY. A ledger in the database knows every shard by its content:
+    none is learnt twice, and one that holds an image of a test set or of the holdout is refused.
+    Near twins of known images are left out. What is fitted is a candidate; it takes the champion's
+    place only where age RMSE, gender and race accuracy hold against the champion, overall and in
+    the worst group, on what the earlier shards hold out. A killed run goes on: give the same
+    options.
 
     The champion that ships was fitted on UTKFace: give its parts with --earlier once, and they are
     kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models
@@ -109,12 +114,16 @@ def retrain(
     from trainer.retraining_session import RetrainingSession
 
     reporter = Reporter(quiet=quiet)
-    asked = Asked(shards, earlier, tests, leave_out=leave_out, again=again)
     plan = RetrainingPlan(replay, precision, {"seed": seed, **given(options)})
     with (
         stop_on_sigterm(),
         use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
     ):
+        new, known, held = (
+            take_shards(sources, settings=settings, quiet=quiet)
+            for sources in (shards, earlier, tests)
+        )
+        asked = Asked(new, known, held, leave_out=leave_out, again=again)
         shelf = Shelf(settings)
         try:
             session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, teller=reporter)

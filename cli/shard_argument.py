@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from facetag.settings import Settings
     from facetag.storage import Storage
     from trainer.shard_sources import ShardSource, StoredShard
 
@@ -31,18 +32,20 @@ class ShardArgument(click.Path):
             self.fail(str(error), param, ctx)
 
 
-def take_shards(sources: "Sequence[ShardSource]", *, quiet: bool = False) -> tuple[Path, ...]:
+def take_shards(
+    sources: "Sequence[ShardSource]", *, settings: "Settings | None" = None, quiet: bool = False
+) -> tuple[Path, ...]:
     """Return the shards as files of this machine, in order; those of object storage are fetched.
 
-    Raises what `trainer.shard_sources.fetch_shard` does, and SettingsInvalid. Where all are paths,
-    no client is made.
+    By `settings`, or the environment's. Raises what `trainer.shard_sources.fetch_shard` does, and
+    SettingsInvalid. Where all are paths, no client is made.
     """
     from facetag.settings import load_settings
     from facetag.storage import make_storage
 
     if all(isinstance(source, Path) for source in sources):
         return tuple(source for source in sources if isinstance(source, Path))
-    storage = make_storage(load_settings())
+    storage = make_storage(settings or load_settings())
     return tuple(
         source if isinstance(source, Path) else _fetch(source, storage, quiet=quiet)
         for source in sources
