@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.shard_argument import ShardArgument, take_shards
+from cli.training_options import cache_option
 
 if TYPE_CHECKING:
     from trainer.shard_sources import ShardSource
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the bundle, which is changed; the one that ships if not given.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/cache"),
-    show_default=True,
-    help="Folder of the crop caches.",
-)
+@cache_option
 @click.option(
     "--mirror/--no-mirror",
     default=None,

@@ -11,7 +11,7 @@ import click
 
 from cli.options import quiet_option
 from cli.shard_argument import ShardArgument, take_shards
-from cli.training_options import BackboneWeights
+from cli.training_options import BackboneWeights, cache_option, precision_option
 
 if TYPE_CHECKING:
     from cli.progress import Reporter
@@ -56,23 +56,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder of features, fits, imbalance.json and the picture.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/cache"),
-    show_default=True,
-    help="Folder of the crop caches.",
-)
+@cache_option
 @click.option(
     "--size", type=click.IntRange(75), help="Input pixels; the bundle's, or 160, if not given."
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "mixed_bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="What features are computed in.",
-)
+@precision_option
 @click.option(
     "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Fits a method."
 )

@@ -7,7 +7,7 @@ import click
 
 from cli.options import data_dir_option, quiet_option
 from cli.shard_argument import ShardArgument, take_shards
-from cli.training_options import fit_options, given
+from cli.training_options import cache_option, fit_options, given, precision_option
 
 if TYPE_CHECKING:
     from trainer.shard_sources import ShardSource
@@ -44,13 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--no-promote", is_flag=True, help="Leave a candidate that holds a candidate.")
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "mixed_bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
-)
+@precision_option
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
@@ -58,13 +52,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder of the retrainings' own folders, in which a killed one goes on.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/cache"),
-    show_default=True,
-    help="Folder of the crop caches, also those of `facetag train`.",
-)
+@cache_option
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @fit_options
 @data_dir_option

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cli.shard_argument import ShardArgument, take_shards
-from cli.training_options import BackboneWeights, fit_options, given
+from cli.training_options import BackboneWeights, cache_option, fit_options, given, precision_option
 from facetag.heads import HEADS
 
 if TYPE_CHECKING:
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder of checkpoint, history and bundle; an unfinished run in it is gone on with.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/cache"),
-    show_default=True,
-    help="Folder of the crop caches.",
-)
+@cache_option
 @click.option(
     "--backbone",
     type=click.Choice(["inceptionv3", "xception", "cnn", "tiny"]),
@@ -72,13 +66,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Share of a target that is the teachers' answer; the rest is the label.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "mixed_bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
-)
+@precision_option
 @click.option(
     "--heads",
     multiple=True,

@@ -1,4 +1,4 @@
-"""The options of `facetag train` that say how a network is fitted: one for each field of a plan."""
+"""Options of the commands that fit: for each field of a plan, and what they share beside it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,21 @@ SHARE = click.FloatRange(0, 1, max_open=True)
 POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
 Command = Callable[..., Any]
+
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/cache"),
+    show_default=True,
+    help="Folder of the crop caches, which all commands that fit share.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What is computed in; mixed_bfloat16 is faster where the processor has it.",
+)
 
 FIT_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("epochs", click.IntRange(1), "Times that every image is fitted on."),

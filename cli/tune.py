@@ -7,6 +7,7 @@ import click
 
 from cli.options import data_dir_option, quiet_option
 from cli.shard_argument import ShardArgument, take_shards
+from cli.training_options import cache_option, precision_option
 
 if TYPE_CHECKING:
     from trainer.shard_sources import ShardSource
@@ -59,13 +60,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether the age head gives years, or a distribution over them whose mean is taken.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "mixed_bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="What is computed in.",
-)
+@precision_option
 @click.option("--study", help="Name of the study; follows from network, budget and data if unset.")
 @click.option(
     "--storage",
@@ -86,13 +81,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder of the trials' checkpoints.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/cache"),
-    show_default=True,
-    help="Folder of the crop caches.",
-)
+@cache_option
 @data_dir_option
 @quiet_option
 def tune(
