@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,12 +95,11 @@ def _open_shelf(data_dir: Path | None) -> Iterator["Shelf"]:
     from facetag.bundle_shelf import Shelf
     from facetag.local.servers import use_servers
 
-    with use_servers(read_settings(data_dir), on_event=Reporter().say) as settings:
-        shelf = Shelf(settings)
-        try:
-            yield shelf
-        finally:
-            shelf.close()
+    with (
+        use_servers(read_settings(data_dir), on_event=Reporter().say) as settings,
+        closing(Shelf(settings)) as shelf,
+    ):
+        yield shelf
 
 
 def _tell(promotion: "Promotion") -> None:

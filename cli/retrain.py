@@ -1,5 +1,6 @@
 """`facetag retrain`: fits the champion further on new shards, and promotes what holds."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,15 +113,12 @@ def retrain(
             for sources in (shards, earlier, tests)
         )
         asked = Asked(new, known, held, leave_out=leave_out, again=again)
-        shelf = Shelf(settings)
-        try:
+        with closing(Shelf(settings)) as shelf:
             session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, teller=reporter)
             if dry_run:
                 click.echo(_describe(*session.rehearse(), replay))
                 return
             candidate, verdict, promotion = session.run(promoting=not no_promote)
-        finally:
-            shelf.close()
     click.echo(_conclude(candidate.version, verdict, promotion))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -155,12 +156,21 @@ def predict_held_out_crops(
     for start in range(0, len(indices), batch):
         part = indices[start : start + batch]
         crops = np.stack([centre_crop(cache.crops[index], cache.size) for index in part])
-        images = crops.astype(np.float32)
-        outputs = network.predict_on_batch(images)
-        turned = network.predict_on_batch(images[:, :, ::-1]) if mirror else outputs
-        for name, values in outputs.items():
-            found[name].append((np.asarray(values) + np.asarray(turned[name])) / 2)
+        for name, values in predict_images(
+            network, crops.astype(np.float32), mirror=mirror
+        ).items():
+            found[name].append(values)
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def predict_images(network: keras.Model, images: Values, *, mirror: bool) -> Outputs:
+    """Return a network's outputs (n, units) a head; if `mirror`, means with the mirror images'."""
+    outputs = network.predict_on_batch(images)
+    turned = network.predict_on_batch(images[:, :, ::-1]) if mirror else outputs
+    return {
+        name: (np.asarray(values) + np.asarray(turned[name])) / 2
+        for name, values in outputs.items()
+    }
 
 
 def _fits(cache: CropCache, bundle: Bundle) -> bool:

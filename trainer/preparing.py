@@ -1,6 +1,5 @@
 """From shards to a crop cache: read, clean, split, detect and cut, once for the same shards."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from facetag.errors import ShardUnreadable
 from facetag.settings import load_settings
 from trainer.cleaning import CleanSet, clean, drop_undecodable
 from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
-from trainer.shards import read_shards, shard_digest
+from trainer.shards import name_apart, read_shards, shard_digest
 from trainer.splits import Hashes, hold_out
 from vision.crop import CropRule
 
@@ -44,6 +43,8 @@ def prepare_cache(
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
     on_start(len(cleaned.samples))
+    # Of folders nothing is told.
+    names = name_apart(zip((path.name for path in shards), digests, strict=True))
     write_cache(
         folder,
         cleaned.samples,
@@ -51,7 +52,7 @@ def prepare_cache(
         validation=hold_out(cleaned.samples, hashes, plan.validation_share),
         rule=plan.rule,
         size=plan.size,
-        facts={"shards": _name_shards(shards, digests), "dropped": cleaned.dropped},
+        facts={"shards": names, "dropped": cleaned.dropped},
         on_progress=on_progress,
     )
     return open_cache(folder)
@@ -63,14 +64,3 @@ def read_clean_set(shards: Sequence[Path]) -> tuple[CleanSet, Hashes]:
     Raises ShardUnreadable where a shard cannot be read.
     """
     return drop_undecodable(clean(read_shards(shards)), load_settings())
-
-
-def _name_shards(shards: Sequence[Path], digests: Sequence[str]) -> dict[str, str]:
-    """Return the digests by file name; of folders nothing is told, so equal names get numbers."""
-    named: dict[str, str] = {}
-    seen: Counter[str] = Counter()
-    for path, digest in zip(shards, digests, strict=True):
-        seen[path.name] += 1
-        number = seen[path.name]
-        named[path.name if number == 1 else f"{path.name} ({number})"] = digest
-    return named

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from facetag.heads import HEADS
 from trainer.crop_cache import CropCache
+from trainer.shards import name_apart
 
 Indices = npt.NDArray[np.intp]
 
@@ -67,7 +68,9 @@ def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
             "size": caches[0].size,
             "crop": caches[0].facts["crop"],
             "n": sum(len(indices) for _, indices in parts),
-            "shards": _name_apart([cache.facts["shards"] for cache in caches]),
+            "shards": name_apart(
+                pair for cache in caches for pair in cache.facts["shards"].items()
+            ),
             "dropped": {},
         },
     )
@@ -78,16 +81,3 @@ def keep_held_out(cache: CropCache, keep: npt.NDArray[np.bool_]) -> CropCache:
     held_out = np.flatnonzero(cache.validation)[keep]
     joined = join_caches([(cache, held_out)])
     return replace(joined, facts={**joined.facts, "shards": cache.facts["shards"]})
-
-
-def _name_apart(shards: Sequence[dict[str, str]]) -> dict[str, str]:
-    """Return digests by name; a name that came before gets a number."""
-    named: dict[str, str] = {}
-    for round_ in shards:
-        for name, digest in round_.items():
-            number, free = 1, name
-            while free in named:
-                number += 1
-                free = f"{name} ({number})"
-            named[free] = digest
-    return named

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.errors import ImageUnreadable
 from facetag.ledger import TEST, TRAINING, LedgerImage
 from facetag.settings import Settings
 from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
 from trainer.preparing import PreparePlan, read_clean_set
-from trainer.shards import BadSample, Sample, read_shards, shard_digest
-from trainer.splits import Hashes, difference_hash, hold_out, look_alikes, split_held_out
-from vision.decode import decode_image
+from trainer.shards import Sample, name_apart, read_shards, shard_digest
+from trainer.splits import Hashes, hold_out, look_alikes, split_held_out
+from trainer.twins import hash_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,10 @@ def examine_tests(shards: Sequence[Path], settings: Settings) -> Examined:
     """Read test sets, of which every labelled image counts that can be decoded, copies once."""
     samples: dict[str, Sample] = {}
     hashes = []
-    for item in read_shards(shards):
-        if isinstance(item, BadSample) or item.sha256 in samples:
-            continue
-        try:
-            photo = decode_image(
-                item.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-            )
-        except ImageUnreadable:
-            continue
-        samples[item.sha256] = item
-        hashes.append(difference_hash(photo))
+    for item, one in hash_images(shards, settings):
+        if item.sha256 not in samples:
+            samples[item.sha256] = item
+            hashes.append(one)
     names = {shard_digest(path): path.name for path in shards}
     tests = Round(names, dict.fromkeys(samples, TEST))
     shard_of = shards_of_images(shards)
@@ -149,7 +141,10 @@ def cut_round(
         validation=np.array([part != TRAINING for part in one.parts.values()], bool),
         rule=plan.rule,
         size=plan.size,
-        facts={"shards": {name: digest for digest, name in one.shards.items()}, "dropped": {}},
+        facts={
+            "shards": name_apart((name, digest) for digest, name in one.shards.items()),
+            "dropped": {},
+        },
         on_progress=on_progress,
     )
     return open_cache(folder)

@@ -5,7 +5,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +91,18 @@ def shard_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ShardUnreadable(f"There is no shard at {path} ({error.strerror}).") from error
+
+
+def name_apart(shards: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return digests by file name, from such pairs; a name that came before gets a number."""
+    named: dict[str, str] = {}
+    for name, digest in shards:
+        number, free = 1, name
+        while free in named:
+            number += 1
+            free = f"{name} ({number})"
+        named[free] = digest
+    return named
 
 
 def parse_name(name: str) -> Mapping[str, float]:

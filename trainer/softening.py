@@ -52,10 +52,15 @@ class Softening:
             return values
         if head.kind == "binary":
             return values * np.float32(1 - self.smoothing) + np.float32(self.smoothing / 2)
-        chosen = values
-        if values.ndim == 1:
-            chosen = np.eye(head.units, dtype=np.float32)[values.astype(int)]
+        chosen = to_probabilities(name, values)
         return chosen * np.float32(1 - self.smoothing) + np.float32(self.smoothing / head.units)
+
+
+def to_probabilities(name: str, values: Images) -> Images:
+    """Return a categorical head's targets as (n, units), from codes (n,) or from what is that."""
+    if values.ndim == 2:
+        return values
+    return np.eye(HEADS_BY_NAME[name].units, dtype=np.float32)[values.astype(int)]
 
 
 def _blend(values: Images, partner: npt.NDArray[np.intp], share: Images) -> Images:

@@ -16,7 +16,9 @@ from PIL import Image
 from facetag.errors import FacetagError
 from facetag.heads import HEADS_BY_NAME
 from trainer.augment import centre_crop
+from trainer.calibration import predict_images
 from trainer.crop_cache import CropCache
+from trainer.softening import to_probabilities
 from vision.bundle import Bundle
 
 BATCH = 64
@@ -43,14 +45,12 @@ class Lessons:
         """
         taught, weighed = dict(targets), dict(weights)
         for name, answers in self.answers.items():
-            head, answer = HEADS_BY_NAME[name], answers[indices]
+            answer, categorical = answers[indices], HEADS_BY_NAME[name].kind == "categorical"
             labelled = (weights[name] > 0)[:, None]
-            label = targets[name][:, None]
-            if head.kind == "categorical":
-                label = np.eye(head.units, dtype=np.float32)[targets[name].astype(int)]
+            label = to_probabilities(name, targets[name]) if categorical else targets[name][:, None]
             mean = (1 - self.share) * label + self.share * answer
             blend = np.where(labelled, mean, answer).astype(np.float32)
-            taught[name] = blend if head.kind == "categorical" else blend[:, 0]
+            taught[name] = blend if categorical else blend[:, 0]
             weighed[name] = np.where(labelled[:, 0], weights[name], np.float32(self.share))
         return taught, weighed
 
@@ -111,11 +111,8 @@ def _answer(
         part = indices[start : start + BATCH]
         crops = [_at_size(centre_crop(cache.crops[each], cache.size), size) for each in part]
         images = np.stack(crops).astype(np.float32)
-        both = [network.predict_on_batch(each) for each in (images, images[:, :, ::-1])]
-        mean = {
-            name: (np.asarray(both[0][name]) + np.asarray(both[1][name])) / 2 for name in both[0]
-        }
-        yield start + len(part), part, teacher.calibration.apply(mean)
+        outputs = predict_images(network, images, mirror=True)
+        yield start + len(part), part, teacher.calibration.apply(outputs)
 
 
 def _at_size(crop: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

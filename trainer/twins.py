@@ -1,6 +1,6 @@
 """Which evaluated images have a near twin in the training data, and so are easier than new ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable
 from facetag.settings import Settings
-from trainer.shards import BadSample, read_shards
+from trainer.shards import BadSample, Sample, read_shards
 from trainer.splits import Hashes, difference_hash, look_alikes
 from vision.decode import decode_image
 
@@ -26,6 +26,19 @@ def find_twins(
     ShardUnreadable where a shard cannot be read.
     """
     known = []
+    for _, one in hash_images(shards, settings):
+        known.append(one)
+        on_progress(1)
+    return look_alikes(hashes, np.array(known, np.uint8).reshape(-1, hashes.shape[1]))
+
+
+def hash_images(
+    shards: Sequence[Path], settings: Settings
+) -> Iterator[tuple[Sample, npt.NDArray[np.uint8]]]:
+    """Yield every labelled image of the shards that can be decoded, and its difference hash (32,).
+
+    Raises ShardUnreadable where a shard cannot be read.
+    """
     for item in read_shards(shards):
         if isinstance(item, BadSample):
             continue
@@ -35,6 +48,4 @@ def find_twins(
             )
         except ImageUnreadable:
             continue
-        known.append(difference_hash(photo))
-        on_progress(1)
-    return look_alikes(hashes, np.array(known, np.uint8).reshape(-1, hashes.shape[1]))
+        yield item, difference_hash(photo)

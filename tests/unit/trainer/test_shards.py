@@ -12,6 +12,7 @@ from trainer.shards import (
     BadSample,
     Drop,
     Sample,
+    name_apart,
     parse_name,
     read_shard,
     read_shards,
@@ -213,3 +214,14 @@ def test_shards_follow_one_another(tmp_path):
         write_tar(tmp_path / f"{name}.tar", [(f"2{name}_0_0_x.jpg", b"x")]) for name in ("2", "1")
     ]
     assert [item.name for item in read_shards(paths)] == ["22_0_0_x.jpg", "21_0_0_x.jpg"]
+
+
+def test_shards_of_one_name_are_told_apart_by_numbers_that_no_name_has():
+    shards = [("a.tar", "1"), ("a.tar", "2"), ("a.tar (2)", "3"), ("b.tar", "4"), ("a.tar", "5")]
+    assert name_apart(shards) == {
+        "a.tar": "1",
+        "a.tar (2)": "2",
+        "a.tar (2) (2)": "3",
+        "b.tar": "4",
+        "a.tar (3)": "5",
+    }
