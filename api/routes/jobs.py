@@ -5,7 +5,7 @@ import uuid
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -57,6 +57,7 @@ def create_job(
     desk: AtDesk,
     body: Annotated[bytes, Depends(read_json)],
     response: Response,
+    afterwards: BackgroundTasks,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -75,7 +76,7 @@ def create_job(
     wanted = parse_job_request(body)
     job, created = _insert_job(desk, wanted, idempotency_key)
     if created:
-        _ring(desk, job)
+        afterwards.add_task(_ring, desk, job)
     else:
         response.headers["Idempotent-Replayed"] = "true"
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -115,22 +116,25 @@ def retry_job(
     desk: AtDesk,
     job_id: JobId,
     response: Response,
+    afterwards: BackgroundTasks,
     wanted: RetryRequest | None = None,  # noqa: ARG001 - it has one value today
 ) -> JobAnswer:
     """Queue the failed images of a finished job again."""
     with desk.transaction() as session:
         job = jobs.retry_job(session, job_id, tenant_id=desk.tenant_id)
-    _ring(desk, job)
+    afterwards.add_task(_ring, desk, job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return show_job(job)
 
 
 @router.post("/v1/jobs/{job_id}/retag", status_code=202, responses=problems(404, 409, 503))
-def retag_job(desk: AtDesk, job_id: JobId, response: Response) -> JobAnswer:
+def retag_job(
+    desk: AtDesk, job_id: JobId, response: Response, afterwards: BackgroundTasks
+) -> JobAnswer:
     """Label the images of a finished job again, as a new job."""
     with desk.transaction() as session:
         job = jobs.retag_job(session, job_id, tenant_id=desk.tenant_id)
-    _ring(desk, job)
+    afterwards.add_task(_ring, desk, job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return show_job(job)
 
@@ -198,7 +202,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
 
 
 def _ring(desk: Desk, job: Job) -> None:
-    # After the commit, and best effort: what is not heard, the sweeper rings again.
+    # After the answer, which waits for no Redis, and best effort: the sweeper rings again.
     if job.state == JobState.LISTING:
         ring_listing(desk.services.celery, job.id)
     else:
