@@ -1,16 +1,19 @@
 """Whether a worker grows with its work: `python -m tests.faults.soak`. Prints what it holds.
 
-10,000 images in jobs of 500 through one worker (`--bundle` for the shipped network, about half an
-hour on two cores), with a sample of memory, file descriptors and database connections every few
-seconds. The figures are medians of the second tenth and of the last tenth of the samples.
+10,000 images in jobs of 500 through one worker, or as many jobs as `--minutes` give time for
+(`--bundle` for the shipped network), with a sample of memory, file descriptors and database
+connections every few seconds. The figures are medians of the second tenth and of the last tenth of
+the samples.
 """
 
 import argparse
 import json
+import math
 import random
 import statistics
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,7 @@ class Sample:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no job after these")
     parser.add_argument("--bundle", action="store_true", help="label with the shipped bundle")
     parser.add_argument("--every-s", type=float, default=5.0)
     options = parser.parse_args()
@@ -53,14 +57,20 @@ def main() -> None:
         post(arena, keys)
         wait_for_all(arena, patience_s=300)
         tell("warm")
-        samples = work_and_watch(arena, keys, options.images, options.every_s)
+        until = time.monotonic() + 60 * options.minutes
+        samples = work_and_watch(arena, keys, options.images, options.every_s, until)
     tenth = max(1, len(samples) // 10)
     parts = {"second tenth": samples[tenth : 2 * tenth], "last tenth": samples[-tenth:]}
     print(json.dumps({name: median_of(part) for name, part in parts.items()}, indent=2))
 
 
-def work_and_watch(arena: Arena, keys: list[str], images: int, every_s: float) -> list[Sample]:
-    """Label images in jobs of all keys, and return the samples taken meanwhile."""
+def work_and_watch(
+    arena: Arena, keys: list[str], images: int, every_s: float, until: float
+) -> list[Sample]:
+    """Label images in jobs of all keys, and return the samples taken meanwhile.
+
+    No job is begun past `until`, in seconds of time.monotonic.
+    """
     samples: list[Sample] = []
     done = threading.Event()
 
@@ -72,6 +82,8 @@ def work_and_watch(arena: Arena, keys: list[str], images: int, every_s: float) -
     watcher.start()
     try:
         for number in range(-(-images // len(keys))):
+            if time.monotonic() > until:
+                break
             post(arena, keys)
             wait_for_all(arena, patience_s=300)
             tell(f"{(number + 1) * len(keys)} images; {samples[-1] if samples else ''}")
