@@ -1,0 +1,260 @@
+"""Measure what a network forgets that is retrained shard by shard, and what replay keeps.
+
+A network is fitted on the first shard and retrained on the others in turn, as `facetag retrain`
+does it: once with a share of the earlier images beside the new ones, once without (the student
+paper's way). A third is fitted on all shards together, on as many images in all as the first.
+They are measured on what all shards hold out, less the validation part. By `--by-race` the same
+images come in shards of one apparent race each: new data that is unlike the old.
+
+    python -m benchmarks.forgetting path/to/part-*.tar --backbone-weights FILE
+"""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.forgetting_plot import draw_forgetting
+from facetag.heads import HEADS_BY_NAME, RACE
+from trainer.bootstrap import central_interval, draw_weights
+from trainer.calibration import Outputs, predict_held_out_crops
+from trainer.crop_cache import CropCache
+from trainer.drawing import save
+from trainer.judging import MEASURES
+from trainer.preparing import PreparePlan, prepare_cache, read_clean_set
+from trainer.replay import join_caches, keep_held_out
+from trainer.retraining import JUDGED_BY, RetrainingPlan, retrain_network
+from trainer.rounds import shards_of_images
+from trainer.splits import split_held_out
+from trainer.training import TrainingPlan, train_network
+from vision.bundle import Bundle
+from vision.network import NetworkSpec
+
+JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
+RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))
+"""Codes of apparent race that come together by `--by-race`: the two rarest share a round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The images of all shards in one cache, and the round in which each is new."""
+
+    cache: CropCache
+    number: npt.NDArray[np.intp]
+    names: Sequence[str]
+    judged: CropCache
+    """What is measured on; no weights are chosen by it."""
+    judged_number: npt.NDArray[np.intp]
+
+    def take(self, index: int) -> CropCache:
+        """Return the cache of one round."""
+        joined = join_caches([(self.cache, np.flatnonzero(self.number == index))])
+        shards = dict([list(self.cache.facts["shards"].items())[index]])
+        return replace(joined, facts={**joined.facts, "shards": shards})
+
+
+@click.command(help=__doc__)
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--backbone-weights",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="InceptionV3 without top, that all fits start from; random weights if not given.",
+)
+@click.option("--backbone", default="inceptionv3", show_default=True)
+@click.option("--size", type=click.IntRange(32), default=80, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--learning-rate", type=float, default=3e-4, show_default=True)
+@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True)
+@click.option("--by-race", is_flag=True, help="Shards of one apparent race each.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/forgetting"),
+    show_default=True,
+    help="Folder of the fits, in which a killed run goes on, of the figures and of the picture.",
+)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
+def main(
+    shards: Sequence[Path],
+    backbone_weights: Path | None,
+    backbone: str,
+    size: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    replay: float,
+    by_race: bool,
+    seed: int,
+    run: Path,
+    cache: Path,
+) -> None:
+    """Fit, retrain, measure after every round; print a table and draw it."""
+    rounds = divide(shards, size, cache, by_race=by_race)
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    lines = fit_lines(rounds, NetworkSpec(backbone, size), backbone_weights, options, replay, run)
+    found = compare(rounds, lines)
+    found["machine"] = f"{platform.processor() or platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
+    save({"forgetting": draw_forgetting(found)}, run)
+    click.echo(to_table(found))
+
+
+def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> Rounds:
+    """Return the shards' images by round: by the shard that holds them, or by apparent race."""
+    cache = prepare_cache(shards, root, PreparePlan(size=size))
+    if by_race:
+        codes = cache.labels[RACE.name]
+        number = np.array(
+            [next(i for i, some in enumerate(RACE_ROUNDS) if code in some) for code in codes]
+        )
+        names = [" and ".join(RACE.labels[code] for code in some) for some in RACE_ROUNDS]
+    else:
+        shard_of = shards_of_images(shards)
+        order = list(cache.facts["shards"].values())
+        samples = read_clean_set(shards)[0].samples
+        number = np.array([order.index(shard_of[sample.sha256]) for sample in samples])
+        names = list(cache.facts["shards"])
+    keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)
+    return Rounds(cache, number, names, keep_held_out(cache, keep), number[cache.validation][keep])
+
+
+def fit_lines(
+    rounds: Rounds,
+    spec: NetworkSpec,
+    weights: Path | None,
+    options: Mapping[str, Any],
+    replay: float,
+    run: Path,
+) -> dict[str, list[tuple[int, Outputs]]]:
+    """Return a line of networks each: images fitted on so far, and outputs on what is judged."""
+    parts = [rounds.take(index) for index in range(len(rounds.names))]
+    plan = RetrainingPlan(replay, options=options)
+
+    def start(name: str, cache: CropCache, plan: RetrainingPlan) -> Bundle:
+        fit = plan.fit_plan(int((~cache.validation).sum()), spec.backbone)
+        training = TrainingPlan(spec, fit, backbone_weights=weights)
+        return train_network(training, cache, run / name, on_epoch=tell(name))
+
+    def answer(bundle: Bundle) -> Outputs:
+        return predict_held_out_crops(bundle, rounds.judged, mirror=False)
+
+    first = start("first", parts[0], plan)
+    seen = int(options["epochs"]) * int((~parts[0].validation).sum())
+    lines: dict[str, list[tuple[int, Outputs]]] = {}
+    for line, share in ((REPLAYED, replay), (FORGETTING, 0.0)):
+        bundle, images = first, seen
+        lines[line] = [(images, answer(bundle))]
+        for index in range(1, len(parts)):
+            name = f"{line}-{index + 1}".replace(" ", "-")
+            each = RetrainingPlan(share, options=options)
+            earlier = parts[:index]
+            bundle = retrain_network(
+                bundle, parts[index], earlier, each, run / name, on_epoch=tell(name)
+            )
+            images += int(options["epochs"]) * int(bundle.manifest["samples"]["training"])
+            lines[line].append((images, answer(bundle)))
+    training = int((~rounds.cache.validation).sum())
+    epochs = max(1, round(lines[REPLAYED][-1][0] / training))
+    joint = start(
+        JOINT, rounds.cache, RetrainingPlan(replay, options={**options, "epochs": epochs})
+    )
+    lines[JOINT] = [(epochs * training, answer(joint))]
+    return lines
+
+
+def tell(name: str) -> Any:
+    """Return what prints a fit's epochs."""
+    return lambda row: click.echo(f"{name}: epoch {row['epoch'] + 1}, {row['score']:.3f}", err=True)
+
+
+def compare(rounds: Rounds, lines: Mapping[str, Sequence[tuple[int, Outputs]]]) -> dict[str, Any]:
+    """Return each network's measures on everything judged and on the first round's, and how far
+    the lines' ends lie from the joint fit, with the central 95% of a paired bootstrap.
+    """
+    first = rounds.judged_number == 0
+    labels = rounds.judged.labels
+    found: dict[str, Any] = {"rounds": list(rounds.names), "judged": len(first), "lines": {}}
+    for line, steps in lines.items():
+        found["lines"][line] = [
+            {
+                "images": images,
+                "all": _measure(labels, outputs, np.ones(len(first), bool)),
+                "first": _measure(labels, outputs, first),
+            }
+            for images, outputs in steps
+        ]
+    found["against_joint"] = {
+        line: _differences(labels, lines[line][-1][1], lines[JOINT][-1][1])
+        for line in (REPLAYED, FORGETTING)
+    }
+    return found
+
+
+def _measure(labels: Outputs, outputs: Outputs, members: npt.NDArray[np.bool_]) -> dict[str, float]:
+    weights = np.ones((1, int(members.sum())))
+    return {
+        head: float(_values(head, labels[head][members], outputs[head][members], weights)[0])
+        for head in MEASURES
+    }
+
+
+def _differences(labels: Outputs, outputs: Outputs, joint: Outputs) -> dict[str, Any]:
+    differences = {}
+    for head in MEASURES:
+        truth = labels[head]
+        weights = np.concatenate([np.ones((1, len(truth))), draw_weights(len(truth), head)])
+        gap = _values(head, truth, outputs[head], weights) - _values(
+            head, truth, joint[head], weights
+        )
+        differences[head] = {"value": float(gap[0]), "interval": central_interval(gap[1:])}
+    return differences
+
+
+def _values(
+    head: str, truth: Any, output: Any, weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return age RMSE in years or accuracy for each weighting (b, n), as (b,)."""
+    if HEADS_BY_NAME[head].kind == "regression":
+        return np.sqrt(weights @ (output[:, 0] - truth) ** 2 / weights.sum(axis=1))
+    guess = output.argmax(axis=1) if output.shape[1] > 1 else output[:, 0] >= 0.5
+    return weights @ (guess == truth) / weights.sum(axis=1)
+
+
+def to_table(found: Mapping[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    lines = [
+        f"{found['judged']} held-out images; {found['machine']}",
+        "",
+        "| fitted | on images in all | age RMSE | gender accuracy | race accuracy |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for line, steps in found["lines"].items():
+        for number, step in enumerate(steps, 1):
+            name = line if line == JOINT else f"{line}, round {number}"
+            age, gender, race = (step["all"][head] for head in MEASURES)
+            lines.append(f"| {name} | {step['images']:,} | {age:.2f} | {gender:.3f} | {race:.3f} |")
+    for line, differences in found["against_joint"].items():
+        words = []
+        for head, gap in differences.items():
+            low, high = gap["interval"]
+            words.append(f"{head} {gap['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
+        lines += ["", f"{line} against joint: {', '.join(words)}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
