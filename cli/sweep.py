@@ -8,9 +8,9 @@ import click
 def sweep(once: bool) -> None:
     """Hand on the work of workers that died.
 
-    Queues images again whose worker went silent, announces jobs whose messages were lost, closes
-    what is done, and deletes predictions that a killed API left, every FACETAG_SWEEP_INTERVAL_S
-    seconds. Several sweepers do no harm.
+    Queues images and retrainings again whose worker went silent, announces jobs whose messages were
+    lost, closes what is done, and deletes predictions that a killed API left, every
+    FACETAG_SWEEP_INTERVAL_S seconds. Several sweepers do no harm.
     """
     import signal
     import threading
@@ -35,7 +35,8 @@ def sweep(once: bool) -> None:
         click.echo(
             f"{swept.requeued} images queued again, {swept.lost} given up, "
             f"{swept.closed} jobs closed, {swept.rung} announced, "
-            f"{swept.forgotten} abandoned predictions deleted."
+            f"{swept.forgotten} abandoned predictions deleted, "
+            f"{swept.retrainings} retrainings handed on."
         )
         return
     stopped = threading.Event()

@@ -11,18 +11,33 @@ import click
     show_default=True,
     help="Child processes, each with a network of its own. One uses all cores already.",
 )
+@click.option(
+    "--trainer",
+    is_flag=True,
+    help="Label no photos, but do what `facetag retrain --queue` asks for, one at a time.",
+)
 @click.pass_context
-def worker(ctx: click.Context, concurrency: int) -> None:
+def worker(ctx: click.Context, concurrency: int, trainer: bool) -> None:
     """Run a worker.
 
     Takes jobs from the queue, labels their images and records the results, until it is stopped
     (Ctrl-C or SIGTERM: it finishes what it is computing and gives back the rest). Needs
     FACETAG_DATABASE_URL, FACETAG_REDIS_URL and FACETAG_S3_ENDPOINT_URL, and a database that
     `facetag migrate` has prepared.
+
+    With --trainer it retrains instead. It keeps what a retraining has done so far below
+    FACETAG_DATA_DIR, and one that is stopped or killed goes on there when a trainer worker is back.
     """
     from facetag.log import configure_logging
     from facetag.settings import load_settings
+
+    if trainer and concurrency > 1:
+        raise click.UsageError("A trainer worker retrains one at a time: leave --concurrency out.")
+    configure_logging()
+    if trainer:
+        from trainer.entry import run_trainer
+
+        ctx.exit(run_trainer(load_settings()))
     from worker.entry import run_worker
 
-    configure_logging()
     ctx.exit(run_worker(load_settings(), concurrency=concurrency))

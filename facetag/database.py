@@ -75,13 +75,13 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
 
     Raises DatabaseUnavailable where the server does not answer, went away, or was too busy.
     """
-    with _translated_errors(), sessions() as session, session.begin():
+    with translate_errors(), sessions() as session, session.begin():
         yield session
 
 
 def ping(engine: Engine) -> None:
     """Ask the database for one row; raises DatabaseUnavailable where it does not answer."""
-    with _translated_errors(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection:
         connection.execute(text("SELECT 1"))
 
 
@@ -100,7 +100,7 @@ def migrate(database_url: str) -> None:
     engine = create_engine(
         _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args(APPLICATION)
     )
-    with _translated_errors(), engine.begin() as connection:
+    with translate_errors(), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -133,7 +133,8 @@ def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
+    """Raise DatabaseUnavailable for what the body's statements raise of a server that is away."""
     try:
         yield
     except PoolTimeout as error:

@@ -10,16 +10,19 @@ FacetagError
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
 │   ├── ObjectMissing
-│   └── BundleUnknown
+│   ├── BundleUnknown
+│   └── RetrainingUnknown
 ├── ObjectRefused              object storage does not let us read this object
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
 │   ├── JobStateConflict
 │   ├── BundleStateConflict    the bundle's state does not allow this
-│   └── RetrainingBusy         one retraining at a time
+│   │   └── ChampionChanged    another bundle was promoted while a candidate was fitted
+│   ├── RetrainingBusy         one retraining at a time
+│   └── RetrainingEnded        it has ended, so it cannot be cancelled
 ├── CursorInvalid              a page cursor is none that this service gave
 ├── RequestRejected            the API refused what the command line asked for
-├── LeaseLost                  a late finisher: the images were claimed by somebody else
+├── LeaseLost                  a late finisher: the work was claimed by somebody else, or cancelled
 ├── ImageUnreadable            one image cannot be used: carries a documented code
 ├── ShardUnreadable            a training shard cannot be used
 ├── ShardRefused               a shard must not be fitted on: known already, or holds test images
@@ -96,6 +99,10 @@ class BundleUnknown(NotFound):
     """No bundle has this version."""
 
 
+class RetrainingUnknown(NotFound):
+    """The queue knows no such retraining."""
+
+
 class ObjectRefused(FacetagError):
     """Object storage does not let us read this object."""
 
@@ -116,11 +123,24 @@ class BundleStateConflict(Conflict):
     """The bundle's state does not allow this."""
 
 
-class RetrainingBusy(Conflict):
-    """Another retraining runs: two are never interleaved."""
+class ChampionChanged(BundleStateConflict):
+    """Another bundle was promoted while a candidate was fitted and judged."""
 
     def __init__(self) -> None:
-        super().__init__("Another retraining runs: wait until it has ended.")
+        super().__init__(
+            "Another bundle was promoted meanwhile: the same command starts from that one."
+        )
+
+
+class RetrainingBusy(Conflict):
+    """Another retraining waits or runs: two are never interleaved."""
+
+    def __init__(self, which: str = "Another retraining runs: wait until it has ended.") -> None:
+        super().__init__(which)
+
+
+class RetrainingEnded(Conflict):
+    """The retraining has ended."""
 
 
 class CursorInvalid(FacetagError):
@@ -135,7 +155,7 @@ class RequestRejected(FacetagError):
 
 
 class LeaseLost(FacetagError):
-    """The images were claimed by somebody else after this worker's lease ran out."""
+    """The work was claimed by somebody else after this worker's lease ran out, or cancelled."""
 
 
 class ImageUnreadable(FacetagError):

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from facetag.errors import ShardRefused
 from facetag.tables import Shard, ShardImage
 
 TRAINING, VALIDATION, CALIBRATION, HOLDOUT, TEST = (
@@ -74,6 +75,35 @@ def find_shards(session: Session, digests: Collection[str], *, tenant_id: str) -
     """Return which of these shards the ledger holds, by SHA-256."""
     query = select(Shard).where(Shard.tenant_id == tenant_id, Shard.sha256.in_(digests))
     return {row.sha256: row for row in session.scalars(query)}
+
+
+def refuse_known(
+    session: Session,
+    shards: Mapping[str, str],
+    learnt: Mapping[str, str],
+    *,
+    again: bool,
+    tenant_id: str,
+) -> None:
+    """Raise ShardRefused where one of the shards (SHA-256 to name) was learnt, or is a test set.
+
+    `learnt` are those of the champion's line; with `again` those of other lines are let through.
+    """
+    recorded = find_shards(session, list(shards), tenant_id=tenant_id)
+    for digest, name in shards.items():
+        row = recorded.get(digest)
+        if digest in learnt:
+            raise ShardRefused(
+                f"{name} was learnt already: it is one of the champion's shards "
+                f"({learnt[digest]}), and none is learnt twice."
+            )
+        if row is not None and row.version is None:
+            raise ShardRefused(f"{name} is a test set ({row.name}): it is never fitted on.")
+        if row is not None and not again:
+            raise ShardRefused(
+                f"{name} was learnt already, by {row.version}, which is not of the champion's "
+                "line: promote that one, or give --again to learn it anew."
+            )
 
 
 def find_protected(

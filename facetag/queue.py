@@ -1,7 +1,7 @@
 """The doorbell: Celery on Redis, which says only that a job has work. Postgres is the truth."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,15 @@ from facetag.settings import Settings
 QUEUE_PREDICT = "predict"
 QUEUE_TAG = "tag"
 QUEUE_LISTING = QUEUE_TAG
+QUEUE_RETRAIN = "retrain"
+"""Trainer workers alone listen to it."""
 
 TASK_TAG = "facetag.tag"
 """Drain a job; its one argument is the job's id as a string."""
 TASK_LIST = "facetag.list"
 """List the prefix of a job; its one argument is the job's id as a string."""
+TASK_RETRAIN = "facetag.retrain"
+"""Retrain; its one argument is the retraining's id as a string."""
 
 SOCKET_TIMEOUT_S = 1.0
 HANGING_S = 300.0
@@ -55,17 +59,22 @@ def ring_listing(celery: Celery, job_id: object) -> bool:
     return _send(celery, TASK_LIST, str(job_id), QUEUE_LISTING, 1)
 
 
+def ring_retraining(celery: Celery, retraining_id: object) -> bool:
+    """Send the message that a retraining waits; best effort, as `ring`."""
+    return _send(celery, TASK_RETRAIN, str(retraining_id), QUEUE_RETRAIN, 1)
+
+
 def ping_queue(settings: Settings) -> None:
     """Ask Redis for an answer; raises QueueUnavailable where none comes."""
     with _client(settings) as client:
         client.ping()
 
 
-def count_doorbells(settings: Settings) -> int:
-    """Return how many messages no worker has taken yet; raises QueueUnavailable."""
+def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, QUEUE_TAG)) -> int:
+    """Return how many messages nobody has taken yet; raises QueueUnavailable."""
     with _client(settings) as client:
         # Kombu keeps a queue as a list of its name.
-        return sum(int(client.llen(queue)) for queue in (QUEUE_PREDICT, QUEUE_TAG))
+        return sum(int(client.llen(queue)) for queue in queues)
 
 
 @contextmanager
@@ -91,20 +100,20 @@ def _client(settings: Settings) -> Iterator[Any]:
         client.close()
 
 
-def _send(celery: Celery, task: str, job_id: str, queue: str, messages: int) -> bool:
+def _send(celery: Celery, task: str, what: str, queue: str, messages: int) -> bool:
     try:
         with celery.producer_or_acquire() as producer:
             for _ in range(messages):
-                celery.send_task(task, args=[job_id], queue=queue, producer=producer)
+                celery.send_task(task, args=[what], queue=queue, producer=producer)
     except (OperationalError, OSError) as error:
-        log.warning("doorbell_unheard", job_id=job_id, task=task, reason=str(error))
+        log.warning("doorbell_unheard", what=what, task=task, reason=str(error))
         return False
     return True
 
 
 def _queues() -> dict[str, Any]:
     return {
-        "task_queues": (Queue(QUEUE_PREDICT), Queue(QUEUE_TAG)),
+        "task_queues": (Queue(QUEUE_PREDICT), Queue(QUEUE_TAG), Queue(QUEUE_RETRAIN)),
         "task_default_queue": QUEUE_TAG,
         # A mistyped queue must fail, not fill a list in Redis that nobody reads.
         "task_create_missing_queues": False,

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
+from facetag.database import translate_errors
 from facetag.errors import RetrainingBusy
 
 _KEY = "hashtextextended('retraining/' || :tenant_id, 0)"
@@ -12,13 +14,26 @@ _KEY = "hashtextextended('retraining/' || :tenant_id, 0)"
 
 @contextmanager
 def hold_lock(engine: Engine, *, tenant_id: str) -> Iterator[None]:
-    """Be the one process that retrains; raises RetrainingBusy where another one is."""
+    """Be the one process that retrains.
+
+    Raises RetrainingBusy where another one is, and DatabaseUnavailable.
+    """
     tenant = {"tenant_id": tenant_id}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.scalar(text(f"SELECT pg_try_advisory_lock({_KEY})"), tenant):
+    with translate_errors():
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with translate_errors():
+            free = connection.scalar(text(f"SELECT pg_try_advisory_lock({_KEY})"), tenant)
+        if not free:
             raise RetrainingBusy
-        try:
-            yield
-        finally:
-            # Invalid where the server went away meanwhile, and the lock with it.
-            connection.invalidate()
+        yield
+    finally:
+        # Invalid where the server went away meanwhile, and the lock with it.
+        connection.invalidate()
+        connection.close()
+
+
+def try_lock(session: Session, *, tenant_id: str) -> bool:
+    """Keep others from retraining until the transaction ends; False where one retrains now."""
+    values = {"tenant_id": tenant_id}
+    return bool(session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_KEY})"), values))

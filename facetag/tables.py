@@ -68,6 +68,23 @@ def _one_of(column: str, states: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(state.value) for state in states)})"
 
 
+class RetrainingState(StrEnum):
+    """`queued -> running -> promoted | candidate | refused | failed | cancelled`.
+
+    `promoted`: its bundle is the champion. `candidate`: it holds, and was not to be promoted.
+    `refused`: it does not hold against the champion. Back from `running` to `queued` when its
+    trainer worker dies, stops, or must wait.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PROMOTED = "promoted"
+    CANDIDATE = "candidate"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Base(DeclarativeBase):
     """Declarative base; every timestamp carries its zone."""
 
@@ -268,3 +285,67 @@ class ShardImage(Base):
     difference_hash: Mapped[bytes]
     part: Mapped[str]
     """`training`, `validation`, `calibration`, `holdout` or `test`."""
+
+
+class Retraining(Base):
+    """A retraining that was asked of the queue, with its claim and, once done, what came of it."""
+
+    __tablename__ = "retrainings"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", RetrainingState), name="retrainings_state"),
+        # Two at once are refused, whoever asks.
+        Index(
+            "retrainings_one_open",
+            "tenant_id",
+            unique=True,
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index("retrainings_newest", "tenant_id", text("created_at DESC")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=RetrainingState.QUEUED.value)
+    shards: Mapped[dict[str, Any]]
+    """Lists `new`, `earlier` and `tests`, each of `{"url"}` or of `{"name", "sha256"}`."""
+    options: Mapped[dict[str, Any]]
+    """`replay`, `precision`, `fit`, `leave_out`, `again`, `promote`."""
+    claim_token: Mapped[uuid.UUID | None]
+    claimed_by: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    """Not claimed before this moment: it waits for another retraining."""
+    rung_at: Mapped[datetime | None]
+    stage: Mapped[str | None]
+    """What is being done, in words."""
+    epoch: Mapped[int | None]
+    """The epoch that is being fitted, from 1 on."""
+    step: Mapped[int] = mapped_column(server_default="0")
+    """Steps that are done, of all epochs."""
+    steps: Mapped[int | None]
+    deaths: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Trainer workers that died in a row without a step beyond `died_at_step`."""
+    died_at_step: Mapped[int] = mapped_column(server_default="0")
+    version: Mapped[str | None]
+    """The bundle that came of it."""
+    verdict: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class RetrainingLine(Base):
+    """A line of a retraining's log; the oldest go when there are too many."""
+
+    __tablename__ = "retraining_lines"
+    __table_args__ = (Index("retraining_lines_in_order", "retraining_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    retraining_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("retrainings.id", ondelete="CASCADE")
+    )
+    text: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

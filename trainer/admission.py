@@ -15,6 +15,7 @@ from facetag.ledger import (
     find_shards,
     image_parts,
     known_hashes,
+    refuse_known,
 )
 from facetag.settings import load_settings
 from trainer.preparing import PreparePlan
@@ -95,35 +96,6 @@ def admit_shards(
     if given is not None:
         earlier = [given.round, *earlier]
     return Admission(new, earlier, given, tests)
-
-
-def refuse_known(
-    session: Session,
-    shards: Mapping[str, str],
-    learnt: Mapping[str, str],
-    *,
-    again: bool,
-    tenant_id: str,
-) -> None:
-    """Raise ShardRefused where one of the shards (SHA-256 to name) was learnt, or is a test set.
-
-    `learnt` are those of the champion's line; with `again` those of other lines are let through.
-    """
-    recorded = find_shards(session, list(shards), tenant_id=tenant_id)
-    for digest, name in shards.items():
-        row = recorded.get(digest)
-        if digest in learnt:
-            raise ShardRefused(
-                f"{name} was learnt already: it is one of the champion's shards "
-                f"({learnt[digest]}), and none is learnt twice."
-            )
-        if row is not None and row.version is None:
-            raise ShardRefused(f"{name} is a test set ({row.name}): it is never fitted on.")
-        if row is not None and not again:
-            raise ShardRefused(
-                f"{name} was learnt already, by {row.version}, which is not of the champion's "
-                "line: promote that one, or give --again to learn it anew."
-            )
 
 
 def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: str) -> list[Round]:

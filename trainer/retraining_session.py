@@ -2,21 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from facetag.bundle_files import store_bundle
 from facetag.bundle_folder import read_manifest
 from facetag.bundle_shelf import Shelf
 from facetag.champion import Champion, add_bundle, find_champion, promote
 from facetag.database import transaction
-from facetag.errors import BundleStateConflict, ShardRefused
-from facetag.ledger import record_shards
+from facetag.errors import ChampionChanged, ShardRefused
+from facetag.ledger import record_shards, refuse_known
 from facetag.retraining_lock import hold_lock
+from facetag.retrainings import refuse_open
 from facetag.shard_files import store_shard
 from facetag.tables import Promotion
-from trainer.admission import Admission, Asked, admit_shards, known_rounds, refuse_known
+from trainer.admission import Admission, Asked, admit_shards, known_rounds
 from trainer.crop_cache import CropCache
 from trainer.fit_plan import FitPlan
 from trainer.fitting import Progress
@@ -33,6 +38,18 @@ from vision.crop import CropRule
 SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A retraining of the queue, and what it wants to hear."""
+
+    id: UUID
+    on_step: Callable[[int, int, int], None]
+    """Takes the epoch from 1 on, the steps that are done of all epochs, and how many they are."""
+    on_record: Callable[[Session, str, Verdict, bool], None]
+    """Takes version, verdict, and whether it was promoted, in the transaction that makes them
+    visible: what it raises leaves nothing visible."""
+
+
 class RetrainingSession:
     """One call of `facetag retrain` for one tenant."""
 
@@ -45,6 +62,7 @@ class RetrainingSession:
         run: Path,
         cache: Path,
         teller: Teller,
+        order: Order | None = None,
     ) -> None:
         self._shelf = shelf
         self._asked = asked
@@ -52,6 +70,7 @@ class RetrainingSession:
         self._run = run
         self._cache = cache
         self._teller = teller
+        self._order = order
 
     def rehearse(self) -> tuple[Mapping[str, Any], Admission]:
         """Return the champion's manifest and what would be fitted on; nothing is written.
@@ -67,9 +86,12 @@ class RetrainingSession:
         """Fit, judge and record; return the candidate, its verdict and, if it came to it, its
         promotion.
 
-        Raises RetrainingBusy where another one runs, and ShardRefused.
+        Raises RetrainingBusy where another one runs or waits in the queue, and ShardRefused.
         """
         with hold_lock(self._shelf.engine, tenant_id=self._shelf.tenant_id):
+            with transaction(self._shelf.sessions) as session:
+                mine = None if self._order is None else self._order.id
+                refuse_open(session, tenant_id=self._shelf.tenant_id, but=mine)
             champion = self._shelf.ensure_champion()
             admission = self._admit(champion.manifest)
             self._keep_given(champion, admission)
@@ -143,6 +165,9 @@ class RetrainingSession:
                     total=epochs * progress.steps * images,
                     note=f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}",
                 )
+                if self._order is not None:
+                    done = progress.epoch * progress.steps + progress.step
+                    self._order.on_step(progress.epoch + 1, done, epochs * progress.steps)
 
             return retrain_network(
                 champion,
@@ -176,9 +201,7 @@ class RetrainingSession:
             add_bundle(session, manifest, files, tenant_id=shelf.tenant_id, verdict=stated)
             now = find_champion(session, tenant_id=shelf.tenant_id)
             if now is None or now.version != champion.version:
-                raise BundleStateConflict(
-                    "Another bundle was promoted meanwhile: the same command starts from that one."
-                )
+                raise ChampionChanged
             refuse_known(
                 session,
                 new.round.shards,
@@ -193,9 +216,12 @@ class RetrainingSession:
                 tenant_id=shelf.tenant_id,
                 version=candidate.version,
             )
-            if not (verdict.holds and promoting):
-                return None
-            return promote(session, candidate.version, tenant_id=shelf.tenant_id)
+            promotion = None
+            if verdict.holds and promoting:
+                promotion = promote(session, candidate.version, tenant_id=shelf.tenant_id)
+            if self._order is not None:
+                self._order.on_record(session, candidate.version, verdict, promotion is not None)
+            return promotion
 
 
 def _prepare_plan(manifest: Mapping[str, Any]) -> PreparePlan:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.database import transaction
 from facetag.errors import DatabaseUnavailable, ErrorCode
+from facetag.outage import Answer, persist
 from facetag.settings import Settings
 from facetag.tables import ImageState
 from worker.claims import (
@@ -24,7 +25,6 @@ from worker.claims import (
 )
 from worker.heartbeat import Heartbeat
 from worker.labelling import Labeller, Labels, label_photos
-from worker.outage import Answer, persist
 from worker.reading import INTERNAL, Photo, PhotoReader, Unread
 
 BACKOFF_S = 1.0

@@ -13,8 +13,10 @@ from facetag.champion import Champion, find_champion
 from facetag.database import WORKER_APPLICATION, make_engine, make_sessions, transaction
 from facetag.errors import DatabaseUnavailable, ServiceUnavailable
 from facetag.jobs import register_model
+from facetag.outage import persist
 from facetag.queue import ring, ring_listing
 from facetag.settings import Settings
+from facetag.stopping import Stopping
 from facetag.storage import Storage, make_storage
 from facetag.tables import JobState
 from worker.claims import choose_job, claimants, expire_leases, waiting_priority
@@ -22,10 +24,9 @@ from worker.follower import ChampionFollower
 from worker.heartbeat import Heartbeat
 from worker.labelling import Labeller, LoadLabeller, Pixels
 from worker.listing import list_prefix
-from worker.outage import persist
 from worker.pipeline import Pipeline
 from worker.reading import PhotoReader
-from worker.stopping import Stopping, release_when_late
+from worker.stopping import release_when_late
 from worker.suspects import SuspectDecoder
 
 THREADS_BESIDE_THE_READERS = 5

@@ -1,46 +1,15 @@
-"""How a worker's parent process tells its children to stop: one byte that they share."""
+"""What a worker that is asked to stop does with claims that it still holds when time runs out."""
 
-import mmap
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-GRACE_S = 60.0
-"""How long a chunk that is being computed may go on after the worker is asked to stop."""
+from facetag.stopping import Stopping
+
 RELEASE_AFTER_S = 50.0
 """When a chunk that is still not done is given up for others, before the process is ended."""
 LOOK_S = 0.5
-
-_ASKED, _FAILED = 1, 2
-
-
-class Stopping:
-    """Whether to stop; made before the children are forked, which share its memory.
-
-    A plain byte, no lock: a child that is killed can leave no lock behind.
-    """
-
-    def __init__(self) -> None:
-        self._byte = mmap.mmap(-1, 1)
-
-    @property
-    def asked(self) -> bool:
-        """Whether this worker is to claim nothing more."""
-        return self._byte[0] != 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether it stops because a child could not start."""
-        return self._byte[0] == _FAILED
-
-    def ask(self) -> None:
-        """Ask every process of this worker to stop; what failed stays failed."""
-        self._byte[0] = self._byte[0] or _ASKED
-
-    def fail(self) -> None:
-        """Ask to stop because this worker cannot work at all."""
-        self._byte[0] = _FAILED
 
 
 class Holder(Protocol):

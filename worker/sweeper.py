@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.database import transaction
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
-from facetag.queue import count_doorbells, ring, ring_listing
+from facetag.queue import (
+    QUEUE_RETRAIN,
+    count_doorbells,
+    ring,
+    ring_listing,
+    ring_retraining,
+)
+from facetag.retraining_claims import find_unheard_retrainings, return_expired_retrainings
 from facetag.settings import Settings
 from facetag.storage import Storage
 from facetag.tables import ImageState, JobState
@@ -86,6 +93,8 @@ class Swept:
     """Jobs that were announced again."""
     forgotten: int = 0
     """Predictions that a killed API left behind."""
+    retrainings: int = 0
+    """Retrainings whose trainer worker died, or that were announced again."""
 
 
 class Sweeper:
@@ -131,6 +140,7 @@ class Sweeper:
                 self._close_done(),
                 self._announce_unheard(),
                 delete_abandoned(self._sessions, self._storage, self._settings),
+                self._return_retrainings() + self._announce_retrainings(),
             )
         if swept != Swept():
             log.info(
@@ -140,6 +150,7 @@ class Sweeper:
                 closed=swept.closed,
                 rung=swept.rung,
                 forgotten=swept.forgotten,
+                retrainings=swept.retrainings,
             )
         return swept
 
@@ -180,6 +191,25 @@ class Sweeper:
         with transaction(self._sessions) as session:
             found = session.execute(FIND_UNHEARD, {"quiet_s": quiet_s, "room": room}).all()
         return sum(self._ring(*row) for row in found)
+
+    def _return_retrainings(self) -> int:
+        if time.monotonic() < self._spare_leases_until:
+            return 0
+        with transaction(self._sessions) as session:
+            return return_expired_retrainings(session)
+
+    def _announce_retrainings(self) -> int:
+        """Ring for retrainings that wait, unless a message for a trainer worker waits in Redis."""
+        try:
+            if count_doorbells(self._settings, [QUEUE_RETRAIN]):
+                return 0
+        except QueueUnavailable as error:
+            log.warning("announcing_put_off", reason=str(error))
+            return 0
+        quiet_s = 2 * self._settings.sweep_interval_s
+        with transaction(self._sessions) as session:
+            found = find_unheard_retrainings(session, quiet_s=quiet_s)
+        return sum(ring_retraining(self._celery, retraining_id) for retraining_id in found)
 
     def _ring(self, job_id: UUID, state: str, queued: int, priority: int) -> bool:
         if state == JobState.LISTING:

@@ -2,8 +2,8 @@ import pytest
 
 from facetag.database import make_engine, make_sessions
 from facetag.errors import DatabaseUnavailable
+from facetag.outage import persist
 from facetag.settings import Settings
-from worker.outage import persist
 
 NOWHERE = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
 
