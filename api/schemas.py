@@ -311,6 +311,14 @@ class ImagePage(BaseModel):
 # The service
 
 
+class VerdictAnswer(BaseModel):
+    """How a bundle that was retrained did against the champion of its day."""
+
+    holds: bool = Field(description="Whether it may take the champion's place")
+    against: str = Field(description="The champion's version")
+    reasons: list[str] = Field(description="One a measure, overall and of the worst group")
+
+
 class BundleAnswer(BaseModel):
     """A bundle (weights and manifest) that a worker has loaded."""
 
@@ -318,6 +326,8 @@ class BundleAnswer(BaseModel):
     state: str = Field(description="champion, candidate or retired")
     manifest: dict[str, Any]
     created_at: datetime
+    promoted_at: datetime | None = Field(description="When it last became the champion")
+    verdict: VerdictAnswer | None = Field(description="Null where nobody compared it")
 
 
 class BundleList(BaseModel):
@@ -330,6 +340,12 @@ class BundleList(BaseModel):
                 "state": "champion",
                 "manifest": {"backbone": "inception_v3", "heads": ["age", "gender", "race"]},
                 "created_at": "2026-03-01T09:00:00Z",
+                "promoted_at": "2026-03-01T09:05:00Z",
+                "verdict": {
+                    "holds": True,
+                    "against": "2026-02-01-inception",
+                    "reasons": ["age RMSE: 7.301 years against 7.432, 0.131 better: holds"],
+                },
             }
         ]
     )

@@ -54,7 +54,7 @@ CHAPTERS: dict[str, tuple[Entry, ...]] = {
     ),
     "Change the network that labels": (
         Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
-        Entry("models", "List, show, promote and roll back bundles.", "local"),
+        Entry("models", "List, promote and roll back bundles; look after retrainings.", "local"),
     ),
 }
 ENTRIES = {entry.name: entry for chapter in CHAPTERS.values() for entry in chapter}

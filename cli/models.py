@@ -1,4 +1,4 @@
-"""`facetag models`: the bundles of a service, which of them labels, and how to change that."""
+"""`facetag models`: the bundles of a service, which of them labels, and how one is made anew."""
 
 import json
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ FORMAT = click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 
+RETRAINING = click.argument("retraining", metavar="[ID]", required=False)
+
 
 @click.group()
 def models() -> None:
@@ -26,6 +28,8 @@ def models() -> None:
     One bundle is the champion: it labels all photos. What `facetag retrain` makes is a candidate;
     promoted, it takes the champion's place, and the old champion can be brought back. Workers that
     run load the new champion beside the old one and switch between two chunks.
+
+    `status`, `log` and `cancel` are of retrainings that run by the queue.
 
     \b
     Examples:
@@ -41,10 +45,20 @@ def models() -> None:
 def list_command(form: str, data_dir: Path | None) -> None:
     """List the bundles, the newest first."""
     from cli.bundle_table import describe_rows, render_rows
+    from cli.retraining_output import mention_retraining
+    from facetag.database import transaction
+    from facetag.retrainings import find_open
 
     with _open_shelf(data_dir) as shelf:
         rows = describe_rows(shelf.rows())
-    click.echo(json.dumps(rows, indent=2) if form == "json" else render_rows(rows))
+        with transaction(shelf.sessions) as session:
+            retraining = find_open(session, tenant_id=shelf.tenant_id)
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(render_rows(rows))
+    if retraining is not None:
+        click.echo(mention_retraining(retraining))
 
 
 @models.command()
@@ -86,6 +100,58 @@ def rollback(data_dir: Path | None) -> None:
     """Bring back the champion that the present one took the place of."""
     with _open_shelf(data_dir) as shelf:
         _tell(shelf.roll_back())
+
+
+@models.command()
+@RETRAINING
+@FORMAT
+@data_dir_option
+def status(retraining: str | None, form: str, data_dir: Path | None) -> None:
+    """Show how far a retraining of `facetag retrain --queue` is, or what came of it.
+
+    ID may be the beginning of an id; without it the newest is shown.
+    """
+    from cli.retraining_output import describe_retraining, render_retraining
+    from facetag.database import transaction
+    from facetag.retrainings import find_retraining
+
+    with _open_shelf(data_dir) as shelf, transaction(shelf.sessions) as session:
+        row = find_retraining(session, retraining, tenant_id=shelf.tenant_id)
+    found = describe_retraining(row)
+    click.echo(json.dumps(found, indent=2) if form == "json" else render_retraining(row))
+
+
+@models.command()
+@RETRAINING
+@click.option("--follow", "-f", is_flag=True, help="Wait for more lines until it has ended.")
+@data_dir_option
+def log(retraining: str | None, follow: bool, data_dir: Path | None) -> None:
+    """Print the log of a retraining of `facetag retrain --queue`; times are UTC.
+
+    ID may be the beginning of an id; without it the newest is shown. Ctrl-C ends the following, not
+    the retraining.
+    """
+    from cli.retraining_output import follow_log
+
+    with _open_shelf(data_dir) as shelf:
+        for line in follow_log(shelf, retraining, follow=follow):
+            click.echo(line)
+
+
+@models.command()
+@RETRAINING
+@data_dir_option
+def cancel(retraining: str | None, data_dir: Path | None) -> None:
+    """End a retraining of `facetag retrain --queue`; nothing of it becomes visible.
+
+    ID may be the beginning of an id; without it the newest is ended.
+    """
+    from facetag.database import transaction
+    from facetag.retrainings import cancel_retraining, name_retraining
+
+    with _open_shelf(data_dir) as shelf, transaction(shelf.sessions) as session:
+        row = cancel_retraining(session, retraining, tenant_id=shelf.tenant_id)
+    click.echo(f"Retraining {name_retraining(row)} is cancelled.")
 
 
 @contextmanager

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "--again", is_flag=True, help="Take shards that only a bundle which was not kept has learnt."
 )
+@click.option(
+    "--queue", is_flag=True, help="Have a trainer worker do it, and print the retraining's id."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--no-promote", is_flag=True, help="Leave a candidate that holds a candidate.")
 @precision_option
@@ -58,7 +61,10 @@ if TYPE_CHECKING:
 @fit_options
 @data_dir_option
 @quiet_option
+@click.pass_context
 def retrain(
+    ctx: click.Context,
+    /,
     shards: "tuple[ShardSource, ...]",
     earlier: "tuple[ShardSource, ...]",
     tests: "tuple[ShardSource, ...]",
@@ -67,6 +73,7 @@ def retrain(
     seed: int,
     leave_out: bool,
     again: bool,
+    queue: bool,
     dry_run: bool,
     no_promote: bool,
     run: Path,
@@ -88,22 +95,41 @@ def retrain(
     kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models
     promote`, since nothing can be compared.
 
+    With --queue it returns at once; `facetag models status` says how far it is, and `facetag models
+    log` what it says. One retraining waits or runs at a time. A --dry-run is made here in any case.
+
     \b
     Examples:
       facetag retrain new.tar --earlier part-1.tar --earlier part-2.tar --dry-run
       facetag retrain new.tar
+      facetag retrain s3://photos/new.tar --queue
     """
     from cli.interrupts import stop_on_sigterm
     from cli.progress import Reporter
     from cli.service import read_settings
     from facetag.bundle_shelf import Shelf
     from facetag.local.servers import use_servers
+
+    reporter = Reporter(quiet=quiet)
+    fit = {"seed": seed, **given(options)}
+    if queue and not dry_run:
+        _refuse_folders(ctx)
+        wishes = {
+            "replay": replay,
+            "precision": precision,
+            "fit": fit,
+            "leave_out": leave_out,
+            "again": again,
+            "promote": not no_promote,
+        }
+        lists = {"new": shards, "earlier": earlier, "tests": tests}
+        click.echo(_queue(read_settings(data_dir), lists, wishes, reporter))
+        return
     from trainer.admission import Asked
     from trainer.retraining import RetrainingPlan
     from trainer.retraining_session import RetrainingSession
 
-    reporter = Reporter(quiet=quiet)
-    plan = RetrainingPlan(replay, precision, {"seed": seed, **given(options)})
+    plan = RetrainingPlan(replay, precision, fit)
     with (
         stop_on_sigterm(),
         use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
@@ -120,6 +146,29 @@ def retrain(
                 return
             candidate, verdict, promotion = session.run(promoting=not no_promote)
     click.echo(_conclude(candidate.version, verdict, promotion))
+
+
+def _refuse_folders(ctx: click.Context) -> None:
+    """Refuse what says where on this machine a retraining has its folders: it is done elsewhere."""
+    for name in ("run", "cache"):
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"--{name} is a folder of this machine; with --queue the trainer worker uses its "
+                "own, below its FACETAG_DATA_DIR."
+            )
+
+
+def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
+    """Hand a retraining to the queue and return its id."""
+    from cli.queueing import queue_retraining
+    from facetag.local.servers import find_service_settings
+
+    row = queue_retraining(find_service_settings(settings), shards, options, reporter)
+    reporter.say(
+        "A trainer worker takes it up (`facetag worker --trainer`, or `facetag up --trainer`). "
+        "`facetag models status` says how far it is, `facetag models log --follow` what it says."
+    )
+    return str(row.id)
 
 
 def _describe(manifest: Any, admission: Any, replay: float) -> str:

@@ -31,10 +31,7 @@ def ask_retraining(
 
     Raises RetrainingBusy where another one waits or runs, by the queue or without it.
     """
-    free = try_lock(session, tenant_id=tenant_id)
-    refuse_open(session, tenant_id=tenant_id)
-    if not free:
-        raise RetrainingBusy
+    require_free(session, tenant_id=tenant_id)
     row = Retraining(
         id=uuid.uuid4(),
         tenant_id=tenant_id,
@@ -45,6 +42,15 @@ def ask_retraining(
     session.flush()
     append_lines(session, row.id, ["queued"], tenant_id=tenant_id)
     return session.get_one(Retraining, row.id, populate_existing=True)
+
+
+def require_free(session: Session, *, tenant_id: str) -> None:
+    """Keep others from retraining until the transaction ends; raises RetrainingBusy."""
+    free = try_lock(session, tenant_id=tenant_id)
+    # The row says more of who is in the way.
+    refuse_open(session, tenant_id=tenant_id)
+    if not free:
+        raise RetrainingBusy
 
 
 def refuse_open(session: Session, *, tenant_id: str, but: uuid.UUID | None = None) -> None:

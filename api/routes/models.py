@@ -1,10 +1,10 @@
-"""GET /v1/models: the bundles that workers have loaded."""
+"""GET /v1/models: the bundles, and how they did against the champion of their day."""
 
 from fastapi import APIRouter
 
 from api.dependencies import AtDesk
 from api.described import problems
-from api.schemas import BundleAnswer, BundleList
+from api.schemas import BundleAnswer, BundleList, VerdictAnswer
 from facetag.jobs import list_models
 
 router = APIRouter(tags=["models"])
@@ -12,7 +12,7 @@ router = APIRouter(tags=["models"])
 
 @router.get("/v1/models", responses=problems(503))
 def list_bundles(desk: AtDesk) -> BundleList:
-    """Return the bundles that workers have loaded, with their manifests, the newest first."""
+    """Return the bundles with their manifests and verdicts, the newest first."""
     with desk.transaction() as session:
         rows = list_models(session, tenant_id=desk.tenant_id)
     return BundleList(
@@ -22,6 +22,8 @@ def list_bundles(desk: AtDesk) -> BundleList:
                 state=row.state,
                 manifest=row.manifest,
                 created_at=row.created_at,
+                promoted_at=row.promoted_at,
+                verdict=None if row.verdict is None else VerdictAnswer(**row.verdict),
             )
             for row in rows
         ]

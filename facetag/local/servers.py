@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from facetag.database import migrate
-from facetag.errors import DataFolderBusy
+from facetag.errors import DataFolderBusy, QueueUnavailable
 from facetag.settings import Settings
 from facetag.storage import make_storage
 
@@ -46,3 +46,25 @@ def use_servers(settings: Settings, *, on_event: Callable[[str], None]) -> Itera
         yield connected
     finally:
         stack.stop()
+
+
+def find_service_settings(settings: Settings) -> Settings:
+    """Return settings that lead to the servers of a service that runs.
+
+    Those that are set, else those of a `facetag up` on the data folder; raises QueueUnavailable
+    where there is none, and starts nothing.
+    """
+    if settings.database_url:
+        return settings
+    from facetag.local.running import find_servers
+    from facetag.local.server import Folders
+
+    folders = Folders(settings.data_dir.expanduser().absolute())
+    found = find_servers(folders.run)
+    if found is None or found.get("redis_url") == _NOT_NEEDED:
+        raise QueueUnavailable(
+            f"No service runs on {settings.data_dir}, so nobody would take it from the queue: "
+            "start one with `facetag up --trainer`, or set FACETAG_DATABASE_URL, FACETAG_REDIS_URL "
+            "and FACETAG_S3_ENDPOINT_URL to where one runs."
+        )
+    return Settings.model_validate(settings.model_dump() | found)
