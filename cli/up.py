@@ -21,8 +21,13 @@ from cli.options import data_dir_option, quiet_option
     show_default=True,
     help="Processes that label photos, each with a network of its own.",
 )
+@click.option(
+    "--trainer",
+    is_flag=True,
+    help="Also a trainer worker, which does what `facetag retrain --queue` asks for.",
+)
 @quiet_option
-def up(data_dir: Path | None, port: int | None, workers: int, quiet: bool) -> None:
+def up(data_dir: Path | None, port: int | None, workers: int, trainer: bool, quiet: bool) -> None:
     r"""Run the whole service on this machine.
 
     Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
@@ -54,6 +59,7 @@ def up(data_dir: Path | None, port: int | None, workers: int, quiet: bool) -> No
     service = LocalService(
         settings,
         workers=workers,
+        trainer=trainer,
         api_port=settings.api_port if port is None else port,
         announce=True,
         on_event=reporter.say,

@@ -102,7 +102,7 @@ def cancel_retraining(session: Session, which: str | None, *, tenant_id: str) ->
     row = find_retraining(session, which, tenant_id=tenant_id)
     session.refresh(row, with_for_update=True)
     if row.finished_at is not None:
-        raise RetrainingEnded(f"Retraining {name_retraining(row)} has ended: it is {row.state}.")
+        raise RetrainingEnded(f"Retraining {name_retraining(row)} {tell_state(row)}.")
     row.state = RetrainingState.CANCELLED.value
     row.claim_token = row.lease_until = None
     # By the database's clock, like every other moment of a row.
@@ -124,4 +124,4 @@ def tell_state(row: Retraining) -> str:
         return f"waits for a trainer worker since {since}"
     if row.state == RetrainingState.RUNNING:
         return f"runs since {since}"
-    return f"is {row.state}"
+    return f"has ended as {row.state}"

@@ -36,6 +36,7 @@ class LocalService:
         settings: Settings,
         *,
         workers: int = 1,
+        trainer: bool = False,
         api_port: int | None = None,
         announce: bool = False,
         on_event: OnEvent = ignore_event,
@@ -44,6 +45,7 @@ class LocalService:
         self.api_url = ""
         self.environment: dict[str, str] = {}
         self._workers = workers
+        self._trainer = trainer
         self._api_port = api_port
         self._announce = announce
         self._on_event = on_event
@@ -96,6 +98,14 @@ class LocalService:
             concurrency = f"--concurrency={self._workers}"
             # It takes seconds to load its network: first. It ends what it began when we are killed.
             self._start_child("worker", [concurrency], WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
+            if self._trainer:
+                self._start_child(
+                    "worker",
+                    ["--trainer"],
+                    WORKER_STOP_TIMEOUT_S,
+                    signal.SIGTERM,
+                    title="trainer",
+                )
             self._start_child("sweep", [], 10.0, signal.SIGKILL)
             self._start_api()
             self._supervise(cleanup)
@@ -144,12 +154,18 @@ class LocalService:
         raise LocalServerFailed(f"The API does not start.\n{child.log_tail()}")
 
     def _start_child(
-        self, name: str, options: list[str], stop_timeout_s: float, death_signal: int
+        self,
+        name: str,
+        options: list[str],
+        stop_timeout_s: float,
+        death_signal: int,
+        *,
+        title: str | None = None,
     ) -> ChildProcess:
         # -P: a file in the current folder named as one of our modules is not ours.
         program = [sys.executable, "-P", "-m", "cli.main", name]
         command = Command(
-            name=name,
+            name=title or name,
             arguments=[*program, *options],
             # Relative paths in the settings mean the same as here.
             folder=Path.cwd(),

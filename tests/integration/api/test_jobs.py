@@ -214,6 +214,20 @@ def test_bundles_are_shown_with_their_manifests(api, stage):
     assert bundle["manifest"]["backbone"] == "tiny"
 
 
+def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, stage):
+    from facetag.champion import add_bundle
+    from facetag.jobs import register_model
+
+    verdict = {"holds": False, "against": "v1", "reasons": ["age RMSE: fails", "gender: holds"]}
+    with stage.transaction() as session:
+        register_model(session, "local", {"version": "v1"})
+        manifest = {"version": "v2", "weights_sha256": "aa"}
+        add_bundle(session, manifest, {}, tenant_id="local", verdict=verdict)
+    found = {one["version"]: one for one in api.get("/v1/models").json()["models"]}
+    assert found["v2"]["verdict"] == verdict
+    assert (found["v1"]["verdict"], found["v2"]["promoted_at"]) == (None, None)
+
+
 def test_a_finished_job_is_labelled_again_as_a_job_of_its_own(api, stage):
     job = api.post("/v1/jobs", json={"images": images(20), "name": "album"}).json()
     path = f"/v1/jobs/{job['id']}/retag"

@@ -7,8 +7,15 @@ from pydantic import SecretStr
 from cli.main import main
 from facetag.database import make_engine, make_sessions
 from facetag.storage import make_storage
+from tests.integration.cli.workshop import make_workshop
 from tests.integration.paper_bundles import write_paper_bundle
 from tests.integration.worker.stage import environment
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory):
+    """Shards, and a tiny bundle that was fitted on the first of them, with its crop cache."""
+    return make_workshop(tmp_path_factory.mktemp("workshop"))
 
 
 @pytest.fixture

@@ -8,46 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import psycopg
 import pytest
-from click.testing import CliRunner
-from sqlalchemy import make_url
 
-from cli.main import main
+from tests.integration.cli.workshop import FIT, bundles, first_version, ledger, write_shard
 from tests.integration.worker.stage import environment
-from tests.unit.trainer.chips import encode, waves, write_tar
 
 ROOT = Path(__file__).resolve().parents[3]
-FIT = ("--epochs", "1", "--batch-size", "8", "--cache")
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
-
-
-def write_shard(path, seeds):
-    members = [
-        (
-            f"{20 + seed % 50}_{seed % 2}_{seed % 5}_{seed:04}.jpg",
-            encode(waves(np.random.default_rng(seed), 48)),
-        )
-        for seed in seeds
-    ]
-    return write_tar(path, members)
-
-
-@pytest.fixture(scope="session")
-def workshop(tmp_path_factory):
-    """Shards, and a tiny bundle that was fitted on the first of them, with its crop cache."""
-    folder = tmp_path_factory.mktemp("workshop")
-    write_shard(folder / "old.tar", range(200))
-    write_shard(folder / "new.tar", range(300, 330))
-    write_shard(folder / "more.tar", range(400, 430))
-    arguments = [
-        *("train", folder / "old.tar", "--run", folder / "first", "--backbone", "tiny"),
-        *("--size", "75", *FIT, folder / "cache"),
-    ]
-    run = CliRunner().invoke(main, [str(one) for one in arguments])
-    assert run.exit_code == 0, run.output
-    return folder
 
 
 @pytest.fixture
@@ -56,25 +23,11 @@ def bench(workshop, settings, facetag, monkeypatch, tmp_path):
     monkeypatch.setenv("FACETAG_BUNDLE", str(workshop / "first" / "bundle"))
 
     def retrain(*arguments):
-        options = (*FIT, workshop / "cache", "--run", tmp_path / "run")
+        options = (*FIT, "--cache", workshop / "cache", "--run", tmp_path / "run")
         shards = [workshop / one if str(one).endswith(".tar") else one for one in arguments]
         return facetag("retrain", *options, *shards)
 
     return retrain
-
-
-def bundles(facetag):
-    return json.loads(facetag("models", "list", "--format", "json").stdout)
-
-
-def ledger(settings):
-    url = make_url(settings.require("database_url")).set(drivername="postgresql")
-    with psycopg.connect(url.render_as_string(hide_password=False)) as link:
-        return dict(link.execute("SELECT name, version FROM shards").fetchall())
-
-
-def first_version(workshop):
-    return json.loads((workshop / "first" / "bundle" / "bundle.json").read_text())["version"]
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(bench, facetag, settings, workshop):
@@ -160,7 +113,8 @@ def test_a_killed_retraining_leaves_nothing_visible_and_goes_on_and_two_at_once_
 ):
     command = [
         *(sys.executable, "-m", "cli.main", "retrain", workshop / "new.tar"),
-        *("--earlier", workshop / "old.tar", *FIT, workshop / "cache", "--run", tmp_path / "run"),
+        *("--earlier", workshop / "old.tar", *FIT, "--cache", workshop / "cache"),
+        *("--run", tmp_path / "run"),
         *("--epochs", "8"),
     ]
     bundle = workshop / "first" / "bundle"

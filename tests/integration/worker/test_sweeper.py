@@ -7,7 +7,9 @@ from sqlalchemy import text
 from facetag.database import make_engine, make_sessions
 from facetag.jobs import create_prefix_job
 from facetag.predictions import PREDICT_PRIORITY
-from facetag.queue import count_doorbells, ring
+from facetag.queue import QUEUE_RETRAIN, count_doorbells, ring
+from facetag.retraining_claims import claim_retraining
+from facetag.retrainings import ask_retraining
 from facetag.tables import Job
 from worker.claims import claim_images, mark_started
 from worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
@@ -207,3 +209,19 @@ def test_a_prediction_that_a_killed_api_left_is_deleted_with_its_photo(stage, sw
     with stage.transaction() as session:
         assert session.get(Job, left) is None
         assert session.get(Job, kept) is not None
+
+
+def test_a_retraining_whose_worker_died_is_queued_again_and_rung_for_once(stage, sweeper):
+    shards = {"new": [], "earlier": [], "tests": []}
+    with stage.transaction() as session:
+        ask_retraining(session, shards, {}, tenant_id="local")
+        claim_retraining(session, tenant_id="local", worker="w", lease_s=-1.0)
+        session.execute(text("UPDATE retrainings SET rung_at = now() - interval '1 h'"))
+    assert sweeper.sweep().retrainings == 2
+    assert count_doorbells(stage.settings, [QUEUE_RETRAIN]) == 1
+    # While a message waits, another would say nothing new.
+    with stage.transaction() as session:
+        session.execute(text("UPDATE retrainings SET rung_at = now() - interval '1 h'"))
+    assert sweeper.sweep().retrainings == 0
+    assert count_doorbells(stage.settings, [QUEUE_RETRAIN]) == 1
+    assert count_doorbells(stage.settings) == 0
