@@ -36,7 +36,10 @@ ENV PATH=/opt/facetag/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /home/facetag
 
 FROM runtime AS worker
-ENV FACETAG_BUNDLE=/srv/facetag/models/default MPLCONFIGDIR=/tmp/matplotlib
+ENV FACETAG_BUNDLE=/srv/facetag/models/default FACETAG_DATA_DIR=/home/facetag/data \
+    MPLCONFIGDIR=/tmp/matplotlib
+# A volume that is mounted here belongs to the same user.
+RUN install -d -o facetag -g facetag /home/facetag/data
 COPY --from=build-worker /opt/facetag /opt/facetag
 COPY models/default /srv/facetag/models/default
 USER 10001

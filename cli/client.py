@@ -131,6 +131,11 @@ class ApiClient:
         job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag").json()
         return job
 
+    def champion_version(self) -> str | None:
+        """Return the version of the bundle that labels; None where none is known yet."""
+        bundles = self._call("GET", "/v1/models").json()["models"]
+        return next((one["version"] for one in bundles if one["state"] == "champion"), None)
+
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job refers to."""
         self._call("DELETE", f"/v1/jobs/{job_id}")

@@ -24,6 +24,10 @@ class Comparison:
     versions: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     examples: list[str] = field(default_factory=list)
     changed: int = 0
+    champion: str | None = None
+    """The bundle that was to label the second time; None where that is not known."""
+    behind: int = 0
+    """Photos that another one labelled all the same: its worker had not switched yet."""
 
     def add(self, old: Line, new: Line) -> None:
         """Count one photo."""
@@ -31,6 +35,7 @@ class Comparison:
         for line, versions in zip((old, new), self.versions, strict=True):
             if line["model"]:
                 versions.add(line["model"])
+        self.behind += bool(self.champion and new["model"] and new["model"] != self.champion)
         changes = list(self._count(old, new))
         if changes:
             self.changed += 1
@@ -56,6 +61,11 @@ class Comparison:
             mean = sum(self.years) / len(self.years)
             lines.append(
                 f"ages differ by {mean:.1f} years on average, {max(self.years):.0f} at most"
+            )
+        if self.behind:
+            lines.append(
+                f"{self.behind} were not labelled by the champion {self.champion}: a worker had "
+                "not switched yet, so run it again"
             )
         if self.examples:
             lines += ["", *self.examples]
@@ -84,9 +94,14 @@ class Comparison:
                 yield f"{name} {was}, now {now}"
 
 
-def compare_lines(old: Iterable[Line], new: Iterable[Line]) -> Comparison:
-    """Compare two jobs' lines, which are of the same photos in the same order."""
-    comparison = Comparison()
+def compare_lines(
+    old: Iterable[Line], new: Iterable[Line], *, champion: str | None = None
+) -> Comparison:
+    """Compare two jobs' lines, which are of the same photos in the same order.
+
+    The new ones were to be by `champion`, where that is given.
+    """
+    comparison = Comparison(champion=champion)
     for before, after in zip(old, new, strict=True):
         comparison.add(before, after)
     return comparison

@@ -17,6 +17,8 @@ def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool
     r"""Label the photos of the finished JOB again, and show what changed.
 
     They are labelled as a new job, by the bundle that is the champion now; JOB keeps its results.
+    Right after a promotion workers may not have switched yet: how many photos were labelled by the
+    old champion is said.
     Ctrl-C stops the watching, not the new job. The exit status is 3 where some photos failed.
 
     \b
@@ -33,9 +35,10 @@ def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool
 
     reporter = Reporter(quiet=quiet)
     with ApiClient(require_service(read_settings(data_dir))) as client:
+        champion = client.champion_version()
         new = client.retag_job(str(job))
         reporter.say(f"Job {new['id']} labels the photos of {job} again.")
         ended = wait_for_job(client, new["id"], reporter)
         lines = (stream_lines(client, [one]) for one in (str(job), new["id"]))
-        click.echo(compare_lines(*lines).describe())
+        click.echo(compare_lines(*lines, champion=champion).describe())
     ctx.exit(EXIT_OK if ended["state"] == "completed" else EXIT_SOME_FAILED)

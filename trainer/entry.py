@@ -5,11 +5,15 @@ import os
 import structlog
 from celery import Celery
 
+from facetag.bundle_shelf import Shelf
 from facetag.consuming import check_database, consume, make_consumer
 from facetag.errors import ServiceUnavailable
 from facetag.queue import QUEUE_RETRAIN, TASK_RETRAIN
+from facetag.retraining_claims import RetrainingClaim
 from facetag.settings import Settings
 from facetag.stopping import Stopping
+from trainer.claiming import Answering
+from trainer.keeping import Keeper
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +65,17 @@ def add_tasks(app: Celery, settings: Settings, stopping: Stopping) -> None:
 
     @app.task(name=TASK_RETRAIN)
     def retrain(retraining_id: str) -> None:
-        # Its notes on the machine's instruction sets bury our own lines.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from trainer.queued import QueuedRetraining
-
         try:
-            QueuedRetraining(settings, is_stopping).answer()
+            Answering(settings, is_stopping, retrain_late).answer()
         except ServiceUnavailable as error:
             # Nothing is lost: its lease runs out, and the sweeper rings.
             log.warning("retraining_interrupted", id=retraining_id, reason=str(error))
+
+
+def retrain_late(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:
+    """Load TensorFlow, then do as `trainer.queued` does."""
+    # Its notes on the machine's instruction sets bury our own lines.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from trainer.queued import retrain_claimed
+
+    retrain_claimed(shelf, claim, keeper)

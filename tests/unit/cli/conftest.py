@@ -129,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, line_of("photo.jpg"))
         elif path == "/readyz":
             self._answer(200, {"status": "ok", "parts": {"worker": service.worker}})
+        elif path == "/v1/models":
+            self._answer(200, {"models": [{"version": "net-1", "state": "champion"}]})
         elif path == "/v1/jobs":
             self._start_job(json.loads(body))
         else:

@@ -48,3 +48,12 @@ def test_faces_without_a_head_have_nothing_to_compare_there():
     told = compare_lines([line], [line]).describe()
     assert "gender of 0 of 1 faces" in told
     assert "0 changed" in told
+
+
+def test_photos_that_a_worker_labelled_before_it_switched_are_counted():
+    old = of_version("v1", [line_of(name) for name in ("a.jpg", "b.jpg", "c.jpg")])
+    new = [*of_version("v1", old[:2]), *of_version("v2", old[2:])]
+    told = compare_lines(old, new, champion="v2").describe()
+    assert "2 were not labelled by the champion v2" in told
+    assert "champion" not in compare_lines(old, new[2:] * 3, champion="v2").describe()
+    assert "champion" not in compare_lines(old, new).describe()
