@@ -1,0 +1,150 @@
+"""A fixed mix of photos to measure speed on: 0.3 to 12 megapixels, 2 on average, JPEG.
+
+    python -m benchmarks.photos DIR --count 40
+
+One or two faces each, at a twentieth to two fifths of the long side, on grounds without a face; all
+from the public-domain images of scikit-image. The same count and seed give the same photos.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from benchmarks.samples import encode, load_photo
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DECK = {0.3: 5, 1.0: 6, 2.0: 5, 3.5: 3, 12.0: 1}
+"""Of 20 photos, how many have so many megapixels: 2.0 on average."""
+ASPECTS = ((4, 3), (3, 2), (3, 4), (16, 9), (1, 1))
+GROUNDS = ("coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "brick.png")
+"""Images without a face, which lie behind the faces."""
+PORTRAIT = (120, 0, 340, 270)
+"""Of `astronaut`: head and shoulders."""
+FACE_SHARE = 0.45
+"""The height of the face's box, as a share of the portrait's."""
+SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.40
+"""The height of the face's box, as a share of the photo's long side."""
+GRAIN = 3.0
+"""Standard deviation of the noise of a sensor, in grey levels."""
+
+
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", default=40, show_default=True, help="Photos to write, in twenties best.")
+@click.option("--seed", default=1, show_default=True, help="Another seed makes other photos.")
+def main(folder: Path, count: int, seed: int) -> None:
+    """Write the photos and say what they are."""
+    names = write_photos(folder, count, seed)
+    sizes = Counter(size_class(path) for path in names)
+    print(f"{len(names)} photos in {folder}:", ", ".join(f"{n} of {c}" for c, n in sizes.items()))
+
+
+def write_photos(folder: Path, count: int, seed: int = 1) -> list[Path]:
+    """Write `count` photos into a folder, named after their size; return their paths in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    deck = [megapixels for megapixels, number in DECK.items() for _ in range(number)]
+    paths = []
+    for index in range(count):
+        # A generator each: a photo does not depend on how many there are.
+        rng = np.random.default_rng((seed, index))
+        if index % len(deck) == 0:
+            order = np.random.default_rng((seed, index, 0)).permutation(len(deck))
+        megapixels = deck[order[index % len(deck)]]
+        path = folder / f"{index:05d}-{megapixels}MP.jpg"
+        path.write_bytes(encode(make_photo(megapixels, rng), "JPEG", quality=88))
+        paths.append(path)
+    return paths
+
+
+def make_photo(megapixels: float, rng: np.random.Generator) -> "Image":
+    """Return a photo with one or two faces, RGB."""
+    from PIL import Image
+
+    across, down = ASPECTS[rng.integers(len(ASPECTS))]
+    unit = (megapixels * 1e6 / (across * down)) ** 0.5
+    width, height = round(across * unit), round(down * unit)
+    photo = Image.fromarray(_ground(width, height, rng))
+    places = _places(int(rng.integers(1, 3)), width, height, rng)
+    for left, top, portrait_width, portrait_height in places:
+        portrait = load_photo("astronaut.png").crop(PORTRAIT)
+        if rng.random() < 0.5:
+            portrait = portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        photo.paste(
+            portrait.resize((portrait_width, portrait_height), Image.Resampling.BICUBIC),
+            (left, top),
+        )
+    lit = np.asarray(photo, np.float32) * rng.uniform(0.75, 1.1)
+    grain = rng.standard_normal((height, width, 1), dtype=np.float32) * GRAIN
+    return Image.fromarray(np.clip(lit + grain, 0, 255).astype(np.uint8))
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Return the JPEG, PNG and WebP files below a folder, sorted."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"} and path.is_file()
+    )
+
+
+def size_class(path: Path) -> str:
+    """Return the size of a photo as figures are grouped by: the nearest of the mix, in MP."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        megapixels = image.width * image.height / 1e6
+    nearest = min(DECK, key=lambda one: abs(np.log(one / max(megapixels, 1e-6))))
+    return f"{nearest:g} MP"
+
+
+def sort_by_size(paths: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
+    """Yield each size class that occurs, smallest first, with its photos."""
+    classes = [size_class(path) for path in paths]
+    for name in (f"{megapixels:g} MP" for megapixels in DECK):
+        members = [path for path, one in zip(paths, classes, strict=True) if one == name]
+        if members:
+            yield name, members
+
+
+def _ground(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a faceless picture (height, width, 3), enlarged to twice its size at most, tiled."""
+    from PIL import Image
+
+    ground = load_photo(GROUNDS[rng.integers(len(GROUNDS))])
+    factor = min(2.0, max(width / ground.width, height / ground.height, 1.0))
+    enlarged = ground.resize(
+        (round(ground.width * factor), round(ground.height * factor)), Image.Resampling.BICUBIC
+    )
+    tile = np.asarray(enlarged)
+    row = np.concatenate([tile, tile[:, ::-1]], axis=1)
+    whole = np.concatenate([row, row[::-1]], axis=0)
+    repeats = (-(-height // whole.shape[0]), -(-width // whole.shape[1]), 1)
+    return np.tile(whole, repeats)[:height, :width]
+
+
+def _places(
+    count: int, width: int, height: int, rng: np.random.Generator
+) -> list[tuple[int, int, int, int]]:
+    """Return left, top, width and height of portraits side by side, each in its share of width."""
+    room = width // count
+    places = []
+    for index in range(count):
+        share = float(np.exp(rng.uniform(np.log(SMALLEST_SHARE), np.log(LARGEST_SHARE))))
+        tall = share * max(width, height) / FACE_SHARE
+        aspect = (PORTRAIT[2] - PORTRAIT[0]) / (PORTRAIT[3] - PORTRAIT[1])
+        tall = min(tall, height, room / aspect)
+        wide = tall * aspect
+        left = index * room + int(rng.integers(0, max(1, int(room - wide))))
+        top = int(rng.integers(0, max(1, int(height - tall))))
+        places.append((left, top, max(1, int(wide)), max(1, int(tall))))
+    return places
+
+
+if __name__ == "__main__":
+    main()
