@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vision.frozen import FrozenNetwork
+from vision.frozen import MOST_AT_ONCE, FrozenNetwork, _batch_sizes
 
 
 @pytest.fixture
@@ -54,3 +54,12 @@ def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_net
     assert not np.allclose(one["age"], other["age"], atol=1e-4)
     for name, values in found.items():
         assert np.allclose(values, (one[name] + other[name]) / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 7, 16, 22, 31, 32, 47, 100])
+def test_batches_are_of_a_few_sizes_and_pad_nothing(count):
+    sizes = list(_batch_sizes(count))
+    assert sum(sizes) == count
+    assert all(size & (size - 1) == 0 and size <= MOST_AT_ONCE for size in sizes)
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) <= count // MOST_AT_ONCE + 4
