@@ -54,6 +54,10 @@ class Square:
         """Return the square about the same centre with its side multiplied by `factor`."""
         return Square(self.x, self.y, self.side * factor)
 
+    def scaled(self, scale: float) -> "Square":
+        """Return the square as it lies on a photo that is enlarged by a factor."""
+        return Square(self.x * scale, self.y * scale, self.side * scale)
+
     def corners(self) -> tuple[float, float, float, float]:
         """Return x1, y1, x2, y2."""
         half = self.side / 2
@@ -71,7 +75,7 @@ def cut_square(photo: Pixels, square: Square, size: int) -> Pixels:
     reduction = int(square.side // LARGEST_SIDE)
     if reduction > 1:
         photo = np.asarray(Image.fromarray(photo).reduce(reduction))
-        square = Square(square.x / reduction, square.y / reduction, square.side / reduction)
+        square = square.scaled(1 / reduction)
     height, width = photo.shape[:2]
     x1, y1, x2, y2 = square.corners()
     left, top = int(np.floor(x1)), int(np.floor(y1))

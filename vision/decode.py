@@ -1,6 +1,7 @@
 """Bytes to an upright RGB image, or a named reason why not."""
 
 import io
+import math
 import re
 import struct
 import warnings
@@ -9,13 +10,11 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
-
-Photo = npt.NDArray[np.uint8]
+from vision.picture import Picture, Pixels, reduce_to
 
 DAMAGE = (
     OSError,
@@ -47,13 +46,48 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes an image upright, by its EXIF orientation."""
+ON_THE_SIDE = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+"""Turns that swap width and height."""
 
 
-def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Photo:
+def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
     """Return the first frame, upright, as uint8 (height, width, 3).
 
     `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparency is laid on white. Raises
     ImageUnreadable with the code that fits; the size is checked before any pixel is decoded.
+    """
+    return _decode(data, formats, max_pixels)[0]
+
+
+def decode_picture(
+    data: bytes, *, formats: Sequence[str], max_pixels: int, copy_side: int
+) -> Picture:
+    """Return the first frame, upright, with a copy whose long side has `copy_side` pixels at most.
+
+    A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
+    """
+    pixels, (width, height) = _decode(data, formats, max_pixels, copy_side)
+    copy = reduce_to(pixels, copy_side)
+    if pixels.shape[:2] == (height, width):
+        return Picture(width, height, copy, pixels)
+
+    def decode_larger(scale: float) -> Pixels:
+        return _decode(data, formats, max_pixels, math.ceil(scale * max(width, height)))[0]
+
+    return Picture(width, height, copy, pixels, decode_larger)
+
+
+def _decode(
+    data: bytes, formats: Sequence[str], max_pixels: int, long_side: int | None = None
+) -> tuple[Pixels, tuple[int, int]]:
+    """Return an upright image, and the width and height that it has where it is decoded whole.
+
+    A JPEG file is decoded reduced if that leaves its long side the pixels that are asked for.
     """
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
@@ -62,7 +96,17 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pho
         with Image.open(io.BytesIO(data)) as image:
             _check_format(image, formats)
             _check_size(image.size, max_pixels)
-            return np.asarray(_to_rgb(_turn_upright(image)))
+            whole = image.size
+            if long_side is not None and image.format == "JPEG":
+                _decode_reduced(image, long_side)
+            reduced = image.size != whole
+            turn = _find_turn(image)
+            pixels = np.asarray(_to_rgb(image if turn is None else image.transpose(turn)))
+            if not reduced:
+                whole = (pixels.shape[1], pixels.shape[0])
+            elif turn in ON_THE_SIDE:
+                whole = whole[::-1]
+            return pixels, whole
     except Image.DecompressionBombError as error:
         raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, f"{error}.") from error
     except DAMAGE as error:
@@ -96,14 +140,20 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def _decode_reduced(image: Image.Image, long_side: int) -> None:
+    """Have libjpeg decode an eighth, a quarter or a half of the size, if that is large enough."""
+    share = long_side / max(image.size)
+    if share < 1:
+        image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
+
+
+def _find_turn(image: Image.Image) -> Image.Transpose | None:
     # Not ImageOps.exif_transpose: it copies every image, and fails where it cannot write the EXIF
     # data anew. Damaged EXIF data says nothing about the orientation, and the pixels may be whole.
     try:
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DAMAGE:
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -7,20 +7,17 @@ and, in the tests, the reference.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from PIL import Image
 
 from vision.boxes import Boxes, shift_by_offsets, suppress, to_squares
 from vision.mtcnn_networks import MtcnnNetworks, Scored, load_networks
-
-Photo = npt.NDArray[np.uint8]
-"""An upright RGB image, (height, width, 3)."""
+from vision.picture import Pixels, reduce_to, working_side
 
 CELL = 12
 """Side of the patch that the proposal network judges, in pixels of a pyramid level."""
@@ -28,14 +25,12 @@ STRIDE = 2
 SCALE_FACTOR = 0.709
 SMALLEST_FACE_PX = 20
 """The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
-WORKING_FACE_PX = 40
-"""Side of the smallest face asked for on a working copy: the output network sees 48 pixels."""
-LARGEST_WORKING_SIDE = 4096
 CANVAS_STEP = 64
 """Canvas sides are multiples of this, which bounds the number of shapes."""
-BATCH_PIXELS = 8 * 1024 * 768
-"""Canvas pixels computed at a time."""
+BATCH_PIXELS = 4 * 1024 * 768
+"""Canvas pixels computed at a time: with more, activations no longer fit into the caches."""
 PATCH_BATCH = 512
+PATCH_STEP = 64
 MOST_PROPOSALS = 4000
 """Proposals kept per photo and level, best first: a page of noise must not take all memory."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
@@ -62,21 +57,37 @@ class Candidates:
         return Candidates(self.boxes[index], self.scores[index], self.photos[index])
 
 
+@dataclass(slots=True)
+class Work:
+    """What the networks were given: pyramid levels (photos, height, width), numbers of patches."""
+
+    levels: list[tuple[int, int, int]] = field(default_factory=list)
+    refined: int = 0
+    judged: int = 0
+
+
 class Detector:
     """Finds faces whose box is at least `min_face` of the photo's long side (and 20 pixels)."""
 
     def __init__(self, *, min_face: float, confidence: float) -> None:
         self.min_face = min_face
         self.confidence = confidence
+        self.work = Work()
+        """Of the last call."""
         networks = load_networks()
         self._propose = _compile_proposals(networks)
         self._refine = _compile_patches(networks.refine, 24)
         self._output = _compile_patches(networks.output, 48)
 
-    def detect(self, photos: Sequence[Photo]) -> list[list[Detection]]:
-        """Return each photo's faces, best confidence first; an empty list where there is none."""
+    def detect(self, photos: Sequence[Pixels]) -> list[list[Detection]]:
+        """Return each photo's faces, best confidence first; an empty list where there is none.
+
+        Photos that are larger than a working copy are reduced to one; boxes are in pixels of what
+        was given.
+        """
+        self.work = Work()
         found: list[list[Detection]] = [[] for _ in photos]
-        copies = [_working_copy(photo, self.min_face) for photo in photos]
+        copies = [reduce_to(photo, working_side(self.min_face)) for photo in photos]
         for indices in _batches([_canvas_shape(copy) for copy in copies]):
             faces = self._detect_batch([copies[index] for index in indices])
             for box, score, member in zip(faces.boxes, faces.scores, faces.photos, strict=True):
@@ -89,19 +100,22 @@ class Detector:
                     found[index].append(Detection((x1, y1, x2, y2), float(score)))
         return found
 
-    def _detect_batch(self, copies: list[Photo]) -> Candidates:
+    def _detect_batch(self, copies: list[Pixels]) -> Candidates:
         height, width = _canvas_shape(copies[0])
         canvases = np.full((len(copies), height, width, 3), 128, dtype=np.uint8)
         for canvas, copy in zip(canvases, copies, strict=True):
             canvas[: copy.shape[0], : copy.shape[1]] = copy
-        images = _normalise(tf.constant(canvases))
+        # They stay bytes: normalising levels and patches alone takes a tenth of the memory traffic.
+        images = tf.constant(canvases)
         # By the canvas, not by the copies on it: a photo's faces do not depend on its neighbours.
         longest = min(max(height, width), working_side(self.min_face))
         smallest_face = max(SMALLEST_FACE_PX, self.min_face * longest)
         faces = self._propose_faces(images, smallest_face)
+        self.work.refined += len(faces.boxes)
         faces = self._judge(self._refine, images, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
+        self.work.judged += len(squares.boxes)
         faces = self._judge(self._output, images, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
@@ -110,6 +124,7 @@ class Detector:
         height, width = int(images.shape[1]), int(images.shape[2])
         for scale in _pyramid(height, width, smallest_face):
             size = (int(height * scale), int(width * scale))
+            self.work.levels.append((int(images.shape[0]), *size))
             index, offsets, scores = self._propose(images, tf.constant(size))
             levels.append(
                 _read_proposals(index.numpy(), offsets.numpy(), scores.numpy(), scale=scale)
@@ -145,22 +160,7 @@ def largest_face(faces: Sequence[Detection]) -> Detection | None:
     return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
 
 
-def working_side(min_face: float) -> int:
-    """Return the long side of working copies, in pixels, for the smallest face asked for."""
-    return min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / min_face))
-
-
-def _working_copy(photo: Photo, min_face: float) -> Photo:
-    height, width = photo.shape[:2]
-    scale = working_side(min_face) / max(height, width)
-    if scale >= 1:
-        return photo
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced = Image.fromarray(photo).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(reduced)
-
-
-def _canvas_shape(copy: Photo) -> tuple[int, int]:
+def _canvas_shape(copy: Pixels) -> tuple[int, int]:
     height, width = (
         max(CANVAS_STEP, -(-side // CANVAS_STEP) * CANVAS_STEP) for side in copy.shape[:2]
     )
@@ -184,20 +184,20 @@ def _pyramid(height: int, width: int, smallest_face: float) -> Iterator[float]:
         scale *= SCALE_FACTOR
 
 
-def _normalise(images: tf.Tensor) -> tf.Tensor:
-    return (tf.cast(images, tf.float32) - 127.5) / 128.0
+def _normalise(pixels: tf.Tensor) -> tf.Tensor:
+    return (pixels - 127.5) / 128.0
 
 
 def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.PolymorphicFunction":
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.float32),
+            tf.TensorSpec([None, None, None, 3], tf.uint8),
             tf.TensorSpec([2], tf.int32),
         ]
     )
     def propose(images: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         level = tf.image.resize(images, size, method="area")
-        offsets, scores = networks.propose(level)
+        offsets, scores = networks.propose(_normalise(level))
         index = tf.where(scores > PROPOSAL_THRESHOLD)
         return index, tf.gather_nd(offsets, index), tf.gather_nd(scores, index)
 
@@ -207,7 +207,7 @@ def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.Polymo
 def _compile_patches(network: object, side: int) -> "tf.types.experimental.PolymorphicFunction":
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.float32),
+            tf.TensorSpec([None, None, None, 3], tf.uint8),
             tf.TensorSpec([None, 4], tf.float32),
             tf.TensorSpec([None], tf.int32),
         ]
@@ -217,8 +217,11 @@ def _compile_patches(network: object, side: int) -> "tf.types.experimental.Polym
         relative = tf.gather(boxes, [1, 0, 3, 2], axis=1) / tf.stack(
             [shape[1], shape[2], shape[1], shape[2]]
         )
-        patches = tf.image.crop_and_resize(images, relative, photos, (side, side))
-        return network(tf.ensure_shape(patches, [None, side, side, 3]))  # type: ignore[operator]
+        # What lies outside is the grey that normalises to nothing.
+        patches = tf.image.crop_and_resize(
+            images, relative, photos, (side, side), extrapolation_value=127.5
+        )
+        return network(tf.ensure_shape(_normalise(patches), [None, side, side, 3]))  # type: ignore[operator]
 
     return judge
 
@@ -259,7 +262,8 @@ def _concatenate(parts: Sequence[Candidates]) -> Candidates:
 
 
 def _pad_to_bucket(part: Candidates) -> tuple[Boxes, npt.NDArray[np.int32]]:
-    """Pad to a power of two, so that the networks meet a bounded set of batch shapes."""
-    size = 1 << max(3, (len(part.boxes) - 1).bit_length())
+    """Pad to a power of two or a multiple of PATCH_STEP: a bounded set of shapes, little waste."""
+    count = len(part.boxes)
+    size = min(1 << max(3, (count - 1).bit_length()), -(-count // PATCH_STEP) * PATCH_STEP)
     missing = size - len(part.boxes)
     return np.pad(part.boxes, ((0, missing), (0, 0))), np.pad(part.photos, (0, missing))

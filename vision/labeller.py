@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from facetag.cores import available_cores
 from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
@@ -18,8 +20,8 @@ from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork
+from vision.picture import Picture, Pixels
 
-Photo = npt.NDArray[np.uint8]
 Outputs = dict[str, npt.NDArray[np.float32]]
 
 
@@ -41,28 +43,27 @@ class Labeller:
         self._heads = [HEADS_BY_NAME[name] for name in bundle.spec.heads if name in heads]
         self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
         self._calibration = bundle.calibration
-        self._detector = detector
-        self._network = FrozenNetwork(
+        self.detector = detector
+        self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="crop")
+        self.network = FrozenNetwork(
             bundle.load_network(), bundle.spec.input_size, mirror=bundle.mirror
         )
 
     def warm_up(self) -> None:
         """Trace and run every graph once, so that the first photo is as fast as the next."""
-        size = self._network.input_size
-        self._detector.detect([np.full((480, 640, 3), 127, np.uint8)])
-        self._network.predict(np.zeros((1, size, size, 3), np.uint8))
+        size = self.network.input_size
+        self.detector.detect([np.full((480, 640, 3), 127, np.uint8)])
+        self.network.predict(np.zeros((1, size, size, 3), np.uint8))
 
-    def label(self, photos: Sequence[Photo]) -> LabelledBatch:
-        """Detect, crop and predict; photos are upright RGB uint8 (height, width, 3)."""
+    def label(self, photos: Sequence[Picture]) -> LabelledBatch:
+        """Detect on the copies, crop from as many pixels as the network's input has, predict."""
         stage_ms: dict[str, float] = {}
         with _timed(stage_ms, "detect"):
-            found = [
-                sorted(faces, key=_size, reverse=True) for faces in self._detector.detect(photos)
-            ]
+            found = self._detect(photos)
         with _timed(stage_ms, "crop"):
             crops = self._cut(photos, found)
         with _timed(stage_ms, "predict"):
-            outputs = self._calibration.apply(self._network.predict(crops))
+            outputs = self._calibration.apply(self.network.predict(crops))
         rows = iter(range(len(crops)))
         faces = [
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
@@ -70,18 +71,33 @@ class Labeller:
         ]
         return LabelledBatch(faces, stage_ms)
 
-    def _cut(
-        self, photos: Sequence[Photo], found: Sequence[Sequence[Detection]]
-    ) -> npt.NDArray[np.uint8]:
-        size = self._network.input_size
-        crops = [
-            cut_square(photo, self.crop_rule.square(detection.box), size)
-            for photo, detections in zip(photos, found, strict=True)
-            for detection in detections
+    def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
+        """Return each photo's faces in its own pixels, largest first."""
+        detected = self.detector.detect([photo.copy for photo in photos])
+        return [
+            sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
+            for photo, faces in zip(photos, detected, strict=True)
         ]
+
+    def _cut(
+        self, photos: Sequence[Picture], found: Sequence[Sequence[Detection]]
+    ) -> npt.NDArray[np.uint8]:
+        size = self.network.input_size
+        parts = self._threads.map(self._cut_photo, photos, found)
+        crops = [crop for part in parts for crop in part]
         return np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
 
-    def _to_face(self, photo: Photo, detection: Detection, outputs: Outputs, row: int) -> Face:
+    def _cut_photo(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
+        """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
+        if not faces:
+            return []
+        size = self.network.input_size
+        squares = [self.crop_rule.square(face.box) for face in faces]
+        pixels = photo.at_least(size / max(1.0, min(square.side for square in squares)))
+        scale = pixels.shape[1] / photo.width
+        return [cut_square(pixels, square.scaled(scale), size) for square in squares]
+
+    def _to_face(self, photo: Picture, detection: Detection, outputs: Outputs, row: int) -> Face:
         attributes: dict[str, Any] = {}
         top: dict[str, float] = {}
         for head in self._heads:
@@ -98,7 +114,8 @@ class Labeller:
         uncertain = self._calibration.uncertain_heads(top)
         if uncertain is not None:
             attributes["uncertain"] = uncertain
-        return Face(clip_box(detection.box, photo.shape), detection.confidence, attributes)
+        box = clip_box(detection.box, (photo.height, photo.width))
+        return Face(box, detection.confidence, attributes)
 
 
 def load_labeller(settings: Settings) -> Labeller:
@@ -119,6 +136,14 @@ def clip_box(
     x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
     x2, y2 = min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
     return x1, y1, x2 - x1, y2 - y1
+
+
+def _enlarge(face: Detection, photo: Picture) -> Detection:
+    """Return a face that was found on a photo's copy, in pixels of the photo."""
+    height, width = photo.copy.shape[:2]
+    x, y = photo.width / width, photo.height / height
+    x1, y1, x2, y2 = face.box
+    return Detection((x1 * x, y1 * y, x2 * x, y2 * y), face.confidence)
 
 
 def _size(detection: Detection) -> float:

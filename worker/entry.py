@@ -10,6 +10,7 @@ import structlog
 from celery import Celery
 
 from facetag.consuming import check_database, consume, make_consumer
+from facetag.cores import available_cores
 from facetag.errors import FacetagError
 from facetag.queue import QUEUE_PREDICT, QUEUE_TAG
 from facetag.settings import Settings
@@ -69,11 +70,6 @@ def load_real_labeller(settings: Settings) -> Labeller:
     from vision.labeller import load_labeller
 
     return load_labeller(settings)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

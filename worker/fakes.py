@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facetag.results import Face
-from worker.labelling import Pixels
+from vision.picture import Picture
 
 FAKE_VERSION = "fake-1"
 
@@ -28,7 +28,7 @@ class FakeLabeller:
     """
 
     photo_s: float = 0.0
-    before: Callable[[Pixels], None] = lambda _photo: None
+    before: Callable[[Picture], None] = lambda _photo: None
     version: str = FAKE_VERSION
     batches: list[int] = field(default_factory=list)
     """How many photos each call was given."""
@@ -41,7 +41,7 @@ class FakeLabeller:
     def warm_up(self) -> None:
         """Do nothing: there is nothing to compile."""
 
-    def label(self, photos: Sequence[Pixels], /) -> FakeBatch:
+    def label(self, photos: Sequence[Picture], /) -> FakeBatch:
         """Label each photo by its brightness."""
         self.batches.append(len(photos))
         for photo in photos:
@@ -52,10 +52,10 @@ class FakeLabeller:
         return FakeBatch([_faces_in(photo) for photo in photos], stage_ms)
 
 
-def _faces_in(photo: Pixels) -> list[Face]:
-    if photo.mean() <= 127:
+def _faces_in(photo: Picture) -> list[Face]:
+    if photo.copy.mean() <= 127:
         return []
-    height, width = photo.shape[:2]
+    height, width = photo.height, photo.width
     attributes = {
         "age": 30.0,
         "age_range": [25, 35],

@@ -4,15 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from facetag.results import Face
 from facetag.settings import Settings
-
-Pixels = npt.NDArray[np.uint8]
-"""An upright photo: uint8, (height, width, 3), RGB."""
+from vision.picture import Picture
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +39,7 @@ class Labeller(Protocol):
     def warm_up(self) -> None:
         """Compile whatever the first photo would otherwise wait for."""
 
-    def label(self, photos: Sequence[Pixels], /) -> LabelledBatch:
+    def label(self, photos: Sequence[Picture], /) -> LabelledBatch:
         """Find and label the faces of photos of any sizes."""
 
 
@@ -60,7 +56,7 @@ class Labels:
 
 def label_photos(
     labeller: Labeller,
-    photos: Sequence[Pixels],
+    photos: Sequence[Picture],
     *,
     on_progress: Callable[[], None] = lambda: None,
 ) -> list[Labels | Exception]:
@@ -82,15 +78,15 @@ def label_photos(
     return labels
 
 
-def _label_alone(labeller: Labeller, photo: Pixels) -> Labels | Exception:
+def _label_alone(labeller: Labeller, photo: Picture) -> Labels | Exception:
     try:
         return _label_batch(labeller, [photo])[0]
     except Exception as error:
-        log.exception("photo_failed", shape=photo.shape)
+        log.exception("photo_failed", width=photo.width, height=photo.height)
         return error
 
 
-def _label_batch(labeller: Labeller, photos: Sequence[Pixels]) -> list[Labels]:
+def _label_batch(labeller: Labeller, photos: Sequence[Picture]) -> list[Labels]:
     batch = labeller.label(photos)
     share = {stage: ms / len(photos) for stage, ms in batch.stage_ms.items()}
     if len(batch.faces) != len(photos):

@@ -164,7 +164,7 @@ class Pipeline:
         labeller = self._current_labeller()
         labels = label_photos(
             labeller,
-            [photo.pixels for photo in chunk.photos],
+            [photo.picture for photo in chunk.photos],
             on_progress=self._heartbeat.progress,
         )
         outcomes = chunk.failures + [
@@ -215,7 +215,7 @@ class Pipeline:
 
 def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
     """Return what is recorded of a photo that a labeller of this version was given."""
-    height, width = photo.pixels.shape[:2]
+    width, height = photo.picture.width, photo.picture.height
     if isinstance(labels, Exception):
         error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
         return Outcome(photo.image.id, ImageState.FAILED, error, width, height)

@@ -19,13 +19,14 @@ from facetag.settings import Settings
 from facetag.stopping import Stopping
 from facetag.storage import Storage, make_storage
 from facetag.tables import JobState
+from vision.picture import Picture, whole_picture, working_side
 from worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from worker.follower import ChampionFollower
 from worker.heartbeat import Heartbeat
-from worker.labelling import Labeller, LoadLabeller, Pixels
+from worker.labelling import Labeller, LoadLabeller
 from worker.listing import list_prefix
 from worker.pipeline import Pipeline
-from worker.reading import PhotoReader
+from worker.reading import Decode, PhotoReader
 from worker.stopping import release_when_late
 from worker.suspects import SuspectDecoder
 
@@ -67,6 +68,7 @@ class WorkerProcess:
         """Load the network, warm it up, register its bundle; raises what the loading raises."""
         # TensorFlow reads this when it starts its threads: the children share the machine.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self._cores))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(self._cores))
         # Its notes on the machine's instruction sets and costs bury the worker's own lines.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # It connects once the network is warm, and stays connected: by that the worker is seen.
@@ -165,14 +167,12 @@ class WorkerProcess:
         )
 
     def _make_pipeline(self, follower: ChampionFollower) -> Pipeline:
-        from vision.decode import decode_image
-
         settings = self._settings
+        decode_suspect = SuspectDecoder(settings)
+        side = working_side(settings.min_face)
 
-        def decode(data: bytes) -> Pixels:
-            return decode_image(
-                data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-            )
+        def look_at_suspect(data: bytes) -> Picture:
+            return whole_picture(decode_suspect(data), side)
 
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()
@@ -181,8 +181,8 @@ class WorkerProcess:
             sessions=self._sessions,
             reader=PhotoReader(
                 self._storage,
-                decode,
-                decode_suspect=SuspectDecoder(settings),
+                make_decode(settings),
+                decode_suspect=look_at_suspect,
                 max_bytes=settings.max_image_bytes,
                 threads=settings.fetch_threads,
                 decoders=self._cores,
@@ -193,6 +193,21 @@ class WorkerProcess:
             worker=f"{self._worker}:{os.getpid()}",
             stopping=lambda: self._stopping.asked,
         )
+
+
+def make_decode(settings: Settings) -> Decode:
+    """Return what makes a picture of a file, as the settings have it."""
+    from vision.decode import decode_picture
+
+    def decode(data: bytes) -> Picture:
+        return decode_picture(
+            data,
+            formats=settings.image_formats,
+            max_pixels=settings.max_image_pixels,
+            copy_side=working_side(settings.min_face),
+        )
+
+    return decode
 
 
 def is_alive(claimant: str) -> bool:

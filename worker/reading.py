@@ -18,13 +18,13 @@ from facetag.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
+from vision.picture import Picture
 from worker.claims import ClaimedImage, Outcome
-from worker.labelling import Pixels
 
-Decode = Callable[[bytes], Pixels]
+Decode = Callable[[bytes], Picture]
 """Raises ImageUnreadable."""
 
-MAX_PIXELS_AHEAD = 128_000_000
+MAX_PIXELS_AHEAD = 64_000_000
 """No further image of a chunk is begun once so many pixels of it are in memory (3 bytes each)."""
 
 REFUSALS = 8
@@ -50,7 +50,7 @@ class Photo:
     """An image that is ready to be labelled."""
 
     image: ClaimedImage
-    pixels: Pixels
+    picture: Picture
     stage_ms: dict[str, float]
 
 
@@ -98,7 +98,7 @@ class PhotoReader:
         stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[], None] = lambda: None,
     ) -> list[Photo | Outcome | Unread]:
-        """Return, in order, each image's pixels, its failure, or that it was not read.
+        """Return, in order, each image's picture, its failure, or that it was not read.
 
         Images are left unread where object storage is away, once `stopping` says so, and where
         the chunk's photos fill the memory that is set aside for them.
@@ -110,7 +110,7 @@ class PhotoReader:
                 return Unread(image, away=False)
             result = self._read_one(image)
             if isinstance(result, Photo):
-                ahead.spend(result.pixels.shape[0] * result.pixels.shape[1])
+                ahead.spend(result.picture.pixels_held)
             on_progress()
             return result
 
@@ -124,7 +124,7 @@ class PhotoReader:
             with self._cores:
                 watch.lap(None)
                 decode = self._decode_suspect if image.suspicion else self._decode
-                pixels = decode(data)
+                picture = decode(data)
                 watch.lap("decode")
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)
@@ -142,7 +142,7 @@ class PhotoReader:
         except Exception:
             log.exception("read_failed", image=image.id, bucket=image.bucket, key=image.key)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
-        return Photo(image, pixels, watch.stage_ms)
+        return Photo(image, picture, watch.stage_ms)
 
 
 class _Budget:

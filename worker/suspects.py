@@ -15,8 +15,8 @@ import structlog
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.local.supervisor import describe_end
 from facetag.settings import Settings
+from vision.picture import Pixels
 from worker.decoder import ANSWER_LENGTH, FILE_LENGTH
-from worker.labelling import Pixels
 
 START_LIMIT_S = 60.0
 """How long the child may take to import its decoders on a busy machine."""

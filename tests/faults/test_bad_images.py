@@ -14,7 +14,7 @@ from facetag.settings import Settings
 from tests.faults import bad_images
 from tests.faults.arena import Arena, with_lease
 from tests.faults.bad import label_bad_and_good
-from vision.decode import decode_image
+from vision.decode import decode_picture
 from worker.claims import ClaimedImage, Outcome
 from worker.reading import Photo, PhotoReader
 
@@ -42,8 +42,11 @@ def read():
     shelf = Shelf()
 
     def decode(data):
-        return decode_image(
-            data, formats=(*LIMITS.image_formats, "TIFF"), max_pixels=LIMITS.max_image_pixels
+        return decode_picture(
+            data,
+            formats=(*LIMITS.image_formats, "TIFF"),
+            max_pixels=LIMITS.max_image_pixels,
+            copy_side=100,
         )
 
     reader = PhotoReader(shelf, decode, max_bytes=LIMITS.max_image_bytes, threads=1)
@@ -52,7 +55,7 @@ def read():
         shelf.data = data
         (result,) = reader.read([ClaimedImage(1, 0, "b", "k", "n")])
         if isinstance(result, Photo):
-            return result.pixels.shape
+            return result.picture.at_least(1).shape
         assert isinstance(result, Outcome)
         return ErrorCode(result.error[0])
 

@@ -12,9 +12,9 @@ import structlog
 from facetag.bundle_folder import read_manifest
 from facetag.log import configure_logging
 from facetag.settings import Settings, load_settings
+from vision.picture import Picture
 from worker.entry import run_worker
 from worker.fakes import FAKE_VERSION, FakeLabeller
-from worker.labelling import Pixels
 
 DEADLY_SIZE = (13, 13)
 """A photo of this height and width kills the process that labels it."""
@@ -48,8 +48,8 @@ def load_labeller(
     return FakeLabeller(photo_s, before=die_if_deadly, version=version)
 
 
-def die_if_deadly(photo: Pixels) -> None:
-    if photo.shape[:2] == DEADLY_SIZE:
+def die_if_deadly(photo: Picture) -> None:
+    if (photo.height, photo.width) == DEADLY_SIZE:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

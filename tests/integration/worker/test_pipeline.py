@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from facetag.errors import ErrorCode, ImageUnreadable, ObjectMissing, StorageUnavailable
+from vision.picture import whole_picture
 from worker.fakes import FAKE_VERSION, FakeLabeller
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
@@ -28,14 +29,18 @@ class Shelf:
         return key.encode()
 
 
+def seen(pixels):
+    return whole_picture(pixels, 1000)
+
+
 def decode(data):
     kind, _, number = data.decode().partition("-")
     if kind == "broken":
         raise ImageUnreadable(ErrorCode.TRUNCATED, "cut off")
     if kind == "poison":
-        return np.full((13, 13, 3), 255, np.uint8)
+        return seen(np.full((13, 13, 3), 255, np.uint8))
     # The number is the height, so that a labeller can tell photos apart.
-    return np.full((int(number or 1), 20, 3), COLORS[kind], np.uint8)
+    return seen(np.full((int(number or 1), 20, 3), COLORS[kind], np.uint8))
 
 
 class Bench:
@@ -104,7 +109,7 @@ def test_photos_are_labelled_in_batches_of_a_chunk(stage, bench):
 
 def test_a_photo_at_which_the_labeller_fails_does_not_spoil_its_batch(stage, bench):
     def refuse(photo):
-        if photo.shape[:2] == (13, 13):
+        if (photo.height, photo.width) == (13, 13):
             raise RuntimeError("no memory for a graph")
 
     bench.labeller.before = refuse
@@ -133,16 +138,16 @@ def test_images_are_given_back_while_object_storage_is_away(stage, bench):
 
 def test_a_job_of_higher_priority_is_served_between_two_chunks(stage, bench):
     large = stage.post([f"white-{number + 1}" for number in range(20)])
-    seen, urgent = [], []
+    served, urgent = [], []
 
     def watch(photo):
-        seen.append(photo.shape[0])
-        if len(seen) == 5:
+        served.append(photo.height)
+        if len(served) == 5:
             urgent.append(stage.post(["white-500"], priority=10))
 
     bench.labeller.before = watch
     bench.pipeline.drain(large)
-    assert seen.index(500) == 8
+    assert served.index(500) == 8
     assert stage.job(urgent[0]).finished_at < stage.job(large).finished_at
     assert stage.job(large).tagged == 20
 
@@ -168,7 +173,7 @@ def test_suspects_come_last_each_in_a_batch_of_its_own(stage, bench):
     job_id = stage.post([f"white-{number + 1}" for number in range(6)])
     stage.change_images("suspicion = 1", job_id, where="position < 2")
     sizes = []
-    bench.labeller.before = lambda photo: sizes.append(photo.shape[0])
+    bench.labeller.before = lambda photo: sizes.append(photo.height)
     bench.pipeline.drain(job_id)
     assert sizes == [3, 4, 5, 6, 1, 2]
     assert bench.labeller.batches == [4, 1, 1]

@@ -144,3 +144,7 @@ def test_every_square_of_every_photo_can_be_cut(height, width, x, y, side, size)
     cut = cut_square(flat, Square(x, y, side), size)
     assert cut.shape == (size, size, 3)
     assert (cut == (10, 120, 250)).all()
+
+
+def test_a_square_is_scaled_with_its_photo():
+    assert Square(10, 20, 8).scaled(0.5) == Square(5, 10, 4)

@@ -12,7 +12,7 @@ from skimage import data
 
 from vision.boxes import overlaps
 from vision.decode import decode_image
-from vision.detector import Detection, Detector, largest_face, working_side
+from vision.detector import Detection, Detector, largest_face
 
 
 def resized(photo, width, height):
@@ -133,12 +133,6 @@ def test_the_confidence_asked_for_bounds_what_is_found(crowd):
     confident = Detector(min_face=0.04, confidence=0.9999999).detect([crowd])[0]
     lenient = Detector(min_face=0.04, confidence=0.3).detect([crowd])[0]
     assert len(confident) < 2 <= len(lenient)
-
-
-def test_working_copies_are_as_small_as_the_smallest_face_allows():
-    assert working_side(0.04) == 1000
-    assert working_side(0.1) == 400
-    assert working_side(0.001) == 4096
 
 
 def test_the_largest_face_is_the_highest():

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 from facetag.settings import Settings
-from worker.entry import LOAD_LIMIT_S, available_cores, make_worker_app
+from worker.entry import LOAD_LIMIT_S, make_worker_app
 
 PARENT = """
 import sys
@@ -23,7 +23,3 @@ def test_the_parent_never_imports_tensorflow():
 def test_a_child_may_take_minutes_to_load_its_network():
     app = make_worker_app(Settings(redis_url="redis://127.0.0.1:1/0"))
     assert app.conf.worker_proc_alive_timeout == LOAD_LIMIT_S
-
-
-def test_there_is_at_least_one_core():
-    assert available_cores() >= 1

@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 
+from vision.picture import whole_picture
 from worker.fakes import FakeBatch, FakeLabeller
 from worker.labelling import Labels, label_photos
 
-WHITE = np.full((8, 8, 3), 255, np.uint8)
-BLACK = np.zeros((8, 8, 3), np.uint8)
-POISON = np.full((3, 3, 3), 255, np.uint8)
+WHITE = whole_picture(np.full((8, 8, 3), 255, np.uint8), 100)
+BLACK = whole_picture(np.zeros((8, 8, 3), np.uint8), 100)
+POISON = whole_picture(np.full((3, 3, 3), 255, np.uint8), 100)
 
 
 def refuse_poison(photo):
-    if photo.shape == POISON.shape:
+    if photo.width == POISON.width:
         raise RuntimeError("out of memory")
 
 

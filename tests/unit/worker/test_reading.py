@@ -13,6 +13,7 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
+from vision.picture import whole_picture
 from worker.claims import ClaimedImage, Outcome
 from worker.reading import REFUSALS, Photo, PhotoReader, Unread
 
@@ -41,7 +42,7 @@ def decode(data):
         raise ImageUnreadable(ErrorCode.TRUNCATED, "cut off")
     if data == b"bug":
         raise ZeroDivisionError
-    return np.zeros((10, 20, 3), np.uint8)
+    return whole_picture(np.zeros((10, 20, 3), np.uint8), 100)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_images_are_read_in_order_with_their_milliseconds(make_reader):
     results = make_reader(Shelf(a=b"1", b=b"2")).read([image(1, "a"), image(2, "b")])
     assert [result.image.id for result in results] == [1, 2]
     assert set(results[0].stage_ms) == {"fetch", "decode"}
-    assert results[0].pixels.shape == (10, 20, 3)
+    assert results[0].picture.pixels.shape == (10, 20, 3)
 
 
 @pytest.mark.parametrize(
@@ -119,10 +120,12 @@ def test_what_does_not_fit_into_memory_is_left_unread(make_reader):
 
 
 def test_a_suspect_goes_to_the_decoder_for_suspects(make_reader):
-    reader = make_reader(Shelf(a=b"1"), decode_suspect=lambda _data: np.ones((1, 1, 3), np.uint8))
+    reader = make_reader(
+        Shelf(a=b"1"), decode_suspect=lambda _: whole_picture(np.ones((1, 1, 3), np.uint8), 9)
+    )
     ordinary, suspect = reader.read([image(1, "a"), image(2, "a", suspicion=1)])
-    assert ordinary.pixels.shape == (10, 20, 3)
-    assert suspect.pixels.shape == (1, 1, 3)
+    assert ordinary.picture.pixels.shape == (10, 20, 3)
+    assert suspect.picture.pixels.shape == (1, 1, 3)
 
 
 def test_a_refused_object_is_tried_for_minutes_before_its_image_fails(make_reader):

@@ -1,0 +1,43 @@
+"""In small, on public-domain images, what `benchmarks.same_faces` measures over many scenes."""
+
+import pytest
+
+from benchmarks.photos import find_photos, size_class, sort_by_size, write_photos
+from benchmarks.same_faces import compare
+from facetag.settings import Settings
+from vision.bundle import write_bundle
+from vision.crop import CropRule
+from vision.network import NetworkSpec, build_network
+
+
+@pytest.fixture
+def settings(tmp_path):
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    facts = {
+        "created": "2025-01-31",
+        "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
+    }
+    bundle = write_bundle(tmp_path / "bundle", build_network(spec), spec, CropRule(), facts)
+    return Settings(bundle=bundle.folder, face_confidence=0.6)
+
+
+@pytest.mark.timeout(300)
+def test_the_faces_of_mtcnn_are_found_and_no_others(tmp_path, settings):
+    tally = compare(write_photos(tmp_path / "photos", 8), settings, whole=True)
+    assert tally.theirs >= 8
+    assert tally.large >= 8
+    shares = tally.shares()
+    assert shares["found"] >= 0.99
+    assert shares["without_counterpart"] <= 0.01
+    assert shares["found_of_whole_photo"] >= 0.98
+    assert tally.paired == tally.found
+
+
+def test_the_photos_are_the_same_every_time_and_of_the_size_that_they_are_named_after(tmp_path):
+    first, second = (write_photos(tmp_path / name, 5) for name in "ab")
+    assert [one.read_bytes() for one in first] == [one.read_bytes() for one in second]
+    assert find_photos(tmp_path / "a") == first
+    assert [f"{size_class(path)}" for path in first] == [
+        f"{float(path.stem.split('-')[1].removesuffix('MP')):g} MP" for path in first
+    ]
+    assert sum(len(members) for _, members in sort_by_size(first)) == 5

@@ -1,0 +1,70 @@
+"""A decoded photo as labelling needs it: a small copy to find faces in, and more for a small face.
+
+A JPEG file is decoded at a half, a quarter or an eighth of its size at a fraction of the cost. Most
+photos are far larger than what the detector looks at, and most faces are read as well there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels = npt.NDArray[np.uint8]
+"""An upright image: uint8, (height, width, 3), RGB."""
+
+WORKING_FACE_PX = 40
+"""Side of the smallest face asked for on a working copy: the output network sees 48 pixels."""
+LARGEST_WORKING_SIDE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An upright photo of `width` x `height` pixels, of which `pixels` are in memory.
+
+    `copy` is the photo reduced for the detector, `pixels` the photo as it was decoded: whole, or
+    reduced, and then `decode_larger(scale)` returns it at that share of its size or more.
+    """
+
+    width: int
+    height: int
+    copy: Pixels
+    pixels: Pixels
+    decode_larger: Callable[[float], Pixels] | None = None
+
+    @property
+    def pixels_held(self) -> int:
+        """How many pixels of it are in memory, the copy's aside."""
+        return self.pixels.shape[0] * self.pixels.shape[1]
+
+    def at_least(self, scale: float) -> Pixels:
+        """Return the photo at this share of its size or more; whole, where `scale` is 1 or more.
+
+        Raises ImageUnreadable where the file must be decoded again and cannot be.
+        """
+        if self.decode_larger is None or self.pixels.shape[1] >= scale * self.width:
+            return self.pixels
+        return self.decode_larger(scale)
+
+
+def whole_picture(pixels: Pixels, copy_side: int) -> Picture:
+    """Return the picture of a photo that was decoded whole."""
+    height, width = pixels.shape[:2]
+    return Picture(width, height, reduce_to(pixels, copy_side), pixels)
+
+
+def working_side(min_face: float) -> int:
+    """Return the long side of working copies, in pixels, for the smallest face asked for."""
+    return min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / min_face))
+
+
+def reduce_to(photo: Pixels, side: int) -> Pixels:
+    """Return a photo reduced to a long side of `side` pixels; the same, if it has no more."""
+    height, width = photo.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return photo
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    reduced = Image.fromarray(photo).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(reduced)
