@@ -67,7 +67,18 @@ lint: $(DEV) ## Check style, types and the directions of imports
 	@$(BIN)/lint-imports
 
 bench: $(DEV) ## Print the figures of the programs in benchmarks/
+	@mkdir -p build
+	@$(BIN)/python -m benchmarks.pipeline --plot build/pipeline.png
+	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.scaling --plot build/scaling.png
+	@$(BIN)/python -m benchmarks.memory --count 1000 --plot build/memory.png
 	@$(BIN)/python -m benchmarks.api_memory
+	@if [ -f "$$FACETAG_TEST_DATA/part-1.tar" ]; then \
+		$(BIN)/python -m benchmarks.same_faces "$$FACETAG_TEST_DATA/part-1.tar"; \
+	else \
+		echo "Left out: benchmarks.same_faces, which needs the folder of UTKFace's part-1.tar in" \
+			"FACETAG_TEST_DATA."; \
+	fi
 	@if [ -f "$$FACETAG_TEST_DATA/test.tar" ]; then \
 		$(BIN)/python -m benchmarks.scenes "$$FACETAG_TEST_DATA/test.tar"; \
 	else \

@@ -1,0 +1,49 @@
+"""What figures were measured on, and when."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from facetag.cores import available_cores
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
+
+
+def describe_machine() -> dict[str, object]:
+    """Return the processor, its cores and instructions, the load of others, and the date (UTC)."""
+    info = _cpu_info()
+    flags = set(info.get("flags", "").split())
+    return {
+        "processor": info.get("model name", platform.processor() or platform.machine()),
+        "cores": available_cores(),
+        "instructions": [flag for flag in FLAGS if flag in flags],
+        "load": round(os.getloadavg()[0], 1),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def in_words(machine: dict[str, object]) -> str:
+    """Return one line."""
+    instructions = machine["instructions"]
+    assert isinstance(instructions, list)
+    return (
+        f"{machine['processor']}, {machine['cores']} cores ({', '.join(instructions)}), "
+        f"{machine['date']}; load before the start {machine['load']}"
+    )
+
+
+def median(values: "list[float]") -> float:
+    """Return the median."""
+    return float(np.median(values))
+
+
+def _cpu_info() -> dict[str, str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}

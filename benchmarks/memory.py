@@ -1,0 +1,106 @@
+"""How much memory a worker's labelling holds over thousands of photos of varied sizes.
+
+    python -m benchmarks.memory --count 5000 --plot docs/images/memory.png
+
+Reads and labels through the worker's reader and labeller, no two photos of one size in a row, and
+notes the resident memory as it goes; then a JPEG of 100 megapixels and a PNG of 20,000 x 20 pixels.
+Linux only (it reads /proc).
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmarks.api_memory import peak_mb, resident_mb
+from benchmarks.machine import describe_machine, in_words
+from benchmarks.photos import make_photo
+from benchmarks.samples import encode
+
+SIZES = 250
+"""Distinct photos that are labelled again and again, each of a size of its own."""
+EVERY = 100
+EARLY = 1000
+
+
+@click.command(help=__doc__)
+@click.option("--count", default=5000, show_default=True, help="Photos to label.")
+@click.option("--seed", default=1, show_default=True, help="Another seed makes other photos.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw memory over photos here.")
+def main(count: int, seed: int, plot: Path | None) -> None:
+    """Label, note, print as JSON."""
+    from benchmarks.paths import OurPath
+    from facetag.settings import Settings
+
+    machine = describe_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_varied(Path(folder), min(SIZES, count), seed)
+        large = write_large(Path(folder))
+        ours = OurPath(Settings())
+        noted = []
+        turns = islice(cycle(paths), count)
+        while batch := list(islice(turns, EVERY)):
+            ours.label(batch)
+            noted.append(resident_mb(os.getpid()))
+        peak = peak_mb(os.getpid())
+        peaks = {}
+        for path in large:
+            ours.label([path])
+            peaks[path.name] = round(peak_mb(os.getpid()), 1)
+    early = noted[min(EARLY, count) // EVERY - 1] if count >= EVERY else noted[-1]
+    report = {
+        "machine": machine,
+        "photos": count,
+        "resident_mb": [round(value, 1) for value in noted],
+        "growth": round(noted[-1] / early - 1, 4),
+        "peak_mb": round(peak, 1),
+        "peak_mb_after": peaks,
+    }
+    click.echo(json.dumps(report, indent=2))
+    if plot:
+        draw(noted, in_words(machine), plot)
+
+
+def write_varied(folder: Path, count: int, seed: int) -> list[Path]:
+    """Write photos of 0.05 to 12 megapixels, smaller ones more often; return their paths."""
+    paths = []
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        megapixels = float(np.exp(rng.uniform(np.log(0.05), np.log(12))))
+        path = folder / f"{index:05d}.jpg"
+        path.write_bytes(encode(make_photo(megapixels, rng), "JPEG", quality=88))
+        paths.append(path)
+    return paths
+
+
+def write_large(folder: Path) -> list[Path]:
+    """Write a JPEG of 100 megapixels with faces, and a PNG of 20,000 x 20 pixels."""
+    from PIL import Image
+
+    photo, strip = folder / "100 MP.jpg", folder / "20000x20.png"
+    photo.write_bytes(encode(make_photo(100, np.random.default_rng(1)), "JPEG", quality=88))
+    strip.write_bytes(encode(Image.new("RGB", (20_000, 20), "grey"), "PNG"))
+    return [photo, strip]
+
+
+def draw(noted: Sequence[float], title: str, file: Path) -> None:
+    """Draw resident memory over photos."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([EVERY * (index + 1) for index in range(len(noted))], noted)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("photos labelled")
+    axes.set_ylabel("resident memory, MB")
+    axes.set_title(title, fontsize=7)
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

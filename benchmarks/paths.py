@@ -1,0 +1,150 @@
+"""The ways to label photos that are compared: each a function that labels a set of them once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from facetag.cores import available_cores
+from facetag.settings import Settings
+from vision.bundle import open_bundle
+from vision.crop import cut_square
+from vision.labeller import Labeller, load_labeller
+from vision.mtcnn_networks import load_networks
+from vision.picture import Pixels, reduce_to, working_side
+from worker.claims import ClaimedImage
+from worker.labelling import Labels, label_photos
+from worker.process import make_decode
+from worker.reading import Photo, PhotoReader
+
+
+class Files:
+    """Reads photos from a folder where the worker reads them from object storage."""
+
+    def fetch(self, _bucket: str, key: str, _max_bytes: int) -> bytes:
+        """Return a file's bytes."""
+        return Path(key).read_bytes()
+
+
+class PaperPath:
+    """`mtcnn` as its users call it on the whole photo, then the network, one photo at a time.
+
+    With `copies`, `mtcnn` looks at our working copy for our smallest face.
+    """
+
+    def __init__(self, settings: Settings, *, copies: bool = False) -> None:
+        from mtcnn import MTCNN
+
+        self._mtcnn = MTCNN()
+        bundle = open_bundle(settings.bundle)
+        self._network = bundle.load_network()
+        self._rule, self._size = bundle.crop_rule, bundle.spec.input_size
+        self._side = working_side(settings.min_face) if copies else None
+        self._min_face = settings.min_face
+        self._mirror = bundle.mirror
+
+    def label(self, paths: Sequence[Path]) -> int:
+        """Label photos; return how many faces there were."""
+        return sum(self._label_one(path) for path in paths)
+
+    def _label_one(self, path: Path) -> int:
+        photo = np.asarray(Image.open(path).convert("RGB"))
+        options: dict[str, Any] = {}
+        if self._side is not None:
+            photo = reduce_to(photo, self._side)
+            options["min_face_size"] = max(20, self._min_face * max(photo.shape[:2]))
+        faces = self._mtcnn.detect_faces(photo, **options)
+        if not faces:
+            return 0
+        crops = np.stack([self._cut(photo, face["box"]) for face in faces])
+        self._network.predict(crops, verbose=0)
+        if self._mirror:
+            self._network.predict(crops[:, :, ::-1], verbose=0)
+        return len(faces)
+
+    def _cut(self, photo: Pixels, box: Sequence[float]) -> Pixels:
+        x, y, width, height = box
+        square = self._rule.square((x, y, x + width, y + height))
+        return cut_square(photo, square, self._size)
+
+
+class OurPath:
+    """The worker's reader and labeller, with the next chunk read while one is labelled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.labeller: Labeller = load_labeller(settings)
+        self.labeller.warm_up()
+        self.reader = PhotoReader(
+            Files(),
+            make_decode(settings),
+            max_bytes=settings.max_image_bytes,
+            threads=settings.fetch_threads,
+            decoders=available_cores(),
+        )
+        self._ahead = ThreadPoolExecutor(1)
+        self.stage_ms: dict[str, float] = {}
+
+    def label(self, paths: Sequence[Path]) -> int:
+        """Label photos; return how many faces there were. Adds to `stage_ms`, of all photos."""
+        return sum(len(labels.faces) for _, labels in self.labels(paths))
+
+    def labels(self, paths: Sequence[Path]) -> Iterator[tuple[Photo, Labels]]:
+        """Yield each photo with its faces; raises what the labeller raised for a photo."""
+        images = [ClaimedImage(n, n, "", str(path), path.name) for n, path in enumerate(paths)]
+        size = self.settings.chunk_images
+        chunks = [images[start : start + size] for start in range(0, len(images), size)]
+        ahead = self._ahead.submit(self._read, chunks[0])
+        for following in [*chunks[1:], []]:
+            photos = ahead.result()
+            ahead = self._ahead.submit(self._read, following)
+            found = label_photos(self.labeller, [photo.picture for photo in photos])
+            for photo, labels in zip(photos, found, strict=True):
+                if isinstance(labels, Exception):
+                    raise labels
+                for stage, ms in [*photo.stage_ms.items(), *labels.stage_ms.items()]:
+                    self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + ms
+                yield photo, labels
+
+    def _read(self, images: Sequence[ClaimedImage]) -> list[Photo]:
+        return [one for one in self.reader.read(images) if isinstance(one, Photo)]
+
+
+def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
+    """Return what runs the bare networks on a set of photos: what no pipeline can be faster than.
+
+    The same pyramid levels, numbers of patches and faces as `path` computes, at full batch, with
+    no decoding, resizing, suppression or cropping.
+    """
+    networks = load_networks()
+    propose = tf.function(networks.propose, reduce_retracing=True)
+    judges = (tf.function(networks.refine), tf.function(networks.output))
+    labelled = list(path.labels(photos))
+    faces = sum(len(labels.faces) for _, labels in labelled)
+    detector, network = path.labeller.detector, path.labeller.network
+    # Once more, all together: the batches are as full as they can be.
+    detector.detect([photo.picture.copy for photo, _ in labelled])
+    work = detector.work
+    rng = np.random.default_rng(0)
+    levels = [
+        tf.constant(rng.uniform(-1, 1, (*shape, 3)).astype(np.float32)) for shape in work.levels
+    ]
+    patches = [
+        tf.constant(rng.uniform(-1, 1, (max(1, count), side, side, 3)).astype(np.float32))
+        for count, side in ((work.refined, 24), (work.judged, 48))
+    ]
+    crops = rng.integers(0, 256, (faces, network.input_size, network.input_size, 3), np.uint8)
+
+    def run() -> None:
+        for level in levels:
+            propose(level)
+        for judge, batch in zip(judges, patches, strict=True):
+            judge(batch)
+        network.predict(crops)
+
+    run()
+    return run

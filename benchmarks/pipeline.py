@@ -1,0 +1,175 @@
+"""How fast photos are labelled, as ratios of medians over interleaved rounds.
+
+    python -m benchmarks.pipeline                 # a fixed mix of 40 photos, see benchmarks.photos
+    python -m benchmarks.pipeline --photos DIR --plot docs/images/pipeline.png
+
+\b
+(a)  the paper's path: `mtcnn` as its users call it on the whole photo, then the network's predict,
+     a photo at a time
+(a') the same with `mtcnn` on our working copy, for our smallest face
+(b)  our pipeline in process: the worker's reader and labeller, the next chunk read meanwhile
+(d)  the bound: the bare networks at full batch, for the same pyramids, patches and faces
+(c), the whole service, is measured by benchmarks.service.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.photos import find_photos, sort_by_size, write_photos
+
+Path_ = Callable[[], Any]
+TITLES = {
+    "a": "(a) mtcnn, then predict, one by one",
+    "a'": "(a') mtcnn on our working copy",
+    "b": "(b) our pipeline in process",
+    "d": "(d) the bare networks at full batch",
+}
+
+
+@click.command(help=__doc__)
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
+@click.option("--count", default=40, show_default=True, help="Photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
+              show_default=True, help="What is printed.")  # fmt: skip
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the figures into this file.")
+def main(photos: Path | None, count: int, rounds: int, format_: str, plot: Path | None) -> None:
+    """Measure, print, draw."""
+    machine = describe_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = find_photos(photos) if photos else write_photos(Path(folder), count)
+        report = {"machine": machine, "photos": len(paths), "rounds": rounds,
+                  **measure(paths, rounds)}  # fmt: skip
+    if format_ == "json":
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_report(report)
+    if plot:
+        draw(report, plot)
+
+
+def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
+    """Return photos a second of each path by size class, ratios, and milliseconds a stage."""
+    from benchmarks.paths import OurPath, PaperPath, bound_of
+    from facetag.settings import Settings
+
+    settings = Settings()
+    ours = OurPath(settings)
+    paper, paper_on_copies = PaperPath(settings), PaperPath(settings, copies=True)
+    classes = dict(sort_by_size(paths))
+    sets = {"all": list(paths), **(classes if len(classes) > 1 else {})}
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {path: [] for path in TITLES} for name in sets
+    }
+    faces: dict[str, dict[str, int]] = {name: {} for name in sets}
+    runs: dict[str, dict[str, Path_]] = {}
+    for name, members in sets.items():
+        bound = bound_of(ours, members)
+        # (a) and (a') take a photo at a time: the seconds of all are those of the classes.
+        runs[name] = {
+            "a": lambda members=members: paper.label(members),
+            "a'": lambda members=members: paper_on_copies.label(members),
+            "b": lambda members=members: ours.label(members),
+            "d": bound,
+        }
+    warm = next(iter(sets.values()))[:2]
+    paper.label(warm)
+    paper_on_copies.label(warm)
+    ours.stage_ms.clear()
+    labelled = 0
+    for _ in range(rounds):
+        for name, paths_of in runs.items():
+            for path, run in paths_of.items():
+                if path in ("a", "a'") and name == "all" and len(sets) > 1:
+                    continue
+                began = time.perf_counter()
+                result = run()
+                seconds[name][path].append(time.perf_counter() - began)
+                if path != "d":
+                    faces[name][path] = int(result)
+                if path == "b":
+                    labelled += len(sets[name])
+        if len(sets) > 1:
+            for path in ("a", "a'"):
+                parts = [seconds[name][path][-1] for name in classes]
+                seconds["all"][path].append(sum(parts))
+                faces["all"][path] = sum(faces[name][path] for name in classes)
+    figures = {
+        name: _figures(seconds[name], faces[name], len(members)) for name, members in sets.items()
+    }
+    stages = {stage: round(ms / labelled, 2) for stage, ms in ours.stage_ms.items()}
+    return {"sizes": figures, "stage_ms": stages}
+
+
+def _figures(
+    seconds: Mapping[str, list[float]], faces: Mapping[str, int], photos: int
+) -> dict[str, Any]:
+    rates = {path: photos / median(times) for path, times in seconds.items()}
+    return {
+        "photos": photos,
+        "faces": dict(faces),
+        "photos_per_s": {path: round(rate, 2) for path, rate in rates.items()},
+        "b_over_a": round(rates["b"] / rates["a"], 2),
+        "b_over_a'": round(rates["b"] / rates["a'"], 2),
+        "b_over_d": round(rates["b"] / rates["d"], 3),
+        "spread": {
+            path: [round(photos / max(times), 2), round(photos / min(times), 2)]
+            for path, times in seconds.items()
+        },
+    }
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """Print tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(in_words(report["machine"]))
+    console.print(f"{report['photos']} photos, medians of {report['rounds']} rounds")
+    table = Table("size", "photos", *TITLES, "b/a", "b/a'", "b/d", title="photos a second")
+    for name, row in report["sizes"].items():
+        rates = [f"{row['photos_per_s'][path]:.2f}" for path in TITLES]
+        ratios = [f"{row[key]:.2f}" for key in ("b_over_a", "b_over_a'", "b_over_d")]
+        table.add_row(name, str(row["photos"]), *rates, *ratios)
+    console.print(table)
+    for path, title in TITLES.items():
+        console.print(f"{path:3} {title}")
+    stages = Table("stage", "ms a photo", title="(b) by stage; fetch and decode run in threads")
+    for stage, ms in report["stage_ms"].items():
+        stages.add_row(stage, f"{ms:.1f}")
+    console.print(stages)
+
+
+def draw(report: Mapping[str, Any], file: Path) -> None:
+    """Draw photos a second by size and milliseconds by stage."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+    names = list(report["sizes"])
+    for index, path in enumerate(TITLES):
+        rates = [report["sizes"][name]["photos_per_s"][path] for name in names]
+        places = [place + (index - 1.5) * 0.2 for place in range(len(names))]
+        bars = left.bar(places, rates, 0.2, label=TITLES[path])
+        left.bar_label(bars, fmt="%.1f", fontsize=7)
+    left.set_xticks(range(len(names)), names)
+    left.set_ylabel("photos a second")
+    left.legend(fontsize=8)
+    right.barh(list(report["stage_ms"]), list(report["stage_ms"].values()))
+    right.invert_yaxis()
+    right.set_xlabel("(b): ms a photo, by stage")
+    figure.suptitle(in_words(report["machine"]), fontsize=9)
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Whether our detector finds what `mtcnn` finds, and the working copy what the whole photo shows.
+
+Scenes are made of chips of labelled shards, as `benchmarks.scenes` does; name training shards.
+
+    python -m benchmarks.same_faces path/to/part-1.tar --scenes 500
+
+\b
+same faces    against `mtcnn` on the same working copy: of its faces at confidence 0.9 or more, how
+              many are found with IoU >= 0.7, and of ours, how many have no counterpart among its
+              faces of any confidence that we report; ages within a year, equal genders and races
+working size  against `mtcnn` on the whole photo: of its faces at confidence 0.9 or more that are at
+              least 4% of the photo's long side high, how many are found with IoU >= 0.5
+"""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from benchmarks.machine import describe_machine
+from facetag.heads import GENDER, RACE
+from facetag.settings import Settings
+from vision.boxes import Boxes, overlaps
+from vision.crop import cut_square
+from vision.labeller import Labeller
+from vision.picture import Picture, Pixels
+
+SURE = 0.9
+SAME_IOU, FOUND_IOU = 0.7, 0.5
+BATCH = 8
+ENLARGED = 2.4
+"""Scenes of 1280x960 are enlarged to photos of 7 megapixels for the working size."""
+
+
+@dataclass
+class Tally:
+    """Counts of faces; shares are of what stands beside them."""
+
+    theirs: int = 0
+    found: int = 0
+    ours: int = 0
+    alone: int = 0
+    paired: int = 0
+    ages: int = 0
+    genders: int = 0
+    races: int = 0
+    large: int = 0
+    large_found: int = 0
+
+    def shares(self) -> dict[str, float]:
+        """Return the shares that bounds are put on."""
+        return {
+            "found": self.found / max(1, self.theirs),
+            "without_counterpart": self.alone / max(1, self.ours),
+            "age_within_1": self.ages / max(1, self.paired),
+            "gender_equal": self.genders / max(1, self.paired),
+            "race_equal": self.races / max(1, self.paired),
+            "found_of_whole_photo": self.large_found / max(1, self.large),
+        }
+
+
+@click.command(help=__doc__)
+@click.argument("shards", nargs=-1, required=True,
+                type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
+@click.option("--scenes", default=500, show_default=True, help="Scenes to make.")
+@click.option("--seed", default=5, show_default=True, help="Another seed makes other scenes.")
+@click.option("--whole/--no-whole", default=True, help="Also measure the working size (slow).")
+def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
+    """Make the scenes, compare, print shares as JSON."""
+    from benchmarks.scenes import MOST_A_SCENE, write_scenes
+    from trainer.shards import Sample, read_shards
+
+    rng = np.random.default_rng(seed)
+    samples = [item for item in read_shards(list(shards)) if isinstance(item, Sample)]
+    picked = [samples[i] for i in rng.permutation(len(samples))[: scenes * MOST_A_SCENE]]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "scenes"
+        made = write_scenes(picked, root, rng)
+        paths = [root / name for (name, _), _ in zip(made, range(scenes), strict=False)]
+        tally = compare(paths, Settings(), whole=whole)
+    counts = asdict(tally)
+    report = {"machine": describe_machine(), "scenes": len(paths), **counts, **tally.shares()}
+    click.echo(json.dumps(report, indent=2))
+
+
+def compare(paths: Sequence[Path], settings: Settings, *, whole: bool) -> Tally:
+    """Hold our faces and labels against those of `mtcnn`; returns the counts."""
+    from mtcnn import MTCNN
+
+    from vision.labeller import load_labeller
+    from worker.process import make_decode
+
+    labeller, reference, decode = load_labeller(settings), MTCNN(), make_decode(settings)
+    tally = Tally()
+    for start in range(0, len(paths), BATCH):
+        pictures = [decode(path.read_bytes()) for path in paths[start : start + BATCH]]
+        for path, picture, faces in zip(
+            paths[start:], pictures, labeller.label(pictures).faces, strict=False
+        ):
+            ours = as_corners([face.box for face in faces])
+            theirs, scores = _detect(reference, picture.copy, settings)
+            theirs = theirs * np.float32(picture.width / picture.copy.shape[1])
+            answers = _read_attributes(labeller, picture, theirs)
+            _count_same(tally, ours, [face.attributes for face in faces], theirs, scores, answers)
+            if whole:
+                _count_whole(tally, path, labeller, reference, settings)
+    return tally
+
+
+def as_corners(boxes: Sequence[Sequence[float]]) -> Boxes:
+    """Return boxes x, y, width, height as x1, y1, x2, y2, (n, 4)."""
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    array[:, 2:] += array[:, :2]
+    return array
+
+
+def _detect(
+    reference: Any, photo: Pixels, settings: Settings, *, smallest: float | None = None
+) -> tuple[Boxes, npt.NDArray[np.float32]]:
+    """Return unclipped boxes x1, y1, x2, y2 and scores of what `mtcnn` finds."""
+    longest = max(photo.shape[:2])
+    found = reference.detect_faces(
+        photo,
+        fit_to_image=False,
+        box_format="xyxy",
+        min_face_size=smallest or max(20, settings.min_face * longest),
+        threshold_onet=settings.face_confidence,
+    )
+    boxes = np.array([face["box"] for face in found], np.float32).reshape(-1, 4)
+    return boxes, np.array([face["confidence"] for face in found], np.float32)
+
+
+def _read_attributes(labeller: Labeller, picture: Picture, boxes: Boxes) -> list[dict[str, Any]]:
+    """Return what the network says of faces that are cut from the whole photo."""
+    size = labeller.network.input_size
+    whole = picture.at_least(1)
+    squares = [labeller.crop_rule.square((float(a), float(b), float(c), float(d)))
+               for a, b, c, d in boxes]  # fmt: skip
+    crops = [cut_square(whole, square, size) for square in squares]
+    if not crops:
+        return []
+    outputs = labeller.network.predict(np.stack(crops))
+    return [
+        {
+            "age": float(outputs["age"][row, 0]),
+            "gender": GENDER.labels[int(outputs["gender"][row, 0] >= 0.5)],
+            "race": RACE.labels[int(outputs["race"][row].argmax())],
+        }
+        for row in range(len(crops))
+    ]
+
+
+def _count_same(
+    tally: Tally,
+    ours: Boxes,
+    attributes: Sequence[Any],
+    theirs: Boxes,
+    scores: npt.NDArray[np.float32],
+    answers: Sequence[dict[str, Any]],
+) -> None:
+    tally.ours += len(ours)
+    sure = scores >= SURE
+    tally.theirs += int(sure.sum())
+    if not len(ours) or not len(theirs):
+        tally.alone += len(ours)
+        return
+    # Ours are clipped to the photo; so are theirs, here.
+    shared = overlaps(theirs.clip(0), ours)
+    best = shared.argmax(axis=1)
+    same = shared.max(axis=1) >= SAME_IOU
+    tally.found += int((sure & same).sum())
+    tally.alone += int((shared.max(axis=0) < SAME_IOU).sum())
+    for row in np.flatnonzero(sure & same):
+        found, answer = attributes[best[row]], answers[row]
+        tally.paired += 1
+        tally.ages += abs(found["age"] - answer["age"]) <= 1
+        tally.genders += found["gender"]["label"] == answer["gender"]
+        tally.races += found["race"]["label"] == answer["race"]
+
+
+def _count_whole(
+    tally: Tally, path: Path, labeller: Labeller, reference: Any, settings: Settings
+) -> None:
+    """Count the faces of the photo at its whole size, enlarged, that its working copy shows."""
+    with Image.open(path) as image:
+        size = (round(image.width * ENLARGED), round(image.height * ENLARGED))
+        photo = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+    longest = max(size)
+    boxes, scores = _detect(reference, photo, settings, smallest=20 * ENLARGED)
+    tall = (boxes[:, 3] - boxes[:, 1]) >= settings.min_face * longest
+    wanted = boxes[(scores >= SURE) & tall]
+    found = labeller.detector.detect([photo])[0]
+    ours = np.array([face.box for face in found], np.float32).reshape(-1, 4)
+    tally.large += len(wanted)
+    if len(wanted) and len(ours):
+        tally.large_found += int((overlaps(wanted, ours).max(axis=1) >= FOUND_IOU).sum())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What several worker processes do on the cores that one would use alone.
+
+    python -m benchmarks.scaling --processes 1 --processes 2 --processes 4
+
+Each number of processes is a `facetag worker --concurrency N` on real servers, which shares out the
+cores; they run in turns, so that a change of the machine's load meets all alike.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+
+from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.photos import find_photos, write_photos
+from benchmarks.processes import run_worker, serve
+
+
+@click.command(help=__doc__)
+@click.option("--processes", multiple=True, default=(1, 2, 4), show_default=True,
+              type=click.IntRange(1, 64), help="Worker processes; may be repeated.")  # fmt: skip
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
+@click.option("--count", default=160, show_default=True, help="Photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
+              show_default=True, help="What is printed.")  # fmt: skip
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the figures into this file.")
+def main(
+    processes: tuple[int, ...],
+    photos: Path | None,
+    count: int,
+    rounds: int,
+    format_: str,
+    plot: Path | None,
+) -> None:
+    """Measure, print, draw."""
+    machine = describe_machine()
+    rates: dict[int, list[float]] = {number: [] for number in processes}
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "data") as service:
+        paths = find_photos(photos) if photos else write_photos(Path(folder) / "photos", count)
+        keys = service.store(paths)
+        for _ in range(rounds):
+            for number in processes:
+                with run_worker(service, concurrency=number):
+                    # The first photos still trace graphs and fill caches.
+                    service.label(keys[: 16 * number])
+                    rates[number].append(len(keys) / service.label(keys))
+    medians = {number: median(values) for number, values in rates.items()}
+    first = medians[processes[0]]
+    report = {
+        "machine": machine,
+        "photos": len(paths),
+        "rounds": rounds,
+        "photos_per_s": {str(number): round(rate, 2) for number, rate in medians.items()},
+        "of_the_first": {str(number): round(rate / first, 3) for number, rate in medians.items()},
+    }
+    if format_ == "json":
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(in_words(machine))
+        for number, rate in medians.items():
+            click.echo(f"{number} processes  {rate:6.2f} photos a second, {rate / first:.3f} x")
+    if plot:
+        draw(medians, in_words(machine), plot)
+
+
+def draw(medians: dict[int, float], title: str, file: Path) -> None:
+    """Draw photos a second by the number of processes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.bar([str(number) for number in medians], list(medians.values()))
+    axes.bar_label(bars, fmt="%.2f")
+    axes.set_xlabel("worker processes")
+    axes.set_ylabel("photos a second")
+    axes.set_title(title, fontsize=7)
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""How fast the whole service is, beside our pipeline in process: (c) beside (b).
+
+    python -m benchmarks.service
+    python -m benchmarks.service --photos DIR
+
+(c) runs real servers and `facetag worker`: photos are fetched from object storage, and what is
+found is recorded in Postgres. Its seconds are those from the first claim to the last record.
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.photos import find_photos, write_photos
+from benchmarks.processes import run_worker, serve
+
+
+@click.command(help=__doc__)
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
+@click.option("--count", default=80, show_default=True, help="Photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
+              show_default=True, help="What is printed.")  # fmt: skip
+def main(photos: Path | None, count: int, rounds: int, format_: str) -> None:
+    """Measure in turns, print."""
+    from benchmarks.paths import OurPath
+
+    machine = describe_machine()
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "data") as service:
+        paths = find_photos(photos) if photos else write_photos(Path(folder) / "photos", count)
+        keys = service.store(paths)
+        with run_worker(service):
+            # After the worker has forked and loaded: it and this process take turns.
+            ours = OurPath(service.settings)
+            in_process, in_service = [], []
+            service.label(keys)
+            ours.label(paths)
+            for _ in range(rounds):
+                in_service.append(len(paths) / service.label(keys))
+                began = time.perf_counter()
+                ours.label(paths)
+                in_process.append(len(paths) / (time.perf_counter() - began))
+    b, c = median(in_process), median(in_service)
+    report = {"machine": machine, "photos": len(paths), "rounds": rounds,
+              "photos_per_s": {"b": round(b, 2), "c": round(c, 2)},
+              "c_over_b": round(c / b, 3)}  # fmt: skip
+    if format_ == "json":
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(in_words(machine))
+        click.echo(f"(b) in process   {b:6.2f} photos a second")
+        click.echo(f"(c) the service  {c:6.2f} photos a second, {c / b:.3f} x (b)")
+
+
+if __name__ == "__main__":
+    main()
