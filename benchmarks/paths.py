@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from benchmarks.reference import load_reference
 from facetag.cores import available_cores
 from facetag.settings import Settings
 from vision.bundle import open_bundle
@@ -37,9 +38,7 @@ class PaperPath:
     """
 
     def __init__(self, settings: Settings, *, copies: bool = False) -> None:
-        from mtcnn import MTCNN
-
-        self._mtcnn = MTCNN()
+        self._mtcnn = load_reference()
         bundle = open_bundle(settings.bundle)
         self._network = bundle.load_network()
         self._rule, self._size = bundle.crop_rule, bundle.spec.input_size
@@ -114,6 +113,13 @@ class OurPath:
         return [one for one in self.reader.read(images) if isinstance(one, Photo)]
 
 
+def _compile(network: Callable[[tf.Tensor], Any], side: int | None) -> Callable[[Any], Any]:
+    compiled: Callable[[Any], Any] = tf.function(
+        network, input_signature=[tf.TensorSpec([None, side, side, 3], tf.float32)]
+    )
+    return compiled
+
+
 def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
     """Return what runs the bare networks on a set of photos: what no pipeline can be faster than.
 
@@ -121,8 +127,8 @@ def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
     no decoding, resizing, suppression or cropping.
     """
     networks = load_networks()
-    propose = tf.function(networks.propose, reduce_retracing=True)
-    judges = (tf.function(networks.refine), tf.function(networks.output))
+    propose = _compile(networks.propose, None)
+    judges = (_compile(networks.refine, 24), _compile(networks.output, 48))
     labelled = list(path.labels(photos))
     faces = sum(len(labels.faces) for _, labels in labelled)
     detector, network = path.labeller.detector, path.labeller.network

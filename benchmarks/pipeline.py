@@ -16,6 +16,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import click
 from benchmarks.machine import describe_machine, in_words, median
 from benchmarks.photos import find_photos, sort_by_size, write_photos
 
-Path_ = Callable[[], Any]
+Run = Callable[[], Any]
 TITLES = {
     "a": "(a) mtcnn, then predict, one by one",
     "a'": "(a') mtcnn on our working copy",
@@ -70,14 +71,14 @@ def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
         name: {path: [] for path in TITLES} for name in sets
     }
     faces: dict[str, dict[str, int]] = {name: {} for name in sets}
-    runs: dict[str, dict[str, Path_]] = {}
+    runs: dict[str, dict[str, Run]] = {}
     for name, members in sets.items():
         bound = bound_of(ours, members)
         # (a) and (a') take a photo at a time: the seconds of all are those of the classes.
         runs[name] = {
-            "a": lambda members=members: paper.label(members),
-            "a'": lambda members=members: paper_on_copies.label(members),
-            "b": lambda members=members: ours.label(members),
+            "a": partial(paper.label, members),
+            "a'": partial(paper_on_copies.label, members),
+            "b": partial(ours.label, members),
             "d": bound,
         }
     warm = next(iter(sets.values()))[:2]

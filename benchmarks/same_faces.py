@@ -25,6 +25,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.machine import describe_machine
+from benchmarks.reference import load_reference
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from vision.boxes import Boxes, overlaps
@@ -35,8 +36,8 @@ from vision.picture import Picture, Pixels
 SURE = 0.9
 SAME_IOU, FOUND_IOU = 0.7, 0.5
 BATCH = 8
-ENLARGED = 2.4
-"""Scenes of 1280x960 are enlarged to photos of 7 megapixels for the working size."""
+WHOLE_SIDE = 2560
+"""Long side to which scenes of 1280x960 are enlarged, so that there is something to lose."""
 
 
 @dataclass
@@ -84,20 +85,21 @@ def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
         root = Path(folder) / "scenes"
         made = write_scenes(picked, root, rng)
         paths = [root / name for (name, _), _ in zip(made, range(scenes), strict=False)]
-        tally = compare(paths, Settings(), whole=whole)
+        tally = compare(paths, Settings(), whole_side=WHOLE_SIDE if whole else None)
     counts = asdict(tally)
     report = {"machine": describe_machine(), "scenes": len(paths), **counts, **tally.shares()}
     click.echo(json.dumps(report, indent=2))
 
 
-def compare(paths: Sequence[Path], settings: Settings, *, whole: bool) -> Tally:
-    """Hold our faces and labels against those of `mtcnn`; returns the counts."""
-    from mtcnn import MTCNN
+def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None) -> Tally:
+    """Hold our faces and labels against those of `mtcnn`; returns the counts.
 
+    With a `whole_side` also against `mtcnn` on whole photos, enlarged to that long side if smaller.
+    """
     from vision.labeller import load_labeller
     from worker.process import make_decode
 
-    labeller, reference, decode = load_labeller(settings), MTCNN(), make_decode(settings)
+    labeller, reference, decode = load_labeller(settings), load_reference(), make_decode(settings)
     tally = Tally()
     for start in range(0, len(paths), BATCH):
         pictures = [decode(path.read_bytes()) for path in paths[start : start + BATCH]]
@@ -109,8 +111,8 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole: bool) -> Tally:
             theirs = theirs * np.float32(picture.width / picture.copy.shape[1])
             answers = _read_attributes(labeller, picture, theirs)
             _count_same(tally, ours, [face.attributes for face in faces], theirs, scores, answers)
-            if whole:
-                _count_whole(tally, path, labeller, reference, settings)
+            if whole_side is not None:
+                _count_whole(tally, path, labeller, reference, settings, whole_side)
     return tally
 
 
@@ -178,7 +180,7 @@ def _count_same(
     tally.found += int((sure & same).sum())
     tally.alone += int((shared.max(axis=0) < SAME_IOU).sum())
     for row in np.flatnonzero(sure & same):
-        found, answer = attributes[best[row]], answers[row]
+        found, answer = attributes[int(best[row])], answers[int(row)]
         tally.paired += 1
         tally.ages += abs(found["age"] - answer["age"]) <= 1
         tally.genders += found["gender"]["label"] == answer["gender"]
@@ -186,14 +188,22 @@ def _count_same(
 
 
 def _count_whole(
-    tally: Tally, path: Path, labeller: Labeller, reference: Any, settings: Settings
+    tally: Tally,
+    path: Path,
+    labeller: Labeller,
+    reference: Any,
+    settings: Settings,
+    whole_side: int,
 ) -> None:
-    """Count the faces of the photo at its whole size, enlarged, that its working copy shows."""
+    """Count the faces of the photo at its whole size, or enlarged, that its working copy shows."""
     with Image.open(path) as image:
-        size = (round(image.width * ENLARGED), round(image.height * ENLARGED))
+        factor = max(1.0, whole_side / max(image.size))
+        size = (round(image.width * factor), round(image.height * factor))
         photo = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
     longest = max(size)
-    boxes, scores = _detect(reference, photo, settings, smallest=20 * ENLARGED)
+    boxes, scores = _detect(
+        reference, photo, settings, smallest=max(20, settings.min_face * longest / 2)
+    )
     tall = (boxes[:, 3] - boxes[:, 1]) >= settings.min_face * longest
     wanted = boxes[(scores >= SURE) & tall]
     found = labeller.detector.detect([photo])[0]

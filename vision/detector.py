@@ -79,6 +79,16 @@ class Detector:
         self._refine = _compile_patches(networks.refine, 24)
         self._output = _compile_patches(networks.output, 48)
 
+    def warm_up(self) -> None:
+        """Trace and run every graph once, those too that a photo without a face does not reach."""
+        blank = np.full((480, 640, 3), 127, np.uint8)
+        self.detect([blank])
+        one = Candidates(
+            np.array([[0, 0, 48, 48]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32)
+        )
+        for network in (self._refine, self._output):
+            self._judge(network, tf.constant(blank[None]), one, 1.0)
+
     def detect(self, photos: Sequence[Pixels]) -> list[list[Detection]]:
         """Return each photo's faces, best confidence first; an empty list where there is none.
 

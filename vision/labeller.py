@@ -52,7 +52,7 @@ class Labeller:
     def warm_up(self) -> None:
         """Trace and run every graph once, so that the first photo is as fast as the next."""
         size = self.network.input_size
-        self.detector.detect([np.full((480, 640, 3), 127, np.uint8)])
+        self.detector.warm_up()
         self.network.predict(np.zeros((1, size, size, 3), np.uint8))
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
