@@ -35,6 +35,7 @@ class Heartbeat:
         self._stall_s = stall_s
         self._clock = clock
         self._claims: dict[UUID, Claim] = {}
+        self._abandoned: dict[UUID, Claim] = {}
         self._progress_at = clock()
         self._quit = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -62,6 +63,14 @@ class Heartbeat:
         """Keep nothing any longer: what was not finished is left to its lease."""
         self._claims.clear()
 
+    def abandon(self) -> None:
+        """Give back, unblamed, what is held as soon as the database answers: it was away for long.
+
+        The sweeper spares leases for as long as that takes.
+        """
+        self._abandoned |= self._claims
+        self._claims.clear()
+
     def surrender(self) -> int:
         """Give back every claim that is held, unblamed; returns how many images were given back."""
         given = 0
@@ -81,7 +90,15 @@ class Heartbeat:
         self._progress_at = self._clock()
 
     def beat(self) -> bool:
-        """Extend the leases of what is held; False, and nothing, where the work has stalled."""
+        """Extend the leases of what is held; False, and nothing, where the work has stalled.
+
+        What was abandoned is given back first.
+        """
+        for claim in list(self._abandoned.values()):
+            with transaction(self._sessions) as session:
+                given = release(session, claim, claim.image_ids)
+            del self._abandoned[claim.token]
+            log.info("claim_given_back", job_id=str(claim.job_id), images=given)
         silent_s = self._clock() - self._progress_at
         claims = list(self._claims.values())
         if claims and silent_s > self._stall_s:

@@ -101,12 +101,16 @@ class Pipeline:
                 goes_on = not away and time.monotonic() < until
                 if goes_on and not current.suspect:
                     ahead = self._ahead.submit(self._prepare, job_id, suspects=False)
-                self._serve_urgent(above=current.claim.priority, until=until)
+                if not current.suspect:
+                    self._serve_urgent(above=current.claim.priority, until=until)
                 self._complete(current)
                 if ahead is not None:
                     chunk, ahead = ahead.result(), None
                 if chunk is None and goes_on and not self._stopping():
                     chunk = self._prepare(job_id)
+        except DatabaseUnavailable:
+            self._heartbeat.abandon()
+            raise
         finally:
             self._give_back(chunk)
             if ahead is not None and ahead.exception() is None:

@@ -3,7 +3,13 @@ import threading
 import numpy as np
 import pytest
 
-from facetag.errors import ErrorCode, ImageUnreadable, ObjectMissing, StorageUnavailable
+from facetag.errors import (
+    DatabaseUnavailable,
+    ErrorCode,
+    ImageUnreadable,
+    ObjectMissing,
+    StorageUnavailable,
+)
 from vision.picture import whole_picture
 from worker.fakes import FAKE_VERSION, FakeLabeller
 from worker.heartbeat import Heartbeat
@@ -177,6 +183,40 @@ def test_suspects_come_last_each_in_a_batch_of_its_own(stage, bench):
     bench.pipeline.drain(job_id)
     assert sizes == [3, 4, 5, 6, 1, 2]
     assert bench.labeller.batches == [4, 1, 1]
+
+
+def test_nothing_urgent_is_under_way_beside_a_suspect(stage, bench):
+    job_id = stage.post(["white-1"])
+    stage.change_images("suspicion = 1", job_id)
+    served = []
+
+    claim_next, urgent = bench.pipeline._prepare, []
+
+    def prepare(*arguments, **options):
+        chunk = claim_next(*arguments, **options)
+        if not urgent:
+            urgent.append(stage.post(["white-500"], priority=10))
+        return chunk
+
+    bench.pipeline._prepare = prepare
+    bench.labeller.before = lambda photo: served.append(photo.height)
+    bench.pipeline.drain(job_id)
+    assert served[0] == 1
+    assert stage.job(job_id).tagged == 1
+
+
+def test_what_an_outage_of_the_database_left_in_hand_is_given_back_unblamed(stage, bench):
+    job_id = stage.post(["white-1", "white-2"])
+
+    def lose_the_database(_photo):
+        raise DatabaseUnavailable("down")
+
+    bench.pipeline._persist = lose_the_database
+    with pytest.raises(DatabaseUnavailable):
+        bench.pipeline.drain(job_id)
+    bench.heartbeat.beat()
+    assert states(stage, job_id) == ["queued", "queued"]
+    assert all(row.suspicion == row.releases == 0 for row in stage.rows(job_id))
 
 
 def test_a_lease_outlasts_a_chunk_that_takes_longer_than_it(stage, bench):

@@ -49,6 +49,14 @@ def test_what_was_dropped_or_forgotten_is_not_extended(heartbeat):
     assert heartbeat.beat()
 
 
+def test_what_was_abandoned_is_kept_until_it_can_be_given_back(heartbeat):
+    heartbeat.hold(CLAIM)
+    heartbeat.abandon()
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            heartbeat.beat()
+
+
 def test_leases_are_let_go_when_the_work_stalls(heartbeat, clock):
     heartbeat.hold(CLAIM)
     clock.now = 61
