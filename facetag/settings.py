@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     # What is accepted
     image_formats: CommaList = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
     max_image_bytes: int = Field(64 * 2**20, gt=0)
-    max_image_pixels: int = Field(120_000_000, gt=0)
+    max_image_pixels: int = Field(
+        120_000_000, gt=0, le=178_956_970, description="Pillow refuses larger images by itself"
+    )
     max_job_images: int = Field(100_000, gt=0)
 
     # How work flows
@@ -56,7 +58,7 @@ class Settings(BaseSettings):
         2.0, gt=0, description="How often a worker asks which bundle is the champion"
     )
     worker_max_memory_mb: int | None = Field(
-        None, gt=0, description="A worker's process past this is replaced between two drains"
+        4096, gt=0, description="A worker's process past this is replaced between two drains"
     )
     suspect_memory_mb: int = Field(
         2048, ge=512, description="Address space of the process that decodes suspects"

@@ -55,6 +55,10 @@ ON_THE_SIDE = (
 """Turns that swap width and height."""
 
 
+MUCH_PIXELS = 32_000_000
+"""Above this, what is no JPEG file is decoded where memory is limited."""
+
+
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
     """Return the first frame, upright, as uint8 (height, width, 3).
 
@@ -111,6 +115,25 @@ def _decode(
         raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, f"{error}.") from error
     except DAMAGE as error:
         raise _name_damage(data, error) from error
+    except MemoryError as error:
+        raise ImageUnreadable(
+            ErrorCode.DECODER_CRASHED, "Decoding it takes more memory than the decoder may have."
+        ) from error
+
+
+def takes_much_memory(data: bytes) -> bool:
+    """Tell from a file's header whether decoding it may take gigabytes.
+
+    Animations and transparency are decoded in several copies of the whole canvas, which a few
+    hundred bytes can make as large as the cap allows. JPEG files are decoded reduced.
+    """
+    _prepare_pillow()
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            plain = image.format in ("JPEG", "MPO")
+            return not plain and image.width * image.height > MUCH_PIXELS
+    except (Image.DecompressionBombError, *DAMAGE):
+        return False
 
 
 @cache

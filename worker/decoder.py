@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.errors import ImageUnreadable
 from facetag.local.launch import end_with_parent
 
 FILE_LENGTH = struct.Struct(">Q")
@@ -39,7 +39,7 @@ def main() -> None:
     _load_decoder()
     _answer(answers, {"ready": True})
     while (data := _read_file(sys.stdin.buffer)) is not None:
-        _decode(data, answers, tuple(options.formats.split(",")), options.max_pixels, options)
+        _decode(data, answers, tuple(options.formats.split(",")), options.max_pixels)
 
 
 def _limit(memory_mb: int) -> None:
@@ -63,27 +63,18 @@ def _read_file(source: BinaryIO) -> bytes | None:
     return source.read(FILE_LENGTH.unpack(head)[0])
 
 
-def _decode(
-    data: bytes,
-    answers: BinaryIO,
-    formats: tuple[str, ...],
-    max_pixels: int,
-    options: argparse.Namespace,
-) -> None:
+def _decode(data: bytes, answers: BinaryIO, formats: tuple[str, ...], max_pixels: int) -> None:
     from vision.decode import decode_image
 
     try:
         pixels = decode_image(data, formats=formats, max_pixels=max_pixels)
     except ImageUnreadable as error:
         _answer(answers, {"code": error.code.value, "message": str(error)})
-    except MemoryError:
-        message = f"Decoding it takes more memory than {options.memory_mb} MiB."
-        _answer(answers, {"code": ErrorCode.DECODER_CRASHED.value, "message": message})
     else:
-        _answer(answers, {"shape": pixels.shape}, pixels.tobytes())
+        _answer(answers, {"shape": pixels.shape}, pixels.data)
 
 
-def _answer(answers: BinaryIO, answer: Mapping[str, Any], pixels: bytes = b"") -> None:
+def _answer(answers: BinaryIO, answer: Mapping[str, Any], pixels: Any = b"") -> None:
     head = json.dumps(answer).encode()
     answers.write(ANSWER_LENGTH.pack(len(head)) + head)
     answers.write(pixels)

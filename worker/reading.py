@@ -18,6 +18,7 @@ from facetag.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
+from vision.decode import takes_much_memory
 from vision.picture import Picture
 from worker.claims import ClaimedImage, Outcome
 
@@ -65,7 +66,8 @@ class Unread:
 class PhotoReader:
     """Fetches in `threads` threads at a time and decodes on no more than `decoders` cores.
 
-    Images at which a worker died go to `decode_suspect`, where one is given.
+    Images at which a worker died, and what may take much memory, go to `decode_suspect`, where one
+    is given.
     """
 
     def __init__(
@@ -123,8 +125,8 @@ class PhotoReader:
             watch.lap("fetch")
             with self._cores:
                 watch.lap(None)
-                decode = self._decode_suspect if image.suspicion else self._decode
-                picture = decode(data)
+                guarded = image.suspicion or takes_much_memory(data)
+                picture = (self._decode_suspect if guarded else self._decode)(data)
                 watch.lap("decode")
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from facetag.errors import ErrorCode
@@ -25,7 +26,7 @@ READING_CODES = {
 }
 """Codes that say what is wrong with a file; any other would be a fault of ours."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "MPO")
 
 
 def encode(image: Image.Image, form: str, **options: object) -> bytes:
@@ -42,6 +43,7 @@ def picture(width: int = 24, height: int = 16) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+pillow_heif.register_heif_opener()
 WHOLE = {form: encode(picture(), form) for form in FORMATS}
 WHOLE["progressive JPEG"] = encode(picture(), "JPEG", progressive=True)
 WHOLE["lossless WEBP"] = encode(picture(), "WEBP", lossless=True)
@@ -114,7 +116,11 @@ def bombs() -> dict[str, bytes]:
     gif[6:10] = b"\xff\xff\xff\xff"
     webp = bytearray(WHOLE["lossless WEBP"])
     webp[21:25] = b"\xff\xff\xff\x0f"
+    canvas = bytearray(unusual()["animated.webp"])
+    canvas[20] |= 0x10
+    canvas[24:30] = 2 * (10_949).to_bytes(3, "little")
     return {
+        "an animation on a canvas of gigabytes.webp": bytes(canvas),
         "a hundred million pixels.png": png(10_000, 10_000, 8, 0, zeros(100_010_000)),
         "pixels of sixteen bits.png": png(5000, 5000, 16, 6, zeros(5000 * 40_001)),
         "sixty thousand square.png": png(60_000, 60_000, data=zlib.compress(b"\0" * 99)),

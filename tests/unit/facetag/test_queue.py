@@ -53,4 +53,5 @@ def test_ringing_into_the_void_returns_false(settings):
 def test_a_memory_limit_is_given_to_celery_in_kibibytes(settings):
     limited = settings.model_copy(update={"worker_max_memory_mb": 3})
     assert make_celery(limited).conf.worker_max_memory_per_child == 3072
-    assert make_celery(settings).conf.worker_max_memory_per_child is None
+    unlimited = settings.model_copy(update={"worker_max_memory_mb": None})
+    assert make_celery(unlimited).conf.worker_max_memory_per_child is None

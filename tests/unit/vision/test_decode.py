@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
+from pydantic import ValidationError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.settings import Settings
-from vision.decode import decode_image
+from vision.decode import decode_image, takes_much_memory
 
 pillow_heif.register_heif_opener()
 
@@ -274,6 +275,10 @@ def test_pillows_own_check_stays_as_it_is_and_lies_above_our_cap():
 def test_pillows_own_check_is_not_circumvented_by_a_higher_cap():
     side = int((2 * Image.MAX_IMAGE_PIXELS) ** 0.5) + 2
     assert code_of(png_header(side, side), max_pixels=10**12) == ErrorCode.TOO_MANY_PIXELS
+    # So a setting that promises more is refused at once.
+    assert Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS).max_image_pixels
+    with pytest.raises(ValidationError):
+        Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS + 1)
 
 
 def test_the_pixel_cap_is_exact():
@@ -326,3 +331,10 @@ def test_a_file_with_bytes_overwritten_is_refused_or_read(form, changes):
         start = int(place * len(data))
         data[start : start + len(values)] = values
     decode_or_refuse(bytes(data))
+
+
+def test_much_memory_is_foreseen_by_the_header():
+    assert takes_much_memory(png_header(6000, 6000))
+    assert not takes_much_memory(png_header(5000, 5000))
+    assert not takes_much_memory(encode(Image.new("L", (6000, 6000)), "JPEG"))
+    assert not takes_much_memory(b"no image")

@@ -13,6 +13,7 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
+from tests.faults.bad_images import png
 from vision.picture import whole_picture
 from worker.claims import ClaimedImage, Outcome
 from worker.reading import REFUSALS, Photo, PhotoReader, Unread
@@ -135,3 +136,16 @@ def test_a_refused_object_is_tried_for_minutes_before_its_image_fails(make_reade
     assert first == Unread(early, away=True)
     assert isinstance(second, Outcome)
     assert second.error[0] == ErrorCode.OBJECT_REFUSED
+
+
+def test_what_may_take_much_memory_is_decoded_where_memory_is_limited(make_reader):
+    guarded = []
+
+    def decode_guarded(data):
+        guarded.append(data)
+        return decode(data)
+
+    bomb, small = png(10_000, 10_000), png(100, 100)
+    reader = make_reader(Shelf(a=bomb, b=small), decode_suspect=decode_guarded)
+    reader.read([image(1, "a"), image(2, "b")])
+    assert guarded == [bomb]
