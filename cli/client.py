@@ -20,6 +20,8 @@ from facetag.errors import (
 
 UPLOAD_BATCH = 1000
 """The most files that one request may ask uploads for."""
+LONG_TIMEOUT_S = 600.0
+"""For calls that write or delete all images of a job, of which there may be a million."""
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -108,7 +110,9 @@ class ApiClient:
         """Start a job; the key makes another try after a lost answer harmless."""
         body = {"images": list(images), "name": name}
         headers = {"Idempotency-Key": idempotency_key}
-        job: Job = self._call("POST", "/v1/jobs", json=body, headers=headers, timeout=120.0).json()
+        job: Job = self._call(
+            "POST", "/v1/jobs", json=body, headers=headers, timeout=LONG_TIMEOUT_S
+        ).json()
         return job
 
     def get_job(self, job_id: str) -> Job:
@@ -123,12 +127,16 @@ class ApiClient:
 
     def retry_job(self, job_id: str, *, only: str) -> Job:
         """Queue a job's failed images again; raises JobStateConflict while it still runs."""
-        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retry", json={"only": only}).json()
+        job: Job = self._call(
+            "POST", f"/v1/jobs/{job_id}/retry", json={"only": only}, timeout=LONG_TIMEOUT_S
+        ).json()
         return job
 
     def retag_job(self, job_id: str) -> Job:
         """Start a job that labels a finished job's images again, and return it."""
-        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag").json()
+        job: Job = self._call(
+            "POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S
+        ).json()
         return job
 
     def champion_version(self) -> str | None:
@@ -138,7 +146,7 @@ class ApiClient:
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job refers to."""
-        self._call("DELETE", f"/v1/jobs/{job_id}")
+        self._call("DELETE", f"/v1/jobs/{job_id}", timeout=LONG_TIMEOUT_S)
 
     def predict(self, file_name: str, data: bytes, *, timeout_s: float = 120.0) -> Line:
         """Label one photo and wait for it."""

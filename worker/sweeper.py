@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.database import transaction
@@ -24,13 +24,15 @@ from facetag.queue import (
 from facetag.retraining_claims import find_unheard_retrainings, return_expired_retrainings
 from facetag.settings import Settings
 from facetag.storage import Storage
-from facetag.tables import ImageState, JobState
+from facetag.tables import ImageState, Job, JobState
 from worker.abandoned import delete_abandoned
-from worker.claims import CLAIMABLE, leave_running
+from worker.claims import HAS_CLAIMABLE, leave_running
 
 DEATHS = 3
 """After so many workers died at an image, it is not tried again."""
 BATCH = 1000
+STEPS_A_ROUND = 10
+"""Batches of a cancelled job that are cancelled before other jobs get their turn."""
 LONGEST_PAUSE_S = 30.0
 SWEEPER_LOCK = 0x7377656570
 """Key of the advisory lock that one sweeper at a time holds (the bytes of "sweep")."""
@@ -68,8 +70,8 @@ FIND_UNHEARD = text(f"""
         SELECT id FROM jobs
         WHERE finished_at IS NULL
           AND coalesce(rung_at, created_at) < now() - make_interval(secs => :quiet_s)
-          AND (state = 'listing' OR state IN ('queued', 'running') AND queued > 0
-               AND EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id AND {CLAIMABLE}))
+          AND (state = 'listing'
+               OR state IN ('queued', 'running') AND queued > 0 AND {HAS_CLAIMABLE})
         ORDER BY priority DESC, created_at
         LIMIT :room
         FOR NO KEY UPDATE SKIP LOCKED
@@ -169,11 +171,17 @@ class Sweeper:
     def _close_done(self) -> int:
         with transaction(self._sessions) as session:
             found = session.execute(FIND_DONE).scalars().all()
-        closed = 0
-        for job_id in found:
+        return sum(self._close(job_id) for job_id in found)
+
+    def _close(self, job_id: UUID) -> bool:
+        """Close a job; a large one that was cancelled takes several steps, or rounds."""
+        for _ in range(STEPS_A_ROUND):
             with transaction(self._sessions) as session:
-                closed += close_job_if_done(session, job_id)
-        return closed
+                if close_job_if_done(session, job_id):
+                    return True
+                if not session.scalar(select(Job.queued).where(Job.id == job_id)):
+                    return False
+        return False
 
     def _announce_unheard(self) -> int:
         """Ring for jobs that wait and were neither rung for nor served for two rounds.

@@ -5,6 +5,7 @@ import uuid
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from facetag.database import allow_long_statements
 from facetag.errors import JobStateConflict
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.reading import get_job
@@ -18,7 +19,8 @@ _NO_SYNC = {"synchronize_session": False}
 def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Cancel what is queued; what runs is finished, and what is finished stays.
 
-    The job is `cancelled` at once; its `finished_at` is set once nothing runs any more. To cancel
+    The job is `cancelled` at once, and nothing more of it is claimed; of many thousands of queued
+    images the sweeper cancels the rest. `finished_at` is set once nothing is left. To cancel
     a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict for a finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -43,7 +45,7 @@ def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         if job.state != JobState.CANCELLED:
             raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
         return job
-    # Also takes the images that a listing or a worker put back since the first statement.
+    # Also takes images that a listing or a worker put back since the first statement.
     close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)
 
@@ -54,6 +56,7 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     A job whose prefix could not be listed is listed anew (state `listing`: ring the listing).
     Raises JobNotFound, and JobStateConflict where the job runs, was cancelled, or nothing failed.
     """
+    allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
     queued = _queue_failed_images(session, job_id)
     relisted = queued == 0 and job.source_prefix is not None and job.error is not None
@@ -85,6 +88,7 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
     Only keys in `bucket`, our own: sources are never touched. The caller deletes the objects after
     the commit. Raises JobNotFound, and JobStateConflict while something may still run.
     """
+    allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.finished_at is None:
         raise JobStateConflict(

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Mapping
 
-from sqlalchemy import Exists, exists, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from facetag.errors import JobStateConflict
 from facetag.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 
-OPEN_IMAGE_STATES = (ImageState.QUEUED, ImageState.RUNNING)
+CANCEL_BATCH = 10_000
+"""Images that are cancelled at a time: a million in one statement would take a minute and more."""
 
 
 def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState, int]) -> None:
@@ -32,10 +33,19 @@ def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState
 
 
 def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bool) -> int:
-    """Cancel the job's queued images and return how many; the caller moves the counts."""
-    queued = (
+    """Cancel up to CANCEL_BATCH of the job's queued images and return how many.
+
+    The caller moves the counts.
+    """
+    next_ones = (
         select(Image.id)
         .where(Image.job_id == job_id, Image.state == ImageState.QUEUED)
+        .order_by(Image.suspicion, Image.position)
+        .limit(CANCEL_BATCH)
+    )
+    queued = (
+        select(Image.id)
+        .where(Image.id.in_(next_ones.scalar_subquery()), Image.state == ImageState.QUEUED)
         .order_by(Image.id)
         .with_for_update(skip_locked=skip_locked)
     )
@@ -51,9 +61,10 @@ def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bo
 def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
     """Close a job none of whose images is queued or running; return whether it was closed.
 
-    Counts the rows under a lock of the job's row and writes what it counted. A job that is being
-    listed, or closed, is left alone; of a cancelled one the images that a worker gave back after
-    the cancel are cancelled first.
+    Counts the rows under a lock of the job's row and writes what it counted; they are many, so
+    not while the job's counts say that it is open. A job that is being listed, or closed, is left
+    alone; of a cancelled one the next queued images are cancelled first (CANCEL_BATCH of those
+    that a large job still has, or that a worker gave back since).
     """
     job = session.scalar(
         select(Job)
@@ -69,9 +80,12 @@ def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
         move_counts(
             session, job_id, {ImageState.QUEUED: -given_back, ImageState.CANCELLED: given_back}
         )
-    if session.scalar(select(_is_open(job_id))):
+        session.refresh(job)
+    if job.queued or job.running:
         return False
     counts = count_images(session, job_id)
+    if counts[ImageState.QUEUED] or counts[ImageState.RUNNING]:
+        return False
     session.execute(
         update(Job)
         .where(Job.id == job_id)
@@ -95,10 +109,6 @@ def count_images(session: Session, job_id: uuid.UUID) -> dict[ImageState, int]:
         select(Image.state, func.count()).where(Image.job_id == job_id).group_by(Image.state)
     )
     return dict.fromkeys(ImageState, 0) | {ImageState(state): number for state, number in rows}
-
-
-def _is_open(job_id: uuid.UUID) -> Exists:
-    return exists().where(Image.job_id == job_id, Image.state.in_(OPEN_IMAGE_STATES))
 
 
 def _closed_state(state: JobState, counts: Mapping[ImageState, int]) -> JobState:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -31,11 +31,17 @@ def list_images(
     Raises JobNotFound.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
-    query = _select_lines(job.id).limit(limit + 1)
-    if state is not None:
-        query = query.where(Image.state == state)
-    if after_position is not None:
-        query = query.where(Image.position > after_position)
+    after = -1 if after_position is None else after_position
+    lines_of_job = _select_lines(job.id).limit(limit + 1)
+    if state is None:
+        query = lines_of_job.where(Image.position > after).order_by(Image.position)
+    else:
+        # The same rows as `state = ...` in the same order, said so that only the index by state
+        # gives it: PostgreSQL else walks the job in order, past all that is in other states.
+        query = lines_of_job.where(
+            tuple_(Image.state, Image.position) > tuple_(state.value, after),
+            Image.state <= state.value,
+        ).order_by(Image.state, Image.position)
     rows = session.execute(query).all()
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
@@ -49,7 +55,8 @@ def stream_results(
     Raises JobNotFound at once. The session must stay open until the iterator ends.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
-    rows = session.execute(_select_lines(job.id).execution_options(yield_per=STREAM_ROWS))
+    query = _select_lines(job.id).order_by(Image.position)
+    rows = session.execute(query.execution_options(yield_per=STREAM_ROWS))
     return (_line(row) for row in rows)
 
 
@@ -77,7 +84,6 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
             faces.label("faces"),
         )
         .where(Image.job_id == job_id)
-        .order_by(Image.position)
     )
 
 

@@ -5,6 +5,7 @@ import uuid
 from sqlalchemy import insert, literal, select
 from sqlalchemy.orm import Session
 
+from facetag.database import allow_long_statements
 from facetag.errors import JobStateConflict
 from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.reading import get_job
@@ -16,6 +17,7 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 
     Raises JobNotFound, and JobStateConflict while the old one is not finished.
     """
+    allow_long_statements(session)
     old = get_job(session, job_id, tenant_id=tenant_id)
     if old.finished_at is None:
         raise JobStateConflict(f"The job is {old.state} and not done: wait until it has ended.")
