@@ -23,6 +23,8 @@ UPLOAD_BATCH = 1000
 LONG_TIMEOUT_S = 600.0
 """For calls that write or delete all images of a job, of which there may be a million."""
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
+CONNECT_TIMEOUT_S = 5.0
+USER_AGENT = "facetag"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Line = dict[str, Any]
@@ -70,10 +72,10 @@ class JobImage(TypedDict):
 def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
     """Return an HTTP client for the host of `url`; proxies are passed by on this very machine."""
     return httpx.Client(
-        timeout=httpx.Timeout(timeout_s, connect=5.0),
+        timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(max_connections=connections),
         trust_env=(urlsplit(url).hostname or "") not in LOOPBACK,
-        headers={"User-Agent": "facetag"},
+        headers={"User-Agent": USER_AGENT},
     )
 
 
@@ -134,9 +136,7 @@ class ApiClient:
 
     def retag_job(self, job_id: str) -> Job:
         """Start a job that labels a finished job's images again, and return it."""
-        job: Job = self._call(
-            "POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S
-        ).json()
+        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S).json()
         return job
 
     def champion_version(self) -> str | None:

@@ -87,7 +87,8 @@ class HashCache:
 def _open(path: Path) -> sqlite3.Connection | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = sqlite3.connect(path, timeout=2.0)
+        # Used by one thread at a time, which need not be the one that opens it.
+        rows = sqlite3.connect(path, timeout=2.0, check_same_thread=False)
         rows.execute(_TABLE)
     except (OSError, sqlite3.Error):
         # A home that is read-only is no reason to refuse an upload.

@@ -3,20 +3,20 @@
 import hashlib
 import mimetypes
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import httpx
-
-from cli.client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile, make_http
+from cli.client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile
 from cli.collect import Photo
+from cli.forms import FormPoster, FormsUnanswered
 from cli.hashes import HashCache
 from facetag.errors import ErrorCode, StorageUnavailable
 
 BATCH = 500
 """Photos that are hashed, asked for and sent at a time; the API takes up to 1,000."""
-SEND_THREADS = 8
+SEND_THREADS = 16
 SEND_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.25
 
@@ -75,8 +75,22 @@ class UploadReport:
         return len(self.outcomes) - self.failed - self.sent
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos that are ready to be sent: what each holds, and where new contents go."""
+
+    photos: Sequence[Photo]
+    contents: Sequence[Content | NotSent]
+    fresh: dict[Content, Photo]
+    """Contents that this run had not met, each with the first photo that has it."""
+    uploads: Sequence[Upload]
+    """One for each fresh content."""
+
+
 class Uploader:
     """Sends photos through presigned forms, several at a time.
+
+    While a batch is sent, the next one is hashed and asked for.
 
     Raises StorageUnavailable or ApiUnavailable where a server does not answer at all; what was sent
     before stays, and another run goes on from there. A photo that is refused alone is reported.
@@ -94,35 +108,49 @@ class Uploader:
         self._hashes = hashes
         self._max_bytes = max_bytes
         self._first_pause_s = first_pause_s
+        self._met: set[Content] = set()
         self._keys: dict[Content, str | NotSent] = {}
 
     def upload(self, photos: Sequence[Photo], advance: Advance) -> UploadReport:
         """Send the photos; tells `advance` of each as soon as it is dealt with."""
         report = UploadReport()
-        with ThreadPoolExecutor(SEND_THREADS) as threads:
-            for start in range(0, len(photos), BATCH):
-                batch = photos[start : start + BATCH]
-                report.outcomes += self._upload_batch(batch, report, threads, advance)
+        with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
+            sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
+            for batch in self._prepare_ahead(photos):
+                outcomes = threads.map(
+                    sender.send, batch.fresh, batch.fresh.values(), batch.uploads
+                )
+                self._note_sent(batch, outcomes, report, advance)
+                report.outcomes += self._settle(batch, advance)
         return report
 
-    def _upload_batch(
-        self,
-        photos: Sequence[Photo],
-        report: UploadReport,
-        threads: ThreadPoolExecutor,
-        advance: Advance,
-    ) -> list[str | NotSent]:
+    def _prepare_ahead(self, photos: Sequence[Photo]) -> Iterator[Batch]:
+        # One thread: what a batch holds decides what is new in the next.
+        with ThreadPoolExecutor(1) as ahead:
+            coming: deque[Future[Batch]] = deque()
+            for start in range(0, len(photos), BATCH):
+                coming.append(ahead.submit(self._prepare, photos[start : start + BATCH]))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _prepare(self, photos: Sequence[Photo]) -> Batch:
         contents = self._identify(photos)
-        # The first photo of each content that this run has not met stands for its twins.
         fresh: dict[Content, Photo] = {}
         for photo, content in zip(photos, contents, strict=True):
-            if isinstance(content, Content) and content not in self._keys:
+            if isinstance(content, Content) and content not in self._met:
                 fresh.setdefault(content, photo)
-        self._send_all(fresh, report, threads, advance)
+        self._met |= fresh.keys()
+        wanted = [content.as_wanted() for content in fresh]
+        uploads = self._client.request_uploads(wanted) if wanted else []
+        return Batch(photos, contents, fresh, uploads)
+
+    def _settle(self, batch: Batch, advance: Advance) -> list[str | NotSent]:
         outcomes: list[str | NotSent] = []
-        for photo, content in zip(photos, contents, strict=True):
+        for photo, content in zip(batch.photos, batch.contents, strict=True):
             outcomes.append(self._keys[content] if isinstance(content, Content) else content)
-            if not (isinstance(content, Content) and fresh.get(content) is photo):
+            if not (isinstance(content, Content) and batch.fresh.get(content) is photo):
                 advance(1, photo.size)
         return outcomes
 
@@ -150,38 +178,31 @@ class Uploader:
             )
         return None
 
-    def _send_all(
+    def _note_sent(
         self,
-        fresh: Mapping[Content, Photo],
+        batch: Batch,
+        outcomes: Iterator[str | NotSent],
         report: UploadReport,
-        threads: ThreadPoolExecutor,
         advance: Advance,
     ) -> None:
-        if not fresh:
-            return
-        uploads = self._client.request_uploads([content.as_wanted() for content in fresh])
-        post = next((upload["post"] for upload in uploads if upload["post"]), None)
-        with make_http("" if post is None else post["url"], timeout_s=120.0) as http:
-            sender = Sender(self._client, http, first_pause_s=self._first_pause_s)
-            outcomes = threads.map(sender.send, fresh, fresh.values(), uploads)
-            for content, photo, upload, outcome in zip(
-                fresh, fresh.values(), uploads, outcomes, strict=True
-            ):
-                self._keys[content] = outcome
-                if isinstance(outcome, str) and upload["post"] is not None:
-                    report.sent += 1
-                    report.sent_bytes += content.size
-                advance(1, photo.size)
+        for (content, photo), upload, outcome in zip(
+            batch.fresh.items(), batch.uploads, outcomes, strict=True
+        ):
+            self._keys[content] = outcome
+            if isinstance(outcome, str) and upload["post"] is not None:
+                report.sent += 1
+                report.sent_bytes += content.size
+            advance(1, photo.size)
 
 
 class Sender:
     """Sends single photos, each in its thread, trying again where another try may succeed."""
 
     def __init__(
-        self, client: ApiClient, http: httpx.Client, *, first_pause_s: float = FIRST_PAUSE_S
+        self, client: ApiClient, poster: FormPoster, *, first_pause_s: float = FIRST_PAUSE_S
     ) -> None:
         self._client = client
-        self._http = http
+        self._poster = poster
         self._first_pause_s = first_pause_s
 
     def send(self, content: Content, photo: Photo, upload: Upload) -> str | NotSent:
@@ -197,29 +218,27 @@ class Sender:
             return NotSent(
                 ErrorCode.FILE_UNREADABLE, "The file changed while it was read: run again."
             )
-        answer = self._post(upload, data)
-        if answer.status_code == 403:
+        status, reason = self._post(upload, data)
+        if status == 403:
             # The form ran out before its turn came.
             (upload,) = self._client.request_uploads([content.as_wanted()])
-            answer = answer if upload["post"] is None else self._post(upload, data)
-        if answer.is_success or answer.is_redirect:
+            if upload["post"] is not None:
+                status, reason = self._post(upload, data)
+        if 200 <= status < 400:
             return upload["key"]
         return NotSent(
-            ErrorCode.UPLOAD_FAILED,
-            f"Object storage refused the file ({answer.status_code} {answer.reason_phrase}).",
+            ErrorCode.UPLOAD_FAILED, f"Object storage refused the file ({status} {reason})."
         )
 
-    def _post(self, upload: Upload, data: bytes) -> httpx.Response:
+    def _post(self, upload: Upload, data: bytes) -> tuple[int, str]:
         post = upload["post"] or {}
         pause_s = self._first_pause_s
         for attempt in range(1, SEND_ATTEMPTS + 1):
             try:
-                answer = self._http.post(
-                    post["url"], data=post["fields"], files={"file": ("photo", data)}
-                )
-                if answer.status_code != 500 and answer.status_code not in TRANSIENT_STATUSES:
-                    return answer
-            except httpx.TransportError as error:
+                status, reason = self._poster.post(post["url"], post["fields"], data)
+                if status != 500 and status not in TRANSIENT_STATUSES:
+                    return status, reason
+            except FormsUnanswered as error:
                 if attempt == SEND_ATTEMPTS:
                     raise StorageUnavailable(
                         f"Object storage does not take the photos ({error}). Run the same command "
@@ -228,7 +247,7 @@ class Sender:
             if attempt < SEND_ATTEMPTS:
                 time.sleep(pause_s)
                 pause_s *= 2
-        return answer
+        return status, reason
 
 
 def key_suffix(photo: Photo) -> str:

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,6 +19,9 @@ from facetag.errors import (
     StorageUnavailable,
 )
 from facetag.settings import Settings
+
+if TYPE_CHECKING:
+    from facetag.thin_s3 import PresignedPost, ThinS3
 
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 20
@@ -44,13 +47,6 @@ _CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"}
 _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 
 log = structlog.get_logger(__name__)
-
-
-class PresignedPost(TypedDict):
-    """Where to POST a form, and the fields that go before the file."""
-
-    url: str
-    fields: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +75,9 @@ class Storage:
     client's own attempts.
     """
 
-    def __init__(self, client: Any, bucket: str, region: str) -> None:
+    def __init__(self, client: Any, thin: "ThinS3", bucket: str, region: str) -> None:
         self._client = client
+        self._thin = thin
         self.bucket = bucket
         self._region = region
 
@@ -131,6 +128,8 @@ class Storage:
         """Tell whether our bucket holds an object under this key."""
         from botocore.exceptions import ClientError
 
+        if (found := self._thin.exists(key)) is not None:
+            return found
         with _translated_errors():
             try:
                 self._client.head_object(Bucket=self.bucket, Key=key)
@@ -140,7 +139,9 @@ class Storage:
                 raise
             return True
 
-    def presign_post(self, key: str, *, size: int, content_type: str, sha256: str) -> PresignedPost:
+    def presign_post(
+        self, key: str, *, size: int, content_type: str, sha256: str
+    ) -> "PresignedPost":
         """Return a form that stores exactly `size` bytes under exactly `key`, for an hour.
 
         `sha256` in hex: a store that knows checksums refuses other bytes.
@@ -153,10 +154,8 @@ class Storage:
         }
         conditions: list[Any] = [{name: value} for name, value in fields.items()]
         conditions.append(["content-length-range", size, size])
-        post: PresignedPost = self._client.generate_presigned_post(
-            self.bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=PRESIGNED_S
-        )
-        return post
+        with _translated_errors():
+            return self._thin.presign_post(key, fields, conditions, PRESIGNED_S)
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes under a key of our bucket."""
@@ -301,18 +300,26 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
     `public`: for what clients get to see (presigned forms), at FACETAG_S3_PUBLIC_ENDPOINT_URL.
     """
     import boto3
+    import botocore.session
+    import urllib3
     from botocore.config import Config
+
+    from facetag.thin_s3 import ThinS3
 
     endpoint = settings.s3_endpoint_url
     if public and settings.s3_public_endpoint_url:
         endpoint = settings.s3_public_endpoint_url
     access, secret = settings.s3_access_key, settings.s3_secret_key
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=settings.s3_region,
+    core = botocore.session.get_session()
+    session = boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=access.get_secret_value() if access else None,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=settings.s3_region,
+    )
+    client = session.client(
+        "s3",
+        endpoint_url=endpoint,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
@@ -326,7 +333,14 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
             response_checksum_validation="when_required",
         ),
     )
-    return Storage(client, settings.s3_bucket, settings.s3_region)
+    thin = ThinS3(
+        core,
+        client,
+        settings.s3_bucket,
+        pool_size=pool_size,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+    )
+    return Storage(client, thin, settings.s3_bucket, settings.s3_region)
 
 
 def _code(error: Any) -> str:

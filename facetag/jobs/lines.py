@@ -71,20 +71,17 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         .correlate(Image)
         .scalar_subquery()
     )
-    return (
-        select(
-            Image.position,
-            Image.name,
-            Image.state,
-            Image.error_code,
-            Image.error_message,
-            Image.model_version,
-            Image.width,
-            Image.height,
-            faces.label("faces"),
-        )
-        .where(Image.job_id == job_id)
-    )
+    return select(
+        Image.position,
+        Image.name,
+        Image.state,
+        Image.error_code,
+        Image.error_message,
+        Image.model_version,
+        Image.width,
+        Image.height,
+        faces.label("faces"),
+    ).where(Image.job_id == job_id)
 
 
 def _line(row: Row[Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from cli.client import ApiClient, make_http
+from cli.client import ApiClient
 from cli.collect import Photo, collect_photos
+from cli.forms import FormPoster
 from cli.hashes import HashCache
 from cli.uploading import BATCH, Content, NotSent, Sender, Uploader, key_suffix
 from facetag.errors import ErrorCode, StorageUnavailable
@@ -113,8 +114,8 @@ def test_a_store_that_is_away_ends_the_run_with_advice(service, album):
     photo = collect_photos(album).photos[0]
     post = {"url": f"http://127.0.0.1:{port}/", "fields": {}}
     upload = {"key": "k", "exists": False, "post": post}
-    with ApiClient(service.url) as client, make_http(post["url"]) as http:
-        sender = Sender(client, http, first_pause_s=0.01)
+    with ApiClient(service.url) as client, FormPoster(1) as poster:
+        sender = Sender(client, poster, first_pause_s=0.01)
         with pytest.raises(StorageUnavailable, match="same command again"):
             sender.send(content_of(photo), photo, upload)
 
@@ -122,10 +123,10 @@ def test_a_store_that_is_away_ends_the_run_with_advice(service, album):
 def test_a_photo_that_changes_meanwhile_does_not_get_the_key_of_what_it_was(service, album):
     photo = collect_photos(album).photos[0]
     content = content_of(photo)
-    with ApiClient(service.url) as client, make_http(service.url) as http:
+    with ApiClient(service.url) as client, FormPoster(1) as poster:
         (upload,) = client.request_uploads([content.as_wanted()])
         photo.path.write_bytes(b"A WALL")
-        outcome = Sender(client, http).send(content, photo, upload)
+        outcome = Sender(client, poster).send(content, photo, upload)
     assert outcome.code == ErrorCode.FILE_UNREADABLE
     assert service.objects == {}
 

@@ -1,0 +1,119 @@
+"""What an upload asks for once a photo, by a thinner way than the S3 client's.
+
+botocore spends 2.4 ms of a processor on a HEAD and 0.4 ms on a presigned form, most of it on
+finding out again where the bucket is; a small photo itself is sent in 3 ms. Here botocore says once
+where the bucket is, and then only signs.
+"""
+
+import datetime
+from functools import cached_property
+from typing import Any, TypedDict
+from urllib.parse import quote
+
+import urllib3
+from botocore.auth import S3SigV4Auth, S3SigV4PostAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+_PLAIN_ANSWERS = {200: True, 404: False}
+
+
+class PresignedPost(TypedDict):
+    """Where to POST a form, and the fields that go before the file."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class ThinS3:
+    """HEAD requests and presigned forms of one bucket; threads may share it.
+
+    `core` is the botocore session that `client` was made of.
+    """
+
+    def __init__(
+        self, core: Any, client: Any, bucket: str, *, pool_size: int, timeout: urllib3.Timeout
+    ) -> None:
+        self._core = core
+        self._client = client
+        self._bucket = bucket
+        self._http = urllib3.PoolManager(
+            maxsize=pool_size,
+            timeout=timeout,
+            retries=False,
+            ca_certs=get_cert_path(core.get_config_variable("ca_bundle") or True),
+        )
+
+    def exists(self, key: str) -> bool | None:
+        """Tell whether the bucket holds the key; None where the answer is neither yes nor no.
+
+        Then the client should ask: it knows about proxies, redirects, errors and second attempts.
+        """
+        try:
+            credentials = self._credentials()
+            if self._proxies:
+                return None
+            url = self._object_url + quote(key, safe="/~")
+            request = AWSRequest("HEAD", url)
+            S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
+            answer = self._http.request(
+                "HEAD", url, headers=dict(request.headers.items()), redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, BotoCoreError):
+            return None
+        return _PLAIN_ANSWERS.get(answer.status)
+
+    def presign_post(
+        self, key: str, fields: dict[str, str], conditions: list[Any], expires_s: int
+    ) -> PresignedPost:
+        """Return a form that stores a file under exactly `key`, with these fields.
+
+        `conditions` are those of S3's POST policies beside the key's. Raises NoCredentialsError.
+        """
+        credentials = self._credentials()
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=expires_s)
+        signed: dict[str, Any] = {
+            "s3-presign-post-fields": {**fields, "key": key},
+            "s3-presign-post-policy": {
+                "expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "conditions": [*conditions, {"bucket": self._bucket}, {"key": key}],
+            },
+        }
+        request = AWSRequest("POST", self._form_url)
+        request.context.update(signed)
+        S3SigV4PostAuth(credentials, "s3", self._region).add_auth(request)
+        return {"url": self._form_url, "fields": request.context["s3-presign-post-fields"]}
+
+    @cached_property
+    def _object_url(self) -> str:
+        # The client knows how the bucket is addressed: as a path, or as a host of its own.
+        url: str = self._client.generate_presigned_url(
+            "head_object", {"Bucket": self._bucket, "Key": "-"}
+        )
+        return url.partition("?")[0].removesuffix("-")
+
+    @cached_property
+    def _proxies(self) -> dict[str, str]:
+        found: dict[str, str] = get_environ_proxies(self._object_url)
+        return found
+
+    @cached_property
+    def _form_url(self) -> str:
+        url: str = self._client.generate_presigned_post(self._bucket, "-")["url"]
+        return url
+
+    @property
+    def _region(self) -> str:
+        region: str = self._client.meta.region_name
+        return region
+
+    def _credentials(self) -> ReadOnlyCredentials:
+        # Asked for anew each time: keys of a role run out and are renewed.
+        found = self._core.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        frozen: ReadOnlyCredentials = found.get_frozen_credentials()
+        return frozen
