@@ -1,11 +1,11 @@
 """What endpoints are given: the clients of this process's servers, made once, and the tenant."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 from fastapi import Depends, Request
@@ -13,10 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from api import limits
-from facetag.database import make_engine, make_sessions, transaction
+from facetag.database import make_engine, make_sessions, read, transaction
 from facetag.queue import make_celery
 from facetag.settings import Settings
 from facetag.storage import Storage, make_storage
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Services:
     settings: Settings
     engine: Engine
     sessions: sessionmaker[Session]
+    readers: sessionmaker[Session]
+    """For reads of one statement (`Desk.read`)."""
     celery: Any
     storage: Storage
     presigner: Storage
@@ -46,16 +50,19 @@ class Services:
             threads.shutdown(wait=False, cancel_futures=True)
         self.celery.close()
         self.engine.dispose()
+        self.readers.kw["bind"].dispose()
 
 
 def open_services(settings: Settings) -> Services:
     """Make the clients; call it on the event loop. Raises SettingsInvalid."""
     engine = make_engine(settings, pool_size=limits.DATABASE_CONNECTIONS)
+    readers = make_engine(settings, pool_size=limits.READ_CONNECTIONS, reads_only=True)
     storage = make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS)
     return Services(
         settings=settings,
         engine=engine,
         sessions=make_sessions(engine),
+        readers=make_sessions(readers),
         celery=make_celery(settings),
         storage=storage,
         # A client of its own, at 12 MB, only where its address differs.
@@ -93,6 +100,10 @@ class Desk:
         """Open a transaction; raises DatabaseUnavailable."""
         with transaction(self.services.sessions) as session:
             yield session
+
+    def read(self, ask: Callable[[Session], T]) -> T:
+        """Return what one statement reads; raises DatabaseUnavailable."""
+        return read(self.services.readers, ask)
 
 
 async def get_desk(

@@ -16,6 +16,8 @@ CHECK_THREADS = 8
 """Threads of `readyz`, apart from the others so that it answers where they are stuck."""
 DATABASE_CONNECTIONS = (SYNC_THREADS + PREDICT_THREADS) // 2
 """Kept open; the engine adds as many again under load: one a thread that may want one."""
+READ_CONNECTIONS = SYNC_THREADS
+"""For reads of one statement: all are kept, for a new connection costs more than many reads."""
 MAX_WAITING_PREDICTS = 64
 MAX_PREDICT_TRANSFERS = 2
 """Photos of `predict` that are in memory at a time, on their way to object storage."""

@@ -10,27 +10,19 @@ peak. Linux only (it reads /proc).
 """
 
 import hashlib
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import httpx
 
-from facetag.database import migrate
-from facetag.local.stack import LocalStack
-from facetag.settings import Settings
-from facetag.storage import make_storage
+from benchmarks.local_api import create_job, make_images, peak_mb, resident_mb, serve_api
 
 LIMIT_MB = 150
 KEYS = 1000
-START_TIMEOUT_S = 60.0
 
 
 @click.command()
@@ -39,7 +31,8 @@ START_TIMEOUT_S = 60.0
 @click.option("--python", default=sys.executable, help="Python that runs the API; else this one.")
 def main(requests: int, large_jobs: int, python: str) -> None:
     """Measure the API's resident memory."""
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), python) as (pid, client):
+    with tempfile.TemporaryDirectory() as folder, serve_api(Path(folder), python) as api:
+        pid, client = api.pid, api.client
         started_mb = resident_mb(pid)
         begun = time.perf_counter()
         send(client, requests)
@@ -60,7 +53,7 @@ def send(client: httpx.Client, requests: int) -> None:
     keys = [f"tenants/local/images/aa/{hashlib.sha256(bytes([i % 256])).hexdigest()}.jpg"
             for i in range(KEYS)]  # fmt: skip
     body = {"images": [{"key": key, "name": f"holiday/{i}.jpg"} for i, key in enumerate(keys)]}
-    job = create(client, body)
+    job = create_job(client, body)
     steps: list[Callable[[], None]] = [
         lambda: check(client.post("/v1/jobs", json=body)),
         lambda: check(client.get(f"/v1/jobs/{job}")),
@@ -79,27 +72,14 @@ def send(client: httpx.Client, requests: int) -> None:
 
 def send_large_job(client: httpx.Client, keys: int) -> float:
     """Make a job of many keys and read its results; return the seconds until it is accepted."""
-    body = {
-        "images": [
-            {"key": f"tenants/local/images/aa/{i:064x}.jpg", "name": f"holiday/{i:06}.jpg"}
-            for i in range(keys)
-        ]
-    }
+    body = {"images": make_images(keys)}
     begun = time.perf_counter()
-    job = create(client, body)
+    job = create_job(client, body)
     elapsed_s = time.perf_counter() - begun
     with client.stream("GET", f"/v1/jobs/{job}/results") as answer:
         lines = sum(1 for _ in answer.iter_lines())
     assert lines == keys, lines
     return elapsed_s
-
-
-def create(client: httpx.Client, body: Mapping[str, object]) -> str:
-    """Make a job and return its id."""
-    answer = client.post("/v1/jobs", json=body)
-    check(answer)
-    job_id: str = answer.json()["id"]
-    return job_id
 
 
 def check(answer: httpx.Response) -> None:
@@ -118,66 +98,6 @@ def files(number: int) -> list[dict[str, object]]:
         }
         for i in range(number)
     ]
-
-
-@contextmanager
-def serve(folder: Path, python: str) -> Iterator[tuple[int, httpx.Client]]:
-    """Run the servers and the API; yield its process id and a client of it."""
-    with LocalStack(Settings(data_dir=folder)) as stack:
-        settings = stack.connected_settings()
-        migrate(settings.require("database_url"))
-        make_storage(settings).ensure_bucket()
-        port = free_port()
-        process = subprocess.Popen(
-            [python, "-m", "cli.main", "api", "--port", str(port), "--log-level", "error"],
-            env=os.environ | stack.environment(),
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-                wait_until_ready(client, process)
-                yield process.pid, client
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
-    """Return once the API answers; raises RuntimeError where it does not start."""
-    due = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < due and process.poll() is None:
-        try:
-            if client.get("/readyz").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError("The API did not start.")
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process in MB of 2^20 bytes."""
-    return _status_mb(pid, "VmRSS")
-
-
-def peak_mb(pid: int) -> float:
-    """Return the largest resident memory that a process ever had, in MB."""
-    return _status_mb(pid, "VmHWM")
-
-
-def _status_mb(pid: int, name: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/{pid}/status has no {name}.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The way to PostgreSQL: engines, transactions that name a lost connection, and the migration."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import URL, Engine, create_engine, make_url, text
@@ -26,6 +27,8 @@ LONG_STATEMENT_TIMEOUT_S = 600
 LOCK_TIMEOUT_S = 15
 IDLE_TRANSACTION_TIMEOUT_S = 300
 
+T = TypeVar("T")
+
 _LOST = ("08", "57P", "53")
 """SQLSTATEs of a connection that failed, a server that goes down, and one short of resources."""
 _BUSY = ("40001", "40P01", "55P03", "57014")
@@ -40,21 +43,31 @@ WORKER_APPLICATION = "facetag-worker"
 
 
 def make_engine(
-    settings: Settings, *, pool_size: int = 5, application: str = APPLICATION
+    settings: Settings,
+    *,
+    pool_size: int = 5,
+    application: str = APPLICATION,
+    reads_only: bool = False,
 ) -> Engine:
     """Make an engine on FACETAG_DATABASE_URL; nothing connects before the first use.
 
-    `application` names its connections in pg_stat_activity. Raises SettingsInvalid where the URL is
-    missing or names another kind of database.
+    `application` names its connections in pg_stat_activity. One for `read` alone (`reads_only`)
+    neither asks whether a connection is alive nor opens a transaction. Raises SettingsInvalid where
+    the URL is missing or names another kind of database.
     """
+    ways: dict[str, Any] = (
+        {"isolation_level": "AUTOCOMMIT"}
+        if reads_only
+        # A restarted server leaves dead connections in the pool.
+        else {"pool_pre_ping": True}
+    )
     return create_engine(
         _psycopg_url(settings.require("database_url")),
         pool_size=pool_size,
         max_overflow=pool_size,
         # A caller that waits longer for a connection is better off with an error.
         pool_timeout=CONNECT_TIMEOUT_S + 2,
-        # A restarted server leaves dead connections in the pool.
-        pool_pre_ping=True,
+        **ways,
         connect_args=_connect_args(
             application,
             statement_timeout=STATEMENT_TIMEOUT_S,
@@ -78,6 +91,21 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
     """
     with translate_errors(), sessions() as session, session.begin():
         yield session
+
+
+def read(sessions: sessionmaker[Session], ask: Callable[[Session], T]) -> T:
+    """Return what `ask` reads by one statement, in one round trip to the server.
+
+    `sessions` are of an engine made with `reads_only`. With a transaction and the question whether
+    the connection is alive it would be four, each of which waits for a turn where the processor is
+    busy. What lost its connection is asked again once, on a new one. Raises DatabaseUnavailable.
+    """
+    try:
+        with _translated_errors(), sessions() as session:
+            return ask(session)
+    except DatabaseUnavailable:
+        with _translated_errors(), sessions() as session:
+            return ask(session)
 
 
 def allow_long_statements(session: Session) -> None:

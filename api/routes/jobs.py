@@ -90,18 +90,21 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobPage:
     """Return a page of jobs, the newest first."""
-    with desk.transaction() as session:
-        page, next_cursor = jobs.list_jobs(
+    page, next_cursor = desk.read(
+        lambda session: jobs.list_jobs(
             session, tenant_id=desk.tenant_id, cursor=cursor, limit=limit
         )
+    )
     return JobPage(jobs=[show_job(job) for job in page], next_cursor=next_cursor)
 
 
-@router.get("/v1/jobs/{job_id}", responses=problems(404, 503))
-def get_job(desk: AtDesk, job_id: JobId) -> JobAnswer:
+@router.get("/v1/jobs/{job_id}", response_model=JobAnswer, responses=problems(404, 503))
+def get_job(desk: AtDesk, job_id: JobId) -> Response:
     """Return a job as it is now."""
-    with desk.transaction() as session:
-        return show_job(jobs.get_job(session, job_id, tenant_id=desk.tenant_id))
+    job = desk.read(lambda session: jobs.get_job(session, job_id, tenant_id=desk.tenant_id))
+    answer = show_job(job)
+    # Polled by everyone: as JSON from here, it is neither checked again nor sent to another thread.
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/v1/jobs/{job_id}/cancel", responses=problems(404, 409, 503))
