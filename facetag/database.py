@@ -100,11 +100,14 @@ def read(sessions: sessionmaker[Session], ask: Callable[[Session], T]) -> T:
     the connection is alive it would be four, each of which waits for a turn where the processor is
     busy. What lost its connection is asked again once, on a new one. Raises DatabaseUnavailable.
     """
-    try:
-        with _translated_errors(), sessions() as session:
-            return ask(session)
-    except DatabaseUnavailable:
-        with _translated_errors(), sessions() as session:
+    with _translated_errors():
+        try:
+            with sessions() as session:
+                return ask(session)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        with sessions() as session:
             return ask(session)
 
 

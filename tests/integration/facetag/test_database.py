@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from facetag.database import make_engine, make_sessions, migrate, ping, transaction
+from facetag.database import make_engine, make_sessions, migrate, ping, read, transaction
 from facetag.errors import DatabaseUnavailable
 from facetag.tables import Model
 
@@ -141,3 +141,26 @@ def kill_backend(url, pid):
         # Terminating is asynchronous: wait until the backend is gone.
         while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
             pass
+
+
+def test_a_read_outlives_the_connection_it_lost(settings):
+    engine = make_engine(settings, pool_size=1, reads_only=True)
+    sessions = make_sessions(engine)
+    ask = text("SELECT pg_backend_pid()")
+    first = read(sessions, lambda session: session.scalar(ask))
+    assert read(sessions, lambda session: session.scalar(ask)) == first
+    other = make_engine(settings)
+    with other.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+    assert read(sessions, lambda session: session.scalar(ask)) != first
+    for used in (engine, other):
+        used.dispose()
+
+
+def test_a_read_without_a_database_says_so(settings):
+    nowhere = settings.model_copy(
+        update={"database_url": SecretStr("postgresql://u:p@127.0.0.1:1/none")}
+    )
+    sessions = make_sessions(make_engine(nowhere, reads_only=True))
+    with pytest.raises(DatabaseUnavailable):
+        read(sessions, lambda session: session.scalar(text("SELECT 1")))
