@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.api_memory import peak_mb, resident_mb
+from benchmarks.local_api import peak_mb, resident_mb
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode

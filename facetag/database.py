@@ -100,7 +100,7 @@ def read(sessions: sessionmaker[Session], ask: Callable[[Session], T]) -> T:
     the connection is alive it would be four, each of which waits for a turn where the processor is
     busy. What lost its connection is asked again once, on a new one. Raises DatabaseUnavailable.
     """
-    with _translated_errors():
+    with translate_errors():
         try:
             with sessions() as session:
                 return ask(session)
