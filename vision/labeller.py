@@ -20,6 +20,7 @@ from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork
+from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.picture import Picture, Pixels
 
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -54,6 +55,7 @@ class Labeller:
         size = self.network.input_size
         self.detector.warm_up()
         self.network.predict(np.zeros((1, size, size, 3), np.uint8))
+        collect_garbage()
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
         """Detect on the copies, crop from as many pixels as the network's input has, predict."""
@@ -64,6 +66,7 @@ class Labeller:
             crops = self._cut(photos, found)
         with _timed(stage_ms, "predict"):
             outputs = self._calibration.apply(self.network.predict(crops))
+        return_free_memory()
         rows = iter(range(len(crops)))
         faces = [
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
@@ -123,6 +126,7 @@ def load_labeller(settings: Settings) -> Labeller:
     for device in tf.config.list_physical_devices("GPU"):
         # Without growth the first process takes all of the GPU's memory.
         tf.config.experimental.set_memory_growth(device, True)
+    limit_heaps()
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(open_bundle(settings.bundle), detector, settings.heads)
 
