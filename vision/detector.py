@@ -28,7 +28,7 @@ SMALLEST_FACE_PX = 20
 CANVAS_STEP = 64
 """Canvas sides are multiples of this, which bounds the number of shapes."""
 BATCH_PIXELS = 4 * 1024 * 768
-"""Canvas pixels computed at a time: with more, activations no longer fit into the caches."""
+"""Canvas pixels computed at a time; more are no faster, and hold more memory."""
 PATCH_BATCH = 512
 PATCH_STEP = 64
 MOST_PROPOSALS = 4000
@@ -115,7 +115,7 @@ class Detector:
         canvases = np.full((len(copies), height, width, 3), 128, dtype=np.uint8)
         for canvas, copy in zip(canvases, copies, strict=True):
             canvas[: copy.shape[0], : copy.shape[1]] = copy
-        # They stay bytes: normalising levels and patches alone takes a tenth of the memory traffic.
+        # They stay bytes, a quarter of the memory: levels and patches alone are normalised.
         images = tf.constant(canvases)
         # By the canvas, not by the copies on it: a photo's faces do not depend on its neighbours.
         longest = min(max(height, width), working_side(self.min_face))
