@@ -175,6 +175,8 @@ def draw(latencies: Latencies, rate: float, file: Path) -> None:
     over_time.plot(latencies.due_s, latencies.late_ms, ".", markersize=2, color=FIRST)
     over_time.set(yscale="log", xlabel=f"seconds, at {rate:g} requests a second",
                   ylabel="milliseconds until the answer")  # fmt: skip
+    for axis in (over_time.yaxis.set_major_formatter, over_time.yaxis.set_minor_formatter):
+        axis("{x:g}")
     share = np.linspace(0, 99.9, 400)
     shares.plot(share, np.percentile(latencies.late_ms, share), color=FIRST)
     shares.axvline(99, color=SECOND, linewidth=1)

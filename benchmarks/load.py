@@ -36,6 +36,8 @@ def ask_at_rate(url: str, path: str, *, rate: float, seconds: float) -> Latencie
             [
                 *(sys.executable, "-m", "locust", "-f", str(LOCUST_FILE), "--headless"),
                 *("--users", "1", "--only-summary", "--loglevel", "ERROR"),
+                # Failed requests are counted below.
+                *("--exit-code-on-error", "0"),
                 *("--host", url, "--path", path, "--samples", file.name),
                 *("--rate", str(rate), "--seconds", str(seconds)),
             ],

@@ -18,6 +18,7 @@ from cli.client import CONNECT_TIMEOUT_S, LOOPBACK, USER_AGENT
 from facetag.errors import StorageUnavailable
 
 SEND_TIMEOUT_S = 120.0
+JOINED_BYTES = 256 * 2**10
 
 FormsUnanswered = urllib3.exceptions.HTTPError
 """What `FormPoster.post` raises where no answer comes: worth another try."""
@@ -44,14 +45,16 @@ class FormPoster:
     def post(self, url: str, fields: Mapping[str, str], data: bytes) -> tuple[int, str]:
         """Post the fields, then the file; returns status and reason. Raises FormsUnanswered."""
         head, tail = self._frame(fields)
+        parts = (head, data, tail)
+        length = sum(map(len, parts))
         answer = self._pool_of(url).request(
             "POST",
             url,
-            # In parts, so that a large photo is not copied.
-            body=(head, data, tail),
+            # Each part is a write, and a packet; a large photo is rather not copied.
+            body=b"".join(parts) if length <= JOINED_BYTES else parts,
             headers={
                 "Content-Type": f"multipart/form-data; boundary={self._boundary}",
-                "Content-Length": str(len(head) + len(data) + len(tail)),
+                "Content-Length": str(length),
                 "User-Agent": USER_AGENT,
             },
             redirect=False,

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from cli.forms import FormPoster, FormsUnanswered
+from cli.forms import JOINED_BYTES, FormPoster, FormsUnanswered
 
 
 @pytest.fixture
@@ -11,8 +11,9 @@ def poster():
         yield poster
 
 
-def test_a_file_arrives_as_it_is_behind_its_fields(service, poster):
-    data = b"\r\n--facetag\r\n\0\xff" * 1000
+@pytest.mark.parametrize("size", [100, JOINED_BYTES + 1])
+def test_a_file_arrives_as_it_is_behind_its_fields(service, poster, size):
+    data = (b"\r\n--facetag\r\n\0\xff" * size)[:size]
     status, _ = poster.post(f"{service.url}/store", {"key": "ü.jpg"}, data)
     assert status == 204
     assert service.objects == {"ü.jpg": data}
