@@ -72,18 +72,13 @@ class Heartbeat:
         self._claims.clear()
 
     def surrender(self) -> int:
-        """Give back every claim that is held, unblamed; returns how many images were given back."""
-        given = 0
-        for claim in list(self._claims.values()):
-            self._claims.pop(claim.token, None)
-            try:
-                with transaction(self._sessions) as session:
-                    given += release(session, claim, claim.image_ids)
-            except DatabaseUnavailable as error:
-                log.warning("claim_left_to_its_lease", reason=str(error))
-        if given:
-            log.warning("claims_surrendered", images=given)
-        return given
+        """Give back every claim, unblamed; returns how many images were given back."""
+        self.abandon()
+        try:
+            return self._give_back()
+        except DatabaseUnavailable as error:
+            log.warning("claims_left_to_their_leases", reason=str(error))
+            return 0
 
     def progress(self) -> None:
         """Report that a step was done."""
@@ -94,11 +89,7 @@ class Heartbeat:
 
         What was abandoned is given back first.
         """
-        for claim in list(self._abandoned.values()):
-            with transaction(self._sessions) as session:
-                given = release(session, claim, claim.image_ids)
-            del self._abandoned[claim.token]
-            log.info("claim_given_back", job_id=str(claim.job_id), images=given)
+        self._give_back()
         silent_s = self._clock() - self._progress_at
         claims = list(self._claims.values())
         if claims and silent_s > self._stall_s:
@@ -108,6 +99,17 @@ class Heartbeat:
             with transaction(self._sessions) as session:
                 extend_lease(session, claim, self._lease_s)
         return True
+
+    def _give_back(self) -> int:
+        """Give back what was abandoned; returns how many images. Raises DatabaseUnavailable."""
+        given = 0
+        for claim in list(self._abandoned.values()):
+            with transaction(self._sessions) as session:
+                given += release(session, claim, claim.image_ids)
+            self._abandoned.pop(claim.token, None)
+        if given:
+            log.warning("claims_given_back", images=given)
+        return given
 
     def _run(self) -> None:
         while not self._quit.wait(self._lease_s / 3):

@@ -238,3 +238,12 @@ def test_what_is_surrendered_is_claimed_by_others_and_finished_once(stage, claim
     assert finish(slow) == set()
     assert len(finish(claim(job_id))) == 2
     assert stage.job(job_id).no_face == 2
+
+
+def test_a_worker_that_stops_also_gives_back_what_an_outage_had_it_abandon(stage, claim):
+    job_id = stage.post(["a", "b"])
+    heartbeat = Heartbeat(stage.sessions, 60.0)
+    heartbeat.hold(claim(job_id))
+    heartbeat.abandon()
+    assert heartbeat.surrender() == 2
+    assert [row.state for row in stage.rows(job_id)] == ["queued"] * 2
