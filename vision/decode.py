@@ -14,7 +14,7 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from vision.picture import Picture, Pixels, reduce_to
+from vision.picture import Picture, Pixels, reduce_to, whole_picture
 
 DAMAGE = (
     OSError,
@@ -54,7 +54,7 @@ ON_THE_SIDE = (
 )
 """Turns that swap width and height."""
 
-
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 MUCH_PIXELS = 32_000_000
 """Above this, what is no JPEG file is decoded where memory is limited."""
 
@@ -76,14 +76,13 @@ def decode_picture(
     A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
     """
     pixels, (width, height) = _decode(data, formats, max_pixels, copy_side)
-    copy = reduce_to(pixels, copy_side)
     if pixels.shape[:2] == (height, width):
-        return Picture(width, height, copy, pixels)
+        return whole_picture(pixels, copy_side)
 
     def decode_larger(scale: float) -> Pixels:
         return _decode(data, formats, max_pixels, math.ceil(scale * max(width, height)))[0]
 
-    return Picture(width, height, copy, pixels, decode_larger)
+    return Picture(width, height, reduce_to(pixels, copy_side), pixels, decode_larger)
 
 
 def _decode(
@@ -125,13 +124,14 @@ def takes_much_memory(data: bytes) -> bool:
     """Tell from a file's header whether decoding it may take gigabytes.
 
     Animations and transparency are decoded in several copies of the whole canvas, which a few
-    hundred bytes can make as large as the cap allows. JPEG files are decoded reduced.
+    hundred bytes can make as large as the cap allows. JPEG files are not even opened for this.
     """
+    if data.startswith(JPEG_SIGNATURE):
+        return False
     _prepare_pillow()
     try:
         with Image.open(io.BytesIO(data)) as image:
-            plain = image.format in ("JPEG", "MPO")
-            return not plain and image.width * image.height > MUCH_PIXELS
+            return image.width * image.height > MUCH_PIXELS
     except (Image.DecompressionBombError, *DAMAGE):
         return False
 
