@@ -10,10 +10,8 @@ images come in shards of one apparent race each: new data that is unlike the old
 """
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.forgetting_plot import draw_forgetting
-from facetag.heads import HEADS_BY_NAME, RACE
-from trainer.bootstrap import central_interval, draw_weights
+from benchmarks.machine import describe_machine, in_words
+from facetag.heads import RACE
+from trainer.bootstrap import Weights, central_interval, draw_beside_all
 from trainer.calibration import Outputs, predict_held_out_crops
 from trainer.crop_cache import CropCache
 from trainer.drawing import save
@@ -34,6 +33,7 @@ from trainer.retraining import JUDGED_BY, RetrainingPlan, retrain_network
 from trainer.rounds import shards_of_images
 from trainer.splits import split_held_out
 from trainer.training import TrainingPlan, train_network
+from trainer.weighted import measure_head
 from vision.bundle import Bundle
 from vision.network import NetworkSpec
 
@@ -98,6 +98,7 @@ def main(
     cache: Path,
 ) -> None:
     """Fit, retrain, measure after every round; print a table and draw it."""
+    machine = describe_machine()
     rounds = divide(shards, size, cache, by_race=by_race)
     options = {
         "epochs": epochs,
@@ -107,7 +108,7 @@ def main(
     }
     lines = fit_lines(rounds, NetworkSpec(backbone, size), backbone_weights, options, replay, run)
     found = compare(rounds, lines)
-    found["machine"] = f"{platform.processor() or platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    found["machine"] = in_words(machine)
     (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
     save({"forgetting": draw_forgetting(found)}, run)
     click.echo(to_table(found))
@@ -215,23 +216,18 @@ def _measure(labels: Outputs, outputs: Outputs, members: npt.NDArray[np.bool_]) 
 def _differences(labels: Outputs, outputs: Outputs, joint: Outputs) -> dict[str, Any]:
     differences = {}
     for head in MEASURES:
-        truth = labels[head]
-        weights = np.concatenate([np.ones((1, len(truth))), draw_weights(len(truth), head)])
-        gap = _values(head, truth, outputs[head], weights) - _values(
-            head, truth, joint[head], weights
+        weights = draw_beside_all(len(labels[head]), head)
+        mine, other = (
+            _values(head, labels[head], answers[head], weights) for answers in (outputs, joint)
         )
+        gap = mine - other
         differences[head] = {"value": float(gap[0]), "interval": central_interval(gap[1:])}
     return differences
 
 
-def _values(
-    head: str, truth: Any, output: Any, weights: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return age RMSE in years or accuracy for each weighting (b, n), as (b,)."""
-    if HEADS_BY_NAME[head].kind == "regression":
-        return np.sqrt(weights @ (output[:, 0] - truth) ** 2 / weights.sum(axis=1))
-    guess = output.argmax(axis=1) if output.shape[1] > 1 else output[:, 0] >= 0.5
-    return weights @ (guess == truth) / weights.sum(axis=1)
+def _values(head: str, truth: Any, output: Any, weights: Weights) -> Weights:
+    """Return what the gate compares of a head, for each weighting (b, n), as (b,)."""
+    return measure_head(head, truth, output, weights)[MEASURES[head].name]
 
 
 def to_table(found: Mapping[str, Any]) -> str:

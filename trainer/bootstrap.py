@@ -22,6 +22,17 @@ def draw_weights(count: int, name: str, *, seed: int = 1, rounds: int = ROUNDS) 
     return np.bincount(flat.ravel(), minlength=rounds * count).reshape(rounds, count).astype(float)
 
 
+def draw_beside_all(count: int, name: str, *, seed: int = 1) -> Weights:
+    """Return weights (1 + ROUNDS, count): a row of ones, which gives the value itself, then draws.
+
+    The row alone where there are fewer than FEWEST images.
+    """
+    ones = np.ones((1, count))
+    if count < FEWEST:
+        return ones
+    return np.concatenate([ones, draw_weights(count, name, seed=seed)])
+
+
 def central_interval(values: Weights, share: float = 0.95) -> tuple[float, float] | None:
     """Return the central share of values (rounds,); None unless half of the rounds have one."""
     defined = values[~np.isnan(values)]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.bootstrap import FEWEST, central_interval, draw_weights
+from trainer.bootstrap import central_interval, draw_beside_all
 from trainer.labels import Values, group_codes, group_names
 from trainer.weighted import measure_head
 from vision.age_range import AgeRange
@@ -126,10 +126,7 @@ def _measure(
             continue
         counts[head] = len(known)
         truth, values = labels[head][known], output[known]
-        # The first row, of ones, gives the value itself.
-        weights = np.ones((1, len(known)))
-        if len(known) >= FEWEST:
-            weights = np.concatenate([weights, draw_weights(len(known), name, seed=seed)])
+        weights = draw_beside_all(len(known), name, seed=seed)
         found = measure_head(head, truth, values, weights, age_range)
         measures[head] = {
             measure: Measured(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.heads import HEADS_BY_NAME
-from trainer.bootstrap import FEWEST, Weights, central_interval, draw_weights
+from trainer.bootstrap import Weights, central_interval, draw_beside_all
 from trainer.reliability import chosen_labels
 from trainer.weighted import measure_guesses, measure_recalls
 
@@ -41,7 +41,7 @@ Drawn = dict[str, npt.NDArray[np.float64]]
 def draw_measures(head: str, truth: Codes, fits: Sequence[Outputs]) -> Drawn:
     """Return each fit's measures of outputs (n, units), on the same draws of images for all."""
     classes = len(HEADS_BY_NAME[head].labels)
-    weights = _draw_images(len(truth))
+    weights = draw_beside_all(len(truth), "judged")
     rows: list[dict[str, Weights]] = []
     for outputs in fits:
         guess = chosen_labels(head, outputs)
@@ -74,12 +74,6 @@ def compare(drawn: Drawn, other: Drawn) -> Figures:
         name: _figure(values[:1], values.mean(axis=0) - other[name].mean(axis=0))
         for name, values in drawn.items()
     }
-
-
-def _draw_images(count: int) -> Weights:
-    # The first row, of ones, gives the value itself.
-    ones = np.ones((1, count))
-    return np.concatenate([ones, draw_weights(count, "judged")]) if count >= FEWEST else ones
 
 
 def _figure(fits: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> Figure:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.bootstrap import FEWEST, central_interval, draw_weights
+from trainer.bootstrap import FEWEST, central_interval, draw_beside_all
 from trainer.groups import SMALLEST, find_groups
 from trainer.weighted import measure_head
 
@@ -115,7 +115,7 @@ def judge(labels: Outputs, champion: Outputs, candidate: Outputs, *, against: st
 def _compare_overall(
     head: str, measure: Measure, truth: Values, outputs: Sequence[Values]
 ) -> Compared:
-    weights = _weights(len(truth), head)
+    weights = draw_beside_all(len(truth), f"judge {head}")
     old, new = (measure_head(head, truth, output, weights)[measure.name] for output in outputs)
     return _to_compared(measure, measure.title, old, new, measure.margin)
 
@@ -124,7 +124,7 @@ def _compare_worst(
     head: str, measure: Measure, labels: Outputs, outputs: Sequence[Values]
 ) -> Compared | None:
     """Compare the worst groups, each bundle's own; None where no group is large enough."""
-    weights = _weights(len(labels[head]), head)
+    weights = draw_beside_all(len(labels[head]), f"judge {head}")
     names: list[str] = []
     rows: list[list[npt.NDArray[np.float64]]] = [[], []]
     for by, name, members in find_groups(labels):
@@ -142,11 +142,6 @@ def _compare_worst(
     worst = names[int(np.argmax(values) if measure.more_is_worse else np.argmin(values))]
     title = f"{measure.title}, worst group ({worst})"
     return _to_compared(measure, title, old, new, measure.group_margin)
-
-
-def _weights(count: int, name: str) -> npt.NDArray[np.float64]:
-    # The first row, of ones, gives the value itself.
-    return np.concatenate([np.ones((1, count)), draw_weights(count, f"judge {name}")])
 
 
 def _to_compared(
