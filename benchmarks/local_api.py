@@ -11,11 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from facetag.database import migrate
+from benchmarks.processes import serve
 from facetag.local.ports import LOOPBACK, find_free_ports
-from facetag.local.stack import LocalStack
 from facetag.settings import Settings
-from facetag.storage import make_storage
 
 START_TIMEOUT_S = 60.0
 
@@ -34,12 +32,9 @@ class LocalApi:
 @contextmanager
 def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
     """Run the servers, with their data below `folder`, and the API by this Python."""
-    with LocalStack(Settings(data_dir=folder)) as stack:
-        settings = stack.connected_settings()
-        migrate(settings.require("database_url"))
-        make_storage(settings).ensure_bucket()
+    with serve(folder) as service:
         (port,) = find_free_ports(1)
-        environment = os.environ | stack.environment()
+        environment = os.environ | service.environment
         process = subprocess.Popen(
             [python, "-m", "cli.main", "api", "--port", str(port), "--log-level", "error"],
             env=environment,
@@ -48,7 +43,7 @@ def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
             url = f"http://{LOOPBACK}:{port}"
             with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
                 _wait_until_ready(client, process)
-                yield LocalApi(process.pid, url, client, settings, environment)
+                yield LocalApi(process.pid, url, client, service.settings, environment)
         finally:
             process.terminate()
             process.wait()

@@ -5,8 +5,6 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from facetag.cores import available_cores
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -33,11 +31,6 @@ def in_words(machine: dict[str, object]) -> str:
         f"{machine['processor']}, {machine['cores']} cores ({', '.join(instructions)}), "
         f"{machine['date']}; load before the start {machine['load']}"
     )
-
-
-def median(values: "list[float]") -> float:
-    """Return the median."""
-    return float(np.median(values))
 
 
 def _cpu_info() -> dict[str, str]:

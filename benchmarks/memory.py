@@ -53,12 +53,13 @@ def main(count: int, seed: int, plot: Path | None) -> None:
         for path in large:
             ours.label([path])
             peaks[path.name] = round(peak_mb(os.getpid()), 1)
-    early = noted[min(EARLY, count) // EVERY - 1] if count >= EVERY else noted[-1]
+    # Of fewer photos the first thousand are all, and nothing has grown since.
+    growth = round(noted[-1] / noted[EARLY // EVERY - 1] - 1, 4) if count > EARLY else None
     report = {
         "machine": machine,
         "photos": count,
         "resident_mb": [round(value, 1) for value in noted],
-        "growth": round(noted[-1] / early - 1, 4),
+        "growth": growth,
         "peak_mb": round(peak, 1),
         "peak_mb_after": peaks,
     }
@@ -98,10 +99,9 @@ def write_large(folder: Path) -> list[Path]:
 
 def draw(noted: Sequence[float], title: str, file: Path) -> None:
     """Draw resident memory over photos."""
-    from matplotlib.figure import Figure
+    from trainer.drawing import new_axes
 
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(6, 3.5)
     axes.plot([EVERY * (index + 1) for index in range(len(noted))], noted)
     axes.set_ylim(0, None)
     axes.set_xlabel("photos labelled")

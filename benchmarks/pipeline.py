@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
 
-from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, sort_by_size, write_photos
 
 Run = Callable[[], Any]
@@ -158,9 +159,9 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 def draw(report: Mapping[str, Any], file: Path) -> None:
     """Draw photos a second by size and milliseconds by stage."""
-    from matplotlib.figure import Figure
+    from trainer.drawing import new_figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
     names = list(report["sizes"])
     for index, path in enumerate(TITLES):

@@ -9,10 +9,11 @@ cores; they run in turns, so that a change of the machine's load meets all alike
 import json
 import tempfile
 from pathlib import Path
+from statistics import median
 
 import click
 
-from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, write_photos
 from benchmarks.processes import run_worker, serve
 
@@ -68,10 +69,9 @@ def main(
 
 def draw(medians: dict[int, float], title: str, file: Path) -> None:
     """Draw photos a second by the number of processes."""
-    from matplotlib.figure import Figure
+    from trainer.drawing import new_axes
 
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(5, 3.5)
     bars = axes.bar([str(number) for number in medians], list(medians.values()))
     axes.bar_label(bars, fmt="%.2f")
     axes.set_xlabel("worker processes")

@@ -11,10 +11,11 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import click
 
-from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, write_photos
 from benchmarks.processes import run_worker, serve
 

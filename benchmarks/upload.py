@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import boto3
@@ -26,7 +27,7 @@ import click
 from botocore.config import Config
 
 from benchmarks.local_api import LocalApi, serve_api
-from benchmarks.machine import describe_machine, in_words, median
+from benchmarks.machine import describe_machine, in_words
 from cli.uploading import SEND_THREADS
 
 FOLDER_FILES = 500
