@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli.progress import Reporter
 from facetag.bundle_shelf import Shelf
 from facetag.database import transaction
-from facetag.ledger import refuse_known
+from facetag.ledger import learnt_shards, refuse_known
 from facetag.queue import make_celery, ring_retraining
 from facetag.retrainings import Source, ask_retraining, require_free
 from facetag.settings import Settings
@@ -59,8 +59,7 @@ def _refuse_at_once(
 ) -> None:
     names = {digests[path]: path.name for path in new if isinstance(path, Path)}
     champion = shelf.champion()
-    known = [] if champion is None else champion.manifest.get("shards", [])
-    learnt = {shard["sha256"]: shard["name"] for shard in known}
+    learnt = {} if champion is None else learnt_shards(champion.manifest)
     with transaction(shelf.sessions) as session:
         require_free(session, tenant_id=shelf.tenant_id)
         refuse_known(session, names, learnt, again=again, tenant_id=shelf.tenant_id)

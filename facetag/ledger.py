@@ -5,6 +5,7 @@ Every function takes a Session inside a transaction. Shards and images are known
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -75,6 +76,11 @@ def find_shards(session: Session, digests: Collection[str], *, tenant_id: str) -
     """Return which of these shards the ledger holds, by SHA-256."""
     query = select(Shard).where(Shard.tenant_id == tenant_id, Shard.sha256.in_(digests))
     return {row.sha256: row for row in session.scalars(query)}
+
+
+def learnt_shards(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the shards of a bundle's line, SHA-256 to name, as its manifest lists them."""
+    return {shard["sha256"]: shard["name"] for shard in manifest.get("shards", [])}
 
 
 def refuse_known(

@@ -15,6 +15,7 @@ from facetag.ledger import (
     find_shards,
     image_parts,
     known_hashes,
+    learnt_shards,
     refuse_known,
 )
 from facetag.settings import load_settings
@@ -71,7 +72,7 @@ def admit_shards(
 
     Raises ShardRefused where a shard is known already or holds images that must not be fitted on.
     """
-    learnt = {shard["sha256"]: shard["name"] for shard in manifest.get("shards", [])}
+    learnt = learnt_shards(manifest)
     names = {shard_digest(path): path.name for path in asked.shards}
     with transaction(sessions) as session:
         refuse_known(session, names, learnt, again=asked.again, tenant_id=tenant_id)

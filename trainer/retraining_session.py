@@ -160,14 +160,15 @@ class RetrainingSession:
 
             def on_step(progress: Progress) -> None:
                 images, epochs = len(progress.samples), plans[0].epochs
+                done = progress.epoch * progress.steps + progress.step
+                steps = epochs * progress.steps
                 bar.set(
-                    (progress.epoch * progress.steps + progress.step) * images,
-                    total=epochs * progress.steps * images,
+                    done * images,
+                    total=steps * images,
                     note=f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}",
                 )
                 if self._order is not None:
-                    done = progress.epoch * progress.steps + progress.step
-                    self._order.on_step(progress.epoch + 1, done, epochs * progress.steps)
+                    self._order.on_step(progress.epoch + 1, done, steps)
 
             return retrain_network(
                 champion,
