@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from sqlalchemy import make_url
+from sqlalchemy.orm import Session, sessionmaker
 
-from facetag.database import migrate
+from facetag.database import make_engine, make_sessions, migrate
 from facetag.local.stack import LocalStack
 from facetag.settings import Settings
 
@@ -44,10 +46,7 @@ def template(servers) -> str:
 
 @pytest.fixture
 def database(servers, template) -> Iterator[str]:
-    """URL of a database of this test's own, with empty tables; no message waits in the queue.
-
-    `servers.model_copy(update={"database_url": SecretStr(database)})` are the settings for it.
-    """
+    """URL of a database of this test's own, with empty tables; no message waits in the queue."""
     name = f"test_{next(_numbers)}"
     with Redis.from_url(servers.require("redis_url")) as redis:
         redis.flushall()
@@ -56,6 +55,19 @@ def database(servers, template) -> Iterator[str]:
     yield _url(servers, name)
     with _administration(servers) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def settings(servers, database) -> Settings:
+    """What leads to this test's own database and to the servers; a folder may add to it."""
+    return servers.model_copy(update={"database_url": SecretStr(database)})
+
+
+@pytest.fixture
+def sessions(settings) -> Iterator[sessionmaker[Session]]:
+    engine = make_engine(settings)
+    yield make_sessions(engine)
+    engine.dispose()
 
 
 def _url(servers: Settings, database: str) -> str:

@@ -5,7 +5,6 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from cli.main import main
-from facetag.database import make_engine, make_sessions
 from facetag.storage import make_storage
 from tests.integration.cli.workshop import make_workshop
 from tests.integration.paper_bundles import write_paper_bundle
@@ -32,13 +31,6 @@ def settings(servers, database, tmp_path, request):
     )
     make_storage(settings).ensure_bucket()
     return settings
-
-
-@pytest.fixture
-def sessions(settings):
-    engine = make_engine(settings)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 @pytest.fixture

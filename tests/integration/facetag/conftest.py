@@ -4,25 +4,12 @@ import time
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import make_url, text
 
 from facetag import jobs
-from facetag.database import make_engine, make_sessions, transaction
+from facetag.database import transaction
 from facetag.storage import make_storage
 from tests.integration.facetag.stories import TENANT
-
-
-@pytest.fixture
-def settings(servers, database):
-    return servers.model_copy(update={"database_url": SecretStr(database)})
-
-
-@pytest.fixture
-def sessions(settings):
-    engine = make_engine(settings)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
-from facetag.database import make_engine, make_sessions, transaction
+from facetag.database import transaction
 from facetag.errors import ShardRefused
 from facetag.ledger import record_shards
 from tests.unit.trainer.chips import encode, waves, write_tar
@@ -15,13 +14,6 @@ from trainer.shards import shard_digest
 
 pytestmark = pytest.mark.integration
 PLAN = PreparePlan(size=75, validation_share=0.4)
-
-
-@pytest.fixture
-def sessions(servers, database):
-    engine = make_engine(servers.model_copy(update={"database_url": SecretStr(database)}))
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 def write_shard(path, seeds):

@@ -28,18 +28,6 @@ SHARDS = {"new": [], "earlier": [], "tests": []}
 
 
 @pytest.fixture
-def settings(servers, database):
-    return servers.model_copy(update={"database_url": SecretStr(database)})
-
-
-@pytest.fixture
-def sessions(settings):
-    engine = make_engine(settings)
-    yield make_sessions(engine)
-    engine.dispose()
-
-
-@pytest.fixture
 def asked(sessions):
     with transaction(sessions) as session:
         return ask_retraining(session, SHARDS, {}, tenant_id="local").id
