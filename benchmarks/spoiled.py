@@ -1,0 +1,71 @@
+"""Write a shard with labels made wrong on purpose, which `facetag retrain` is to refuse.
+
+    python -m benchmarks.spoiled SHARD OUT --shuffle        # every image has another one's labels
+    python -m benchmarks.spoiled SHARD OUT --flip indian    # this apparent race's genders, swapped
+
+Images are those of SHARD, byte for byte, under names that state the new labels.
+"""
+
+import io
+import random
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from facetag.errors import FacetagError
+from facetag.heads import AGE, GENDER, RACE
+from trainer.shards import Sample, read_shard
+
+Labels = Mapping[str, float]
+
+
+def shuffle_labels(labels: Sequence[Labels], seed: int) -> list[Labels]:
+    """Return the same labels in another order: each sample's age, gender and race of another."""
+    return random.Random(seed).sample(labels, len(labels))
+
+
+def flip_genders(labels: Sequence[Labels], race: str) -> list[Labels]:
+    """Return the labels with the genders of one apparent race swapped."""
+    code, last = RACE.code_of(race), len(GENDER.labels) - 1
+    return [
+        {**each, GENDER.name: last - each[GENDER.name]} if each[RACE.name] == code else each
+        for each in labels
+    ]
+
+
+def write_shard(path: Path, samples: Sequence[Sample], labels: Sequence[Labels]) -> None:
+    """Write the samples' images as a tar of AGE_GENDER_RACE_* names with these labels."""
+    with tarfile.open(path, "w") as archive:
+        for number, (sample, each) in enumerate(zip(samples, labels, strict=True)):
+            codes = "_".join(f"{each[head.name]:.0f}" for head in (AGE, GENDER, RACE))
+            member = tarfile.TarInfo(f"{codes}_{number:06}{Path(sample.name).suffix}")
+            member.size = len(sample.data)
+            archive.addfile(member, io.BytesIO(sample.data))
+
+
+@click.command(help=__doc__)
+@click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--shuffle", is_flag=True, help="Give every image another one's labels.")
+@click.option("--flip", type=click.Choice(RACE.labels), help="Swap this apparent race's genders.")
+@click.option("--seed", type=int, default=1, show_default=True)
+def main(shard: Path, out: Path, shuffle: bool, flip: str | None, seed: int) -> None:
+    """Read, spoil, write; say how many images have other labels now."""
+    if shuffle == (flip is not None):
+        raise click.UsageError("Say one of --shuffle and --flip.")
+    try:
+        samples = [item for item in read_shard(shard) if isinstance(item, Sample)]
+    except FacetagError as error:
+        raise click.ClickException(str(error)) from error
+    whole = [item for item in samples if len(item.labels) == len((AGE, GENDER, RACE))]
+    before = [item.labels for item in whole]
+    after = shuffle_labels(before, seed) if flip is None else flip_genders(before, flip)
+    write_shard(out, whole, after)
+    changed = sum(old != new for old, new in zip(before, after, strict=True))
+    click.echo(f"{out}: {changed} of {len(whole)} images have other labels than in {shard}.")
+
+
+if __name__ == "__main__":
+    main()
