@@ -1,7 +1,8 @@
 """Write a shard with labels made wrong on purpose, which `facetag retrain` is to refuse.
 
     python -m benchmarks.spoiled SHARD OUT --shuffle        # every image has another one's labels
-    python -m benchmarks.spoiled SHARD OUT --flip indian    # this apparent race's genders, swapped
+    python -m benchmarks.spoiled SHARD OUT --flip white     # this apparent race's genders, swapped
+    python -m benchmarks.spoiled SHARD OUT                  # as labelled, for comparison
 
 Images are those of SHARD, byte for byte, under names that state the new labels.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 import click
 
 from facetag.errors import FacetagError
-from facetag.heads import AGE, GENDER, RACE
+from facetag.heads import GENDER, HEADS, RACE
 from trainer.shards import Sample, read_shard
 
 Labels = Mapping[str, float]
@@ -39,7 +40,7 @@ def write_shard(path: Path, samples: Sequence[Sample], labels: Sequence[Labels])
     """Write the samples' images as a tar of AGE_GENDER_RACE_* names with these labels."""
     with tarfile.open(path, "w") as archive:
         for number, (sample, each) in enumerate(zip(samples, labels, strict=True)):
-            codes = "_".join(f"{each[head.name]:.0f}" for head in (AGE, GENDER, RACE))
+            codes = "_".join(f"{each[head.name]:.0f}" for head in HEADS)
             member = tarfile.TarInfo(f"{codes}_{number:06}{Path(sample.name).suffix}")
             member.size = len(sample.data)
             archive.addfile(member, io.BytesIO(sample.data))
@@ -50,18 +51,24 @@ def write_shard(path: Path, samples: Sequence[Sample], labels: Sequence[Labels])
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--shuffle", is_flag=True, help="Give every image another one's labels.")
 @click.option("--flip", type=click.Choice(RACE.labels), help="Swap this apparent race's genders.")
+@click.option("--most", type=click.IntRange(1), help="Take this many images at most.")
 @click.option("--seed", type=int, default=1, show_default=True)
-def main(shard: Path, out: Path, shuffle: bool, flip: str | None, seed: int) -> None:
+def main(
+    shard: Path, out: Path, shuffle: bool, flip: str | None, most: int | None, seed: int
+) -> None:
     """Read, spoil, write; say how many images have other labels now."""
-    if shuffle == (flip is not None):
+    if shuffle and flip is not None:
         raise click.UsageError("Say one of --shuffle and --flip.")
     try:
         samples = [item for item in read_shard(shard) if isinstance(item, Sample)]
     except FacetagError as error:
         raise click.ClickException(str(error)) from error
-    whole = [item for item in samples if len(item.labels) == len((AGE, GENDER, RACE))]
-    before = [item.labels for item in whole]
-    after = shuffle_labels(before, seed) if flip is None else flip_genders(before, flip)
+    whole = [item for item in samples if len(item.labels) == len(HEADS)][:most]
+    before = after = [item.labels for item in whole]
+    if shuffle:
+        after = shuffle_labels(before, seed)
+    elif flip is not None:
+        after = flip_genders(before, flip)
     write_shard(out, whole, after)
     changed = sum(old != new for old, new in zip(before, after, strict=True))
     click.echo(f"{out}: {changed} of {len(whole)} images have other labels than in {shard}.")

@@ -46,8 +46,13 @@ def test_one_group_alone_has_its_genders_flipped(shard):
         assert labels[b"image %d" % i] == flipped
 
 
-@pytest.mark.parametrize("options", [(), ("--shuffle", "--flip", "white")])
-def test_one_way_must_be_named(shard, options):
-    outcome, _ = spoil(shard, *options)
+def test_without_a_way_labels_stay_and_few_can_be_taken(shard):
+    outcome, labels = spoil(shard, "--most", "7")
+    assert "0 of 7 images" in outcome.output
+    assert list(labels.values()) == LABELS[:7]
+
+
+def test_two_ways_at_once_are_refused(shard):
+    outcome, _ = spoil(shard, "--shuffle", "--flip", "white")
     assert outcome.exit_code == 2
     assert "one of --shuffle and --flip" in outcome.output
