@@ -14,8 +14,8 @@ from cli.forms import FormPoster, FormsUnanswered
 from cli.hashes import HashCache
 from facetag.errors import ErrorCode, StorageUnavailable
 
-BATCH = 500
-"""Photos that are hashed, asked for and sent at a time; the API takes up to 1,000."""
+BATCH = 200
+"""Photos that are hashed and asked for at a time; the API takes up to 1,000."""
 SEND_THREADS = 16
 SEND_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.25
@@ -116,12 +116,21 @@ class Uploader:
         report = UploadReport()
         with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
             sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
-            for batch in self._prepare_ahead(photos):
-                outcomes = threads.map(
-                    sender.send, batch.fresh, batch.fresh.values(), batch.uploads
-                )
-                self._note_sent(batch, outcomes, report, advance)
-                report.outcomes += self._settle(batch, advance)
+            sending: deque[tuple[Batch, Iterator[str | NotSent]]] = deque()
+            try:
+                for batch in self._prepare_ahead(photos):
+                    # Queued behind the batch before, so that no thread waits for its last photos.
+                    outcomes = threads.map(
+                        sender.send, batch.fresh, batch.fresh.values(), batch.uploads
+                    )
+                    sending.append((batch, outcomes))
+                    if len(sending) > 1:
+                        self._settle(*sending.popleft(), report, advance)
+                while sending:
+                    self._settle(*sending.popleft(), report, advance)
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
         return report
 
     def _prepare_ahead(self, photos: Sequence[Photo]) -> Iterator[Batch]:
@@ -146,13 +155,25 @@ class Uploader:
         uploads = self._client.request_uploads(wanted) if wanted else []
         return Batch(photos, contents, fresh, uploads)
 
-    def _settle(self, batch: Batch, advance: Advance) -> list[str | NotSent]:
-        outcomes: list[str | NotSent] = []
-        for photo, content in zip(batch.photos, batch.contents, strict=True):
-            outcomes.append(self._keys[content] if isinstance(content, Content) else content)
-            if not (isinstance(content, Content) and batch.fresh.get(content) is photo):
+    def _settle(
+        self,
+        batch: Batch,
+        outcomes: Iterator[str | NotSent],
+        report: UploadReport,
+        advance: Advance,
+    ) -> None:
+        for (content, photo), upload, outcome in zip(
+            batch.fresh.items(), batch.uploads, outcomes, strict=True
+        ):
+            self._keys[content] = outcome
+            if isinstance(outcome, str) and upload["post"] is not None:
+                report.sent += 1
+                report.sent_bytes += content.size
+            advance(1, photo.size)
+        for photo, held in zip(batch.photos, batch.contents, strict=True):
+            report.outcomes.append(self._keys[held] if isinstance(held, Content) else held)
+            if not (isinstance(held, Content) and batch.fresh.get(held) is photo):
                 advance(1, photo.size)
-        return outcomes
 
     def _identify(self, photos: Sequence[Photo]) -> list[Content | NotSent]:
         readable = [photo for photo in photos if not self._fault_of(photo)]
@@ -177,22 +198,6 @@ class Uploader:
                 "(FACETAG_MAX_IMAGE_BYTES).",
             )
         return None
-
-    def _note_sent(
-        self,
-        batch: Batch,
-        outcomes: Iterator[str | NotSent],
-        report: UploadReport,
-        advance: Advance,
-    ) -> None:
-        for (content, photo), upload, outcome in zip(
-            batch.fresh.items(), batch.uploads, outcomes, strict=True
-        ):
-            self._keys[content] = outcome
-            if isinstance(outcome, str) and upload["post"] is not None:
-                report.sent += 1
-                report.sent_bytes += content.size
-            advance(1, photo.size)
 
 
 class Sender:
