@@ -35,7 +35,8 @@ def keys(the_arena):
 
 @pytest.fixture(scope="module")
 def reference(the_arena, keys):
-    """The lines of a run without faults."""
+    """The lines of a run without faults, whatever a test before left open."""
+    the_arena.empty()
     the_arena.start_workers(1)
     lines = run_undisturbed(the_arena, keys)
     the_arena.stop_all()
