@@ -12,7 +12,6 @@ import io
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from benchmarks.shards import write_shard
 from facetag.heads import GENDER, RACE
 from trainer.shards import Sample, read_shards
 from vision.boxes import overlaps
@@ -135,11 +135,7 @@ def _tag(folder: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _evaluate(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
-    with tarfile.open(path, "w") as archive:
-        for sample in samples:
-            member = tarfile.TarInfo(sample.name)
-            member.size = len(sample.data)
-            archive.addfile(member, io.BytesIO(sample.data))
+    write_shard(path, samples)
     command = [sys.executable, "-m", "cli.main", "evaluate", str(path), "--format", "json"]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     table: dict[str, Any] = json.loads(ran.stdout)

@@ -7,14 +7,13 @@
 Images are those of SHARD, byte for byte, under names that state the new labels.
 """
 
-import io
 import random
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from benchmarks.shards import write_shard
 from facetag.errors import FacetagError
 from facetag.heads import GENDER, HEADS, RACE
 from trainer.shards import Sample, read_shard
@@ -36,14 +35,14 @@ def flip_genders(labels: Sequence[Labels], race: str) -> list[Labels]:
     ]
 
 
-def write_shard(path: Path, samples: Sequence[Sample], labels: Sequence[Labels]) -> None:
-    """Write the samples' images as a tar of AGE_GENDER_RACE_* names with these labels."""
-    with tarfile.open(path, "w") as archive:
-        for number, (sample, each) in enumerate(zip(samples, labels, strict=True)):
-            codes = "_".join(f"{each[head.name]:.0f}" for head in HEADS)
-            member = tarfile.TarInfo(f"{codes}_{number:06}{Path(sample.name).suffix}")
-            member.size = len(sample.data)
-            archive.addfile(member, io.BytesIO(sample.data))
+def name_by_labels(samples: Sequence[Sample], labels: Sequence[Labels]) -> list[Sample]:
+    """Return the samples with these labels, under names of the form AGE_GENDER_RACE_* for them."""
+    named = []
+    for number, (sample, each) in enumerate(zip(samples, labels, strict=True)):
+        codes = "_".join(f"{each[head.name]:.0f}" for head in HEADS)
+        name = f"{codes}_{number:06}{Path(sample.name).suffix}"
+        named.append(Sample(name, sample.data, each))
+    return named
 
 
 @click.command(help=__doc__)
@@ -69,7 +68,7 @@ def main(
         after = shuffle_labels(before, seed)
     elif flip is not None:
         after = flip_genders(before, flip)
-    write_shard(out, whole, after)
+    write_shard(out, name_by_labels(whole, after))
     changed = sum(old != new for old, new in zip(before, after, strict=True))
     click.echo(f"{out}: {changed} of {len(whole)} images have other labels than in {shard}.")
 

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.spoiled import main, write_shard
+from benchmarks.shards import write_shard
+from benchmarks.spoiled import main, name_by_labels
 from trainer.shards import Sample, read_shard
 
 LABELS = [{"age": 20 + i, "gender": i % 2, "race": i % 5} for i in range(40)]
@@ -15,7 +16,7 @@ LABELS = [{"age": 20 + i, "gender": i % 2, "race": i % 5} for i in range(40)]
 def shard(tmp_path):
     path = tmp_path / "as-labelled.tar"
     samples = [Sample(f"{i}.jpg", b"image %d" % i, {}) for i in range(len(LABELS))]
-    write_shard(path, samples, LABELS)
+    write_shard(path, name_by_labels(samples, LABELS))
     return path
 
 
