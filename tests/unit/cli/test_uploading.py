@@ -1,5 +1,6 @@
 import hashlib
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,25 @@ def test_a_content_that_was_met_before_is_not_asked_for_again(service, upload, a
     report, _ = upload(photos)
     assert (report.sent, report.already) == (1, BATCH)
     assert len(service.made("POST", "/v1/uploads")) == 1
+
+
+def test_the_next_photos_are_sent_while_the_last_of_a_batch_are_under_way(
+    upload, album, monkeypatch
+):
+    photos = [photo for photo in collect_photos(album).photos if photo.name != "copy.JPG"]
+    later = threading.Event()
+    send = Sender.send
+
+    def send_first_last(self, content, photo, form):
+        if photo is not photos[0]:
+            later.set()
+        assert later.wait(30), "nothing else is sent until the first photo has arrived"
+        return send(self, content, photo, form)
+
+    monkeypatch.setattr("cli.uploading.BATCH", 1)
+    monkeypatch.setattr(Sender, "send", send_first_last)
+    report, _ = upload(photos)
+    assert (report.sent, report.failed) == (len(photos), 0)
 
 
 def test_progress_counts_every_photo_and_byte_once(upload, album):
