@@ -24,9 +24,9 @@ from benchmarks.machine import describe_machine, in_words
 from facetag.heads import RACE
 from trainer.bootstrap import Weights, central_interval, draw_beside_all
 from trainer.calibration import Outputs, predict_held_out_crops
+from trainer.comparing import MEASURES
 from trainer.crop_cache import CropCache
 from trainer.drawing import save
-from trainer.judging import MEASURES
 from trainer.preparing import PreparePlan, prepare_cache, read_clean_set
 from trainer.replay import join_caches, keep_held_out
 from trainer.retraining import JUDGED_BY, RetrainingPlan, retrain_network
