@@ -3,16 +3,16 @@
 import os
 import platform
 from datetime import UTC, datetime
-from pathlib import Path
 
 from facetag.cores import available_cores
+from facetag.processor import read_cpu_info
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def describe_machine() -> dict[str, object]:
     """Return the processor, its cores and instructions, the load of others, and the date (UTC)."""
-    info = _cpu_info()
+    info = read_cpu_info()
     flags = set(info.get("flags", "").split())
     return {
         "processor": info.get("model name", platform.processor() or platform.machine()),
@@ -31,12 +31,3 @@ def in_words(machine: dict[str, object]) -> str:
         f"{machine['processor']}, {machine['cores']} cores ({', '.join(instructions)}), "
         f"{machine['date']}; load before the start {machine['load']}"
     )
-
-
-def _cpu_info() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}

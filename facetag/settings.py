@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     # What is seen
     bundle: Path | None = Field(None, description="Folder of the bundle; unset: models/default")
     heads: CommaList = tuple(HEADS_BY_NAME)
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="What workers predict in; auto: bfloat16 where the processor has it"
+    )
     min_face: float = Field(
         0.04, gt=0, le=1, description="Smallest face, as a share of the photo's long side"
     )

@@ -61,7 +61,7 @@ def evaluate_bundle(
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network = FrozenNetwork(bundle.load_network(), bundle.spec.input_size, mirror=bundle.mirror)
+    network = FrozenNetwork(bundle.load_network(), bundle.spec, mirror=bundle.mirror)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
     hashes = []

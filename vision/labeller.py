@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from facetag.cores import available_cores
 from facetag.heads import AGE, HEADS_BY_NAME
+from facetag.processor import multiplies_bfloat16
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from vision.bundle import Bundle, open_bundle
@@ -37,7 +38,9 @@ class LabelledBatch:
 class Labeller:
     """Labels the faces of photos with one bundle. Not thread-safe; one per process."""
 
-    def __init__(self, bundle: Bundle, detector: Detector, heads: Sequence[str]) -> None:
+    def __init__(
+        self, bundle: Bundle, detector: Detector, heads: Sequence[str], *, bfloat16: bool = False
+    ) -> None:
         self.version = bundle.version
         self.manifest: Mapping[str, Any] = bundle.manifest
         self.crop_rule = bundle.crop_rule
@@ -47,7 +50,7 @@ class Labeller:
         self.detector = detector
         self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="crop")
         self.network = FrozenNetwork(
-            bundle.load_network(), bundle.spec.input_size, mirror=bundle.mirror
+            bundle.load_network(), bundle.spec, mirror=bundle.mirror, bfloat16=bfloat16
         )
 
     def warm_up(self) -> None:
@@ -128,7 +131,10 @@ def load_labeller(settings: Settings) -> Labeller:
         tf.config.experimental.set_memory_growth(device, True)
     limit_heaps()
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
-    return Labeller(open_bundle(settings.bundle), detector, settings.heads)
+    bfloat16 = settings.precision == "bfloat16" or (
+        settings.precision == "auto" and multiplies_bfloat16()
+    )
+    return Labeller(open_bundle(settings.bundle), detector, settings.heads, bfloat16=bfloat16)
 
 
 def clip_box(

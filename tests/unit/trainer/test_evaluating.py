@@ -40,7 +40,7 @@ def shard(tmp_path):
 
 
 def predict(bundle, crops):
-    return FrozenNetwork(bundle.load_network(), 32).predict(np.stack(crops))
+    return FrozenNetwork(bundle.load_network(), bundle.spec).predict(np.stack(crops))
 
 
 def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from facetag.processor import multiplies_bfloat16
 from vision.frozen import MOST_AT_ONCE, FrozenNetwork, _batch_sizes
 
 
 @pytest.fixture
 def frozen(tiny_network, tiny_spec):
-    return FrozenNetwork(tiny_network, tiny_spec.input_size)
+    return FrozenNetwork(tiny_network, tiny_spec)
 
 
 def crops_of(count, size=32):
@@ -48,8 +50,8 @@ def test_later_changes_to_the_network_do_not_reach_the_frozen_graph(frozen, tiny
 
 def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_network, tiny_spec):
     crops = crops_of(3)
-    found = FrozenNetwork(tiny_network, tiny_spec.input_size, mirror=True).predict(crops)
-    plain = FrozenNetwork(tiny_network, tiny_spec.input_size)
+    found = FrozenNetwork(tiny_network, tiny_spec, mirror=True).predict(crops)
+    plain = FrozenNetwork(tiny_network, tiny_spec)
     one, other = plain.predict(crops), plain.predict(crops[:, :, ::-1])
     assert not np.allclose(one["age"], other["age"], atol=1e-4)
     for name, values in found.items():
@@ -63,3 +65,25 @@ def test_batches_are_of_a_few_sizes_and_pad_nothing(count):
     assert all(size & (size - 1) == 0 and size <= MOST_AT_ONCE for size in sizes)
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) <= count // MOST_AT_ONCE + 4
+
+
+def test_bfloat16_gives_nearly_what_float32_gives(frozen, tiny_network, tiny_spec):
+    crops = crops_of(40)
+    exact = frozen.predict(crops)
+    rough = FrozenNetwork(tiny_network, tiny_spec, bfloat16=True).predict(crops)
+    for name, values in exact.items():
+        assert rough[name].dtype == np.float32
+        assert np.allclose(rough[name], values, rtol=0.02, atol=0.01)
+    # The heads are not rounded: in bfloat16 these values above 2,048 would be multiples of 16.
+    assert np.mean(rough["age"] % 16 == 0) < 0.1
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="the processor has no bfloat16")
+def test_convolutions_are_in_bfloat16_where_asked_for(tiny_network, tiny_spec):
+    def types(bfloat16):
+        network = FrozenNetwork(tiny_network, tiny_spec, bfloat16=bfloat16)
+        graph = network._read.graph
+        return {one.outputs[0].dtype for one in graph.get_operations() if one.type == "Conv2D"}
+
+    assert types(bfloat16=True) == {tf.bfloat16}
+    assert types(bfloat16=False) == {tf.float32}

@@ -1,0 +1,29 @@
+"""What is read of the processor decides what is computed in."""
+
+import pytest
+
+from facetag.processor import multiplies_bfloat16, read_cpu_info
+
+CORES = """processor\t: 0
+model name\t: Some Processor @ 2.60GHz
+flags\t\t: fpu avx2 {flags}
+
+processor\t: 1
+model name\t: Some Processor @ 2.60GHz
+flags\t\t: fpu avx2 avx512_bf16
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx512f", False), ("avx512f avx512_bf16", True), ("amx_tile amx_bf16", True), ("", False)],
+)
+def test_bfloat16_is_used_where_the_first_core_multiplies_it(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(CORES.format(flags=flags))
+    assert multiplies_bfloat16(tmp_path / "cpuinfo") is expected
+    assert read_cpu_info(tmp_path / "cpuinfo")["model name"] == "Some Processor @ 2.60GHz"
+
+
+def test_a_system_that_does_not_tell_has_none(tmp_path):
+    assert read_cpu_info(tmp_path / "nothing") == {}
+    assert not multiplies_bfloat16(tmp_path / "nothing")
