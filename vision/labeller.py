@@ -16,6 +16,7 @@ from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.processor import multiplies_bfloat16
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
+from vision.apart import freeze_apart
 from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
@@ -39,7 +40,7 @@ class Labeller:
     """Labels the faces of photos with one bundle. Not thread-safe; one per process."""
 
     def __init__(
-        self, bundle: Bundle, detector: Detector, heads: Sequence[str], *, bfloat16: bool = False
+        self, bundle: Bundle, network: FrozenNetwork, detector: Detector, heads: Sequence[str]
     ) -> None:
         self.version = bundle.version
         self.manifest: Mapping[str, Any] = bundle.manifest
@@ -49,9 +50,7 @@ class Labeller:
         self._calibration = bundle.calibration
         self.detector = detector
         self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="crop")
-        self.network = FrozenNetwork(
-            bundle.load_network(), bundle.spec, mirror=bundle.mirror, bfloat16=bfloat16
-        )
+        self.network = network
 
     def warm_up(self) -> None:
         """Trace and run every graph once, so that the first photo is as fast as the next."""
@@ -130,11 +129,13 @@ def load_labeller(settings: Settings) -> Labeller:
         # Without growth the first process takes all of the GPU's memory.
         tf.config.experimental.set_memory_growth(device, True)
     limit_heaps()
-    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
+    bundle = open_bundle(settings.bundle)
     bfloat16 = settings.precision == "bfloat16" or (
         settings.precision == "auto" and multiplies_bfloat16()
     )
-    return Labeller(open_bundle(settings.bundle), detector, settings.heads, bfloat16=bfloat16)
+    network = FrozenNetwork(freeze_apart(bundle, bfloat16=bfloat16))
+    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
+    return Labeller(bundle, network, detector, settings.heads)
 
 
 def clip_box(

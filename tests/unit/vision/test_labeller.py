@@ -10,6 +10,8 @@ from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from vision.bundle import open_bundle, save_manifest, write_bundle
 from vision.crop import CropRule
+from vision.freezing import freeze_bundle
+from vision.frozen import FrozenNetwork
 from vision.labeller import Labeller, clip_box, load_labeller
 from vision.network import NetworkSpec, build_network
 from vision.picture import whole_picture
@@ -19,9 +21,13 @@ def seen(photo):
     return whole_picture(photo, 1000)
 
 
+def make_labeller(bundle, detector, heads=("age", "gender", "race")):
+    return Labeller(bundle, FrozenNetwork(freeze_bundle(bundle)), detector, heads)
+
+
 @pytest.fixture
 def labeller(tiny_bundle, detector):
-    return Labeller(tiny_bundle, detector, ("age", "gender", "race"))
+    return make_labeller(tiny_bundle, detector)
 
 
 def test_a_face_has_the_fields_of_the_contract(labeller, astronaut):
@@ -66,7 +72,7 @@ def test_boxes_are_clipped_to_the_photo(labeller, astronaut):
 
 @pytest.mark.parametrize("heads", [("gender",), ("race", "age")])
 def test_the_setting_leaves_out_heads(tiny_bundle, detector, astronaut, heads):
-    face = Labeller(tiny_bundle, detector, heads).label([seen(astronaut)]).faces[0][0]
+    face = make_labeller(tiny_bundle, detector, heads).label([seen(astronaut)]).faces[0][0]
     expected = {"gender"} if heads == ("gender",) else {"age", "age_range", "race"}
     assert set(face.attributes) == expected
 
@@ -88,7 +94,7 @@ def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
 def labelled_with(tiny_bundle, detector, photo, **fields):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, **fields})
     bundle = open_bundle(tiny_bundle.folder)
-    return Labeller(bundle, detector, ("age", "gender", "race")).label([seen(photo)]).faces[0][0]
+    return make_labeller(bundle, detector).label([seen(photo)]).faces[0][0]
 
 
 def test_results_carry_calibrated_probabilities(tiny_bundle, detector, astronaut):
@@ -122,7 +128,7 @@ def test_a_bundle_that_mirrors_reads_a_photo_and_its_mirror_image_alike(
 ):
     def spread(**fields):
         save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, **fields})
-        labeller = Labeller(open_bundle(tiny_bundle.folder), detector, ("age",))
+        labeller = make_labeller(open_bundle(tiny_bundle.folder), detector, ("age",))
         crop = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
         one, other = (labeller.network.predict(x)["age"] for x in (crop, crop[:, :, ::-1]))
         return abs(float(one[0, 0] - other[0, 0]))
@@ -135,7 +141,7 @@ def test_a_bundle_without_an_age_head_needs_no_range(tmp_path, detector, astrona
     spec = NetworkSpec(backbone="tiny", input_size=32, heads=("race",), hidden_units=8)
     facts = {"created": "2025-01-31"}
     bundle = write_bundle(tmp_path / "races", build_network(spec), spec, CropRule(), facts)
-    face = Labeller(bundle, detector, ("age", "race")).label([seen(astronaut)]).faces[0][0]
+    face = make_labeller(bundle, detector, ("age", "race")).label([seen(astronaut)]).faces[0][0]
     assert set(face.attributes) == {"race"}
 
 
