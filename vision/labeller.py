@@ -125,13 +125,14 @@ class Labeller:
 
 def load_labeller(settings: Settings) -> Labeller:
     """Load bundle and detector as the settings name them; call it after a fork, never before."""
-    for device in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    for device in gpus:
         # Without growth the first process takes all of the GPU's memory.
         tf.config.experimental.set_memory_growth(device, True)
     limit_heaps()
     bundle = open_bundle(settings.bundle)
     bfloat16 = settings.precision == "bfloat16" or (
-        settings.precision == "auto" and multiplies_bfloat16()
+        settings.precision == "auto" and not gpus and multiplies_bfloat16()
     )
     network = FrozenNetwork(freeze_apart(bundle, bfloat16=bfloat16))
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
