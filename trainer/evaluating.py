@@ -18,8 +18,7 @@ from vision.bundle import Bundle
 from vision.crop import cut_square, whole_image
 from vision.decode import decode_image
 from vision.detector import Detection, Detector, largest_face
-from vision.freezing import freeze_bundle
-from vision.frozen import FrozenNetwork
+from vision.frozen import freeze_bundle
 
 BATCH = 64
 
@@ -62,7 +61,7 @@ def evaluate_bundle(
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network = FrozenNetwork(freeze_bundle(bundle))
+    network = freeze_bundle(bundle)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
     hashes = []

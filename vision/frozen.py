@@ -1,34 +1,60 @@
-"""A network for prediction alone: frozen graphs, batches of a few sizes."""
+"""A network for prediction alone: batch norms folded away, batches of a few sizes."""
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from vision.freezing import FrozenGraphs
+from vision.bundle import Bundle
+from vision.folding import fold_norms
+from vision.network import NetworkSpec, build_network
 
 MOST_AT_ONCE = 16
 """Crops a batch; a larger one is no faster, and holds more memory."""
 
-CROPS_A_CALL = 1
-"""What a batch costs beside its crops, in crops: see `vision.freezing.LARGE_BYTES`."""
-
 
 class FrozenNetwork:
-    """Predicts with frozen graphs; a fifth faster on CPUs than the network they were made of."""
+    """Predicts with a copy of a network, which later changes to the network do not reach.
 
-    def __init__(self, graphs: FrozenGraphs) -> None:
-        self.input_size = graphs.input_size
-        self._units = graphs.units
-        self._read, self._answer = graphs.read.load(), graphs.answer.load()
+    With `mirror`, outputs are the mean over a crop and its mirror image, at twice the cost. With
+    `bfloat16` the backbone computes in that; heads do not: it would round ages to quarters.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        spec: NetworkSpec,
+        *,
+        mirror: bool = False,
+        bfloat16: bool = False,
+    ) -> None:
+        self.input_size = spec.input_size
+        backbone = network.get_layer(spec.backbone)
+        copy = build_network(spec, fold_norms(backbone, "bfloat16" if bfloat16 else "float32"))
+        for layer in network.layers:
+            if layer is not backbone:
+                copy.get_layer(layer.name).set_weights(layer.get_weights())
+        self._units = {name: int(copy.output[name].shape[-1]) for name in spec.heads}
+
+        # Weights stay variables: of constants in a graph TensorFlow keeps a dozen copies.
+        @tf.function(input_signature=[tf.TensorSpec(copy.input.shape, tf.float32)])
+        def forward(images: tf.Tensor) -> list[tf.Tensor]:
+            batch = tf.concat([images, tf.reverse(images, [2])], 0) if mirror else images
+            outputs = copy(batch, training=False)
+            if mirror:
+                outputs = {name: _mean_of_halves(outputs[name]) for name in spec.heads}
+            return [outputs[name] for name in spec.heads]
+
+        self._forward = forward
 
     def predict(self, crops: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
         """Return the outputs (n, units) a head for crops (n, size, size, 3), RGB; n may be 0."""
         parts = []
         start = 0
         for size in _batch_sizes(len(crops)):
-            parts.append(self._predict_part(crops[start : start + size], size))
+            parts.append(self._predict_part(crops[start : start + size]))
             start += size
         if not parts:
             return {name: np.zeros((0, units), np.float32) for name, units in self._units.items()}
@@ -37,23 +63,34 @@ class FrozenNetwork:
             for index, name in enumerate(self._units)
         }
 
-    def _predict_part(
-        self, crops: npt.NDArray[np.uint8], size: int
-    ) -> list[npt.NDArray[np.float32]]:
-        padding = [(0, size - len(crops)), (0, 0), (0, 0), (0, 0)]
-        images = tf.constant(np.pad(crops, padding).astype(np.float32))
-        return [output.numpy()[: len(crops)] for output in self._answer(*self._read(images))]
+    def _predict_part(self, crops: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        images = tf.constant(crops.astype(np.float32))
+        return [output.numpy() for output in self._forward(images)]
+
+
+def freeze_bundle(bundle: Bundle, *, bfloat16: bool = False) -> FrozenNetwork:
+    """Freeze a bundle's network, which reads crops as the bundle says: with mirror image or not.
+
+    Raises BundleInvalid unless the weights are the manifest's.
+    """
+    network = bundle.load_network()
+    return FrozenNetwork(network, bundle.spec, mirror=bundle.mirror, bfloat16=bfloat16)
 
 
 def _batch_sizes(count: int) -> Iterator[int]:
-    """Yield powers of two that hold `count` crops, the largest first, of MOST_AT_ONCE at most.
+    """Yield powers of two that sum up to `count`, the largest first, of MOST_AT_ONCE at most.
 
-    A bounded set of shapes keeps the kernels' caches, and so memory, flat. The last is padded where
-    that is cheaper than more batches: 14 crops go as 16, but 12 as 8 and 4.
+    A bounded set of shapes keeps the kernels' caches, and so memory, flat, and nothing is padded:
+    22 crops in one batch of 32 would take as long as 32.
     """
-    while count > 0:
-        size = min(MOST_AT_ONCE, 1 << (count - 1).bit_length())
-        if size - count > CROPS_A_CALL * (count.bit_count() - 1):
+    size = MOST_AT_ONCE
+    while count:
+        while size > count:
             size //= 2
         yield size
         count -= size
+
+
+def _mean_of_halves(values: tf.Tensor) -> tf.Tensor:
+    first, second = tf.split(values, 2)
+    return (first + second) / 2

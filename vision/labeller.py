@@ -16,12 +16,11 @@ from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.processor import multiplies_bfloat16
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
-from vision.apart import freeze_apart
 from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
-from vision.frozen import FrozenNetwork
+from vision.frozen import FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.picture import Picture, Pixels
 
@@ -134,7 +133,7 @@ def load_labeller(settings: Settings) -> Labeller:
     bfloat16 = settings.precision == "bfloat16" or (
         settings.precision == "auto" and not gpus and multiplies_bfloat16()
     )
-    network = FrozenNetwork(freeze_apart(bundle, bfloat16=bfloat16))
+    network = freeze_bundle(bundle, bfloat16=bfloat16)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(bundle, network, detector, settings.heads)
 

@@ -108,12 +108,6 @@ def take_features(network: keras.Model, spec: NetworkSpec) -> keras.Model:
     return keras.Model(network.input, network.get_layer(f"{spec.heads[0]}_hidden").input)
 
 
-def take_heads(network: keras.Model, spec: NetworkSpec) -> keras.Model:
-    """Return the other part: pooled features (n, width) to what the network gives."""
-    features = network.get_layer(f"{spec.heads[0]}_hidden").input
-    return keras.Model(features, {name: network.get_layer(name).output for name in spec.heads})
-
-
 def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
     # Outputs stay in float32 under any dtype policy: bfloat16 would round ages to quarters.
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")

@@ -15,7 +15,6 @@ from vision.bundle import open_bundle, save_manifest
 from vision.calibration import at_temperature
 from vision.crop import cut_square, whole_image
 from vision.detector import Detector, largest_face
-from vision.freezing import freeze_network
 from vision.frozen import FrozenNetwork
 
 SETTINGS = Settings()
@@ -41,8 +40,7 @@ def shard(tmp_path):
 
 
 def predict(bundle, crops):
-    graphs = freeze_network(bundle.load_network(), bundle.spec)
-    return FrozenNetwork(graphs).predict(np.stack(crops))
+    return FrozenNetwork(bundle.load_network(), bundle.spec).predict(np.stack(crops))
 
 
 def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):

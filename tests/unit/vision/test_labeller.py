@@ -10,8 +10,7 @@ from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from vision.bundle import open_bundle, save_manifest, write_bundle
 from vision.crop import CropRule
-from vision.freezing import freeze_bundle
-from vision.frozen import FrozenNetwork
+from vision.frozen import freeze_bundle
 from vision.labeller import Labeller, clip_box, load_labeller
 from vision.network import NetworkSpec, build_network
 from vision.picture import whole_picture
@@ -22,7 +21,7 @@ def seen(photo):
 
 
 def make_labeller(bundle, detector, heads=("age", "gender", "race")):
-    return Labeller(bundle, FrozenNetwork(freeze_bundle(bundle)), detector, heads)
+    return Labeller(bundle, freeze_bundle(bundle), detector, heads)
 
 
 @pytest.fixture
