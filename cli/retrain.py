@@ -88,8 +88,8 @@ def retrain(
     none is learnt twice, and one that holds an image of a test set or of the holdout is refused.
     Near twins of known images are left out. What is fitted is a candidate; it takes the champion's
     place only where age RMSE, gender and race accuracy hold against the champion, overall and in
-    the worst group, on what the earlier shards hold out. A killed run goes on: give the same
-    options.
+    every group, on what the earlier shards hold out, and only where the champion agrees with the
+    new labels as it does with the earlier ones. A killed run goes on: give the same options.
 
     The champion that ships was fitted on UTKFace: give its parts with --earlier once, and they are
     kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models

@@ -1,7 +1,7 @@
 """`facetag retrain`: the champion fitted further on new images with a part of the earlier ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from facetag.ledger import CALIBRATION, HOLDOUT
 from trainer.calibration import calibrate_bundle, predict_held_out_crops
 from trainer.card import write_card
 from trainer.crop_cache import CropCache
+from trainer.doubting import Read, doubt_labels
 from trainer.fit_plan import FitPlan
 from trainer.fitting import Progress
 from trainer.judging import Verdict, judge
@@ -98,11 +99,11 @@ def retrain_network(
 
 
 def judge_candidate(
-    champion: Bundle, candidate: Bundle, earlier: Sequence[CropCache]
+    champion: Bundle, candidate: Bundle, new: CropCache, earlier: Sequence[CropCache]
 ) -> Verdict | None:
     """Hold a candidate against the champion on what the earlier rounds hold out; None without any.
 
-    The new shards have no say: their labels are what is on trial.
+    The new shards have no say in that: their labels are on trial themselves.
     """
     judged = []
     for cache in earlier:
@@ -112,12 +113,20 @@ def judge_candidate(
     if not judged:
         return None
     frozen = join_caches([(cache, np.arange(len(cache.validation))) for cache in judged])
-    outputs = [
-        predict_held_out_crops(bundle, frozen, mirror=bundle.mirror)
-        for bundle in (champion, candidate)
-    ]
-    labels = {name: frozen.labels[name] for name in candidate.spec.heads}
-    return judge(labels, *outputs, against=champion.version)
+    before, after = (_read_all(bundle, frozen) for bundle in (champion, candidate))
+    verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
+    doubts = doubt_labels(before, _read_all(champion, new))
+    return Verdict(
+        verdict.holds and all(holds for holds, _ in doubts),
+        verdict.against,
+        [*verdict.reasons, *(reason for _, reason in doubts)],
+    )
+
+
+def _read_all(bundle: Bundle, cache: CropCache) -> Read:
+    whole = replace(cache, validation=np.ones(len(cache.validation), bool))
+    outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror)
+    return Read({name: cache.labels[name] for name in bundle.spec.heads}, outputs)
 
 
 def add_round(shards: Sequence[Mapping[str, Any]], new: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -105,7 +105,7 @@ class RetrainingSession:
             run = self._run / self._name_run(champion, [admission.new.round, *rounds])
             candidate = self._fit(bundle, new, earlier, run)
             self._teller.say("Holding the candidate against the champion")
-            verdict = judge_candidate(bundle, candidate, earlier) or Verdict(
+            verdict = judge_candidate(bundle, candidate, new, earlier) or Verdict(
                 False, champion.version, ["no earlier shard is at hand to compare them on"]
             )
             promotion = self._record(champion, candidate, verdict, admission.new, promoting)

@@ -104,13 +104,13 @@ def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
 
 
 def test_the_champion_holds_against_itself_on_what_chose_no_weights(champion, earlier):
-    verdict = judge_candidate(champion, champion, [earlier])
+    verdict = judge_candidate(champion, champion, earlier, [earlier])
     assert verdict.holds, verdict.reasons
     assert verdict.against == champion.version
 
 
 def test_without_an_earlier_round_there_is_no_verdict(champion, retrained):
-    assert judge_candidate(champion, retrained, []) is None
+    assert judge_candidate(champion, retrained, earlier, []) is None
 
 
 def test_a_candidate_of_shuffled_labels_is_refused_by_name(champion, earlier, tmp_path):
@@ -119,7 +119,7 @@ def test_a_candidate_of_shuffled_labels_is_refused_by_name(champion, earlier, tm
     shuffled = replace(earlier, labels={**earlier.labels, "age": ages[order]})
     options = {"epochs": 12, "batch_size": 8, "learning_rate": 0.02}
     worse = retrain_network(champion, shuffled, [], RetrainingPlan(0.0, options=options), tmp_path)
-    verdict = judge_candidate(champion, worse, [earlier])
+    verdict = judge_candidate(champion, worse, shuffled, [earlier])
     assert not verdict.holds
     assert any(reason.startswith("age RMSE") and "fails" in reason for reason in verdict.reasons)
 
