@@ -11,7 +11,7 @@ GRACE_S = 10
 @click.option("--port", type=click.IntRange(0, 65535), help="Default FACETAG_API_PORT, else 8000.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning, error.")
 def api(host: str | None, port: int | None, log_level: str) -> None:
-    r"""Run the HTTP API.
+    """Run the HTTP API.
 
     It needs PostgreSQL, Redis and an S3 server (see the FACETAG_ settings), and no TensorFlow.
     Whoever reaches its port may use it: keep it on this machine or behind a proxy that asks who

@@ -12,7 +12,7 @@ from cli.options import data_dir_option, job_argument
 @job_argument
 @data_dir_option
 def cancel(job: uuid.UUID, data_dir: Path | None) -> None:
-    r"""Stop JOB: photos that wait are cancelled, those at work finish, and results stay.
+    """Stop JOB: photos that wait are cancelled, those at work finish, and results stay.
 
     \b
     Example:

@@ -126,7 +126,7 @@ def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
 @click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
 @click.version_option(package_name="facetag")
 def main(debug: bool) -> None:
-    r"""Label the faces in photo collections by apparent age, gender and race.
+    """Label the faces in photo collections by apparent age, gender and race.
 
     \b
     Example:

@@ -23,7 +23,7 @@ RETRAINING = click.argument("retraining", metavar="[ID]", required=False)
 
 @click.group()
 def models() -> None:
-    r"""Show the bundles of a service, and change which of them labels.
+    """Show the bundles of a service, and change which of them labels.
 
     One bundle is the champion: it labels all photos. What `facetag retrain` makes is a candidate;
     promoted, it takes the champion's place, and the old champion can be brought back. Workers that
@@ -82,7 +82,7 @@ def show(version: str, form: str, data_dir: Path | None) -> None:
 @click.option("--force", is_flag=True, help="Also where it did not hold against the champion.")
 @data_dir_option
 def promote(version: str, force: bool, data_dir: Path | None) -> None:
-    r"""Make a bundle the champion, which labels from now on.
+    """Make a bundle the champion, which labels from now on.
 
     A FOLDER is that of a bundle, such as RUN/bundle of `facetag train`: it is checked, stored and
     promoted. A version that did not hold against the champion is refused without --force.

@@ -32,7 +32,7 @@ WARM_UP_S = 180.0
 def predict(
     ctx: click.Context, image: Path, format_: str, data_dir: Path | None, quiet: bool
 ) -> None:
-    r"""Label the faces in one photo, IMAGE, ahead of every job that runs.
+    """Label the faces in one photo, IMAGE, ahead of every job that runs.
 
     The service is found as by `facetag tag`; for more than a few photos that command is faster.
     Exit status 0 when the photo is tagged or has no face, 3 when it failed.

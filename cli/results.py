@@ -28,7 +28,7 @@ def results(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Print the results of JOB, one line a photo; of a job that still runs, what is known by now.
+    """Print the results of JOB, one line a photo; of a job that still runs, what is known by now.
 
     The exit status is 0 also where photos failed: their lines say why.
 

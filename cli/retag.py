@@ -14,7 +14,7 @@ from cli.options import data_dir_option, job_argument, quiet_option
 @quiet_option
 @click.pass_context
 def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool) -> None:
-    r"""Label the photos of the finished JOB again, and show what changed.
+    """Label the photos of the finished JOB again, and show what changed.
 
     They are labelled as a new job, by the bundle that is the champion now; JOB keeps its results.
     Right after a promotion workers may not have switched yet: how many photos were labelled by the

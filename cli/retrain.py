@@ -82,7 +82,7 @@ def retrain(
     quiet: bool,
     **options: Any,
 ) -> None:
-    r"""Fit the champion further on new SHARDS, and promote what comes of it if it holds.
+    """Fit the champion further on new SHARDS, and promote what comes of it if it holds.
 
     A shard is a path or s3://BUCKET/KEY. A ledger in the database knows every shard by its content:
     none is learnt twice, and one that holds an image of a test set or of the holdout is refused.

@@ -19,7 +19,7 @@ from cli.options import data_dir_option, job_argument
 )
 @data_dir_option
 def retry(job: uuid.UUID, only: str, data_dir: Path | None) -> None:
-    r"""Try the failed photos of JOB once more; what succeeded stays as it is.
+    """Try the failed photos of JOB once more; what succeeded stays as it is.
 
     It helps where the cause is gone: a worker that died, an object that was missing. A damaged
     photo fails again.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @data_dir_option
 @click.pass_context
 def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | None) -> None:
-    r"""Show how far JOB is.
+    """Show how far JOB is.
 
     With --watch a live bar shows counts, rate and time left; the exit status is then 0 when every
     photo is tagged or has no face, and 3 otherwise. Ctrl-C stops the watching, not the job.

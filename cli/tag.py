@@ -32,7 +32,7 @@ def tag(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Label the faces in every photo below FOLDER.
+    """Label the faces in every photo below FOLDER.
 
     Every file whose name has an image's extension gets a line, in the order of the sorted paths;
     what cannot be read ends as `failed` with the reason. Links are followed and hidden files are

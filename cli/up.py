@@ -28,7 +28,7 @@ from cli.options import data_dir_option, quiet_option
 )
 @quiet_option
 def up(data_dir: Path | None, port: int | None, workers: int, trainer: bool, quiet: bool) -> None:
-    r"""Run the whole service on this machine.
+    """Run the whole service on this machine.
 
     Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
     ~/.local/share/facetag), brings the tables up to date, and starts the API, a worker and the

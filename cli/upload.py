@@ -24,7 +24,7 @@ def upload(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Send the photos below FOLDER to the service and start a job; prints the job's id.
+    """Send the photos below FOLDER to the service and start a job; prints the job's id.
 
     Photos are stored by their content: what the service has is not sent again, so an upload that
     was stopped goes on where it was. The service must run (`facetag up`, or FACETAG_API_URL).

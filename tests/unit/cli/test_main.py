@@ -50,6 +50,8 @@ def test_help_imports_nothing_heavy():
 def test_every_command_explains_itself_with_an_example(name):
     shown = CliRunner().invoke(main, [name, "--help"])
     assert shown.exit_code == 0, shown.output
+    # A backspace keeps the examples' lines apart; two characters that look like one do not.
+    assert "\\b" not in shown.output
     # `sweep`, `worker` and their like take no arguments worth an example.
     if name not in ("api", "worker", "sweep", "migrate"):
         assert f"facetag {name}" in shown.output
