@@ -1,6 +1,7 @@
 """The door of the `facetag` command: finds a subcommand by name and imports only that one."""
 
 import importlib
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,9 @@ def main(debug: bool) -> None:
     Example:
       facetag tag ~/Pictures --report collection.html
     """
+    if not debug:
+        # TensorFlow's notes on instruction sets and costs would bury what commands print.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 if __name__ == "__main__":

@@ -74,8 +74,6 @@ def add_tasks(app: Celery, settings: Settings, stopping: Stopping) -> None:
 
 def retrain_late(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:
     """Load TensorFlow, then do as `trainer.queued` does."""
-    # Its notes on the machine's instruction sets bury our own lines.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from trainer.queued import retrain_claimed
 
     retrain_claimed(shelf, claim, keeper)

@@ -69,8 +69,6 @@ class WorkerProcess:
         # TensorFlow reads this when it starts its threads: the children share the machine.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self._cores))
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(self._cores))
-        # Its notes on the machine's instruction sets and costs bury the worker's own lines.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # It connects once the network is warm, and stays connected: by that the worker is seen.
         engine = make_engine(
             self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION
