@@ -6,57 +6,57 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import psutil
 from redis.exceptions import RedisError
 
+from facetag.local.process import ChildProcess
 from tests.faults.arena import Arena
 
 Fault = Callable[[Arena, random.Random], None]
+Hit = TypeVar("Hit")
+PATIENCE_S = 60.0
+"""How long there may be nothing to do harm to: what was killed before is on its way back."""
 
 
 def kill_child(arena: Arena, rng: random.Random) -> None:
     """SIGKILL to the process that holds a network, as the kernel does when memory is short."""
-    if children := [one for worker in arena.workers for one in arena.children(worker)]:
-        with suppress(psutil.NoSuchProcess):
-            rng.choice(children).kill()
+    _surely(lambda: _some_child(arena, rng).kill())
 
 
 def hang_child(arena: Arena, rng: random.Random) -> None:
     """SIGSTOP beyond its lease: what it then finishes, it finishes late."""
-    children = [one for worker in arena.workers for one in arena.children(worker)]
-    if not children:
-        return
-    child = rng.choice(children)
-    with suppress(psutil.NoSuchProcess):
+
+    def suspend() -> psutil.Process:
+        child = _some_child(arena, rng)
         child.suspend()
-        time.sleep(1.6 * arena.stage.settings.lease_s)
+        return child
+
+    child = _surely(suspend)
+    time.sleep(1.6 * arena.stage.settings.lease_s)
+    with suppress(psutil.NoSuchProcess):
         child.resume()
 
 
 def kill_worker(arena: Arena, rng: random.Random) -> None:
     """SIGKILL to a worker with all its processes, as when its machine goes."""
-    worker = rng.choice(arena.workers)
-    with suppress(ProcessLookupError):
-        os.killpg(worker.pid or 0, signal.SIGKILL)
+    _surely(lambda: _kill_group(rng.choice(arena.workers)))
 
 
 def kill_warming_worker(arena: Arena, rng: random.Random) -> None:
     """SIGKILL to a worker, and to its successor while that loads its network."""
     worker = rng.choice(arena.workers)
-    before = worker.pid
-    with suppress(ProcessLookupError):
-        os.killpg(before or 0, signal.SIGKILL)
+    before = _surely(lambda: _kill_group(worker))
     arena.wait(lambda: worker.pid != before and bool(arena.children(worker)), "it is back")
-    with suppress(ProcessLookupError):
-        os.killpg(worker.pid or 0, signal.SIGKILL)
+    _surely(lambda: _kill_group(worker))
 
 
 def kill_sweeper(arena: Arena, rng: random.Random) -> None:
     """SIGKILL to the sweeper."""
-    if arena.sweeper is not None:
-        with suppress(ProcessLookupError):
-            os.killpg(arena.sweeper.pid or 0, signal.SIGKILL)
+    assert arena.sweeper is not None
+    sweeper = arena.sweeper
+    _surely(lambda: _kill_group(sweeper))
 
 
 def restart_valkey_empty(arena: Arena, rng: random.Random) -> None:
@@ -69,8 +69,12 @@ def restart_valkey_empty(arena: Arena, rng: random.Random) -> None:
 def pause_valkey(arena: Arena, rng: random.Random) -> None:
     """Redis takes commands and answers none for seconds."""
     pause_s = rng.uniform(1, 4)
-    with suppress(RedisError), arena.redis as redis:
-        redis.execute_command("CLIENT", "PAUSE", int(1000 * pause_s), "ALL")
+
+    def pause() -> None:
+        with arena.redis as redis:
+            redis.execute_command("CLIENT", "PAUSE", int(1000 * pause_s), "ALL")
+
+    _surely(pause)
     time.sleep(pause_s)
 
 
@@ -118,3 +122,31 @@ def plan_faults(number: int, rng: random.Random, kinds: Sequence[str] = tuple(KI
     plan = [kinds[index % len(kinds)] for index in range(number)]
     rng.shuffle(plan)
     return plan
+
+
+def _surely(strike: Callable[[], Hit]) -> Hit:
+    """Strike until something is hit: what was aimed at may have ended, or not be there yet."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return strike()
+        except (psutil.NoSuchProcess, ProcessLookupError, RedisError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def _some_child(arena: Arena, rng: random.Random) -> psutil.Process:
+    children = [one for worker in arena.workers for one in arena.children(worker)]
+    if not children:
+        raise ProcessLookupError("no worker has a child")
+    return rng.choice(children)
+
+
+def _kill_group(process: ChildProcess) -> int:
+    """Kill a process with all its own; returns its process id."""
+    pid = process.pid
+    if pid is None:
+        raise ProcessLookupError(f"{process.command.name} does not run")
+    os.killpg(pid, signal.SIGKILL)
+    return pid
