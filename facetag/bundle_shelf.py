@@ -1,5 +1,6 @@
 """A tenant's bundles in one hand: their rows in Postgres and their files in object storage."""
 
+import tempfile
 from pathlib import Path
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -62,11 +63,19 @@ class Shelf:
             return add_bundle(session, manifest, files, tenant_id=self.tenant_id).version
 
     def promote(self, version: str, *, force: bool) -> Promotion:
-        """Make a bundle the champion; one that lies in this machine's folder is stored first."""
+        """Make a bundle the champion; one that lies in this machine's folder is stored first.
+
+        Raises BundleInvalid where what is stored of it was tampered with or damaged: workers would
+        refuse it, and the old champion would go on under its name.
+        """
         row = self.find(version)
         local = self.local_folder()
         if row.files is None and read_manifest(local)["version"] == row.version:
             self.store(local)
+        elif row.files is not None:
+            with tempfile.TemporaryDirectory() as elsewhere:
+                root = Path(elsewhere)
+                fetch_bundle(self.storage, self.tenant_id, row.version, row.files, root)
         with transaction(self.sessions) as session:
             return promote(session, row.version, tenant_id=self.tenant_id, force=force)
 

@@ -2,7 +2,7 @@
 chosen on: temperatures, the range of ages, and what came of them on the holdout.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from vision.bundle import Bundle, open_bundle, save_manifest
 from vision.calibration import Calibration, at_temperature, top_probability
 
 Values = npt.NDArray[np.float32]
+OnRead = Callable[[int, int], None]
+"""Told how many images have been read, and of how many."""
 Outputs = dict[str, Values]
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
 """Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
@@ -103,8 +105,17 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
     return fields
 
 
+def read_silently(done: int, total: int) -> None:
+    """Tell nobody how many images have been read."""
+
+
 def calibrate_bundle(
-    bundle: Bundle, cache: CropCache, *, mirror: bool | None = None, batch: int = BATCH
+    bundle: Bundle,
+    cache: CropCache,
+    *,
+    mirror: bool | None = None,
+    batch: int = BATCH,
+    on_read: OnRead = read_silently,
 ) -> Bundle:
     """Predict what the cache holds out, fit the calibration and write it into the manifest.
 
@@ -121,7 +132,7 @@ def calibrate_bundle(
     if not cache.validation.any():
         raise FacetagError("The crop cache holds nothing out to calibrate on: give more shards.")
     mirror = bundle.mirror if mirror is None else mirror
-    outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch)
+    outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
     fields = calibrate_outputs(cache, outputs)
     manifest = {**bundle.manifest, **fields, "mirror": mirror}
     if manifest == {**bundle.manifest, "metrics": fields["metrics"]}:
@@ -147,7 +158,12 @@ def find_cache(root: Path, bundle: Bundle) -> CropCache:
 
 
 def predict_held_out_crops(
-    bundle: Bundle, cache: CropCache, *, mirror: bool, batch: int = BATCH
+    bundle: Bundle,
+    cache: CropCache,
+    *,
+    mirror: bool,
+    batch: int = BATCH,
+    on_read: OnRead = read_silently,
 ) -> Outputs:
     """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images."""
     network = bundle.load_network()
@@ -160,6 +176,7 @@ def predict_held_out_crops(
             network, crops.astype(np.float32), mirror=mirror
         ).items():
             found[name].append(values)
+        on_read(start + len(part), len(indices))
     return {name: np.concatenate(values) for name, values in found.items()}
 
 

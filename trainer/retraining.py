@@ -9,7 +9,12 @@ import numpy as np
 
 from facetag.bundle_folder import CARD
 from facetag.ledger import CALIBRATION, HOLDOUT
-from trainer.calibration import calibrate_bundle, predict_held_out_crops
+from trainer.calibration import (
+    OnRead,
+    calibrate_bundle,
+    predict_held_out_crops,
+    read_silently,
+)
 from trainer.card import write_card
 from trainer.crop_cache import CropCache
 from trainer.doubting import Read, doubt_labels
@@ -72,6 +77,7 @@ def retrain_network(
     on_start: Callable[[FitPlan], None] = lambda fit: None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_read: OnRead = read_silently,
 ) -> Bundle:
     """Fit the champion further in the folder `run` and return the bundle in `run/bundle`.
 
@@ -86,7 +92,7 @@ def retrain_network(
     training = TrainingPlan(champion.spec, fit, start=champion, precision=plan.precision)
     bundle = train_network(training, joined, run, on_step=on_step, on_epoch=on_epoch)
     # What `train` writes says nothing of mirror images, of which the champion may make use.
-    bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror)
+    bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror, on_read=on_read)
     replayed = sum(int((~cache.validation[indices]).sum()) for cache, indices in parts)
     manifest = {
         **bundle.manifest,
@@ -99,7 +105,12 @@ def retrain_network(
 
 
 def judge_candidate(
-    champion: Bundle, candidate: Bundle, new: CropCache, earlier: Sequence[CropCache]
+    champion: Bundle,
+    candidate: Bundle,
+    new: CropCache,
+    earlier: Sequence[CropCache],
+    *,
+    on_read: OnRead = read_silently,
 ) -> Verdict | None:
     """Hold a candidate against the champion on what the earlier rounds hold out; None without any.
 
@@ -113,9 +124,9 @@ def judge_candidate(
     if not judged:
         return None
     frozen = join_caches([(cache, np.arange(len(cache.validation))) for cache in judged])
-    before, after = (_read_all(bundle, frozen) for bundle in (champion, candidate))
+    before, after = (read_all(bundle, frozen, on_read=on_read) for bundle in (champion, candidate))
     verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
-    doubts = doubt_labels(before, _read_all(champion, new))
+    doubts = doubt_labels(before, read_all(champion, new, on_read=on_read))
     return Verdict(
         verdict.holds and all(holds for holds, _ in doubts),
         verdict.against,
@@ -123,9 +134,10 @@ def judge_candidate(
     )
 
 
-def _read_all(bundle: Bundle, cache: CropCache) -> Read:
+def read_all(bundle: Bundle, cache: CropCache, *, on_read: OnRead = read_silently) -> Read:
+    """Return a cache's labels beside what a bundle says of all its images."""
     whole = replace(cache, validation=np.ones(len(cache.validation), bool))
-    outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror)
+    outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror, on_read=on_read)
     return Read({name: cache.labels[name] for name in bundle.spec.heads}, outputs)
 
 

@@ -105,9 +105,16 @@ class RetrainingSession:
             run = self._run / self._name_run(champion, [admission.new.round, *rounds])
             candidate = self._fit(bundle, new, earlier, run)
             self._teller.say("Holding the candidate against the champion")
-            verdict = judge_candidate(bundle, candidate, new, earlier) or Verdict(
-                False, champion.version, ["no earlier shard is at hand to compare them on"]
-            )
+            with self._teller.bar("Reading held-out and new images", total=None) as bar:
+                verdict = judge_candidate(
+                    bundle,
+                    candidate,
+                    new,
+                    earlier,
+                    on_read=lambda done, total: bar.set(done, total=total),
+                ) or Verdict(
+                    False, champion.version, ["no earlier shard is at hand to compare them on"]
+                )
             promotion = self._record(champion, candidate, verdict, admission.new, promoting)
             return candidate, verdict, promotion
 
@@ -179,6 +186,7 @@ class RetrainingSession:
                 on_start=plans.append,
                 on_step=on_step,
                 on_epoch=self._tell_epoch,
+                on_read=lambda done, total: bar.set(done, total=total, note="calibrating"),
             )
 
     def _tell_epoch(self, row: dict[str, Any]) -> None:

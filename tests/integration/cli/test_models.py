@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from facetag.bundle_folder import read_manifest
+from facetag.bundle_files import bundle_key
+from facetag.bundle_folder import WEIGHTS, read_manifest
 from facetag.champion import add_bundle
 from facetag.database import transaction
 from facetag.jobs import register_model
+from facetag.storage import make_storage
 from tests.integration.paper_bundles import write_paper_bundle
 
 pytestmark = pytest.mark.integration
@@ -77,7 +79,7 @@ def test_a_verdict_is_shown_and_refuses_without_force(facetag, sessions, second)
     verdict = {"holds": False, "against": "v2", "reasons": ["age RMSE rose by 1.0 years"]}
     with transaction(sessions) as session:
         manifest = {"version": "v3", "weights_sha256": "aa", "parent": "v2"}
-        add_bundle(session, manifest, {"x": "aa"}, tenant_id="local", verdict=verdict)
+        add_bundle(session, manifest, {}, tenant_id="local", verdict=verdict)
     assert "does not hold against v2:\n  age RMSE rose" in facetag("models", "show", "v3").stdout
     refused = facetag("models", "promote", "v3")
     assert refused.exit_code == 1
@@ -92,6 +94,22 @@ def test_a_folder_with_a_changed_byte_is_refused_and_leaves_no_row(facetag, seco
     assert run.exit_code == 1
     assert "SHA-256 differs" in run.output
     assert states(facetag) == {}
+
+
+def test_a_byte_that_was_changed_in_object_storage_refuses_the_promotion(
+    facetag, settings, sessions, second
+):
+    register_first(settings, sessions)
+    facetag("models", "promote", second)
+    facetag("models", "rollback")
+    digest = read_manifest(second)["weights_sha256"]
+    make_storage(settings).put(
+        bundle_key("local", "v2", WEIGHTS, digest), b"other weights", "text/plain"
+    )
+    refused = facetag("models", "promote", "v2")
+    assert refused.exit_code == 1
+    assert "tampered with or damaged" in refused.output
+    assert states(facetag)["v1"] == "champion"
 
 
 def test_an_unknown_version_is_one_line(facetag):

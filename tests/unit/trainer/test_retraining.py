@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.tiny_caches import write_tiny_cache
+from trainer import doubting
 from trainer.fitting import FitPlan
 from trainer.retraining import (
     RetrainingPlan,
     add_round,
     judge_candidate,
     list_rounds,
+    read_all,
     retrain_network,
 )
 from trainer.training import TrainingPlan, train_network
@@ -113,15 +115,30 @@ def test_without_an_earlier_round_there_is_no_verdict(champion, retrained):
     assert judge_candidate(champion, retrained, earlier, []) is None
 
 
-def test_a_candidate_of_shuffled_labels_is_refused_by_name(champion, earlier, tmp_path):
-    order = np.random.default_rng(5).permutation(len(earlier.validation))
-    ages = np.full(len(order), 90, np.float32)
-    shuffled = replace(earlier, labels={**earlier.labels, "age": ages[order]})
+def test_a_candidate_of_wrong_labels_is_refused_by_name(champion, earlier, tmp_path):
+    ages = np.full(len(earlier.validation), 90, np.float32)
+    wrong = replace(earlier, labels={**earlier.labels, "age": ages})
     options = {"epochs": 12, "batch_size": 8, "learning_rate": 0.02}
-    worse = retrain_network(champion, shuffled, [], RetrainingPlan(0.0, options=options), tmp_path)
-    verdict = judge_candidate(champion, worse, shuffled, [earlier])
+    worse = retrain_network(champion, wrong, [], RetrainingPlan(0.0, options=options), tmp_path)
+    verdict = judge_candidate(champion, worse, wrong, [earlier])
     assert not verdict.holds
-    assert any(reason.startswith("age RMSE") and "fails" in reason for reason in verdict.reasons)
+    assert any(reason.startswith("age RMSE:") and "fails" in reason for reason in verdict.reasons)
+
+
+def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not_believe(
+    champion, new, earlier, monkeypatch
+):
+    monkeypatch.setattr(doubting, "SMALLEST", 10)
+    # As the champion reads all of them, and the opposite for the new ones.
+    read, unread = (
+        np.round(read_all(champion, cache).outputs["gender"][:, 0]) for cache in (earlier, new)
+    )
+    agreed = replace(earlier, labels={**earlier.labels, "gender": read})
+    flipped = replace(new, labels={**new.labels, "gender": 1 - unread})
+    verdict = judge_candidate(champion, champion, flipped, [agreed])
+    assert not verdict.holds
+    (reason,) = [reason for reason in verdict.reasons if "fails" in reason]
+    assert reason.startswith("gender accuracy of the champion by the new labels")
 
 
 def test_rounds_are_numbered_from_those_before_and_listed_in_order():
