@@ -105,17 +105,13 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
     return fields
 
 
-def read_silently(done: int, total: int) -> None:
-    """Tell nobody how many images have been read."""
-
-
 def calibrate_bundle(
     bundle: Bundle,
     cache: CropCache,
     *,
     mirror: bool | None = None,
     batch: int = BATCH,
-    on_read: OnRead = read_silently,
+    on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
     """Predict what the cache holds out, fit the calibration and write it into the manifest.
 
@@ -163,7 +159,7 @@ def predict_held_out_crops(
     *,
     mirror: bool,
     batch: int = BATCH,
-    on_read: OnRead = read_silently,
+    on_read: OnRead = lambda done, total: None,
 ) -> Outputs:
     """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images."""
     network = bundle.load_network()

@@ -8,12 +8,8 @@ look at them before they count.
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from trainer.bootstrap import FEWEST, Weights, central_interval, draw_beside_all
 from trainer.comparing import MEASURES, Measure, Outputs
-from trainer.groups import SMALLEST, find_groups
-from trainer.weighted import measure_head
+from trainer.groups import SMALLEST, Group, measure_groups
 
 TIMES = 2.0
 """How often as large an error, or as small a share of equal labels, is doubted."""
@@ -71,35 +67,20 @@ def doubt_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
 
 
 def _compare(head: str, measure: Measure, earlier: Read, new: Read) -> list[Agreement]:
-    before = {name: values[0] for name, _, values in _measure_groups(head, measure, earlier)}
+    before = {group.name: group for group in _large_groups(head, earlier)}
     agreements = []
-    for name, n, values in _measure_groups(head, measure, new):
-        interval = central_interval(values[1:])
-        if name in before and interval is not None:
-            nearest = interval[0] if measure.more_is_worse else interval[1]
-            old, now = float(before[name]), float(values[0])
-            agreements.append(Agreement(name, n, old, now, nearest))
+    for group in _large_groups(head, new):
+        if group.name not in before:
+            continue
+        old = before[group.name].measures[head][measure.name]
+        now = group.measures[head][measure.name]
+        if old.value is not None and now.value is not None and now.interval is not None:
+            nearest = now.interval[0] if measure.more_is_worse else now.interval[1]
+            count = group.counts[head]
+            agreements.append(Agreement(group.name, count, old.value, now.value, nearest))
     return agreements
 
 
-def _measure_groups(head: str, measure: Measure, read: Read) -> list[tuple[str, int, Weights]]:
-    """Return name, images and values (1 + rounds,) of each group that is large enough."""
-    known = ~np.isnan(read.labels[head])
-    if known.sum() < FEWEST:
-        return []
-    labels = {name: values[known] for name, values in read.labels.items()}
-    output = read.outputs[head][known]
-    return [
-        (
-            name,
-            len(members),
-            measure_head(
-                head,
-                labels[head][members],
-                output[members],
-                draw_beside_all(len(members), f"doubt {head} {name}"),
-            )[measure.name],
-        )
-        for _, name, members in find_groups(labels)
-        if len(members) >= SMALLEST
-    ]
+def _large_groups(head: str, read: Read) -> list[Group]:
+    groups = measure_groups(read.labels, {head: read.outputs[head]})
+    return [group for group in groups if group.counts.get(head, 0) >= SMALLEST]

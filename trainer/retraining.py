@@ -13,7 +13,6 @@ from trainer.calibration import (
     OnRead,
     calibrate_bundle,
     predict_held_out_crops,
-    read_silently,
 )
 from trainer.card import write_card
 from trainer.crop_cache import CropCache
@@ -77,7 +76,7 @@ def retrain_network(
     on_start: Callable[[FitPlan], None] = lambda fit: None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
-    on_read: OnRead = read_silently,
+    on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
     """Fit the champion further in the folder `run` and return the bundle in `run/bundle`.
 
@@ -110,7 +109,7 @@ def judge_candidate(
     new: CropCache,
     earlier: Sequence[CropCache],
     *,
-    on_read: OnRead = read_silently,
+    on_read: OnRead = lambda done, total: None,
 ) -> Verdict | None:
     """Hold a candidate against the champion on what the earlier rounds hold out; None without any.
 
@@ -134,7 +133,9 @@ def judge_candidate(
     )
 
 
-def read_all(bundle: Bundle, cache: CropCache, *, on_read: OnRead = read_silently) -> Read:
+def read_all(
+    bundle: Bundle, cache: CropCache, *, on_read: OnRead = lambda done, total: None
+) -> Read:
     """Return a cache's labels beside what a bundle says of all its images."""
     whole = replace(cache, validation=np.ones(len(cache.validation), bool))
     outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror, on_read=on_read)
