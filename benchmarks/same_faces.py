@@ -126,17 +126,17 @@ def as_corners(boxes: Sequence[Sequence[float]]) -> Boxes:
 def _detect(
     reference: Any, photo: Pixels, settings: Settings, *, smallest: float | None = None
 ) -> tuple[Boxes, npt.NDArray[np.float32]]:
-    """Return unclipped boxes x1, y1, x2, y2 and scores of what `mtcnn` finds."""
+    """Return unclipped boxes x1, y1, x2, y2, not rounded, and scores of what `mtcnn` finds."""
     longest = max(photo.shape[:2])
     found = reference.detect_faces(
         photo,
         fit_to_image=False,
+        output_type="numpy",
         box_format="xyxy",
         min_face_size=smallest or max(20, settings.min_face * longest),
         threshold_onet=settings.face_confidence,
     )
-    boxes = np.array([face["box"] for face in found], np.float32).reshape(-1, 4)
-    return boxes, np.array([face["confidence"] for face in found], np.float32)
+    return found[:, 1:5].astype(np.float32), found[:, 5].astype(np.float32)
 
 
 def _read_attributes(labeller: Labeller, picture: Picture, boxes: Boxes) -> list[dict[str, Any]]:

@@ -18,15 +18,16 @@ import tensorflow as tf
 from vision.boxes import Boxes, shift_by_offsets, suppress, to_squares
 from vision.mtcnn_networks import MtcnnNetworks, Scored, load_networks
 from vision.picture import Pixels, reduce_to, working_side
+from vision.pyramid import (
+    CELL,
+    STRIDE,
+    Canvases,
+    Level,
+    build_pyramid,
+    canvas_shape,
+    cells_of,
+)
 
-CELL = 12
-"""Side of the patch that the proposal network judges, in pixels of a pyramid level."""
-STRIDE = 2
-SCALE_FACTOR = 0.709
-SMALLEST_FACE_PX = 20
-"""The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
-CANVAS_STEP = 64
-"""Canvas sides are multiples of this, which bounds the number of shapes."""
 BATCH_PIXELS = 4 * 1024 * 768
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
 PATCH_BATCH = 512
@@ -87,7 +88,7 @@ class Detector:
             np.array([[0, 0, 48, 48]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32)
         )
         for network in (self._refine, self._output):
-            self._judge(network, tf.constant(blank[None]), one, 1.0)
+            self._judge(network, Canvases([blank]), one, 1.0)
 
     def detect(self, photos: Sequence[Pixels]) -> list[list[Detection]]:
         """Return each photo's faces, best confidence first; an empty list where there is none.
@@ -95,57 +96,50 @@ class Detector:
         Photos that are larger than a working copy are reduced to one; boxes are in pixels of what
         was given.
         """
-        self.work = Work()
         found: list[list[Detection]] = [[] for _ in photos]
-        copies = [reduce_to(photo, working_side(self.min_face)) for photo in photos]
-        for indices in _batches([_canvas_shape(copy) for copy in copies]):
-            faces = self._detect_batch([copies[index] for index in indices])
-            for box, score, member in zip(faces.boxes, faces.scores, faces.photos, strict=True):
-                index = indices[member]
-                height, width = photos[index].shape[:2]
-                copy_height, copy_width = copies[index].shape[:2]
-                x, y = width / copy_width, height / copy_height
-                x1, y1, x2, y2 = (float(value) for value in box * (x, y, x, y))
-                if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):
-                    found[index].append(Detection((x1, y1, x2, y2), float(score)))
+        for index, faces in self.detect_in_turn(photos):
+            found[index] = faces
         return found
 
+    def detect_in_turn(self, photos: Sequence[Pixels]) -> Iterator[tuple[int, list[Detection]]]:
+        """Yield each photo's place and faces, as `detect` returns them, once they are known.
+
+        Photos of one shape come together.
+        """
+        self.work = Work()
+        copies = [reduce_to(photo, working_side(self.min_face)) for photo in photos]
+        for indices in _batches([canvas_shape(copy) for copy in copies]):
+            faces = self._detect_batch([copies[index] for index in indices])
+            for member, index in enumerate(indices):
+                ours = faces.take(np.flatnonzero(faces.photos == member))
+                yield index, _on_photo(ours, copies[index], photos[index])
+
     def _detect_batch(self, copies: list[Pixels]) -> Candidates:
-        height, width = _canvas_shape(copies[0])
-        canvases = np.full((len(copies), height, width, 3), 128, dtype=np.uint8)
-        for canvas, copy in zip(canvases, copies, strict=True):
-            canvas[: copy.shape[0], : copy.shape[1]] = copy
-        # They stay bytes, a quarter of the memory: levels and patches alone are normalised.
-        images = tf.constant(canvases)
-        # By the canvas, not by the copies on it: a photo's faces do not depend on its neighbours.
-        longest = min(max(height, width), working_side(self.min_face))
-        smallest_face = max(SMALLEST_FACE_PX, self.min_face * longest)
-        faces = self._propose_faces(images, smallest_face)
+        canvases = Canvases(copies)
+        faces = self._propose_faces(canvases)
         self.work.refined += len(faces.boxes)
-        faces = self._judge(self._refine, images, faces, REFINE_THRESHOLD)
+        faces = self._judge(self._refine, canvases, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
         self.work.judged += len(squares.boxes)
-        faces = self._judge(self._output, images, squares, self.confidence)
+        faces = self._judge(self._output, canvases, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
-    def _propose_faces(self, images: tf.Tensor, smallest_face: float) -> Candidates:
-        levels = []
-        height, width = int(images.shape[1]), int(images.shape[2])
-        for scale in _pyramid(height, width, smallest_face):
-            size = (int(height * scale), int(width * scale))
-            self.work.levels.append((int(images.shape[0]), *size))
-            index, offsets, scores = self._propose(images, tf.constant(size))
-            levels.append(
-                _read_proposals(index.numpy(), offsets.numpy(), scores.numpy(), scale=scale)
+    def _propose_faces(self, canvases: Canvases) -> Candidates:
+        levels = [_NOTHING]
+        for level in build_pyramid(canvases.sizes, self.min_face):
+            self.work.levels.append((len(level.photos), *level.canvas))
+            index, offsets, scores = self._propose(
+                canvases.pixels, canvases.sizes, level.photos, level.sizes, level.canvas
             )
+            levels.append(_read_proposals(level, index.numpy(), offsets.numpy(), scores.numpy()))
         merged = _suppress_by_photo(_concatenate(levels), 0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
 
     def _judge(
         self,
         network: "tf.types.experimental.PolymorphicFunction",
-        images: tf.Tensor,
+        canvases: Canvases,
         faces: Candidates,
         threshold: float,
     ) -> Candidates:
@@ -153,9 +147,11 @@ class Detector:
         kept = [_NOTHING]
         for start in range(0, len(faces.boxes), PATCH_BATCH):
             part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
-            boxes, photos = _pad_to_bucket(part)
-            offsets, scores = network(images, boxes, photos)
             count = len(part.boxes)
+            missing = _bucket(count) - count
+            corners = np.pad(canvases.relative(part.boxes, part.photos), ((0, missing), (0, 0)))
+            photos = np.pad(part.photos, (0, missing))
+            offsets, scores = network(canvases.pixels, corners, photos)
             moved = shift_by_offsets(part.boxes, offsets.numpy()[:count])
             judged = Candidates(moved, scores.numpy()[:count], part.photos)
             kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
@@ -170,11 +166,16 @@ def largest_face(faces: Sequence[Detection]) -> Detection | None:
     return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
 
 
-def _canvas_shape(copy: Pixels) -> tuple[int, int]:
-    height, width = (
-        max(CANVAS_STEP, -(-side // CANVAS_STEP) * CANVAS_STEP) for side in copy.shape[:2]
-    )
-    return height, width
+def _on_photo(faces: Candidates, copy: Pixels, photo: Pixels) -> list[Detection]:
+    """Return faces that were found on a photo's copy in the photo's own pixels, if they show."""
+    (height, width), (copy_height, copy_width) = photo.shape[:2], copy.shape[:2]
+    x, y = width / copy_width, height / copy_height
+    found = []
+    for box, score in zip(faces.boxes, faces.scores, strict=True):
+        x1, y1, x2, y2 = (float(value) for value in box * (x, y, x, y))
+        if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):
+            found.append(Detection((x1, y1, x2, y2), float(score)))
+    return found
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
@@ -187,13 +188,6 @@ def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
             yield members[start : start + most]
 
 
-def _pyramid(height: int, width: int, smallest_face: float) -> Iterator[float]:
-    scale = CELL / smallest_face
-    while min(height, width) * scale >= CELL:
-        yield scale
-        scale *= SCALE_FACTOR
-
-
 def _normalise(pixels: tf.Tensor) -> tf.Tensor:
     return (pixels - 127.5) / 128.0
 
@@ -202,13 +196,34 @@ def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.Polymo
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, None, None, 3], tf.uint8),
+            tf.TensorSpec([None, 2], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, 2], tf.int32),
             tf.TensorSpec([2], tf.int32),
         ]
     )
-    def propose(images: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        level = tf.image.resize(images, size, method="area")
-        offsets, scores = networks.propose(_normalise(level))
-        index = tf.where(scores > PROPOSAL_THRESHOLD)
+    def propose(
+        images: tf.Tensor, sizes: tf.Tensor, photos: tf.Tensor, levels: tf.Tensor, canvas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def shrink(turn: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            photo, level = turn
+            height, width = tf.unstack(sizes[photo])
+            pixels = images[photo, :height, :width][None]
+            reduced = _normalise(tf.image.resize(pixels, level, method="area")[0])
+            missing = tf.stack([canvas - level, tf.zeros_like(level)])
+            return tf.pad(reduced, [[0, missing[0, 0]], [0, missing[0, 1]], [0, 0]])
+
+        drawn = tf.map_fn(
+            shrink, (photos, levels), fn_output_signature=tf.TensorSpec([None, None, 3])
+        )
+        offsets, scores = networks.propose(drawn)
+        # Cells beyond a photo's own level saw the canvas.
+        rows, columns = tf.unstack(cells_of(levels), axis=1)
+        inside = (
+            tf.sequence_mask(rows, tf.shape(scores)[1])[:, :, None]
+            & tf.sequence_mask(columns, tf.shape(scores)[2])[:, None, :]
+        )
+        index = tf.where(inside & (scores > PROPOSAL_THRESHOLD))
         return index, tf.gather_nd(offsets, index), tf.gather_nd(scores, index)
 
     return propose
@@ -222,14 +237,10 @@ def _compile_patches(network: object, side: int) -> "tf.types.experimental.Polym
             tf.TensorSpec([None], tf.int32),
         ]
     )
-    def judge(images: tf.Tensor, boxes: tf.Tensor, photos: tf.Tensor) -> Scored:
-        shape = tf.cast(tf.shape(images), tf.float32)
-        relative = tf.gather(boxes, [1, 0, 3, 2], axis=1) / tf.stack(
-            [shape[1], shape[2], shape[1], shape[2]]
-        )
+    def judge(images: tf.Tensor, corners: tf.Tensor, photos: tf.Tensor) -> Scored:
         # What lies outside is the grey that normalises to nothing.
         patches = tf.image.crop_and_resize(
-            images, relative, photos, (side, side), extrapolation_value=127.5
+            images, corners, photos, (side, side), extrapolation_value=127.5
         )
         return network(tf.ensure_shape(_normalise(patches), [None, side, side, 3]))  # type: ignore[operator]
 
@@ -237,14 +248,14 @@ def _compile_patches(network: object, side: int) -> "tf.types.experimental.Polym
 
 
 def _read_proposals(
-    index: npt.NDArray[np.int64], offsets: Boxes, scores: npt.NDArray[np.float32], *, scale: float
+    level: Level, index: npt.NDArray[np.int64], offsets: Boxes, scores: npt.NDArray[np.float32]
 ) -> Candidates:
-    """Turn cells (n, 3) of photo, row, column into boxes on the working copy."""
+    """Turn cells (n, 3) of photo, row, column into boxes on the working copies."""
     corner = index[:, [2, 1]].astype(np.float32) * STRIDE
     cells = np.concatenate([corner + 1, corner + CELL], axis=1)
-    boxes = (cells + offsets * (CELL - 1)) / scale
-    level = Candidates(boxes.astype(np.float32), scores, index[:, 0].astype(np.int32))
-    return _suppress_by_photo(level, 0.5)
+    boxes = (cells + offsets * (CELL - 1)) / level.scales[index[:, 0], None]
+    photos = level.photos[index[:, 0]]
+    return _suppress_by_photo(Candidates(boxes.astype(np.float32), scores, photos), 0.5)
 
 
 def _suppress_by_photo(
@@ -271,9 +282,6 @@ def _concatenate(parts: Sequence[Candidates]) -> Candidates:
     )
 
 
-def _pad_to_bucket(part: Candidates) -> tuple[Boxes, npt.NDArray[np.int32]]:
-    """Pad to a power of two or a multiple of PATCH_STEP: a bounded set of shapes, little waste."""
-    count = len(part.boxes)
-    size = min(1 << max(3, (count - 1).bit_length()), -(-count // PATCH_STEP) * PATCH_STEP)
-    missing = size - len(part.boxes)
-    return np.pad(part.boxes, ((0, missing), (0, 0))), np.pad(part.photos, (0, missing))
+def _bucket(count: int) -> int:
+    """Return how many patches to compute for `count`: a bounded set of shapes, little waste."""
+    return min(1 << max(3, (count - 1).bit_length()), -(-count // PATCH_STEP) * PATCH_STEP)

@@ -11,7 +11,7 @@ from vision.bundle import Bundle
 from vision.folding import fold_norms
 from vision.network import NetworkSpec, build_network
 
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 8
 """Crops a batch; a larger one is no faster, and holds more memory."""
 
 

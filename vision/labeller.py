@@ -1,17 +1,15 @@
 """From photos to labelled faces: detector, crop and network behind one call."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from facetag.cores import available_cores
 from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.processor import multiplies_bfloat16
 from facetag.results import Face, age_fields, binary_field, categorical_field
@@ -20,11 +18,13 @@ from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
-from vision.frozen import FrozenNetwork, freeze_bundle
+from vision.frozen import MOST_AT_ONCE, FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.picture import Picture, Pixels
 
 Outputs = dict[str, npt.NDArray[np.float32]]
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,28 @@ class LabelledBatch:
 
     faces: list[list[Face]]
     stage_ms: dict[str, float]
+
+
+class Stopwatch:
+    """Adds up the milliseconds that stages take, each by the clock; stages may overlap."""
+
+    def __init__(self) -> None:
+        self.ms = {"detect": 0.0, "crop": 0.0, "predict": 0.0}
+
+    def on(
+        self,
+        stage: str,
+        work: Callable[Arguments, Answer],
+        /,
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Answer:
+        """Do some of a stage's work and return what it returns."""
+        started = time.perf_counter()
+        try:
+            return work(*args, **options)
+        finally:
+            self.ms[stage] += (time.perf_counter() - started) * 1000
 
 
 class Labeller:
@@ -48,7 +70,7 @@ class Labeller:
         self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
         self._calibration = bundle.calibration
         self.detector = detector
-        self._threads = ThreadPoolExecutor(available_cores(), thread_name_prefix="crop")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
         self.network = network
 
     def warm_up(self) -> None:
@@ -59,37 +81,45 @@ class Labeller:
         collect_garbage()
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
-        """Detect on the copies, crop from as many pixels as the network's input has, predict."""
-        stage_ms: dict[str, float] = {}
-        with _timed(stage_ms, "detect"):
-            found = self._detect(photos)
-        with _timed(stage_ms, "crop"):
-            crops = self._cut(photos, found)
-        with _timed(stage_ms, "predict"):
-            outputs = self._calibration.apply(self.network.predict(crops))
+        """Detect on the copies, crop from as many pixels as the network's input has, predict.
+
+        Faces are read in a thread while the next ones are looked for; `stage_ms` is by the clock.
+        """
+        spent = Stopwatch()
+        found: list[list[Detection]] = [[] for _ in photos]
+        places: list[range] = [range(0) for _ in photos]
+        parts: list[Future[Outputs]] = []
+        waiting: list[Pixels] = []
+        count = 0
+        turns = self.detector.detect_in_turn([photo.copy for photo in photos])
+        while (turn := spent.on("detect", next, turns, None)) is not None:
+            index, faces = turn
+            found[index] = sorted(
+                (_enlarge(face, photos[index]) for face in faces), key=_size, reverse=True
+            )
+            crops = spent.on("crop", self._cut_photo, photos[index], found[index])
+            places[index] = range(count, count + len(crops))
+            count += len(crops)
+            waiting += crops
+            while len(waiting) >= MOST_AT_ONCE:
+                parts.append(self._reading.submit(self._read, waiting[:MOST_AT_ONCE], spent))
+                waiting = waiting[MOST_AT_ONCE:]
+        parts.append(self._reading.submit(self._read, waiting, spent))
+        outputs = _join([part.result() for part in parts])
         return_free_memory()
-        rows = iter(range(len(crops)))
-        faces = [
-            [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
-            for photo, detections in zip(photos, found, strict=True)
+        labelled = [
+            [
+                self._to_face(photo, detection, outputs, row)
+                for detection, row in zip(detections, rows, strict=True)
+            ]
+            for photo, detections, rows in zip(photos, found, places, strict=True)
         ]
-        return LabelledBatch(faces, stage_ms)
+        return LabelledBatch(labelled, spent.ms)
 
-    def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
-        """Return each photo's faces in its own pixels, largest first."""
-        detected = self.detector.detect([photo.copy for photo in photos])
-        return [
-            sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
-            for photo, faces in zip(photos, detected, strict=True)
-        ]
-
-    def _cut(
-        self, photos: Sequence[Picture], found: Sequence[Sequence[Detection]]
-    ) -> npt.NDArray[np.uint8]:
+    def _read(self, crops: list[Pixels], spent: Stopwatch) -> Outputs:
         size = self.network.input_size
-        parts = self._threads.map(self._cut_photo, photos, found)
-        crops = [crop for part in parts for crop in part]
-        return np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        return self._calibration.apply(spent.on("predict", self.network.predict, batch))
 
     def _cut_photo(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
         """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
@@ -162,8 +192,5 @@ def _size(detection: Detection) -> float:
     return (x2 - x1) * (y2 - y1)
 
 
-@contextmanager
-def _timed(stage_ms: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    stage_ms[stage] = (time.perf_counter() - started) * 1000
+def _join(parts: Sequence[Outputs]) -> Outputs:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
