@@ -2,8 +2,8 @@
 
 from typing import Any
 
-SMALLEST_LEVEL = 11
-"""Pixels of a pyramid level's short side below which P-Net has no output."""
+SMALLEST_LEVEL = 12
+"""Pixels of a pyramid level's short side below which mtcnn says that it does not go."""
 
 
 def load_reference() -> Any:

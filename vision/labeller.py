@@ -1,13 +1,11 @@
 """From photos to labelled faces: detector, crop and network behind one call."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from facetag.heads import AGE, HEADS_BY_NAME
@@ -17,14 +15,11 @@ from facetag.settings import Settings
 from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
+from vision.crop_reader import CropReader, Outputs, Stopwatch
 from vision.detector import Detection, Detector
-from vision.frozen import MOST_AT_ONCE, FrozenNetwork, freeze_bundle
+from vision.frozen import FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.picture import Picture, Pixels
-
-Outputs = dict[str, npt.NDArray[np.float32]]
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +28,6 @@ class LabelledBatch:
 
     faces: list[list[Face]]
     stage_ms: dict[str, float]
-
-
-class Stopwatch:
-    """Adds up the milliseconds that stages take, each by the clock; stages may overlap."""
-
-    def __init__(self) -> None:
-        self.ms = {"detect": 0.0, "crop": 0.0, "predict": 0.0}
-
-    def on(
-        self,
-        stage: str,
-        work: Callable[Arguments, Answer],
-        /,
-        *args: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> Answer:
-        """Do some of a stage's work and return what it returns."""
-        started = time.perf_counter()
-        try:
-            return work(*args, **options)
-        finally:
-            self.ms[stage] += (time.perf_counter() - started) * 1000
 
 
 class Labeller:
@@ -70,7 +43,7 @@ class Labeller:
         self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
         self._calibration = bundle.calibration
         self.detector = detector
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self.network = network
 
     def warm_up(self) -> None:
@@ -86,42 +59,28 @@ class Labeller:
         Faces are read in a thread while the next ones are looked for; `stage_ms` is by the clock.
         """
         spent = Stopwatch()
-        found: list[list[Detection]] = [[] for _ in photos]
-        places: list[range] = [range(0) for _ in photos]
-        parts: list[Future[Outputs]] = []
-        waiting: list[Pixels] = []
-        count = 0
+
+        def predict(crops: Pixels) -> Outputs:
+            return self._calibration.apply(spent.on("predict", self.network.predict, crops))
+
+        reader = CropReader(predict, size=self.network.input_size, thread=self._thread)
+        found: list[list[tuple[Detection, int]]] = [[] for _ in photos]
         turns = self.detector.detect_in_turn([photo.copy for photo in photos])
         while (turn := spent.on("detect", next, turns, None)) is not None:
-            index, faces = turn
-            found[index] = sorted(
-                (_enlarge(face, photos[index]) for face in faces), key=_size, reverse=True
-            )
-            crops = spent.on("crop", self._cut_photo, photos[index], found[index])
-            places[index] = range(count, count + len(crops))
-            count += len(crops)
-            waiting += crops
-            while len(waiting) >= MOST_AT_ONCE:
-                parts.append(self._reading.submit(self._read, waiting[:MOST_AT_ONCE], spent))
-                waiting = waiting[MOST_AT_ONCE:]
-        parts.append(self._reading.submit(self._read, waiting, spent))
-        outputs = _join([part.result() for part in parts])
+            index, on_copy = turn
+            photo = photos[index]
+            faces = sorted((_enlarge(face, photo) for face in on_copy), key=_size, reverse=True)
+            rows = reader.put(spent.on("crop", self._cut, photo, faces))
+            found[index] = list(zip(faces, rows, strict=True))
+        outputs = reader.outputs()
         return_free_memory()
         labelled = [
-            [
-                self._to_face(photo, detection, outputs, row)
-                for detection, row in zip(detections, rows, strict=True)
-            ]
-            for photo, detections, rows in zip(photos, found, places, strict=True)
+            [self._to_face(photo, face, outputs, row) for face, row in faces]
+            for photo, faces in zip(photos, found, strict=True)
         ]
         return LabelledBatch(labelled, spent.ms)
 
-    def _read(self, crops: list[Pixels], spent: Stopwatch) -> Outputs:
-        size = self.network.input_size
-        batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
-        return self._calibration.apply(spent.on("predict", self.network.predict, batch))
-
-    def _cut_photo(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
+    def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
         """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
         if not faces:
             return []
@@ -190,7 +149,3 @@ def _enlarge(face: Detection, photo: Picture) -> Detection:
 def _size(detection: Detection) -> float:
     x1, y1, x2, y2 = detection.box
     return (x2 - x1) * (y2 - y1)
-
-
-def _join(parts: Sequence[Outputs]) -> Outputs:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -17,10 +17,8 @@ from vision.boxes import Boxes
 from vision.picture import Pixels
 
 CELL = 12
-"""Side of the patch that the proposal network judges, in pixels of a pyramid level."""
+"""Side of the patch that the proposal network judges, and of the smallest level, in pixels."""
 STRIDE = 2
-SMALLEST_LEVEL = 11
-"""Side of the smallest level that the proposal network has an output for."""
 SCALE_FACTOR = 0.709
 SMALLEST_FACE_PX = 20
 """The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
@@ -73,7 +71,7 @@ def build_pyramid(sizes: Sizes, min_face: float) -> Iterator[Level]:
     scales = CELL / np.maximum(SMALLEST_FACE_PX, min_face * sizes.max(axis=1))
     while True:
         levels = (sizes * scales[:, None]).astype(np.int32)
-        photos = np.flatnonzero(levels.min(axis=1) >= SMALLEST_LEVEL).astype(np.int32)
+        photos = np.flatnonzero(levels.min(axis=1) >= CELL).astype(np.int32)
         if not len(photos):
             return
         height, width = (_round_up(int(side), LEVEL_STEP) for side in levels[photos].max(axis=0))

@@ -33,6 +33,7 @@ def test_the_faces_of_mtcnn_are_found_and_no_others(tmp_path, settings):
     assert shares["without_counterpart"] <= 0.01
     assert shares["found_of_whole_photo"] >= 0.98
     assert tally.paired == tally.found
+    assert shares["age_within_1"] == shares["gender_equal"] == shares["race_equal"] == 1
 
 
 def test_the_photos_are_the_same_every_time_and_of_the_size_that_they_are_named_after(tmp_path):

@@ -10,6 +10,7 @@ from mtcnn import MTCNN
 from PIL import Image
 from skimage import data
 
+from benchmarks.reference import load_reference
 from vision.boxes import overlaps
 from vision.decode import decode_image
 from vision.detector import Detection, Detector, largest_face
@@ -66,6 +67,25 @@ def test_faces_are_those_of_the_mtcnn_package(detector, reference, photos, name)
     shared = overlaps(boxes_of(found), np.array([face["box"] for face in expected], np.float32))
     assert (shared.max(axis=1) >= 0.7).all()
     assert (shared.max(axis=0) >= 0.7).all()
+
+
+@pytest.mark.parametrize("name", ["whole", "wide", "large", "portrait", "crowd", "chip"])
+def test_boxes_are_those_of_the_mtcnn_package(detector, photos, name):
+    """On a canvas among others: where a box ends hangs on single pixels, and ages on the box."""
+    company = [photos["a little smaller"], photos["faceless"]]
+    photo = photos[name]
+    found = detector.detect([*company, photo])[-1]
+    expected = load_reference().detect_faces(
+        photo,
+        fit_to_image=False,
+        output_type="numpy",
+        box_format="xyxy",
+        min_face_size=max(20, detector.min_face * max(photo.shape)),
+        threshold_onet=detector.confidence,
+    )
+    assert len(found) == len(expected) >= 1
+    shared = overlaps(boxes_of(found), expected[:, 1:5].astype(np.float32))
+    assert (shared.max(axis=1) >= 0.98).all()
 
 
 def test_a_batch_finds_what_each_photo_shows_alone(detector, photos):

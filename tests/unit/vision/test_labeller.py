@@ -11,7 +11,7 @@ from facetag.settings import Settings
 from vision import labeller as labeller_module
 from vision.bundle import open_bundle, save_manifest, write_bundle
 from vision.crop import CropRule
-from vision.frozen import freeze_bundle
+from vision.frozen import MOST_AT_ONCE, freeze_bundle
 from vision.labeller import Labeller, clip_box, load_labeller
 from vision.network import NetworkSpec, build_network
 from vision.picture import whole_picture
@@ -52,6 +52,18 @@ def test_faces_belong_to_their_photos_and_the_largest_comes_first(labeller, astr
     assert areas[0] > areas[1]
     # The larger face of the crowd is the astronaut's photo, at the same place.
     assert np.allclose(faces[1][0].box, faces[2][0].box, atol=6)
+
+
+def test_faces_of_a_batch_are_read_as_those_of_each_photo_alone(labeller, astronaut, crowd):
+    photos = [crowd, astronaut[:, 100:400], crowd[:, :, ::-1], astronaut, crowd[::-1], crowd] * 2
+    together = labeller.label([seen(photo) for photo in photos]).faces
+    assert sum(map(len, together)) > MOST_AT_ONCE
+    for photo, faces in zip(photos, together, strict=True):
+        alone = labeller.label([seen(photo)]).faces[0]
+        assert [face.box for face in faces] == [face.box for face in alone]
+        for one, other in zip(faces, alone, strict=True):
+            assert one.attributes["race"] == other.attributes["race"]
+            assert one.attributes["age"] == pytest.approx(other.attributes["age"], abs=0.11)
 
 
 def test_every_stage_is_timed_and_no_photos_are_no_fault(labeller, astronaut):
