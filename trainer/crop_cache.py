@@ -60,7 +60,17 @@ def open_cache(folder: Path) -> CropCache:
 
 def cache_key(shards: Sequence[str], rule: CropRule, size: int, validation_share: float) -> str:
     """Return a name for the cache of these shard digests, so that an equal one is used again."""
-    facts = json.dumps([list(shards), rule.to_json(), size, MARGIN, validation_share])
+    return name_of([list(shards), validation_share], rule, size)
+
+
+def name_of(content: Sequence[Any], rule: CropRule, size: int) -> str:
+    """Return a name for crops of this content that follows from all that decides what they show."""
+    from facetag.settings import load_settings
+    from vision.detector import BOXES
+
+    settings = load_settings()
+    detector = [BOXES, settings.min_face, settings.face_confidence]
+    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

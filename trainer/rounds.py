@@ -4,20 +4,17 @@ A round's images and parts are decided once, when it is examined, and recorded i
 cache can be made again from the shards and that record, on any machine.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from facetag.ledger import TEST, TRAINING, LedgerImage
 from facetag.settings import Settings
-from trainer.crop_cache import CropCache, cache_key, open_cache, write_cache
+from trainer.crop_cache import CropCache, cache_key, name_of, open_cache, write_cache
 from trainer.preparing import PreparePlan, read_clean_set
 from trainer.shards import Sample, name_apart, read_shards, shard_digest
 from trainer.splits import Hashes, hold_out, look_alikes, split_held_out
@@ -172,6 +169,5 @@ def _plain_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
 
 
 def _own_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
-    facts: list[Any] = [sorted(one.shards), sorted(one.parts.items()), plan.size]
-    text = json.dumps([*facts, plan.rule.to_json()])
-    return root / f"round-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    content = [sorted(one.shards), sorted(one.parts.items())]
+    return root / f"round-{name_of(content, plan.rule, plan.size)}"

@@ -28,6 +28,8 @@ from vision.pyramid import (
     cells_of,
 )
 
+BOXES = 2
+"""Rises whenever the boxes of one photo change: crops that were cut by others are cut anew."""
 BATCH_PIXELS = 4 * 1024 * 768
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
 PATCH_BATCH = 512

@@ -117,7 +117,7 @@ def test_progress_counts_every_image_over_several_batches(tmp_path):
     assert (cache.crops.reshape(70, -1).std(axis=1) > 5).all()
 
 
-def test_a_caches_name_follows_from_all_that_it_is_made_of():
+def test_a_caches_name_follows_from_all_that_it_is_made_of(monkeypatch):
     names = {
         cache_key(["a", "b"], RULE, 160, 0.1),
         cache_key(["b", "a"], RULE, 160, 0.1),
@@ -128,6 +128,13 @@ def test_a_caches_name_follows_from_all_that_it_is_made_of():
     }
     assert len(names) == 6
     assert cache_key(["a", "b"], CropRule(), 160, 0.1) in names
+    monkeypatch.setenv("FACETAG_MIN_FACE", "0.1")
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    monkeypatch.setenv("FACETAG_FACE_CONFIDENCE", "0.75")
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    monkeypatch.setattr("vision.detector.BOXES", 0)
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    assert len(names) == 9
 
 
 def test_the_cache_names_no_folder_of_the_machine(cache, tmp_path):
