@@ -1,8 +1,9 @@
-"""Fitting what a bundle knows of its own certainty, on images that it was neither fitted nor
-chosen on: temperatures, the range of ages, and what came of them on the holdout.
+"""Fitting what a bundle knows of its own errors, on images that it was neither fitted nor chosen
+on: temperatures, the line through ages and their range, and what came of them on the holdout.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import FacetagError
-from facetag.heads import HEADS_BY_NAME
+from facetag.heads import AGE, HEADS_BY_NAME
 from trainer.augment import centre_crop
 from trainer.crop_cache import CropCache, open_cache
 from trainer.intervals import fit_age_range, widen_to_coverage
@@ -20,7 +21,7 @@ from trainer.reliability import calibration_error, chosen_labels
 from trainer.splits import CALIBRATION, HOLDOUT, PART_SHARES, VALIDATION, split_held_out
 from vision.age_range import AgeRange
 from vision.bundle import Bundle, open_bundle, save_manifest
-from vision.calibration import Calibration, at_temperature, top_probability
+from vision.calibration import AgeLine, Calibration, at_temperature, top_probability
 
 Values = npt.NDArray[np.float32]
 OnRead = Callable[[int, int], None]
@@ -30,6 +31,8 @@ UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
 """Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
 own estimate; results name such labels uncertain, and keep them."""
 TEMPERATURES = (0.05, 20.0)
+FEWEST_FOR_LINE = 100
+"""Images with a known age below which ages stay as the network gives them."""
 BATCH = 64
 
 
@@ -62,13 +65,28 @@ def fit_temperature(head: str, labels: Values, outputs: Values) -> float:
     return round(float(np.exp((low + high) / 2)), 4)
 
 
+def fit_age_line(labels: Values, ages: Values) -> AgeLine:
+    """Return the line of least squares from ages (n,) to labels (n,), which may hold NaN.
+
+    Ages stay as they are where it is not sure, with two standard errors, that they should be
+    further apart or closer together: few or poor ages.
+    """
+    known = ~np.isnan(labels)
+    if known.sum() < FEWEST_FOR_LINE or ages[known].std() == 0:
+        return AgeLine()
+    (slope, offset), covariance = np.polyfit(ages[known], labels[known], 1, cov=True)
+    if slope <= 0 or abs(slope - 1) <= 2 * covariance[0, 0] ** 0.5:
+        return AgeLine()
+    return AgeLine(round(float(offset), 3), round(float(slope), 4))
+
+
 def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
     """Return the manifest's fields that follow from a network's outputs on what is held out.
 
     `outputs` are (n, units) a head, uncalibrated, in the order of the cache's held-out images. The
     fields are `calibration`, `age_range`, `held_out` (images a part) and `metrics` (of validation
-    and holdout). Temperatures and the range's coverage are fitted on the calibration part; the
-    range's shape on the validation part.
+    and holdout). Temperatures, the line through ages and the range's coverage are fitted on the
+    calibration part; the range's shape on the validation part.
     """
     parts = split_held_out(cache.hashes[cache.validation])
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
@@ -81,20 +99,24 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
             for name in heads
         },
         {name: UNCERTAIN_BELOW[name] for name in heads},
+        fit_age_line(labels[AGE.name][fitted], outputs[AGE.name][fitted, 0])
+        if AGE.name in outputs
+        else AgeLine(),
     )
     fields: dict[str, Any] = {
         "calibration": {
             "temperatures": dict(calibration.temperatures),
             "uncertain_below": dict(calibration.uncertain_below),
+            "age_line": asdict(calibration.age_line),
             "fitted_on": int(fitted.sum()),
         },
         "held_out": {name: int(mask.sum()) for name, mask in members.items()},
     }
-    age_range = None
-    if "age" in outputs:
-        age_range = _fit_range(outputs["age"][:, 0], labels["age"], members)
-        fields["age_range"] = age_range.to_json()
     certain = calibration.apply(outputs)
+    age_range = None
+    if AGE.name in outputs:
+        age_range = _fit_range(certain[AGE.name][:, 0], labels[AGE.name], members)
+        fields["age_range"] = age_range.to_json()
     fields["metrics"] = {
         name: _measure(_take(labels, members[name]), _take(certain, members[name]), age_range)
         for name in (VALIDATION, HOLDOUT)

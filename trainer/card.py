@@ -187,6 +187,9 @@ def _calibrated(manifest: Mapping[str, Any]) -> list[str]:
         + _uncertain(calibration["uncertain"].get(head))
         for head, temperature in calibration["temperatures"].items()
     ]
+    line = calibration.get("age_line", {})
+    if line.get("slope", 1) != 1:
+        lines.append(f"- age: {line['offset']:+g} years and {line['slope']:g} times what it says")
     if "age_range" in manifest:
         lines.append(f"- age: the range is made to hold {manifest['age_range']['coverage']:.0%}")
     table = manifest["metrics"].get("holdout", {})

@@ -33,8 +33,8 @@ AVERAGED_SHARE = 5
 """The steps of a short fit are averaged over a fifth of it: a longer memory would keep the old
 weights."""
 JUDGED_BY = (CALIBRATION, HOLDOUT)
-"""Parts of what is held out that choose no weights. What calibrates moves no figure that is judged:
-temperatures change no label, and ages have none."""
+"""Parts of what is held out that choose no weights. Outputs are judged as the networks give them,
+before the calibration that is fitted on a part of these images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
-"""What a bundle knows of its own certainty: temperatures, and when a label is called uncertain.
+"""What a bundle knows of its own errors: temperatures, a line through ages, uncertain labels.
 
 A temperature T divides the logits of a head (Guo et al., 2017, "On Calibration of Modern Neural
-Networks"): it changes how sure the network says it is, and never which label is likeliest.
+Networks"): it changes how sure the network says it is, and never which label is likeliest. The line
+undoes that ages are drawn towards the mean by what a network is fitted with: mixed images, the
+answers of teachers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +14,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.heads import HEADS_BY_NAME
+from facetag.heads import AGE, HEADS_BY_NAME
 
 Values = npt.NDArray[np.float32]
 SMALLEST = 1e-7
 """Probabilities are held off 0 and 1 by this much, so that every logit is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeLine:
+    """What results state where a network says `age`: offset + slope x age, and 0 years at least."""
+
+    offset: float = 0.0
+    slope: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.offset) and 0 < self.slope < math.inf):
+            raise ValueError(f"no line through ages: {self}")
+
+    def apply(self, ages: Values) -> Values:
+        """Return years (n, 1) for those that a network gives."""
+        if (self.offset, self.slope) == (0, 1):
+            return ages
+        moved: Values = np.maximum(np.float32(self.offset) + np.float32(self.slope) * ages, 0)
+        return moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +46,7 @@ class Calibration:
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
+    age_line: AgeLine = AgeLine()
 
     def __post_init__(self) -> None:
         if any(not 0 < value < float("inf") for value in self.temperatures.values()):
@@ -32,9 +55,11 @@ class Calibration:
             raise ValueError(f"a threshold is no probability: {dict(self.uncertain_below)}")
 
     def apply(self, outputs: Mapping[str, Values]) -> dict[str, Values]:
-        """Return a network's outputs (n, units) a head with calibrated probabilities."""
+        """Return a network's outputs (n, units) a head with calibrated probabilities and ages."""
         return {
-            name: at_temperature(name, values, self.temperatures.get(name, 1.0))
+            name: self.age_line.apply(values)
+            if name == AGE.name
+            else at_temperature(name, values, self.temperatures.get(name, 1.0))
             for name, values in outputs.items()
         }
 
@@ -54,13 +79,14 @@ class Calibration:
         return cls(
             {name: float(value) for name, value in fields.get("temperatures", {}).items()},
             {name: float(value) for name, value in fields.get("uncertain_below", {}).items()},
+            AgeLine(**{name: float(value) for name, value in fields.get("age_line", {}).items()}),
         )
 
 
 def at_temperature(head: str, values: Values, temperature: float) -> Values:
-    """Return a head's outputs (n, units) with their logits divided by the temperature."""
+    """Return a head's probabilities (n, units) with their logits divided by the temperature."""
     kind = HEADS_BY_NAME[head].kind
-    if kind == "regression" or temperature == 1:
+    if temperature == 1:
         return values
     clipped = np.clip(values.astype(np.float64), SMALLEST, 1 - SMALLEST)
     if kind == "binary":

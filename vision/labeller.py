@@ -59,11 +59,11 @@ class Labeller:
         Faces are read in a thread while the next ones are looked for; `stage_ms` is by the clock.
         """
         spent = Stopwatch()
-
-        def predict(crops: Pixels) -> Outputs:
-            return self._calibration.apply(spent.on("predict", self.network.predict, crops))
-
-        reader = CropReader(predict, size=self.network.input_size, thread=self._thread)
+        reader = CropReader(
+            lambda crops: spent.on("predict", self.read, crops),
+            size=self.network.input_size,
+            thread=self._thread,
+        )
         found: list[list[tuple[Detection, int]]] = [[] for _ in photos]
         turns = self.detector.detect_in_turn([photo.copy for photo in photos])
         while (turn := spent.on("detect", next, turns, None)) is not None:
@@ -79,6 +79,10 @@ class Labeller:
             for photo, faces in zip(photos, found, strict=True)
         ]
         return LabelledBatch(labelled, spent.ms)
+
+    def read(self, crops: Pixels) -> Outputs:
+        """Return the calibrated outputs (n, units) a head of crops (n, size, size, 3)."""
+        return self._calibration.apply(self.network.predict(crops))
 
     def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
         """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""

@@ -8,15 +8,17 @@ import pytest
 from facetag.errors import FacetagError
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.calibration import (
+    FEWEST_FOR_LINE,
     calibrate_bundle,
     calibrate_outputs,
     find_cache,
+    fit_age_line,
     fit_temperature,
     predict_held_out_crops,
 )
 from trainer.splits import CALIBRATION, PART_SHARES, split_held_out
 from vision.bundle import open_bundle, save_manifest
-from vision.calibration import Calibration
+from vision.calibration import AgeLine, Calibration
 
 HELD_OUT = 1200
 
@@ -64,6 +66,60 @@ def test_unknown_labels_have_no_part_in_a_temperature():
     half = fit_temperature("race", labels["race"][1::2], outputs["race"][1::2])
     assert fit_temperature("race", labels["race"], outputs["race"]) == half
     assert fit_temperature("race", np.float32([np.nan, 1]), outputs["race"][:2]) == 1.0
+
+
+def drawn_together(count, seed, *, offset=12.0, slope=0.7, noise=7.0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(1, 90, count).astype(np.float32)
+    ages = offset + slope * labels + rng.normal(0, noise, count)
+    return labels, ages.astype(np.float32)
+
+
+def test_the_line_makes_ages_of_others_better():
+    line = fit_age_line(*drawn_together(900, 1))
+    labels, ages = drawn_together(5000, 2)
+    before, after = (np.sqrt(np.mean((found - labels) ** 2)) for found in (ages, line.apply(ages)))
+    assert line.slope > 1
+    assert after < 0.97 * before
+
+
+def test_unknown_ages_have_no_part_in_the_line():
+    labels, ages = drawn_together(2000, 1)
+    labels[::2] = np.nan
+    assert fit_age_line(labels, ages) == fit_age_line(labels[1::2], ages[1::2])
+
+
+@pytest.mark.parametrize(
+    "held_out",
+    [
+        drawn_together(FEWEST_FOR_LINE - 1, 1),
+        (np.full(500, np.nan, np.float32), np.ones(500, np.float32)),
+        (drawn_together(500, 1)[0], np.full(500, 30, np.float32)),
+        (drawn_together(500, 1)[0], -drawn_together(500, 1)[1]),
+    ],
+    ids=["few", "unknown", "all the same", "upside down"],
+)
+def test_ages_stay_where_no_line_is_sure(held_out):
+    assert fit_age_line(*held_out) == AgeLine()
+
+
+def test_ages_that_are_right_stay_as_they_are():
+    rng = np.random.default_rng(5)
+    ages = rng.uniform(10, 80, 1000).astype(np.float32)
+    labels = (ages + rng.normal(0, 7, 1000)).astype(np.float32)
+    assert fit_age_line(labels, ages) == AgeLine()
+
+
+def test_the_range_is_about_the_ages_that_results_state(held_out):
+    cache, outputs = held_out
+    plain = calibrate_outputs(cache, outputs)
+    squeezed = {**outputs, "age": 10 + outputs["age"] / 2}
+    fields = calibrate_outputs(cache, squeezed)
+    assert fields["calibration"]["age_line"]["slope"] == pytest.approx(2, rel=0.1)
+    assert fields["metrics"]["holdout"]["age"]["rmse"] == pytest.approx(
+        plain["metrics"]["holdout"]["age"]["rmse"], rel=0.05
+    )
+    assert fields["metrics"]["holdout"]["age"]["coverage"] == pytest.approx(0.8, abs=0.07)
 
 
 def test_calibration_holds_on_the_holdout(held_out):

@@ -117,6 +117,13 @@ def test_a_card_holds_no_absolute_path_and_no_hole(manifest):
     assert not card.endswith("\n\n")
 
 
+def test_the_line_through_ages_is_stated_where_there_is_one():
+    assert "times what it says" not in write_card({**MEASURED, **CALIBRATED})
+    line = {**CALIBRATED["calibration"], "age_line": {"offset": -1.25, "slope": 1.05}}
+    card = write_card({**MEASURED, **CALIBRATED, "calibration": line})
+    assert "- age: -1.25 years and 1.05 times what it says" in card
+
+
 def test_the_group_that_is_read_worst_is_named_with_its_interval():
     card = write_card(MEASURED)
     assert (

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vision.calibration import Calibration, at_temperature, top_probability
+from vision.calibration import AgeLine, Calibration, at_temperature, top_probability
 
 LOGITS = arrays.arrays(np.float64, (4, 5), elements=st.floats(-8, 8))
 
@@ -48,6 +48,20 @@ def test_ages_and_heads_without_a_temperature_stay_as_they_are():
     assert found["age"] == outputs["age"]
     assert found["gender"][0, 0] == pytest.approx(0.75)
     assert np.array_equal(found["race"], outputs["race"])
+
+
+def test_ages_follow_the_line_and_stay_in_years():
+    line = AgeLine(offset=-2.0, slope=1.1)
+    found = Calibration(age_line=line).apply({"age": np.float32([[30], [1]])})
+    assert found["age"].dtype == np.float32
+    assert found["age"][:, 0] == pytest.approx([31, 0])
+
+
+@pytest.mark.parametrize("line", [(float("nan"), 1), (0, 0), (0, -1), (1, float("inf"))])
+def test_what_is_no_line_is_refused(line):
+    fields = {"age_line": dict(zip(("offset", "slope"), line, strict=True))}
+    with pytest.raises(ValueError, match="no line"):
+        Calibration.from_json(fields)
 
 
 def test_a_label_is_uncertain_under_its_own_heads_threshold():
