@@ -23,6 +23,7 @@ from benchmarks.local_api import peak_mb, resident_mb
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode
+from facetag.cores import available_cores, compute_in_lanes
 
 SIZES = 250
 """Distinct photos that are labelled again and again, each of a size of its own."""
@@ -36,13 +37,14 @@ EARLY = 1000
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw memory over photos here.")
 def main(count: int, seed: int, plot: Path | None) -> None:
     """Label, note, print as JSON."""
+    compute_in_lanes(available_cores())
     from benchmarks.paths import OurPath
     from facetag.settings import Settings
 
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         paths, large = write_apart(Path(folder), min(SIZES, count), seed)
-        ours = OurPath(Settings())
+        ours = OurPath(Settings(), lanes=available_cores())
         noted = []
         turns = islice(cycle(paths), count)
         while batch := list(islice(turns, EVERY)):

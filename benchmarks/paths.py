@@ -14,6 +14,7 @@ from facetag.cores import available_cores
 from facetag.settings import Settings
 from vision.bundle import open_bundle
 from vision.crop import cut_square
+from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
 from vision.mtcnn_networks import load_networks
 from vision.picture import Pixels, reduce_to, working_side
@@ -74,9 +75,9 @@ class PaperPath:
 class OurPath:
     """The worker's reader and labeller, with the next chunk read while one is labelled."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, lanes: int = 1) -> None:
         self.settings = settings
-        self.labeller: Labeller = load_labeller(settings)
+        self.labeller: Labeller = load_labeller(settings, lanes=lanes)
         self.labeller.warm_up()
         self.reader = PhotoReader(
             Files(),
@@ -120,8 +121,10 @@ def _compile(network: Callable[[tf.Tensor], Any], side: int | None) -> Callable[
     return compiled
 
 
-def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
+def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     """Return what runs the bare networks on a set of photos: what no pipeline can be faster than.
+
+    It returns the number of faces.
 
     The same pyramid levels, numbers of patches and faces as `path` computes, at full batch, with
     no decoding, resizing, suppression or cropping.
@@ -133,8 +136,8 @@ def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
     faces = sum(len(labels.faces) for _, labels in labelled)
     detector, network = path.labeller.detector, path.labeller.network
     # Once more, all together: the batches are as full as they can be.
-    detector.detect([photo.picture.copy for photo, _ in labelled])
-    work = detector.work
+    work = Work()
+    detector.detect([photo.picture.copy for photo, _ in labelled], work)
     rng = np.random.default_rng(0)
     levels = [
         tf.constant(rng.uniform(-1, 1, (*shape, 3)).astype(np.float32)) for shape in work.levels
@@ -145,12 +148,13 @@ def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], None]:
     ]
     crops = rng.integers(0, 256, (faces, network.input_size, network.input_size, 3), np.uint8)
 
-    def run() -> None:
+    def run() -> int:
         for level in levels:
             propose(level)
         for judge, batch in zip(judges, patches, strict=True):
             judge(batch)
         network.predict(crops)
+        return faces
 
     run()
     return run

@@ -9,26 +9,27 @@
 (a') the same with `mtcnn` on our working copy, for our smallest face
 (b)  our pipeline in process: the worker's reader and labeller, the next chunk read meanwhile
 (d)  the bound: the bare networks at full batch, for the same pyramids, patches and faces
+Each runs in a process of its own, in turns: (b) with a lane of photos a core, as the worker does,
+the others with TensorFlow's own threads.
 (c), the whole service, is measured by benchmarks.service.
 """
 
 import json
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
 
+from benchmarks.apart import Apart, Turn
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, sort_by_size, write_photos
 
-Run = Callable[[], Any]
-Times = dict[str, dict[str, list[float]]]
-"""Seconds by size class, path and round."""
+Turns = dict[str, dict[str, list[Turn]]]
+"""By size class, path and round."""
 TITLES = {
     "a": "(a) mtcnn, then predict, one by one",
     "a'": "(a') mtcnn on our working copy",
@@ -62,71 +63,60 @@ def main(photos: Path | None, count: int, rounds: int, format_: str, plot: Path 
 
 def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
     """Return photos a second of each path by size class, ratios, and milliseconds a stage."""
-    from benchmarks.paths import OurPath, PaperPath, bound_of
-    from facetag.settings import Settings
-
-    settings = Settings()
-    ours = OurPath(settings)
-    paper, paper_on_copies = PaperPath(settings), PaperPath(settings, copies=True)
     classes = dict(sort_by_size(paths))
     sets = {"all": list(paths), **(classes if len(classes) > 1 else {})}
-    seconds: Times = {name: {path: [] for path in TITLES} for name in sets}
-    cpu_s: Times = {name: {path: [] for path in TITLES} for name in sets}
-    faces: dict[str, dict[str, int]] = {name: {} for name in sets}
-    runs: dict[str, dict[str, Run]] = {}
-    for name, members in sets.items():
-        bound = bound_of(ours, members)
-        runs[name] = {"b": partial(ours.label, members), "d": bound}
-        if name != "all" or len(sets) == 1:
-            runs[name]["a"] = partial(paper.label, members)
-            runs[name]["a'"] = partial(paper_on_copies.label, members)
-    warm = next(iter(sets.values()))[:2]
-    paper.label(warm)
-    paper_on_copies.label(warm)
-    ours.stage_ms.clear()
-    for _ in range(rounds):
-        for name, runs_of in runs.items():
-            for path, run in runs_of.items():
-                began, began_cpu = time.perf_counter(), time.process_time()
-                result = run()
-                seconds[name][path].append(time.perf_counter() - began)
-                cpu_s[name][path].append(time.process_time() - began_cpu)
-                if path != "d":
-                    faces[name][path] = int(result)
-        if len(sets) > 1:
-            # (a) and (a') take a photo at a time: the seconds of all are those of the classes.
-            for path in ("a", "a'"):
-                faces["all"][path] = sum(faces[name][path] for name in classes)
-                for times in (seconds, cpu_s):
-                    times["all"][path].append(sum(times[name][path][-1] for name in classes))
+    turns: Turns = {name: {path: [] for path in TITLES} for name in sets}
+    with ExitStack() as stack:
+        ways = {path: stack.enter_context(Apart(path)) for path in TITLES}
+        for way in ways.values():
+            for members in sets.values():
+                # Loads, traces, and, for (d), learns what the photos come to.
+                way.label(members if way in (ways["b"], ways["d"]) else members[:2])
+        for _ in range(rounds):
+            for name, members in sets.items():
+                for path, way in ways.items():
+                    # (a) and (a') take a photo at a time: what all take is what the classes take.
+                    if name != "all" or len(sets) == 1 or path in ("b", "d"):
+                        turns[name][path].append(way.label(members))
+            if len(sets) > 1:
+                for path in ("a", "a'"):
+                    last = [turns[name][path][-1] for name in classes]
+                    turns["all"][path].append(_sum(last))
+    figures = {name: _figures(turns[name], len(members)) for name, members in sets.items()}
+    ours = [turn for of in turns.values() for turn in of["b"]]
     labelled = rounds * sum(len(members) for members in sets.values())
-    figures = {
-        name: _figures(seconds[name], cpu_s[name], faces[name], len(members))
-        for name, members in sets.items()
+    stages = {
+        stage: round(sum(turn.stage_ms[stage] for turn in ours) / labelled, 2)
+        for stage in ours[0].stage_ms
     }
-    stages = {stage: round(ms / labelled, 2) for stage, ms in ours.stage_ms.items()}
     return {"sizes": figures, "stage_ms": stages}
 
 
-def _figures(
-    seconds: Mapping[str, list[float]],
-    cpu_s: Mapping[str, list[float]],
-    faces: Mapping[str, int],
-    photos: int,
-) -> dict[str, Any]:
-    rates = {path: photos / median(times) for path, times in seconds.items()}
+def _sum(turns: Sequence[Turn]) -> Turn:
+    return Turn(
+        sum(turn.seconds for turn in turns),
+        sum(turn.cpu_s for turn in turns),
+        sum(turn.faces for turn in turns),
+    )
+
+
+def _figures(turns: Mapping[str, list[Turn]], photos: int) -> dict[str, Any]:
+    rates = {path: [photos / turn.seconds for turn in of] for path, of in turns.items()}
+    medians = {path: median(values) for path, values in rates.items()}
     return {
         "photos": photos,
-        "faces": dict(faces),
-        "photos_per_s": {path: round(rate, 2) for path, rate in rates.items()},
+        "faces": {path: of[-1].faces for path, of in turns.items() if path != "d"},
+        "photos_per_s": {path: round(rate, 2) for path, rate in medians.items()},
         # Of all threads; other processes on the machine change it less than they change seconds.
-        "cpu_ms": {path: round(1000 * median(times) / photos) for path, times in cpu_s.items()},
-        "b_over_a": round(rates["b"] / rates["a"], 2),
-        "b_over_a'": round(rates["b"] / rates["a'"], 2),
-        "b_over_d": round(rates["b"] / rates["d"], 3),
+        "cpu_ms": {
+            path: round(1000 * median(turn.cpu_s for turn in of) / photos)
+            for path, of in turns.items()
+        },
+        "b_over_a": round(medians["b"] / medians["a"], 2),
+        "b_over_a'": round(medians["b"] / medians["a'"], 2),
+        "b_over_d": round(medians["b"] / medians["d"], 3),
         "spread": {
-            path: [round(photos / max(times), 2), round(photos / min(times), 2)]
-            for path, times in seconds.items()
+            path: [round(min(values), 2), round(max(values), 2)] for path, values in rates.items()
         },
     }
 
@@ -151,7 +141,7 @@ def print_report(report: Mapping[str, Any]) -> None:
     console.print(table)
     for path, title in TITLES.items():
         console.print(f"{path:3} {title}")
-    stages = Table("stage", "ms a photo", title="(b) by stage; fetch and decode run in threads")
+    stages = Table("stage", "ms a photo", title="(b) by stage, added up over lanes and threads")
     for stage, ms in report["stage_ms"].items():
         stages.add_row(stage, f"{ms:.1f}")
     console.print(stages)

@@ -148,7 +148,7 @@ def _read_attributes(labeller: Labeller, picture: Picture, boxes: Boxes) -> list
     crops = [cut_square(whole, square, size) for square in squares]
     if not crops:
         return []
-    outputs = labeller.read(np.stack(crops))
+    outputs = labeller.read(crops)
     return [
         {
             "age": float(outputs["age"][row, 0]),

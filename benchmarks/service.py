@@ -9,12 +9,12 @@ found is recorded in Postgres. Its seconds are those from the first claim to the
 
 import json
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 import click
 
+from benchmarks.apart import Apart
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, write_photos
 from benchmarks.processes import run_worker, serve
@@ -29,23 +29,18 @@ from benchmarks.processes import run_worker, serve
               show_default=True, help="What is printed.")  # fmt: skip
 def main(photos: Path | None, count: int, rounds: int, format_: str) -> None:
     """Measure in turns, print."""
-    from benchmarks.paths import OurPath
-
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "data") as service:
         paths = find_photos(photos) if photos else write_photos(Path(folder) / "photos", count)
         keys = service.store(paths)
-        with run_worker(service):
-            # After the worker has forked and loaded: it and this process take turns.
-            ours = OurPath(service.settings)
+        # The worker and a process like it take turns.
+        with run_worker(service), Apart("b") as ours:
             in_process, in_service = [], []
             service.label(keys)
             ours.label(paths)
             for _ in range(rounds):
                 in_service.append(len(paths) / service.label(keys))
-                began = time.perf_counter()
-                ours.label(paths)
-                in_process.append(len(paths) / (time.perf_counter() - began))
+                in_process.append(len(paths) / ours.label(paths).seconds)
     b, c = median(in_process), median(in_service)
     report = {"machine": machine, "photos": len(paths), "rounds": rounds,
               "photos_per_s": {"b": round(b, 2), "c": round(c, 2)},

@@ -75,8 +75,6 @@ class Detector:
     def __init__(self, *, min_face: float, confidence: float) -> None:
         self.min_face = min_face
         self.confidence = confidence
-        self.work = Work()
-        """Of the last call."""
         networks = load_networks()
         self._propose = _compile_proposals(networks)
         self._refine = _compile_patches(networks.refine, 24)
@@ -92,45 +90,37 @@ class Detector:
         for network in (self._refine, self._output):
             self._judge(network, Canvases([blank]), one, 1.0)
 
-    def detect(self, photos: Sequence[Pixels]) -> list[list[Detection]]:
+    def detect(self, photos: Sequence[Pixels], work: Work | None = None) -> list[list[Detection]]:
         """Return each photo's faces, best confidence first; an empty list where there is none.
 
         Photos that are larger than a working copy are reduced to one; boxes are in pixels of what
-        was given.
+        was given. What the networks are given is added to `work`.
         """
+        work = work or Work()
         found: list[list[Detection]] = [[] for _ in photos]
-        for index, faces in self.detect_in_turn(photos):
-            found[index] = faces
-        return found
-
-    def detect_in_turn(self, photos: Sequence[Pixels]) -> Iterator[tuple[int, list[Detection]]]:
-        """Yield each photo's place and faces, as `detect` returns them, once they are known.
-
-        Photos of one shape come together.
-        """
-        self.work = Work()
         copies = [reduce_to(photo, working_side(self.min_face)) for photo in photos]
         for indices in _batches([canvas_shape(copy) for copy in copies]):
-            faces = self._detect_batch([copies[index] for index in indices])
+            faces = self._detect_batch([copies[index] for index in indices], work)
             for member, index in enumerate(indices):
                 ours = faces.take(np.flatnonzero(faces.photos == member))
-                yield index, _on_photo(ours, copies[index], photos[index])
+                found[index] = _on_photo(ours, copies[index], photos[index])
+        return found
 
-    def _detect_batch(self, copies: list[Pixels]) -> Candidates:
+    def _detect_batch(self, copies: list[Pixels], work: Work) -> Candidates:
         canvases = Canvases(copies)
-        faces = self._propose_faces(canvases)
-        self.work.refined += len(faces.boxes)
+        faces = self._propose_faces(canvases, work)
+        work.refined += len(faces.boxes)
         faces = self._judge(self._refine, canvases, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
-        self.work.judged += len(squares.boxes)
+        work.judged += len(squares.boxes)
         faces = self._judge(self._output, canvases, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
-    def _propose_faces(self, canvases: Canvases) -> Candidates:
+    def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
         levels = [_NOTHING]
         for level in build_pyramid(canvases.sizes, self.min_face):
-            self.work.levels.append((len(level.photos), *level.canvas))
+            work.levels.append((len(level.photos), *level.canvas))
             index, offsets, scores = self._propose(
                 canvases.pixels, canvases.sizes, level.photos, level.sizes, level.canvas
             )

@@ -1,11 +1,15 @@
 """From photos to labelled faces: detector, crop and network behind one call."""
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from facetag.heads import AGE, HEADS_BY_NAME
@@ -15,11 +19,13 @@ from facetag.settings import Settings
 from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
-from vision.crop_reader import CropReader, Outputs, Stopwatch
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.picture import Picture, Pixels
+
+Outputs = dict[str, npt.NDArray[np.float32]]
+STAGES = ("detect", "crop", "predict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,16 @@ class LabelledBatch:
 
 
 class Labeller:
-    """Labels the faces of photos with one bundle. Not thread-safe; one per process."""
+    """Labels the faces of photos with one bundle, in as many lanes at a time as there are."""
 
     def __init__(
-        self, bundle: Bundle, network: FrozenNetwork, detector: Detector, heads: Sequence[str]
+        self,
+        bundle: Bundle,
+        network: FrozenNetwork,
+        detector: Detector,
+        heads: Sequence[str],
+        *,
+        lanes: int = 1,
     ) -> None:
         self.version = bundle.version
         self.manifest: Mapping[str, Any] = bundle.manifest
@@ -43,7 +55,8 @@ class Labeller:
         self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
         self._calibration = bundle.calibration
         self.detector = detector
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._lanes = lanes
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
         self.network = network
 
     def warm_up(self) -> None:
@@ -54,35 +67,53 @@ class Labeller:
         collect_garbage()
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
-        """Detect on the copies, crop from as many pixels as the network's input has, predict.
+        """Label photos in lanes, a part of them each, with photos of one shape together.
 
-        Faces are read in a thread while the next ones are looked for; `stage_ms` is by the clock.
+        `stage_ms` is by the clock, added up over the lanes.
         """
-        spent = Stopwatch()
-        reader = CropReader(
-            lambda crops: spent.on("predict", self.read, crops),
-            size=self.network.input_size,
-            thread=self._thread,
-        )
-        found: list[list[tuple[Detection, int]]] = [[] for _ in photos]
-        turns = self.detector.detect_in_turn([photo.copy for photo in photos])
-        while (turn := spent.on("detect", next, turns, None)) is not None:
-            index, on_copy = turn
-            photo = photos[index]
-            faces = sorted((_enlarge(face, photo) for face in on_copy), key=_size, reverse=True)
-            rows = reader.put(spent.on("crop", self._cut, photo, faces))
-            found[index] = list(zip(faces, rows, strict=True))
-        outputs = reader.outputs()
+        order = sorted(range(len(photos)), key=lambda index: photos[index].copy.shape)
+        size = max(1, math.ceil(len(photos) / self._lanes))
+        parts = [order[start : start + size] for start in range(0, len(photos), size)]
+        taken = [[photos[index] for index in part] for part in parts]
+        faces: list[list[Face]] = [[] for _ in photos]
+        stage_ms = dict.fromkeys(STAGES, 0.0)
+        for part, batch in zip(parts, self._threads.map(self._label_part, taken), strict=True):
+            for index, found in zip(part, batch.faces, strict=True):
+                faces[index] = found
+            for stage, ms in batch.stage_ms.items():
+                stage_ms[stage] += ms
         return_free_memory()
-        labelled = [
-            [self._to_face(photo, face, outputs, row) for face, row in faces]
-            for photo, faces in zip(photos, found, strict=True)
-        ]
-        return LabelledBatch(labelled, spent.ms)
+        return LabelledBatch(faces, stage_ms)
 
-    def read(self, crops: Pixels) -> Outputs:
-        """Return the calibrated outputs (n, units) a head of crops (n, size, size, 3)."""
-        return self._calibration.apply(self.network.predict(crops))
+    def _label_part(self, photos: Sequence[Picture]) -> LabelledBatch:
+        """Detect on the copies, crop from as many pixels as the network's input has, predict."""
+        stage_ms: dict[str, float] = {}
+        with _timed(stage_ms, "detect"):
+            found = self._detect(photos)
+        with _timed(stage_ms, "crop"):
+            crops = [crop for pair in zip(photos, found, strict=True) for crop in self._cut(*pair)]
+        with _timed(stage_ms, "predict"):
+            outputs = self.read(crops)
+        rows = iter(range(len(crops)))
+        faces = [
+            [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
+            for photo, detections in zip(photos, found, strict=True)
+        ]
+        return LabelledBatch(faces, stage_ms)
+
+    def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
+        """Return each photo's faces in its own pixels, largest first."""
+        detected = self.detector.detect([photo.copy for photo in photos])
+        return [
+            sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
+            for photo, faces in zip(photos, detected, strict=True)
+        ]
+
+    def read(self, crops: Sequence[Pixels]) -> Outputs:
+        """Return the calibrated outputs (n, units) a head of n crops (size, size, 3)."""
+        size = self.network.input_size
+        batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        return self._calibration.apply(self.network.predict(batch))
 
     def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
         """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
@@ -115,8 +146,11 @@ class Labeller:
         return Face(box, detection.confidence, attributes)
 
 
-def load_labeller(settings: Settings) -> Labeller:
-    """Load bundle and detector as the settings name them; call it after a fork, never before."""
+def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
+    """Load bundle and detector as the settings name them; call it after a fork, never before.
+
+    For more than one of the `lanes`, TensorFlow is to compute each operation with one thread.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     for device in gpus:
         # Without growth the first process takes all of the GPU's memory.
@@ -128,7 +162,7 @@ def load_labeller(settings: Settings) -> Labeller:
     )
     network = freeze_bundle(bundle, bfloat16=bfloat16)
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
-    return Labeller(bundle, network, detector, settings.heads)
+    return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
 
 
 def clip_box(
@@ -153,3 +187,10 @@ def _enlarge(face: Detection, photo: Picture) -> Detection:
 def _size(detection: Detection) -> float:
     x1, y1, x2, y2 = detection.box
     return (x2 - x1) * (y2 - y1)
+
+
+@contextmanager
+def _timed(stage_ms: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    stage_ms[stage] = (time.perf_counter() - started) * 1000

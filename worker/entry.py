@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from celery import Celery
@@ -37,13 +38,9 @@ def run_worker(
     check_database(settings)
     stopping = Stopping()
     app = make_worker_app(settings)
-    process = WorkerProcess(
-        settings,
-        load_labeller or load_real_labeller,
-        app,
-        stopping,
-        cores=max(1, available_cores() // concurrency),
-    )
+    cores = max(1, available_cores() // concurrency)
+    load = load_labeller or partial(load_real_labeller, lanes=cores)
+    process = WorkerProcess(settings, load, app, stopping, cores=cores)
     add_tasks(app, process)
     return consume(
         app,
@@ -65,11 +62,11 @@ def make_worker_app(settings: Settings) -> Celery:
     return app
 
 
-def load_real_labeller(settings: Settings) -> Labeller:
+def load_real_labeller(settings: Settings, *, lanes: int) -> Labeller:
     """Load the detector and the network; imports TensorFlow, so only children call it."""
     from vision.labeller import load_labeller
 
-    return load_labeller(settings)
+    return load_labeller(settings, lanes=lanes)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from celery import Celery
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.champion import Champion, find_champion
+from facetag.cores import compute_in_lanes
 from facetag.database import WORKER_APPLICATION, make_engine, make_sessions, transaction
 from facetag.errors import DatabaseUnavailable, ServiceUnavailable
 from facetag.jobs import register_model
@@ -66,9 +67,7 @@ class WorkerProcess:
 
     def open(self) -> None:
         """Load the network, warm it up, register its bundle; raises what the loading raises."""
-        # TensorFlow reads this when it starts its threads: the children share the machine.
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self._cores))
-        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(self._cores))
+        compute_in_lanes(self._cores)
         # It connects once the network is warm, and stays connected: by that the worker is seen.
         engine = make_engine(
             self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION

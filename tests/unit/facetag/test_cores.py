@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from facetag.cores import available_cores
+from facetag.cores import available_cores, compute_in_lanes
 
 
 @pytest.fixture
@@ -29,3 +29,13 @@ def test_a_quota_of_a_core_or_less_is_one_core(quota, text):
 
 def test_a_quota_above_the_machine_changes_nothing(quota):
     assert available_cores(quota("6400000 100000")) == available_cores(quota("max 100000"))
+
+
+def test_an_operation_has_one_thread_unless_the_environment_says_otherwise(monkeypatch):
+    environment = {"TF_NUM_INTEROP_THREADS": "7"}
+    monkeypatch.setattr("facetag.cores.os.environ", environment)
+    compute_in_lanes(3)
+    assert environment == {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "7"}
+    environment.clear()
+    compute_in_lanes(3)
+    assert environment == {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "3"}

@@ -13,7 +13,7 @@ from skimage import data
 from benchmarks.reference import load_reference
 from vision.boxes import overlaps
 from vision.decode import decode_image
-from vision.detector import Detection, Detector, largest_face
+from vision.detector import Detection, Detector, Work, largest_face
 
 
 def resized(photo, width, height):
@@ -126,11 +126,10 @@ def test_what_lies_outside_the_photo_is_grey_to_the_networks(detector, astronaut
 
 
 def test_what_the_networks_were_given_is_counted(detector, astronaut):
-    detector.detect([astronaut, astronaut])
-    assert all(photos == 2 for photos, _, _ in detector.work.levels)
-    assert detector.work.refined >= detector.work.judged >= 2
-    detector.detect([])
-    assert detector.work.refined == 0
+    work = Work()
+    detector.detect([astronaut, astronaut], work)
+    assert all(photos == 2 for photos, _, _ in work.levels)
+    assert work.refined >= work.judged >= 2
 
 
 def test_no_photos_have_no_faces(detector):

@@ -21,8 +21,8 @@ def seen(photo):
     return whole_picture(photo, 1000)
 
 
-def make_labeller(bundle, detector, heads=("age", "gender", "race")):
-    return Labeller(bundle, freeze_bundle(bundle), detector, heads)
+def make_labeller(bundle, detector, heads=("age", "gender", "race"), lanes=1):
+    return Labeller(bundle, freeze_bundle(bundle), detector, heads, lanes=lanes)
 
 
 @pytest.fixture
@@ -54,16 +54,34 @@ def test_faces_belong_to_their_photos_and_the_largest_comes_first(labeller, astr
     assert np.allclose(faces[1][0].box, faces[2][0].box, atol=6)
 
 
-def test_faces_of_a_batch_are_read_as_those_of_each_photo_alone(labeller, astronaut, crowd):
+@pytest.mark.parametrize("lanes", [1, 2, 5])
+def test_faces_of_a_batch_are_those_of_each_photo_alone(
+    tiny_bundle, detector, labeller, astronaut, crowd, lanes
+):
     photos = [crowd, astronaut[:, 100:400], crowd[:, :, ::-1], astronaut, crowd[::-1], crowd] * 2
-    together = labeller.label([seen(photo) for photo in photos]).faces
-    assert sum(map(len, together)) > MOST_AT_ONCE
-    for photo, faces in zip(photos, together, strict=True):
+    in_lanes = make_labeller(tiny_bundle, detector, lanes=lanes)
+    batch = in_lanes.label([seen(photo) for photo in photos])
+    assert sum(map(len, batch.faces)) > MOST_AT_ONCE
+    assert all(ms > 0 for ms in batch.stage_ms.values())
+    for photo, faces in zip(photos, batch.faces, strict=True):
         alone = labeller.label([seen(photo)]).faces[0]
         assert [face.box for face in faces] == [face.box for face in alone]
         for one, other in zip(faces, alone, strict=True):
-            assert one.attributes["race"] == other.attributes["race"]
+            assert one.attributes["race"]["label"] == other.attributes["race"]["label"]
             assert one.attributes["age"] == pytest.approx(other.attributes["age"], abs=0.11)
+
+
+def test_what_fails_in_a_lane_is_raised(tiny_bundle, detector, astronaut):
+    class Broken:
+        width, height = 512, 512
+        copy = astronaut
+
+        def at_least(self, _scale):
+            raise MemoryError("in a lane")
+
+    in_lanes = make_labeller(tiny_bundle, detector, lanes=2)
+    with pytest.raises(MemoryError, match="in a lane"):
+        in_lanes.label([seen(astronaut), Broken()])
 
 
 def test_every_stage_is_timed_and_no_photos_are_no_fault(labeller, astronaut):
