@@ -1,4 +1,4 @@
-"""`facetag calibrate`: fit a bundle's temperatures and range of ages on what was held out."""
+"""`facetag calibrate`: fit a bundle's temperatures, ages and their range on what was held out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +32,8 @@ def calibrate(
 
     SHARDS are those that it was fitted on, each a path or s3://BUCKET/KEY; without them their crop
     cache is looked for in --cache. What is held out there is split by content: temperatures for
-    gender and race and the coverage of the range of ages are fitted on one part and measured on
-    another. `train` does the same at its end. Weights and version stay; test figures are to be
+    gender and race, a line through ages and the coverage of their range are fitted on one part and
+    measured on another. `train` does the same at its end. Weights and version stay; test figures are to be
     measured again with `facetag evaluate`.
 
     \b
