@@ -188,7 +188,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
+    # A conversion that changes nothing would copy the image.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _name_damage(data: bytes, error: Exception) -> ImageUnreadable:

@@ -32,8 +32,8 @@ BOXES = 2
 """Rises whenever the boxes of one photo change: crops that were cut by others are cut anew."""
 BATCH_PIXELS = 4 * 1024 * 768
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
-PATCH_BATCH = 512
-PATCH_STEP = 64
+PATCH_BATCH = 64
+"""Patches computed at a time, a power of two; more are no faster, and hold more memory."""
 MOST_PROPOSALS = 4000
 """Proposals kept per photo and level, best first: a page of noise must not take all memory."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
@@ -275,5 +275,5 @@ def _concatenate(parts: Sequence[Candidates]) -> Candidates:
 
 
 def _bucket(count: int) -> int:
-    """Return how many patches to compute for `count`: a bounded set of shapes, little waste."""
-    return min(1 << max(3, (count - 1).bit_length()), -(-count // PATCH_STEP) * PATCH_STEP)
+    """Return how many patches to compute for `count`: a power of two, so a bounded set of shapes."""
+    return 1 << max(3, (count - 1).bit_length())
