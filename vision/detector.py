@@ -202,8 +202,8 @@ def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.Polymo
             height, width = tf.unstack(sizes[photo])
             pixels = images[photo, :height, :width][None]
             reduced = _normalise(tf.image.resize(pixels, level, method="area")[0])
-            missing = tf.stack([canvas - level, tf.zeros_like(level)])
-            return tf.pad(reduced, [[0, missing[0, 0]], [0, missing[0, 1]], [0, 0]])
+            below, beside = tf.unstack(canvas - level)
+            return tf.pad(reduced, [[0, below], [0, beside], [0, 0]])
 
         drawn = tf.map_fn(
             shrink, (photos, levels), fn_output_signature=tf.TensorSpec([None, None, 3])
@@ -275,5 +275,5 @@ def _concatenate(parts: Sequence[Candidates]) -> Candidates:
 
 
 def _bucket(count: int) -> int:
-    """Return how many patches to compute for `count`: a power of two, so a bounded set of shapes."""
+    """Return how many patches to compute for `count`: a power of two bounds the shapes."""
     return 1 << max(3, (count - 1).bit_length())
