@@ -46,6 +46,7 @@ class PaperPath:
         self._side = working_side(settings.min_face) if copies else None
         self._min_face = settings.min_face
         self._mirror = bundle.mirror
+        self.stage_ms: dict[str, float] = {}
 
     def label(self, paths: Sequence[Path]) -> int:
         """Label photos; return how many faces there were."""
@@ -121,14 +122,27 @@ def _compile(network: Callable[[tf.Tensor], Any], side: int | None) -> Callable[
     return compiled
 
 
-def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
-    """Return what runs the bare networks on a set of photos: what no pipeline can be faster than.
+class BoundPath:
+    """The bare networks on what sets of photos come to: what no pipeline can be faster than.
 
-    It returns the number of faces.
-
-    The same pyramid levels, numbers of patches and faces as `path` computes, at full batch, with
-    no decoding, resizing, suppression or cropping.
+    The same pyramid levels, numbers of patches and faces as our path computes, at full batch, with
+    no decoding, resizing, suppression or cropping. A set's first turn also learns what these are.
     """
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = OurPath(settings)
+        self._bounds: dict[tuple[Path, ...], Callable[[], int]] = {}
+        self.stage_ms: dict[str, float] = {}
+
+    def label(self, paths: Sequence[Path]) -> int:
+        """Run the networks for photos; return how many faces there were."""
+        key = tuple(paths)
+        if key not in self._bounds:
+            self._bounds[key] = _bound_of(self._path, paths)
+        return self._bounds[key]()
+
+
+def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     networks = load_networks()
     propose = _compile(networks.propose, None)
     judges = (_compile(networks.refine, 24), _compile(networks.output, 48))
@@ -156,5 +170,4 @@ def bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
         network.predict(crops)
         return faces
 
-    run()
     return run

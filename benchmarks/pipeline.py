@@ -24,7 +24,7 @@ from typing import Any
 
 import click
 
-from benchmarks.apart import Apart, Turn
+from benchmarks.apart import Turn, run_apart
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, sort_by_size, write_photos
 
@@ -36,6 +36,8 @@ TITLES = {
     "b": "(b) our pipeline in process",
     "d": "(d) the bare networks at full batch",
 }
+
+IN_BATCHES = ("b", "d")
 
 
 @click.command(help=__doc__)
@@ -67,17 +69,17 @@ def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
     sets = {"all": list(paths), **(classes if len(classes) > 1 else {})}
     turns: Turns = {name: {path: [] for path in TITLES} for name in sets}
     with ExitStack() as stack:
-        ways = {path: stack.enter_context(Apart(path)) for path in TITLES}
-        for way in ways.values():
+        ways = {path: stack.enter_context(run_apart(path)) for path in TITLES}
+        for path, way in ways.items():
             for members in sets.values():
                 # Loads, traces, and, for (d), learns what the photos come to.
-                way.label(members if way in (ways["b"], ways["d"]) else members[:2])
+                way(members if path in IN_BATCHES else members[:2])
         for _ in range(rounds):
             for name, members in sets.items():
                 for path, way in ways.items():
                     # (a) and (a') take a photo at a time: what all take is what the classes take.
-                    if name != "all" or len(sets) == 1 or path in ("b", "d"):
-                        turns[name][path].append(way.label(members))
+                    if name != "all" or len(sets) == 1 or path in IN_BATCHES:
+                        turns[name][path].append(way(members))
             if len(sets) > 1:
                 for path in ("a", "a'"):
                     last = [turns[name][path][-1] for name in classes]
@@ -97,6 +99,7 @@ def _sum(turns: Sequence[Turn]) -> Turn:
         sum(turn.seconds for turn in turns),
         sum(turn.cpu_s for turn in turns),
         sum(turn.faces for turn in turns),
+        {},
     )
 
 

@@ -14,7 +14,7 @@ from statistics import median
 
 import click
 
-from benchmarks.apart import Apart
+from benchmarks.apart import run_apart
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import find_photos, write_photos
 from benchmarks.processes import run_worker, serve
@@ -34,13 +34,13 @@ def main(photos: Path | None, count: int, rounds: int, format_: str) -> None:
         paths = find_photos(photos) if photos else write_photos(Path(folder) / "photos", count)
         keys = service.store(paths)
         # The worker and a process like it take turns.
-        with run_worker(service), Apart("b") as ours:
+        with run_worker(service), run_apart("b") as ours:
             in_process, in_service = [], []
             service.label(keys)
-            ours.label(paths)
+            ours(paths)
             for _ in range(rounds):
                 in_service.append(len(paths) / service.label(keys))
-                in_process.append(len(paths) / ours.label(paths).seconds)
+                in_process.append(len(paths) / ours(paths).seconds)
     b, c = median(in_process), median(in_service)
     report = {"machine": machine, "photos": len(paths), "rounds": rounds,
               "photos_per_s": {"b": round(b, 2), "c": round(c, 2)},
