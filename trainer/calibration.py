@@ -14,7 +14,7 @@ import numpy.typing as npt
 from facetag.errors import FacetagError
 from facetag.heads import AGE, HEADS_BY_NAME
 from trainer.augment import centre_crop
-from trainer.crop_cache import CropCache, open_cache
+from trainer.crop_cache import CropCache, detector_facts, open_cache
 from trainer.intervals import fit_age_range, widen_to_coverage
 from trainer.metrics import table_1
 from trainer.reliability import calibration_error, chosen_labels
@@ -162,12 +162,13 @@ def calibrate_bundle(
 def find_cache(root: Path, bundle: Bundle) -> CropCache:
     """Return the crop cache below `root` of the shards that a bundle was fitted on.
 
-    Raises FacetagError where there is none that is cut as the bundle wants it.
+    Raises FacetagError where there is none that is cut as the bundle wants it, by this detector.
     """
     wanted = {shard["sha256"] for shard in bundle.manifest["shards"]}
     for path in sorted(root.glob("*/cache.json")):
         cache = open_cache(path.parent)
-        if set(cache.facts["shards"].values()) == wanted and _fits(cache, bundle):
+        cut_here = cache.facts.get("detector") == detector_facts()
+        if cut_here and set(cache.facts["shards"].values()) == wanted and _fits(cache, bundle):
             return cache
     raise FacetagError(
         f"No crop cache below {root} is of the shards that {bundle.folder} was fitted on: give "

@@ -65,13 +65,21 @@ def cache_key(shards: Sequence[str], rule: CropRule, size: int, validation_share
 
 def name_of(content: Sequence[Any], rule: CropRule, size: int) -> str:
     """Return a name for crops of this content that follows from all that decides what they show."""
+    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector_facts().values()])
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def detector_facts() -> dict[str, float]:
+    """Return what decides the boxes that crops are cut by here and now."""
     from facetag.settings import load_settings
     from vision.detector import BOXES
 
     settings = load_settings()
-    detector = [BOXES, settings.min_face, settings.face_confidence]
-    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return {
+        "boxes": BOXES,
+        "min_face": settings.min_face,
+        "confidence": settings.face_confidence,
+    }
 
 
 def write_cache(
@@ -118,7 +126,14 @@ def write_cache(
     crops.flush()
     labels = label_arrays(samples, [head.name for head in HEADS])
     np.savez(folder / "table.npz", inside=inside, validation=validation, hashes=hashes, **labels)  # type: ignore[arg-type]
-    whole = {**facts, "size": size, "crop": rule.to_json(), "n": len(samples), "faceless": faceless}
+    whole = {
+        **facts,
+        "size": size,
+        "crop": rule.to_json(),
+        "detector": detector_facts(),
+        "n": len(samples),
+        "faceless": faceless,
+    }
     (folder / "cache.json").write_text(json.dumps(whole, indent=2))
 
 

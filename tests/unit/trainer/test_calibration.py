@@ -208,6 +208,15 @@ def test_a_cache_is_found_by_the_shards_that_a_bundle_names(tiny_bundle, tiny_ca
         find_cache(tmp_path, open_bundle(bundle.folder))
 
 
+def test_a_cache_that_another_detector_cut_is_passed_over(
+    tiny_bundle, tiny_cache, tmp_path, monkeypatch
+):
+    bundle = fitting_bundle(tiny_bundle, tiny_cache)
+    monkeypatch.setattr("vision.detector.BOXES", 0)
+    with pytest.raises(FacetagError, match="give these shards"):
+        find_cache(tmp_path, bundle)
+
+
 def test_crops_of_another_rule_are_refused(tiny_bundle, tiny_cache):
     crop = {**tiny_bundle.manifest["crop"], "side": 1.5}
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "crop": crop})

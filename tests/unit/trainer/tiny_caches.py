@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from facetag.heads import HEADS
-from trainer.crop_cache import open_cache
+from trainer.crop_cache import detector_facts, open_cache
 from vision.crop import CropRule
 
 SIZE, CANVAS = 32, 40
@@ -37,6 +37,7 @@ def write_tiny_cache(folder, *, count=60, held_out=12, labels=None, seed=0):
     facts = {
         "size": SIZE,
         "crop": CropRule().to_json(),
+        "detector": detector_facts(),
         "n": count,
         "faceless": 0,
         "shards": {"part.tar": "ab" * 32},
