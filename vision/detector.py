@@ -28,9 +28,9 @@ from vision.pyramid import (
     cells_of,
 )
 
-BOXES = 2
+BOXES = 3
 """Rises whenever the boxes of one photo change: crops that were cut by others are cut anew."""
-BATCH_PIXELS = 4 * 1024 * 768
+BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
 PATCH_BATCH = 64
 """Patches computed at a time, a power of two; more are no faster, and hold more memory."""
@@ -89,6 +89,11 @@ class Detector:
         )
         for network in (self._refine, self._output):
             self._judge(network, Canvases([blank]), one, 1.0)
+
+    def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
+        """Return the places of photos that are looked at together, what costs most first."""
+        batches = list(_batches([canvas_shape(photo) for photo in photos]))
+        return sorted(batches, key=lambda batch: sum(photos[i].size for i in batch), reverse=True)
 
     def detect(self, photos: Sequence[Pixels], work: Work | None = None) -> list[list[Detection]]:
         """Return each photo's faces, best confidence first; an empty list where there is none.

@@ -1,6 +1,7 @@
 """From photos to labelled faces: detector, crop and network behind one call."""
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,39 +68,39 @@ class Labeller:
         collect_garbage()
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
-        """Label photos in lanes, a part of them each, with photos of one shape together.
+        """Label photos in lanes: a lane takes the next batch of one shape, then its share of crops.
 
         `stage_ms` is by the clock, added up over the lanes.
         """
-        order = sorted(range(len(photos)), key=lambda index: photos[index].copy.shape)
-        size = max(1, math.ceil(len(photos) / self._lanes))
-        parts = [order[start : start + size] for start in range(0, len(photos), size)]
-        taken = [[photos[index] for index in part] for part in parts]
-        faces: list[list[Face]] = [[] for _ in photos]
-        stage_ms = dict.fromkeys(STAGES, 0.0)
-        for part, batch in zip(parts, self._threads.map(self._label_part, taken), strict=True):
-            for index, found in zip(part, batch.faces, strict=True):
-                faces[index] = found
-            for stage, ms in batch.stage_ms.items():
-                stage_ms[stage] += ms
-        return_free_memory()
-        return LabelledBatch(faces, stage_ms)
+        clock = _Clock()
+        batches = self.detector.batches([photo.copy for photo in photos])
+        found: list[list[Detection]] = [[] for _ in photos]
+        crops: list[list[Pixels]] = [[] for _ in photos]
 
-    def _label_part(self, photos: Sequence[Picture]) -> LabelledBatch:
-        """Detect on the copies, crop from as many pixels as the network's input has, predict."""
-        stage_ms: dict[str, float] = {}
-        with _timed(stage_ms, "detect"):
-            found = self._detect(photos)
-        with _timed(stage_ms, "crop"):
-            crops = [crop for pair in zip(photos, found, strict=True) for crop in self._cut(*pair)]
-        with _timed(stage_ms, "predict"):
-            outputs = self.read(crops)
-        rows = iter(range(len(crops)))
+        def find(batch: Sequence[int]) -> None:
+            with clock.timed("detect"):
+                detected = self._detect([photos[index] for index in batch])
+            with clock.timed("crop"):
+                for index, faces in zip(batch, detected, strict=True):
+                    found[index], crops[index] = faces, self._cut(photos[index], faces)
+
+        def predict(part: Sequence[Pixels]) -> Outputs:
+            with clock.timed("predict"):
+                return self.read(part)
+
+        list(self._threads.map(find, batches))
+        parts = _share_out([crop for cut in crops for crop in cut], self._lanes)
+        read = list(self._threads.map(predict, parts))
+        outputs = {
+            head.name: np.concatenate([one[head.name] for one in read]) for head in self._heads
+        }
+        rows = iter(range(sum(map(len, found))))
         faces = [
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
             for photo, detections in zip(photos, found, strict=True)
         ]
-        return LabelledBatch(faces, stage_ms)
+        return_free_memory()
+        return LabelledBatch(faces, clock.stage_ms)
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
         """Return each photo's faces in its own pixels, largest first."""
@@ -189,8 +190,23 @@ def _size(detection: Detection) -> float:
     return (x2 - x1) * (y2 - y1)
 
 
-@contextmanager
-def _timed(stage_ms: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    stage_ms[stage] = (time.perf_counter() - started) * 1000
+def _share_out(crops: Sequence[Pixels], lanes: int) -> list[Sequence[Pixels]]:
+    """Return a part for each lane, as even as may be: one at least, which may be empty."""
+    size = max(1, math.ceil(len(crops) / lanes))
+    return [crops[start : start + size] for start in range(0, max(1, len(crops)), size)]
+
+
+class _Clock:
+    """Milliseconds a stage, added up over threads."""
+
+    def __init__(self) -> None:
+        self.stage_ms = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Book the time that the block takes."""
+        started = time.perf_counter()
+        yield
+        with self._lock:
+            self.stage_ms[stage] += (time.perf_counter() - started) * 1000
