@@ -35,6 +35,7 @@ from trainer.splits import split_held_out
 from trainer.training import TrainingPlan, train_network
 from trainer.weighted import measure_head
 from vision.bundle import Bundle
+from vision.mirroring import Mirroring
 from vision.network import NetworkSpec
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
@@ -151,7 +152,7 @@ def fit_lines(
         return train_network(training, cache, run / name, on_epoch=tell(name))
 
     def answer(bundle: Bundle) -> Outputs:
-        return predict_held_out_crops(bundle, rounds.judged, mirror=False)
+        return predict_held_out_crops(bundle, rounds.judged, mirror=Mirroring())
 
     first = start("first", parts[0], plan)
     seen = int(options["epochs"]) * int((~parts[0].validation).sum())

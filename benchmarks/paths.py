@@ -62,9 +62,7 @@ class PaperPath:
         if not faces:
             return 0
         crops = np.stack([self._cut(photo, face["box"]) for face in faces])
-        self._network.predict(crops, verbose=0)
-        if self._mirror:
-            self._network.predict(crops[:, :, ::-1], verbose=0)
+        self._mirror.read(lambda images: self._network.predict(images, verbose=0), crops)
         return len(faces)
 
     def _cut(self, photo: Pixels, box: Sequence[float]) -> Pixels:
@@ -142,6 +140,15 @@ class BoundPath:
         return self._bounds[key]()
 
 
+def _cut(path: OurPath, photo: Photo, labels: Labels) -> Iterator[Pixels]:
+    """Yield the faces: whose mirror image is read hangs on what they show."""
+    size, whole = path.labeller.network.input_size, photo.picture.at_least(1)
+    for face in labels.faces:
+        x, y, width, height = face.box
+        square = path.labeller.crop_rule.square((x, y, x + width, y + height))
+        yield cut_square(whole, square, size)
+
+
 def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     networks = load_networks()
     propose = _compile(networks.propose, None)
@@ -160,7 +167,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
         tf.constant(rng.uniform(-1, 1, (max(1, count), side, side, 3)).astype(np.float32))
         for count, side in ((work.refined, 24), (work.judged, 48))
     ]
-    crops = rng.integers(0, 256, (faces, network.input_size, network.input_size, 3), np.uint8)
+    crops = np.stack([crop for photo, labels in labelled for crop in _cut(path, photo, labels)])
 
     def run() -> int:
         for level in levels:

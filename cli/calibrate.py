@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 )
 @cache_option
 @click.option(
-    "--mirror/--no-mirror",
-    default=None,
-    help="Read faces and their mirror images, at twice the cost; as the bundle says if not given.",
+    "--mirror",
+    type=click.Choice(["never", "unsure", "always"]),
+    help="Whose mirror image is read too, for a second time its cost: nobody's, that of faces the "
+    "network is unsure of, everybody's; as the bundle says if not given.",
 )
 def calibrate(
-    shards: "tuple[ShardSource, ...]", model: Path | None, cache: Path, mirror: bool | None
+    shards: "tuple[ShardSource, ...]", model: Path | None, cache: Path, mirror: str | None
 ) -> None:
     """Fit how sure a network may say it is, on faces that it was not fitted on.
 
@@ -42,7 +43,7 @@ def calibrate(
     """
     from facetag.bundle_folder import CARD
     from facetag.settings import load_settings
-    from trainer.calibration import calibrate_bundle, find_cache
+    from trainer.calibration import MIRRORINGS, calibrate_bundle, find_cache
     from trainer.card import MEASURES, figure, write_card
     from trainer.preparing import PreparePlan, prepare_cache
     from vision.bundle import open_bundle
@@ -53,7 +54,7 @@ def calibrate(
         crops = prepare_cache(take_shards(shards), cache, plan)
     else:
         crops = find_cache(cache, bundle)
-    bundle = calibrate_bundle(bundle, crops, mirror=mirror)
+    bundle = calibrate_bundle(bundle, crops, mirror=MIRRORINGS[mirror] if mirror else None)
     (bundle.folder / CARD).write_text(write_card(bundle.manifest))
     for part in ("validation", "holdout"):
         click.echo(f"{part}, {bundle.manifest['held_out'][part]} images:")

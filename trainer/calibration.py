@@ -22,6 +22,7 @@ from trainer.splits import CALIBRATION, HOLDOUT, PART_SHARES, VALIDATION, split_
 from vision.age_range import AgeRange
 from vision.bundle import Bundle, open_bundle, save_manifest
 from vision.calibration import AgeLine, Calibration, at_temperature, top_probability
+from vision.mirroring import Mirroring
 
 Values = npt.NDArray[np.float32]
 OnRead = Callable[[int, int], None]
@@ -30,6 +31,13 @@ Outputs = dict[str, Values]
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
 """Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
 own estimate; results name such labels uncertain, and keep them."""
+MIRRORINGS = {
+    "never": Mirroring(),
+    "unsure": Mirroring(below={"gender": 0.9, "race": 0.6}),
+    "always": Mirroring(always=True),
+}
+"""Whose mirror image is read, by the name that `facetag calibrate` takes. The bounds of `unsure`
+keep all that mirror images do for the accuracy of gender and race, for a third of their cost."""
 TEMPERATURES = (0.05, 20.0)
 FEWEST_FOR_LINE = 100
 """Images with a known age below which ages stay as the network gives them."""
@@ -131,14 +139,14 @@ def calibrate_bundle(
     bundle: Bundle,
     cache: CropCache,
     *,
-    mirror: bool | None = None,
+    mirror: Mirroring | None = None,
     batch: int = BATCH,
     on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
     """Predict what the cache holds out, fit the calibration and write it into the manifest.
 
-    Done again, it gives the same manifest. `mirror` sets whether the bundle predicts with the mean
-    over a crop and its mirror image; None keeps what the manifest says. Weights and version stay.
+    Done again, it gives the same manifest. `mirror` sets whose mirror image is read too; None keeps
+    what the manifest says. Weights and version stay.
     Test figures that were recorded before are dropped: they are another calibration's. Raises
     FacetagError where the cache is of other crops or holds nothing out.
     """
@@ -152,7 +160,7 @@ def calibrate_bundle(
     mirror = bundle.mirror if mirror is None else mirror
     outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
     fields = calibrate_outputs(cache, outputs)
-    manifest = {**bundle.manifest, **fields, "mirror": mirror}
+    manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}
     if manifest == {**bundle.manifest, "metrics": fields["metrics"]}:
         return bundle
     save_manifest(bundle.folder, manifest)
@@ -180,7 +188,7 @@ def predict_held_out_crops(
     bundle: Bundle,
     cache: CropCache,
     *,
-    mirror: bool,
+    mirror: Mirroring,
     batch: int = BATCH,
     on_read: OnRead = lambda done, total: None,
 ) -> Outputs:
@@ -199,14 +207,14 @@ def predict_held_out_crops(
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def predict_images(network: keras.Model, images: Values, *, mirror: bool) -> Outputs:
-    """Return a network's outputs (n, units) a head; if `mirror`, means with the mirror images'."""
-    outputs = network.predict_on_batch(images)
-    turned = network.predict_on_batch(images[:, :, ::-1]) if mirror else outputs
-    return {
-        name: (np.asarray(values) + np.asarray(turned[name])) / 2
-        for name, values in outputs.items()
-    }
+def predict_images(network: keras.Model, images: Values, *, mirror: Mirroring) -> Outputs:
+    """Return a network's outputs (n, units) a head, of mirror images too where `mirror` says so."""
+
+    def predict(part: Values) -> Outputs:
+        outputs = network.predict_on_batch(part)
+        return {name: np.asarray(values) for name, values in outputs.items()}
+
+    return mirror.read(predict, images)
 
 
 def _fits(cache: CropCache, bundle: Bundle) -> bool:

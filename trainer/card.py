@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.terms import is_of_utkface, write_terms
+from vision.mirroring import Mirroring
 
 PAPER = {
     "age": {"rmse": 8.70},
@@ -88,13 +89,20 @@ def _summary(manifest: Mapping[str, Any]) -> str:
     samples, network = manifest["samples"], manifest["network"]
     dropped = "; ".join(f"{count} {reason}" for reason, count in samples["dropped"].items())
     count = len(manifest["shards"])
-    mirror = ", each face read with its mirror image" if manifest.get("mirror") else ""
+    mirror = _mirrored(Mirroring.from_json(manifest.get("mirror", False)))
     return (
         "Predicts the **apparent** age, gender and race of a face that MTCNN has found. "
         f"{network['backbone']} at {network['input_size']} pixels with three heads{mirror}, "
         f"{count} training shard{'' if count == 1 else 's'}, {samples['training']} images fitted "
         f"on, {samples['validation']} held out. Dropped beforehand: {dropped or 'none'}."
     )
+
+
+def _mirrored(mirror: Mirroring) -> str:
+    if mirror.always:
+        return ", each face read with its mirror image"
+    bounds = " or ".join(f"{name} below {bound:g}" for name, bound in mirror.below.items())
+    return f", faces of an uncalibrated {bounds} read with their mirror image" if bounds else ""
 
 
 def _measured(manifest: Mapping[str, Any]) -> list[str]:

@@ -90,7 +90,7 @@ def retrain_network(
     on_start(fit)
     training = TrainingPlan(champion.spec, fit, start=champion, precision=plan.precision)
     bundle = train_network(training, joined, run, on_step=on_step, on_epoch=on_epoch)
-    # What `train` writes says nothing of mirror images, of which the champion may make use.
+    # What `train` writes says nothing of mirror images, which the champion may read.
     bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror, on_read=on_read)
     replayed = sum(int((~cache.validation[indices]).sum()) for cache, indices in parts)
     manifest = {

@@ -20,6 +20,7 @@ from trainer.calibration import predict_images
 from trainer.crop_cache import CropCache
 from trainer.softening import to_probabilities
 from vision.bundle import Bundle
+from vision.mirroring import Mirroring
 
 BATCH = 64
 FILE = "answers.npz"
@@ -111,7 +112,7 @@ def _answer(
         part = indices[start : start + BATCH]
         crops = [_at_size(centre_crop(cache.crops[each], cache.size), size) for each in part]
         images = np.stack(crops).astype(np.float32)
-        outputs = predict_images(network, images, mirror=True)
+        outputs = predict_images(network, images, mirror=Mirroring(always=True))
         yield start + len(part), part, teacher.calibration.apply(outputs)
 
 

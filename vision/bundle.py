@@ -29,6 +29,7 @@ from facetag.heads import HEADS_BY_NAME
 from vision.age_range import AgeRange
 from vision.calibration import Calibration
 from vision.crop import CropRule
+from vision.mirroring import Mirroring
 from vision.network import BACKBONES, NetworkSpec, build_network
 
 
@@ -70,9 +71,9 @@ class Bundle:
         return Calibration.from_json(self.manifest.get("calibration"))
 
     @property
-    def mirror(self) -> bool:
-        """Whether predictions are the mean over a crop and its mirror image."""
-        return bool(self.manifest.get("mirror", False))
+    def mirror(self) -> Mirroring:
+        """Whose mirror image is read too; nobody's where the manifest says nothing."""
+        return Mirroring.from_json(self.manifest.get("mirror", False))
 
     def load_network(self) -> keras.Model:
         """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
@@ -181,4 +182,4 @@ def _check_known(bundle: Bundle) -> None:
                 f"{bundle.folder} predicts {stated['name']} with labels {stated['labels']}, "
                 "which this version of facetag does not know."
             )
-    _ = bundle.crop_rule, bundle.calibration
+    _ = bundle.crop_rule, bundle.calibration, bundle.mirror

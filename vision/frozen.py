@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vision.bundle import Bundle
 from vision.folding import fold_norms
+from vision.mirroring import Mirroring, Outputs
 from vision.network import NetworkSpec, build_network
 
 MOST_AT_ONCE = 8
@@ -18,8 +19,8 @@ MOST_AT_ONCE = 8
 class FrozenNetwork:
     """Predicts with a copy of a network, which later changes to the network do not reach.
 
-    With `mirror`, outputs are the mean over a crop and its mirror image, at twice the cost. With
-    `bfloat16` the backbone computes in that; heads do not: it would round ages to quarters.
+    Outputs are means over a crop and its mirror image where `mirror` says so. With `bfloat16` the
+    backbone computes in that; heads do not: it would round ages to quarters.
     """
 
     def __init__(
@@ -27,10 +28,11 @@ class FrozenNetwork:
         network: keras.Model,
         spec: NetworkSpec,
         *,
-        mirror: bool = False,
+        mirror: Mirroring | None = None,
         bfloat16: bool = False,
     ) -> None:
         self.input_size = spec.input_size
+        self._mirror = mirror or Mirroring()
         backbone = network.get_layer(spec.backbone)
         copy = build_network(spec, fold_norms(backbone, "bfloat16" if bfloat16 else "float32"))
         for layer in network.layers:
@@ -41,16 +43,16 @@ class FrozenNetwork:
         # Weights stay variables: of constants in a graph TensorFlow keeps a dozen copies.
         @tf.function(input_signature=[tf.TensorSpec(copy.input.shape, tf.float32)])
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
-            batch = tf.concat([images, tf.reverse(images, [2])], 0) if mirror else images
-            outputs = copy(batch, training=False)
-            if mirror:
-                outputs = {name: _mean_of_halves(outputs[name]) for name in spec.heads}
+            outputs = copy(images, training=False)
             return [outputs[name] for name in spec.heads]
 
         self._forward = forward
 
-    def predict(self, crops: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    def predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """Return the outputs (n, units) a head for crops (n, size, size, 3), RGB; n may be 0."""
+        return self._mirror.read(self._predict, crops)
+
+    def _predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         parts = []
         start = 0
         for size in _batch_sizes(len(crops)):
@@ -69,7 +71,7 @@ class FrozenNetwork:
 
 
 def freeze_bundle(bundle: Bundle, *, bfloat16: bool = False) -> FrozenNetwork:
-    """Freeze a bundle's network, which reads crops as the bundle says: with mirror image or not.
+    """Freeze a bundle's network, which reads crops and mirror images as the bundle says.
 
     Raises BundleInvalid unless the weights are the manifest's.
     """
@@ -89,8 +91,3 @@ def _batch_sizes(count: int) -> Iterator[int]:
             size //= 2
         yield size
         count -= size
-
-
-def _mean_of_halves(values: tf.Tensor) -> tf.Tensor:
-    first, second = tf.split(values, 2)
-    return (first + second) / 2

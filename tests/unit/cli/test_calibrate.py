@@ -46,8 +46,8 @@ def test_a_bundle_is_calibrated_from_its_shards_then_from_their_cache_alone(fold
     (folder / "part.tar").unlink()
     assert calibrate(folder).output.splitlines()[-3:] == first.output.splitlines()[-3:]
     assert json.loads((folder / "bundle" / "bundle.json").read_text()) == manifest
-    assert calibrate(folder, "--mirror").exit_code == 0
-    assert open_bundle(folder / "bundle").mirror is True
+    assert calibrate(folder, "--mirror", "unsure").exit_code == 0
+    assert set(open_bundle(folder / "bundle").mirror.below) == {"gender", "race"}
 
 
 def test_without_shards_or_their_cache_the_user_is_told_what_to_give(folder):

@@ -9,6 +9,7 @@ from facetag.errors import FacetagError
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.calibration import (
     FEWEST_FOR_LINE,
+    MIRRORINGS,
     calibrate_bundle,
     calibrate_outputs,
     find_cache,
@@ -21,6 +22,7 @@ from vision.bundle import open_bundle, save_manifest
 from vision.calibration import AgeLine, Calibration
 
 HELD_OUT = 1200
+NEVER, ALWAYS = MIRRORINGS["never"], MIRRORINGS["always"]
 
 
 def overconfident(count, seed, factor=2.0):
@@ -187,13 +189,14 @@ def test_a_bundle_is_calibrated_once_and_keeps_its_weights_and_version(tiny_bund
 
 def test_mirroring_is_written_measured_and_kept(tiny_bundle, tiny_cache):
     bundle = fitting_bundle(tiny_bundle, tiny_cache)
-    assert calibrate_bundle(bundle, tiny_cache).mirror is False
-    mirrored = calibrate_bundle(bundle, tiny_cache, mirror=True)
-    assert open_bundle(bundle.folder).mirror is True
+    assert calibrate_bundle(bundle, tiny_cache).mirror == NEVER
+    mirrored = calibrate_bundle(bundle, tiny_cache, mirror=ALWAYS)
+    assert open_bundle(bundle.folder).mirror == ALWAYS
     assert calibrate_bundle(mirrored, tiny_cache).manifest == mirrored.manifest
-    assert calibrate_bundle(mirrored, tiny_cache, mirror=False).mirror is False
+    assert calibrate_bundle(mirrored, tiny_cache, mirror=NEVER).mirror == NEVER
     one, other = (
-        predict_held_out_crops(bundle, tiny_cache, mirror=mirror)["age"] for mirror in (False, True)
+        predict_held_out_crops(bundle, tiny_cache, mirror=mirror)["age"]
+        for mirror in (NEVER, ALWAYS)
     )
     assert one.shape == other.shape == (12, 1)
     assert not np.allclose(one, other, atol=1e-5)

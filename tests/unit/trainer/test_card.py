@@ -165,6 +165,8 @@ def test_a_card_of_other_shards_does_not_speak_of_utkfaces_labellers_or_terms():
 def test_a_network_that_mirrors_says_so():
     assert "mirror image" not in write_card(MEASURED)
     assert "read with its mirror image" in write_card({**MEASURED, "mirror": True})
+    unsure = write_card({**MEASURED, "mirror": {"gender": 0.9, "race": 0.6}})
+    assert "gender below 0.9 or race below 0.6 read with their mirror image" in unsure
 
 
 def test_figures_are_years_to_two_places_and_shares_to_four():

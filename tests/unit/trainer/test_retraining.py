@@ -35,7 +35,7 @@ def champion(tmp_path_factory, earlier):
     fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, averaging=0.0)
     folder = tmp_path_factory.mktemp("champion")
     bundle = train_network(TrainingPlan(SPEC, fit), earlier, folder)
-    save_manifest(bundle.folder, {**bundle.manifest, "mirror": True})
+    save_manifest(bundle.folder, {**bundle.manifest, "mirror": {"race": 0.5}})
     return open_bundle(bundle.folder)
 
 
@@ -64,7 +64,7 @@ def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained,
 
 
 def test_it_reads_faces_with_their_mirror_images_as_its_parent_does(retrained):
-    assert retrained.mirror
+    assert retrained.mirror.below == {"race": 0.5}
 
 
 def test_a_finished_run_gives_the_same_bundle_again(retrained, champion, new, earlier):

@@ -10,6 +10,7 @@ from facetag.bundle_folder import CARD, MANIFEST, WEIGHTS
 from facetag.errors import BundleInvalid
 from vision.bundle import open_bundle, save_float16, save_manifest
 from vision.calibration import Calibration
+from vision.mirroring import Mirroring
 
 
 def change_manifest(bundle, **changes):
@@ -131,6 +132,7 @@ def test_an_incomplete_manifest_is_refused(tiny_bundle, field):
         {"network": {"heads": ["age"]}},
         {"crop": {"name": "eyes"}},
         {"crop": "none"},
+        {"mirror": "sometimes"},
     ],
 )
 def test_what_another_version_wrote_is_refused(tiny_bundle, change):
@@ -162,13 +164,19 @@ def test_a_missing_age_range_is_told_by_its_name(tiny_bundle):
 def test_a_bundle_without_calibration_changes_no_output(tiny_bundle):
     opened = open_bundle(tiny_bundle.folder)
     assert opened.calibration == Calibration()
-    assert opened.mirror is False
+    assert opened.mirror == Mirroring()
 
 
 @pytest.mark.parametrize(
-    "calibration", ["warm", {"temperatures": {"race": 0}}, {"uncertain_below": 3}]
+    "odd",
+    [
+        {"calibration": "warm"},
+        {"calibration": {"temperatures": {"race": 0}}},
+        {"calibration": {"uncertain_below": 3}},
+        {"mirror": {"gender": 2}},
+    ],
 )
-def test_an_odd_calibration_is_told_when_the_bundle_is_opened(tiny_bundle, calibration):
-    folder = change_manifest(tiny_bundle, calibration=calibration)
+def test_what_is_odd_is_told_when_the_bundle_is_opened(tiny_bundle, odd):
+    folder = change_manifest(tiny_bundle, **odd)
     with pytest.raises(BundleInvalid, match="incomplete"):
         open_bundle(folder)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vision.frozen import MOST_AT_ONCE, FrozenNetwork, _batch_sizes
+from vision.mirroring import Mirroring
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_later_changes_to_the_network_do_not_reach_the_frozen_graph(frozen, tiny
 
 def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_network, tiny_spec):
     crops = crops_of(3)
-    found = FrozenNetwork(tiny_network, tiny_spec, mirror=True).predict(crops)
+    found = FrozenNetwork(tiny_network, tiny_spec, mirror=Mirroring(always=True)).predict(crops)
     plain = FrozenNetwork(tiny_network, tiny_spec)
     one, other = plain.predict(crops), plain.predict(crops[:, :, ::-1])
     assert not np.allclose(one["age"], other["age"], atol=1e-4)
