@@ -133,6 +133,18 @@ def test_what_the_networks_were_given_is_counted(detector, astronaut):
     assert work.refined >= work.judged >= 2
 
 
+def test_photos_of_one_canvas_go_together_and_what_costs_most_goes_first(detector):
+    shapes = [(300, 400), (562, 750), (310, 400), (750, 562), (550, 750)] + [(600, 600)] * 6
+    photos = [np.zeros((*shape, 3), np.uint8) for shape in shapes]
+    batches = detector.batches(photos)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(photos)))
+    assert [0, 2] in batches
+    assert [1, 4] in batches
+    costs = [sum(photos[index].size for index in batch) for batch in batches]
+    assert costs == sorted(costs, reverse=True)
+    assert max(map(len, batches)) == 4
+
+
 def test_no_photos_have_no_faces(detector):
     assert detector.detect([]) == []
 

@@ -12,7 +12,7 @@ from vision import labeller as labeller_module
 from vision.bundle import open_bundle, save_manifest, write_bundle
 from vision.crop import CropRule
 from vision.frozen import MOST_AT_ONCE, freeze_bundle
-from vision.labeller import Labeller, clip_box, load_labeller
+from vision.labeller import Labeller, _share_out, clip_box, load_labeller
 from vision.network import NetworkSpec, build_network
 from vision.picture import whole_picture
 
@@ -82,6 +82,16 @@ def test_what_fails_in_a_lane_is_raised(tiny_bundle, detector, astronaut):
     in_lanes = make_labeller(tiny_bundle, detector, lanes=2)
     with pytest.raises(MemoryError, match="in a lane"):
         in_lanes.label([seen(astronaut), Broken()])
+
+
+@pytest.mark.parametrize(
+    ("count", "lanes", "parts"),
+    [(27, 2, [14, 13]), (3, 2, [2, 1]), (1, 2, [1]), (0, 2, [0]), (9, 4, [3, 3, 3]), (5, 1, [5])],
+)
+def test_crops_are_shared_out_among_lanes(count, lanes, parts):
+    shared = _share_out(list(range(count)), lanes)
+    assert [len(part) for part in shared] == parts
+    assert [crop for part in shared for crop in part] == list(range(count))
 
 
 def test_every_stage_is_timed_and_no_photos_are_no_fault(labeller, astronaut):
