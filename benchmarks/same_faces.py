@@ -108,7 +108,10 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
         ):
             ours = as_corners([face.box for face in faces])
             theirs, scores = _detect(reference, picture.copy, settings)
-            theirs = theirs * np.float32(picture.width / picture.copy.shape[1])
+            height, width = picture.copy.shape[:2]
+            # A copy's sides are whole pixels, so it is not reduced by quite the same in both.
+            across, down = picture.width / width, picture.height / height
+            theirs = theirs * np.array([across, down, across, down], np.float32)
             answers = _read_attributes(labeller, picture, theirs)
             _count_same(tally, ours, [face.attributes for face in faces], theirs, scores, answers)
             if whole_side is not None:

@@ -14,7 +14,7 @@ from PIL import Image
 Pixels = npt.NDArray[np.uint8]
 """An upright image: uint8, (height, width, 3), RGB."""
 
-WORKING_FACE_PX = 30
+WORKING_FACE_PX = 40
 """Side of the smallest face asked for on a working copy: the output network sees 48 pixels."""
 LARGEST_WORKING_SIDE = 4096
 

@@ -100,6 +100,6 @@ def test_the_thinnest_photos_keep_a_pixel_of_their_short_side(height, width):
 
 
 def test_working_copies_are_as_small_as_the_smallest_face_allows():
-    assert working_side(0.04) == 750
-    assert working_side(0.1) == 300
+    assert working_side(0.04) == 1000
+    assert working_side(0.1) == 400
     assert working_side(0.001) == 4096
