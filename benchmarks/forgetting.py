@@ -23,7 +23,7 @@ from benchmarks.forgetting_plot import draw_forgetting
 from benchmarks.machine import describe_machine, in_words
 from facetag.heads import RACE
 from trainer.bootstrap import Weights, central_interval, draw_beside_all
-from trainer.calibration import Outputs, predict_held_out_crops
+from trainer.calibration import predict_held_out_crops
 from trainer.comparing import MEASURES
 from trainer.crop_cache import CropCache
 from trainer.drawing import save
@@ -35,7 +35,7 @@ from trainer.splits import split_held_out
 from trainer.training import TrainingPlan, train_network
 from trainer.weighted import measure_head
 from vision.bundle import Bundle
-from vision.mirroring import Mirroring
+from vision.mirroring import Mirroring, Outputs
 from vision.network import NetworkSpec
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"

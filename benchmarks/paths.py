@@ -13,7 +13,7 @@ from benchmarks.reference import load_reference
 from facetag.cores import available_cores
 from facetag.settings import Settings
 from vision.bundle import open_bundle
-from vision.crop import cut_square
+from vision.crop import CropRule, cut_square
 from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
 from vision.mtcnn_networks import load_networks
@@ -22,6 +22,14 @@ from worker.claims import ClaimedImage
 from worker.labelling import Labels, label_photos
 from worker.process import make_decode
 from worker.reading import Photo, PhotoReader
+
+
+def cut_faces(photo: Pixels, boxes: Sequence[Sequence[float]], rule: CropRule, size: int) -> Pixels:
+    """Return crops (n, size, size, 3) of boxes x, y, width, height; n may be 0."""
+    crops = np.zeros((len(boxes), size, size, 3), np.uint8)
+    for crop, (x, y, width, height) in zip(crops, boxes, strict=True):
+        crop[:] = cut_square(photo, rule.square((x, y, x + width, y + height)), size)
+    return crops
 
 
 class Files:
@@ -61,14 +69,9 @@ class PaperPath:
         faces = self._mtcnn.detect_faces(photo, **options)
         if not faces:
             return 0
-        crops = np.stack([self._cut(photo, face["box"]) for face in faces])
+        crops = cut_faces(photo, [face["box"] for face in faces], self._rule, self._size)
         self._mirror.read(lambda images: self._network.predict(images, verbose=0), crops)
         return len(faces)
-
-    def _cut(self, photo: Pixels, box: Sequence[float]) -> Pixels:
-        x, y, width, height = box
-        square = self._rule.square((x, y, x + width, y + height))
-        return cut_square(photo, square, self._size)
 
 
 class OurPath:
@@ -140,15 +143,6 @@ class BoundPath:
         return self._bounds[key]()
 
 
-def _cut(path: OurPath, photo: Photo, labels: Labels) -> Iterator[Pixels]:
-    """Yield the faces: whose mirror image is read hangs on what they show."""
-    size, whole = path.labeller.network.input_size, photo.picture.at_least(1)
-    for face in labels.faces:
-        x, y, width, height = face.box
-        square = path.labeller.crop_rule.square((x, y, x + width, y + height))
-        yield cut_square(whole, square, size)
-
-
 def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     networks = load_networks()
     propose = _compile(networks.propose, None)
@@ -167,7 +161,14 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
         tf.constant(rng.uniform(-1, 1, (max(1, count), side, side, 3)).astype(np.float32))
         for count, side in ((work.refined, 24), (work.judged, 48))
     ]
-    crops = np.stack([crop for photo, labels in labelled for crop in _cut(path, photo, labels)])
+    rule, size = path.labeller.crop_rule, network.input_size
+    # The faces themselves, not noise: whose mirror image is read hangs on what they show.
+    crops = np.concatenate(
+        [
+            cut_faces(photo.picture.at_least(1), [face.box for face in labels.faces], rule, size)
+            for photo, labels in labelled
+        ]
+    )
 
     def run() -> int:
         for level in levels:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--mirror",
     type=click.Choice(["never", "unsure", "always"]),
-    help="Whose mirror image is read too, for a second time its cost: nobody's, that of faces the "
+    help="Whose mirror image is read too, which doubles a face's cost: nobody's, that of faces the "
     "network is unsure of, everybody's; as the bundle says if not given.",
 )
 def calibrate(

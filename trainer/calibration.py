@@ -21,13 +21,11 @@ from trainer.reliability import calibration_error, chosen_labels
 from trainer.splits import CALIBRATION, HOLDOUT, PART_SHARES, VALIDATION, split_held_out
 from vision.age_range import AgeRange
 from vision.bundle import Bundle, open_bundle, save_manifest
-from vision.calibration import AgeLine, Calibration, at_temperature, top_probability
-from vision.mirroring import Mirroring
+from vision.calibration import AgeLine, Calibration, Values, at_temperature, top_probability
+from vision.mirroring import Mirroring, Outputs
 
-Values = npt.NDArray[np.float32]
 OnRead = Callable[[int, int], None]
 """Told how many images have been read, and of how many."""
-Outputs = dict[str, Values]
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
 """Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
 own estimate; results name such labels uncertain, and keep them."""

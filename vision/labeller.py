@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from facetag.heads import AGE, HEADS_BY_NAME
@@ -23,9 +22,9 @@ from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
+from vision.mirroring import Outputs
 from vision.picture import Picture, Pixels
 
-Outputs = dict[str, npt.NDArray[np.float32]]
 STAGES = ("detect", "crop", "predict")
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vision.calibration import top_probability
+from vision.calibration import Values, top_probability
 
-Values = npt.NDArray[np.float32]
 Outputs = dict[str, Values]
 
 
