@@ -60,11 +60,23 @@ if TYPE_CHECKING:
     "are distilled into one network.",
 )
 @click.option(
+    "--answers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="RUN/answers.npz of another run on the same shards, instead of asking teachers: that may "
+    "be done on another machine.",
+)
+@click.option(
     "--teacher-share",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.5,
     show_default=True,
     help="Share of a target that is the teachers' answer; the rest is the label.",
+)
+@click.option(
+    "--fold",
+    metavar="NUMBER/OF",
+    help="A part of the images, as 1/5, that is not fitted on: as a --teacher the bundle answers "
+    "for that part alone, whose labels it does not know by heart.",
 )
 @precision_option
 @click.option(
@@ -92,7 +104,9 @@ def train(
     backbone_weights: "Path | Literal['imagenet'] | None",
     start: Path | None,
     teachers: tuple[Path, ...],
+    answers: Path | None,
     teacher_share: float,
+    fold: str | None,
     precision: str,
     heads: tuple[str, ...],
     frozen_layers: int | None,
@@ -122,6 +136,10 @@ def train(
     from vision.bundle import open_bundle
     from vision.network import NetworkSpec
 
+    if teachers and answers:
+        raise click.UsageError("Give --teacher or --answers: answers stand for teachers.")
+    if answers and fold:
+        raise click.UsageError("Give --fold without --answers: these are about all images.")
     paths = take_shards(shards)
     prepared = PreparePlan(size=size)
     with _bar("faces cut out") as (_, total, done):
@@ -139,12 +157,14 @@ def train(
         fit=FitPlan(
             seed=seed,
             frozen_layers=frozen_layers,
-            teacher_share=teacher_share if teachers else 0.0,
+            teacher_share=teacher_share if teachers or answers else 0.0,
             **given(options),
         ),
         backbone_weights=backbone_weights,
         start=open_bundle(start) if start else None,
         teachers=tuple(open_bundle(folder) for folder in teachers),
+        answers=answers,
+        fold=_parse_fold(fold),
         precision=precision,
     )
     with _bar("steps") as (tell, total, done):
@@ -167,6 +187,17 @@ def train(
         )
     (bundle.folder / CARD).write_text(write_card(bundle.manifest))
     click.echo(f"{bundle.folder}: version {bundle.version}")
+
+
+def _parse_fold(text: str | None) -> Any:
+    from trainer.splits import Fold
+
+    try:
+        return None if text is None else Fold.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is none: write the first of five as 1/5.", param_hint="--fold"
+        ) from error
 
 
 def _print_epoch(row: dict[str, Any]) -> None:

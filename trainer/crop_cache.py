@@ -72,7 +72,7 @@ def name_of(content: Sequence[Any], rule: CropRule, size: int) -> str:
 def detector_facts() -> dict[str, float]:
     """Return what decides the boxes that crops are cut by here and now."""
     from facetag.settings import load_settings
-    from vision.detector import BOXES
+    from vision.boxes import BOXES
 
     settings = load_settings()
     return {

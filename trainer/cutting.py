@@ -1,4 +1,4 @@
-"""Cuts a crop cache down to what a trial affords: a share of what is fitted on, by content."""
+"""Cuts a crop cache down by content: to what a trial affords, or by a fold of what is fitted on."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.crop_cache import CropCache
-from trainer.splits import VALIDATION, split_held_out
+from trainer.splits import VALIDATION, Fold, split_folds, split_held_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,22 @@ def cut_down(cache: CropCache, part: float) -> CropCache:
     chosen = split_held_out(cache.hashes[held_out]) == VALIDATION
     kept = ~cache.validation & (_positions(cache.hashes) < part)
     kept[held_out[chosen] if chosen.any() else held_out] = True
+    return _take(cache, kept, part=part)
+
+
+def leave_out(cache: CropCache, fold: Fold) -> CropCache:
+    """Return a cache without one fold of its training samples; what is held out stays."""
+    return _take(cache, ~in_fold(cache, fold), fold=str(fold))
+
+
+def in_fold(cache: CropCache, fold: Fold) -> npt.NDArray[np.bool_]:
+    """Return which samples (n,) of a cache are training samples of this fold."""
+    members: npt.NDArray[np.bool_] = ~cache.validation
+    members[members] = split_folds(cache.hashes[members], fold.of) == fold.number
+    return members
+
+
+def _take(cache: CropCache, kept: npt.NDArray[np.bool_], **facts: Any) -> CropCache:
     places = np.flatnonzero(kept)
     return replace(
         cache,
@@ -45,7 +61,7 @@ def cut_down(cache: CropCache, part: float) -> CropCache:
         inside=cache.inside[places],
         validation=cache.validation[places],
         hashes=cache.hashes[places],
-        facts={**cache.facts, "n": len(places), "part": part},
+        facts={**cache.facts, "n": len(places), **facts},
     )
 
 

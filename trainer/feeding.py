@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facetag.cores import available_cores
 from facetag.heads import HEADS_BY_NAME
 from trainer.augment import Jitter, centre_crop, jitter_crop
 from trainer.crop_cache import CropCache
 from trainer.softening import Softening
 from trainer.teaching import Lessons
 
-AHEAD = 6
-"""Batches prepared while one is computed."""
+AHEAD = 4
+"""Batches prepared and waiting while one is computed, beside those that threads are at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Feeder:
     batch_size: int
     seed: int
     jitter: Jitter
-    threads: int = 2
+    threads: int = field(default_factory=available_cores)
     class_weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """Weights (labels,) of a head's classes in training batches; 1 for a head that is not here."""
     lessons: Lessons | None = None
@@ -146,7 +147,7 @@ def _prepare_ahead(
     with ThreadPoolExecutor(threads) as pool:
         for part in remaining:
             waiting.append(pool.submit(prepare, part))
-            if len(waiting) > AHEAD:
+            if len(waiting) > AHEAD + threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

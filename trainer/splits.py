@@ -13,6 +13,7 @@ the same images, where a quarter tells more; and the holdout has no part in any 
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -70,20 +71,54 @@ def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDA
     return np.array([int(least[group][:8], 16) / 2**32 < share for group in groups])
 
 
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One of the parts that the images to fit on are split into: the `number`-th, from 1, of `of`.
+
+    Raises ValueError for what is none.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if self.of < 2 or not 1 <= self.number <= self.of:
+            raise ValueError(f"{self} is no fold: write the first of five as 1/5.")
+
+    @classmethod
+    def parse(cls, text: str) -> "Fold":
+        """Return the fold that is written as 1/5; raises ValueError for what is none."""
+        number, _, of = text.partition("/")
+        return cls(int(number), int(of))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def split_folds(hashes: Hashes, of: int) -> npt.NDArray[np.intp]:
+    """Return the number from 1 to `of` of the fold that each image (n, 32) is in, as (n,)."""
+    return np.array([int(place * of) + 1 for place in _group_places(hashes)], np.intp)
+
+
 def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
     """Return the part, a key of PART_SHARES, of each held-out image (n, 32), as (n,).
 
     It follows from the look-alikes' least SHA-256 of a difference hash, which crop caches hold, and
     is independent of what decides that an image is held out.
     """
+    edges = np.cumsum(list(PART_SHARES.values()))
+    parts = np.searchsorted(edges[:-1], _group_places(hashes), side="right")
+    return np.array(list(PART_SHARES))[parts]
+
+
+def _group_places(hashes: Hashes) -> npt.NDArray[np.float64]:
+    """Return a number in 0..1 for each image (n, 32), the same for look-alikes."""
     groups = group_look_alikes(hashes)
     least: dict[int, str] = {}
     for one, group in zip(hashes, groups, strict=True):
         digest = hashlib.sha256(one.tobytes()).hexdigest()
         least[group] = min(least.get(group, digest), digest)
-    places = np.array([int(least[group][:8], 16) / 2**32 for group in groups])
-    edges = np.cumsum(list(PART_SHARES.values()))
-    return np.array(list(PART_SHARES))[np.searchsorted(edges[:-1], places, side="right")]
+    return np.array([int(least[group][:8], 16) / 2**32 for group in groups])
 
 
 def _distances(one: Hashes, others: Hashes) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ a network that is taught by its like outdoes it (Furlanello et al. 2018, arXiv:1
 smooth what labellers got wrong. Backend-neutral.
 """
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from facetag.heads import HEADS_BY_NAME
 from trainer.augment import centre_crop
 from trainer.calibration import predict_images
 from trainer.crop_cache import CropCache
+from trainer.cutting import in_fold
 from trainer.softening import to_probabilities
+from trainer.splits import Fold
 from vision.bundle import Bundle
 from vision.mirroring import Mirroring
 
@@ -66,31 +69,58 @@ def ask_teachers(
 ) -> dict[str, Values]:
     """Return the teachers' mean answers (n, units) a head for the training images of a cache.
 
-    They are calibrated, and means over an image and its mirror image, without jitter. What is not
-    fitted on has NaN. Kept in `folder`, so that a resumed run need not ask again. Raises
-    FacetagError for a teacher that reads other crops than the cache's, or another set of heads.
+    They are calibrated, and means over an image and its mirror image, without jitter. A teacher
+    that was fitted without a fold answers for that fold alone, whose labels it does not know by
+    heart. What is not fitted on has NaN. Kept in `folder`, so that a resumed run need not ask
+    again. Raises FacetagError for a teacher that reads other crops than the cache's, or another
+    set of heads, and where folds leave images without a teacher.
     """
     for teacher in teachers:
         _require_same_crops(teacher, cache, heads)
     path = folder / FILE
     if path.exists():
-        with np.load(path) as kept:
-            return {name: kept[name] for name in heads}
-    asked = np.flatnonzero(~cache.validation)
-    answers = {
-        name: np.full((len(cache.crops), HEADS_BY_NAME[name].units), np.nan, np.float32)
+        return read_answers(path, cache, heads)
+    asked = [_may_answer(teacher, cache) for teacher in teachers]
+    # NaN where nobody is asked, which is not fitted on.
+    counts = np.array(asked).sum(axis=0, dtype=np.float32)[:, None]
+    if not counts[~cache.validation].all():
+        missing = int((counts[~cache.validation] == 0).sum())
+        raise FacetagError(
+            f"No teacher answers for {missing} images to fit on: give the teachers of all folds."
+        )
+    counts[cache.validation] = np.nan
+    answers: dict[str, Values] = {
+        name: np.zeros((len(cache.crops), HEADS_BY_NAME[name].units), np.float32) / counts
         for name in heads
     }
-    for number, teacher in enumerate(teachers):
-        for done, part, outputs in _answer(teacher, cache, asked):
+    before, total = 0, int(np.sum(asked))
+    for teacher, mask in zip(teachers, asked, strict=True):
+        for done, part, outputs in _answer(teacher, cache, np.flatnonzero(mask)):
             for name, values in answers.items():
-                before = 0 if number == 0 else values[part]
-                values[part] = before + outputs[name] / len(teachers)
-            on_progress(number * len(asked) + done, len(teachers) * len(asked))
+                values[part] += outputs[name] / counts[part]
+            on_progress(before + done, total)
+        before += int(mask.sum())
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, **answers)  # type: ignore[arg-type]
     partial.replace(path)
+    return answers
+
+
+def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Values]:
+    """Return the answers (n, units) a head that `ask_teachers` kept for the same cache.
+
+    Raises FacetagError for another kind of file, and for answers about other images.
+    """
+    try:
+        with np.load(path) as kept:
+            answers = {name: kept[name] for name in heads}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise FacetagError(
+            f"{path} holds no answers of teachers: give RUN/{FILE} of a run with --teacher."
+        ) from error
+    if any(not np.array_equal(np.isnan(one[:, 0]), cache.validation) for one in answers.values()):
+        raise FacetagError(f"The answers in {path} are about other images: give the same shards.")
     return answers
 
 
@@ -101,6 +131,19 @@ def _require_same_crops(teacher: Bundle, cache: CropCache, heads: Sequence[str])
         raise FacetagError(
             f"{teacher.folder} says nothing of {', '.join(missing)}: give another --teacher."
         )
+
+
+def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
+    """Return which samples (n,) of a cache a teacher may answer for."""
+    fold = teacher.manifest.get("training", {}).get("fold")
+    if fold is None:
+        return ~cache.validation
+    shards = {shard["sha256"] for shard in teacher.manifest["shards"]}
+    if shards != set(cache.facts["shards"].values()):
+        raise FacetagError(
+            f"{teacher.folder} was fitted without a fold of other shards: here it cannot teach."
+        )
+    return in_fold(cache, Fold.parse(fold))
 
 
 def _answer(

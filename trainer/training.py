@@ -15,6 +15,7 @@ from facetag.errors import FacetagError
 from trainer.calibration import calibrate_outputs
 from trainer.crop_cache import CropCache
 from trainer.curves import draw_curves
+from trainer.cutting import leave_out
 from trainer.event_log import EventLog
 from trainer.fitting import (
     FitPlan,
@@ -26,7 +27,8 @@ from trainer.fitting import (
     read_history,
 )
 from trainer.fused_norms import fuse_norms
-from trainer.teaching import Lessons, ask_teachers
+from trainer.splits import Fold
+from trainer.teaching import Lessons, ask_teachers, read_answers
 from vision.backbones import (
     IMAGENET,
     build_backbone,
@@ -51,6 +53,10 @@ class TrainingPlan:
     """The bundle whose weights are fitted further; else the backbone's, and random heads."""
     teachers: tuple[Bundle, ...] = ()
     """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
+    answers: Path | None = None
+    """Answers that teachers gave in another run, of the same images; then none are asked."""
+    fold: Fold | None = None
+    """Of what is fitted on, the part that is left out, so that the bundle can teach it."""
     precision: str = "float32"
     """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
 
@@ -62,6 +68,8 @@ class TrainingPlan:
             "precision": self.precision,
             "parent": None if self.start is None else self.start.version,
             "teachers": [teacher.version for teacher in self.teachers],
+            "answers": None if self.answers is None else file_sha256(self.answers),
+            "fold": None if self.fold is None else str(self.fold),
             "starting_weights": self._starting_weights(),
         }
 
@@ -105,11 +113,12 @@ def train_network(
     if (run / "bundle" / MANIFEST).exists():
         # Finished: writing it anew would lose what `evaluate` has recorded in it since.
         return open_bundle(run / "bundle")
-    lessons = None
-    if plan.teachers:
+    if plan.fold is not None:
+        cache = leave_out(cache, plan.fold)
+    lessons: Lessons | None = None
+    if plan.teachers or plan.answers:
         with _dtype_policy(plan.precision):
-            answers = ask_teachers(plan.teachers, cache, plan.spec.heads, run, on_progress=on_teach)
-        lessons = Lessons(answers, plan.fit.teacher_share)
+            lessons = _take_lessons(plan, cache, run, on_teach)
     network = start_network(plan)
     with EventLog(run / "events") as log:
 
@@ -137,6 +146,16 @@ def train_network(
     network.set_weights(fitted.get_weights())
     feeder = make_feeder(cache, plan.spec, plan.fit)
     return write_run_bundle(run, network, plan, cache, predict_held_out(network, feeder))
+
+
+def _take_lessons(
+    plan: TrainingPlan, cache: CropCache, run: Path, on_teach: Callable[[int, int], None]
+) -> Lessons:
+    heads, share = plan.spec.heads, plan.fit.teacher_share
+    if plan.answers is not None:
+        return Lessons(read_answers(plan.answers, cache, heads), share)
+    answers = ask_teachers(plan.teachers, cache, heads, run, on_progress=on_teach)
+    return Lessons(answers, share)
 
 
 def start_network(plan: TrainingPlan) -> keras.Model:
@@ -227,4 +246,5 @@ def _claim_run(run: Path, identity: dict[str, Any]) -> None:
 def _read_identity(path: Path) -> Any:
     """Return what a run's folder says it is; what an older plan does not state was the default."""
     stated = json.loads(path.read_text())
-    return {"teachers": [], **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}
+    defaults: dict[str, Any] = {"teachers": [], "answers": None, "fold": None}
+    return {**defaults, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

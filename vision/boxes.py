@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Boxes = npt.NDArray[np.float32]
 
+BOXES = 2
+"""Rises whenever the detector's boxes of one photo change: crops cut by others are cut anew."""
 BLOCK = 512
 """Boxes compared at a time, so that suppression needs memory for BLOCK x n overlaps, not n x n."""
 

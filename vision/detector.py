@@ -28,8 +28,6 @@ from vision.pyramid import (
     cells_of,
 )
 
-BOXES = 2
-"""Rises whenever the boxes of one photo change: crops that were cut by others are cut anew."""
 BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
 PATCH_BATCH = 64

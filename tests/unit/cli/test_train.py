@@ -104,7 +104,30 @@ def test_a_missing_shard_is_a_fault_that_names_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--backbone", "vgg"], ["--epochs", "0"], ["--size", "10"], ["--seed", "-1"]]
+    "wrong",
+    [
+        ["--backbone", "vgg"],
+        ["--epochs", "0"],
+        ["--size", "10"],
+        ["--seed", "-1"],
+        ["--answers", "nowhere.npz"],
+    ],
 )
 def test_wrong_options_are_refused(wrong):
     assert CliRunner().invoke(main, ["train", "x.tar", *wrong]).exit_code == 2
+
+
+@pytest.mark.parametrize("fold", ["6/5", "one", "1/1"])
+def test_a_fold_that_is_none_is_refused_in_words(fold, folder):
+    result = CliRunner().invoke(main, arguments(folder, "--fold", fold))
+    assert result.exit_code == 2
+    assert "write the first of five as 1/5" in result.output
+
+
+def test_answers_stand_for_teachers_and_are_about_all_images(trained, folder):
+    answers = str(folder / "run" / "plan.json")
+    bundle = str(folder / "run" / "bundle")
+    for other in (["--teacher", bundle], ["--fold", "1/5"]):
+        result = CliRunner().invoke(main, arguments(folder, "--answers", answers, *other))
+        assert result.exit_code == 2
+        assert "--answers" in result.output

@@ -1,7 +1,12 @@
 """Averaged weights come with statistics of their own, and leave no trace behind."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
+import pytest
 
 from trainer.averaging import averaged_weights, retake_statistics
 from trainer.fit_plan import FitPlan
@@ -72,3 +77,29 @@ def test_frozen_statistics_stay(tiny_network):
     before = np.asarray(norm.moving_mean).copy()
     retake_statistics(tiny_network, batches())
     assert np.array_equal(norm.moving_mean, before)
+
+
+ON_JAX = """
+import keras
+import numpy as np
+from tests.unit.trainer.test_averaging import batches
+from trainer.averaging import retake_statistics
+from vision.network import NetworkSpec, build_network
+network = build_network(NetworkSpec(backbone="tiny", input_size=32, hidden_units=8))
+tiny = network.get_layer("tiny")
+convolution, norm = tiny.layers[1], tiny.layers[2]
+for seed in (1, 2):
+    retake_statistics(network, batches(3, seed))
+    means = [np.mean(convolution(each / 127.5 - 1), (0, 1, 2)) for each in batches(3, seed)]
+    assert np.allclose(norm.moving_mean, np.mean(means, axis=0), atol=1e-4)
+assert keras.backend.backend() == "jax" and norm.momentum == 0.99
+"""
+
+
+@pytest.mark.timeout(180)
+def test_statistics_are_the_same_mean_on_jax():
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    run = subprocess.run(
+        [sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr

@@ -215,7 +215,7 @@ def test_a_cache_that_another_detector_cut_is_passed_over(
     tiny_bundle, tiny_cache, tmp_path, monkeypatch
 ):
     bundle = fitting_bundle(tiny_bundle, tiny_cache)
-    monkeypatch.setattr("vision.detector.BOXES", 0)
+    monkeypatch.setattr("vision.boxes.BOXES", 0)
     with pytest.raises(FacetagError, match="give these shards"):
         find_cache(tmp_path, bundle)
 

@@ -132,7 +132,7 @@ def test_a_caches_name_follows_from_all_that_it_is_made_of(monkeypatch):
     names.add(cache_key(["a", "b"], RULE, 160, 0.1))
     monkeypatch.setenv("FACETAG_FACE_CONFIDENCE", "0.75")
     names.add(cache_key(["a", "b"], RULE, 160, 0.1))
-    monkeypatch.setattr("vision.detector.BOXES", 0)
+    monkeypatch.setattr("vision.boxes.BOXES", 0)
     names.add(cache_key(["a", "b"], RULE, 160, 0.1))
     assert len(names) == 9
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.augment import Jitter
-from trainer.cutting import cut_down
+from trainer.cutting import cut_down, in_fold, leave_out
 from trainer.feeding import Feeder
 from trainer.fitting import _score
-from trainer.splits import VALIDATION, split_held_out
+from trainer.splits import VALIDATION, Fold, split_held_out
 
 
 def hashes_of(cache, *, validation):
@@ -76,3 +76,20 @@ def test_a_cut_cache_feeds_a_fit(tmp_path):
     batches = list(feeder.epoch(0))
     assert len(batches) == feeder.steps == (~cut.validation).sum() // 8
     assert all(batch.images.shape == (8, 32, 32, 3) for batch in batches)
+
+
+def test_a_fold_is_left_out_of_what_is_fitted_on_alone(tmp_path):
+    cache = write_tiny_cache(tmp_path / "cache")
+    left = leave_out(cache, Fold(2, 3))
+    members = in_fold(cache, Fold(2, 3))
+    assert 0 < members.sum() < 48
+    assert not members[cache.validation].any()
+    assert hashes_of(left, validation=True) == hashes_of(cache, validation=True)
+    gone = hashes_of(cache, validation=False) - hashes_of(left, validation=False)
+    assert gone == {one.tobytes() for one in cache.hashes[members]}
+
+
+def test_every_training_sample_is_in_one_fold(tmp_path):
+    cache = write_tiny_cache(tmp_path / "cache")
+    folds = [in_fold(cache, Fold(number, 3)) for number in (1, 2, 3)]
+    assert np.array_equal(np.sum(folds, axis=0), ~cache.validation)

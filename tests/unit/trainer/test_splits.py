@@ -12,10 +12,12 @@ from trainer.shards import Sample
 from trainer.splits import (
     LOOK_ALIKE_BITS,
     PART_SHARES,
+    Fold,
     difference_hash,
     group_look_alikes,
     hold_out,
     look_alikes,
+    split_folds,
     split_held_out,
 )
 
@@ -138,3 +140,30 @@ def test_parts_are_independent_of_what_holds_an_image_out():
     held_out = hold_out(samples, hashes, 0.2)
     inside = split_held_out(hashes)[held_out] == "holdout"
     assert inside.mean() == pytest.approx(PART_SHARES["holdout"], abs=0.04)
+
+
+def test_folds_are_of_about_one_size():
+    folds = split_folds(random_hashes(3000), 5)
+    counts = np.bincount(folds, minlength=6)
+    assert counts[0] == 0
+    assert counts[1:] / 3000 == pytest.approx(0.2, abs=0.03)
+
+
+def test_folds_depend_on_content_alone_and_look_alikes_share_theirs():
+    hashes = random_hashes(300)
+    hashes[200:] = [with_bits_flipped(one, 7) for one in hashes[:100]]
+    folds = split_folds(hashes, 4)
+    assert np.array_equal(folds[:100], folds[200:])
+    order = np.random.default_rng(1).permutation(300)
+    assert np.array_equal(split_folds(hashes[order], 4), folds[order])
+
+
+def test_a_fold_is_read_as_it_is_written():
+    assert Fold.parse("2/5") == Fold(2, 5)
+    assert str(Fold(2, 5)) == "2/5"
+
+
+@pytest.mark.parametrize("text", ["0/5", "6/5", "1/1", "2", "a/b", "1/2/3", ""])
+def test_what_is_no_fold_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        Fold.parse(text)

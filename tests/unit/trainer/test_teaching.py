@@ -8,10 +8,12 @@ import pytest
 from facetag.errors import FacetagError
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.augment import Jitter, centre_crop
+from trainer.cutting import in_fold
 from trainer.feeding import Feeder
 from trainer.fitting import FitPlan, make_feeder
 from trainer.softening import Softening
-from trainer.teaching import Lessons, ask_teachers
+from trainer.splits import Fold
+from trainer.teaching import Lessons, ask_teachers, read_answers
 from trainer.training import TrainingPlan, train_network
 from vision.bundle import Bundle, write_bundle
 from vision.crop import CropRule
@@ -125,3 +127,100 @@ def test_a_taught_fit_follows_its_teacher_and_names_it(tiny_bundle, tmp_path):
     )
     assert np.abs(one - teacher).mean() < np.abs(other - teacher).mean()
     assert taught.manifest["training"]["teachers"] == [tiny_bundle.version]
+
+
+def fold_teacher(folder, fold, cache, age):
+    """Write a bundle fitted without a fold that says this age of everybody."""
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    network = build_network(spec)
+    output = network.get_layer("age_scaled")
+    output.set_weights([np.zeros((8, 1), np.float32), np.float32([age / 50])])
+    shards = [{"name": name, "sha256": digest} for name, digest in cache.facts["shards"].items()]
+    facts = {"created": "2025-01-31", "shards": shards, "training": {"fold": fold}}
+    return write_bundle(folder, network, spec, CropRule(), facts)
+
+
+def test_a_teacher_without_a_fold_answers_for_that_fold_alone(tiny_cache, tmp_path):
+    teachers = [
+        fold_teacher(tmp_path / "b1", "1/2", tiny_cache, 20),
+        fold_teacher(tmp_path / "b2", "2/2", tiny_cache, 60),
+    ]
+    told: list = []
+    answers = ask_teachers(
+        teachers, tiny_cache, HEADS, tmp_path, on_progress=lambda *all_: told.append(all_)
+    )
+    for number, age in ((1, 20), (2, 60)):
+        of_fold = answers["age"][in_fold(tiny_cache, Fold(number, 2))]
+        assert len(of_fold) > 0
+        assert of_fold == pytest.approx(age, abs=0.1)
+    assert np.isnan(answers["age"][tiny_cache.validation]).all()
+    assert told[-1] == (48, 48)
+
+
+def test_a_teacher_of_all_images_answers_beside_those_of_folds(tiny_cache, tmp_path):
+    teachers = [
+        fold_teacher(tmp_path / "b1", "1/2", tiny_cache, 20),
+        fold_teacher(tmp_path / "b2", None, tiny_cache, 60),
+    ]
+    ages = ask_teachers(teachers, tiny_cache, HEADS, tmp_path)["age"]
+    first = in_fold(tiny_cache, Fold(1, 2))
+    assert ages[first] == pytest.approx(40, abs=0.1)
+    assert ages[~first & ~tiny_cache.validation] == pytest.approx(60, abs=0.1)
+
+
+def test_a_fold_that_no_teacher_answers_for_is_a_fault(tiny_cache, tmp_path):
+    alone = fold_teacher(tmp_path / "b1", "1/2", tiny_cache, 20)
+    left = int(in_fold(tiny_cache, Fold(2, 2)).sum())
+    with pytest.raises(FacetagError, match=f"for {left} images to fit on: give the teachers of"):
+        ask_teachers([alone], tiny_cache, HEADS, tmp_path)
+
+
+def test_a_fold_of_other_shards_says_nothing_of_these(tiny_cache, tmp_path):
+    teacher = fold_teacher(tmp_path / "b1", "1/2", tiny_cache, 20)
+    other = replace(tiny_cache, facts={**tiny_cache.facts, "shards": {"part.tar": "cd" * 32}})
+    with pytest.raises(FacetagError, match="without a fold of other shards"):
+        ask_teachers([teacher], other, HEADS, tmp_path)
+
+
+def test_answers_of_another_run_stand_for_its_teachers(tiny_bundle, tiny_cache, tmp_path):
+    asked = ask_teachers([tiny_bundle], tiny_cache, HEADS, tmp_path)
+    answers = tmp_path / "answers.npz"
+    fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, teacher_share=0.5)
+    plan = TrainingPlan(spec=tiny_bundle.spec, fit=fit)
+    given = train_network(replace(plan, answers=answers), tiny_cache, tmp_path / "given")
+    taught = train_network(replace(plan, teachers=(tiny_bundle,)), tiny_cache, tmp_path / "taught")
+    one, other = (each.load_network().get_weights() for each in (given, taught))
+    assert all(np.allclose(*pair, atol=2e-3) for pair in zip(one, other, strict=True))
+    assert len(given.manifest["training"]["answers"]) == 64
+    assert given.manifest["training"]["teachers"] == []
+    read = read_answers(answers, tiny_cache, HEADS)
+    assert all(np.array_equal(asked[name], read[name], equal_nan=True) for name in HEADS)
+
+
+def test_answers_about_other_images_are_refused(tiny_bundle, tiny_cache, tmp_path):
+    ask_teachers([tiny_bundle], tiny_cache, HEADS, tmp_path)
+    other = write_tiny_cache(tmp_path / "other", held_out=20)
+    with pytest.raises(FacetagError, match="about other images"):
+        read_answers(tmp_path / "answers.npz", other, HEADS)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_file_that_holds_no_answers_is_refused(content, tiny_cache, tmp_path):
+    path = tmp_path / "answers.npz"
+    if content is None:
+        np.savez(path, age=np.zeros((60, 1), np.float32))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(FacetagError, match="holds no answers of teachers"):
+        read_answers(path, tiny_cache, HEADS)
+
+
+def test_a_bundle_fitted_without_a_fold_says_so(tiny_cache, tmp_path):
+    fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0)
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    plan = TrainingPlan(spec=spec, fit=fit, fold=Fold(1, 2))
+    bundle = train_network(plan, tiny_cache, tmp_path / "run")
+    left = int(in_fold(tiny_cache, Fold(1, 2)).sum())
+    assert bundle.manifest["training"]["fold"] == "1/2"
+    assert bundle.manifest["samples"]["training"] == 48 - left
+    assert bundle.manifest["samples"]["validation"] == 12
