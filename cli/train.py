@@ -46,9 +46,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--start",
+    "starts",
+    multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A bundle of the same network, whose weights are fitted further; its age output and size "
-    "may differ.",
+    "may differ. Of several, of one line of descent, it is the mean of the weights.",
 )
 @click.option(
     "--teacher",
@@ -102,7 +104,7 @@ def train(
     backbone: str,
     age_output: Literal["value", "distribution"],
     backbone_weights: "Path | Literal['imagenet'] | None",
-    start: Path | None,
+    starts: tuple[Path, ...],
     teachers: tuple[Path, ...],
     answers: Path | None,
     teacher_share: float,
@@ -144,9 +146,13 @@ def train(
     prepared = PreparePlan(size=size)
     with _bar("faces cut out") as (_, total, done):
         crops = prepare_cache(paths, cache, prepared, on_start=total, on_progress=done)
+        # Of a cache that was there already nothing was told.
+        total(len(crops.crops))
+        done(len(crops.crops))
     if frozen_layers is None:
         # Random weights are worth nothing until they are fitted.
-        frozen_layers = FROZEN_LAYERS[backbone] if backbone_weights or start else 0
+        frozen_layers = FROZEN_LAYERS[backbone] if backbone_weights or starts else 0
+    opened = tuple(open_bundle(folder) for folder in starts)
     plan = TrainingPlan(
         spec=NetworkSpec(
             backbone=backbone,
@@ -161,7 +167,8 @@ def train(
             **given(options),
         ),
         backbone_weights=backbone_weights,
-        start=open_bundle(start) if start else None,
+        start=opened[0] if opened else None,
+        averaged=opened[1:],
         teachers=tuple(open_bundle(folder) for folder in teachers),
         answers=answers,
         fold=_parse_fold(fold),

@@ -1,7 +1,7 @@
 """`facetag train`: from shards to a bundle. Prepare the crop cache, build, fit, measure, write."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from facetag.bundle_folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
@@ -51,6 +52,9 @@ class TrainingPlan:
     """A file, or Keras's own ImageNet weights; None starts from random ones."""
     start: Bundle | None = None
     """The bundle whose weights are fitted further; else the backbone's, and random heads."""
+    averaged: tuple[Bundle, ...] = ()
+    """Bundles whose weights are averaged with those of `start` (model soups; Wortsman et al. 2022,
+    arXiv:2203.05482): of one line of descent, for others' weights mean nothing to one another."""
     teachers: tuple[Bundle, ...] = ()
     """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
     answers: Path | None = None
@@ -60,6 +64,11 @@ class TrainingPlan:
     precision: str = "float32"
     """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
 
+    @property
+    def starts(self) -> tuple[Bundle, ...]:
+        """All bundles that the fit starts from; none where it starts from a backbone's weights."""
+        return () if self.start is None else (self.start, *self.averaged)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the run's `plan.json` states it."""
         return {
@@ -67,6 +76,7 @@ class TrainingPlan:
             "fit": self.fit.to_json(),
             "precision": self.precision,
             "parent": None if self.start is None else self.start.version,
+            "averaged": [bundle.version for bundle in self.averaged],
             "teachers": [teacher.version for teacher in self.teachers],
             "answers": None if self.answers is None else file_sha256(self.answers),
             "fold": None if self.fold is None else str(self.fold),
@@ -104,11 +114,12 @@ def train_network(
     Raises FacetagError where `run` holds a run of another plan or of other data, and where the
     bundle to start from holds another network.
     """
-    if plan.start is not None and not _continues(plan.spec, plan.start.spec):
-        raise FacetagError(
-            f"{plan.start.folder} holds another network ({plan.start.spec}) than the one asked "
-            f"for ({plan.spec}): give the same backbone and heads."
-        )
+    for start in plan.starts:
+        if not _continues(plan.spec, start.spec):
+            raise FacetagError(
+                f"{start.folder} holds another network ({start.spec}) than the one asked "
+                f"for ({plan.spec}): give the same backbone and heads."
+            )
     _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
     if (run / "bundle" / MANIFEST).exists():
         # Finished: writing it anew would lose what `evaluate` has recorded in it since.
@@ -165,8 +176,8 @@ def start_network(plan: TrainingPlan) -> keras.Model:
     with _dtype_policy(plan.precision):
         network = build_network(spec)
         fused = build_network(spec, fuse_norms(build_backbone(spec.backbone, spec.input_size)))
-    if plan.start is not None:
-        _take_weights(network, plan.start.load_network())
+    if plan.starts:
+        _take_weights(network, [start.load_network() for start in plan.starts])
     elif plan.backbone_weights == IMAGENET:
         load_imagenet_weights(network, spec.backbone)
     elif plan.backbone_weights is not None:
@@ -185,12 +196,12 @@ def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
     return replace(spec, age_output=start.age_output, input_size=start.input_size) == start
 
 
-def _take_weights(network: keras.Model, start: keras.Model) -> None:
-    """Copy the weights layer by layer; a layer that only this network has keeps its random ones."""
-    known = {layer.name for layer in start.layers}
+def _take_weights(network: keras.Model, starts: Sequence[keras.Model]) -> None:
+    """Copy the mean weights layer by layer; a layer that not all of them have keeps its own."""
     for layer in network.layers:
-        if layer.name in known:
-            layer.set_weights(start.get_layer(layer.name).get_weights())
+        if all(layer.name in {other.name for other in start.layers} for start in starts):
+            weights = [start.get_layer(layer.name).get_weights() for start in starts]
+            layer.set_weights([np.mean(values, axis=0) for values in zip(*weights, strict=True)])
 
 
 def write_run_bundle(
@@ -246,5 +257,5 @@ def _claim_run(run: Path, identity: dict[str, Any]) -> None:
 def _read_identity(path: Path) -> Any:
     """Return what a run's folder says it is; what an older plan does not state was the default."""
     stated = json.loads(path.read_text())
-    defaults: dict[str, Any] = {"teachers": [], "answers": None, "fold": None}
+    defaults: dict[str, Any] = {"averaged": [], "teachers": [], "answers": None, "fold": None}
     return {**defaults, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

@@ -75,6 +75,7 @@ def test_the_same_command_goes_on_with_the_finished_run(trained, folder):
     again = CliRunner().invoke(main, arguments(folder))
     assert again.exit_code == 0, again.output
     assert "on validation" not in again.output
+    assert "36/36 faces cut out" in again.output
 
 
 def test_another_plan_in_the_same_run_folder_is_a_fault_that_says_what_to_do(trained, folder):

@@ -174,3 +174,29 @@ def test_a_fit_in_mixed_precision_writes_a_bundle_of_float32(tmp_path, tiny_cach
     assert {name: value.dtype for name, value in outputs.items()} == dict.fromkeys(
         outputs, np.float32
     )
+
+
+def test_a_run_that_starts_from_several_bundles_starts_from_the_mean_of_their_weights(
+    trained, tmp_path
+):
+    first, cache, _ = trained
+    second = train_network(replace(PLAN, start=first), cache, tmp_path / "second")
+    still = replace(PLAN.fit, learning_rate=1e-12, weight_decay=0.0)
+    plan = replace(PLAN, start=first, averaged=(second,), fit=still)
+    mean = train_network(plan, cache, tmp_path / "mean")
+    one, other, both = (
+        bundle.load_network().get_layer("age_hidden").get_weights()[0]
+        for bundle in (first, second, mean)
+    )
+    assert not np.allclose(one, other, atol=1e-3)
+    assert np.allclose(both, (one + other) / 2, atol=1e-3)
+    assert mean.manifest["parent"] == first.version
+    assert mean.manifest["training"]["averaged"] == [second.version]
+
+
+def test_each_of_several_bundles_must_hold_the_network(trained, tmp_path):
+    first, cache, _ = trained
+    spec = replace(PLAN.spec, hidden_units=16)
+    other = train_network(replace(PLAN, spec=spec), cache, tmp_path / "other")
+    with pytest.raises(FacetagError, match="another network"):
+        train_network(replace(PLAN, start=first, averaged=(other,)), cache, tmp_path / "run")
