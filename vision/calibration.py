@@ -85,14 +85,30 @@ class Calibration:
 
 def at_temperature(head: str, values: Values, temperature: float) -> Values:
     """Return a head's probabilities (n, units) with their logits divided by the temperature."""
-    kind = HEADS_BY_NAME[head].kind
     if temperature == 1:
         return values
+    return _from_logits(head, _to_logits(head, values) / temperature)
+
+
+def mean_reading(head: str, one: Values, other: Values) -> Values:
+    """Return the mean of two readings (n, units) of the same faces: of ages, or of logits.
+
+    A sure reading counts for more among logits than among probabilities, whose means are unsure.
+    """
+    if HEADS_BY_NAME[head].kind == "regression":
+        return np.asarray((one + other) / 2, np.float32)
+    return _from_logits(head, (_to_logits(head, one) + _to_logits(head, other)) / 2)
+
+
+def _to_logits(head: str, values: Values) -> npt.NDArray[np.float64]:
     clipped = np.clip(values.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    if kind == "binary":
-        logit = np.log(clipped / (1 - clipped)) / temperature
-        return (1 / (1 + np.exp(-logit))).astype(np.float32)
-    logits = np.log(clipped) / temperature
+    logits: npt.NDArray[np.float64] = np.log(clipped)
+    return logits - np.log(1 - clipped) if HEADS_BY_NAME[head].kind == "binary" else logits
+
+
+def _from_logits(head: str, logits: npt.NDArray[np.float64]) -> Values:
+    if HEADS_BY_NAME[head].kind == "binary":
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
 

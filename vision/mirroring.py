@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vision.calibration import Values, top_probability
+from vision.calibration import Values, mean_reading, top_probability
 
 Outputs = dict[str, Values]
 
@@ -31,7 +31,7 @@ class Mirroring:
     def read(self, network: Callable[[Any], Outputs], images: npt.NDArray[Any]) -> Outputs:
         """Return a network's outputs (n, units) a head for images (n, size, size, 3).
 
-        They are means over an image and its mirror image where that is read.
+        They are means over an image and its mirror image where that is read: of ages, of logits.
         """
         outputs = network(images)
         again = np.flatnonzero(self._wanted(outputs, len(images)))
@@ -40,7 +40,7 @@ class Mirroring:
         turned = network(images[again][:, :, ::-1])
         means = {name: values.copy() for name, values in outputs.items()}
         for name, values in means.items():
-            values[again] = (values[again] + turned[name]) / 2
+            values[again] = mean_reading(name, values[again], turned[name])
         return means
 
     def _wanted(self, outputs: Outputs, count: int) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vision.calibration import AgeLine, Calibration, at_temperature, top_probability
+from vision.calibration import (
+    AgeLine,
+    Calibration,
+    at_temperature,
+    mean_reading,
+    top_probability,
+)
 
 LOGITS = arrays.arrays(np.float64, (4, 5), elements=st.floats(-8, 8))
 
@@ -97,3 +103,18 @@ def test_a_manifest_without_calibration_changes_nothing():
 def test_odd_calibrations_are_refused(fields):
     with pytest.raises(ValueError, match=r"temperature|threshold|warm"):
         Calibration.from_json(fields)
+
+
+@given(LOGITS, LOGITS)
+def test_the_mean_of_two_readings_is_that_of_their_logits(one, other):
+    mean = mean_reading("race", *(softmax(each).astype(np.float32) for each in (one, other)))
+    assert np.allclose(mean, softmax((one + other) / 2), atol=2e-3)
+    columns = [sigmoid(each[:, :1]).astype(np.float32) for each in (one, other)]
+    mean = mean_reading("gender", *columns)
+    assert np.allclose(mean, sigmoid((one + other)[:, :1] / 2), atol=2e-3)
+
+
+def test_two_ages_have_their_plain_mean_and_sure_readings_stay_finite():
+    ages = mean_reading("age", np.float32([[20]]), np.float32([[50]]))
+    assert ages.tolist() == [[35]]
+    assert mean_reading("gender", np.float32([[1]]), np.float32([[0]])) == pytest.approx(0.5)

@@ -10,8 +10,11 @@ RACE = np.array([[0.5, 0.5], [0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], np.float32)
 IMAGES = np.arange(4 * 2 * 3 * 3, dtype=np.uint8).reshape(4, 2, 3, 3)
 
 
+AGE = np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
+
+
 class Network:
-    """Says of a known image what stands above, and of any other that it is all zeros."""
+    """Says of known images what stands above, and that any other is 50 years old, or anything."""
 
     def __init__(self):
         self.asked = []
@@ -19,8 +22,13 @@ class Network:
     def __call__(self, images):
         self.asked.append(images)
         if len(images) == len(IMAGES) and np.array_equal(images, IMAGES):
-            return {"gender": GENDER, "race": RACE}
-        return {"gender": np.zeros((len(images), 1)), "race": np.zeros((len(images), 2))}
+            return {"age": AGE, "gender": GENDER, "race": RACE}
+        count = len(images)
+        return {
+            "age": np.full((count, 1), 50.0),
+            "gender": np.full((count, 1), 0.5),
+            "race": np.full((count, 2), 0.5),
+        }
 
 
 def read(mirror):
@@ -28,9 +36,11 @@ def read(mirror):
     return network, mirror.read(network, IMAGES)
 
 
-def halved(values, rows):
-    expected = values.copy()
-    expected[rows] /= 2
+def less_sure(probabilities, rows):
+    """Halve the logits in these rows, which makes odds their square roots."""
+    expected = probabilities.copy()
+    raised = np.sqrt(expected[rows])
+    expected[rows] = raised / raised.sum(axis=1, keepdims=True)
     return expected
 
 
@@ -47,8 +57,12 @@ def halved(values, rows):
 )
 def test_mirror_images_are_read_of_whom_the_bounds_say_and_the_mean_is_taken(mirror, rows):
     network, outputs = read(mirror)
-    assert np.allclose(outputs["gender"], halved(GENDER, rows))
-    assert np.allclose(outputs["race"], halved(RACE, rows))
+    both = less_sure(np.concatenate([1 - GENDER, GENDER], axis=1), rows)
+    assert np.allclose(outputs["gender"], both[:, 1:], atol=1e-6)
+    assert np.allclose(outputs["race"], less_sure(RACE, rows), atol=1e-6)
+    ages = AGE.copy()
+    ages[rows] = (ages[rows] + 50) / 2
+    assert np.allclose(outputs["age"], ages)
     assert len(network.asked) == 1 + bool(rows)
     if rows:
         assert np.array_equal(network.asked[1], IMAGES[rows][:, :, ::-1])
