@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A bundle of the same network, whose weights are fitted further; its age output and size "
-    "may differ. Of several, of one line of descent, it is the mean of the weights.",
+    "may differ. Give several, fitted from one another, to start from their mean weights.",
 )
 @click.option(
     "--teacher",
@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 @click.option(
     "--answers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="RUN/answers.npz of another run on the same shards, instead of asking teachers: that may "
-    "be done on another machine.",
+    help="RUN/answers.npz of another run with --teacher on the same shards, maybe on another "
+    "machine: instead of --teacher, and without --fold.",
 )
 @click.option(
     "--teacher-share",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     "--fold",
     metavar="NUMBER/OF",
     help="A part of the images, as 1/5, that is not fitted on: as a --teacher the bundle answers "
-    "for that part alone, whose labels it does not know by heart.",
+    "for that part alone, whose labels it does not know by heart. Teach with all folds' bundles.",
 )
 @precision_option
 @click.option(
@@ -121,8 +121,8 @@ def train(
     A shard is a .tar, a path or s3://BUCKET/KEY, of images named AGE_GENDER_RACE_*.jpg (the UTKFace
     way), or of KEY.jpg + KEY.json pairs. Faces are cut out by the detector first, into a crop cache
     that is used again for the same shards; a tenth of them is held out for validation. A killed run
-    goes on where it stopped: give the same options. How to fit what is not said is as for the
-    network that ships; RUN/plan.json states it all.
+    goes on where it stopped: give the same options. RUN/plan.json states all of them; how the
+    network that ships was fitted is in docs/experiments.md.
 
     \b
     Examples:
@@ -142,6 +142,7 @@ def train(
         raise click.UsageError("Give --teacher or --answers: answers stand for teachers.")
     if answers and fold:
         raise click.UsageError("Give --fold without --answers: these are about all images.")
+    left_out = _parse_fold(fold)
     paths = take_shards(shards)
     prepared = PreparePlan(size=size)
     with _bar("faces cut out") as (_, total, done):
@@ -171,7 +172,7 @@ def train(
         averaged=opened[1:],
         teachers=tuple(open_bundle(folder) for folder in teachers),
         answers=answers,
-        fold=_parse_fold(fold),
+        fold=left_out,
         precision=precision,
     )
     with _bar("steps") as (tell, total, done):

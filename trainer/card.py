@@ -73,6 +73,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
                 f"- shard `{shard['name']}`: SHA-256 `{shard['sha256']}`"
                 for shard in manifest["shards"]
             ]
+            + _descent(manifest.get("training", {}))
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -83,6 +84,15 @@ def figure(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) > 1.5 else f"{value:.4f}"
+
+
+def _descent(training: Mapping[str, Any]) -> list[str]:
+    """Return which other networks have a part in it, beside its parent."""
+    lines = [f"- weights averaged with those of `{name}`" for name in training.get("averaged", ())]
+    lines += [f"- taught by `{name}`" for name in training.get("teachers", ())]
+    if training.get("answers"):
+        lines.append(f"- taught by the answers with SHA-256 `{training['answers']}`")
+    return lines
 
 
 def _summary(manifest: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What determines a fit, as data: every default is what the network that ships was fitted with."""
+"""What determines a fit, as data: the defaults are for a network that starts from ImageNet."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal

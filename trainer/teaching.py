@@ -115,11 +115,15 @@ def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str
     try:
         with np.load(path) as kept:
             answers = {name: kept[name] for name in heads}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FacetagError(
             f"{path} holds no answers of teachers: give RUN/{FILE} of a run with --teacher."
         ) from error
-    if any(not np.array_equal(np.isnan(one[:, 0]), cache.validation) for one in answers.values()):
+    shapes = {name: (len(cache.crops), HEADS_BY_NAME[name].units) for name in heads}
+    if any(
+        one.shape != shapes[name] or not np.array_equal(np.isnan(one[:, 0]), cache.validation)
+        for name, one in answers.items()
+    ):
         raise FacetagError(f"The answers in {path} are about other images: give the same shards.")
     return answers
 

@@ -177,3 +177,12 @@ def test_figures_are_years_to_two_places_and_shares_to_four():
         "1.0000",
         "–",
     ]
+
+
+def test_the_card_names_the_other_networks_that_have_a_part_in_it():
+    assert "taught by" not in write_card(MEASURED)
+    training = {"averaged": ["A"], "teachers": ["B", "C"], "answers": "ab" * 32}
+    card = write_card({**MEASURED, "training": {**MEASURED.get("training", {}), **training}})
+    assert "- weights averaged with those of `A`" in card
+    assert "- taught by `B`\n- taught by `C`" in card
+    assert f"- taught by the answers with SHA-256 `{'ab' * 32}`" in card

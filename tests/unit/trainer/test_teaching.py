@@ -203,12 +203,18 @@ def test_answers_about_other_images_are_refused(tiny_bundle, tiny_cache, tmp_pat
     other = write_tiny_cache(tmp_path / "other", held_out=20)
     with pytest.raises(FacetagError, match="about other images"):
         read_answers(tmp_path / "answers.npz", other, HEADS)
+    np.savez(tmp_path / "flat.npz", **{name: np.zeros(60, np.float32) for name in HEADS})
+    with pytest.raises(FacetagError, match="about other images"):
+        read_answers(tmp_path / "flat.npz", tiny_cache, HEADS)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", None])
+@pytest.mark.parametrize("content", [b"", b"no archive", "another array", "a head alone"])
 def test_a_file_that_holds_no_answers_is_refused(content, tiny_cache, tmp_path):
     path = tmp_path / "answers.npz"
-    if content is None:
+    if content == "another array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros((60, 1), np.float32))
+    elif content == "a head alone":
         np.savez(path, age=np.zeros((60, 1), np.float32))
     else:
         path.write_bytes(content)
