@@ -105,7 +105,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(DEV): $(INSTALLED) pyproject.toml constraints.txt
 	@echo "Installing the developers' tools into .venv/"
-	@$(PIP_INSTALL) -e '.[$(EXTRAS),dev]'
+	@$(PIP_INSTALL) -e '.[$(EXTRAS),jax,dev]'
 	@touch $@
 
 .venv/bin/python:

@@ -22,7 +22,7 @@ EXTRAS_OF_ROOM = {
     "vision": ("cpu",),
     "worker": ("cpu",),
     "api": ("api",),
-    "trainer": ("cpu", "train"),
+    "trainer": ("cpu", "train", "jax"),
     "cli": ("api", "cpu", "train", "local"),
     "migrations": (),
 }
