@@ -63,12 +63,7 @@ def group_look_alikes(
 
 def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.bool_]:
     """Return which samples (n,) are held out for validation: about `share` of them."""
-    groups = group_look_alikes(hashes)
-    least: dict[int, str] = {}
-    for sample, group in zip(samples, groups, strict=True):
-        digest = sample.sha256
-        least[group] = min(least.get(group, digest), digest)
-    return np.array([int(least[group][:8], 16) / 2**32 < share for group in groups])
+    return _group_places(hashes, [sample.sha256 for sample in samples]) < share
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ class Fold:
 
 def split_folds(hashes: Hashes, of: int) -> npt.NDArray[np.intp]:
     """Return the number from 1 to `of` of the fold that each image (n, 32) is in, as (n,)."""
-    return np.array([int(place * of) + 1 for place in _group_places(hashes)], np.intp)
+    return (_group_places(hashes, _digests(hashes)) * of).astype(np.intp) + 1
 
 
 def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
@@ -107,16 +102,20 @@ def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
     is independent of what decides that an image is held out.
     """
     edges = np.cumsum(list(PART_SHARES.values()))
-    parts = np.searchsorted(edges[:-1], _group_places(hashes), side="right")
+    places = _group_places(hashes, _digests(hashes))
+    parts = np.searchsorted(edges[:-1], places, side="right")
     return np.array(list(PART_SHARES))[parts]
 
 
-def _group_places(hashes: Hashes) -> npt.NDArray[np.float64]:
-    """Return a number in 0..1 for each image (n, 32), the same for look-alikes."""
+def _digests(hashes: Hashes) -> list[str]:
+    return [hashlib.sha256(one.tobytes()).hexdigest() for one in hashes]
+
+
+def _group_places(hashes: Hashes, digests: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return a number in 0..1 for each image (n, 32): from the least digest of its look-alikes."""
     groups = group_look_alikes(hashes)
     least: dict[int, str] = {}
-    for one, group in zip(hashes, groups, strict=True):
-        digest = hashlib.sha256(one.tobytes()).hexdigest()
+    for digest, group in zip(digests, groups, strict=True):
         least[group] = min(least.get(group, digest), digest)
     return np.array([int(least[group][:8], 16) / 2**32 for group in groups])
 
