@@ -198,8 +198,9 @@ def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
 
 def _take_weights(network: keras.Model, starts: Sequence[keras.Model]) -> None:
     """Copy the mean weights layer by layer; a layer that not all of them have keeps its own."""
+    known = set.intersection(*({layer.name for layer in start.layers} for start in starts))
     for layer in network.layers:
-        if all(layer.name in {other.name for other in start.layers} for start in starts):
+        if layer.name in known:
             weights = [start.get_layer(layer.name).get_weights() for start in starts]
             layer.set_weights([np.mean(values, axis=0) for values in zip(*weights, strict=True)])
 
