@@ -18,9 +18,12 @@ def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") ->
 
     The intersection is divided by the union's area, or by the smaller box's.
     """
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    left, top, right, bottom = a.T[:, :, None]
+    others = b.T[:, None, :]
+    # A side at a time: as arrays of four the same takes four times as long.
+    width = np.minimum(right, others[2]) - np.maximum(left, others[0])
+    height = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     area_a, area_b = areas(a)[:, None], areas(b)[None, :]
     whole = area_a + area_b - shared if over == "union" else np.minimum(area_a, area_b)
     result: Boxes = shared / np.maximum(whole, 1e-9)

@@ -14,7 +14,7 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from vision.picture import Picture, Pixels, reduce_to, whole_picture
+from vision.picture import Picture, Pixels, reduce_image
 
 DAMAGE = (
     OSError,
@@ -65,7 +65,7 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pix
     `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparency is laid on white. Raises
     ImageUnreadable with the code that fits; the size is checked before any pixel is decoded.
     """
-    return _decode(data, formats, max_pixels)[0]
+    return np.asarray(_decode(data, formats, max_pixels)[0])
 
 
 def decode_picture(
@@ -75,20 +75,23 @@ def decode_picture(
 
     A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
     """
-    pixels, (width, height) = _decode(data, formats, max_pixels, copy_side)
-    if pixels.shape[:2] == (height, width):
-        return whole_picture(pixels, copy_side)
+    image, (width, height) = _decode(data, formats, max_pixels, copy_side)
+    pixels = np.asarray(image)
+    reduced = reduce_image(image, copy_side)
+    copy = pixels if reduced is image else np.asarray(reduced)
 
     def decode_larger(scale: float) -> Pixels:
-        return _decode(data, formats, max_pixels, math.ceil(scale * max(width, height)))[0]
+        long_side = math.ceil(scale * max(width, height))
+        return np.asarray(_decode(data, formats, max_pixels, long_side)[0])
 
-    return Picture(width, height, reduce_to(pixels, copy_side), pixels, decode_larger)
+    whole = image.size == (width, height)
+    return Picture(width, height, copy, pixels, None if whole else decode_larger)
 
 
 def _decode(
     data: bytes, formats: Sequence[str], max_pixels: int, long_side: int | None = None
-) -> tuple[Pixels, tuple[int, int]]:
-    """Return an upright image, and the width and height that it has where it is decoded whole.
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Return an upright RGB image, loaded, and the width and height of the whole photo.
 
     A JPEG file is decoded reduced if that leaves its long side the pixels that are asked for.
     """
@@ -104,12 +107,13 @@ def _decode(
                 _decode_reduced(image, long_side)
             reduced = image.size != whole
             turn = _find_turn(image)
-            pixels = np.asarray(_to_rgb(image if turn is None else image.transpose(turn)))
+            upright = _to_rgb(image if turn is None else image.transpose(turn))
+            upright.load()
             if not reduced:
-                whole = (pixels.shape[1], pixels.shape[0])
+                whole = upright.size
             elif turn in ON_THE_SIDE:
                 whole = whole[::-1]
-            return pixels, whole
+            return upright, whole
     except Image.DecompressionBombError as error:
         raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, f"{error}.") from error
     except DAMAGE as error:

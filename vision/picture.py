@@ -61,10 +61,15 @@ def working_side(min_face: float) -> int:
 
 def reduce_to(photo: Pixels, side: int) -> Pixels:
     """Return a photo reduced to a long side of `side` pixels; the same, if it has no more."""
-    height, width = photo.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
+    if max(photo.shape[:2]) <= side:
         return photo
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced = Image.fromarray(photo).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(reduced)
+    return np.asarray(reduce_image(Image.fromarray(photo), side))
+
+
+def reduce_image(image: Image.Image, side: int) -> Image.Image:
+    """Return an image reduced to a long side of `side` pixels; the same, if it has no more."""
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
