@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from facetag.cores import available_cores
 from facetag.processor import read_cpu_info
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def describe_machine() -> dict[str, object]:

@@ -10,7 +10,6 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.reference import load_reference
-from facetag.cores import available_cores
 from facetag.settings import Settings
 from vision.bundle import open_bundle
 from vision.crop import CropRule, cut_square
@@ -86,7 +85,6 @@ class OurPath:
             make_decode(settings),
             max_bytes=settings.max_image_bytes,
             threads=settings.fetch_threads,
-            decoders=available_cores(),
         )
         self._ahead = ThreadPoolExecutor(1)
         self.stage_ms: dict[str, float] = {}

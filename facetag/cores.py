@@ -2,6 +2,8 @@
 
 import math
 import os
+import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -15,13 +17,29 @@ def available_cores(quota_file: Path = CPU_MAX) -> int:
 
 
 def compute_in_lanes(lanes: int) -> None:
-    """Have TensorFlow, which must not have started yet, give an operation one thread.
+    """Have this process compute in so many lanes: an operation with one thread, as many at a time.
 
-    As many operations at a time as there are lanes: two halves of a batch, a core each, are done
-    sooner than the whole batch on both. What the environment says already is kept.
+    Two halves of a batch, a core each, are done sooner than the whole batch on both. TensorFlow
+    must not have started yet; what the environment says to it already is kept.
     """
+    global _turns
+    _turns = threading.BoundedSemaphore(lanes)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(lanes))
+
+
+def threads_an_operation() -> int:
+    """Return how many threads an operation is to be computed with: all, unless in lanes."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or available_cores()
+
+
+def one_core() -> AbstractContextManager[bool]:
+    """Return a context in which a thread has a core for itself: it waits for one to be free.
+
+    What decodes and what computes take turns: more threads at it than cores only get in each
+    other's way.
+    """
+    return _turns
 
 
 def _quota(file: Path) -> float:
@@ -31,3 +49,6 @@ def _quota(file: Path) -> float:
         return float("inf") if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         return float("inf")
+
+
+_turns = threading.BoundedSemaphore(available_cores())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 @cache
@@ -24,4 +25,16 @@ def multiplies_bfloat16(file: Path = CPU_INFO) -> bool:
 
     oneDNN emulates it on others with AVX-512, slower than float32.
     """
-    return not BFLOAT16_FLAGS.isdisjoint(read_cpu_info(file).get("flags", "").split())
+    return _has_one_of(BFLOAT16_FLAGS, file)
+
+
+def multiplies_int8(file: Path = CPU_INFO) -> bool:
+    """Return whether the processor adds up products of 8 bits itself, twice as fast again.
+
+    On others sums of two products may not fit what they are kept in.
+    """
+    return _has_one_of(INT8_FLAGS, file)
+
+
+def _has_one_of(flags: set[str], file: Path) -> bool:
+    return not flags.isdisjoint(read_cpu_info(file).get("flags", "").split())

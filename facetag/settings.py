@@ -71,8 +71,8 @@ class Settings(BaseSettings):
     # What is seen
     bundle: Path | None = Field(None, description="Folder of the bundle; unset: models/default")
     heads: CommaList = tuple(HEADS_BY_NAME)
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="What workers predict in; auto: bfloat16 on processors that have it"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto", description="What workers predict in; auto: the fastest that the processor has"
     )
     min_face: float = Field(
         0.04, gt=0, le=1, description="Smallest face, as a share of the photo's long side"

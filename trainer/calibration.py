@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from facetag.errors import FacetagError
 from facetag.heads import AGE, HEADS_BY_NAME
+from trainer.activation_ranges import measure_ranges
 from trainer.augment import centre_crop
 from trainer.crop_cache import CropCache, detector_facts, open_cache
 from trainer.intervals import fit_age_range, widen_to_coverage
@@ -157,7 +158,10 @@ def calibrate_bundle(
         raise FacetagError("The crop cache holds nothing out to calibrate on: give more shards.")
     mirror = bundle.mirror if mirror is None else mirror
     outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
-    fields = calibrate_outputs(cache, outputs)
+    fields = {
+        **calibrate_outputs(cache, outputs),
+        "activation_ranges": measure_ranges(bundle.load_network(), bundle.spec, cache),
+    }
     manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}
     if manifest == {**bundle.manifest, "metrics": fields["metrics"]}:
         return bundle

@@ -15,10 +15,12 @@ from trainer.shards import BadSample, Sample, read_shards
 from trainer.splits import Hashes, difference_hash
 from vision.age_range import AgeRange
 from vision.bundle import Bundle
+from vision.compiling import on_gpu
 from vision.crop import cut_square, whole_image
 from vision.decode import decode_image
 from vision.detector import Detection, Detector, largest_face
 from vision.frozen import freeze_bundle
+from vision.precision import Asked, choose_precision
 
 BATCH = 64
 
@@ -49,19 +51,20 @@ def evaluate_bundle(
     settings: Settings,
     *,
     bare: bool = False,
+    precision: Asked = "float32",
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Predict every validly labelled image of the shards through detector and crop, or `bare`.
 
     Where no face is found, and for every image if `bare`, the whole image is used. An image that
     cannot be decoded counts as a grey one: nothing that is validly labelled is dropped. Raises
-    ShardUnreadable where no image carries a valid label.
+    ShardUnreadable where no image carries a valid label, and what `choose_precision` raises.
     """
     items = list(read_shards(shards))
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network = freeze_bundle(bundle)
+    network = freeze_bundle(bundle, precision=choose_precision(precision, bundle, on_gpu=on_gpu()))
     detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
     hashes = []

@@ -13,6 +13,7 @@ import numpy as np
 
 from facetag.bundle_folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
+from trainer.activation_ranges import measure_ranges
 from trainer.calibration import calibrate_outputs
 from trainer.crop_cache import CropCache
 from trainer.curves import draw_curves
@@ -226,6 +227,7 @@ def write_run_bundle(
         },
         "training": {**plan.to_json(), "epochs_done": len(read_history(run))},
         **calibrate_outputs(cache, outputs),
+        "activation_ranges": measure_ranges(network, plan.spec, cache),
     }
     rule = CropRule.from_json(cache.facts["crop"])
     return write_bundle(run / "bundle", network, plan.spec, rule, facts)

@@ -6,6 +6,7 @@ under new layers; `inceptionv3` is what ships. Backend-neutral: Keras alone.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -63,6 +64,11 @@ def freeze_layers(network: keras.Model, name: str, count: int) -> None:
     """Freeze the backbone's first `count` layers; their batch norms keep their statistics."""
     for index, layer in enumerate(network.get_layer(name).layers):
         layer.trainable = index >= count
+
+
+def convolutions(backbone: keras.Model) -> list[Any]:
+    """Return a backbone's plain convolutions, in the order of its layers."""
+    return [layer for layer in backbone.layers if isinstance(layer, layers.Conv2D)]
 
 
 def _application(name: str, input_size: int, weights: str | None = None) -> keras.Model:

@@ -6,7 +6,7 @@ whole model.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,12 @@ class Bundle:
     def mirror(self) -> Mirroring:
         """Whose mirror image is read too; nobody's where the manifest says nothing."""
         return Mirroring.from_json(self.manifest.get("mirror", False))
+
+    @property
+    def activation_ranges(self) -> Sequence[Sequence[float] | None]:
+        """What convolutions are quantized by (`vision.quantizing`); none where none is stated."""
+        ranges: Sequence[Sequence[float] | None] = self.manifest.get("activation_ranges", [])
+        return ranges
 
     def load_network(self) -> keras.Model:
         """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""

@@ -16,10 +16,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from vision.boxes import Boxes, shift_by_offsets, suppress, to_squares
-from vision.mtcnn_networks import MtcnnNetworks, Scored, load_networks
+from vision.compiling import Compiled, compile_function
+from vision.mtcnn_networks import load_networks
 from vision.picture import Pixels, reduce_to, working_side
 from vision.pyramid import (
     CELL,
+    GREY,
     STRIDE,
     Canvases,
     Level,
@@ -70,13 +72,13 @@ class Work:
 class Detector:
     """Finds faces whose box is at least `min_face` of the photo's long side (and 20 pixels)."""
 
-    def __init__(self, *, min_face: float, confidence: float) -> None:
+    def __init__(self, *, min_face: float, confidence: float, lanes: int = 1) -> None:
         self.min_face = min_face
         self.confidence = confidence
         networks = load_networks()
-        self._propose = _compile_proposals(networks)
-        self._refine = _compile_patches(networks.refine, 24)
-        self._output = _compile_patches(networks.output, 48)
+        self._propose = compile_function(networks.propose, (None, None, None, 3), lanes=lanes)
+        self._refine = compile_function(networks.refine, (None, 24, 24, 3), lanes=lanes)
+        self._output = compile_function(networks.output, (None, 48, 48, 3), lanes=lanes)
 
     def warm_up(self) -> None:
         """Trace and run every graph once, those too that a photo without a face does not reach."""
@@ -85,8 +87,8 @@ class Detector:
         one = Candidates(
             np.array([[0, 0, 48, 48]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32)
         )
-        for network in (self._refine, self._output):
-            self._judge(network, Canvases([blank]), one, 1.0)
+        self._judge(self._refine, 24, Canvases([blank]), one, 1.0)
+        self._judge(self._output, 48, Canvases([blank]), one, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
         """Return the places of photos that are looked at together, what costs most first."""
@@ -113,27 +115,26 @@ class Detector:
         canvases = Canvases(copies)
         faces = self._propose_faces(canvases, work)
         work.refined += len(faces.boxes)
-        faces = self._judge(self._refine, canvases, faces, REFINE_THRESHOLD)
+        faces = self._judge(self._refine, 24, canvases, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
         work.judged += len(squares.boxes)
-        faces = self._judge(self._output, canvases, squares, self.confidence)
+        faces = self._judge(self._output, 48, canvases, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
     def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
         levels = [_NOTHING]
         for level in build_pyramid(canvases.sizes, self.min_face):
             work.levels.append((len(level.photos), *level.canvas))
-            index, offsets, scores = self._propose(
-                canvases.pixels, canvases.sizes, level.photos, level.sizes, level.canvas
-            )
-            levels.append(_read_proposals(level, index.numpy(), offsets.numpy(), scores.numpy()))
+            offsets, scores = self._propose(canvases.draw(level))
+            levels.append(_read_proposals(level, offsets, scores))
         merged = _suppress_by_photo(_concatenate(levels), 0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
 
     def _judge(
         self,
-        network: "tf.types.experimental.PolymorphicFunction",
+        network: Compiled,
+        side: int,
         canvases: Canvases,
         faces: Candidates,
         threshold: float,
@@ -146,9 +147,12 @@ class Detector:
             missing = _bucket(count) - count
             corners = np.pad(canvases.relative(part.boxes, part.photos), ((0, missing), (0, 0)))
             photos = np.pad(part.photos, (0, missing))
-            offsets, scores = network(canvases.pixels, corners, photos)
-            moved = shift_by_offsets(part.boxes, offsets.numpy()[:count])
-            judged = Candidates(moved, scores.numpy()[:count], part.photos)
+            patches = tf.image.crop_and_resize(
+                canvases.pixels, corners, photos, (side, side), extrapolation_value=GREY
+            )
+            offsets, scores = network(patches.numpy())
+            moved = shift_by_offsets(part.boxes, offsets[:count])
+            judged = Candidates(moved, scores[:count], part.photos)
             kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
         return _concatenate(kept)
 
@@ -183,69 +187,14 @@ def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
             yield members[start : start + most]
 
 
-def _normalise(pixels: tf.Tensor) -> tf.Tensor:
-    return (pixels - 127.5) / 128.0
-
-
-def _compile_proposals(networks: MtcnnNetworks) -> "tf.types.experimental.PolymorphicFunction":
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8),
-            tf.TensorSpec([None, 2], tf.int32),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None, 2], tf.int32),
-            tf.TensorSpec([2], tf.int32),
-        ]
-    )
-    def propose(
-        images: tf.Tensor, sizes: tf.Tensor, photos: tf.Tensor, levels: tf.Tensor, canvas: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        def shrink(turn: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            photo, level = turn
-            height, width = tf.unstack(sizes[photo])
-            pixels = images[photo, :height, :width][None]
-            reduced = _normalise(tf.image.resize(pixels, level, method="area")[0])
-            below, beside = tf.unstack(canvas - level)
-            return tf.pad(reduced, [[0, below], [0, beside], [0, 0]])
-
-        drawn = tf.map_fn(
-            shrink, (photos, levels), fn_output_signature=tf.TensorSpec([None, None, 3])
-        )
-        offsets, scores = networks.propose(drawn)
-        # Cells beyond a photo's own level saw the canvas.
-        rows, columns = tf.unstack(cells_of(levels), axis=1)
-        inside = (
-            tf.sequence_mask(rows, tf.shape(scores)[1])[:, :, None]
-            & tf.sequence_mask(columns, tf.shape(scores)[2])[:, None, :]
-        )
-        index = tf.where(inside & (scores > PROPOSAL_THRESHOLD))
-        return index, tf.gather_nd(offsets, index), tf.gather_nd(scores, index)
-
-    return propose
-
-
-def _compile_patches(network: object, side: int) -> "tf.types.experimental.PolymorphicFunction":
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8),
-            tf.TensorSpec([None, 4], tf.float32),
-            tf.TensorSpec([None], tf.int32),
-        ]
-    )
-    def judge(images: tf.Tensor, corners: tf.Tensor, photos: tf.Tensor) -> Scored:
-        # What lies outside is the grey that normalises to nothing.
-        patches = tf.image.crop_and_resize(
-            images, corners, photos, (side, side), extrapolation_value=127.5
-        )
-        return network(tf.ensure_shape(_normalise(patches), [None, side, side, 3]))  # type: ignore[operator]
-
-    return judge
-
-
-def _read_proposals(
-    level: Level, index: npt.NDArray[np.int64], offsets: Boxes, scores: npt.NDArray[np.float32]
-) -> Candidates:
-    """Turn cells (n, 3) of photo, row, column into boxes on the working copies."""
+def _read_proposals(level: Level, offsets: Boxes, scores: npt.NDArray[np.float32]) -> Candidates:
+    """Turn cells (photos, rows, columns) that may show a face into boxes on the working copies."""
+    for cells, (rows, columns) in zip(scores, cells_of(level.sizes), strict=True):
+        # Those beyond a photo's own level saw the canvas.
+        cells[rows:] = 0
+        cells[:, columns:] = 0
+    index = np.argwhere(scores > PROPOSAL_THRESHOLD)
+    offsets, scores = offsets[tuple(index.T)], scores[tuple(index.T)]
     corner = index[:, [2, 1]].astype(np.float32) * STRIDE
     cells = np.concatenate([corner + 1, corner + CELL], axis=1)
     boxes = (cells + offsets * (CELL - 1)) / level.scales[index[:, 0], None]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from facetag.cores import one_core
 from facetag.heads import AGE, HEADS_BY_NAME
-from facetag.processor import multiplies_bfloat16
 from facetag.results import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from vision.bundle import Bundle, open_bundle
@@ -24,6 +24,7 @@ from vision.frozen import FrozenNetwork, freeze_bundle
 from vision.heap import collect_garbage, limit_heaps, return_free_memory
 from vision.mirroring import Outputs
 from vision.picture import Picture, Pixels
+from vision.precision import choose_precision
 
 STAGES = ("detect", "crop", "predict")
 
@@ -77,14 +78,14 @@ class Labeller:
         crops: list[list[Pixels]] = [[] for _ in photos]
 
         def find(batch: Sequence[int]) -> None:
-            with clock.timed("detect"):
+            with one_core(), clock.timed("detect"):
                 detected = self._detect([photos[index] for index in batch])
-            with clock.timed("crop"):
+            with one_core(), clock.timed("crop"):
                 for index, faces in zip(batch, detected, strict=True):
                     found[index], crops[index] = faces, self._cut(photos[index], faces)
 
         def predict(part: Sequence[Pixels]) -> Outputs:
-            with clock.timed("predict"):
+            with one_core(), clock.timed("predict"):
                 return self.read(part)
 
         list(self._threads.map(find, batches))
@@ -157,11 +158,11 @@ def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
         tf.config.experimental.set_memory_growth(device, True)
     limit_heaps()
     bundle = open_bundle(settings.bundle)
-    bfloat16 = settings.precision == "bfloat16" or (
-        settings.precision == "auto" and not gpus and multiplies_bfloat16()
+    precision = choose_precision(settings.precision, bundle, on_gpu=bool(gpus))
+    network = freeze_bundle(bundle, precision=precision, lanes=lanes)
+    detector = Detector(
+        min_face=settings.min_face, confidence=settings.face_confidence, lanes=lanes
     )
-    network = freeze_bundle(bundle, bfloat16=bfloat16)
-    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
 
 

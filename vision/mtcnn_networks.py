@@ -30,7 +30,7 @@ Scored = tuple[tf.Tensor, tf.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class MtcnnNetworks:
-    """Proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32 in -1..1."""
+    """Proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32 pixels."""
 
     propose: Callable[[tf.Tensor], Scored]
     refine: Callable[[tf.Tensor], Scored]
@@ -43,7 +43,9 @@ def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
     Raises BundleInvalid unless the weights are the known ones.
     """
     folder = folder or importlib.resources.files("mtcnn") / "assets" / "weights"
-    pnet, rnet, onet = (_load_weights(folder, name) for name in ("pnet", "rnet", "onet"))
+    pnet, rnet, onet = (
+        _take_pixels(_load_weights(folder, name)) for name in ("pnet", "rnet", "onet")
+    )
     return MtcnnNetworks(
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
@@ -61,6 +63,12 @@ def _load_weights(folder: Traversable, name: str) -> list[Any]:
             )
         weights: list[Any] = joblib.load(path)
     return weights
+
+
+def _take_pixels(weights: list[Any]) -> list[Any]:
+    """Fold into the first convolution that pixels in 0..255 are scaled to -1..1."""
+    kernel, bias, *others = weights
+    return [kernel / 128, bias - 127.5 / 128 * kernel.sum(axis=(0, 1, 2)), *others]
 
 
 def _propose(images: tf.Tensor, weights: list[Any]) -> Scored:

@@ -108,6 +108,11 @@ def take_features(network: keras.Model, spec: NetworkSpec) -> keras.Model:
     return keras.Model(network.input, network.get_layer(f"{spec.heads[0]}_hidden").input)
 
 
+def take_heads(network: keras.Model, spec: NetworkSpec) -> keras.Model:
+    """Return the rest of a network: pooled features (n, width) to a dict of outputs a head."""
+    return keras.Model(network.get_layer(f"{spec.heads[0]}_hidden").input, network.output)
+
+
 def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
     # Outputs stay in float32 under any dtype policy: bfloat16 would round ages to quarters.
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")

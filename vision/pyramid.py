@@ -22,6 +22,8 @@ STRIDE = 2
 SCALE_FACTOR = 0.709
 SMALLEST_FACE_PX = 20
 """The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
+GREY = 127.5
+"""What lies outside a photo: it is normalised to nothing."""
 CANVAS_STEP, LEVEL_STEP = 64, 8
 """Sides of canvases, and of those of levels, are multiples of this, which bounds their number."""
 
@@ -38,7 +40,8 @@ class Canvases:
         for canvas, copy in zip(canvases, copies, strict=True):
             canvas[: copy.shape[0], : copy.shape[1]] = copy
         self.sizes: Sizes = np.array([copy.shape[:2] for copy in copies], np.int32)
-        # They stay bytes, a quarter of the memory: levels and patches alone are normalised.
+        self.copies = copies
+        # They stay bytes, a quarter of the memory: levels and patches alone are floats.
         self.pixels = tf.constant(canvases)
         self._shape = np.array(shape)
 
@@ -53,6 +56,20 @@ class Canvases:
             np.float32
         )
         return relative
+
+    def draw(self, level: "Level") -> npt.NDArray[np.float32]:
+        """Return photos at a level's size on its grey canvas (n, height, width, 3), in 0..255."""
+        drawn = np.full((len(level.photos), *level.canvas, 3), GREY, np.float32)
+        for canvas, photo, (height, width) in zip(drawn, level.photos, level.sizes, strict=True):
+            reduced = tf.raw_ops.ResizeArea(
+                images=self._tensors[photo], size=(height, width), align_corners=False
+            )
+            canvas[:height, :width] = reduced[0].numpy()
+        return drawn
+
+    @cached_property
+    def _tensors(self) -> list[tf.Tensor]:
+        return [tf.constant(copy[None]) for copy in self.copies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,7 @@ def canvas_shape(copy: Pixels) -> tuple[int, int]:
     return height, width
 
 
-def cells_of(levels: tf.Tensor) -> tf.Tensor:
+def cells_of(levels: Sizes) -> Sizes:
     """Return how many rows and columns of cells the proposal network judges in levels (n, 2)."""
     return (levels - 1) // STRIDE - 4
 

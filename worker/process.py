@@ -182,7 +182,6 @@ class WorkerProcess:
                 decode_suspect=look_at_suspect,
                 max_bytes=settings.max_image_bytes,
                 threads=settings.fetch_threads,
-                decoders=self._cores,
             ),
             current_labeller=follower.current,
             heartbeat=heartbeat,

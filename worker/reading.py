@@ -1,6 +1,5 @@
 """Claimed images to pixels: fetched and decoded in threads, each image by itself."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from facetag.cores import one_core
 from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
@@ -64,7 +64,7 @@ class Unread:
 
 
 class PhotoReader:
-    """Fetches in `threads` threads at a time and decodes on no more than `decoders` cores.
+    """Fetches in `threads` threads at a time and decodes where a core is free.
 
     Images at which a worker died, and what may take much memory, go to `decode_suspect`, where one
     is given.
@@ -78,7 +78,6 @@ class PhotoReader:
         decode_suspect: Decode | None = None,
         max_bytes: int,
         threads: int,
-        decoders: int | None = None,
         max_pixels_ahead: int = MAX_PIXELS_AHEAD,
     ) -> None:
         self._source = source
@@ -87,7 +86,6 @@ class PhotoReader:
         self._max_bytes = max_bytes
         self._max_pixels_ahead = max_pixels_ahead
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
-        self._cores = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
 
     def close(self) -> None:
         """Let the threads end."""
@@ -123,7 +121,7 @@ class PhotoReader:
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
             watch.lap("fetch")
-            with self._cores:
+            with one_core():
                 watch.lap(None)
                 guarded = image.suspicion or takes_much_memory(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)

@@ -123,3 +123,9 @@ def test_a_report_is_written_beside_what_is_printed(folder):
     assert data["command"] == "facetag evaluate test.tar --crop bare"
     page = (folder / "measured" / "report.html").read_text()
     assert str(folder) not in page
+
+
+def test_a_precision_that_the_bundle_does_not_allow_is_refused_with_what_to_do(folder):
+    result = evaluate(folder, "--precision", "int8")
+    assert result.exit_code == 1
+    assert "facetag calibrate" in result.output

@@ -1,8 +1,9 @@
 import os
+import threading
 
 import pytest
 
-from facetag.cores import available_cores, compute_in_lanes
+from facetag.cores import available_cores, compute_in_lanes, one_core, threads_an_operation
 
 
 @pytest.fixture
@@ -31,8 +32,43 @@ def test_a_quota_above_the_machine_changes_nothing(quota):
     assert available_cores(quota("6400000 100000")) == available_cores(quota("max 100000"))
 
 
+@pytest.fixture
+def lanes(monkeypatch):
+    """Computes in so many lanes, for the test alone."""
+    monkeypatch.setattr("facetag.cores.os.environ", {})
+    monkeypatch.setattr("facetag.cores._turns", None)
+    return compute_in_lanes
+
+
+def test_in_lanes_an_operation_has_one_thread_and_else_all(lanes):
+    assert threads_an_operation() == available_cores()
+    lanes(2)
+    assert threads_an_operation() == 1
+
+
+def test_no_more_threads_are_at_it_than_there_are_lanes(lanes):
+    lanes(2)
+    gate, arrived = threading.Event(), []
+
+    def work():
+        with one_core():
+            arrived.append(1)
+            gate.wait(10)
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    threads[-1].join(0.2)
+    assert len(arrived) == 2
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(arrived) == 5
+
+
 def test_an_operation_has_one_thread_unless_the_environment_says_otherwise(monkeypatch):
     environment = {"TF_NUM_INTEROP_THREADS": "7"}
+    monkeypatch.setattr("facetag.cores._turns", None)
     monkeypatch.setattr("facetag.cores.os.environ", environment)
     compute_in_lanes(3)
     assert environment == {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "7"}

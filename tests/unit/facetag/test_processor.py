@@ -2,7 +2,7 @@
 
 import pytest
 
-from facetag.processor import multiplies_bfloat16, read_cpu_info
+from facetag.processor import multiplies_bfloat16, multiplies_int8, read_cpu_info
 
 CORES = """processor\t: 0
 model name\t: Some Processor @ 2.60GHz
@@ -24,6 +24,16 @@ def test_bfloat16_is_used_where_the_first_core_multiplies_it(tmp_path, flags, ex
     assert read_cpu_info(tmp_path / "cpuinfo")["model name"] == "Some Processor @ 2.60GHz"
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx512_bf16", False), ("avx512_vnni", True), ("avx_vnni", True), ("amx_int8", True)],
+)
+def test_int8_is_used_where_its_products_are_added_up(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(CORES.format(flags=flags))
+    assert multiplies_int8(tmp_path / "cpuinfo") is expected
+
+
 def test_a_system_that_does_not_tell_has_none(tmp_path):
     assert read_cpu_info(tmp_path / "nothing") == {}
     assert not multiplies_bfloat16(tmp_path / "nothing")
+    assert not multiplies_int8(tmp_path / "nothing")

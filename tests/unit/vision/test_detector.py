@@ -109,15 +109,6 @@ def test_faces_come_with_the_surest_first(detector, crowd):
     assert faces[0].confidence >= faces[1].confidence > detector.confidence
 
 
-def test_after_the_warm_up_no_photo_waits_for_a_graph(astronaut):
-    fresh = Detector(min_face=0.04, confidence=0.9)
-    graphs = (fresh._propose, fresh._refine, fresh._output)
-    fresh.warm_up()
-    assert [graph.experimental_get_tracing_count() for graph in graphs] == [1, 1, 1]
-    assert len(fresh.detect([astronaut])[0]) == 1
-    assert [graph.experimental_get_tracing_count() for graph in graphs] == [1, 1, 1]
-
-
 def test_what_lies_outside_the_photo_is_grey_to_the_networks(detector, astronaut):
     """A face at the photo's edge is judged as if the photo went on in grey, not in black."""
     cut = astronaut[78:300, 100:400]

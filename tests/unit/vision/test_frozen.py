@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.calibration import mean_reading
-from vision.frozen import MOST_AT_ONCE, FrozenNetwork, _batch_sizes
+from vision.frozen import FrozenNetwork
 from vision.mirroring import Mirroring
 
 
@@ -58,19 +58,10 @@ def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_net
         assert np.allclose(values, mean_reading(name, one[name], other[name]), atol=1e-4)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 7, 16, 22, 31, 32, 47, 100])
-def test_batches_are_of_a_few_sizes_and_pad_nothing(count):
-    sizes = list(_batch_sizes(count))
-    assert sum(sizes) == count
-    assert all(size & (size - 1) == 0 and size <= MOST_AT_ONCE for size in sizes)
-    assert sizes == sorted(sizes, reverse=True)
-    assert len(sizes) <= count // MOST_AT_ONCE + 4
-
-
 def test_bfloat16_gives_nearly_what_float32_gives(frozen, tiny_network, tiny_spec):
     crops = crops_of(40)
     exact = frozen.predict(crops)
-    rough = FrozenNetwork(tiny_network, tiny_spec, bfloat16=True).predict(crops)
+    rough = FrozenNetwork(tiny_network, tiny_spec, precision="bfloat16").predict(crops)
     for name, values in exact.items():
         assert rough[name].dtype == np.float32
         assert np.allclose(rough[name], values, rtol=0.02, atol=0.01)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
-from vision import labeller as labeller_module
 from vision.bundle import open_bundle, save_manifest, write_bundle
 from vision.crop import CropRule
 from vision.frozen import MOST_AT_ONCE, freeze_bundle
@@ -123,30 +122,6 @@ def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
     assert labeller.version == tiny_bundle.version
     assert labeller.manifest["crop"] == tiny_bundle.manifest["crop"]
     assert set(labeller.label([seen(astronaut)]).faces[0][0].attributes) == {"age", "age_range"}
-
-
-@pytest.mark.parametrize(
-    ("precision", "has_it", "expected"),
-    [
-        ("auto", True, True),
-        ("auto", False, False),
-        ("float32", True, False),
-        ("bfloat16", False, True),
-    ],
-)
-def test_what_is_computed_in_follows_from_the_setting_and_the_processor(
-    tiny_bundle, monkeypatch, precision, has_it, expected
-):
-    asked = []
-
-    def freeze(bundle, *, bfloat16):
-        asked.append(bfloat16)
-        return freeze_bundle(bundle, bfloat16=bfloat16)
-
-    monkeypatch.setattr(labeller_module, "freeze_bundle", freeze)
-    monkeypatch.setattr(labeller_module, "multiplies_bfloat16", lambda: has_it)
-    load_labeller(Settings(bundle=tiny_bundle.folder, precision=precision))
-    assert asked == [expected]
 
 
 def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):

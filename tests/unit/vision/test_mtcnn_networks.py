@@ -20,21 +20,26 @@ def networks():
 
 
 def images(*shape):
-    values = np.random.default_rng(5).uniform(-1, 1, (*shape, 3))
+    values = np.random.default_rng(5).uniform(0, 255, (*shape, 3))
     return tf.constant(values.astype(np.float32))
+
+
+def scaled(pixels):
+    """As the package has them."""
+    return (pixels - 127.5) / 128
 
 
 @pytest.mark.parametrize("shape", [(2, 12, 12), (1, 40, 65), (3, 31, 18)])
 def test_proposals_equal_those_of_the_package(networks, shape):
     offsets, scores = networks.propose(images(*shape))
-    expected_offsets, expected_classes = StagePNet()._model(images(*shape))
+    expected_offsets, expected_classes = StagePNet()._model(scaled(images(*shape)))
     assert np.allclose(offsets, expected_offsets, atol=1e-4)
     assert np.allclose(scores, expected_classes[..., 1], atol=1e-4)
 
 
 def test_refinement_equals_that_of_the_package(networks):
     offsets, scores = networks.refine(images(9, 24, 24))
-    expected_offsets, expected_classes = StageRNet()._model(images(9, 24, 24))
+    expected_offsets, expected_classes = StageRNet()._model(scaled(images(9, 24, 24)))
     assert offsets.shape == (9, 4)
     assert np.allclose(offsets, expected_offsets, atol=1e-4)
     assert np.allclose(scores, expected_classes[:, 1], atol=1e-4)
@@ -42,7 +47,7 @@ def test_refinement_equals_that_of_the_package(networks):
 
 def test_output_equals_that_of_the_package(networks):
     offsets, scores = networks.output(images(9, 48, 48))
-    expected_offsets, _, expected_classes = StageONet()._model(images(9, 48, 48))
+    expected_offsets, _, expected_classes = StageONet()._model(scaled(images(9, 48, 48)))
     assert offsets.shape == (9, 4)
     assert np.allclose(offsets, expected_offsets, atol=1e-4)
     assert np.allclose(scores, expected_classes[:, 1], atol=1e-4)

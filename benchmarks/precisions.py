@@ -1,0 +1,76 @@
+"""What the network of attributes costs in each precision, and how far it says the same.
+
+On the faces that the bundle's crop cache holds out; never on a test set.
+
+    python -m benchmarks.precisions --cache .cache
+
+\b
+ms a face  of processor, with the mirror image where the bundle says so, in batches
+ages, genders, races  the share that is within a year, or the same, as in float32
+"""
+
+import time
+from pathlib import Path
+from typing import get_args
+
+import click
+import numpy as np
+
+from benchmarks.machine import describe_machine, in_words
+from facetag.cores import compute_in_lanes
+from trainer.augment import centre_crop
+from trainer.calibration import find_cache
+from trainer.metrics import table_1
+from vision.bundle import open_bundle
+from vision.frozen import FrozenNetwork, freeze_bundle
+from vision.mirroring import Outputs
+from vision.precision import Precision
+
+WARM_UP = 16
+
+
+@click.command(help=__doc__)
+@click.option("--model", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Folder of the bundle; the one that ships if not given.")  # fmt: skip
+@click.option("--cache", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              required=True, help="Folder of crop caches, as `calibrate` fills it.")  # fmt: skip
+def main(model: Path | None, cache: Path) -> None:
+    """Read the faces in each precision; print a line each."""
+    compute_in_lanes(1)
+    bundle = open_bundle(model)
+    crops = find_cache(cache, bundle)
+    held_out = np.flatnonzero(crops.validation)
+    faces = np.stack([centre_crop(crops.crops[index], crops.size) for index in held_out])
+    labels = {name: crops.labels[name][held_out] for name in bundle.spec.heads}
+    click.echo(in_words(describe_machine()))
+    click.echo(f"{bundle.version}, {len(faces)} held-out faces of {crops.size} pixels")
+    exact: Outputs | None = None
+    for precision in get_args(Precision):
+        raw, ms = _read(freeze_bundle(bundle, precision=precision), faces)
+        outputs = bundle.calibration.apply(raw)
+        exact = exact or outputs
+        table = table_1(labels, outputs)
+        click.echo(
+            f"{precision}: {ms:.1f} ms a face; age RMSE {table['age']['rmse']:.3f}, "
+            f"gender {table['gender']['accuracy']:.4f} (AUC {table['gender']['auc']:.5f}), "
+            f"race {table['race']['accuracy']:.4f}; as in float32: {_agreement(outputs, exact)}"
+        )
+
+
+def _read(network: FrozenNetwork, faces: np.ndarray) -> tuple[Outputs, float]:
+    """Return outputs and the milliseconds of processor a face."""
+    network.predict(faces[:WARM_UP])
+    started = time.process_time()
+    outputs = network.predict(faces)
+    return outputs, 1000 * (time.process_time() - started) / len(faces)
+
+
+def _agreement(outputs: Outputs, exact: Outputs) -> str:
+    ages = np.abs(outputs["age"] - exact["age"]) <= 1
+    genders = (outputs["gender"] >= 0.5) == (exact["gender"] >= 0.5)
+    races = outputs["race"].argmax(axis=1) == exact["race"].argmax(axis=1)
+    return f"ages {ages.mean():.2%}, genders {genders.mean():.2%}, races {races.mean():.2%}"
+
+
+if __name__ == "__main__":
+    main()
