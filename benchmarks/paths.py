@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from benchmarks.reference import load_reference
 from facetag.settings import Settings
 from vision.bundle import open_bundle
+from vision.compiling import compile_function
 from vision.crop import CropRule, cut_square
 from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
@@ -114,13 +114,6 @@ class OurPath:
         return [one for one in self.reader.read(images) if isinstance(one, Photo)]
 
 
-def _compile(network: Callable[[tf.Tensor], Any], side: int | None) -> Callable[[Any], Any]:
-    compiled: Callable[[Any], Any] = tf.function(
-        network, input_signature=[tf.TensorSpec([None, side, side, 3], tf.float32)]
-    )
-    return compiled
-
-
 class BoundPath:
     """The bare networks on what sets of photos come to: what no pipeline can be faster than.
 
@@ -143,8 +136,11 @@ class BoundPath:
 
 def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     networks = load_networks()
-    propose = _compile(networks.propose, None)
-    judges = (_compile(networks.refine, 24), _compile(networks.output, 48))
+    propose = compile_function(networks.propose, (None, None, None, 3))
+    judges = (
+        compile_function(networks.refine, (None, 24, 24, 3)),
+        compile_function(networks.output, (None, 48, 48, 3)),
+    )
     labelled = list(path.labels(photos))
     faces = sum(len(labels.faces) for _, labels in labelled)
     detector, network = path.labeller.detector, path.labeller.network
@@ -152,11 +148,9 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     work = Work()
     detector.detect([photo.picture.copy for photo, _ in labelled], work)
     rng = np.random.default_rng(0)
-    levels = [
-        tf.constant(rng.uniform(-1, 1, (*shape, 3)).astype(np.float32)) for shape in work.levels
-    ]
+    levels = [rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in work.levels]
     patches = [
-        tf.constant(rng.uniform(-1, 1, (max(1, count), side, side, 3)).astype(np.float32))
+        rng.uniform(0, 255, (max(1, count), side, side, 3)).astype(np.float32)
         for count, side in ((work.refined, 24), (work.judged, 48))
     ]
     rule, size = path.labeller.crop_rule, network.input_size
