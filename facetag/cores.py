@@ -20,12 +20,14 @@ def compute_in_lanes(lanes: int) -> None:
     """Have this process compute in so many lanes: an operation with one thread, as many at a time.
 
     Two halves of a batch, a core each, are done sooner than the whole batch on both. TensorFlow
-    must not have started yet; what the environment says to it already is kept.
+    must not have started yet; what the environment says to it already is kept. Its oneDNN kernels,
+    which come with a pool that keeps all memory it ever took, are left out.
     """
     global _turns
     _turns = threading.BoundedSemaphore(lanes)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(lanes))
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def threads_an_operation() -> int:

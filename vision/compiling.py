@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import LifoQueue
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +19,9 @@ Batch = npt.NDArray[np.float32]
 Function = Callable[[tf.Tensor], Sequence[tf.Tensor]]
 Compiled = Callable[[Batch], list[Batch]]
 """Takes a batch (n, ...) and returns a network's outputs, in their order."""
+
+KERNELS = 256
+"""Kernels that OpenVINO keeps for shapes it has met, a network and lane; 5,000 by itself."""
 
 # OpenVINO reports each import to Google Analytics where it finds this module.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -38,19 +42,15 @@ def compile_model(
     """
     shape = model.input.shape
     if on_gpu():
-        # Weights stay variables: of constants in a graph TensorFlow keeps a dozen copies.
         return _by_tensorflow(lambda batch: _flat(model(batch, training=False)), shape)
-    weights = [
-        [np.asarray(variable) for variable in variables]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
-    ]
+    weights = [np.asarray(value) for value in model.trainable_variables]
+    others = [np.asarray(value) for value in model.non_trainable_variables]
 
-    def frozen(batch: tf.Tensor) -> Sequence[tf.Tensor]:
-        constants = [[tf.constant(value) for value in values] for values in weights]
-        outputs, _ = model.stateless_call(*constants, batch, training=False)
-        return _flat(outputs)
+    def of_weights(batch: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        fitted, fixed = values[: len(weights)], values[len(weights) :]
+        return _flat(model.stateless_call(fitted, fixed, batch, training=False)[0])
 
-    return _by_openvino(frozen, shape, precision, lanes)
+    return _by_openvino(of_weights, shape, precision, lanes, [*weights, *others])
 
 
 def compile_function(
@@ -70,23 +70,39 @@ def _by_tensorflow(function: Function, shape: Sequence[int | None]) -> Compiled:
 
 
 def _by_openvino(
-    function: Function, shape: Sequence[int | None], precision: FloatPrecision, lanes: int
+    function: Callable[..., Sequence[tf.Tensor]],
+    shape: Sequence[int | None],
+    precision: FloatPrecision,
+    lanes: int,
+    weights: Sequence[npt.NDArray[Any]] = (),
 ) -> Compiled:
+    """Compile a function of a batch and of weights, which stay as they are."""
     import openvino
 
-    traced = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
-    graph = traced.get_concrete_function().graph.as_graph_def()
     core = openvino.Core()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.pb"
-        file.write_bytes(graph.SerializeToString())
+        _write_graph(function, shape, weights, file)
         model = core.read_model(file)
+    # As constants of TensorFlow's graph weights would be copied four times on their way here.
+    for parameter in model.get_parameters():
+        name = parameter.get_friendly_name().removesuffix(":0")
+        if name.startswith("weights_"):
+            constant = openvino.opset1.constant(weights[int(name.removeprefix("weights_"))])
+            for target in parameter.output(0).get_target_inputs():
+                if target.get_node().get_type_name() == "Result":
+                    # A weight that nothing takes, such as a dropout's seed, became an output.
+                    model.remove_result(target.get_node())
+                else:
+                    target.replace_source_output(constant.output(0))
+            model.remove_parameter(parameter)
     options = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         # With one stream the calling thread computes. Two streams of one compiled model share its
         # weights, but are threads of their own, and the handing over leaves cores idle.
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads_an_operation(),
+        "CPU_RUNTIME_CACHE_CAPACITY": KERNELS,
         # Worker processes side by side would all be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
     }
@@ -102,6 +118,21 @@ def _by_openvino(
             idle.put(request)
 
     return run
+
+
+def _write_graph(
+    function: Callable[..., Sequence[tf.Tensor]],
+    shape: Sequence[int | None],
+    weights: Sequence[npt.NDArray[Any]],
+    file: Path,
+) -> None:
+    """Write TensorFlow's graph of a function, whose weights are inputs `weights_0` and so on."""
+    inputs = [
+        tf.TensorSpec(value.shape, value.dtype, name=f"weights_{index}")
+        for index, value in enumerate(weights)
+    ]
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32), *inputs)
+    file.write_bytes(traced.graph.as_graph_def().SerializeToString())
 
 
 def _flat(outputs: object) -> list[tf.Tensor]:

@@ -64,7 +64,7 @@ class Canvases:
             reduced = tf.raw_ops.ResizeArea(
                 images=self._tensors[photo], size=(height, width), align_corners=False
             )
-            canvas[:height, :width] = reduced[0].numpy()
+            canvas[:height, :width] = reduced.numpy()[0]
         return drawn
 
     @cached_property
