@@ -34,7 +34,8 @@ def calibrate(
     SHARDS are those that it was fitted on, each a path or s3://BUCKET/KEY; without them their crop
     cache is looked for in --cache. What is held out there is split by content: temperatures for
     gender and race, a line through ages and the coverage of their range are fitted on one part and
-    measured on another. `train` does the same at its end. Weights and version stay; test figures
+    measured on another. The ranges by which workers compute in 8 bits are measured too. `train`
+    does the same at its end. Weights and version stay; test figures
     are to be measured again with `facetag evaluate`.
 
     \b

@@ -32,6 +32,16 @@ def test_outputs_come_flat_in_the_order_of_their_names(model):
     assert np.allclose(second, expected["b"], atol=1e-6)
 
 
+def test_tensorflow_gives_what_openvino_gives(model, monkeypatch):
+    """On a GPU; here TensorFlow finds a processor, and computes on that."""
+    expected = compile_model(model)(batch(3))
+    doubled = compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3))
+    monkeypatch.setattr("vision.compiling.on_gpu", lambda: True)
+    for values, same in zip(compile_model(model)(batch(3)), expected, strict=True):
+        assert np.allclose(values, same, atol=1e-6)
+    assert np.allclose(compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3)), doubled)
+
+
 def test_later_changes_do_not_reach_it_and_results_are_the_callers_own(model):
     compiled = compile_model(model)
     before = compiled(batch(3))
