@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
@@ -79,7 +80,7 @@ def _by_openvino(
     """Compile a function of a batch and of weights, which stay as they are."""
     import openvino
 
-    core = openvino.Core()
+    core = _open_core()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.pb"
         _write_graph(function, shape, weights, file)
@@ -118,6 +119,18 @@ def _by_openvino(
             idle.put(request)
 
     return run
+
+
+@cache
+def _open_core() -> Any:
+    """Return this process's one core, for as long as it lives.
+
+    Each core gives the thread that makes it a stack for signals, and takes it away when it goes,
+    also from the one that came after it: the next signal would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _write_graph(

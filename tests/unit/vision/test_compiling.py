@@ -83,3 +83,23 @@ def test_openvino_reports_to_nobody(tmp_path):
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
     assert not (tmp_path / "intel").exists()
+
+
+def test_signals_arrive_after_networks_have_come_and_gone():
+    program = """
+import gc, signal
+import numpy as np
+from vision.compiling import compile_function
+
+for shape in [(None, 4), (None, 5)]:
+    first = compile_function(lambda x: (x * 2.0,), shape)
+    second = compile_function(lambda x: (x + 2.0,), shape)
+    first(np.ones((1, shape[1]), np.float32))
+    del first, second
+    gc.collect()
+arrived = []
+signal.signal(signal.SIGTERM, lambda *_: arrived.append(1))
+signal.raise_signal(signal.SIGTERM)
+assert arrived
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
