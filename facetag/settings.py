@@ -14,6 +14,9 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
 
 
+AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
+
+
 class Settings(BaseSettings):
     """Settings of every process of facetag; a field `x_y` is read from `FACETAG_X_Y`."""
 
@@ -71,7 +74,7 @@ class Settings(BaseSettings):
     # What is seen
     bundle: Path | None = Field(None, description="Folder of the bundle; unset: models/default")
     heads: CommaList = tuple(HEADS_BY_NAME)
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+    precision: AskedPrecision = Field(
         "auto", description="What workers predict in; auto: the fastest that the processor has"
     )
     min_face: float = Field(

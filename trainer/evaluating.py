@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable, ShardUnreadable
 from facetag.heads import AGE
-from facetag.settings import Settings
+from facetag.settings import AskedPrecision, Settings
 from trainer.labels import Values, label_arrays
 from trainer.shards import BadSample, Sample, read_shards
 from trainer.splits import Hashes, difference_hash
@@ -20,7 +20,7 @@ from vision.crop import cut_square, whole_image
 from vision.decode import decode_image
 from vision.detector import Detection, Detector, largest_face
 from vision.frozen import freeze_bundle
-from vision.precision import Asked, choose_precision
+from vision.precision import choose_precision
 
 BATCH = 64
 
@@ -51,7 +51,7 @@ def evaluate_bundle(
     settings: Settings,
     *,
     bare: bool = False,
-    precision: Asked = "float32",
+    precision: AskedPrecision = "float32",
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Predict every validly labelled image of the shards through detector and crop, or `bare`.

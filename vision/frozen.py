@@ -22,8 +22,8 @@ class FrozenNetwork:
     """Predicts with a copy of a network, which later changes to the network do not reach.
 
     Outputs are means over a crop and its mirror image where `mirror` says so. The backbone computes
-    in `precision`, and in 8 bits where `ranges` says so; heads do not: it would
-    round ages to quarters. On a processor, calls from as many threads as `lanes` go on at a time.
+    in `precision`, and in 8 bits where `ranges` says so; heads do not: it would round ages to
+    quarters. On a processor, calls from as many threads as `lanes` go on at a time.
     """
 
     def __init__(

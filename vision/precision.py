@@ -4,15 +4,14 @@ from typing import Literal
 
 from facetag.errors import BundleInvalid, SettingsInvalid
 from facetag.processor import multiplies_bfloat16, multiplies_int8
+from facetag.settings import AskedPrecision
 from vision.bundle import Bundle
 
 FloatPrecision = Literal["float32", "bfloat16"]
 Precision = Literal["float32", "bfloat16", "int8"]
-Asked = Literal["auto", "float32", "bfloat16", "int8"]
-"""What FACETAG_PRECISION may say."""
 
 
-def choose_precision(asked: Asked, bundle: Bundle, *, on_gpu: bool) -> Precision:
+def choose_precision(asked: AskedPrecision, bundle: Bundle, *, on_gpu: bool) -> Precision:
     """Return what a bundle's network is to be computed in.
 
     Raises SettingsInvalid or BundleInvalid where int8 is asked for and cannot be had.

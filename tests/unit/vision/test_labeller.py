@@ -124,6 +124,21 @@ def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
     assert set(labeller.label([seen(astronaut)]).faces[0][0].attributes) == {"age", "age_range"}
 
 
+def test_a_labeller_is_loaded_in_the_precision_that_the_settings_ask_for(tiny_bundle):
+    settings = Settings(bundle=tiny_bundle.folder, precision="int8")
+    with pytest.raises(BundleInvalid, match="activation ranges"):
+        load_labeller(settings)
+    save_manifest(
+        tiny_bundle.folder, {**tiny_bundle.manifest, "activation_ranges": [[-1, 1], [0, 6]]}
+    )
+    exact = load_labeller(settings.model_copy(update={"precision": "float32"}))
+    rounded = load_labeller(settings)
+    size = exact.network.input_size
+    crops = np.random.default_rng(1).integers(0, 256, (4, size, size, 3), np.uint8)
+    ages = [labeller.read(list(crops))["age"] for labeller in (exact, rounded)]
+    assert not np.array_equal(*ages)
+
+
 def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "age_range": None})
     with pytest.raises(BundleInvalid, match="age_range"):
