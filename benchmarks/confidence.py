@@ -19,6 +19,7 @@ from benchmarks.scenes import FOUND_IOU, Pasted, write_scenes
 from trainer.shards import Sample, read_shards
 from vision.boxes import overlaps
 from vision.detector import Detection, Detector
+from vision.mtcnn_networks import compile_cascade
 
 BOUNDS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 BATCH = 8
@@ -39,7 +40,7 @@ def main(shard: Path, chips: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "scenes"
         scenes = list(write_scenes(picked, root, rng))
-        detector = Detector(min_face=MIN_FACE, confidence=min(BOUNDS))
+        detector = Detector(compile_cascade(), min_face=MIN_FACE, confidence=min(BOUNDS))
         for start in range(0, len(scenes), BATCH):
             part = scenes[start : start + BATCH]
             photos = [np.asarray(Image.open(root / name).convert("RGB")) for name, _ in part]

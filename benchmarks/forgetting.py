@@ -36,7 +36,7 @@ from trainer.training import TrainingPlan, train_network
 from trainer.weighted import measure_head
 from vision.bundle import Bundle
 from vision.mirroring import Mirroring, Outputs
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))

@@ -11,11 +11,9 @@ from PIL import Image
 from benchmarks.reference import load_reference
 from facetag.settings import Settings
 from vision.bundle import open_bundle
-from vision.compiling import compile_function
 from vision.crop import CropRule, cut_square
 from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
-from vision.mtcnn_networks import load_networks
 from vision.picture import Pixels, reduce_to, working_side
 from worker.claims import ClaimedImage
 from worker.labelling import Labels, label_photos
@@ -135,12 +133,6 @@ class BoundPath:
 
 
 def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
-    networks = load_networks()
-    propose = compile_function(networks.propose, (None, None, None, 3))
-    judges = (
-        compile_function(networks.refine, (None, 24, 24, 3)),
-        compile_function(networks.output, (None, 48, 48, 3)),
-    )
     labelled = list(path.labels(photos))
     faces = sum(len(labels.faces) for _, labels in labelled)
     detector, network = path.labeller.detector, path.labeller.network
@@ -149,7 +141,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     detector.detect([photo.picture.copy for photo, _ in labelled], work)
     rng = np.random.default_rng(0)
     levels = [rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in work.levels]
-    patches = [
+    refined, judged = [
         rng.uniform(0, 255, (max(1, count), side, side, 3)).astype(np.float32)
         for count, side in ((work.refined, 24), (work.judged, 48))
     ]
@@ -164,9 +156,9 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
 
     def run() -> int:
         for level in levels:
-            propose(level)
-        for judge, batch in zip(judges, patches, strict=True):
-            judge(batch)
+            detector.networks.propose(level)
+        detector.networks.refine(refined)
+        detector.networks.output(judged)
         network.predict(crops)
         return faces
 

@@ -22,7 +22,8 @@ from trainer.augment import centre_crop
 from trainer.calibration import find_cache
 from trainer.metrics import table_1
 from vision.bundle import open_bundle
-from vision.frozen import FrozenNetwork, freeze_bundle
+from vision.freezing import freeze_bundle
+from vision.frozen import FrozenNetwork
 from vision.mirroring import Outputs
 from vision.precision import Precision
 

@@ -151,7 +151,7 @@ def _choose_network(
     from facetag.settings import load_settings
     from trainer.training import TrainingPlan
     from vision.bundle import open_bundle
-    from vision.network import NetworkSpec
+    from vision.spec import NetworkSpec
 
     if backbone_weights is not None:
         spec = NetworkSpec(backbone=backbone, heads=(head,))

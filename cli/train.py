@@ -136,7 +136,7 @@ def train(
     from trainer.training import TrainingPlan, train_network
     from vision.backbones import FROZEN_LAYERS
     from vision.bundle import open_bundle
-    from vision.network import NetworkSpec
+    from vision.spec import NetworkSpec
 
     if teachers and answers:
         raise click.UsageError("Give --teacher or --answers: answers stand for teachers.")

@@ -3,7 +3,8 @@
 import math
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -24,7 +25,7 @@ def compute_in_lanes(lanes: int) -> None:
     which come with a pool that keeps all memory it ever took, are left out.
     """
     global _turns
-    _turns = threading.BoundedSemaphore(lanes)
+    _turns = _Turns(lanes)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(lanes))
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -35,13 +36,38 @@ def threads_an_operation() -> int:
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or available_cores()
 
 
-def one_core() -> AbstractContextManager[bool]:
+def one_core(*, ahead: bool = False) -> AbstractContextManager[None]:
     """Return a context in which a thread has a core for itself: it waits for one to be free.
 
     What decodes and what computes take turns: more threads at it than cores only get in each
-    other's way.
+    other's way. What is done `ahead` of its time waits while anything else does: it fills the gaps
+    that lanes leave when they wait for each other.
     """
-    return _turns
+    return _turns.take(ahead=ahead)
+
+
+class _Turns:
+    """So many cores, and who has one."""
+
+    def __init__(self, cores: int) -> None:
+        self._free = cores
+        self._urgent = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, *, ahead: bool) -> Iterator[None]:
+        """Wait for a core, hold it within the block, and give it back."""
+        with self._changed:
+            self._urgent += not ahead
+            self._changed.wait_for(lambda: self._free and not (ahead and self._urgent))
+            self._urgent -= not ahead
+            self._free -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
 
 
 def _quota(file: Path) -> float:
@@ -53,4 +79,4 @@ def _quota(file: Path) -> float:
         return float("inf")
 
 
-_turns = threading.BoundedSemaphore(available_cores())
+_turns = _Turns(available_cores())

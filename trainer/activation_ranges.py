@@ -7,7 +7,7 @@ from trainer.augment import centre_crop
 from trainer.crop_cache import CropCache
 from trainer.splits import CALIBRATION, split_held_out
 from vision.backbones import convolutions
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 MOST_IMAGES = 512
 BATCH = 8

@@ -97,6 +97,7 @@ def write_cache(
     from facetag.settings import load_settings
     from vision.decode import decode_image
     from vision.detector import Detector, largest_face
+    from vision.mtcnn_networks import compile_cascade
 
     settings = load_settings()
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,9 @@ def write_cache(
     shape = (len(samples), canvas, canvas, 3)
     crops = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
     inside = np.zeros((len(samples), 4), np.float32)
-    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
+    detector = Detector(
+        compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence
+    )
     faceless = 0
     for start in range(0, len(samples), BATCH):
         photos = [

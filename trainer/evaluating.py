@@ -15,12 +15,10 @@ from trainer.shards import BadSample, Sample, read_shards
 from trainer.splits import Hashes, difference_hash
 from vision.age_range import AgeRange
 from vision.bundle import Bundle
-from vision.compiling import on_gpu
 from vision.crop import cut_square, whole_image
 from vision.decode import decode_image
 from vision.detector import Detection, Detector, largest_face
-from vision.frozen import freeze_bundle
-from vision.precision import choose_precision
+from vision.freezing import load_here
 
 BATCH = 64
 
@@ -64,8 +62,8 @@ def evaluate_bundle(
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network = freeze_bundle(bundle, precision=choose_precision(precision, bundle, on_gpu=on_gpu()))
-    detector = Detector(min_face=settings.min_face, confidence=settings.face_confidence)
+    network, cascade = load_here(bundle, precision)
+    detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
     outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
     hashes = []
     faceless = 0

@@ -27,7 +27,7 @@ from trainer.schedule import is_stalled
 from trainer.softening import Softening
 from trainer.splits import VALIDATION, split_held_out
 from trainer.teaching import Lessons
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 Predictions = dict[str, npt.NDArray[np.float32]]
 KEPT_WEIGHTS = "kept.weights.h5"

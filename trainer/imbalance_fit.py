@@ -15,7 +15,8 @@ from trainer.imbalance_sets import Examples
 from trainer.objective import compile_network
 from trainer.reliability import chosen_labels
 from trainer.weighted import measure_guesses
-from vision.network import NetworkSpec, build_head
+from vision.network import build_head
+from vision.spec import NetworkSpec
 
 Outputs = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from trainer.fit_plan import FitPlan
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 Method = Literal["plain", "weighted", "smote"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -9,7 +9,8 @@ from facetag.heads import HEADS_BY_NAME
 from trainer.age_distribution import AgeDistributionLoss
 from trainer.fit_plan import FitPlan
 from trainer.schedule import count_drops
-from vision.network import AGE_SCALE, NetworkSpec
+from vision.network import AGE_SCALE
+from vision.spec import NetworkSpec
 
 
 def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from trainer.fit_plan import FitPlan
 from vision.backbones import FROZEN_LAYERS
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 Values = Mapping[str, Any]
 """A value for each parameter, by name."""

@@ -38,9 +38,11 @@ from vision.backbones import (
     load_backbone_weights,
     load_imagenet_weights,
 )
-from vision.bundle import Bundle, open_bundle, write_bundle
+from vision.bundle import Bundle, open_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)

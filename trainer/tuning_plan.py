@@ -14,7 +14,7 @@ from trainer.search_space import Range, Values, apply_values, frozen_layers, sea
 from trainer.shards import shard_digest
 from trainer.training import TrainingPlan
 from vision.crop import CropRule
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 AVERAGED_SPANS = 8
 """How often the running average's span fits into a fit: as in the network that ships."""

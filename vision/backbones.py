@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from facetag.errors import FacetagError
+from vision.spec import BACKBONES
 
 IMAGENET = "imagenet"
 """In the place of a file of weights: those that Keras publishes, which it fetches itself."""
@@ -27,9 +28,9 @@ def build_backbone(name: str, input_size: int) -> keras.Model:
 
     Its weights are random. Raises ValueError for an unknown name.
     """
-    if name not in BACKBONES:
+    if name not in _BUILDERS:
         raise ValueError(f"unknown backbone {name!r}: give one of {', '.join(BACKBONES)}")
-    return BACKBONES[name](input_size)
+    return _BUILDERS[name](input_size)
 
 
 def load_backbone_weights(network: keras.Model, name: str, path: Path) -> None:
@@ -103,7 +104,7 @@ def _tiny(input_size: int) -> keras.Model:
     return keras.Model(images, layers.GlobalAveragePooling2D()(x), name="tiny")
 
 
-BACKBONES: dict[str, Callable[[int], keras.Model]] = {
+_BUILDERS: dict[str, Callable[[int], keras.Model]] = {
     "cnn": _cnn,
     "xception": lambda input_size: _application("xception", input_size),
     "inceptionv3": lambda input_size: _application("inceptionv3", input_size),

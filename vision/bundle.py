@@ -2,35 +2,26 @@
 
 `bundle.json`, `network.weights.h5` (float16 Keras weights) and `card.md`. The architecture is
 built by code; only weights are loaded, and only after their checksum. Never a pickle, never a
-whole model.
+whole model. A bundle is opened without Keras; its network is not.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
-import keras
-import numpy as np
-
-from facetag.bundle_folder import (
-    DEFAULT_FOLDER,
-    FORMAT,
-    MANIFEST,
-    WEIGHTS,
-    check_weights,
-    file_sha256,
-    read_manifest,
-)
+from facetag.bundle_folder import DEFAULT_FOLDER, MANIFEST, WEIGHTS, check_weights, read_manifest
 from facetag.errors import BundleInvalid
 from facetag.heads import HEADS_BY_NAME
 from vision.age_range import AgeRange
 from vision.calibration import Calibration
 from vision.crop import CropRule
 from vision.mirroring import Mirroring
-from vision.network import BACKBONES, NetworkSpec, build_network
+from vision.spec import BACKBONES, NetworkSpec
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +72,14 @@ class Bundle:
         ranges: Sequence[Sequence[float] | None] = self.manifest.get("activation_ranges", [])
         return ranges
 
-    def load_network(self) -> keras.Model:
+    def ranges_in(self, precision: str) -> Sequence[Sequence[float] | None] | None:
+        """Return what convolutions are quantized by if computed in `precision`: in int8 alone."""
+        return self.activation_ranges if precision == "int8" else None
+
+    def load_network(self) -> "keras.Model":
         """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
+        from vision.network import build_network
+
         check_weights(self.folder, self.manifest)
         network = build_network(self.spec)
         network.load_weights(self.folder / WEIGHTS)
@@ -105,70 +102,11 @@ def open_bundle(folder: Path | None = None) -> Bundle:
     return bundle
 
 
-def write_bundle(
-    folder: Path, network: keras.Model, spec: NetworkSpec, rule: CropRule, facts: Mapping[str, Any]
-) -> Bundle:
-    """Write weights and manifest, in this order; `facts` are added to the manifest.
-
-    `facts` must hold `created` (an ISO date), which with the weights' checksum makes the version.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    save_float16(network, folder / WEIGHTS)
-    digest = file_sha256(folder / WEIGHTS)
-    manifest = {
-        "format": FORMAT,
-        "version": f"{facts['created']}-{digest[:8]}",
-        "network": spec.to_json(),
-        "crop": rule.to_json(),
-        "heads": [
-            {"name": head.name, "kind": head.kind, "labels": list(head.labels)}
-            for head in (HEADS_BY_NAME[name] for name in spec.heads)
-        ],
-        "weights_sha256": digest,
-        **facts,
-    }
-    save_manifest(folder, manifest)
-    return Bundle(folder, manifest)
-
-
 def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write a manifest in one step, so that no reader meets half of it."""
     temporary = folder / f"{MANIFEST}.partial"
     temporary.write_text(json.dumps(manifest, indent=2) + "\n")
     temporary.replace(folder / MANIFEST)
-
-
-def save_float16(network: keras.Model, path: Path) -> None:
-    """Save a network's weights as Keras does, halved to float16.
-
-    Raises BundleInvalid where a weight does not fit into float16.
-    """
-    whole = path.with_name("whole.weights.h5")
-    network.save_weights(whole)
-    try:
-        with h5py.File(whole) as source, h5py.File(path, "w") as target:
-            source.visititems(lambda name, item: _copy_halved(name, item, target))
-            for name, value in source.attrs.items():
-                target.attrs[name] = value
-    finally:
-        whole.unlink()
-
-
-def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) -> None:
-    if name.split("/")[0] == "optimizer":
-        # Keras adds a fitted network's moments, twice the weights, which predict nothing.
-        return
-    if isinstance(item, h5py.Group):
-        copy = target.require_group(name)
-    else:
-        values = item[()]
-        if values.dtype == np.float32:
-            values = values.astype(np.float16)
-            if not np.all(np.isfinite(values)):
-                raise BundleInvalid(f"The weight {name} does not fit into float16.")
-        copy = target.create_dataset(name, data=values)
-    for key, value in item.attrs.items():
-        copy.attrs[key] = value
 
 
 def _check_known(bundle: Bundle) -> None:

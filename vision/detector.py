@@ -1,7 +1,7 @@
 """MTCNN over many photos at once: finds the faces, as unclipped boxes in each photo's own pixels.
 
-Photos are reduced to working copies on canvases of a bounded set of shapes, so that one traced
-graph serves all and memory stays flat; proposals, refinement and output run in batches across
+Photos are reduced to working copies on canvases of a bounded set of shapes, so that one compiled
+network serves all and memory stays flat; proposals, refinement and output run in batches across
 photos. One photo's emptiness is never another's. The `mtcnn` package is the source of the weights
 and, in the tests, the reference.
 """
@@ -13,22 +13,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from vision.boxes import Boxes, shift_by_offsets, suppress, to_squares
-from vision.compiling import Compiled, compile_function
-from vision.mtcnn_networks import load_networks
+from vision.cascade import Cascade
+from vision.compiling import Compiled
 from vision.picture import Pixels, reduce_to, working_side
-from vision.pyramid import (
-    CELL,
-    GREY,
-    STRIDE,
-    Canvases,
-    Level,
-    build_pyramid,
-    canvas_shape,
-    cells_of,
-)
+from vision.pyramid import CELL, STRIDE, Canvases, Level, canvas_shape, cells_of
 
 BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
@@ -72,13 +62,10 @@ class Work:
 class Detector:
     """Finds faces whose box is at least `min_face` of the photo's long side (and 20 pixels)."""
 
-    def __init__(self, *, min_face: float, confidence: float, lanes: int = 1) -> None:
+    def __init__(self, networks: Cascade, *, min_face: float, confidence: float) -> None:
         self.min_face = min_face
         self.confidence = confidence
-        networks = load_networks()
-        self._propose = compile_function(networks.propose, (None, None, None, 3), lanes=lanes)
-        self._refine = compile_function(networks.refine, (None, 24, 24, 3), lanes=lanes)
-        self._output = compile_function(networks.output, (None, 48, 48, 3), lanes=lanes)
+        self.networks = networks
 
     def warm_up(self) -> None:
         """Trace and run every graph once, those too that a photo without a face does not reach."""
@@ -87,8 +74,9 @@ class Detector:
         one = Candidates(
             np.array([[0, 0, 48, 48]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32)
         )
-        self._judge(self._refine, 24, Canvases([blank]), one, 1.0)
-        self._judge(self._output, 48, Canvases([blank]), one, 1.0)
+        canvases = Canvases([blank], self.min_face)
+        self._judge(self.networks.refine, 24, canvases, one, 1.0)
+        self._judge(self.networks.output, 48, canvases, one, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
         """Return the places of photos that are looked at together, what costs most first."""
@@ -112,21 +100,21 @@ class Detector:
         return found
 
     def _detect_batch(self, copies: list[Pixels], work: Work) -> Candidates:
-        canvases = Canvases(copies)
+        canvases = Canvases(copies, self.min_face)
         faces = self._propose_faces(canvases, work)
         work.refined += len(faces.boxes)
-        faces = self._judge(self._refine, 24, canvases, faces, REFINE_THRESHOLD)
+        faces = self._judge(self.networks.refine, 24, canvases, faces, REFINE_THRESHOLD)
         faces = _suppress_by_photo(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
         work.judged += len(squares.boxes)
-        faces = self._judge(self._output, 48, canvases, squares, self.confidence)
+        faces = self._judge(self.networks.output, 48, canvases, squares, self.confidence)
         return _suppress_by_photo(faces, 0.7, over_smaller=True)
 
     def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
         levels = [_NOTHING]
-        for level in build_pyramid(canvases.sizes, self.min_face):
+        for level, drawn in canvases.levels():
             work.levels.append((len(level.photos), *level.canvas))
-            offsets, scores = self._propose(canvases.draw(level))
+            offsets, scores = self.networks.propose(drawn)
             levels.append(_read_proposals(level, offsets, scores))
         merged = _suppress_by_photo(_concatenate(levels), 0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
@@ -144,13 +132,9 @@ class Detector:
         for start in range(0, len(faces.boxes), PATCH_BATCH):
             part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
             count = len(part.boxes)
-            missing = _bucket(count) - count
-            corners = np.pad(canvases.relative(part.boxes, part.photos), ((0, missing), (0, 0)))
-            photos = np.pad(part.photos, (0, missing))
-            patches = tf.image.crop_and_resize(
-                canvases.pixels, corners, photos, (side, side), extrapolation_value=GREY
-            )
-            offsets, scores = network(patches.numpy())
+            patches = np.zeros((_bucket(count), side, side, 3), np.float32)
+            patches[:count] = canvases.cut(part.boxes, part.photos, side)
+            offsets, scores = network(patches)
             moved = shift_by_offsets(part.boxes, offsets[:count])
             judged = Candidates(moved, scores[:count], part.photos)
             kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))

@@ -1,20 +1,40 @@
-"""Hands memory back that is free: glibc keeps what threads and large batches once needed."""
+"""What glibc keeps of memory that is free: what the next photos need, and no more.
+
+A block that is given back is taken anew page by page, and while one thread does, the others wait.
+"""
 
 import ctypes
 import gc
+import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
-M_ARENA_MAX = -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 ARENAS = 2
 """Heaps that threads share; by default there are eight a core, each of which keeps its own peak."""
+LARGE = 32 * 2**20
+"""Bytes from which on a block is handed back when it is freed; with all smaller ones, the heap is
+kept."""
+NEVER = 2**31 - 1
+STATM = Path("/proc/self/statm")
 
 
-def limit_heaps() -> None:
-    """Have the threads of this process share ARENAS heaps; does nothing without glibc."""
+def set_up_heaps() -> None:
+    """Have the threads of this process share ARENAS heaps, and keep them; nothing without glibc."""
     mallopt = _find("mallopt")
     if mallopt is not None:
         mallopt(M_ARENA_MAX, ARENAS)
+        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_TRIM_THRESHOLD, NEVER)
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has; 0 where the system does not say (Linux does)."""
+    try:
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def collect_garbage() -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from facetag.cores import one_core
 from facetag.heads import AGE, HEADS_BY_NAME
@@ -20,13 +19,16 @@ from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
-from vision.frozen import FrozenNetwork, freeze_bundle
-from vision.heap import collect_garbage, limit_heaps, return_free_memory
+from vision.frozen import FrozenNetwork
+from vision.heap import collect_garbage, resident_bytes, return_free_memory, set_up_heaps
+from vision.loading import load_networks
 from vision.mirroring import Outputs
 from vision.picture import Picture, Pixels
-from vision.precision import choose_precision
 
 STAGES = ("detect", "crop", "predict")
+KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
+"""What labelling may hold beyond what it held before the first photo; free memory above is handed
+back. Chunks of photos of 12 megapixels keep within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Labeller:
         self._lanes = lanes
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
         self.network = network
+        self._most_resident = math.inf
 
     def warm_up(self) -> None:
         """Trace and run every graph once, so that the first photo is as fast as the next."""
@@ -66,6 +69,7 @@ class Labeller:
         self.detector.warm_up()
         self.network.predict(np.zeros((1, size, size, 3), np.uint8))
         collect_garbage()
+        self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
         """Label photos in lanes: a lane takes the next batch of one shape, then its share of crops.
@@ -99,7 +103,8 @@ class Labeller:
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
             for photo, detections in zip(photos, found, strict=True)
         ]
-        return_free_memory()
+        if resident_bytes() > self._most_resident:
+            return_free_memory()
         return LabelledBatch(faces, clock.stage_ms)
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
@@ -150,19 +155,12 @@ class Labeller:
 def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
     """Load bundle and detector as the settings name them; call it after a fork, never before.
 
-    For more than one of the `lanes`, TensorFlow is to compute each operation with one thread.
+    For more than one of the `lanes`, this process is to compute in lanes (`facetag.cores`).
     """
-    gpus = tf.config.list_physical_devices("GPU")
-    for device in gpus:
-        # Without growth the first process takes all of the GPU's memory.
-        tf.config.experimental.set_memory_growth(device, True)
-    limit_heaps()
+    set_up_heaps()
     bundle = open_bundle(settings.bundle)
-    precision = choose_precision(settings.precision, bundle, on_gpu=bool(gpus))
-    network = freeze_bundle(bundle, precision=precision, lanes=lanes)
-    detector = Detector(
-        min_face=settings.min_face, confidence=settings.face_confidence, lanes=lanes
-    )
+    network, cascade = load_networks(bundle, settings.precision, lanes=lanes)
+    detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
 
 

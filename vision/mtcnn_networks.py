@@ -16,6 +16,8 @@ import joblib
 import tensorflow as tf
 
 from facetag.errors import BundleInvalid
+from vision.cascade import Cascade
+from vision.graphs import compile_function
 
 WEIGHTS_SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -26,6 +28,14 @@ WEIGHTS_SHA256 = {
 
 Scored = tuple[tf.Tensor, tf.Tensor]
 """Box offsets (..., 4) and the probability of a face (...)."""
+
+
+SHAPES = {
+    "propose": (None, None, None, 3),
+    "refine": (None, 24, 24, 3),
+    "output": (None, 48, 48, 3),
+}
+"""Of the batches that each network takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,17 @@ def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
         output=lambda patches: _output(patches, onet),
+    )
+
+
+def compile_cascade(*, lanes: int = 1) -> Cascade:
+    """Compile the three networks for what this process computes on."""
+    networks = load_networks()
+    return Cascade(
+        **{
+            name: compile_function(getattr(networks, name), shape, lanes=lanes)
+            for name, shape in SHAPES.items()
+        }
     )
 
 

@@ -7,16 +7,15 @@ Backend-neutral: Keras alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
 from facetag.heads import HEADS_BY_NAME, MAX_AGE, Head
-from vision.backbones import BACKBONES as BACKBONES
 from vision.backbones import build_backbone
+from vision.spec import NetworkSpec
 
 AGE_SCALE = 50.0
 """Years in the unit that the age head works in, so that its weights are of the others' size."""
@@ -25,31 +24,6 @@ AGE_SPREAD = 20.0
 """Of ages about their mean, in years, as a fresh age head takes them to lie."""
 YEARS = np.arange(MAX_AGE + 1, dtype=np.float32)
 """The ages that a distribution gives probabilities to."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
-    """All that determines a network's architecture."""
-
-    backbone: str = "inceptionv3"
-    input_size: int = 160
-    heads: tuple[str, ...] = tuple(HEADS_BY_NAME)
-    hidden_units: int = 256
-    dropout: float = 0.4
-    age_output: Literal["value", "distribution"] = "value"
-    """Whether the age head gives years, or a distribution over them, of which it is the mean."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the spec as a bundle's manifest states it."""
-        return {**asdict(self), "heads": list(self.heads)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
-        """Return the spec that a manifest states, ignoring what is not the network's."""
-        # Manifests of before there was a choice do not state it.
-        stated = {"age_output": "value", **values}
-        known = {name: stated[name] for name in (field.name for field in fields(cls))}
-        return cls(**{**known, "heads": tuple(known["heads"])})
 
 
 class Years(layers.Rescaling):

@@ -35,3 +35,8 @@ def choose_precision(asked: AskedPrecision, bundle: Bundle, *, on_gpu: bool) -> 
 def fastest_float() -> FloatPrecision:
     """Return what a processor multiplies fastest, of floats."""
     return "bfloat16" if multiplies_bfloat16() else "float32"
+
+
+def beside_integers(precision: Precision) -> FloatPrecision:
+    """Return what is computed in floats in: in int8 what has no range, in the fastest."""
+    return fastest_float() if precision == "int8" else precision

@@ -7,12 +7,11 @@ bounded set of shapes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
+from vision.area import Reduced, reduce_by_area
 from vision.boxes import Boxes
 from vision.picture import Pixels
 
@@ -34,42 +33,71 @@ Sizes = npt.NDArray[np.int32]
 class Canvases:
     """Working copies of one canvas shape, each in the upper left corner of a grey canvas."""
 
-    def __init__(self, copies: Sequence[Pixels]) -> None:
+    def __init__(self, copies: Sequence[Pixels], min_face: float) -> None:
         shape = canvas_shape(copies[0])
-        canvases = np.full((len(copies), *shape, 3), 128, dtype=np.uint8)
-        for canvas, copy in zip(canvases, copies, strict=True):
-            canvas[: copy.shape[0], : copy.shape[1]] = copy
-        self.sizes: Sizes = np.array([copy.shape[:2] for copy in copies], np.int32)
-        self.copies = copies
         # They stay bytes, a quarter of the memory: levels and patches alone are floats.
-        self.pixels = tf.constant(canvases)
-        self._shape = np.array(shape)
+        self._pixels = np.full((len(copies), *shape, 3), 128, dtype=np.uint8)
+        for canvas, copy in zip(self._pixels, copies, strict=True):
+            canvas[: copy.shape[0], : copy.shape[1]] = copy
+        self._sizes: Sizes = np.array([copy.shape[:2] for copy in copies], np.int32)
+        self._copies = copies
+        self._min_face = min_face
 
-    @cached_property
-    def _unit(self) -> Boxes:
-        """A pixel of each photo as `crop_and_resize` counts: mtcnn's, who has no canvas."""
-        return (self.sizes - 1) / self.sizes / (self._shape - 1)
+    def levels(self) -> Iterator[tuple["Level", Reduced]]:
+        """Yield levels, the largest first, and the photos at each on its grey canvas.
 
-    def relative(self, boxes: Boxes, photos: npt.NDArray[np.int32]) -> Boxes:
-        """Return boxes x1, y1, x2, y2 in pixels as y1, x1, y2, x2 in sides of the canvas."""
-        relative: Boxes = (boxes[:, [1, 0, 3, 2]] * np.tile(self._unit, 2)[photos]).astype(
-            np.float32
-        )
-        return relative
+        These are (n, height, width, 3), in 0..255.
+        """
+        levels = list(build_pyramid(self._sizes, self._min_face))
+        reduced = []
+        for photo, copy in enumerate(self._copies):
+            sizes = [level.size_of(photo) for level in levels if photo in level.photos]
+            reduced.append(iter(reduce_by_area(copy, sizes)))
+        for level in levels:
+            drawn = np.full((len(level.photos), *level.canvas, 3), GREY, np.float32)
+            for canvas, photo, (height, width) in zip(
+                drawn, level.photos, level.sizes, strict=True
+            ):
+                canvas[:height, :width] = next(reduced[photo])
+            yield level, drawn
 
-    def draw(self, level: "Level") -> npt.NDArray[np.float32]:
-        """Return photos at a level's size on its grey canvas (n, height, width, 3), in 0..255."""
-        drawn = np.full((len(level.photos), *level.canvas, 3), GREY, np.float32)
-        for canvas, photo, (height, width) in zip(drawn, level.photos, level.sizes, strict=True):
-            reduced = tf.raw_ops.ResizeArea(
-                images=self._tensors[photo], size=(height, width), align_corners=False
-            )
-            canvas[:height, :width] = reduced.numpy()[0]
-        return drawn
+    def cut(self, boxes: Boxes, photos: npt.NDArray[np.int32], side: int) -> Reduced:
+        """Return what boxes x1, y1, x2, y2 on photos show, (n, side, side, 3), in 0..255.
 
-    @cached_property
-    def _tensors(self) -> list[tf.Tensor]:
-        return [tf.constant(copy[None]) for copy in self.copies]
+        Interpolated between four pixels each, as `tf.image.crop_and_resize` does.
+        """
+        (_, height, width, _), sizes = self._pixels.shape, self._sizes[photos].astype(np.float32)
+        # A pixel of each photo as mtcnn counts, who has no canvas.
+        unit = (sizes - 1) / sizes
+        rows = _Samples(boxes[:, 1] * unit[:, 0], boxes[:, 3] * unit[:, 0], side, height)
+        columns = _Samples(boxes[:, 0] * unit[:, 1], boxes[:, 2] * unit[:, 1], side, width)
+        pixels = self._pixels.reshape(-1, 3)
+        across = columns.share[:, None, :, None]
+
+        def along(row: npt.NDArray[np.int32]) -> Reduced:
+            places = ((photos * height)[:, None] + row)[:, :, None] * width
+            left = pixels.take(places + columns.before[:, None], axis=0).astype(np.float32)
+            right = pixels.take(places + columns.after[:, None], axis=0)
+            left += (right - left) * across
+            return left
+
+        patches = along(rows.before)
+        patches += (along(rows.after) - patches) * rows.share[:, :, None, None]
+        patches[rows.outside[:, :, None] | columns.outside[:, None]] = GREY
+        return patches
+
+
+class _Samples:
+    """The pixels that lie before and after evenly spaced places in `length` pixels: (n, count)."""
+
+    def __init__(self, first: Boxes, last: Boxes, count: int, length: int) -> None:
+        step = (last - first) / np.float32(count - 1)
+        places = first[:, None] + np.arange(count, dtype=np.float32) * step[:, None]
+        self.outside = (places < 0) | (places > length - 1)
+        places = places.clip(0, length - 1)
+        self.before = np.floor(places).astype(np.int32)
+        self.after = np.ceil(places).astype(np.int32)
+        self.share = places - self.before.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +109,11 @@ class Level:
     scales: npt.NDArray[np.float64]
     sizes: Sizes
     canvas: tuple[int, int]
+
+    def size_of(self, photo: int) -> tuple[int, int]:
+        """Return the height and width of one of its photos, by its place in the batch."""
+        height, width = self.sizes[self.photos == photo][0]
+        return int(height), int(width)
 
 
 def build_pyramid(sizes: Sizes, min_face: float) -> Iterator[Level]:

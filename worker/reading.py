@@ -121,7 +121,7 @@ class PhotoReader:
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
             watch.lap("fetch")
-            with one_core():
+            with one_core(ahead=True):
                 watch.lap(None)
                 guarded = image.suspicion or takes_much_memory(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)

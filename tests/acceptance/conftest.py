@@ -28,9 +28,10 @@ def shipped_bundle(bundle) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A tiny bundle with random weights: it loads faster, and its labels are of the same form."""
-    from vision.bundle import write_bundle
+    from vision.bundle_writing import write_bundle
     from vision.crop import CropRule
-    from vision.network import NetworkSpec, build_network
+    from vision.network import build_network
+    from vision.spec import NetworkSpec
 
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     folder = tmp_path_factory.mktemp("bundle")

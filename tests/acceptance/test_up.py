@@ -24,9 +24,10 @@ DEADLINE_S = 240
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    from vision.bundle import write_bundle
+    from vision.bundle_writing import write_bundle
     from vision.crop import CropRule
-    from vision.network import NetworkSpec, build_network
+    from vision.network import build_network
+    from vision.spec import NetworkSpec
 
     folder = tmp_path_factory.mktemp("bundle")
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

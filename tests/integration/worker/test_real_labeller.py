@@ -1,4 +1,4 @@
-"""The command itself: TensorFlow in a forked child, with a tiny bundle of random weights."""
+"""The command itself: OpenVINO in a forked child, with a tiny bundle of random weights."""
 
 import io
 import json
@@ -13,9 +13,10 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory):
-    from vision.bundle import write_bundle
+    from vision.bundle_writing import write_bundle
     from vision.crop import CropRule
-    from vision.network import NetworkSpec, build_network
+    from vision.network import build_network
+    from vision.spec import NetworkSpec
 
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     facts = {
@@ -33,7 +34,7 @@ def jpeg(pixels):
 
 
 @pytest.mark.timeout(300)
-def test_the_command_labels_photos_with_tensorflow_in_its_child_alone(stage, start, tiny_bundle):
+def test_the_command_labels_photos_in_its_child_and_holds_no_tensorflow(stage, start, tiny_bundle):
     stage.set(bundle=tiny_bundle.folder)
     keys = stage.put(jpeg(data.astronaut()), jpeg(data.coffee()), jpeg(data.astronaut())[:9000])
     job_id = stage.post(keys, announced=True)
@@ -45,8 +46,9 @@ def test_the_command_labels_photos_with_tensorflow_in_its_child_alone(stage, sta
     (row, *_) = stage.rows(job_id)
     assert row.model_version == tiny_bundle.version
     child = int(row.claimed_by.rpartition(":")[2])
-    assert maps_tensorflow(child)
-    assert not maps_tensorflow(worker.pid)
+    assert maps(child, "libopenvino")
+    assert not maps(worker.pid, "libopenvino")
+    assert not maps(child, "libtensorflow")
 
 
 def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(stage, start, tmp_path):
@@ -58,5 +60,5 @@ def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(stage, start, 
     assert "exception" not in failure
 
 
-def maps_tensorflow(pid):
-    return "libtensorflow" in Path(f"/proc/{pid}/maps").read_text()
+def maps(pid, library):
+    return library in Path(f"/proc/{pid}/maps").read_text()

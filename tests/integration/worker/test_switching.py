@@ -22,9 +22,10 @@ def write_tiny_bundle(folder, seed):
     """A bundle with a real network of random weights."""
     import keras
 
-    from vision.bundle import write_bundle
+    from vision.bundle_writing import write_bundle
     from vision.crop import CropRule
-    from vision.network import NetworkSpec, build_network
+    from vision.network import build_network
+    from vision.spec import NetworkSpec
 
     keras.utils.set_random_seed(seed)
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

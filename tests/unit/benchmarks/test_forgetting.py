@@ -7,7 +7,7 @@ from benchmarks.forgetting import FORGETTING, JOINT, REPLAYED, Rounds, compare, 
 from benchmarks.forgetting_plot import draw_forgetting
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.replay import keep_held_out
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 pytestmark = pytest.mark.timeout(600)
 

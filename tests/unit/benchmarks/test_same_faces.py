@@ -5,9 +5,10 @@ import pytest
 from benchmarks.photos import find_photos, size_class, sort_by_size, write_photos
 from benchmarks.same_faces import compare
 from facetag.settings import Settings
-from vision.bundle import write_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from click.testing import CliRunner
 
 from cli.main import main
 from tests.unit.trainer.chips import chip_members, write_tar
-from vision.bundle import open_bundle, write_bundle
+from vision.bundle import open_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 
 @pytest.fixture

@@ -66,6 +66,34 @@ def test_no_more_threads_are_at_it_than_there_are_lanes(lanes):
     assert len(arrived) == 5
 
 
+def test_what_is_done_ahead_waits_while_anything_else_does(lanes):
+    lanes(1)
+    order, threads = [], []
+
+    def work(name, ahead):
+        with one_core(ahead=ahead):
+            order.append(name)
+
+    with one_core():
+        for name, ahead in (("ahead", True), ("now", False), ("now too", False)):
+            threads.append(threading.Thread(target=work, args=(name, ahead)))
+            threads[-1].start()
+            threads[-1].join(0.05)
+        assert order == []
+    for thread in threads:
+        thread.join(10)
+    assert sorted(order[:2]) == ["now", "now too"]
+    assert order[2:] == ["ahead"]
+
+
+def test_a_core_is_given_back_by_what_fails(lanes):
+    lanes(1)
+    with pytest.raises(ZeroDivisionError), one_core():
+        _ = 1 / 0
+    with one_core(ahead=True):
+        pass
+
+
 def test_an_operation_has_one_thread_unless_the_environment_says_otherwise(monkeypatch):
     environment = {"TF_NUM_INTEROP_THREADS": "7"}
     monkeypatch.setattr("facetag.cores._turns", None)

@@ -5,9 +5,10 @@ import pytest
 
 from tests.unit.trainer.chips import chip_members, write_tar
 from tests.unit.trainer.tiny_caches import write_tiny_cache
-from vision.bundle import write_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 
 @pytest.fixture

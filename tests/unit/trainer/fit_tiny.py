@@ -10,7 +10,7 @@ from pathlib import Path
 from trainer.crop_cache import open_cache
 from trainer.fitting import FitPlan
 from trainer.training import TrainingPlan, train_network
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 PLAIN = FitPlan(epochs=3, batch_size=6, frozen_layers=0, checkpoint_steps=3, learning_rate=0.01)
 PLANS = {

@@ -10,7 +10,7 @@ from trainer.activation_ranges import KEPT, measure_ranges
 from trainer.augment import centre_crop
 from trainer.splits import CALIBRATION, split_held_out
 from vision.backbones import convolutions
-from vision.frozen import FrozenNetwork
+from vision.freezing import freeze_network
 from vision.network import build_network
 
 
@@ -51,8 +51,8 @@ def test_a_network_quantized_by_them_reads_nearly_the_same(network, spec, tiny_c
     crops = np.stack(
         [centre_crop(image, tiny_cache.size) for image in tiny_cache.crops[tiny_cache.validation]]
     )
-    exact = FrozenNetwork(network, spec).predict(crops)
-    rounded = FrozenNetwork(network, spec, ranges=ranges).predict(crops)
+    exact = freeze_network(network, spec).predict(crops)
+    rounded = freeze_network(network, spec, ranges=ranges).predict(crops)
     assert not np.array_equal(rounded["race"], exact["race"])
     for name, values in exact.items():
         assert np.allclose(rounded[name], values, rtol=0.05, atol=0.02)

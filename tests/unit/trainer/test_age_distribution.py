@@ -7,7 +7,8 @@ import pytest
 from trainer.age_distribution import LABEL_SPREAD, AgeDistributionLoss
 from trainer.fit_plan import FitPlan
 from trainer.objective import compile_network
-from vision.network import YEARS, NetworkSpec, build_network
+from vision.network import YEARS, build_network
+from vision.spec import NetworkSpec
 
 
 def about(age, spread=LABEL_SPREAD):

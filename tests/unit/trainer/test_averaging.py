@@ -84,7 +84,8 @@ import keras
 import numpy as np
 from tests.unit.trainer.test_averaging import batches
 from trainer.averaging import retake_statistics
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 network = build_network(NetworkSpec(backbone="tiny", input_size=32, hidden_units=8))
 tiny = network.get_layer("tiny")
 convolution, norm = tiny.layers[1], tiny.layers[2]

@@ -6,7 +6,8 @@ import pytest
 
 from facetag.errors import FacetagError
 from trainer.checkpoint import FILE, Place, load_checkpoint, save_checkpoint
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 
 def built(spec, seed=1):

@@ -11,6 +11,7 @@ from trainer.crop_cache import cache_key, open_cache, write_cache
 from trainer.shards import Sample
 from vision.crop import CropRule, cut_square, whole_image
 from vision.detector import Detector, largest_face
+from vision.mtcnn_networks import compile_cascade
 
 SIZE = 64
 RULE = CropRule()
@@ -49,7 +50,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def squares():
-    found = Detector(min_face=0.04, confidence=0.9).detect(PHOTOS)
+    found = Detector(compile_cascade(), min_face=0.04, confidence=0.9).detect(PHOTOS)
     assert [len(faces) for faces in found] == [1, 0, 1]
     return [
         RULE.square(largest_face(faces).box) if faces else whole_image(photo)

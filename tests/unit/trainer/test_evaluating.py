@@ -15,7 +15,8 @@ from vision.bundle import open_bundle, save_manifest
 from vision.calibration import at_temperature, mean_reading
 from vision.crop import cut_square, whole_image
 from vision.detector import Detector, largest_face
-from vision.frozen import FrozenNetwork
+from vision.freezing import freeze_network
+from vision.mtcnn_networks import compile_cascade
 
 SETTINGS = Settings()
 FACELESS = waves(np.random.default_rng(5), 160)
@@ -40,7 +41,7 @@ def shard(tmp_path):
 
 
 def predict(bundle, crops):
-    return FrozenNetwork(bundle.load_network(), bundle.spec).predict(np.stack(crops))
+    return freeze_network(bundle.load_network(), bundle.spec).predict(np.stack(crops))
 
 
 def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):
@@ -62,7 +63,9 @@ def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):
 
 def test_images_go_through_detector_and_crop_as_in_the_service(tiny_bundle, shard):
     found = evaluate_bundle(tiny_bundle, [shard], SETTINGS)
-    detector = Detector(min_face=SETTINGS.min_face, confidence=SETTINGS.face_confidence)
+    detector = Detector(
+        compile_cascade(), min_face=SETTINGS.min_face, confidence=SETTINGS.face_confidence
+    )
     chip = make_chip(1)
     square = tiny_bundle.crop_rule.square(largest_face(detector.detect([chip])[0]).box)
     crops = [

@@ -31,7 +31,8 @@ from trainer.metrics import table_1
 from trainer.objective import compile_network
 from trainer.splits import VALIDATION, split_held_out
 from vision.bundle import open_bundle
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 PLAN = FitPlan(epochs=2, batch_size=8, frozen_layers=0, learning_rate=0.01)
 pytestmark = pytest.mark.timeout(400)

@@ -12,7 +12,7 @@ from trainer import imbalance_features
 from trainer.augment import centre_crop
 from trainer.imbalance_features import compute_features, features_key
 from trainer.training import TrainingPlan
-from vision.bundle import write_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
 from vision.network import build_network
 

@@ -8,7 +8,7 @@ import pytest
 from trainer.imbalance_fit import fit_head, macro_f1, read_features, save_outputs
 from trainer.imbalance_plan import ImbalancePlan
 from trainer.imbalance_sets import Examples
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 SPEC = NetworkSpec(hidden_units=8)
 PLAN = ImbalancePlan(epochs=6, batch_size=16, learning_rate=0.02)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from trainer.imbalance_plan import ImbalancePlan
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 PLAN, SPEC = ImbalancePlan(), NetworkSpec()
 

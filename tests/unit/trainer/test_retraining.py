@@ -18,7 +18,7 @@ from trainer.retraining import (
 )
 from trainer.training import TrainingPlan, train_network
 from vision.bundle import open_bundle, save_manifest
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 pytestmark = pytest.mark.timeout(600)
 SPEC = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

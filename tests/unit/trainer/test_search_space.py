@@ -12,7 +12,7 @@ from trainer.search_space import (
     search_space,
     suggest,
 )
-from vision.network import NetworkSpec
+from vision.spec import NetworkSpec
 
 SEARCHES = [("cnn", False), ("xception", False), ("xception", True), ("inceptionv3", True)]
 

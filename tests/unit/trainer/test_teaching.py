@@ -15,10 +15,12 @@ from trainer.softening import Softening
 from trainer.splits import Fold
 from trainer.teaching import Lessons, ask_teachers, read_answers
 from trainer.training import TrainingPlan, train_network
-from vision.bundle import Bundle, write_bundle
+from vision.bundle import Bundle
+from vision.bundle_writing import write_bundle
 from vision.calibration import mean_reading
 from vision.crop import CropRule
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 HEADS = ("age", "gender", "race")
 pytestmark = pytest.mark.timeout(300)

@@ -15,7 +15,8 @@ from tests.unit.trainer.tiny_caches import write_tiny_cache
 from trainer.fitting import FitPlan
 from trainer.training import TrainingPlan, train_network, write_run_bundle
 from vision.bundle import open_bundle
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 pytestmark = pytest.mark.timeout(300)
 PLAN = TrainingPlan(

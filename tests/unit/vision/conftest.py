@@ -6,17 +6,19 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from vision.bundle import write_bundle
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
 from vision.detector import Detector
-from vision.network import NetworkSpec, build_network
+from vision.mtcnn_networks import compile_cascade
+from vision.network import build_network
+from vision.spec import NetworkSpec
 
 TINY = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
 
 
 @pytest.fixture(scope="session")
 def detector():
-    return Detector(min_face=0.04, confidence=0.9)
+    return Detector(compile_cascade(), min_face=0.04, confidence=0.9)
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,14 @@ import pytest
 
 from facetag.errors import FacetagError
 from vision.backbones import (
-    BACKBONES,
     FROZEN_LAYERS,
     build_backbone,
     freeze_layers,
     load_backbone_weights,
     load_imagenet_weights,
 )
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
+from vision.spec import BACKBONES, NetworkSpec
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -51,7 +51,7 @@ def test_a_backbone_gives_pooled_features(name, width):
 
 
 def test_every_backbone_states_what_is_frozen():
-    assert FROZEN_LAYERS.keys() == BACKBONES.keys()
+    assert FROZEN_LAYERS.keys() == set(BACKBONES)
 
 
 def test_xception_is_frozen_whole_so_that_only_new_layers_are_fitted():

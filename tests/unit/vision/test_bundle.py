@@ -8,7 +8,8 @@ import pytest
 
 from facetag.bundle_folder import CARD, MANIFEST, WEIGHTS
 from facetag.errors import BundleInvalid
-from vision.bundle import open_bundle, save_float16, save_manifest
+from vision.bundle import open_bundle, save_manifest
+from vision.bundle_writing import save_float16
 from vision.calibration import Calibration
 from vision.mirroring import Mirroring
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from vision.compiling import compile_function, compile_model
+from vision.graphs import compile_function, compile_model
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_tensorflow_gives_what_openvino_gives(model, monkeypatch):
     """On a GPU; here TensorFlow finds a processor, and computes on that."""
     expected = compile_model(model)(batch(3))
     doubled = compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3))
-    monkeypatch.setattr("vision.compiling.on_gpu", lambda: True)
+    monkeypatch.setattr("vision.graphs.on_gpu", lambda: True)
     for values, same in zip(compile_model(model)(batch(3)), expected, strict=True):
         assert np.allclose(values, same, atol=1e-6)
     assert np.allclose(compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3)), doubled)
@@ -89,7 +89,7 @@ def test_signals_arrive_after_networks_have_come_and_gone():
     program = """
 import gc, signal
 import numpy as np
-from vision.compiling import compile_function
+from vision.graphs import compile_function
 
 for shape in [(None, 4), (None, 5)]:
     first = compile_function(lambda x: (x * 2.0,), shape)

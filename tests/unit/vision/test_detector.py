@@ -171,15 +171,17 @@ def test_boxes_are_not_clipped_at_the_photos_edge(detector, astronaut):
     assert faces[0].box[1] < 0
 
 
-def test_faces_below_the_smallest_asked_for_are_left_out(astronaut):
+def test_faces_below_the_smallest_asked_for_are_left_out(detector, astronaut):
     # The face takes a fifth of the height of the astronaut's photo.
-    assert len(Detector(min_face=0.1, confidence=0.9).detect([astronaut])[0]) == 1
-    assert Detector(min_face=0.5, confidence=0.9).detect([astronaut]) == [[]]
+    networks = detector.networks
+    assert len(Detector(networks, min_face=0.1, confidence=0.9).detect([astronaut])[0]) == 1
+    assert Detector(networks, min_face=0.5, confidence=0.9).detect([astronaut]) == [[]]
 
 
-def test_the_confidence_asked_for_bounds_what_is_found(crowd):
-    confident = Detector(min_face=0.04, confidence=0.9999999).detect([crowd])[0]
-    lenient = Detector(min_face=0.04, confidence=0.3).detect([crowd])[0]
+def test_the_confidence_asked_for_bounds_what_is_found(detector, crowd):
+    networks = detector.networks
+    confident = Detector(networks, min_face=0.04, confidence=0.9999999).detect([crowd])[0]
+    lenient = Detector(networks, min_face=0.04, confidence=0.3).detect([crowd])[0]
     assert len(confident) < 2 <= len(lenient)
 
 

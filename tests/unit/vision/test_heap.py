@@ -1,18 +1,20 @@
-"""Freed memory goes back to the system; runs in a process of its own, whose size is its own."""
+"""What is kept of freed memory and what goes back, in processes whose size is their own."""
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from vision.heap import resident_bytes
 
 PROGRAM = """
-from pathlib import Path
-from vision.heap import collect_garbage, limit_heaps
+from vision.heap import collect_garbage, resident_bytes, set_up_heaps
 
 def resident_mb():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1024
+    return resident_bytes() / 2**20
 
-limit_heaps()
+set_up_heaps()
 before = resident_mb()
 # Too small for mappings of their own; the last one stays, so that the heap cannot shrink.
 blocks = [bytearray(60_000) for _ in range(3000)]
@@ -30,3 +32,31 @@ def test_freed_memory_is_handed_back():
     before, full, after = (float(value) for value in done.stdout.split())
     assert full > before + 150
     assert after < before + 30
+
+
+def test_blocks_of_photos_are_kept_and_larger_ones_are_not():
+    program = """
+from vision.heap import resident_bytes, return_free_memory, set_up_heaps
+
+set_up_heaps()
+before = resident_bytes()
+for megabytes in (20, 40):
+    block = bytearray(b"1") * (megabytes * 2**20)
+    del block
+    print((resident_bytes() - before) / 2**20)
+return_free_memory()
+print((resident_bytes() - before) / 2**20)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    photo, larger, trimmed = (float(value) for value in done.stdout.split())
+    assert photo == pytest.approx(20, abs=2)
+    assert larger == pytest.approx(20, abs=2)
+    assert trimmed < 2
+
+
+def test_memory_is_measured_as_the_system_does():
+    status = Path("/proc/self/status").read_text()
+    (stated,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
+    assert resident_bytes() == pytest.approx(int(stated) * 1024, rel=0.05)

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
-from vision.bundle import open_bundle, save_manifest, write_bundle
+from vision.bundle import open_bundle, save_manifest
+from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
-from vision.frozen import MOST_AT_ONCE, freeze_bundle
+from vision.freezing import freeze_bundle
+from vision.frozen import MOST_AT_ONCE
 from vision.labeller import Labeller, _share_out, clip_box, load_labeller
-from vision.network import NetworkSpec, build_network
+from vision.network import build_network
 from vision.picture import whole_picture
+from vision.spec import NetworkSpec
 
 
 def seen(photo):
@@ -98,6 +101,19 @@ def test_every_stage_is_timed_and_no_photos_are_no_fault(labeller, astronaut):
     assert batch.faces == []
     assert set(batch.stage_ms) == {"detect", "crop", "predict"}
     assert labeller.label([seen(astronaut)]).stage_ms["detect"] > 0
+
+
+def test_free_memory_is_handed_back_where_labelling_holds_more_than_it_may(
+    labeller, astronaut, monkeypatch
+):
+    trims = []
+    monkeypatch.setattr("vision.labeller.return_free_memory", lambda: trims.append(1))
+    labeller.warm_up()
+    labeller.label([seen(astronaut)])
+    assert not trims
+    monkeypatch.setattr("vision.labeller.resident_bytes", lambda: 2**40)
+    labeller.label([seen(astronaut)])
+    assert trims
 
 
 def test_boxes_are_clipped_to_the_photo(labeller, astronaut):

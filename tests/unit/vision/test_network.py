@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from facetag.heads import HEADS_BY_NAME
-from vision.network import NetworkSpec, build_head, build_network, take_features
+from vision.network import build_head, build_network, take_features
+from vision.spec import NetworkSpec
 
 
 def noise(count, size):

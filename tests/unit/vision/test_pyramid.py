@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mtcnn.utils.images import build_scale_pyramid
 
+from vision.area import reduce_by_area
 from vision.pyramid import (
-    CANVAS_STEP,
     CELL,
+    GREY,
     LEVEL_STEP,
     Canvases,
     build_pyramid,
@@ -65,21 +66,45 @@ def test_cells_are_counted_as_the_proposal_network_counts_them(detector, side, c
     assert scores.shape[1] == offsets.shape[1] == cells == cells_of(side)
 
 
-def test_a_pixel_is_where_it_would_be_without_a_canvas():
+def test_patches_are_those_of_the_photo_without_its_canvas():
     import tensorflow as tf
 
     rng = np.random.default_rng(3)
     copies = [rng.integers(0, 256, (size, 70, 3), np.uint8) for size in (50, 64)]
-    canvases = Canvases(copies)
-    assert canvases.pixels.shape == (2, *canvas_shape(copies[0]), 3)
-    assert all(side % CANVAS_STEP == 0 for side in canvases.pixels.shape[1:3])
+    assert canvas_shape(copies[0]) == canvas_shape(copies[1])
+    canvases = Canvases(copies, 0.04)
     boxes = np.array([[10, 5, 40, 45], [3.5, 20, 69, 39.25]], np.float32)
     for photo, copy in enumerate(copies):
-        photos = np.full(2, photo, np.int32)
-        ours = tf.image.crop_and_resize(
-            canvases.pixels, canvases.relative(boxes, photos), photos, (24, 24)
-        )
+        ours = canvases.cut(boxes, np.full(2, photo, np.int32), 24)
         height, width = copy.shape[:2]
         corners = boxes[:, [1, 0, 3, 2]] / np.array([height, width, height, width], np.float32)
         alone = tf.image.crop_and_resize(copy[None], corners, [0, 0], (24, 24))
         assert np.allclose(ours, alone, atol=0.05)
+
+
+def test_patches_show_grey_beyond_the_canvas_as_tensorflow_does():
+    import tensorflow as tf
+
+    rng = np.random.default_rng(4)
+    copy = rng.integers(0, 256, (64, 128, 3), np.uint8)
+    assert canvas_shape(copy) == (64, 128)
+    boxes = np.array([[-30, -8, 60, 200], [100, 10, 180, 50], [-9, -9, -1, -1]], np.float32)
+    ours = Canvases([copy], 0.04).cut(boxes, np.zeros(3, np.int32), 48)
+    corners = boxes[:, [1, 0, 3, 2]] / np.array([64, 128, 64, 128], np.float32)
+    expected = tf.image.crop_and_resize(
+        copy[None], corners, [0, 0, 0], (48, 48), extrapolation_value=GREY
+    )
+    assert np.allclose(ours, expected, atol=0.05)
+    assert (ours[2] == GREY).all()
+
+
+def test_levels_lie_on_grey_canvases_in_the_corner_each_photo_its_own():
+    rng = np.random.default_rng(5)
+    copies = [rng.integers(0, 256, size, np.uint8) for size in [(60, 100, 3), (52, 97, 3)]]
+    for level, drawn in Canvases(copies, 0.04).levels():
+        assert drawn.shape == (len(level.photos), *level.canvas, 3)
+        for canvas, photo, (height, width) in zip(drawn, level.photos, level.sizes, strict=True):
+            (alone,) = reduce_by_area(copies[photo], [(height, width)])
+            assert np.array_equal(canvas[:height, :width], alone)
+            assert (canvas[height:] == GREY).all()
+            assert (canvas[:, width:] == GREY).all()

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from vision.backbones import convolutions
-from vision.compiling import compile_model
+from vision.graphs import compile_model
 from vision.quantizing import quantize
 
 STEP = 1 / 255
