@@ -14,14 +14,16 @@ from vision.bundle import open_bundle
 from vision.crop import CropRule, cut_square
 from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
-from vision.picture import Pixels, reduce_to, working_side
+from vision.picture import Pixels, reduce_image, working_side
 from worker.claims import ClaimedImage
 from worker.labelling import Labels, label_photos
 from worker.process import make_decode
 from worker.reading import Photo, PhotoReader
 
 
-def cut_faces(photo: Pixels, boxes: Sequence[Sequence[float]], rule: CropRule, size: int) -> Pixels:
+def cut_faces(
+    photo: Image.Image, boxes: Sequence[Sequence[float]], rule: CropRule, size: int
+) -> Pixels:
     """Return crops (n, size, size, 3) of boxes x, y, width, height; n may be 0."""
     crops = np.zeros((len(boxes), size, size, 3), np.uint8)
     for crop, (x, y, width, height) in zip(crops, boxes, strict=True):
@@ -58,12 +60,12 @@ class PaperPath:
         return sum(self._label_one(path) for path in paths)
 
     def _label_one(self, path: Path) -> int:
-        photo = np.asarray(Image.open(path).convert("RGB"))
+        photo = Image.open(path).convert("RGB")
         options: dict[str, Any] = {}
         if self._side is not None:
-            photo = reduce_to(photo, self._side)
-            options["min_face_size"] = max(20, self._min_face * max(photo.shape[:2]))
-        faces = self._mtcnn.detect_faces(photo, **options)
+            photo = reduce_image(photo, self._side)
+            options["min_face_size"] = max(20, self._min_face * max(photo.size))
+        faces = self._mtcnn.detect_faces(np.asarray(photo), **options)
         if not faces:
             return 0
         crops = cut_faces(photo, [face["box"] for face in faces], self._rule, self._size)

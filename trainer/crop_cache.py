@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from facetag.heads import HEADS
 from trainer.labels import label_arrays
@@ -123,7 +124,7 @@ def write_cache(
             largest = largest_face(faces)
             square = whole_image(photo) if largest is None else rule.square(largest.box)
             wide = square.grown(canvas / size)
-            crops[index] = cut_square(photo, wide, canvas)
+            crops[index] = cut_square(Image.fromarray(photo), wide, canvas)
             inside[index] = _corners_on_canvas(photo.shape, wide.corners(), canvas)
         on_progress(min(start + BATCH, len(samples)))
     crops.flush()

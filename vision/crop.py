@@ -70,35 +70,30 @@ def whole_image(photo: Pixels) -> Square:
     return Square(width / 2, height / 2, float(max(width, height)))
 
 
-def cut_square(photo: Pixels, square: Square, size: int) -> Pixels:
-    """Return the square of a photo (height, width, 3) resampled to (size, size, 3), uint8."""
+def cut_square(photo: Image.Image, square: Square, size: int) -> Pixels:
+    """Return the square of a photo resampled to (size, size, 3), uint8."""
     reduction = int(square.side // LARGEST_SIDE)
     if reduction > 1:
-        photo = np.asarray(Image.fromarray(photo).reduce(reduction))
+        photo = photo.reduce(reduction)
         square = square.scaled(1 / reduction)
-    height, width = photo.shape[:2]
+    width, height = photo.size
     x1, y1, x2, y2 = square.corners()
     left, top = int(np.floor(x1)), int(np.floor(y1))
     right, bottom = max(left + 1, int(np.ceil(x2))), max(top + 1, int(np.ceil(y2)))
-    inside = (
-        slice(min(max(top, 0), height - 1), max(1, min(bottom, height))),
-        slice(min(max(left, 0), width - 1), max(1, min(right, width))),
-    )
-    part = photo[inside]
-    before = (max(0, inside[0].start - top), max(0, inside[1].start - left))
-    after = (
-        max(0, bottom - top - before[0] - part.shape[0]),
-        max(0, right - left - before[1] - part.shape[1]),
-    )
-    if any(before) or any(after):
-        pads = ((before[0], after[0]), (before[1], after[1]), (0, 0))
-        part = np.pad(part, pads, mode="edge")
+    first_row, last_row = min(max(top, 0), height - 1), max(1, min(bottom, height))
+    first_column, last_column = min(max(left, 0), width - 1), max(1, min(right, width))
+    part = photo.crop((first_column, first_row, last_column, last_row))
+    above, before = max(0, first_row - top), max(0, first_column - left)
+    below = max(0, bottom - top - above - part.height)
+    after = max(0, right - left - before - part.width)
+    if above or below or before or after:
+        pads = ((above, below), (before, after), (0, 0))
+        part = Image.fromarray(np.pad(np.asarray(part), pads, mode="edge"))
     box = (
         max(0.0, x1 - left),
         max(0.0, y1 - top),
-        min(float(part.shape[1]), x2 - left),
-        min(float(part.shape[0]), y2 - top),
+        min(float(part.width), x2 - left),
+        min(float(part.height), y2 - top),
     )
-    image = Image.fromarray(np.ascontiguousarray(part))
-    resampled = image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    resampled = part.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
     return np.asarray(resampled)

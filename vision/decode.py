@@ -76,16 +76,14 @@ def decode_picture(
     A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
     """
     image, (width, height) = _decode(data, formats, max_pixels, copy_side)
-    pixels = np.asarray(image)
-    reduced = reduce_image(image, copy_side)
-    copy = pixels if reduced is image else np.asarray(reduced)
+    copy = np.asarray(reduce_image(image, copy_side))
 
-    def decode_larger(scale: float) -> Pixels:
+    def decode_larger(scale: float) -> Image.Image:
         long_side = math.ceil(scale * max(width, height))
-        return np.asarray(_decode(data, formats, max_pixels, long_side)[0])
+        return _decode(data, formats, max_pixels, long_side)[0]
 
     whole = image.size == (width, height)
-    return Picture(width, height, copy, pixels, None if whole else decode_larger)
+    return Picture(width, height, copy, image, None if whole else decode_larger)
 
 
 def _decode(

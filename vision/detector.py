@@ -22,6 +22,8 @@ from vision.pyramid import CELL, STRIDE, Canvases, Level, canvas_shape, cells_of
 
 BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster, and hold more memory."""
+LEVEL_PIXELS = 80_000
+"""Pixels of a level given to the proposal network at a time: of more, caches hold too little."""
 PATCH_BATCH = 64
 """Patches computed at a time, a power of two; more are no faster, and hold more memory."""
 MOST_PROPOSALS = 4000
@@ -114,7 +116,10 @@ class Detector:
         levels = [_NOTHING]
         for level, drawn in canvases.levels():
             work.levels.append((len(level.photos), *level.canvas))
-            offsets, scores = self.networks.propose(drawn)
+            at_once = max(1, LEVEL_PIXELS // (drawn.shape[1] * drawn.shape[2]))
+            starts = range(0, len(drawn), at_once)
+            parts = [self.networks.propose(drawn[start : start + at_once]) for start in starts]
+            offsets, scores = map(np.concatenate, zip(*parts, strict=True))
             levels.append(_read_proposals(level, offsets, scores))
         merged = _suppress_by_photo(_concatenate(levels), 0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)

@@ -127,9 +127,9 @@ class Labeller:
             return []
         size = self.network.input_size
         squares = [self.crop_rule.square(face.box) for face in faces]
-        pixels = photo.at_least(size / max(1.0, min(square.side for square in squares)))
-        scale = pixels.shape[1] / photo.width
-        return [cut_square(pixels, square.scaled(scale), size) for square in squares]
+        image = photo.at_least(size / max(1.0, min(square.side for square in squares)))
+        scale = image.width / photo.width
+        return [cut_square(image, square.scaled(scale), size) for square in squares]
 
     def _to_face(self, photo: Picture, detection: Detection, outputs: Outputs, row: int) -> Face:
         attributes: dict[str, Any] = {}

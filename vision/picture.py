@@ -21,37 +21,37 @@ LARGEST_WORKING_SIDE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An upright photo of `width` x `height` pixels, of which `pixels` are in memory.
+    """An upright photo of `width` x `height` pixels.
 
-    `copy` is the photo reduced for the detector, `pixels` the photo as it was decoded: whole, or
+    `copy` is the photo reduced for the detector, `image` the photo as it was decoded: whole, or
     reduced, and then `decode_larger(scale)` returns it at that share of its size or more.
     """
 
     width: int
     height: int
     copy: Pixels
-    pixels: Pixels
-    decode_larger: Callable[[float], Pixels] | None = None
+    image: Image.Image
+    decode_larger: Callable[[float], Image.Image] | None = None
 
     @property
     def pixels_held(self) -> int:
         """How many pixels of it are in memory, the copy's aside."""
-        return self.pixels.shape[0] * self.pixels.shape[1]
+        return self.image.width * self.image.height
 
-    def at_least(self, scale: float) -> Pixels:
+    def at_least(self, scale: float) -> Image.Image:
         """Return the photo at this share of its size or more; whole, where `scale` is 1 or more.
 
         Raises ImageUnreadable where the file must be decoded again and cannot be.
         """
-        if self.decode_larger is None or self.pixels.shape[1] >= scale * self.width:
-            return self.pixels
+        if self.decode_larger is None or self.image.width >= scale * self.width:
+            return self.image
         return self.decode_larger(scale)
 
 
 def whole_picture(pixels: Pixels, copy_side: int) -> Picture:
     """Return the picture of a photo that was decoded whole."""
     height, width = pixels.shape[:2]
-    return Picture(width, height, reduce_to(pixels, copy_side), pixels)
+    return Picture(width, height, reduce_to(pixels, copy_side), Image.fromarray(pixels))
 
 
 def working_side(min_face: float) -> int:

@@ -4,6 +4,7 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,7 +56,7 @@ def read():
         shelf.data = data
         (result,) = reader.read([ClaimedImage(1, 0, "b", "k", "n")])
         if isinstance(result, Photo):
-            return result.picture.at_least(1).shape
+            return np.asarray(result.picture.at_least(1)).shape
         assert isinstance(result, Outcome)
         return ErrorCode(result.error[0])
 

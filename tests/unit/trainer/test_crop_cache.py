@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.unit.trainer.chips import chip_members, encode, make_chip, waves
 from trainer.augment import centre_crop
@@ -62,7 +63,7 @@ def test_the_centre_of_a_canvas_is_the_crop_that_the_service_cuts(cache, squares
     assert cache.size == SIZE
     assert cache.crops.shape == (3, 80, 80, 3)
     for photo, square, canvas in zip(PHOTOS, squares, cache.crops, strict=True):
-        crop = cut_square(photo, square, SIZE)
+        crop = cut_square(Image.fromarray(photo), square, SIZE)
         assert np.abs(centre_crop(canvas, SIZE).astype(int) - crop).mean() < 2.5
 
 

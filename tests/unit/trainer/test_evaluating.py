@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
@@ -40,6 +41,10 @@ def shard(tmp_path):
     )
 
 
+def cut(photo, square):
+    return cut_square(Image.fromarray(photo), square, 32)
+
+
 def predict(bundle, crops):
     return freeze_network(bundle.load_network(), bundle.spec).predict(np.stack(crops))
 
@@ -69,9 +74,9 @@ def test_images_go_through_detector_and_crop_as_in_the_service(tiny_bundle, shar
     chip = make_chip(1)
     square = tiny_bundle.crop_rule.square(largest_face(detector.detect([chip])[0]).box)
     crops = [
-        cut_square(chip, square, 32),
-        cut_square(FACELESS, whole_image(FACELESS), 32),
-        cut_square(GREY, whole_image(GREY), 32),
+        cut(chip, square),
+        cut(FACELESS, whole_image(FACELESS)),
+        cut(GREY, whole_image(GREY)),
     ]
     for name, values in predict(tiny_bundle, crops).items():
         assert np.allclose(found.outputs[name][[1, 3, 4]], values, atol=1e-3)
@@ -81,7 +86,7 @@ def test_bare_images_are_taken_whole(tiny_bundle, shard):
     found = evaluate_bundle(tiny_bundle, [shard], SETTINGS, bare=True)
     assert len(found.samples) == found.faceless == 7
     chip = make_chip(2)
-    expected = predict(tiny_bundle, [cut_square(chip, whole_image(chip), 32)])
+    expected = predict(tiny_bundle, [cut(chip, whole_image(chip))])
     assert np.allclose(found.outputs["race"][2], expected["race"][0], atol=1e-3)
 
 
@@ -100,7 +105,7 @@ def test_what_the_bundle_says_of_calibration_and_mirroring_is_honoured(tiny_bund
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, **fields})
     found = evaluate_bundle(open_bundle(tiny_bundle.folder), [shard], SETTINGS, bare=True)
     chip = make_chip(2)
-    crop = cut_square(chip, whole_image(chip), 32)
+    crop = cut(chip, whole_image(chip))
     one, other = predict(tiny_bundle, [crop]), predict(tiny_bundle, [crop[:, ::-1]])
     mean = mean_reading("race", one["race"], other["race"])
     assert np.allclose(found.outputs["race"][2], at_temperature("race", mean, 3.0)[0], atol=1e-3)
