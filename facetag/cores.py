@@ -47,27 +47,38 @@ def one_core(*, ahead: bool = False) -> AbstractContextManager[None]:
 
 
 class _Turns:
-    """So many cores, and who has one."""
+    """So many cores, and who waits for one."""
 
     def __init__(self, cores: int) -> None:
         self._free = cores
         self._urgent = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._for_now = threading.Condition(self._lock)
+        self._for_later = threading.Condition(self._lock)
 
     @contextmanager
     def take(self, *, ahead: bool) -> Iterator[None]:
         """Wait for a core, hold it within the block, and give it back."""
-        with self._changed:
-            self._urgent += not ahead
-            self._changed.wait_for(lambda: self._free and not (ahead and self._urgent))
-            self._urgent -= not ahead
+        with self._lock:
+            if ahead:
+                self._for_later.wait_for(lambda: self._free and not self._urgent)
+            else:
+                self._urgent += 1
+                self._for_now.wait_for(lambda: self._free)
+                self._urgent -= 1
             self._free -= 1
+            self._wake_next()
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._free += 1
-                self._changed.notify_all()
+                self._wake_next()
+
+    def _wake_next(self) -> None:
+        # One at a time: whoever wakes takes the interpreter from those that compute.
+        if self._free:
+            (self._for_now if self._urgent else self._for_later).notify()
 
 
 def _quota(file: Path) -> float:

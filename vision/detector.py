@@ -28,6 +28,8 @@ PATCH_BATCH = 64
 """Patches computed at a time, a power of two; more are no faster, and hold more memory."""
 MOST_PROPOSALS = 4000
 """Proposals kept per photo and level, best first: a page of noise must not take all memory."""
+FEW_PROPOSALS = 256
+"""Proposals of several photos compared at once: with fewer, calls take most of the time."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
 
 
@@ -182,27 +184,44 @@ def _read_proposals(level: Level, offsets: Boxes, scores: npt.NDArray[np.float32
         # Those beyond a photo's own level saw the canvas.
         cells[rows:] = 0
         cells[:, columns:] = 0
-    index = np.argwhere(scores > PROPOSAL_THRESHOLD)
-    offsets, scores = offsets[tuple(index.T)], scores[tuple(index.T)]
-    corner = index[:, [2, 1]].astype(np.float32) * STRIDE
+    # Flat, since NumPy looks through three dimensions at a tenth of the speed.
+    flat = np.flatnonzero(scores.ravel() > PROPOSAL_THRESHOLD)
+    place, row, column = np.unravel_index(flat, scores.shape)
+    offsets, scores = offsets.reshape(-1, 4)[flat], scores.ravel()[flat]
+    corner = np.stack([column, row], axis=1).astype(np.float32) * STRIDE
     cells = np.concatenate([corner + 1, corner + CELL], axis=1)
-    boxes = (cells + offsets * (CELL - 1)) / level.scales[index[:, 0], None]
-    photos = level.photos[index[:, 0]]
-    return _suppress_by_photo(Candidates(boxes.astype(np.float32), scores, photos), 0.5)
+    boxes = (cells + offsets * (CELL - 1)) / level.scales[place, None]
+    candidates = Candidates(boxes.astype(np.float32), scores, level.photos[place])
+    return _suppress_by_photo(candidates, 0.5)
 
 
 def _suppress_by_photo(
     faces: Candidates, threshold: float, *, over_smaller: bool = False
 ) -> Candidates:
-    kept = []
+    over: Literal["union", "smaller"] = "smaller" if over_smaller else "union"
+    kept = [
+        group[
+            suppress(faces.boxes[group], faces.scores[group], threshold, over, faces.photos[group])
+        ]
+        for group in _groups(faces)
+    ]
+    return faces.take(np.concatenate(kept)) if kept else _NOTHING
+
+
+def _groups(faces: Candidates) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the places of each photo's best, of several photos together while they are few."""
+    group: list[npt.NDArray[np.intp]] = []
     for photo in np.unique(faces.photos):
         members = np.flatnonzero(faces.photos == photo)
         if len(members) > MOST_PROPOSALS:
             best = np.argpartition(-faces.scores[members], MOST_PROPOSALS)[:MOST_PROPOSALS]
             members = members[np.sort(best)]
-        over: Literal["union", "smaller"] = "smaller" if over_smaller else "union"
-        kept.append(members[suppress(faces.boxes[members], faces.scores[members], threshold, over)])
-    return faces.take(np.concatenate(kept)) if kept else _NOTHING
+        if group and sum(map(len, group)) + len(members) > FEW_PROPOSALS:
+            yield np.concatenate(group)
+            group = []
+        group.append(members)
+    if group:
+        yield np.concatenate(group)
 
 
 def _concatenate(parts: Sequence[Candidates]) -> Candidates:

@@ -77,12 +77,16 @@ class Canvases:
         def along(row: npt.NDArray[np.int32]) -> Reduced:
             places = ((photos * height)[:, None] + row)[:, :, None] * width
             left = pixels.take(places + columns.before[:, None], axis=0).astype(np.float32)
-            right = pixels.take(places + columns.after[:, None], axis=0)
-            left += (right - left) * across
+            change = pixels.take(places + columns.after[:, None], axis=0) - left
+            change *= across
+            left += change
             return left
 
         patches = along(rows.before)
-        patches += (along(rows.after) - patches) * rows.share[:, :, None, None]
+        change = along(rows.after)
+        change -= patches
+        change *= rows.share[:, :, None, None]
+        patches += change
         patches[rows.outside[:, :, None] | columns.outside[:, None]] = GREY
         return patches
 

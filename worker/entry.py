@@ -63,7 +63,7 @@ def make_worker_app(settings: Settings) -> Celery:
 
 
 def load_real_labeller(settings: Settings, *, lanes: int) -> Labeller:
-    """Load the detector and the network; imports TensorFlow, so only children call it."""
+    """Load the detector and the network, which survive no fork: only children call it."""
     from vision.labeller import load_labeller
 
     return load_labeller(settings, lanes=lanes)
