@@ -2,15 +2,16 @@
 
     python -m benchmarks.memory --count 5000 --plot docs/images/memory.png
 
-Reads and labels through the worker's reader and labeller, no two photos of one size in a row, and
-notes the resident memory as it goes; then a JPEG of 100 megapixels and a PNG of 20,000 x 20 pixels.
+Reads and labels through the worker's reader and labeller, no two photos of one size in a row. After
+each hundred it notes the resident memory at work, and at rest, when free memory was handed back as
+a worker does between two drains; then labels a JPEG of 100 megapixels and a PNG of 20,000 x 20.
 Linux only (it reads /proc).
 """
 
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
 from multiprocessing import get_context
@@ -40,34 +41,43 @@ def main(count: int, seed: int, plot: Path | None) -> None:
     compute_in_lanes(available_cores())
     from benchmarks.paths import OurPath
     from facetag.settings import Settings
+    from vision.heap import return_free_memory
 
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         paths, large = write_apart(Path(folder), min(SIZES, count), seed)
         ours = OurPath(Settings(), lanes=available_cores())
-        noted = []
+        at_work, at_rest = [], []
         turns = islice(cycle(paths), count)
         while batch := list(islice(turns, EVERY)):
             ours.label(batch)
-            noted.append(resident_mb(os.getpid()))
+            at_work.append(resident_mb(os.getpid()))
+            return_free_memory()
+            at_rest.append(resident_mb(os.getpid()))
         peak = peak_mb(os.getpid())
         peaks = {}
         for path in large:
             ours.label([path])
             peaks[path.name] = round(peak_mb(os.getpid()), 1)
-    # Of fewer photos the first thousand are all, and nothing has grown since.
-    growth = round(noted[-1] / noted[EARLY // EVERY - 1] - 1, 4) if count > EARLY else None
     report = {
         "machine": machine,
         "photos": count,
-        "resident_mb": [round(value, 1) for value in noted],
-        "growth": growth,
+        "at_work_mb": [round(value, 1) for value in at_work],
+        "at_rest_mb": [round(value, 1) for value in at_rest],
+        "growth_at_work": grown(at_work),
+        "growth_at_rest": grown(at_rest),
         "peak_mb": round(peak, 1),
         "peak_mb_after": peaks,
     }
     click.echo(json.dumps(report, indent=2))
     if plot:
-        draw(noted, in_words(machine), plot)
+        draw({"at work": at_work, "at rest": at_rest}, in_words(machine), plot)
+
+
+def grown(noted: Sequence[float]) -> float | None:
+    """Return the share by which memory grew after the first thousand photos; None of fewer."""
+    early = EARLY // EVERY
+    return round(noted[-1] / noted[early - 1] - 1, 4) if len(noted) > early else None
 
 
 def write_apart(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
@@ -99,12 +109,14 @@ def write_large(folder: Path) -> list[Path]:
     return [photo, strip]
 
 
-def draw(noted: Sequence[float], title: str, file: Path) -> None:
+def draw(noted: Mapping[str, Sequence[float]], title: str, file: Path) -> None:
     """Draw resident memory over photos."""
     from trainer.drawing import new_axes
 
     figure, axes = new_axes(6, 3.5)
-    axes.plot([EVERY * (index + 1) for index in range(len(noted))], noted)
+    for name, values in noted.items():
+        axes.plot([EVERY * (index + 1) for index in range(len(values))], values, label=name)
+    axes.legend()
     axes.set_ylim(0, None)
     axes.set_xlabel("photos labelled")
     axes.set_ylabel("resident memory, MB")

@@ -20,6 +20,7 @@ from facetag.settings import Settings
 from facetag.stopping import Stopping
 from facetag.storage import Storage, make_storage
 from facetag.tables import JobState
+from vision.heap import return_free_memory
 from vision.picture import Picture, whole_picture, working_side
 from worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from worker.follower import ChampionFollower
@@ -94,8 +95,12 @@ class WorkerProcess:
         try:
             with transaction(self._sessions) as session:
                 turn = choose_job(session)
-            if turn is not None and self._pipeline.drain(turn):
-                self._ring_again(job_id)
+            if turn is not None:
+                goes_on = self._pipeline.drain(turn)
+                # At work what is free is kept for the next chunk; the next drain may be far.
+                return_free_memory()
+                if goes_on:
+                    self._ring_again(job_id)
         except ServiceUnavailable as error:
             # Nothing is lost: leases run out, and the sweeper rings.
             log.warning("drain_interrupted", job_id=str(job_id), reason=str(error))
