@@ -30,9 +30,8 @@ def list_images(
 
     Raises JobNotFound.
     """
-    job = get_job(session, job_id, tenant_id=tenant_id)
     after = -1 if after_position is None else after_position
-    lines_of_job = _select_lines(job.id).limit(limit + 1)
+    lines_of_job = _select_lines(job_id).limit(limit + 1)
     if state is None:
         query = lines_of_job.where(Image.position > after).order_by(Image.position)
     else:
@@ -43,6 +42,8 @@ def list_images(
             Image.state <= state.value,
         ).order_by(Image.state, Image.position)
     rows = session.execute(query).all()
+    # The job last: were it deleted between the two, missing lines would pass for its end.
+    get_job(session, job_id, tenant_id=tenant_id)
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
 

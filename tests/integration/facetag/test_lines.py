@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from facetag import jobs
 from facetag.database import transaction
+from facetag.errors import JobNotFound
 from facetag.results import age_fields, binary_field, categorical_field
 from facetag.tables import ImageState
 from tests.integration.facetag.stories import TENANT, add_face, add_job, run_images, start_images
@@ -103,3 +104,20 @@ def test_a_large_stream_takes_little_memory(sessions):
     assert count == 40_000
     # All lines at once would take more than 40 MB.
     assert peak < 12 * 2**20
+
+
+def test_a_job_that_is_deleted_while_its_lines_are_read_is_not_taken_for_an_empty_one(
+    sessions, monkeypatch
+):
+    job_id = add_job(sessions, 5)
+    with transaction(sessions) as session:
+        execute = session.execute
+
+        def read_too_late(query):
+            with transaction(sessions) as other:
+                other.execute(text("DELETE FROM jobs"))
+            return execute(query)
+
+        monkeypatch.setattr(session, "execute", read_too_late)
+        with pytest.raises(JobNotFound):
+            jobs.list_images(session, job_id, tenant_id=TENANT)
