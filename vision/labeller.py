@@ -21,14 +21,14 @@ from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import FrozenNetwork
 from vision.heap import collect_garbage, resident_bytes, return_free_memory, set_up_heaps
-from vision.loading import load_networks
+from vision.loading import load_compiled
 from vision.mirroring import Outputs
 from vision.picture import Picture, Pixels
 
 STAGES = ("detect", "crop", "predict")
 KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
 """What labelling may hold beyond what it held before the first photo; free memory above is handed
-back. Chunks of photos of 12 megapixels keep within it."""
+back. Mixed photos of up to 12 megapixels keep within it (`benchmarks.memory`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
     """
     set_up_heaps()
     bundle = open_bundle(settings.bundle)
-    network, cascade = load_networks(bundle, settings.precision, lanes=lanes)
+    network, cascade = load_compiled(bundle, settings.precision, lanes=lanes)
     detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
 

@@ -23,7 +23,7 @@ from vision.precision import Precision, beside_integers, choose_precision
 NVIDIA_DRIVER = "libcuda.so.1"
 
 
-def load_networks(
+def load_compiled(
     bundle: Bundle, asked: AskedPrecision, *, lanes: int = 1
 ) -> tuple[FrozenNetwork, Cascade]:
     """Return a bundle's network and MTCNN's; calls from as many threads as `lanes` go on at a time.

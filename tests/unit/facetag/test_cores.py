@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from facetag import cores
 from facetag.cores import available_cores, compute_in_lanes, one_core, threads_an_operation
 
 
@@ -84,6 +85,26 @@ def test_what_is_done_ahead_waits_while_anything_else_does(lanes):
         thread.join(10)
     assert sorted(order[:2]) == ["now", "now too"]
     assert order[2:] == ["ahead"]
+
+
+def test_what_comes_ahead_leaves_a_free_core_to_whoever_already_waits_for_it(lanes):
+    lanes(1)
+    turns, taken = cores._turns, threading.Event()
+
+    def work():
+        with one_core(ahead=True):
+            taken.set()
+
+    # As between a core's being given back and the waking of the thread that it is meant for.
+    turns._urgent = 1
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert not taken.wait(0.2)
+    turns._urgent = 0
+    with one_core():
+        pass
+    thread.join(10)
+    assert taken.is_set()
 
 
 def test_a_core_is_given_back_by_what_fails(lanes):

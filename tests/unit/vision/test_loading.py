@@ -9,7 +9,7 @@ import pytest
 from facetag.errors import BundleInvalid, FacetagError
 from vision.bundle import open_bundle, save_manifest
 from vision.freezing import load_here
-from vision.loading import load_networks
+from vision.loading import load_compiled
 
 RANGES = [[-1, 1], [0, 6]]
 
@@ -22,7 +22,7 @@ def crops():
 def test_networks_are_those_that_are_traced_here(tiny_bundle, precision):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "activation_ranges": RANGES})
     bundle = open_bundle(tiny_bundle.folder)
-    network, cascade = load_networks(bundle, precision, lanes=2)
+    network, cascade = load_compiled(bundle, precision, lanes=2)
     expected, others = load_here(bundle, precision)
     outputs, others_outputs = network.predict(crops()), expected.predict(crops())
     assert network.input_size == expected.input_size
@@ -39,7 +39,7 @@ def test_with_nvidias_driver_they_are_traced_here(tiny_bundle, monkeypatch):
     """As for a GPU: TensorFlow finds none here, so OpenVINO compiles all the same."""
     monkeypatch.setattr("vision.loading._has_driver", lambda: True)
     monkeypatch.setattr("vision.loading._write_apart", None)
-    network, _ = load_networks(tiny_bundle, "float32")
+    network, _ = load_compiled(tiny_bundle, "float32")
     assert network.predict(crops())["age"].shape == (9, 1)
 
 
@@ -47,13 +47,13 @@ def test_weights_of_another_checksum_are_refused_as_the_writer_refuses_them(tiny
     weights = tiny_bundle.folder / "network.weights.h5"
     weights.write_bytes(weights.read_bytes() + b"0")
     with pytest.raises(BundleInvalid, match=r"not the file that bundle.json names"):
-        load_networks(tiny_bundle, "float32")
+        load_compiled(tiny_bundle, "float32")
 
 
 def test_a_writer_that_fails_says_how(tiny_bundle, monkeypatch):
     monkeypatch.setattr("vision.loading.sys.executable", "/bin/false")
     with pytest.raises(FacetagError, match=r"cannot be prepared \(exit 1"):
-        load_networks(tiny_bundle, "float32")
+        load_compiled(tiny_bundle, "float32")
 
 
 def test_labelling_on_a_processor_imports_neither_tensorflow_nor_keras(tiny_bundle):
