@@ -42,17 +42,17 @@ def suppress(
     scores: npt.NDArray[np.float32],
     threshold: float,
     over: Literal["union", "smaller"] = "union",
-    photos: npt.NDArray[np.int32] | None = None,
+    groups: npt.NDArray[np.signedinteger] | None = None,
 ) -> npt.NDArray[np.intp]:
     """Return the indices of the boxes to keep, best score first.
 
     A box goes when any box of a better score overlaps it by more than `threshold`, whether or not
     that one is kept itself: the rule of the `mtcnn` package, and one that needs no loop over boxes.
-    Of boxes on several `photos` (n,) only those of its own can do so.
+    Of boxes in several `groups` (n,) only those of its own can do so.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
-    places = None if photos is None else photos[order]
+    places = None if groups is None else groups[order]
     keep = np.ones(len(order), dtype=bool)
     for start in range(0, len(order), BLOCK):
         stop = min(start + BLOCK, len(order))

@@ -50,15 +50,15 @@ def test_suppression_keeps_what_a_plain_loop_keeps(case, threshold, over):
 
 
 @given(scored_boxes(), st.integers(1, 3))
-def test_boxes_on_other_photos_are_no_rivals(case, count):
+def test_boxes_of_other_groups_are_no_rivals(case, count):
     boxes, scores = case
-    photos = (np.arange(len(boxes)) % count).astype(np.int32)
-    kept = suppress(boxes, scores, 0.52, photos=photos)
+    groups = (np.arange(len(boxes)) % count).astype(np.int32)
+    kept = suppress(boxes, scores, 0.52, groups=groups)
     assert (np.diff(scores[kept]) <= 0).all()
-    for photo in range(count):
-        ours = np.flatnonzero(photos == photo)
+    for group in range(count):
+        ours = np.flatnonzero(groups == group)
         alone = ours[suppress(boxes[ours], scores[ours], 0.52)]
-        assert [place for place in kept if photos[place] == photo] == alone.tolist()
+        assert [place for place in kept if groups[place] == group] == alone.tolist()
 
 
 def test_suppression_is_the_same_across_its_blocks():
