@@ -19,7 +19,7 @@ from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
-from vision.frozen import FrozenNetwork
+from vision.frozen import MOST_AT_ONCE, FrozenNetwork
 from vision.heap import collect_garbage, resident_bytes, return_free_memory, set_up_heaps
 from vision.loading import load_compiled
 from vision.mirroring import Outputs
@@ -64,10 +64,15 @@ class Labeller:
         self._most_resident = math.inf
 
     def warm_up(self) -> None:
-        """Trace and run every graph once, so that the first photo is as fast as the next."""
-        size = self.network.input_size
-        self.detector.warm_up()
-        self.network.predict(np.zeros((1, size, size, 3), np.uint8))
+        """Run every graph in every lane, so that the first photo is as fast as the next."""
+        blank = np.zeros((MOST_AT_ONCE, *[self.network.input_size] * 2, 3), np.uint8)
+
+        def run(_: int) -> None:
+            self.detector.warm_up()
+            self.network.predict(blank)
+
+        # At the same time, so that no lane finds another's compiled networks free.
+        list(self._threads.map(run, range(self._lanes)))
         collect_garbage()
         self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
 
