@@ -74,20 +74,18 @@ class Detector:
         self.networks = networks
 
     def warm_up(self) -> None:
-        """Run every graph, those too that a photo without a face does not reach, on most patches.
-
-        What the networks need for these, they keep: so it is taken at once, not with some photo.
-        """
+        """Run every graph, those too that a photo without a face does not reach."""
         blank = np.full((480, 640, 3), 127, np.uint8)
         self.detect([blank])
-        many = Candidates(
-            np.full((PATCH_BATCH, 4), (0, 0, 48, 48), np.float32),
-            np.ones(PATCH_BATCH, np.float32),
-            np.zeros(PATCH_BATCH, np.int32),
-        )
         canvases = Canvases([blank], self.min_face)
-        self._judge(self.networks.refine, 24, canvases, many, 1.0)
-        self._judge(self.networks.output, 48, canvases, many, 1.0)
+        for count in {_bucket(count) for count in range(1, PATCH_BATCH + 1)}:
+            some = Candidates(
+                np.full((count, 4), (0, 0, 48, 48), np.float32),
+                np.ones(count, np.float32),
+                np.zeros(count, np.int32),
+            )
+            self._judge(self.networks.refine, 24, canvases, some, 1.0)
+            self._judge(self.networks.output, 48, canvases, some, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
         """Return the places of photos that are looked at together, what costs most first."""
