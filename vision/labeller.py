@@ -114,7 +114,13 @@ class Labeller:
 
     def _in_every_lane(self, work: Callable[[], object]) -> None:
         # At the same time, so that none finds another's compiled networks free.
-        list(self._threads.map(lambda _: work(), range(self._lanes)))
+        together = threading.Barrier(self._lanes)
+
+        def run(_: int) -> None:
+            together.wait()
+            work()
+
+        list(self._threads.map(run, range(self._lanes)))
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
         """Return each photo's faces in its own pixels, largest first."""
