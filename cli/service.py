@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.progress import Reporter
 from facetag.errors import ApiUnavailable
@@ -18,12 +19,14 @@ class Service:
     own: bool
 
 
-def read_settings(data_dir: Path | None) -> Settings:
-    """Read the settings; `data_dir` from the command line wins over the environment's."""
-    settings = load_settings()
-    if data_dir is None:
-        return settings
-    return settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
+def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Settings:
+    """Read the settings; what the command line says wins over the environment."""
+    said: dict[str, Any] = {}
+    if data_dir is not None:
+        said["data_dir"] = data_dir.expanduser().absolute()
+    if min_face is not None:
+        said["min_face"] = min_face
+    return load_settings().model_copy(update=said)
 
 
 @contextmanager

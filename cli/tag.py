@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from cli.options import data_dir_option, output_options, quiet_option, skip_hidden_option
+from cli.options import (
+    data_dir_option,
+    min_face_option,
+    output_options,
+    quiet_option,
+    skip_hidden_option,
+)
 
 
 @click.command()
@@ -18,6 +24,7 @@ from cli.options import data_dir_option, output_options, quiet_option, skip_hidd
     "nothing (the default), or delete them at the end.",
 )
 @skip_hidden_option
+@min_face_option
 @data_dir_option
 @quiet_option
 @click.pass_context
@@ -29,6 +36,7 @@ def tag(
     report: Path | None,
     keep: bool,
     skip_hidden: bool,
+    min_face: float | None,
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
@@ -60,10 +68,15 @@ def tag(
     from cli.jobs import merge_lines
     from cli.leftovers import Leftovers
     from cli.progress import Reporter
-    from cli.service import read_settings, use_service
+    from cli.service import find_service, read_settings, use_service
     from cli.tagging import TaggingRun, announce
 
-    settings = read_settings(data_dir)
+    settings = read_settings(data_dir, min_face=min_face)
+    if min_face is not None and (running := find_service(settings)) is not None:
+        raise click.UsageError(
+            f"The service at {running} looks for the faces that its workers were told to: give "
+            "--min-face to `facetag up` or `facetag worker`."
+        )
     reporter = Reporter(quiet=quiet)
     collection = collect_photos(folder, hidden=not skip_hidden)
     if not collection.photos:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import data_dir_option, quiet_option
+from cli.options import data_dir_option, min_face_option, quiet_option
 
 
 @click.command()
@@ -26,8 +26,16 @@ from cli.options import data_dir_option, quiet_option
     is_flag=True,
     help="Also a trainer worker, which does what `facetag retrain --queue` asks for.",
 )
+@min_face_option
 @quiet_option
-def up(data_dir: Path | None, port: int | None, workers: int, trainer: bool, quiet: bool) -> None:
+def up(
+    data_dir: Path | None,
+    port: int | None,
+    workers: int,
+    trainer: bool,
+    min_face: float | None,
+    quiet: bool,
+) -> None:
     """Run the whole service on this machine.
 
     Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
@@ -50,7 +58,7 @@ def up(data_dir: Path | None, port: int | None, workers: int, trainer: bool, qui
     from facetag.local.ports import LOOPBACK, is_free
     from facetag.local.service import LocalService
 
-    settings = read_settings(data_dir)
+    settings = read_settings(data_dir, min_face=min_face)
     reporter = Reporter(quiet=quiet)
     if port is not None and not is_free(port):
         raise SettingsInvalid(

@@ -2,6 +2,8 @@
 
 import click
 
+from cli.options import min_face_option
+
 
 @click.command()
 @click.option(
@@ -11,13 +13,14 @@ import click
     show_default=True,
     help="Child processes, each with a network of its own. One uses all cores already.",
 )
+@min_face_option
 @click.option(
     "--trainer",
     is_flag=True,
     help="Label no photos, but do what `facetag retrain --queue` asks for, one at a time.",
 )
 @click.pass_context
-def worker(ctx: click.Context, concurrency: int, trainer: bool) -> None:
+def worker(ctx: click.Context, concurrency: int, min_face: float | None, trainer: bool) -> None:
     """Run a worker.
 
     Takes jobs from the queue, labels their images and records the results, until it is stopped
@@ -28,16 +31,20 @@ def worker(ctx: click.Context, concurrency: int, trainer: bool) -> None:
     With --trainer it retrains instead. It keeps what a retraining has done so far below
     FACETAG_DATA_DIR, and one that is stopped or killed goes on there when a trainer worker is back.
     """
+    from cli.service import read_settings
     from facetag.log import configure_logging
-    from facetag.settings import load_settings
 
     if trainer and concurrency > 1:
         raise click.UsageError("A trainer worker retrains one at a time: leave --concurrency out.")
+    if trainer and min_face is not None:
+        raise click.UsageError(
+            "A trainer worker looks for no faces in photos: leave --min-face out."
+        )
     configure_logging()
     if trainer:
         from trainer.entry import run_trainer
 
-        ctx.exit(run_trainer(load_settings()))
+        ctx.exit(run_trainer(read_settings(None)))
     from worker.entry import run_worker
 
-    ctx.exit(run_worker(load_settings(), concurrency=concurrency))
+    ctx.exit(run_worker(read_settings(None, min_face=min_face), concurrency=concurrency))

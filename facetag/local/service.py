@@ -95,9 +95,12 @@ class LocalService:
             self.environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
             cleanup.callback(self._stop_children)
             self._on_event("Starting the API, a worker and the sweeper")
-            concurrency = f"--concurrency={self._workers}"
+            options = [
+                f"--concurrency={self._workers}",
+                f"--min-face={self.stack.settings.min_face}",
+            ]
             # It takes seconds to load its network: first. It ends what it began when we are killed.
-            self._start_child("worker", [concurrency], WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
+            self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
             if self._trainer:
                 self._start_child(
                     "worker",
