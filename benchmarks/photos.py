@@ -85,12 +85,38 @@ def make_photo(megapixels: float, rng: np.random.Generator) -> "Image":
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """Return the JPEG, PNG and WebP files below a folder, sorted."""
-    return sorted(
+    """Return the JPEG, PNG and WebP files below a folder, sorted, and say which cannot be read.
+
+    Those are left out: `mtcnn` ends at them. Raises click.UsageError where nothing is left.
+    """
+    files = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"} and path.is_file()
     )
+    faults = {path: fault for path in files if (fault := _find_fault(path)) is not None}
+    for path, fault in faults.items():
+        click.echo(f"Left out: {path}: {fault}", err=True)
+    if len(faults) == len(files):
+        raise click.UsageError(f"No JPEG, PNG or WebP file below {folder} can be read.")
+    return [path for path in files if path not in faults]
+
+
+def _find_fault(path: Path) -> str | None:
+    from facetag.errors import ImageUnreadable
+    from facetag.settings import Settings
+    from vision.decode import decode_image
+
+    settings = Settings()
+    try:
+        decode_image(
+            path.read_bytes(),
+            formats=settings.image_formats,
+            max_pixels=settings.max_image_pixels,
+        )
+    except ImageUnreadable as error:
+        return str(error)
+    return None
 
 
 def size_class(path: Path) -> str:

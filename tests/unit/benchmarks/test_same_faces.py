@@ -1,32 +1,18 @@
 """In small, on public-domain images, what `benchmarks.same_faces` measures over many scenes."""
 
+import click
 import pytest
 
 from benchmarks.photos import find_photos, size_class, sort_by_size, write_photos
 from benchmarks.same_faces import compare
 from facetag.settings import Settings
-from vision.bundle_writing import write_bundle
-from vision.crop import CropRule
-from vision.network import build_network
-from vision.spec import NetworkSpec
-
-
-@pytest.fixture
-def settings(tmp_path):
-    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
-    facts = {
-        "created": "2025-01-31",
-        "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
-    }
-    bundle = write_bundle(tmp_path / "bundle", build_network(spec), spec, CropRule(), facts)
-    return Settings(bundle=bundle.folder, face_confidence=0.6)
 
 
 @pytest.mark.timeout(300)
-def test_the_faces_of_mtcnn_are_found_and_no_others(tmp_path, settings):
+def test_the_faces_of_mtcnn_are_found_and_labelled_by_what_ships_and_no_others(tmp_path):
     photos = write_photos(tmp_path / "photos", 12)
     small = [path for path in photos if size_class(path) in ("0.3 MP", "1 MP", "2 MP")][:6]
-    tally = compare(small, settings, whole_side=0)
+    tally = compare(small, Settings(), whole_side=0)
     assert tally.theirs >= 6
     assert tally.large >= 6
     shares = tally.shares()
@@ -45,3 +31,17 @@ def test_the_photos_are_the_same_every_time_and_of_the_size_that_they_are_named_
         f"{float(path.stem.split('-')[1].removesuffix('MP')):g} MP" for path in first
     ]
     assert sum(len(members) for _, members in sort_by_size(first)) == 5
+
+
+def test_photos_that_cannot_be_read_are_left_out_and_named(tmp_path, capsys):
+    (whole,) = write_photos(tmp_path, 1)
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:5000])
+    (tmp_path / "notes.txt").write_text("no photo")
+    assert find_photos(tmp_path) == [whole]
+    said = capsys.readouterr().err
+    assert "empty.jpg: The file is empty." in said
+    assert "cut.jpg: The file ends" in said
+    whole.unlink()
+    with pytest.raises(click.UsageError, match="can be read"):
+        find_photos(tmp_path)
