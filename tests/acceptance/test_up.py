@@ -146,9 +146,10 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing_behind(start_up):
     assert "Traceback" not in up.said
 
 
-def test_what_ends_by_itself_is_started_again(start_up):
-    up = start_up()
+def test_what_ends_by_itself_is_started_again_as_it_was_told_to_be(start_up):
+    up = start_up("--min-face", "0.02")
     url = up.url
+    assert up.find("worker", "--min-face=0.02")
     for words in (["api"], ["valkey-server"], ["postgres"]):
         killed = up.find(*words)
         killed.kill()
