@@ -15,6 +15,8 @@ import click
 import numpy as np
 
 from benchmarks.samples import encode, load_photo
+from facetag.errors import ImageUnreadable
+from facetag.settings import Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,7 +96,7 @@ def find_photos(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"} and path.is_file()
     )
-    faults = {path: fault for path in files if (fault := _find_fault(path)) is not None}
+    faults = _find_faults(files)
     for path, fault in faults.items():
         click.echo(f"Left out: {path}: {fault}", err=True)
     if len(faults) == len(files):
@@ -102,21 +104,17 @@ def find_photos(folder: Path) -> list[Path]:
     return [path for path in files if path not in faults]
 
 
-def _find_fault(path: Path) -> str | None:
-    from facetag.errors import ImageUnreadable
-    from facetag.settings import Settings
-    from vision.decode import decode_image
+def _find_faults(files: Sequence[Path]) -> dict[Path, ImageUnreadable]:
+    from worker.process import make_decode
 
-    settings = Settings()
-    try:
-        decode_image(
-            path.read_bytes(),
-            formats=settings.image_formats,
-            max_pixels=settings.max_image_pixels,
-        )
-    except ImageUnreadable as error:
-        return str(error)
-    return None
+    decode = make_decode(Settings())
+    faults = {}
+    for path in files:
+        try:
+            decode(path.read_bytes())
+        except ImageUnreadable as error:
+            faults[path] = error
+    return faults
 
 
 def size_class(path: Path) -> str:

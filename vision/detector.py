@@ -110,11 +110,11 @@ class Detector:
         faces = self._propose_faces(canvases, work)
         work.refined += len(faces.boxes)
         faces = self._judge(self.networks.refine, 24, canvases, faces, REFINE_THRESHOLD)
-        faces = _suppress_by_photo(faces, 0.7)
+        faces = _suppress(faces, 0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
         work.judged += len(squares.boxes)
         faces = self._judge(self.networks.output, 48, canvases, squares, self.confidence)
-        return _suppress_by_photo(faces, 0.7, over_smaller=True)
+        return _suppress(faces, 0.7, "smaller")
 
     def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
         proposals = [_NOTHING]
@@ -125,7 +125,7 @@ class Detector:
             parts = [self.networks.propose(drawn[start : start + at_once]) for start in starts]
             offsets, scores = map(np.concatenate, zip(*parts, strict=True))
             proposals.append(_read_proposals(sheet, offsets, scores))
-        merged = _suppress_by_photo(_concatenate(proposals), 0.7)
+        merged = _suppress(_concatenate(proposals), 0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
 
     def _judge(
@@ -193,22 +193,17 @@ def _read_proposals(sheet: Sheet, offsets: Boxes, scores: npt.NDArray[np.float32
     proposals = Candidates(
         boxes.astype(np.float32), scores.ravel()[likely], photos.astype(np.int32)
     )
-    return _suppress(proposals, photos * len(sheet.levels) + located.level, 0.5)
-
-
-def _suppress_by_photo(
-    faces: Candidates, threshold: float, *, over_smaller: bool = False
-) -> Candidates:
-    return _suppress(faces, faces.photos, threshold, "smaller" if over_smaller else "union")
+    return _suppress(proposals, 0.5, groups=photos * len(sheet.levels) + located.level)
 
 
 def _suppress(
     faces: Candidates,
-    groups: npt.NDArray[np.signedinteger],
     threshold: float,
     over: Literal["union", "smaller"] = "union",
+    groups: npt.NDArray[np.signedinteger] | None = None,
 ) -> Candidates:
-    """Drop what overlaps a better face of its own group (n,)."""
+    """Drop what overlaps a better face of its own group (n,), of its photo unless told."""
+    groups = faces.photos if groups is None else groups
     kept = [
         part[suppress(faces.boxes[part], faces.scores[part], threshold, over, groups[part])]
         for part in _in_parts(faces.scores, groups)
