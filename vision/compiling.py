@@ -72,4 +72,7 @@ def open_core() -> Any:
     """
     import openvino
 
+    # Its bindings meet NumPy here, in one thread. Two that were the first at a time would wait for
+    # each other for ever: one has the interpreter, the other the guard of what is made but once.
+    openvino.Type.f32.to_dtype()
     return openvino.Core()

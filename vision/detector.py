@@ -74,15 +74,18 @@ class Detector:
         self.networks = networks
 
     def warm_up(self) -> None:
-        """Trace and run every graph once, those too that a photo without a face does not reach."""
+        """Run every graph, those too that a photo without a face does not reach."""
         blank = np.full((480, 640, 3), 127, np.uint8)
         self.detect([blank])
-        one = Candidates(
-            np.array([[0, 0, 48, 48]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32)
-        )
         canvases = Canvases([blank], self.min_face)
-        self._judge(self.networks.refine, 24, canvases, one, 1.0)
-        self._judge(self.networks.output, 48, canvases, one, 1.0)
+        for count in {_bucket(count) for count in range(1, PATCH_BATCH + 1)}:
+            some = Candidates(
+                np.full((count, 4), (0, 0, 48, 48), np.float32),
+                np.ones(count, np.float32),
+                np.zeros(count, np.int32),
+            )
+            self._judge(self.networks.refine, 24, canvases, some, 1.0)
+            self._judge(self.networks.output, 48, canvases, some, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
         """Return the places of photos that are looked at together, what costs most first."""

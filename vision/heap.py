@@ -17,11 +17,19 @@ LARGE = 32 * 2**20
 """Bytes from which on a block is handed back when it is freed; with all smaller ones, the heap is
 kept."""
 NEVER = 2**31 - 1
+PR_SET_THP_DISABLE = 41
 STATM = Path("/proc/self/statm")
 
 
 def set_up_heaps() -> None:
-    """Have the threads of this process share ARENAS heaps, and keep them; nothing without glibc."""
+    """Have the threads of this process share ARENAS heaps, in small pages, and keep them.
+
+    NumPy asks for pages of 2 MB, all of which a few bytes in use would hold. Does nothing on other
+    systems than Linux, and without glibc.
+    """
+    prctl = _find("prctl")
+    if prctl is not None:
+        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     mallopt = _find("mallopt")
     if mallopt is not None:
         mallopt(M_ARENA_MAX, ARENAS)

@@ -3,10 +3,11 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from vision.bundle import Bundle, open_bundle
 from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
-from vision.frozen import FrozenNetwork
+from vision.frozen import MOST_AT_ONCE, FrozenNetwork
 from vision.heap import collect_garbage, resident_bytes, return_free_memory, set_up_heaps
 from vision.loading import load_compiled
 from vision.mirroring import Outputs
@@ -64,10 +65,14 @@ class Labeller:
         self._most_resident = math.inf
 
     def warm_up(self) -> None:
-        """Trace and run every graph once, so that the first photo is as fast as the next."""
-        size = self.network.input_size
-        self.detector.warm_up()
-        self.network.predict(np.zeros((1, size, size, 3), np.uint8))
+        """Run every graph in every lane, so that the first photo is as fast as the next.
+
+        Networks keep something for each number of crops: it is taken now, not with some photo.
+        """
+        self._in_every_lane(self.detector.warm_up)
+        blank = np.zeros((MOST_AT_ONCE, *[self.network.input_size] * 2, 3), np.uint8)
+        for count in range(1, MOST_AT_ONCE + 1):
+            self._in_every_lane(partial(self.network.predict, blank[:count]))
         collect_garbage()
         self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
 
@@ -106,6 +111,16 @@ class Labeller:
         if resident_bytes() > self._most_resident:
             return_free_memory()
         return LabelledBatch(faces, clock.stage_ms)
+
+    def _in_every_lane(self, work: Callable[[], object]) -> None:
+        # At the same time, so that none finds another's compiled networks free.
+        together = threading.Barrier(self._lanes)
+
+        def run(_: int) -> None:
+            together.wait()
+            work()
+
+        list(self._threads.map(run, range(self._lanes)))
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
         """Return each photo's faces in its own pixels, largest first."""

@@ -103,3 +103,28 @@ signal.raise_signal(signal.SIGTERM)
 assert arrived
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_two_threads_that_are_the_first_to_hand_over_arrays_do_not_hang():
+    program = """
+import threading
+from vision.compiling import open_core
+
+open_core()
+import openvino
+
+base, together = 3, threading.Barrier(2)
+
+def meet_numpy():
+    to_dtype = openvino.Type.f32.to_dtype
+    together.wait()
+    base**900_000  # keeps the interpreter until the other thread insists on it
+    to_dtype()
+
+threads = [threading.Thread(target=meet_numpy) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -56,6 +56,22 @@ print((resident_bytes() - before) / 2**20)
     assert trimmed < 2
 
 
+def test_pages_are_small_so_that_little_in_use_holds_little():
+    program = """
+import numpy as np
+from vision.heap import set_up_heaps
+
+set_up_heaps()
+pixels = np.ones(32 * 2**20, np.uint8)
+with open("/proc/self/smaps_rollup") as file:
+    print(next(line for line in file if line.startswith("AnonHugePages")).split()[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == 0
+
+
 def test_memory_is_measured_as_the_system_does():
     status = Path("/proc/self/status").read_text()
     (stated,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]

@@ -1,5 +1,8 @@
 """From photos to faces with the fields of the contract, by a tiny bundle."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from facetag.settings import Settings
 from vision.bundle import open_bundle, save_manifest
 from vision.bundle_writing import write_bundle
 from vision.crop import CropRule
+from vision.detector import PATCH_BATCH
 from vision.freezing import freeze_bundle
 from vision.frozen import MOST_AT_ONCE
 from vision.labeller import Labeller, _share_out, clip_box, load_labeller
@@ -71,6 +75,29 @@ def test_faces_of_a_batch_are_those_of_each_photo_alone(
         for one, other in zip(faces, alone, strict=True):
             assert one.attributes["race"]["label"] == other.attributes["race"]["label"]
             assert one.attributes["age"] == pytest.approx(other.attributes["age"], abs=0.11)
+
+
+def test_all_lanes_are_warmed_up_at_a_time_for_every_number_of_crops(
+    tiny_bundle, detector, monkeypatch
+):
+    labeller = make_labeller(tiny_bundle, detector, lanes=2)
+    patches, crops = [], []
+    together = threading.Barrier(2, timeout=20)
+
+    def predict(batch):
+        crops.append(len(batch))
+        together.wait()
+
+    def refine(batch):
+        patches.append(len(batch))
+        return networks.refine(batch)
+
+    networks = detector.networks
+    monkeypatch.setattr(detector, "networks", replace(networks, refine=refine))
+    monkeypatch.setattr(labeller.network, "predict", predict)
+    labeller.warm_up()
+    assert sorted(crops) == sorted([*range(1, MOST_AT_ONCE + 1)] * 2)
+    assert sorted(patches) == sorted([8, 16, 32, PATCH_BATCH] * 2)
 
 
 def test_what_fails_in_a_lane_is_raised(tiny_bundle, detector, astronaut):
