@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facetag.cores import available_cores, compute_in_lanes
+from vision.heap import set_up_heaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ _paths: list[Any] = []
 
 def _start(path: str) -> None:
     if path == "b":
+        set_up_heaps()
         compute_in_lanes(available_cores())
     from benchmarks.paths import BoundPath, OurPath, PaperPath
     from facetag.settings import Settings

@@ -25,6 +25,7 @@ from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode
 from facetag.cores import available_cores, compute_in_lanes
+from vision.heap import return_free_memory, set_up_heaps
 
 SIZES = 250
 """Distinct photos that are labelled again and again, each of a size of its own."""
@@ -38,10 +39,10 @@ EARLY = 1000
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw memory over photos here.")
 def main(count: int, seed: int, plot: Path | None) -> None:
     """Label, note, print as JSON."""
+    set_up_heaps()
     compute_in_lanes(available_cores())
     from benchmarks.paths import OurPath
     from facetag.settings import Settings
-    from vision.heap import return_free_memory
 
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:

@@ -11,9 +11,7 @@ from functools import cache
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-ARENAS = 2
-"""Heaps that threads share; by default there are eight a core, each of which keeps its own peak."""
-LARGE = 32 * 2**20
+LARGE = 8 * 2**20
 """Bytes from which on a block is handed back when it is freed; with all smaller ones, the heap is
 kept."""
 NEVER = 2**31 - 1
@@ -22,17 +20,18 @@ STATM = Path("/proc/self/statm")
 
 
 def set_up_heaps() -> None:
-    """Have the threads of this process share ARENAS heaps, in small pages, and keep them.
+    """Have the threads of this process share one heap, in small pages, and keep it.
 
-    NumPy asks for pages of 2 MB, all of which a few bytes in use would hold. Does nothing on other
-    systems than Linux, and without glibc.
+    By default there are eight heaps a core, each of which keeps its own peak, and a thread that is
+    there before this is called has one already. NumPy asks for pages of 2 MB, all of which a few
+    bytes in use would hold. Does nothing on other systems than Linux, and without glibc.
     """
     prctl = _find("prctl")
     if prctl is not None:
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     mallopt = _find("mallopt")
     if mallopt is not None:
-        mallopt(M_ARENA_MAX, ARENAS)
+        mallopt(M_ARENA_MAX, 1)
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, NEVER)
 

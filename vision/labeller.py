@@ -21,7 +21,7 @@ from vision.calibration import top_probability
 from vision.crop import cut_square
 from vision.detector import Detection, Detector
 from vision.frozen import MOST_AT_ONCE, FrozenNetwork
-from vision.heap import collect_garbage, resident_bytes, return_free_memory, set_up_heaps
+from vision.heap import collect_garbage, resident_bytes, return_free_memory
 from vision.loading import load_compiled
 from vision.mirroring import Outputs
 from vision.picture import Picture, Pixels
@@ -172,7 +172,6 @@ def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
 
     For more than one of the `lanes`, this process is to compute in lanes (`facetag.cores`).
     """
-    set_up_heaps()
     bundle = open_bundle(settings.bundle)
     network, cascade = load_compiled(bundle, settings.precision, lanes=lanes)
     detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)

@@ -16,6 +16,7 @@ from facetag.errors import FacetagError
 from facetag.queue import QUEUE_PREDICT, QUEUE_TAG
 from facetag.settings import Settings
 from facetag.stopping import Stopping
+from vision.heap import set_up_heaps
 from worker.labelling import Labeller, LoadLabeller
 from worker.process import WorkerProcess
 from worker.tasks import add_tasks
@@ -35,6 +36,7 @@ def run_worker(
     `concurrency` children, each with its own network and its share of the cores. Raises
     SettingsInvalid, and DatabaseUnavailable where the database is away or has no tables.
     """
+    set_up_heaps()
     check_database(settings)
     stopping = Stopping()
     app = make_worker_app(settings)
