@@ -73,16 +73,19 @@ def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
 
 
 def write_scenes(
-    samples: Sequence[Sample], folder: Path, rng: np.random.Generator
+    samples: Sequence[Sample], folder: Path, rng: np.random.Generator, *, smallest: int = SMALLEST
 ) -> Iterator[tuple[str, list[Pasted]]]:
-    """Write the samples into scenes, as JPEG files in a new folder; yield each name's chips."""
+    """Write the samples into scenes, as JPEG files in a new folder; yield each name's chips.
+
+    Chips have sides of `smallest` pixels and more.
+    """
     folder.mkdir()
     waiting = list(samples)
     while waiting:
         scene = _ground(rng)
         count = int(rng.integers(1, MOST_A_SCENE + 1))
         taken, waiting = waiting[:count], waiting[count:]
-        pasted, left_over = _paste(scene, taken, rng)
+        pasted, left_over = _paste(scene, taken, rng, smallest)
         waiting = left_over + waiting
         name = f"scene-{pasted[0].sample.sha256[:12]}.jpg"
         scene.save(folder / name, quality=92)
@@ -100,14 +103,14 @@ def _ground(rng: np.random.Generator) -> Image.Image:
 
 
 def _paste(
-    scene: Image.Image, samples: Sequence[Sample], rng: np.random.Generator
+    scene: Image.Image, samples: Sequence[Sample], rng: np.random.Generator, smallest: int
 ) -> tuple[list[Pasted], list[Sample]]:
     """Paste what finds room beside the others; return it and what found none."""
     pasted: list[Pasted] = []
     places: list[tuple[int, int, int, int]] = []
     left_over = []
     for sample in samples:
-        side = int(rng.integers(SMALLEST, LARGEST + 1))
+        side = int(rng.integers(smallest, LARGEST + 1))
         x, y = int(rng.integers(0, WIDTH - side + 1)), int(rng.integers(0, HEIGHT - side + 1))
         place = (x, y, x + side, y + side)
         if any(_touch(place, other) for other in places):

@@ -71,7 +71,7 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pix
 def decode_picture(
     data: bytes, *, formats: Sequence[str], max_pixels: int, copy_side: int
 ) -> Picture:
-    """Return the first frame, upright, with a copy whose long side has `copy_side` pixels at most.
+    """Return the first frame, upright, with a copy reduced to a long side of `copy_side` pixels.
 
     A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
     """

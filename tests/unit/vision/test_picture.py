@@ -92,6 +92,13 @@ def test_a_photo_is_never_enlarged():
     assert whole_picture(small, 1000).copy is small
 
 
+def test_what_is_hardly_larger_than_a_copy_is_not_reduced():
+    assert reduce_to(np.zeros((825, 1100, 3), np.uint8), 1000).shape == (825, 1100, 3)
+    assert reduce_to(np.zeros((826, 1101, 3), np.uint8), 1000).shape == (750, 1000, 3)
+    halved = encode(np.zeros((756 * 2, 1008 * 2, 3), np.uint8))
+    assert read(halved, copy_side=1000).copy.shape == (756, 1008, 3)
+
+
 @pytest.mark.parametrize(("height", "width"), [(20_000, 20), (20, 20_000), (1, 5000)])
 def test_the_thinnest_photos_keep_a_pixel_of_their_short_side(height, width):
     copy = reduce_to(np.zeros((height, width, 3), np.uint8), 1000)
