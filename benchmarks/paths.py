@@ -115,7 +115,7 @@ class OurPath:
 
 
 class BoundPath:
-    """The bare networks on what sets of photos come to: what no pipeline can be faster than.
+    """The bare networks on what sets of photos come to, as if a pipeline did nothing else.
 
     The same pyramid levels, numbers of patches and faces as our path computes, at full batch, with
     no decoding, resizing, suppression or cropping. A set's first turn also learns what these are.

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGE = 8 * 2**20
+LARGE = 4 * 2**20
 """Bytes from which on a block is handed back when it is freed; with all smaller ones, the heap is
 kept."""
 NEVER = 2**31 - 1
