@@ -41,8 +41,9 @@ _paths: list[Any] = []
 
 
 def _start(path: str) -> None:
-    if path == "b":
+    if path in ("b", "d"):
         set_up_heaps()
+    if path == "b":
         compute_in_lanes(available_cores())
     from benchmarks.paths import BoundPath, OurPath, PaperPath
     from facetag.settings import Settings

@@ -14,7 +14,7 @@ from vision.bundle import open_bundle
 from vision.crop import CropRule, cut_square
 from vision.detector import Work
 from vision.labeller import Labeller, load_labeller
-from vision.picture import Pixels, reduce_image, working_side
+from vision.picture import Pixels
 from worker.claims import ClaimedImage
 from worker.labelling import Labels, label_photos
 from worker.process import make_decode
@@ -50,7 +50,7 @@ class PaperPath:
         bundle = open_bundle(settings.bundle)
         self._network = bundle.load_network()
         self._rule, self._size = bundle.crop_rule, bundle.spec.input_size
-        self._side = working_side(settings.min_face) if copies else None
+        self._decode = make_decode(settings) if copies else None
         self._min_face = settings.min_face
         self._mirror = bundle.mirror
         self.stage_ms: dict[str, float] = {}
@@ -60,10 +60,11 @@ class PaperPath:
         return sum(self._label_one(path) for path in paths)
 
     def _label_one(self, path: Path) -> int:
-        photo = Image.open(path).convert("RGB")
         options: dict[str, Any] = {}
-        if self._side is not None:
-            photo = reduce_image(photo, self._side)
+        if self._decode is None:
+            photo = Image.open(path).convert("RGB")
+        else:
+            photo = Image.fromarray(self._decode(path.read_bytes()).copy)
             options["min_face_size"] = max(20, self._min_face * max(photo.size))
         faces = self._mtcnn.detect_faces(np.asarray(photo), **options)
         if not faces:

@@ -10,7 +10,7 @@
 (b)  our pipeline in process: the worker's reader and labeller, the next chunk read meanwhile
 (d)  the bound: the bare networks at full batch, for the same pyramids, patches and faces
 Each runs in a process of its own, in turns: (b) with a lane of photos a core, as the worker does,
-the others with TensorFlow's own threads.
+the others with threads for every core in each operation.
 (c), the whole service, is measured by benchmarks.service.
 """
 

@@ -71,7 +71,7 @@ def draw(medians: dict[int, float], title: str, file: Path) -> None:
     """Draw photos a second by the number of processes."""
     from trainer.drawing import new_axes
 
-    figure, axes = new_axes(5, 3.5)
+    figure, axes = new_axes(6, 3.5)
     bars = axes.bar([str(number) for number in medians], list(medians.values()))
     axes.bar_label(bars, fmt="%.2f")
     axes.set_xlabel("worker processes")

@@ -24,7 +24,8 @@ def set_up_heaps() -> None:
 
     By default there are eight heaps a core, each of which keeps its own peak, and a thread that is
     there before this is called has one already. NumPy asks for pages of 2 MB, all of which a few
-    bytes in use would hold. Does nothing on other systems than Linux, and without glibc.
+    bytes in use would hold. Does what the system and its C library know of: all, on Linux with
+    glibc.
     """
     prctl = _find("prctl")
     if prctl is not None:

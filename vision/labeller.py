@@ -113,7 +113,7 @@ class Labeller:
         return LabelledBatch(faces, clock.stage_ms)
 
     def _in_every_lane(self, work: Callable[[], object]) -> None:
-        # At the same time, so that none finds another's compiled networks free.
+        # At the same time: while one uses its compiled networks, another takes its own.
         together = threading.Barrier(self._lanes)
 
         def run(_: int) -> None:

@@ -49,6 +49,7 @@ def test_the_command_labels_photos_in_its_child_and_holds_no_tensorflow(stage, s
     assert maps(child, "libopenvino")
     assert not maps(worker.pid, "libopenvino")
     assert not maps(child, "libtensorflow")
+    assert "THP_enabled:\t0\n" in Path(f"/proc/{child}/status").read_text()
 
 
 def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(stage, start, tmp_path):
