@@ -56,7 +56,7 @@ def _run_next(
     watcher: Watcher,
 ) -> bool:
     """Run a trial, or return False where as many have ended and run as there should be."""
-    attempt = _Attempt(objective)
+    attempt = _Attempt(objective, storage)
     with ExitStack() as turn:
         turn.enter_context(take_turn(storage))
         fail_stale(study)
@@ -83,16 +83,19 @@ def _run_next(
 
 
 class _Attempt:
-    """An objective that lets others begin trials once its own has begun."""
+    """An objective that lets others begin trials once its own has begun, and is known to live."""
 
-    def __init__(self, objective: Callable[[Trial], float]) -> None:
+    def __init__(self, objective: Callable[[Trial], float], storage: Storage) -> None:
         self.number: int | None = None
         self.failed = False
         self.turn: ExitStack | None = None
         self._objective = objective
+        self._storage = storage
 
     def __call__(self, trial: Trial) -> float:
         self.number = trial.number
+        # Optuna's thread may be late, and a trial that dies before its first beat is never missed.
+        self._storage.record_heartbeat(trial._trial_id)
         if self.turn is not None:
             self.turn.close()
         try:

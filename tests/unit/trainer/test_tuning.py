@@ -5,7 +5,9 @@ import time
 
 import optuna
 import pytest
+from optuna.storages import _heartbeat
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from trainer.studies import open_storage, open_study
 from trainer.tuning import run_trials
@@ -43,6 +45,19 @@ def test_run_again_it_goes_on_with_what_is_missing(study, storage):
     run_trials(study, storage, square, 5)
     run_trials(study, storage, square, 5)
     assert len(study.trials) == 5
+
+
+def test_a_trial_is_known_to_live_before_it_does_anything(study, storage, monkeypatch):
+    monkeypatch.setattr(_heartbeat, "HeartbeatThread", lambda *_: _heartbeat.NullHeartbeatThread())
+    beats = []
+
+    def count(trial):
+        with storage.engine.connect() as link:
+            beats.append(link.execute(text("SELECT count(*) FROM trial_heartbeats")).scalar())
+        return square(trial)
+
+    run_trials(study, storage, count, 2)
+    assert beats == [1, 2]
 
 
 def test_pruned_trials_count(study, storage):
