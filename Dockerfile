@@ -4,12 +4,11 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM scratch AS source
 COPY facetag /facetag
-COPY vision /vision
-COPY worker /worker
 COPY api /api
-COPY trainer /trainer
 COPY cli /cli
 COPY migrations /migrations
+COPY trainer /trainer
+COPY worker /worker
 
 # The libraries are installed before the source is copied: a change of ours rebuilds seconds of it.
 FROM ${PYTHON_IMAGE} AS build

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facetag.cores import available_cores, compute_in_lanes
-from vision.heap import set_up_heaps
+from facetag.vision.inference.glibc_heap import set_up_heaps
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,11 @@ from benchmarks.load import Latencies, ask_at_rate
 from benchmarks.local_api import LocalApi, create_job, make_images, resident_mb, serve_api
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.million import LargeJob
-from facetag.database import make_engine, make_sessions, transaction
+from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.log import configure_logging
-from facetag.queue import make_celery
-from facetag.storage import make_storage
-from worker.sweeper import Sweeper
+from facetag.queue.celery_app import make_celery
+from facetag.storage.client import make_storage
+from facetag_worker.sweeper import Sweeper
 
 JOBS = {10_000: 5, 100_000: 3}
 """Keys of a job, and how many such jobs are made."""
@@ -168,7 +168,7 @@ def draw(latencies: Latencies, rate: float, file: Path) -> None:
     """Draw each request's latency by when it was due, and the percentiles."""
     import numpy as np
 
-    from trainer.drawing import FIRST, SECOND, new_figure, strip
+    from facetag_trainer.reports.figures import FIRST, SECOND, new_figure, strip
 
     figure = new_figure(9.0, 3.4)
     over_time, shares = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))

@@ -22,21 +22,21 @@ import numpy.typing as npt
 from benchmarks.forgetting_plot import draw_forgetting
 from benchmarks.machine import describe_machine, in_words
 from facetag.heads import RACE
-from trainer.bootstrap import Weights, central_interval, draw_beside_all
-from trainer.calibration import predict_held_out_crops
-from trainer.comparing import MEASURES
-from trainer.crop_cache import CropCache
-from trainer.drawing import save
-from trainer.preparing import PreparePlan, prepare_cache, read_clean_set
-from trainer.replay import join_caches, keep_held_out
-from trainer.retraining import JUDGED_BY, RetrainingPlan, retrain_network
-from trainer.rounds import shards_of_images
-from trainer.splits import split_held_out
-from trainer.training import TrainingPlan, train_network
-from trainer.weighted import measure_head
-from vision.bundle import Bundle
-from vision.mirroring import Mirroring, Outputs
-from vision.spec import NetworkSpec
+from facetag.vision.bundle import Bundle
+from facetag.vision.network.mirror_averaging import Mirroring, Outputs
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.calibration.calibrate import predict_held_out_crops
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.prepare import PreparePlan, prepare_cache, read_clean_set
+from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
+from facetag_trainer.evaluation.weighted_metrics import measure_head
+from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.reports.figures import save
+from facetag_trainer.retraining.paired_comparison import MEASURES
+from facetag_trainer.retraining.replay import join_caches, keep_held_out
+from facetag_trainer.retraining.retrain import JUDGED_BY, RetrainingPlan, retrain_network
+from facetag_trainer.retraining.rounds import shards_of_images
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))

@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from trainer.comparing import MEASURES
-from trainer.drawing import COLOURS, INK, new_figure, strip
+from facetag_trainer.reports.figures import COLOURS, INK, new_figure, strip
+from facetag_trainer.retraining.paired_comparison import MEASURES
 
 
 def draw_forgetting(found: Mapping[str, Any]) -> Figure:

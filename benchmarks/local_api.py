@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.processes import serve
-from facetag.local.ports import LOOPBACK, find_free_ports
 from facetag.settings import Settings
+from facetag.standalone.ports import LOOPBACK, find_free_ports
 
 START_TIMEOUT_S = 60.0
 
@@ -36,7 +36,7 @@ def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
         (port,) = find_free_ports(1)
         environment = os.environ | service.environment
         process = subprocess.Popen(
-            [python, "-m", "cli.main", "api", "--port", str(port), "--log-level", "error"],
+            [python, "-m", "facetag_cli.main", "api", "--port", str(port), "--log-level", "error"],
             env=environment,
         )
         try:

@@ -25,7 +25,7 @@ from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode
 from facetag.cores import available_cores, compute_in_lanes
-from vision.heap import return_free_memory, set_up_heaps
+from facetag.vision.inference.glibc_heap import return_free_memory, set_up_heaps
 
 SIZES = 250
 """Distinct photos that are labelled again and again, each of a size of its own."""
@@ -112,7 +112,7 @@ def write_large(folder: Path) -> list[Path]:
 
 def draw(noted: Mapping[str, Sequence[float]], title: str, file: Path) -> None:
     """Draw resident memory over photos."""
-    from trainer.drawing import new_axes
+    from facetag_trainer.reports.figures import new_axes
 
     figure, axes = new_axes(6, 3.5)
     for name, values in noted.items():

@@ -15,11 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag import jobs
-from facetag.database import allow_long_statements, transaction
+from facetag.db.engine import allow_long_statements, transaction
+from facetag.db.tables import ImageState
 from facetag.jobs.counts import count_images
-from facetag.tables import ImageState
-from worker import claims
-from worker.sweeper import FIND_DONE, FIND_UNHEARD, return_expired
+from facetag_worker import claims
+from facetag_worker.sweeper import FIND_DONE, FIND_UNHEARD, return_expired
 
 STEP = 5_000
 REPEATS = 7

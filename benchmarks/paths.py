@@ -10,15 +10,15 @@ from PIL import Image
 
 from benchmarks.reference import load_reference
 from facetag.settings import Settings
-from vision.bundle import open_bundle
-from vision.crop import CropRule, cut_square
-from vision.detector import Work
-from vision.labeller import Labeller, load_labeller
-from vision.picture import Pixels
-from worker.claims import ClaimedImage
-from worker.labelling import Labels, label_photos
-from worker.process import make_decode
-from worker.reading import Photo, PhotoReader
+from facetag.vision.bundle import open_bundle
+from facetag.vision.crop import CropRule, cut_square
+from facetag.vision.labeller import Labeller, load_labeller
+from facetag.vision.mtcnn.detector import Work
+from facetag.vision.photo import Pixels
+from facetag_worker.child_process import make_decode
+from facetag_worker.claims import ClaimedImage
+from facetag_worker.fetch import Photo, PhotoReader
+from facetag_worker.label import Labels, label_photos
 
 
 def cut_faces(

@@ -152,7 +152,7 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 def draw(report: Mapping[str, Any], file: Path) -> None:
     """Draw photos a second by size and milliseconds by stage."""
-    from trainer.drawing import new_figure
+    from facetag_trainer.reports.figures import new_figure
 
     figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))

@@ -18,14 +18,14 @@ import numpy as np
 
 from benchmarks.machine import describe_machine, in_words
 from facetag.cores import compute_in_lanes
-from trainer.augment import centre_crop
-from trainer.calibration import find_cache
-from trainer.metrics import table_1
-from vision.bundle import open_bundle
-from vision.freezing import freeze_bundle
-from vision.frozen import FrozenNetwork
-from vision.mirroring import Outputs
-from vision.precision import Precision
+from facetag.vision.bundle import open_bundle
+from facetag.vision.inference.compiled_network import FrozenNetwork
+from facetag.vision.inference.convert import freeze_bundle
+from facetag.vision.inference.precision import Precision
+from facetag.vision.network.mirror_averaging import Outputs
+from facetag_trainer.calibration.calibrate import find_cache
+from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.evaluation.metrics import table_1
 
 WARM_UP = 16
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from facetag.database import make_engine, make_sessions, migrate, transaction
+from facetag.db.engine import make_engine, make_sessions, migrate, transaction
 from facetag.jobs import NewImage, create_job
-from facetag.local.stack import LocalStack
-from facetag.queue import make_celery, ring
+from facetag.queue.celery_app import make_celery, ring
 from facetag.settings import Settings
-from facetag.storage import make_storage
+from facetag.standalone.stack import LocalStack
+from facetag.storage.client import make_storage
 
 PATIENCE_S = 3600.0
 LOOK_S = 0.05
@@ -87,7 +87,7 @@ def serve(folder: Path) -> Iterator[Service]:
 @contextmanager
 def run_worker(service: Service, *, concurrency: int = 1) -> Iterator[list[psutil.Process]]:
     """Run `facetag worker`, and yield its children once all of them are warm."""
-    command = [sys.executable, "-m", "cli.main", "worker", f"--concurrency={concurrency}"]
+    command = [sys.executable, "-m", "facetag_cli.main", "worker", f"--concurrency={concurrency}"]
     with tempfile.NamedTemporaryFile() as log:
         worker = subprocess.Popen(
             command, env=os.environ | service.environment, stdout=log, stderr=log

@@ -29,10 +29,10 @@ from benchmarks.machine import describe_machine
 from benchmarks.reference import load_reference
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
-from vision.boxes import Boxes, overlaps
-from vision.crop import cut_square
-from vision.labeller import Labeller
-from vision.picture import Picture, Pixels
+from facetag.vision.crop import cut_square
+from facetag.vision.labeller import Labeller
+from facetag.vision.mtcnn.boxes import Boxes, overlaps
+from facetag.vision.photo import Picture, Pixels
 
 SURE = 0.9
 SAME_IOU, FOUND_IOU = 0.7, 0.5
@@ -84,7 +84,7 @@ class Tally:
 def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
     """Make the scenes, compare, print shares as JSON."""
     from benchmarks.scenes import MOST_A_SCENE, write_scenes
-    from trainer.shards import Sample, read_shards
+    from facetag_trainer.data.shards import Sample, read_shards
 
     rng = np.random.default_rng(seed)
     samples = [item for item in read_shards(list(shards)) if isinstance(item, Sample)]
@@ -104,8 +104,8 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
 
     With a `whole_side` also against `mtcnn` on whole photos, enlarged to that long side if smaller.
     """
-    from vision.labeller import load_labeller
-    from worker.process import make_decode
+    from facetag.vision.labeller import load_labeller
+    from facetag_worker.child_process import make_decode
 
     labeller, reference, decode = load_labeller(settings), load_reference(), make_decode(settings)
     tally = Tally()

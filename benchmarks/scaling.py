@@ -69,7 +69,7 @@ def main(
 
 def draw(medians: dict[int, float], title: str, file: Path) -> None:
     """Draw photos a second by the number of processes."""
-    from trainer.drawing import new_axes
+    from facetag_trainer.reports.figures import new_axes
 
     figure, axes = new_axes(6, 3.5)
     bars = axes.bar([str(number) for number in medians], list(medians.values()))

@@ -25,9 +25,9 @@ from PIL import Image
 
 from benchmarks.shards import write_shard
 from facetag.heads import GENDER, RACE
-from trainer.shards import Sample, read_shards
-from vision.boxes import overlaps
-from vision.network import MEAN_AGE
+from facetag.vision.mtcnn.boxes import overlaps
+from facetag.vision.network.attributes import MEAN_AGE
+from facetag_trainer.data.shards import Sample, read_shards
 
 WIDTH, HEIGHT = 1280, 960
 SMALLEST, LARGEST = 80, 400
@@ -131,7 +131,7 @@ def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
 
 def _tag(folder: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
     """Run `facetag tag` as a user does; return the faces of each scene."""
-    command = [sys.executable, "-m", "cli.main", "tag", str(folder)]
+    command = [sys.executable, "-m", "facetag_cli.main", "tag", str(folder)]
     subprocess.run([*command, "--format", "jsonl", "--output", str(output)], check=True)
     lines = (json.loads(line) for line in output.read_text().splitlines())
     return {line["image"]: line["faces"] for line in lines}
@@ -139,7 +139,7 @@ def _tag(folder: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
 
 def _evaluate(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
     write_shard(path, samples)
-    command = [sys.executable, "-m", "cli.main", "evaluate", str(path), "--format", "json"]
+    command = [sys.executable, "-m", "facetag_cli.main", "evaluate", str(path), "--format", "json"]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     table: dict[str, Any] = json.loads(ran.stdout)
     return table

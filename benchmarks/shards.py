@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from trainer.shards import Sample
+from facetag_trainer.data.shards import Sample
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> None:

@@ -16,7 +16,7 @@ import click
 from benchmarks.shards import write_shard
 from facetag.errors import FacetagError
 from facetag.heads import GENDER, HEADS, RACE
-from trainer.shards import Sample, read_shard
+from facetag_trainer.data.shards import Sample, read_shard
 
 Labels = Mapping[str, float]
 

@@ -28,7 +28,7 @@ from botocore.config import Config
 
 from benchmarks.local_api import LocalApi, serve_api
 from benchmarks.machine import describe_machine, in_words
-from cli.uploading import SEND_THREADS
+from facetag_cli.upload.uploader import SEND_THREADS
 
 FOLDER_FILES = 500
 
@@ -109,7 +109,7 @@ def put_all(api: LocalApi, folder: Path) -> None:
 def upload(api: LocalApi, folder: Path) -> None:
     """Send all files by the command; hashes are remembered beside the service's data."""
     subprocess.run(
-        [sys.executable, "-m", "cli.main", "upload", "--no-tag", "--quiet", str(folder)],
+        [sys.executable, "-m", "facetag_cli.main", "upload", "--no-tag", "--quiet", str(folder)],
         env=os.environ
         | {"FACETAG_API_URL": api.url, "XDG_CACHE_HOME": str(folder.parent / "cache")},
         check=True,

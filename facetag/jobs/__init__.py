@@ -1,7 +1,7 @@
 """Everything that happens to jobs and their images, save the worker's claims; always in SQL.
 
 Each function takes a Session inside a transaction and leaves the commit to its caller (see
-`facetag.database.transaction`).
+`facetag.db.engine.transaction`).
 
 Order of locks, here and in the worker: first the images' rows, then the job's row, whose counters
 move by one `UPDATE jobs SET queued = queued - :n ...` (`move_counts`). Who holds a job's row takes
@@ -10,15 +10,13 @@ waits for images takes them by ascending id. So nobody waits in a circle, and wh
 job's row knows that the images' committed states and the counters agree.
 """
 
-from facetag.jobs.bundles import list_models, register_model
-from facetag.jobs.changing import cancel_job, delete_job, retry_job
 from facetag.jobs.counts import close_job_if_done, move_counts
-from facetag.jobs.creating import NewImage, create_job, create_prefix_job
+from facetag.jobs.create import NewImage, create_job, create_prefix_job, retag_job
 from facetag.jobs.cursors import decode_cursor, encode_cursor
-from facetag.jobs.lines import list_images, stream_results
-from facetag.jobs.listing import append_listed_images, fail_listing, finish_listing
-from facetag.jobs.reading import get_job, list_jobs
-from facetag.jobs.retagging import retag_job
+from facetag.jobs.lifecycle import cancel_job, delete_job, retry_job
+from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
+from facetag.jobs.queries import get_job, list_jobs
+from facetag.jobs.result_lines import list_images, stream_results
 
 __all__ = [
     "NewImage",
@@ -35,9 +33,7 @@ __all__ = [
     "get_job",
     "list_images",
     "list_jobs",
-    "list_models",
     "move_counts",
-    "register_model",
     "retag_job",
     "retry_job",
     "stream_results",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 from facetag.errors import JobStateConflict
-from facetag.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 
 CANCEL_BATCH = 10_000
 """Images that are cancelled at a time: a million in one statement would take a minute and more."""

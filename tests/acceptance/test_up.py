@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from facetag.local.running import find_running
+from facetag.standalone.announcements import find_running
 
 # The whole service, TensorFlow included, on a machine that may be busy with other things.
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
@@ -24,10 +24,10 @@ DEADLINE_S = 240
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    from vision.bundle_writing import write_bundle
-    from vision.crop import CropRule
-    from vision.network import build_network
-    from vision.spec import NetworkSpec
+    from facetag.vision.crop import CropRule
+    from facetag.vision.network.attributes import build_network
+    from facetag.vision.network.spec import NetworkSpec
+    from facetag.vision.write_bundle import write_bundle
 
     folder = tmp_path_factory.mktemp("bundle")
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
@@ -43,7 +43,7 @@ class Up:
         kept = {name: value for name, value in os.environ.items() if "FACETAG_" not in name}
         self.data_dir = data_dir
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "up", "--data-dir", str(data_dir), *options],
+            [sys.executable, "-m", "facetag_cli.main", "up", "--data-dir", str(data_dir), *options],
             env=kept | {"FACETAG_BUNDLE": str(bundle)},
             stderr=subprocess.PIPE,
             text=True,

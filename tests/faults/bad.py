@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.arena import REAL_WORKER, Arena, with_lease
 from tests.faults.bad_images import READING_CODES, make_bad_images
+from tests.faults.fault_harness import REAL_WORKER, Arena, with_lease
 from tests.faults.long import make_portraits
 from tests.faults.trial import post, wait_for_all
-from tests.integration.worker.stage import png
+from tests.integration.worker.harness import png
 
 
 @dataclass

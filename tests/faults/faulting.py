@@ -11,8 +11,8 @@ from typing import TypeVar
 import psutil
 from redis.exceptions import RedisError
 
-from facetag.local.process import ChildProcess
-from tests.faults.arena import Arena
+from facetag.standalone.process import ChildProcess
+from tests.faults.fault_harness import Arena
 
 Fault = Callable[[Arena, random.Random], None]
 Hit = TypeVar("Hit")

@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance
 from skimage import data
 
-from tests.faults.arena import REAL_WORKER, Arena, with_lease
+from tests.faults.fault_harness import REAL_WORKER, Arena, with_lease
 from tests.faults.faulting import KINDS, plan_faults
 from tests.faults.trial import Verdict, make_photos, run_undisturbed, run_with_faults, store
 

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.faults.arena import Arena
+from tests.faults.fault_harness import Arena
 from tests.faults.long import tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 

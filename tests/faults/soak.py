@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from facetag.local.process import ChildProcess
-from tests.faults.arena import REAL_WORKER, Arena
+from facetag.standalone.process import ChildProcess
+from tests.faults.fault_harness import REAL_WORKER, Arena
 from tests.faults.long import make_portraits, tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 

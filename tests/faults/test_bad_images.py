@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from facetag.errors import ErrorCode
 from facetag.settings import Settings
+from facetag.vision.decode import decode_picture
+from facetag_worker.claims import ClaimedImage, Outcome
+from facetag_worker.fetch import Photo, PhotoReader
 from tests.faults import bad_images
-from tests.faults.arena import Arena, with_lease
 from tests.faults.bad import label_bad_and_good
-from vision.decode import decode_picture
-from worker.claims import ClaimedImage, Outcome
-from worker.reading import Photo, PhotoReader
+from tests.faults.fault_harness import Arena, with_lease
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),

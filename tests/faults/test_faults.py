@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.faults.arena import Arena, with_lease
+from tests.faults.fault_harness import Arena, with_lease
 from tests.faults.faulting import KINDS, kill_worker, plan_faults
 from tests.faults.trial import (
     Stuck,

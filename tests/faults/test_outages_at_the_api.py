@@ -4,7 +4,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.faults.arena import Arena, with_lease
+from tests.faults.fault_harness import Arena, with_lease
 from tests.faults.trial import make_photos, store
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

@@ -13,10 +13,10 @@ from typing import Any
 
 from facetag.errors import DatabaseUnavailable
 from facetag.jobs import NewImage, create_job
-from facetag.queue import ring
-from tests.faults.arena import Arena
+from facetag.queue.celery_app import ring
+from tests.faults.fault_harness import Arena
 from tests.faults.faulting import KINDS
-from tests.integration.worker.stage import png
+from tests.integration.worker.harness import png
 
 Line = dict[str, Any]
 

@@ -11,9 +11,9 @@ from redis import Redis
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
-from facetag.database import make_engine, make_sessions, migrate
-from facetag.local.stack import LocalStack
+from facetag.db.engine import make_engine, make_sessions, migrate
 from facetag.settings import Settings
+from facetag.standalone.stack import LocalStack
 
 TEMPLATE = "migrated"
 REAL_DATA = "FACETAG_TEST_DATA"

@@ -194,7 +194,14 @@ def test_the_worker_image_installs_and_imports_what_it_runs(tmp_path: Path) -> N
     assert has_tensorflow(bin_folder)
     check_commands("worker", bin_folder)
     assert "Usage:" in run(bin_folder, ["facetag", "train", "--help"])
-    run(bin_folder, ["python", "-c", "import vision.labeller, trainer.fitting, migrations"])
+    run(
+        bin_folder,
+        [
+            "python",
+            "-c",
+            "import facetag.vision.labeller, facetag_trainer.fit.loop, facetag_migrations",
+        ],
+    )
 
 
 def test_the_broker_starts_with_the_services_file_and_wants_its_password(

@@ -17,16 +17,16 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from facetag.database import make_engine, ping
+from facetag.db.engine import make_engine, ping
 from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused
-from facetag.local.credentials import load_credentials
-from facetag.local.lock import FolderLock
-from facetag.local.postgres import Postgres
-from facetag.local.process import ChildProcess, Command
-from facetag.local.server import Folders
-from facetag.local.stack import LocalStack
 from facetag.settings import Settings
-from facetag.storage import make_storage
+from facetag.standalone.credentials import load_credentials
+from facetag.standalone.local_server import Folders
+from facetag.standalone.lock import FolderLock
+from facetag.standalone.postgres import Postgres
+from facetag.standalone.process import ChildProcess, Command
+from facetag.standalone.stack import LocalStack
+from facetag.storage.client import make_storage
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ PHOTO = bytes(range(256)) * 4000
 # A facetag process of its own: it starts the servers, tells where they are, and waits.
 HOST = """
 import json, sys, time
-from facetag.local.stack import LocalStack
+from facetag.standalone.stack import LocalStack
 from facetag.settings import Settings
 
 with LocalStack(Settings.model_validate_json(sys.argv[1])) as stack:

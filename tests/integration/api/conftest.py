@@ -11,9 +11,9 @@ import structlog
 import uvicorn
 from pydantic import SecretStr
 
-from api.app import create_app
 from facetag.settings import Settings
-from tests.integration.worker.stage import Stage
+from facetag_api.app import create_app
+from tests.integration.worker.harness import Stage
 
 
 @pytest.fixture(scope="session", autouse=True)

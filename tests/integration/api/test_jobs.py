@@ -4,7 +4,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from facetag.queue import count_doorbells
+from facetag.queue.celery_app import count_doorbells
 from tests.integration.api.conftest import serve
 
 KEY = "tenants/local/images/aa/{number}.jpg"
@@ -204,7 +204,7 @@ def test_the_backlog_is_among_the_metrics(api):
 
 
 def test_bundles_are_shown_with_their_manifests(api, stage):
-    from facetag.jobs import register_model
+    from facetag.bundles.registry import register_model
 
     assert api.get("/v1/models").json() == {"models": []}
     with stage.transaction() as session:
@@ -215,8 +215,7 @@ def test_bundles_are_shown_with_their_manifests(api, stage):
 
 
 def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, stage):
-    from facetag.champion import add_bundle
-    from facetag.jobs import register_model
+    from facetag.bundles.registry import add_bundle, register_model
 
     verdict = {"holds": False, "against": "v1", "reasons": ["age RMSE: fails", "gender: holds"]}
     with stage.transaction() as session:

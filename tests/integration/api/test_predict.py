@@ -3,10 +3,10 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from api.limits import PREDICT_THREADS, SYNC_THREADS
-from facetag.storage import tenant_prefix
+from facetag.storage.client import tenant_prefix
+from facetag_api.limits import PREDICT_THREADS, SYNC_THREADS
 from tests.integration.api.conftest import serve, stop_group
-from tests.integration.worker.stage import png
+from tests.integration.worker.harness import png
 
 
 def predict(api, data, name="face.png"):

@@ -4,11 +4,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from cli.main import main
-from facetag.storage import make_storage
+from facetag.storage.client import make_storage
+from facetag_cli.main import main
 from tests.integration.cli.workshop import make_workshop
 from tests.integration.paper_bundles import write_paper_bundle
-from tests.integration.worker.stage import environment
+from tests.integration.worker.harness import environment
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.cli.workshop import FIT, bundles, first_version, ledger
-from tests.integration.worker.stage import environment
+from tests.integration.worker.harness import environment
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 600
@@ -49,7 +49,7 @@ def start(settings, tmp_path):
     def start_process(*arguments):
         with (tmp_path / "processes.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", *arguments],
+                [sys.executable, "-m", "facetag_cli.main", *arguments],
                 cwd=ROOT,
                 env=os.environ | environment(settings),
                 stdout=log,

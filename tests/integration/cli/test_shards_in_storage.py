@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from facetag.storage import make_storage
+from facetag.storage.client import make_storage
+from facetag_cli.main import main
 from tests.unit.trainer.explored import write_mixed_shards
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,7 @@ import psycopg
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from cli.main import main
+from facetag_cli.main import main
 from tests.unit.trainer.chips import encode, waves, write_tar
 
 FIT = ("--epochs", "1", "--batch-size", "8")

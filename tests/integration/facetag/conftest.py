@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import make_url, text
 
 from facetag import jobs
-from facetag.database import transaction
-from facetag.storage import make_storage
-from tests.integration.facetag.stories import TENANT
+from facetag.db.engine import transaction
+from facetag.storage.client import make_storage
+from tests.integration.facetag.factories import TENANT
 
 
 @pytest.fixture

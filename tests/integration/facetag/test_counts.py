@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 
 from facetag import jobs
-from facetag.database import transaction
+from facetag.db.engine import transaction
+from facetag.db.tables import ImageState, JobState
 from facetag.errors import JobStateConflict
-from facetag.tables import ImageState, JobState
-from tests.integration.facetag.stories import (
+from tests.integration.facetag.factories import (
     add_job,
     assert_counts_are_true,
     end_images,

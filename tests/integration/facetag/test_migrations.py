@@ -13,8 +13,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from facetag.database import MIGRATIONS, migrate
-from facetag.tables import Base
+from facetag.db.engine import MIGRATIONS, migrate
+from facetag.db.tables import Base
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -83,7 +83,8 @@ def test_an_installed_wheel_brings_its_migrations(empty_database, connection, tm
     installed = tmp_path / "site-packages"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
-        f"import sys; sys.path.insert(0, {str(installed)!r}); import facetag.database as database; "
+        f"import sys; sys.path.insert(0, {str(installed)!r}); "
+        "import facetag.db.engine as database; "
         f"print(database.__file__); database.migrate({empty_database!r})"
     )
     # From a folder where no other `migrations` or `facetag` is found first.

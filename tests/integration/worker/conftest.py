@@ -4,7 +4,7 @@ import signal
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.worker.stage import Stage
+from tests.integration.worker.harness import Stage
 
 
 @pytest.fixture

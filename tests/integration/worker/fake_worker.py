@@ -9,12 +9,12 @@ from functools import partial
 
 import structlog
 
-from facetag.bundle_folder import read_manifest
+from facetag.bundles.folder import read_manifest
 from facetag.log import configure_logging
 from facetag.settings import Settings, load_settings
-from vision.picture import Picture
-from worker.entry import run_worker
-from worker.fakes import FAKE_VERSION, FakeLabeller
+from facetag.vision.photo import Picture
+from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
+from facetag_worker.main import run_worker
 
 DEADLY_SIZE = (13, 13)
 """A photo of this height and width kills the process that labels it."""

@@ -2,11 +2,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
 from facetag.jobs import cancel_job
-from facetag.results import Face
-from facetag.tables import ImageState
-from worker.claims import (
+from facetag.results.image_lines import Face
+from facetag_worker.claims import (
     Outcome,
     choose_job,
     claim_images,
@@ -18,7 +18,7 @@ from worker.claims import (
     release,
     waiting_priority,
 )
-from worker.heartbeat import Heartbeat
+from facetag_worker.heartbeat import Heartbeat
 
 pytestmark = pytest.mark.integration
 

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 
 from facetag import jobs
+from facetag.db.tables import ImageState, JobState
 from facetag.jobs.counts import CANCEL_BATCH
-from facetag.tables import ImageState, JobState
-from worker import claims
-from worker.sweeper import FIND_UNHEARD, Sweeper
+from facetag_worker import claims
+from facetag_worker.sweeper import FIND_UNHEARD, Sweeper
 
 pytestmark = pytest.mark.integration
 

@@ -7,9 +7,9 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
 
-from facetag.local.binaries import find_valkey
-from facetag.local.ports import LOOPBACK
-from tests.integration.worker.stage import Stage, free_port, png
+from facetag.standalone.binaries import find_valkey
+from facetag.standalone.ports import LOOPBACK
+from tests.integration.worker.harness import Stage, free_port, png
 
 pytestmark = pytest.mark.integration
 

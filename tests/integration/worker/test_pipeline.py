@@ -10,11 +10,11 @@ from facetag.errors import (
     ObjectMissing,
     StorageUnavailable,
 )
-from vision.picture import whole_picture
-from worker.fakes import FAKE_VERSION, FakeLabeller
-from worker.heartbeat import Heartbeat
-from worker.pipeline import Pipeline
-from worker.reading import PhotoReader
+from facetag.vision.photo import whole_picture
+from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
+from facetag_worker.fetch import PhotoReader
+from facetag_worker.heartbeat import Heartbeat
+from facetag_worker.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 

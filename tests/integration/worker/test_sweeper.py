@@ -4,15 +4,15 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from facetag.database import make_engine, make_sessions
+from facetag.db.engine import make_engine, make_sessions
+from facetag.db.tables import Job
 from facetag.jobs import create_prefix_job
-from facetag.predictions import PREDICT_PRIORITY
-from facetag.queue import QUEUE_RETRAIN, count_doorbells, ring
-from facetag.retraining_claims import claim_retraining
-from facetag.retrainings import ask_retraining
-from facetag.tables import Job
-from worker.claims import claim_images, mark_started
-from worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
+from facetag.jobs.predictions import PREDICT_PRIORITY
+from facetag.queue.celery_app import QUEUE_RETRAIN, count_doorbells, ring
+from facetag.retraining.claims import claim_retraining
+from facetag.retraining.requests import ask_retraining
+from facetag_worker.claims import claim_images, mark_started
+from facetag_worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
 
 pytestmark = pytest.mark.integration
 

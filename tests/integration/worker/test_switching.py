@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from facetag.bundle_files import store_bundle
-from facetag.champion import add_bundle, promote, roll_back
+from facetag.bundles.object_store import store_bundle
+from facetag.bundles.registry import add_bundle, promote, roll_back
 from tests.integration.paper_bundles import write_paper_bundle
-from tests.integration.worker.stage import png
+from tests.integration.worker.harness import png
 
 LOADING_S = 240
 """For a network that a busy machine loads beside one that labels."""
@@ -22,10 +22,10 @@ def write_tiny_bundle(folder, seed):
     """A bundle with a real network of random weights."""
     import keras
 
-    from vision.bundle_writing import write_bundle
-    from vision.crop import CropRule
-    from vision.network import build_network
-    from vision.spec import NetworkSpec
+    from facetag.vision.crop import CropRule
+    from facetag.vision.network.attributes import build_network
+    from facetag.vision.network.spec import NetworkSpec
+    from facetag.vision.write_bundle import write_bundle
 
     keras.utils.set_random_seed(seed)
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

@@ -3,8 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from facetag.settings import Settings
+from facetag_api.app import create_app
 
 NOWHERE = "127.0.0.1:9"
 

@@ -1,13 +1,13 @@
 import subprocess
 import sys
 
-from api.limits import SYNC_THREADS
+from facetag_api.limits import SYNC_THREADS
 
 HEAVY = ("tensorflow", "keras", "numpy", "PIL", "vision", "worker", "trainer", "mtcnn")
 
 
 def test_importing_the_application_loads_nothing_heavy():
-    program = f"import api.app, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    program = f"import facetag_api.app, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from api.limits import MAX_SMALL_BODY, body_limits
+from facetag_api.limits import MAX_SMALL_BODY, body_limits
 
 
 def assert_too_large(answer):
@@ -31,7 +31,7 @@ def test_a_photo_that_is_too_large_is_refused(client, settings):
     small = settings.model_copy(update={"max_image_bytes": 1000})
     from fastapi.testclient import TestClient
 
-    from api.app import create_app
+    from facetag_api.app import create_app
 
     with TestClient(create_app(small)) as own:
         answer = own.post("/v1/predict", files={"file": ("a.jpg", b"x" * 1001)})

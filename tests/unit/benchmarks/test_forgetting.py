@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks.forgetting import FORGETTING, JOINT, REPLAYED, Rounds, compare, fit_lines, to_table
 from benchmarks.forgetting_plot import draw_forgetting
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.retraining.replay import keep_held_out
 from tests.unit.trainer.tiny_caches import write_tiny_cache
-from trainer.replay import keep_held_out
-from vision.spec import NetworkSpec
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from benchmarks.shards import write_shard
 from benchmarks.spoiled import main, name_by_labels
-from trainer.shards import Sample, read_shard
+from facetag_trainer.data.shards import Sample, read_shard
 
 LABELS = [{"age": 20 + i, "gender": i % 2, "race": i % 5} for i in range(40)]
 

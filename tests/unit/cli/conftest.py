@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
+from facetag_cli.main import main
 
 FACE = {
     "box": [10, 20, 30, 40],

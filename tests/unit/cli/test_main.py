@@ -5,8 +5,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import ENTRIES, LazyGroup, main
 from facetag.errors import FacetagError
+from facetag_cli.main import ENTRIES, LazyGroup, main
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
@@ -34,7 +34,7 @@ def test_help_lists_every_command_with_one_line_each():
 
 def test_help_imports_nothing_heavy():
     program = (
-        "import sys; from cli.main import main\n"
+        "import sys; from facetag_cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'rich', 'httpx', 'pydantic', 'sqlalchemy', 'PIL', 'numpy', 'tensorflow'}\n"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from cli.main import ENTRIES
 from facetag.settings import Settings
+from facetag_cli.main import ENTRIES
 from tests.unit.packaging.containers import (
     ROOT,
     compose_text,

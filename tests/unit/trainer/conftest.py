@@ -3,12 +3,12 @@
 import keras
 import pytest
 
+from facetag.vision.crop import CropRule
+from facetag.vision.network.attributes import build_network
+from facetag.vision.network.spec import NetworkSpec
+from facetag.vision.write_bundle import write_bundle
 from tests.unit.trainer.chips import chip_members, write_tar
 from tests.unit.trainer.tiny_caches import write_tiny_cache
-from vision.bundle_writing import write_bundle
-from vision.crop import CropRule
-from vision.network import build_network
-from vision.spec import NetworkSpec
 
 
 @pytest.fixture

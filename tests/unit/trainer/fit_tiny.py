@@ -7,10 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.crop_cache import open_cache
-from trainer.fitting import FitPlan
-from trainer.training import TrainingPlan, train_network
-from vision.spec import NetworkSpec
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.data.crop_cache import open_cache
+from facetag_trainer.fit.loop import FitPlan
+from facetag_trainer.fit.train import TrainingPlan, train_network
 
 PLAIN = FitPlan(epochs=3, batch_size=6, frozen_layers=0, checkpoint_steps=3, learning_rate=0.01)
 PLANS = {

@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from facetag.heads import HEADS
-from trainer.crop_cache import detector_facts, open_cache
-from vision.crop import CropRule
+from facetag.vision.crop import CropRule
+from facetag_trainer.data.crop_cache import detector_facts, open_cache
 
 SIZE, CANVAS = 32, 40
 

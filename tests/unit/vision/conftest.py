@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from vision.bundle_writing import write_bundle
-from vision.crop import CropRule
-from vision.detector import Detector
-from vision.mtcnn_networks import compile_cascade
-from vision.network import build_network
-from vision.spec import NetworkSpec
+from facetag.vision.crop import CropRule
+from facetag.vision.mtcnn.detector import Detector
+from facetag.vision.mtcnn.networks import compile_cascade
+from facetag.vision.network.attributes import build_network
+from facetag.vision.network.spec import NetworkSpec
+from facetag.vision.write_bundle import write_bundle
 
 TINY = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vision import crop
-from vision.crop import CropRule, Square, whole_image
+from facetag.vision import crop
+from facetag.vision.crop import CropRule, Square, whole_image
 
 
 def cut_square(photo, square, size):

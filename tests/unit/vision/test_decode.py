@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.settings import Settings
-from vision.decode import decode_image, takes_much_memory
+from facetag.vision.decode import decode_image, takes_much_memory
 
 pillow_heif.register_heif_opener()
 

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
-from vision.bundle import open_bundle, save_manifest
-from vision.bundle_writing import write_bundle
-from vision.crop import CropRule
-from vision.detector import PATCH_BATCH
-from vision.freezing import freeze_bundle
-from vision.frozen import MOST_AT_ONCE
-from vision.labeller import Labeller, _share_out, clip_box, load_labeller
-from vision.network import build_network
-from vision.picture import whole_picture
-from vision.spec import NetworkSpec
+from facetag.vision.bundle import open_bundle, save_manifest
+from facetag.vision.crop import CropRule
+from facetag.vision.inference.compiled_network import MOST_AT_ONCE
+from facetag.vision.inference.convert import freeze_bundle
+from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
+from facetag.vision.mtcnn.detector import PATCH_BATCH
+from facetag.vision.network.attributes import build_network
+from facetag.vision.network.spec import NetworkSpec
+from facetag.vision.photo import whole_picture
+from facetag.vision.write_bundle import write_bundle
 
 
 def seen(photo):
@@ -134,11 +134,11 @@ def test_free_memory_is_handed_back_where_labelling_holds_more_than_it_may(
     labeller, astronaut, monkeypatch
 ):
     trims = []
-    monkeypatch.setattr("vision.labeller.return_free_memory", lambda: trims.append(1))
+    monkeypatch.setattr("facetag.vision.labeller.return_free_memory", lambda: trims.append(1))
     labeller.warm_up()
     labeller.label([seen(astronaut)])
     assert not trims
-    monkeypatch.setattr("vision.labeller.resident_bytes", lambda: 2**40)
+    monkeypatch.setattr("facetag.vision.labeller.resident_bytes", lambda: 2**40)
     labeller.label([seen(astronaut)])
     assert trims
 

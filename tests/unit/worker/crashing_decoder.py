@@ -1,4 +1,4 @@
-"""Stands in for `worker.decoder`: does with each file what the file says."""
+"""Stands in for `facetag_worker.isolated_decoder_main`: does with each file what the file says."""
 
 import os
 import signal
@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 
-import vision.decode
+import facetag.vision.decode
 from facetag.errors import ErrorCode, ImageUnreadable
-from worker import decoder
+from facetag_worker import isolated_decoder_main
 
 
 def obey(data, *, formats, max_pixels):
@@ -29,5 +29,5 @@ def obey(data, *, formats, max_pixels):
 if __name__ == "__main__":
     if os.environ.get("REFUSE_TO_START"):
         sys.exit(1)
-    vision.decode.decode_image = obey
-    decoder.main()
+    facetag.vision.decode.decode_image = obey
+    isolated_decoder_main.main()

@@ -2,11 +2,11 @@ import uuid
 
 import pytest
 
-from facetag.database import make_engine, make_sessions
+from facetag.db.engine import make_engine, make_sessions
 from facetag.errors import DatabaseUnavailable
 from facetag.settings import Settings
-from worker.claims import Claim
-from worker.heartbeat import Heartbeat
+from facetag_worker.claims import Claim
+from facetag_worker.heartbeat import Heartbeat
 
 NOWHERE = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
 CLAIM = Claim(uuid.uuid4(), uuid.uuid4(), "local", 0, ())

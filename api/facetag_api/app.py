@@ -1,0 +1,56 @@
+"""The HTTP API as an ASGI application; importing this loads neither TensorFlow nor NumPy."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+
+from facetag.settings import Settings, load_settings
+from facetag_api.dependencies import open_services
+from facetag_api.limits import SYNC_THREADS, BodyLimit, body_limits
+from facetag_api.metrics import Metrics
+from facetag_api.openapi import DESCRIPTION, TITLE, describe
+from facetag_api.page import page_router
+from facetag_api.problems import install_problem_handlers
+from facetag_api.request_log import RequestLog
+from facetag_api.routes import health, jobs, models, predict, results, uploads
+from facetag_api.security import Security
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; its clients are made when it starts. Raises SettingsInvalid."""
+    chosen = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = SYNC_THREADS
+        services = open_services(chosen)
+        app.state.services = services
+        try:
+            yield
+        finally:
+            services.close()
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=version("facetag"),
+        lifespan=lifespan,
+        # Their pages load scripts of other hosts, which our policy refuses.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.metrics = Metrics()
+    for routes in (uploads, jobs, results, predict, models, health):
+        app.include_router(routes.router)
+    app.include_router(page_router())
+    install_problem_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, limits=body_limits(chosen))
+    app.add_middleware(Security)
+    app.add_middleware(RequestLog, metrics=app.state.metrics)
+    describe(app)
+    return app

@@ -1,0 +1,117 @@
+"""What endpoints are given: the clients of this process's servers, made once, and the tenant."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import anyio
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import make_engine, make_sessions, read, transaction
+from facetag.queue.celery_app import make_celery
+from facetag.settings import Settings
+from facetag.storage.client import Storage, make_storage
+from facetag_api import limits
+
+T = TypeVar("T")
+
+
+@dataclass
+class Services:
+    """The clients of one API process; nothing connects before the first use."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    readers: sessionmaker[Session]
+    """For reads of one statement (`Desk.read`)."""
+    celery: Any
+    storage: Storage
+    presigner: Storage
+    """Signs for the address under which clients reach object storage."""
+    lookups: ThreadPoolExecutor
+    checks: ThreadPoolExecutor
+    predict_threads: anyio.CapacityLimiter
+    predict_places: anyio.CapacityLimiter
+    predict_transfers: anyio.CapacityLimiter
+    background: set[asyncio.Task[None]] = field(default_factory=set)
+    """Tasks that outlive their request; kept here, since asyncio alone would drop them."""
+
+    def close(self) -> None:
+        """Give back threads and connections."""
+        for task in self.background:
+            task.cancel()
+        for threads in (self.lookups, self.checks):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.celery.close()
+        self.engine.dispose()
+        self.readers.kw["bind"].dispose()
+
+
+def open_services(settings: Settings) -> Services:
+    """Make the clients; call it on the event loop. Raises SettingsInvalid."""
+    engine = make_engine(settings, pool_size=limits.DATABASE_CONNECTIONS)
+    readers = make_engine(settings, pool_size=limits.READ_CONNECTIONS, reads_only=True)
+    storage = make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS)
+    return Services(
+        settings=settings,
+        engine=engine,
+        sessions=make_sessions(engine),
+        readers=make_sessions(readers),
+        celery=make_celery(settings),
+        storage=storage,
+        # A client of its own, at 12 MB, only where its address differs.
+        presigner=make_storage(settings, public=True)
+        if settings.s3_public_endpoint_url
+        else storage,
+        lookups=ThreadPoolExecutor(limits.LOOKUP_THREADS, thread_name_prefix="lookup"),
+        checks=ThreadPoolExecutor(limits.CHECK_THREADS, thread_name_prefix="check"),
+        predict_threads=anyio.CapacityLimiter(limits.PREDICT_THREADS),
+        predict_places=anyio.CapacityLimiter(limits.MAX_WAITING_PREDICTS),
+        predict_transfers=anyio.CapacityLimiter(limits.MAX_PREDICT_TRANSFERS),
+    )
+
+
+async def get_services(request: Request) -> Services:
+    """Return the clients of this process (a coroutine, so that it takes no thread)."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def get_tenant(services: Annotated[Services, Depends(get_services)]) -> str:
+    """Return the tenant whose rows and keys this request may touch: one, until keys come."""
+    return services.settings.tenant_id
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The clients and the tenant of one request: what nearly every endpoint works with."""
+
+    services: Services
+    tenant_id: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction; raises DatabaseUnavailable."""
+        with transaction(self.services.sessions) as session:
+            yield session
+
+    def read(self, ask: Callable[[Session], T]) -> T:
+        """Return what one statement reads; raises DatabaseUnavailable."""
+        return read(self.services.readers, ask)
+
+
+async def get_desk(
+    services: Annotated[Services, Depends(get_services)],
+    tenant_id: Annotated[str, Depends(get_tenant)],
+) -> Desk:
+    """Return what an endpoint works with."""
+    return Desk(services, tenant_id)
+
+
+AtDesk = Annotated[Desk, Depends(get_desk)]

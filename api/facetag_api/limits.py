@@ -1,0 +1,68 @@
+"""How much one request may send and how many may be served at a time, chosen on purpose."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facetag.settings import Settings
+from facetag_api.problems import BodyTooLarge
+
+SYNC_THREADS = 12
+"""Threads for synchronous endpoints: they wait on Postgres and storage, not on the processor."""
+PREDICT_THREADS = 4
+"""Threads for the short steps of `predict`; it sleeps on the event loop, not in a thread."""
+LOOKUP_THREADS = 16
+"""Threads that ask object storage which uploads exist."""
+CHECK_THREADS = 8
+"""Threads of `readyz`, apart from the others so that it answers where they are stuck."""
+DATABASE_CONNECTIONS = (SYNC_THREADS + PREDICT_THREADS) // 2
+"""Kept open; the engine adds as many again under load: one a thread that may want one."""
+READ_CONNECTIONS = SYNC_THREADS
+"""For reads of one statement: all are kept, for a new connection costs more than many reads."""
+MAX_WAITING_PREDICTS = 64
+MAX_PREDICT_TRANSFERS = 2
+"""Photos of `predict` that are in memory at a time, on their way to object storage."""
+
+BYTES_PER_JOB_IMAGE = 320
+"""Room for one `{"key": ..., "name": ...}` of a job; keys of ours take 100 bytes."""
+MAX_SMALL_BODY = 64 * 2**10
+MAX_UPLOADS_BODY = 2**20
+FORM_OVERHEAD = 64 * 2**10
+
+
+def body_limits(settings: Settings) -> dict[str, int]:
+    """Return the largest body in bytes of each path that takes more than a small one."""
+    return {
+        "/v1/jobs": max(settings.max_job_images * BYTES_PER_JOB_IMAGE, MAX_SMALL_BODY),
+        "/v1/uploads": MAX_UPLOADS_BODY,
+        "/v1/predict": settings.max_image_bytes + FORM_OVERHEAD,
+    }
+
+
+class BodyLimit:
+    """Refuse a body that is larger than its path accepts, before and while it is read."""
+
+    def __init__(self, app: ASGIApp, limits: dict[str, int]) -> None:
+        self.app = app
+        self.limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        max_bytes = self.limits.get(scope["path"], MAX_SMALL_BODY)
+        declared = Headers(scope=scope).get("content-length", "")
+        too_large = declared.isdigit() and int(declared) > max_bytes
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            if too_large:
+                raise BodyTooLarge(max_bytes)
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > max_bytes:
+                raise BodyTooLarge(max_bytes)
+            return message
+
+        await self.app(scope, receive_counted, send)

@@ -1,0 +1,77 @@
+"""Prometheus figures: requests of this process, and the backlog as Postgres has it at a scrape."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import ImageState, Job
+
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The figures of one application, in a registry of its own: tests build several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "facetag_http_requests",
+            "Requests by method, route template and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self._latency = Histogram(
+            "facetag_http_request_seconds",
+            "Seconds until the whole answer was sent.",
+            ("method", "route"),
+            buckets=LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._jobs = Gauge(
+            "facetag_open_jobs", "Jobs not finished, by state.", ("state",), registry=self.registry
+        )
+        self._images = Gauge(
+            "facetag_open_job_images",
+            "Images of jobs not finished, by state.",
+            ("state",),
+            registry=self.registry,
+        )
+        self._database = Gauge(
+            "facetag_database_up", "Whether Postgres answered this scrape.", registry=self.registry
+        )
+
+    def observe_request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
+        """Count one request; `route` is its template, so that ids make no new series."""
+        # A caller may invent methods without end.
+        known = method if method in _KNOWN_METHODS else "other"
+        self._requests.labels(known, route, str(status)).inc()
+        self._latency.labels(known, route).observe(elapsed_s)
+
+    def observe_backlog(self, session: Session) -> None:
+        """Read the open jobs' counters: one query over an index of the open jobs alone."""
+        counters = [func.sum(getattr(Job, state.value)) for state in ImageState]
+        query = (
+            select(Job.state, func.count(), *counters)
+            .where(Job.finished_at.is_(None))
+            .group_by(Job.state)
+        )
+        rows = session.execute(query).all()
+        self._jobs.clear()
+        for state, jobs, *_ in rows:
+            self._jobs.labels(state).set(jobs)
+        for index, state in enumerate(ImageState):
+            self._images.labels(state.value).set(sum(int(row[2 + index] or 0) for row in rows))
+        self._database.set(1)
+
+    def forget_backlog(self) -> None:
+        """Say that Postgres did not answer, rather than repeat what it said last."""
+        self._jobs.clear()
+        self._images.clear()
+        self._database.set(0)
+
+    def render(self) -> bytes:
+        """Return the figures in Prometheus' text format."""
+        return generate_latest(self.registry)

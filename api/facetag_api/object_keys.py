@@ -1,0 +1,85 @@
+"""Which objects a job may name: those below the tenant's prefix and those of allowed buckets."""
+
+import re
+from collections.abc import Sequence
+
+from facetag.jobs import NewImage
+from facetag.settings import Settings
+from facetag.storage.client import tenant_prefix
+from facetag_api.problems import MAX_LISTED_ERRORS, RequestInvalid, count_faults
+from facetag_api.schemas import JobImage
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_S3_URL = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?", re.DOTALL)
+# Object keys have no folders, but some stores have: `..` must not climb out of a prefix there.
+_CLIMBING = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
+
+
+def resolve_images(
+    images: Sequence[JobImage], *, settings: Settings, tenant_id: str
+) -> list[NewImage]:
+    """Return the images with the bucket of each; raises RequestInvalid naming the wrong ones."""
+    if len(images) > settings.max_job_images:
+        raise RequestInvalid(
+            f"A job may have {settings.max_job_images} images, not {len(images)}: "
+            "make several jobs (FACETAG_MAX_JOB_IMAGES)."
+        )
+    resolved: list[NewImage] = []
+    faults: list[dict[str, object]] = []
+    wrong = 0
+    for index, image in enumerate(images):
+        try:
+            bucket, key = locate_object(image.key, settings=settings, tenant_id=tenant_id)
+            resolved.append(NewImage(key=key, name=image.name or image.key, bucket=bucket))
+        except ValueError as error:
+            wrong += 1
+            if wrong <= MAX_LISTED_ERRORS:
+                faults.append({"loc": ["body", "images", index], "message": str(error)})
+    if wrong:
+        raise RequestInvalid(count_faults(wrong), faults)
+    return resolved
+
+
+def locate_object(key: str, *, settings: Settings, tenant_id: str) -> tuple[str, str]:
+    """Return bucket and key of what a job names; raises ValueError where it may not."""
+    bucket, key = _split(key, settings)
+    if not key:
+        raise ValueError("the key is empty")
+    _refuse_strangers(bucket, key, settings=settings, tenant_id=tenant_id)
+    return bucket, key
+
+
+def locate_prefix(url: str, *, settings: Settings, tenant_id: str) -> tuple[str, str]:
+    """Return bucket and prefix of an `s3://bucket/prefix`; raises RequestInvalid."""
+    try:
+        if not url.startswith("s3://"):
+            raise ValueError("give the prefix as s3://bucket/prefix")
+        bucket, prefix = _split(url, settings)
+        _refuse_strangers(bucket, prefix, settings=settings, tenant_id=tenant_id)
+    except ValueError as error:
+        fault = {"loc": ["body", "prefix"], "message": str(error)}
+        raise RequestInvalid(count_faults(1), [fault]) from error
+    return bucket, prefix
+
+
+def _split(key: str, settings: Settings) -> tuple[str, str]:
+    if not key.startswith("s3://"):
+        return settings.s3_bucket, key
+    match = _S3_URL.fullmatch(key)
+    if match is None:
+        raise ValueError("this is no s3://bucket/key")
+    return match["bucket"], match["key"] or ""
+
+
+def _refuse_strangers(bucket: str, key: str, *, settings: Settings, tenant_id: str) -> None:
+    if _CLIMBING.search(key):
+        raise ValueError("keys with a part `.` or `..`, a `\\` or a control character are refused")
+    if bucket == settings.s3_bucket:
+        prefix = tenant_prefix(tenant_id)
+        if not key.startswith(prefix):
+            raise ValueError(f"the key must begin with {prefix} (POST /v1/uploads gives such keys)")
+    elif bucket not in settings.source_buckets:
+        raise ValueError(
+            f"the bucket {bucket} is not among those that may be tagged in place "
+            "(FACETAG_SOURCE_BUCKETS)"
+        )

@@ -1,0 +1,44 @@
+"""Whether the service lives, is ready, and how it fares."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from facetag.errors import DatabaseUnavailable
+from facetag_api.dependencies import AtDesk
+from facetag_api.metrics import Metrics
+from facetag_api.readiness import OK, check_parts
+from facetag_api.schemas import Health, Readiness
+
+NEEDED_PARTS = ("database", "queue", "storage")
+"""Jobs are accepted without a worker: they wait for one."""
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz")
+async def get_health() -> Health:
+    """Answer that this process lives (the availability endpoint of the paper's service)."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+def get_readiness(desk: AtDesk) -> JSONResponse:
+    """Say part by part what answers; 503 where database, queue or storage does not."""
+    parts = check_parts(desk.services)
+    ready = all(parts[part] == OK for part in NEEDED_PARTS)
+    return JSONResponse(
+        {"status": OK if ready else "unavailable", "parts": parts}, 200 if ready else 503
+    )
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def get_metrics(request: Request, desk: AtDesk) -> Response:
+    """Return figures for Prometheus; also where Postgres is down."""
+    metrics: Metrics = request.app.state.metrics
+    try:
+        with desk.transaction() as session:
+            metrics.observe_backlog(session)
+    except DatabaseUnavailable:
+        metrics.forget_backlog()
+    return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,48 @@
+"""POST /v1/predict: one photo in, its faces out (the upload endpoint of the paper's service)."""
+
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, File, Request, UploadFile
+
+from facetag_api.dependencies import AtDesk
+from facetag_api.openapi import problems
+from facetag_api.prediction import Prediction, predict_place
+from facetag_api.problems import BodyTooLarge
+from facetag_api.schemas import ImageLine
+
+MAX_NAME = 1024
+
+router = APIRouter(tags=["predict"])
+
+
+@router.post(
+    "/v1/predict",
+    response_model=ImageLine,
+    response_model_exclude_unset=True,
+    responses=problems(413, 422, 503, 504),
+)
+async def predict(
+    request: Request,
+    desk: AtDesk,
+    file: Annotated[UploadFile, File(description="One photo")],
+) -> dict[str, Any]:
+    """Label the faces in one photo and wait for it; nothing of it is kept.
+
+    It goes before every job. A photo that cannot be read is answered with 200 and a line whose
+    `state` is `failed`. For more than a few photos, make a job.
+    """
+    max_bytes = desk.services.settings.max_image_bytes
+    if file.size is not None and file.size > max_bytes:
+        raise BodyTooLarge(max_bytes)
+    name = (file.filename or "photo").replace("\0", "")[-MAX_NAME:]
+    async with predict_place(desk):
+        prediction = Prediction(desk, name)
+        try:
+            # Few at a time, so that large photos do not pile up in memory.
+            async with desk.services.predict_transfers:
+                await prediction.submit(await file.read())
+            return await prediction.wait_for_line(request.is_disconnected)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await prediction.forget()

@@ -1,0 +1,119 @@
+"""A job's images: a page of them as JSON, or all of them as a stream of JSON lines or CSV."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from facetag.db.tables import ImageState
+from facetag.jobs import decode_cursor, encode_cursor, list_images
+from facetag.results.csv_rows import csv_header, csv_rows
+from facetag_api.dependencies import AtDesk, Desk
+from facetag_api.openapi import problems
+from facetag_api.routes.jobs import JobId
+from facetag_api.schemas import ImagePage
+
+PAGE_LINES = 500
+"""Lines of a stream that are in memory at a time."""
+Lines = Sequence[dict[str, Any]]
+
+router = APIRouter(tags=["results"])
+
+
+@router.get("/v1/jobs/{job_id}/images", response_model=ImagePage, responses=problems(404, 422, 503))
+def list_job_images(
+    desk: AtDesk,
+    job_id: JobId,
+    state: Annotated[ImageState | None, Query(description="Only images in this state")] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> JSONResponse:
+    """Return a page of a job's images, in its order."""
+    after = None if cursor is None else int(decode_cursor(cursor, int)[0])
+    with desk.transaction() as session:
+        lines, last = list_images(
+            session,
+            job_id,
+            tenant_id=desk.tenant_id,
+            state=state,
+            after_position=after,
+            limit=limit,
+        )
+    next_cursor = None if last is None else encode_cursor(last)
+    return JSONResponse({"images": lines, "next_cursor": next_cursor})
+
+
+@router.get(
+    "/v1/jobs/{job_id}/results",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "One JSON object a line and image, or one CSV row a face",
+            "content": {
+                "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ImageLine"}},
+                "text/csv": {"schema": {"type": "string"}},
+            },
+        },
+        **problems(404, 422, 503),
+    },
+)
+def stream_job_results(
+    desk: AtDesk,
+    job_id: JobId,
+    format: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl",  # noqa: A002 - the contract
+) -> StreamingResponse:
+    """Stream every image of a job, in its order, also while the job runs.
+
+    The stream breaks off, without its proper end, where it cannot be completed.
+    """
+    pages = read_pages(desk, job_id)
+    # The first page is read before the answer begins, so that what is wrong has its status.
+    pages = chain([next(pages)], pages)
+    write, media_type = _WRITERS[format]
+    return StreamingResponse(
+        write(pages),
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="facetag-{job_id}.{format}"'},
+    )
+
+
+def read_pages(desk: Desk, job_id: uuid.UUID) -> Iterator[Lines]:
+    """Yield a job's lines a page at a time, each in a transaction of its own.
+
+    A client that reads slowly thus holds no connection, and no snapshot that vacuum waits for.
+    Raises JobNotFound, in mid-stream too where the job is deleted meanwhile.
+    """
+    after: int | None = None
+    while True:
+        with desk.transaction() as session:
+            lines, after = list_images(
+                session, job_id, tenant_id=desk.tenant_id, after_position=after, limit=PAGE_LINES
+            )
+        for line in lines:
+            del line["position"]
+        yield lines
+        if after is None:
+            return
+
+
+def write_jsonl(pages: Iterator[Lines]) -> Iterator[bytes]:
+    """Yield JSON lines, a page at a time."""
+    for lines in pages:
+        yield "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+
+
+def write_csv(pages: Iterator[Lines]) -> Iterator[bytes]:
+    """Yield a CSV with its header, a page at a time."""
+    yield csv_header().encode()
+    for lines in pages:
+        yield csv_rows(lines).encode()
+
+
+_WRITERS: dict[str, tuple[Callable[[Iterator[Lines]], Iterator[bytes]], str]] = {
+    "jsonl": (write_jsonl, "application/x-ndjson"),
+    "csv": (write_csv, "text/csv; charset=utf-8"),
+}

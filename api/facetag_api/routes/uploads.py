@@ -1,0 +1,57 @@
+"""POST /v1/uploads: where files go, so that their bytes never pass through the API."""
+
+from fastapi import APIRouter
+
+from facetag.storage.client import image_key
+from facetag_api.dependencies import AtDesk, Desk
+from facetag_api.openapi import problems
+from facetag_api.problems import RequestInvalid, count_faults
+from facetag_api.schemas import FileToUpload, Upload, UploadForm, UploadList, UploadRequest
+
+router = APIRouter(tags=["uploads"])
+
+
+@router.post("/v1/uploads", responses=problems(413, 422, 503))
+def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
+    """Answer where each of up to 1,000 files goes in object storage.
+
+    Keys are made of the content's SHA-256: a file that is there already has `exists: true` and no
+    form, so a second run sends nothing. A form is valid for an hour and for exactly this key, size
+    and type.
+    """
+    _refuse_large_files(wanted.files, desk.services.settings.max_image_bytes)
+    keys = [image_key(desk.tenant_id, file.sha256, file.suffix) for file in wanted.files]
+    distinct = list(dict.fromkeys(keys))
+    found = dict(
+        zip(
+            distinct,
+            desk.services.lookups.map(desk.services.storage.exists, distinct),
+            strict=True,
+        )
+    )
+    return UploadList(
+        uploads=[
+            Upload(key=key, exists=found[key], post=None if found[key] else _sign(desk, key, file))
+            for key, file in zip(keys, wanted.files, strict=True)
+        ]
+    )
+
+
+def _sign(desk: Desk, key: str, file: FileToUpload) -> UploadForm:
+    post = desk.services.presigner.presign_post(
+        key, size=file.size, content_type=file.content_type, sha256=file.sha256
+    )
+    return UploadForm(url=post["url"], fields=post["fields"])
+
+
+def _refuse_large_files(files: list[FileToUpload], max_bytes: int) -> None:
+    faults = [
+        {
+            "loc": ["body", "files", index, "size"],
+            "message": f"at most {max_bytes} bytes are accepted (FACETAG_MAX_IMAGE_BYTES)",
+        }
+        for index, file in enumerate(files)
+        if file.size > max_bytes
+    ]
+    if faults:
+        raise RequestInvalid(count_faults(len(faults)), faults)

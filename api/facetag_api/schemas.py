@@ -1,0 +1,400 @@
+"""The JSON of every request and answer, with examples: what clients may rely on."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from facetag.db.tables import ImageState, JobState
+
+MAX_UPLOADS = 1000
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_KEY = f"tenants/local/images/9f/{_SHA256}.jpg"
+_JOB_ID = "0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11"
+
+
+def _without_zero(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("the character U+0000 is refused")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_zero)]
+"""Text that PostgreSQL can hold."""
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Strict(BaseModel):
+    """A request: an unknown field is a mistake worth hearing of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# Uploads
+
+
+class FileToUpload(Strict):
+    """One file that the client has and wants in object storage."""
+
+    sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")] = Field(
+        description="SHA-256 of the bytes, in hex"
+    )
+    size: int = Field(ge=0, description="Bytes; at most FACETAG_MAX_IMAGE_BYTES")
+    suffix: Annotated[
+        str, StringConstraints(to_lower=True, pattern=r"^(\.[0-9A-Za-z]{1,10})?$")
+    ] = Field("", description="With its dot; may be empty")
+    content_type: Annotated[
+        str, StringConstraints(pattern=r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$")
+    ] = "application/octet-stream"
+
+
+class UploadRequest(Strict):
+    """Up to 1,000 files."""
+
+    model_config = _example(
+        files=[{"sha256": _SHA256, "size": 48213, "suffix": ".jpg", "content_type": "image/jpeg"}]
+    ) | ConfigDict(extra="forbid")
+
+    files: list[FileToUpload] = Field(min_length=1, max_length=MAX_UPLOADS)
+
+
+class UploadForm(BaseModel):
+    """A multipart form: POST `fields`, then the bytes as the last field, `file`, to `url`."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Upload(BaseModel):
+    """Where one file goes; `post` is null where object storage has it already."""
+
+    key: str
+    exists: bool
+    post: UploadForm | None
+
+
+class UploadList(BaseModel):
+    """One upload for each file, in the order of the request."""
+
+    model_config = _example(
+        uploads=[
+            {
+                "key": _KEY,
+                "exists": False,
+                "post": {
+                    "url": "http://127.0.0.1:8333/facetag",
+                    "fields": {
+                        "key": _KEY,
+                        "Content-Type": "image/jpeg",
+                        "policy": "eyJleHBpcmF0aW9uIjogIjIwMjYt...",
+                        "x-amz-signature": "3f4f0c...",
+                    },
+                },
+            }
+        ]
+    )
+
+    uploads: list[Upload]
+
+
+# Jobs
+
+
+@dataclass(slots=True, config=ConfigDict(extra="forbid"))
+class JobImage:
+    """One image of a new job; a slotted dataclass, since a job may have 100,000 of them."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1100)]
+    """A key that POST /v1/uploads gave, or `s3://bucket/key` in an allowed bucket."""
+    name: Annotated[Text, Field(max_length=1024)] = ""
+    """What the results call the image; the key where it is empty. Need not be unique."""
+
+
+class JobRequest(Strict):
+    """Either a list of images or a prefix whose images are found by listing it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"images": [{"key": _KEY, "name": "holiday/a.jpg"}], "name": "holiday"},
+                {"prefix": "s3://museum-photos/1920s/", "name": "the twenties"},
+            ]
+        },
+    )
+
+    images: list[JobImage] | None = Field(
+        None, min_length=1, description="Up to FACETAG_MAX_JOB_IMAGES, 100,000 by default"
+    )
+    prefix: Annotated[Text, Field(max_length=1100)] | None = Field(
+        None, description="s3://bucket/prefix in an allowed bucket"
+    )
+    name: Annotated[Text, Field(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "JobRequest":
+        if (self.images is None) == (self.prefix is None):
+            raise ValueError("give either `images` or `prefix`")
+        return self
+
+
+class RetryRequest(Strict):
+    """What to try again."""
+
+    model_config = _example(only="failed") | ConfigDict(extra="forbid")
+
+    only: Literal["failed"] = "failed"
+
+
+class Counts(BaseModel):
+    """Images by state; they add up to the job's total once that is known."""
+
+    queued: int
+    running: int
+    tagged: int
+    no_face: int
+    failed: int
+    cancelled: int
+
+
+class JobAnswer(BaseModel):
+    """A job as it is now."""
+
+    model_config = _example(
+        id=_JOB_ID,
+        state="running",
+        name="holiday",
+        total=200,
+        counts={
+            "queued": 120,
+            "running": 16,
+            "tagged": 50,
+            "no_face": 12,
+            "failed": 2,
+            "cancelled": 0,
+        },
+        error=None,
+        created_at="2026-03-01T09:30:00Z",
+        started_at="2026-03-01T09:30:01Z",
+        finished_at=None,
+    )
+
+    id: uuid.UUID
+    state: JobState
+    name: str | None
+    total: int | None = Field(description="Null while a prefix is being listed")
+    counts: Counts
+    error: str | None = Field(description="Why the job as a whole could not be done")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobPage(BaseModel):
+    """Jobs, the newest first."""
+
+    jobs: list[JobAnswer]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page")
+
+
+# Results
+
+
+class ImageError(BaseModel):
+    """Why an image failed."""
+
+    code: str = Field(description="One of the documented codes (docs/api.md)")
+    message: str
+
+
+class Gender(BaseModel):
+    """Apparent gender: the likelier of two labels."""
+
+    label: Literal["female", "male"]
+    probability: float = Field(description="Of this label, 0.5 to 1")
+
+
+class Race(BaseModel):
+    """Apparent race: the likeliest of five labels."""
+
+    label: Literal["white", "black", "asian", "indian", "other"]
+    probabilities: dict[str, float]
+
+
+class FaceAnswer(BaseModel):
+    """One face; an attribute that the service does not predict (FACETAG_HEADS) is absent."""
+
+    box: tuple[int, int, int, int] = Field(
+        description="x, y, width, height in pixels of the upright image"
+    )
+    confidence: float = Field(description="The detector's, 0 to 1")
+    age: float | None = Field(None, description="Apparent age in years")
+    age_range: tuple[int, int] | None = None
+    gender: Gender | None = None
+    race: Race | None = None
+    uncertain: list[str] | None = Field(
+        None,
+        description="Attributes whose likeliest label is less probable than the bundle's threshold",
+    )
+
+
+_LINE: dict[str, Any] = {
+    "image": "holiday/a.jpg",
+    "state": "tagged",
+    "error": None,
+    "model": "2026-03-01-inception",
+    "width": 1600,
+    "height": 1200,
+    "faces": [
+        {
+            "box": [612, 240, 188, 231],
+            "confidence": 0.998,
+            "age": 31.4,
+            "age_range": [26, 37],
+            "gender": {"label": "female", "probability": 0.97},
+            "race": {
+                "label": "asian",
+                "probabilities": {
+                    "white": 0.02,
+                    "black": 0.01,
+                    "asian": 0.93,
+                    "indian": 0.01,
+                    "other": 0.03,
+                },
+            },
+        }
+    ],
+}
+
+
+class ImageLine(BaseModel):
+    """What is known of one image: a line of the results."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
+
+    image: str = Field(description="The name that the job gave it")
+    state: ImageState
+    error: ImageError | None
+    model: str | None = Field(description="Version of the bundle that labelled it")
+    width: int | None
+    height: int | None
+    faces: list[FaceAnswer]
+
+
+class PlacedLine(ImageLine):
+    """A line with its place in the job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINE | {"position": 0}]})
+
+    position: int
+
+
+class ImagePage(BaseModel):
+    """Images of a job, in its order."""
+
+    images: list[PlacedLine]
+    next_cursor: str | None
+
+
+# The service
+
+
+class VerdictAnswer(BaseModel):
+    """How a bundle that was retrained did against the champion of its day."""
+
+    holds: bool = Field(description="Whether it may take the champion's place")
+    against: str = Field(description="The champion's version")
+    reasons: list[str] = Field(description="One a measure, overall and of the worst group")
+
+
+class BundleAnswer(BaseModel):
+    """A bundle (weights and manifest) that a worker has loaded."""
+
+    version: str
+    state: str = Field(description="champion, candidate or retired")
+    manifest: dict[str, Any]
+    created_at: datetime
+    promoted_at: datetime | None = Field(description="When it last became the champion")
+    verdict: VerdictAnswer | None = Field(description="Null where nobody compared it")
+
+
+class BundleList(BaseModel):
+    """Bundles, the newest first."""
+
+    model_config = _example(
+        models=[
+            {
+                "version": "2026-03-01-inception",
+                "state": "champion",
+                "manifest": {"backbone": "inception_v3", "heads": ["age", "gender", "race"]},
+                "created_at": "2026-03-01T09:00:00Z",
+                "promoted_at": "2026-03-01T09:05:00Z",
+                "verdict": {
+                    "holds": True,
+                    "against": "2026-02-01-inception",
+                    "reasons": ["age RMSE: 7.301 years against 7.432, 0.131 better: holds"],
+                },
+            }
+        ]
+    )
+
+    models: list[BundleAnswer]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether the parts that a request needs answer; a part says `ok` or what is wrong."""
+
+    model_config = _example(
+        status="ok",
+        parts={"database": "ok", "queue": "ok", "storage": "ok", "worker": "none seen"},
+    )
+
+    status: Literal["ok", "unavailable"]
+    parts: dict[str, str]
+
+
+class Fault(BaseModel):
+    """One fault of a request."""
+
+    loc: list[str | int]
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as a problem document (RFC 9457)."""
+
+    model_config = _example(
+        type="urn:facetag:problem:request-invalid",
+        title="The request is not valid",
+        status=422,
+        detail="The request has 1 fault: see `errors`.",
+        request_id="5f1b0c6e1b7a4d0c8f0e4d6a2b9c7e31",
+        errors=[
+            {"loc": ["body", "images", 3], "message": "the key must begin with tenants/local/"}
+        ],
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+    errors: list[Fault] | None = None

@@ -1,0 +1,263 @@
+"""The command line's side of the HTTP API: typed calls, and errors that say what to do."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self, TypedDict
+from urllib.parse import urlsplit
+
+import httpx
+
+from facetag.errors import (
+    ApiUnavailable,
+    Conflict,
+    FacetagError,
+    JobNotFound,
+    JobStateConflict,
+    RequestRejected,
+    ServiceUnavailable,
+)
+
+UPLOAD_BATCH = 1000
+"""The most files that one request may ask uploads for."""
+LONG_TIMEOUT_S = 600.0
+"""For calls that write or delete all images of a job, of which there may be a million."""
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
+CONNECT_TIMEOUT_S = 5.0
+USER_AGENT = "facetag"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Line = dict[str, Any]
+"""One image's line of the results; see `facetag.results.image_lines.image_line`."""
+
+
+class Job(TypedDict):
+    """A job as the API shows it; `total` is null while a prefix is being listed."""
+
+    id: str
+    state: str
+    name: str | None
+    total: int | None
+    counts: dict[str, int]
+    error: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class WantedFile(TypedDict):
+    """A file that the client wants to send."""
+
+    sha256: str
+    size: int
+    suffix: str
+    content_type: str
+
+
+class Upload(TypedDict):
+    """Where a file goes; `post` (url and form fields) is null where it already is."""
+
+    key: str
+    exists: bool
+    post: dict[str, Any] | None
+
+
+class JobImage(TypedDict):
+    """An image of a new job."""
+
+    key: str
+    name: str
+
+
+def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
+    """Return an HTTP client for the host of `url`; proxies are passed by on this very machine."""
+    return httpx.Client(
+        timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+        limits=httpx.Limits(max_connections=connections),
+        trust_env=(urlsplit(url).hostname or "") not in LOOPBACK,
+        headers={"User-Agent": USER_AGENT},
+    )
+
+
+class ApiClient:
+    """Calls the API at `api_url`; every method raises errors of `facetag.errors` alone.
+
+    Reads, and the writes that may be sent twice without harm, are tried `attempts` times while the
+    service does not answer.
+    """
+
+    def __init__(self, api_url: str, *, attempts: int = 4, first_pause_s: float = 0.25) -> None:
+        self.api_url = api_url.rstrip("/")
+        self._attempts = attempts
+        self._first_pause_s = first_pause_s
+        self._http = make_http(self.api_url)
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def request_uploads(self, files: Sequence[WantedFile]) -> list[Upload]:
+        """Ask where up to 1,000 files go; the answer has the same order."""
+        answer = self._call("POST", "/v1/uploads", json={"files": list(files)})
+        uploads: list[Upload] = answer.json()["uploads"]
+        return uploads
+
+    def create_job(
+        self, images: Sequence[JobImage], *, name: str | None, idempotency_key: str
+    ) -> Job:
+        """Start a job; the key makes another try after a lost answer harmless."""
+        body = {"images": list(images), "name": name}
+        headers = {"Idempotency-Key": idempotency_key}
+        job: Job = self._call(
+            "POST", "/v1/jobs", json=body, headers=headers, timeout=LONG_TIMEOUT_S
+        ).json()
+        return job
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raises JobNotFound."""
+        job: Job = self._call("GET", f"/v1/jobs/{job_id}").json()
+        return job
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Stop a job; what is finished stays."""
+        job: Job = self._call("POST", f"/v1/jobs/{job_id}/cancel").json()
+        return job
+
+    def retry_job(self, job_id: str, *, only: str) -> Job:
+        """Queue a job's failed images again; raises JobStateConflict while it still runs."""
+        job: Job = self._call(
+            "POST", f"/v1/jobs/{job_id}/retry", json={"only": only}, timeout=LONG_TIMEOUT_S
+        ).json()
+        return job
+
+    def retag_job(self, job_id: str) -> Job:
+        """Start a job that labels a finished job's images again, and return it."""
+        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S).json()
+        return job
+
+    def champion_version(self) -> str | None:
+        """Return the version of the bundle that labels; None where none is known yet."""
+        bundles = self._call("GET", "/v1/models").json()["models"]
+        return next((one["version"] for one in bundles if one["state"] == "champion"), None)
+
+    def delete_job(self, job_id: str) -> None:
+        """Delete a job, its results, and the photos that no other job refers to."""
+        self._call("DELETE", f"/v1/jobs/{job_id}", timeout=LONG_TIMEOUT_S)
+
+    def predict(self, file_name: str, data: bytes, *, timeout_s: float = 120.0) -> Line:
+        """Label one photo and wait for it."""
+        line: Line = self._call(
+            "POST",
+            "/v1/predict",
+            files={"file": (file_name, data)},
+            timeout=timeout_s,
+            attempts=1,
+        ).json()
+        return line
+
+    def readiness(self) -> dict[str, str]:
+        """Return what the parts of the service say of themselves, also where it is not ready."""
+        with self._translated():
+            parts: dict[str, str] = self._http.get(f"{self.api_url}/readyz").json()["parts"]
+        return parts
+
+    @contextmanager
+    def stream_results(self, job_id: str) -> Iterator[Iterator[str]]:
+        """Open a job's results as lines of JSON, in the order of the job's images."""
+        url = f"{self.api_url}/v1/jobs/{job_id}/results"
+        with (
+            self._translated(),
+            self._http.stream("GET", url, params={"format": "jsonl"}, timeout=120.0) as answer,
+        ):
+            if answer.is_error:
+                answer.read()
+                raise_for_problem(answer)
+            yield _json_lines(answer)
+
+    def _call(
+        self, method: str, path: str, *, attempts: int | None = None, **options: Any
+    ) -> httpx.Response:
+        left = attempts or self._attempts
+        pause_s = self._first_pause_s
+        while True:
+            left -= 1
+            try:
+                with self._translated():
+                    answer = self._http.request(method, f"{self.api_url}{path}", **options)
+                    raise_for_problem(answer)
+                return answer
+            except ServiceUnavailable:
+                if left == 0:
+                    raise
+            time.sleep(pause_s)
+            pause_s *= 2
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise ApiUnavailable(
+                f"The service at {self.api_url} does not answer in time. Try again, or look at the "
+                "log of `facetag api`."
+            ) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise ApiUnavailable(
+                f"No service answers at {self.api_url} ({error}). Start one with `facetag up`, or "
+                "set FACETAG_API_URL to where it runs."
+            ) from error
+
+
+def raise_for_problem(answer: httpx.Response) -> None:
+    """Raise the error that a problem document stands for; nothing for an answer that succeeded."""
+    if answer.is_success:
+        return
+    status, said = answer.status_code, _problem_text(answer)
+    if status == 404 and "/v1/jobs/" in answer.request.url.path:
+        raise JobNotFound(f"{said} List the jobs of the service with GET /v1/jobs.")
+    if status == 409:
+        error = JobStateConflict if "/v1/jobs/" in answer.request.url.path else Conflict
+        raise error(said)
+    if status in TRANSIENT_STATUSES:
+        raise ApiUnavailable(said)
+    if 400 <= status < 500:
+        raise RequestRejected(f"The service refused the request: {said}")
+    raise FacetagError(f"The service failed ({status}): {said} Its log says more.")
+
+
+def _problem_text(answer: httpx.Response) -> str:
+    """Return what a problem document says in one line, or the status where there is none."""
+    fallback = f"{answer.status_code} {answer.reason_phrase}."
+    try:
+        problem = answer.json()
+    except ValueError:
+        return fallback
+    if not isinstance(problem, dict):
+        return fallback
+    said = str(problem.get("detail") or problem.get("title") or fallback)
+    faults = problem.get("errors")
+    if isinstance(faults, list) and faults:
+        said += " " + "; ".join(_fault_text(fault) for fault in faults[:3])
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
+def _fault_text(fault: object) -> str:
+    if not isinstance(fault, dict):
+        return str(fault)
+    where = ".".join(str(part) for part in fault.get("loc", ()))
+    what = fault.get("msg") or fault.get("detail") or fault.get("message") or fault
+    return f"{where}: {what}" if where else str(what)
+
+
+def _json_lines(answer: httpx.Response) -> Iterator[str]:
+    # httpx's own `iter_lines` also splits at U+2028 and its like, which JSON strings may hold.
+    rest = b""
+    for block in answer.iter_bytes():
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line.decode() for line in lines if line.strip())
+    if rest.strip():
+        yield rest.decode()

@@ -1,0 +1,118 @@
+"""Follows a job until it ends, and says what holds it up when nothing moves."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from facetag.errors import ApiUnavailable, FacetagError
+from facetag_cli.client.api_client import ApiClient, Job
+from facetag_cli.output.progress import Reporter
+
+FIRST_POLL_S = 0.2
+SLOWEST_POLL_S = 1.0
+PATIENCE_S = 60.0
+"""How long a service may be away (it is restarted, for one) before following gives up."""
+QUIET_S = 30.0
+"""How long a job may wait without a start before its user is told why."""
+
+
+def finished_count(job: Job) -> int:
+    """Return how many images of a job have reached a terminal state."""
+    counts = job["counts"]
+    return sum(counts[state] for state in ("tagged", "no_face", "failed", "cancelled"))
+
+
+def describe_counts(job: Job) -> str:
+    """Return `180 tagged, 15 no face, 5 failed`, leaving out what is zero."""
+    shown = {"tagged": "tagged", "no_face": "no face", "failed": "failed", "cancelled": "cancelled"}
+    counts = job["counts"]
+    parts = [f"{counts[state]} {label}" for state, label in shown.items() if counts[state]]
+    return ", ".join(parts) or "none finished"
+
+
+def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) -> Iterator[Job]:
+    """Yield the job now and then, at last as it ended.
+
+    Raises ApiUnavailable once the service has been away for `patience_s`.
+    """
+    pause_s = FIRST_POLL_S
+    away_since: float | None = None
+    while True:
+        try:
+            job = client.get_job(job_id)
+        except ApiUnavailable:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > patience_s:
+                raise
+        else:
+            away_since = None
+            yield job
+            # A cancelled job ends only when what a worker had begun is done.
+            if job["finished_at"] is not None:
+                return
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
+
+
+def labelling_time_s(jobs: Iterable[Job]) -> float:
+    """Return the seconds in which workers were at jobs, without what these waited before."""
+    spans = [
+        (datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]))
+        for job in jobs
+        if job["started_at"] is not None and job["finished_at"] is not None
+    ]
+    return sum((ended - began).total_seconds() for began, ended in spans)
+
+
+def wait_for_job(
+    client: ApiClient, job_id: str, reporter: Reporter, *, worker_starts: bool = False
+) -> Job:
+    """Show a bar until the job ends; returns the job as it ended.
+
+    `worker_starts`: a worker was just started for it, and loads its network first.
+    """
+    hint = None if worker_starts else WaitingHint(client, reporter)
+    wait = "the worker loads its network" if worker_starts else "waiting for a worker"
+    with reporter.bar("Labelling", total=None) as bar:
+        for job in poll_job(client, job_id):
+            waiting = job["started_at"] is None and job["finished_at"] is None
+            note = wait if waiting else describe_counts(job)
+            bar.set(finished_count(job), total=job["total"], note=note)
+            if waiting and hint is not None:
+                hint.give()
+    return job
+
+
+class WaitingHint:
+    """Says once why a job does not start, after it has waited for a while."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        reporter: Reporter,
+        *,
+        quiet_s: float = QUIET_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._reporter = reporter
+        self._clock = clock
+        self._due = clock() + quiet_s
+        self._given = False
+
+    def give(self) -> None:
+        """Say it if it is time and not said yet."""
+        if self._given or self._clock() < self._due:
+            return
+        self._given = True
+        try:
+            parts = self._client.readiness()
+        except FacetagError:
+            # The loop that follows the job meets the same fault and reports it.
+            return
+        silent = [f"{part}: {said}" for part, said in parts.items() if said != "ok"]
+        if silent:
+            self._reporter.warn(
+                f"The job waits ({'; '.join(silent)}). A worker that was just started loads its "
+                "network first; if none was, start one with `facetag worker`."
+            )

@@ -1,0 +1,89 @@
+"""Makes jobs of uploaded photos, and joins their results with the photos that were not sent."""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+
+from facetag.errors import FacetagError
+from facetag.results.image_lines import image_line
+from facetag_cli.client.api_client import ApiClient, Job, JobImage, Line
+from facetag_cli.upload.photos import Photo
+from facetag_cli.upload.uploader import NotSent, UploadReport
+
+MAX_NAME = 1024
+"""The longest name of an image that the API takes."""
+MAX_JOB_NAME = 200
+JOB_BYTES = 28 * 2**20
+"""What the images of one request may take as JSON; the API's limit is 320 bytes an image."""
+IMAGE_OVERHEAD = 32
+
+
+def plan_jobs(
+    photos: Sequence[Photo], outcomes: Sequence[str | NotSent], *, max_images: int
+) -> list[list[JobImage]]:
+    """Return the images of the photos that were sent: one job's, or several jobs'."""
+    images: list[JobImage] = [
+        {"key": outcome, "name": photo.name[-MAX_NAME:]}
+        for photo, outcome in zip(photos, outcomes, strict=True)
+        if isinstance(outcome, str)
+    ]
+    return list(split_images(images, max_images=max_images))
+
+
+def start_job(client: ApiClient, images: Sequence[JobImage], *, name: str) -> Job:
+    """Start a job; its name may be any text, cut to what the API takes."""
+    shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
+    return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()))
+
+
+def split_images(
+    images: Sequence[JobImage], *, max_images: int, max_bytes: int = JOB_BYTES
+) -> Iterator[list[JobImage]]:
+    """Yield runs of images, each within the number and the bytes that one request may have."""
+    part: list[JobImage] = []
+    size = 0
+    for image in images:
+        cost = len(image["key"]) + len(json.dumps(image["name"])) + IMAGE_OVERHEAD
+        if part and (len(part) >= max_images or size + cost > max_bytes):
+            yield part
+            part, size = [], 0
+        part.append(image)
+        size += cost
+    if part:
+        yield part
+
+
+def merge_lines(
+    client: ApiClient, photos: Sequence[Photo], report: UploadReport, jobs: Sequence[Job]
+) -> Iterator[Line]:
+    """Yield one line a photo in the photos' order: the service's, or why it was not sent."""
+    lines = stream_lines(client, [job["id"] for job in jobs])
+    for photo, outcome in zip(photos, report.outcomes, strict=True):
+        if isinstance(outcome, NotSent):
+            yield unsent_line(photo, outcome)
+            continue
+        line = next(lines, None)
+        if line is None:
+            raise FacetagError("The service gave fewer results than the job has photos: run again.")
+        yield line | {"image": photo.name}
+
+
+def stream_lines(client: ApiClient, job_ids: Sequence[str]) -> Iterator[Line]:
+    """Yield the result lines of jobs, one job after the other."""
+    for job_id in job_ids:
+        with client.stream_results(job_id) as texts:
+            for text in texts:
+                yield json.loads(text)
+
+
+def unsent_line(photo: Photo, reason: NotSent) -> Line:
+    """Return the line of a photo that never reached the service."""
+    return image_line(
+        name=photo.name,
+        state="failed",
+        error=(reason.code.value, reason.message),
+        model=None,
+        width=None,
+        height=None,
+        faces=[],
+    )

@@ -1,0 +1,63 @@
+"""Decides which service a command speaks to: the one that is set, one that runs, or its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facetag.errors import ApiUnavailable
+from facetag.settings import Settings, load_settings
+from facetag_cli.output.progress import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the API is; `own` if this command started it and will stop it."""
+
+    api_url: str
+    own: bool
+
+
+def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Settings:
+    """Read the settings; what the command line says wins over the environment."""
+    said: dict[str, Any] = {}
+    if data_dir is not None:
+        said["data_dir"] = data_dir.expanduser().absolute()
+    if min_face is not None:
+        said["min_face"] = min_face
+    return load_settings().model_copy(update=said)
+
+
+@contextmanager
+def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
+    """Find a service, or start one for as long as the body runs."""
+    running = find_service(settings)
+    if running is not None:
+        yield Service(running, own=False)
+        return
+    from facetag_cli.client.local_service import LocalService
+
+    reporter.say(f"Starting a service for this run; its data is in {settings.data_dir}.")
+    with LocalService(settings, on_event=reporter.say) as local:
+        yield Service(local.api_url, own=True)
+
+
+def require_service(settings: Settings) -> str:
+    """Return the URL of a service that runs; raises ApiUnavailable where there is none."""
+    api_url = find_service(settings)
+    if api_url is None:
+        raise ApiUnavailable(
+            f"No service runs on {settings.data_dir}. Start one with `facetag up`, or set "
+            "FACETAG_API_URL to where one runs."
+        )
+    return api_url
+
+
+def find_service(settings: Settings) -> str | None:
+    """Return the URL that is set, else that of a `facetag up` on the data folder, else None."""
+    if settings.api_url:
+        return settings.api_url
+    from facetag.standalone.announcements import find_running
+
+    return find_running(settings.data_dir)

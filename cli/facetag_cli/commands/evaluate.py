@@ -1,0 +1,208 @@
+"""`facetag evaluate`: measure a bundle on labelled shards, for programs, people and the card."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from facetag_cli.params.shard_argument import ShardArgument, take_shards
+
+if TYPE_CHECKING:
+    from facetag_trainer.data.shard_sources import ShardSource
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the bundle; the one that ships if not given.",
+)
+@click.option(
+    "--crop",
+    type=click.Choice(["detector", "bare"]),
+    default="detector",
+    show_default=True,
+    help="`bare` skips the detector and takes each image whole.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "int8", "auto"]),
+    default="float32",
+    show_default=True,
+    help="What the network is computed in; `auto` as workers do, the fastest of the processor.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a page with plots, and its data as JSON and CSV.",
+)
+@click.option(
+    "--twins-of",
+    multiple=True,
+    metavar="SHARD",
+    type=ShardArgument(),
+    help="A training shard: figures are also given without its near twins. May be repeated.",
+)
+@click.option(
+    "--card",
+    is_flag=True,
+    help="Write the figures into the bundle's manifest and card as its test figures.",
+)
+def evaluate(
+    shards: "tuple[ShardSource, ...]",
+    model: Path | None,
+    crop: str,
+    precision: Any,
+    form: str,
+    report: Path | None,
+    twins_of: "tuple[ShardSource, ...]",
+    card: bool,
+) -> None:
+    """Measure a network on labelled SHARDS: the paper's Table 1, and whom it reads worst.
+
+    Every image goes through detector and crop as in the service; where no face is found the whole
+    image is used. `n` counts every validly labelled image, and nothing else is dropped. Intervals
+    are the central 95% of 1000 bootstrap rounds. A shard is a path or s3://BUCKET/KEY.
+
+    \b
+    Example:
+      facetag evaluate test.tar --twins-of part-1.tar --twins-of part-2.tar --report measured
+    """
+    from facetag.settings import load_settings
+    from facetag.vision.bundle import open_bundle
+    from facetag_trainer.data.near_duplicates import find_twins
+    from facetag_trainer.evaluation.evaluate import evaluate_bundle
+    from facetag_trainer.evaluation.findings import find, state
+
+    if card and crop == "bare":
+        raise click.UsageError(
+            "--card records figures of the service's own way: leave --crop bare."
+        )
+    settings = load_settings()
+    bundle = open_bundle(model or settings.bundle)
+    paths, twin_paths = take_shards(shards), take_shards(twins_of)
+    with _counter("images") as count:
+        result = evaluate_bundle(
+            bundle,
+            paths,
+            settings,
+            bare=crop == "bare",
+            precision=precision,
+            on_progress=count,
+        )
+    findings, twins, without = find(result), None, None
+    if twins_of:
+        with _counter("training images looked through for twins") as count:
+            twins = find_twins(result.hashes, twin_paths, settings, on_progress=count)
+        # Where every image has a twin nothing remains to measure.
+        without = None if twins.all() else find(result, ~twins)
+    table = state(findings, without)
+    facts = _describe(bundle, paths, crop, precision, twin_paths)
+    if card:
+        _record(bundle, facts, table)
+    if report is not None:
+        from facetag_trainer.evaluation.report import Reported, write_report
+
+        page = write_report(report, Reported(result, findings, facts, without, twins))
+        click.echo(f"{page}", err=True)
+    click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
+    if form == "table":
+        _tell(table, result, twins)
+
+
+@contextmanager
+def _counter(what: str) -> Iterator[Any]:
+    """Count on the error output, as a context: a function that takes how many more are done."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        before, done = done, done + count
+        if done // 50 > before // 50:
+            click.echo(f"\r{done} {what}", nl=False, err=True)
+
+    yield add
+    click.echo(f"\r{done} {what}", err=True)
+
+
+def _describe(
+    bundle: Any,
+    shards: tuple[Path, ...],
+    crop: str,
+    precision: str,
+    twins_of: tuple[Path, ...],
+) -> dict[str, Any]:
+    """Return what was measured and how; of folders nothing is told."""
+    import platform
+    from datetime import UTC, datetime
+
+    from facetag_trainer.data.shards import shard_digest
+
+    words = [path.name for path in shards]
+    words += ["--crop bare"] if crop == "bare" else []
+    words += [f"--precision {precision}"] if precision != "float32" else []
+    words += [f"--twins-of {path.name}" for path in twins_of]
+    return {
+        "version": bundle.version,
+        "command": f"facetag evaluate {' '.join(words)}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, CPU",
+        "shards": [{"name": path.name, "sha256": shard_digest(path)} for path in shards],
+    }
+
+
+def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
+    from facetag.bundles.folder import CARD
+    from facetag.vision.bundle import save_manifest
+    from facetag_trainer.reports.card import write_card
+
+    measured = {name: facts[name] for name in ("command", "date", "machine")}
+    metrics = {**bundle.manifest["metrics"], "test": {**measured, "table": table}}
+    manifest = {**bundle.manifest, "metrics": metrics}
+    save_manifest(bundle.folder, manifest)
+    (bundle.folder / CARD).write_text(write_card(manifest))
+
+
+def _tell(table: dict[str, Any], result: Any, twins: Any) -> None:
+    """Print, below the table, what it was counted on and whom the network reads worst."""
+    from facetag_trainer.reports.card import MEASURES, figure
+
+    click.echo(
+        f"{table['n']} images; no face found in {result.faceless}; "
+        f"{result.invalid} without a valid label do not count."
+    )
+    for head, row in table["worst_groups"].items():
+        click.echo(
+            f"Worst group, {head}: {row['group']} ({row['n']} images), "
+            f"{MEASURES[row['measure']]} {figure(row['value'])}."
+        )
+    if twins is not None:
+        click.echo(f"{int(twins.sum())} images have a near twin in the training data.")
+
+
+def _render(version: str, table: dict[str, Any]) -> str:
+    from rich.console import Console
+    from rich.table import Table
+
+    from facetag_trainer.reports.card import MEASURES, PAPER
+
+    grid = Table("head", "measure", version, "95% interval", "paper")
+    for head in ("age", "gender", "race"):
+        for name, value in table.get(head, {}).items():
+            paper = PAPER[head].get(name)
+            interval = table["intervals"][head][name] or (None, None)
+            one, low, high, other = (
+                "–" if x is None else f"{x:.4f}" for x in (value, *interval, paper)
+            )
+            grid.add_row(head, MEASURES[name], one, f"{low} to {high}", other)
+    console = Console()
+    with console.capture() as capture:
+        console.print(grid)
+    return capture.get().rstrip()

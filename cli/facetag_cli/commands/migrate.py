@@ -1,0 +1,24 @@
+"""`facetag migrate`: brings the database's tables up to date and makes the bucket."""
+
+import click
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's tables up to date, and make the bucket.
+
+    Run it before the services start and after every upgrade. A second run changes nothing, and
+    several at once do no harm.
+    """
+    from facetag.db.engine import migrate as migrate_database
+    from facetag.log import configure_logging
+    from facetag.settings import load_settings
+    from facetag.storage.client import make_storage
+
+    configure_logging()
+    settings = load_settings()
+    migrate_database(settings.require("database_url"))
+    click.echo("The tables are up to date.")
+    storage = make_storage(settings)
+    storage.ensure_bucket()
+    click.echo(f"The bucket {storage.bucket} is ready.")

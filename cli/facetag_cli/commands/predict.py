@@ -1,0 +1,94 @@
+"""`facetag predict`: one photo, labelled at once."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facetag_cli.params.options import data_dir_option, quiet_option
+
+if TYPE_CHECKING:
+    from facetag_cli.client.api_client import ApiClient, Line
+
+WARM_UP_S = 180.0
+"""How long a service that was just started may take until its worker is ready."""
+
+
+@click.command()
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the result.",
+)
+@data_dir_option
+@quiet_option
+@click.pass_context
+def predict(
+    ctx: click.Context, image: Path, format_: str, data_dir: Path | None, quiet: bool
+) -> None:
+    """Label the faces in one photo, IMAGE, ahead of every job that runs.
+
+    The service is found as by `facetag tag`; for more than a few photos that command is faster.
+    Exit status 0 when the photo is tagged or has no face, 3 when it failed.
+
+    \b
+    Example:
+      facetag predict portrait.jpg --format json
+    """
+    from facetag_cli.client.api_client import ApiClient
+    from facetag_cli.client.service import read_settings, use_service
+    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.progress import Reporter
+    from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.upload.photos import shown_name
+
+    settings = read_settings(data_dir)
+    data = read_image(image, settings.max_image_bytes)
+    with (
+        stop_on_sigterm(),
+        use_service(settings, Reporter(quiet=quiet)) as service,
+        ApiClient(service.api_url) as client,
+    ):
+        if service.own:
+            wait_for_worker(client)
+        name = shown_name(image, image.parent)
+        line = client.predict(name, data, timeout_s=settings.predict_timeout_s + 30)
+    print_line(line | {"image": name}, format_)
+    ctx.exit(EXIT_OK if line["error"] is None else EXIT_SOME_FAILED)
+
+
+def read_image(image: Path, max_bytes: int) -> bytes:
+    """Return the file's bytes; raises click.ClickException where it is too large or unreadable."""
+    try:
+        if image.stat().st_size > max_bytes:
+            raise click.ClickException(
+                f"{image} has more than {max_bytes} bytes (FACETAG_MAX_IMAGE_BYTES)."
+            )
+        return image.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{image} cannot be read: {error.strerror}.") from error
+
+
+def wait_for_worker(client: "ApiClient", *, timeout_s: float = WARM_UP_S) -> None:
+    """Wait until a worker has loaded its network; returns after `timeout_s` all the same."""
+    due = time.monotonic() + timeout_s
+    while client.readiness().get("worker") != "ok" and time.monotonic() < due:
+        time.sleep(0.5)
+
+
+def print_line(line: "Line", format_: str) -> None:
+    """Print the photo's line as JSON, or its faces as rows."""
+    if format_ == "json":
+        click.echo(json.dumps(line, ensure_ascii=False, indent=2))
+        return
+    import sys
+
+    from facetag_cli.output.results_table import print_faces
+
+    print_faces(line, sys.stdout)

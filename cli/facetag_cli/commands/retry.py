@@ -1,0 +1,36 @@
+"""`facetag retry`: queues a job's failed photos once more."""
+
+import uuid
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option, job_argument
+
+
+@click.command()
+@job_argument
+@click.option(
+    "--only",
+    type=click.Choice(["failed"]),
+    default="failed",
+    show_default=True,
+    help="Which photos to try again.",
+)
+@data_dir_option
+def retry(job: uuid.UUID, only: str, data_dir: Path | None) -> None:
+    """Try the failed photos of JOB once more; what succeeded stays as it is.
+
+    It helps where the cause is gone: a worker that died, an object that was missing. A damaged
+    photo fails again.
+
+    \b
+    Example:
+      facetag retry 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --only failed
+    """
+    from facetag_cli.client.api_client import ApiClient
+    from facetag_cli.client.service import read_settings, require_service
+    from facetag_cli.commands.status import describe_job
+
+    with ApiClient(require_service(read_settings(data_dir))) as client:
+        click.echo(describe_job(client.retry_job(str(job), only=only)))

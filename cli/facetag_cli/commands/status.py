@@ -1,0 +1,58 @@
+"""`facetag status`: how far a job is, once or until it ends."""
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facetag_cli.params.options import data_dir_option, job_argument
+
+if TYPE_CHECKING:
+    from facetag_cli.client.api_client import Job
+
+
+@click.command()
+@job_argument
+@click.option("--watch", "-w", is_flag=True, help="Stay until the job ends.")
+@data_dir_option
+@click.pass_context
+def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | None) -> None:
+    """Show how far JOB is.
+
+    With --watch a live bar shows counts, rate and time left; the exit status is then 0 when every
+    photo is tagged or has no face, and 3 otherwise. Ctrl-C stops the watching, not the job.
+
+    \b
+    Example:
+      facetag status 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --watch
+    """
+    from facetag_cli.client.api_client import ApiClient
+    from facetag_cli.client.follow_job import wait_for_job
+    from facetag_cli.client.service import read_settings, require_service
+    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.progress import Reporter
+
+    with ApiClient(require_service(read_settings(data_dir))) as client:
+        shown = wait_for_job(client, str(job), Reporter()) if watch else client.get_job(str(job))
+    click.echo(describe_job(shown))
+    if watch:
+        ctx.exit(EXIT_OK if shown["state"] == "completed" else EXIT_SOME_FAILED)
+
+
+def describe_job(job: "Job") -> str:
+    """Return a job in a few lines: its name and state, then its counts, then its error."""
+    from facetag_cli.client.follow_job import finished_count
+
+    name = f" ({job['name']})" if job["name"] else ""
+    total = "an unknown number of" if job["total"] is None else f"{job['total']}"
+    counts = ", ".join(
+        f"{count} {state.replace('_', ' ')}" for state, count in job["counts"].items() if count
+    )
+    lines = [
+        f"Job {job['id']}{name}: {job['state'].replace('_', ' ')}",
+        f"{finished_count(job)} of {total} photos finished" + (f": {counts}" if counts else ""),
+    ]
+    if job["error"]:
+        lines.append(job["error"])
+    return "\n".join(lines)

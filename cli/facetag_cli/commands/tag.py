@@ -1,0 +1,103 @@
+"""`facetag tag`: the main job, from a folder of photos to a line for each of them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import (
+    data_dir_option,
+    min_face_option,
+    output_options,
+    quiet_option,
+    skip_hidden_option,
+)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@output_options
+@click.option(
+    "--keep/--no-keep",
+    default=True,
+    help="Keep the service's copies of the photos and the results, so that another run sends "
+    "nothing (the default), or delete them at the end.",
+)
+@skip_hidden_option
+@min_face_option
+@data_dir_option
+@quiet_option
+@click.pass_context
+def tag(
+    ctx: click.Context,
+    folder: Path,
+    format_: str | None,
+    output: Path | None,
+    report: Path | None,
+    keep: bool,
+    skip_hidden: bool,
+    min_face: float | None,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    """Label the faces in every photo below FOLDER.
+
+    Every file whose name has an image's extension gets a line, in the order of the sorted paths;
+    what cannot be read ends as `failed` with the reason. Links are followed and hidden files are
+    photos like others. The labels are apparent age, gender and race, as annotators of photos saw
+    them: nobody is identified.
+
+    The service at FACETAG_API_URL is used where that is set, else a running `facetag up`, else one
+    is started and stopped again.
+
+    \b
+    Exit status: 0 when every photo is tagged or has no face, 3 when some failed (the output is
+    complete all the same), 1 for a fault of the run, 2 for a wrong argument or a folder without
+    photos, 130 when stopped with Ctrl-C.
+
+    \b
+    Examples:
+      facetag tag ~/Pictures
+      facetag tag ~/Pictures --report collection.html
+      facetag tag ~/Pictures --format jsonl --output labels.jsonl
+    """
+    from facetag_cli.client.api_client import ApiClient
+    from facetag_cli.client.jobs import merge_lines
+    from facetag_cli.client.service import find_service, read_settings, use_service
+    from facetag_cli.client.unfinished_jobs import Leftovers
+    from facetag_cli.output.deliver import deliver, exit_status, say_summary
+    from facetag_cli.output.progress import Reporter
+    from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.upload.photos import collect_photos, no_photos
+    from facetag_cli.upload.tagging_run import TaggingRun, announce
+
+    settings = read_settings(data_dir, min_face=min_face)
+    if min_face is not None and (running := find_service(settings)) is not None:
+        raise click.UsageError(
+            f"The service at {running} looks for the faces that its workers were told to: give "
+            "--min-face to `facetag up` or `facetag worker`."
+        )
+    reporter = Reporter(quiet=quiet)
+    collection = collect_photos(folder, hidden=not skip_hidden)
+    if not collection.photos:
+        raise click.UsageError(no_photos(collection))
+    announce(collection, reporter)
+    with ExitStack() as stack:
+        stack.enter_context(stop_on_sigterm())
+        service = stack.enter_context(use_service(settings, reporter))
+        client = stack.enter_context(ApiClient(service.api_url))
+        leftovers = Leftovers(settings.data_dir) if service.own else None
+        run = TaggingRun(client, reporter, settings, collection, leftovers=leftovers)
+        run.work()
+        composition = deliver(
+            merge_lines(client, collection.photos, run.report, run.jobs),
+            format_=format_,
+            output=output,
+            report=report,
+            title=collection.title,
+            find_photo={photo.name: photo.path for photo in collection.photos}.get,
+            skipped=collection.skipped,
+        )
+        say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
+        run.finish(keep=keep)
+    ctx.exit(exit_status(composition))

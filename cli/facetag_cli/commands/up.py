@@ -1,0 +1,89 @@
+"""`facetag up`: the whole service on this machine, until it is stopped."""
+
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option, min_face_option, quiet_option
+
+
+@click.command()
+@data_dir_option
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port of the API; default FACETAG_API_PORT, else 8000, or another if that is taken.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that label photos, each with a network of its own.",
+)
+@click.option(
+    "--trainer",
+    is_flag=True,
+    help="Also a trainer worker, which does what `facetag retrain --queue` asks for.",
+)
+@min_face_option
+@quiet_option
+def up(
+    data_dir: Path | None,
+    port: int | None,
+    workers: int,
+    trainer: bool,
+    min_face: float | None,
+    quiet: bool,
+) -> None:
+    """Run the whole service on this machine.
+
+    Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
+    ~/.local/share/facetag), brings the tables up to date, and starts the API, a worker and the
+    sweeper. Everything listens on this machine alone. Data is kept for the next time; what ends by
+    itself is started again.
+
+    A server whose address is set (FACETAG_DATABASE_URL, FACETAG_REDIS_URL,
+    FACETAG_S3_ENDPOINT_URL) is used instead of one of its own. While it runs, `facetag tag` and the
+    other commands use it by themselves. Stop it with Ctrl-C or SIGTERM.
+
+    \b
+    Example:
+      facetag up --data-dir /srv/facetag
+    """
+    from facetag.errors import SettingsInvalid
+    from facetag.standalone.ports import LOOPBACK, is_free
+    from facetag_cli.client.local_service import LocalService
+    from facetag_cli.client.service import read_settings
+    from facetag_cli.output.progress import Reporter
+    from facetag_cli.params.interrupts import stop_on_sigterm
+
+    settings = read_settings(data_dir, min_face=min_face)
+    reporter = Reporter(quiet=quiet)
+    if port is not None and not is_free(port):
+        raise SettingsInvalid(
+            f"Something listens on {LOOPBACK}:{port} already: give another --port."
+        )
+    service = LocalService(
+        settings,
+        workers=workers,
+        trainer=trainer,
+        api_port=settings.api_port if port is None else port,
+        announce=True,
+        on_event=reporter.say,
+    )
+    with stop_on_sigterm():
+        try:
+            with service:
+                reporter.say(f"\nThe service is up:  {service.api_url}")
+                reporter.say(f"  its description   {service.api_url}/openapi.json")
+                reporter.say(f"  data              {service.stack.folders.data_dir}")
+                reporter.say(f"  logs              {service.logs_dir}")
+                reporter.say("The worker loads its network now; jobs wait for it.")
+                reporter.say("Stop with Ctrl-C.\n")
+                try:
+                    service.wait()
+                finally:
+                    reporter.say("Stopping ...")
+        except KeyboardInterrupt:
+            reporter.say("Stopped; the data is kept.")

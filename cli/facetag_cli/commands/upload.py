@@ -1,0 +1,66 @@
+"""`facetag upload`: sends a folder to a service that runs, and leaves the labelling to it."""
+
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option, quiet_option, skip_hidden_option
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--tag/--no-tag", "start", default=True, help="Start a job over the photos, or not.")
+@click.option("--name", help="What the job is called; by default as the folder.")
+@skip_hidden_option
+@data_dir_option
+@quiet_option
+@click.pass_context
+def upload(
+    ctx: click.Context,
+    folder: Path,
+    start: bool,
+    name: str | None,
+    skip_hidden: bool,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    """Send the photos below FOLDER to the service and start a job; prints the job's id.
+
+    Photos are stored by their content: what the service has is not sent again, so an upload that
+    was stopped goes on where it was. The service must run (`facetag up`, or FACETAG_API_URL).
+
+    \b
+    Exit status: 0 when every photo was sent, 3 when some were not (they are listed, with the
+    reason), 1 for a fault of the run, 2 for a wrong argument or a folder without photos.
+
+    \b
+    Example:
+      job=$(facetag upload ~/Pictures)
+      facetag status $job --watch
+      facetag results $job --format csv --output labels.csv
+    """
+    from facetag_cli.client.api_client import ApiClient
+    from facetag_cli.client.jobs import plan_jobs, start_job
+    from facetag_cli.client.service import read_settings, require_service
+    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.progress import Reporter
+    from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.upload.photos import collect_photos, no_photos
+    from facetag_cli.upload.tagging_run import announce, say_not_sent, send_photos
+
+    settings = read_settings(data_dir)
+    reporter = Reporter(quiet=quiet)
+    api_url = require_service(settings)
+    collection = collect_photos(folder, hidden=not skip_hidden)
+    if not collection.photos:
+        raise click.UsageError(no_photos(collection))
+    announce(collection, reporter)
+    with stop_on_sigterm(), ApiClient(api_url) as client:
+        report = send_photos(client, collection.photos, settings, reporter)
+        if start:
+            plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)
+            for images in plan:
+                job = start_job(client, images, name=name or collection.title)
+                click.echo(job["id"])
+    say_not_sent(collection.photos, report, reporter)
+    ctx.exit(EXIT_SOME_FAILED if report.failed else EXIT_OK)

@@ -1,0 +1,142 @@
+"""The door of the `facetag` command: finds a subcommand by name and imports only that one."""
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from facetag.errors import FacetagError
+
+EXIT_FAULT = 1
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells report a command that was stopped with Ctrl-C."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A subcommand that is not imported yet: `commands/<name>.py` exports it as `<name>`."""
+
+    name: str
+    help: str
+    extra: str | None = None
+    """The optional dependencies that it needs, named in the message when they are missing."""
+
+
+CHAPTERS: dict[str, tuple[Entry, ...]] = {
+    "Tag photos": (
+        Entry("tag", "Label the faces in every photo of a folder.", "cpu,local"),
+        Entry("predict", "Label the faces in one photo."),
+    ),
+    "Work with jobs of a service": (
+        Entry("upload", "Send a folder's photos to the service and start a job."),
+        Entry("status", "Show how far a job is."),
+        Entry("results", "Print a job's results."),
+        Entry("retry", "Try a job's failed images once more."),
+        Entry("cancel", "Stop a job; what is finished stays."),
+        Entry("retag", "Label a job's photos again and show what changed."),
+    ),
+    "Run the service": (
+        Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
+        Entry("api", "Run the HTTP API.", "api"),
+        Entry("worker", "Run a worker.", "cpu"),
+        Entry("sweep", "Hand on the work of workers that died."),
+        Entry("migrate", "Bring the database's tables up to date."),
+    ),
+    "Train networks": (
+        Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
+        Entry("explore", "Show who is in training shards.", "cpu,train"),
+        Entry("train", "Fit a network on training shards.", "cpu,train"),
+        Entry("imbalance", "Compare what can be done about rare labels.", "cpu,train"),
+        Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
+        Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
+        Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
+    ),
+    "Change the network that labels": (
+        Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
+        Entry("models", "List, promote and roll back bundles; look after retrainings.", "local"),
+    ),
+}
+ENTRIES = {entry.name: entry for chapter in CHAPTERS.values() for entry in chapter}
+
+
+class LazyGroup(click.Group):
+    """A group whose help comes from a table, so that `--help` imports no subcommand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of the table."""
+        return list(ENTRIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one subcommand; None for a name that the table does not hold."""
+        entry = ENTRIES.get(cmd_name)
+        return None if entry is None else load_command(entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the subcommands by chapter, from the table alone."""
+        for chapter, entries in CHAPTERS.items():
+            with formatter.section(chapter):
+                formatter.write_dl([(entry.name, entry.help) for entry in entries])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; an error that facetag raises on purpose is one line."""
+        debug = bool(ctx.params.get("debug"))
+        try:
+            return super().invoke(ctx)
+        except FacetagError as error:
+            if debug:
+                raise
+            raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if debug:
+                raise
+            raise click.ClickException(missing_package(ctx, error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def load_command(entry: Entry) -> click.Command:
+    """Import the command of an entry; raises UsageError where this build does not hold it."""
+    module_name = f"facetag_cli.commands.{entry.name}"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise click.UsageError(f"This installation does not hold `{entry.name}`.") from error
+    command: click.Command = getattr(module, entry.name)
+    return command
+
+
+def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
+    """Say which extra brings the package that a subcommand failed to import."""
+    entry = ENTRIES.get(ctx.invoked_subcommand or "")
+    extra = f"[{entry.extra}]" if entry is not None and entry.extra else ""
+    return (
+        f"The package {error.name!r} is missing. Install it with "
+        f"`pip install 'facetag{extra}'`, or run with --debug for the details."
+    )
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Every subcommand explains itself: facetag tag --help.",
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
+@click.version_option(package_name="facetag")
+def main(debug: bool) -> None:
+    """Label the faces in photo collections by apparent age, gender and race.
+
+    \b
+    Example:
+      facetag tag ~/Pictures --report collection.html
+    """
+    if not debug:
+        # TensorFlow's notes on instruction sets and costs would bury what commands print.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What `facetag models` prints of a bundle: a row of the list, and one bundle with its verdict."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from facetag.db.tables import Model
+
+SHOWN = (("age", "rmse"), ("gender", "accuracy"), ("race", "accuracy"))
+PARTS = ("test", "holdout", "validation")
+"""Of a manifest's metrics, the best first."""
+
+
+def describe_rows(rows: Sequence[Model]) -> list[dict[str, Any]]:
+    """Return what the list states of each bundle, as JSON holds it."""
+    return [_describe(row) for row in rows]
+
+
+def describe_bundle(row: Model) -> dict[str, Any]:
+    """Return all that is known of a bundle, as JSON holds it."""
+    return {
+        **_describe(row),
+        "promoted_at": row.promoted_at and row.promoted_at.isoformat(),
+        "weights_sha256": row.manifest.get("weights_sha256"),
+        "files": row.files,
+        "shards": row.manifest.get("shards", []),
+        "metrics": row.manifest.get("metrics", {}),
+        "verdict": row.verdict,
+    }
+
+
+def render_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the list as a table."""
+    grid = Table("version", "state", "parent", "created", "age RMSE", "gender", "race", "measured")
+    for row in rows:
+        grid.add_row(
+            row["version"],
+            row["state"],
+            row["parent"] or "",
+            row["created_at"][:16],
+            *("" if value is None else f"{value:.3f}" for value in row["figures"].values()),
+            row["measured_on"] or "",
+        )
+    return _print(grid) if rows else "No bundle is known yet: a worker registers its own."
+
+
+def render_bundle(found: Mapping[str, Any]) -> str:
+    """Return one bundle as lines."""
+    figures = ", ".join(
+        f"{name} {value:.3f}" for name, value in found["figures"].items() if value is not None
+    )
+    lines = [
+        f"{found['version']}: {found['state']}",
+        f"created {found['created_at'][:16]}, parent {found['parent'] or 'none'}",
+        f"weights' SHA-256 {found['weights_sha256']}",
+        f"on its {found['measured_on']}: {figures}" if figures else "not measured",
+        *(f"shard {shard['name']}: SHA-256 {shard['sha256']}" for shard in found["shards"]),
+    ]
+    if found["files"] is None:
+        lines.append("not in object storage: it lies on a worker's disk alone")
+    verdict = found["verdict"]
+    if verdict is not None:
+        words = "holds" if verdict["holds"] else "does not hold"
+        lines.append(f"It {words} against {verdict['against']}:")
+        lines += [f"  {reason}" for reason in verdict["reasons"]]
+    return "\n".join(lines)
+
+
+def _describe(row: Model) -> dict[str, Any]:
+    metrics = row.manifest.get("metrics", {})
+    part = next((name for name in PARTS if name in metrics), None)
+    table = {} if part is None else metrics[part].get("table", metrics[part])
+    return {
+        "version": row.version,
+        "state": row.state,
+        "parent": row.manifest.get("parent"),
+        "created_at": row.created_at.isoformat(),
+        "measured_on": part,
+        "figures": {f"{head} {name}": table.get(head, {}).get(name) for head, name in SHOWN},
+    }
+
+
+def _print(grid: Table) -> str:
+    console = Console(width=140, highlight=False)
+    with console.capture() as capture:
+        console.print(grid)
+    return capture.get().rstrip()

@@ -1,0 +1,189 @@
+"""Renders the composition report as one HTML file that needs neither network nor script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from facetag.heads import GENDER, RACE
+from facetag.results.composition import AGE_BINS, FACE_BINS, SCALES, Composition
+from facetag_cli.output.results_table import face_text
+from facetag_cli.output.thumbnails import MAX_THUMBNAILS, Thumbnail
+
+TEMPLATES = Path(__file__).parent / "templates"
+LABELLED_FACES = 4
+"""Faces that a thumbnail's caption describes; the others are only counted."""
+
+REASONS = {
+    "empty_file": "Empty file",
+    "not_an_image": "Not an image",
+    "unsupported_format": "Format not supported",
+    "truncated": "Cut off in the middle",
+    "decode_error": "Damaged",
+    "too_many_pixels": "Too many pixels",
+    "too_many_bytes": "Too many bytes",
+    "decode_timeout": "Took too long to decode",
+    "decoder_crashed": "Crashed the decoder",
+    "object_missing": "Missing in object storage",
+    "object_refused": "Refused by object storage",
+    "file_unreadable": "File not readable",
+    "upload_failed": "Could not be sent",
+    "worker_lost": "Worker died",
+    "internal_error": "Internal error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One bar: its label, its count, and its length from 0 to 100."""
+
+    label: str
+    count: int
+    length: float
+    share: float = 0.0
+    """Of all that the chart counts, 0 to 1."""
+    parts: tuple[tuple[str, int, float], ...] = ()
+    """Label, count and length of the bar's segments, where it has any."""
+
+
+def render_page(
+    composition: Composition,
+    thumbnails: Sequence[Thumbnail],
+    *,
+    title: str,
+    skipped: int = 0,
+    made_at: datetime | None = None,
+) -> str:
+    """Return the page; everything that a user or a file name supplied is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = percent
+    environment.filters["grouped"] = grouped
+    made_at = made_at or datetime.now().astimezone()
+    return environment.get_template("report.html.jinja").render(
+        title=title,
+        made_at=f"{made_at:%d %B %Y, %H:%M}".lstrip("0"),
+        composition=composition,
+        skipped=skipped,
+        genders=[(label, composition.genders[label]) for label in reversed(GENDER.labels)],
+        pyramid=pyramid_rows(composition),
+        races=race_rows(composition),
+        crowd=bar_rows(FACE_BINS, composition.faces_per_photo),
+        sureness=sureness_charts(composition),
+        failures=failure_rows(composition),
+        thumbnails=[frame(thumbnail) for thumbnail in thumbnails],
+        max_thumbnails=MAX_THUMBNAILS,
+    )
+
+
+def pyramid_rows(composition: Composition) -> list[dict[str, Any]]:
+    """Return the age bands, oldest first, with a bar for each gender on one scale."""
+    longest = max((max(counts) for counts in composition.pyramid.values()), default=0) or 1
+    total = sum(sum(counts) for counts in composition.pyramid.values()) or 1
+    rows = []
+    for index, band in reversed(list(enumerate(AGE_BINS))):
+        row: dict[str, Any] = {"band": band}
+        for gender, counts in composition.pyramid.items():
+            count = counts[index]
+            row[gender] = BarRow(gender, count, 100 * count / longest, count / total)
+        rows.append(row)
+    return rows
+
+
+def race_rows(composition: Composition) -> list[BarRow]:
+    """Return a bar for each race, split by gender where the network predicts it."""
+    longest = max(composition.races.values(), default=0) or 1
+    total = composition.races.total() or 1
+    return [
+        BarRow(
+            label,
+            count := composition.races[label],
+            100 * count / longest,
+            count / total,
+            tuple(
+                (gender, part := composition.races_by_gender[gender][label], 100 * part / longest)
+                for gender in reversed(GENDER.labels)
+            ),
+        )
+        for label in RACE.labels
+    ]
+
+
+def bar_rows(labels: Sequence[str], counts: Sequence[int]) -> list[BarRow]:
+    """Return bars whose longest has the length 100."""
+    longest, total = max(counts, default=0) or 1, sum(counts) or 1
+    return [
+        BarRow(label, count, 100 * count / longest, count / total)
+        for label, count in zip(labels, counts, strict=True)
+    ]
+
+
+def sureness_charts(composition: Composition) -> list[dict[str, Any]]:
+    """Return a histogram for each thing that the networks are more or less sure of."""
+    charts = []
+    for name, scale in SCALES.items():
+        counts = composition.confidence[name]
+        if not any(counts):
+            continue
+        labels = []
+        for index in range(scale.bins):
+            low, high = scale.edges(index)
+            labels.append(f"{low:.0%} to {high:.0%}" if index else f"up to {high:.0%}")
+        charts.append({"title": scale.title, "low": scale.low, "columns": bar_rows(labels, counts)})
+    return charts
+
+
+def failure_rows(composition: Composition) -> list[dict[str, Any]]:
+    """Return the kinds of failure, the most frequent first."""
+    groups = sorted(composition.failures.items(), key=lambda item: (-item[1].count, item[0]))
+    return [
+        {
+            "code": code,
+            "reason": REASONS.get(code, code.replace("_", " ").capitalize()),
+            "count": group.count,
+            "names": group.names,
+            "more": group.count - len(group.names),
+        }
+        for code, group in groups
+    ]
+
+
+def frame(thumbnail: Thumbnail) -> dict[str, Any]:
+    """Return a thumbnail with its boxes in shares of the photo, and a caption a face."""
+    line = thumbnail.line
+    faces = line["faces"]
+    return {
+        "uri": thumbnail.uri,
+        "name": line["image"],
+        "width": line["width"],
+        "height": line["height"],
+        "boxes": [face["box"] for face in faces],
+        "numbered": len(faces) > 1,
+        "captions": [caption(face) for face in faces[:LABELLED_FACES]],
+        "more": max(len(faces) - LABELLED_FACES, 0),
+    }
+
+
+def caption(face: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a thumbnail says of a face: the labels, and the range of its age."""
+    low, high = face.get("age_range") or (None, None)
+    return {
+        "labels": face_text(face),
+        "range": "" if low is None else f"age {low} to {high}",
+    }
+
+
+def percent(share: float) -> str:
+    """Return a share as whole percent; what is there but small is not called nothing."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return f"{share:.0%}"
+
+
+def grouped(count: int) -> str:
+    """Return `12,345`."""
+    return f"{count:,}"

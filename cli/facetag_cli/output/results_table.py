@@ -1,0 +1,124 @@
+"""The table of results for people: one row a photo, whatever the terminal's width."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from facetag_cli.client.api_client import Line
+
+SHOWN_FACES = 4
+PLAIN_WIDTH = 120
+"""Columns where the output is no terminal, unless COLUMNS says otherwise."""
+STATE_WIDTH, FACES_WIDTH, GAP = 9, 5, 2
+NAME_SHARE = 0.45
+"""Of what the narrow columns leave, the most that the names take."""
+NARROWEST = 12
+STYLES = {"tagged": "green", "no_face": "dim", "failed": "red", "cancelled": "yellow"}
+
+
+def print_table(lines: Iterable[Line], file: TextIO) -> None:
+    """Print one row a line; a name that is too long keeps its end, which tells photos apart."""
+    rows = [(printable(line["image"]), line) for line in lines]
+    console = console_for(file)
+    left = max(console.width - STATE_WIDTH - FACES_WIDTH - 3 * GAP, 2 * NARROWEST)
+    longest = max((cell_len(name) for name, _ in rows), default=0)
+    name_width = max(min(longest, int(left * NAME_SHARE)), NARROWEST)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    # Fixed widths, since rich would shrink the short columns too, down to nothing.
+    table.add_column("Photo", no_wrap=True, width=name_width)
+    table.add_column("State", no_wrap=True, width=STATE_WIDTH)
+    table.add_column("Faces", justify="right", no_wrap=True, width=FACES_WIDTH)
+    outcome_width = left - name_width
+    table.add_column(
+        "Apparent age, gender, race", no_wrap=True, overflow="ellipsis", max_width=outcome_width
+    )
+    for name, line in rows:
+        state = line["state"]
+        style = STYLES.get(state, "")
+        table.add_row(
+            Text(keep_end(name, name_width)),
+            Text(state.replace("_", " "), style=style),
+            Text(str(len(line["faces"])) if line["error"] is None else "", style=style),
+            outcome_text(line),
+        )
+    console.print(table)
+
+
+def keep_end(text: str, width: int) -> str:
+    """Return the text in at most `width` cells of a terminal, cut at its beginning."""
+    if cell_len(text) <= width:
+        return text
+    start = len(text)
+    room = width - 1
+    while start > 0 and (room := room - cell_len(text[start - 1])) >= 0:
+        start -= 1
+    return f"…{text[start:]}"
+
+
+def console_for(file: TextIO) -> Console:
+    """Return a console of the terminal's width, or of a fixed one where there is none."""
+    if file.isatty():
+        return Console(file=file, highlight=False)
+    columns = os.environ.get("COLUMNS", "")
+    width = shutil.get_terminal_size().columns if columns.isdigit() else PLAIN_WIDTH
+    return Console(file=file, highlight=False, width=width)
+
+
+def outcome_text(line: Line) -> Text:
+    """Return what is known of the faces, or why the photo failed."""
+    if line["error"] is not None:
+        return Text(f"{line['error']['code']}: {printable(line['error']['message'])}", style="red")
+    faces = [face_text(face) for face in line["faces"]]
+    if len(faces) > SHOWN_FACES:
+        faces = [*faces[:SHOWN_FACES], f"and {len(faces) - SHOWN_FACES} more"]
+    return Text(" · ".join(faces))
+
+
+def face_text(face: Mapping[str, Any]) -> str:
+    """Return `31 female asian`, as far as the network predicts them."""
+    parts = []
+    if face.get("age") is not None:
+        parts.append(f"{face['age']:.0f}")
+    parts += [face[head]["label"] for head in ("gender", "race") if face.get(head)]
+    return " ".join(parts) or "a face"
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters shown, not sent to the terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def print_faces(line: Line, file: TextIO) -> None:
+    """Print one row a face of a single photo, with how sure the network is."""
+    console = console_for(file)
+    console.print(Text.assemble((printable(line["image"]), "bold"), f": {_state(line)}"))
+    if not line["faces"]:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("Box (x, y, width, height)", "Age", "Gender", "Race"):
+        table.add_column(heading)
+    for face in line["faces"]:
+        low, high = face.get("age_range") or (None, None)
+        gender, race = face.get("gender"), face.get("race")
+        table.add_row(
+            ", ".join(str(value) for value in face["box"]),
+            "" if face.get("age") is None else f"{face['age']:.0f} ({low} to {high})",
+            "" if not gender else f"{gender['label']} {gender['probability']:.0%}",
+            "" if not race else f"{race['label']} {race['probabilities'][race['label']]:.0%}",
+        )
+    console.print(table)
+
+
+def _state(line: Line) -> str:
+    if line["error"] is not None:
+        return f"{line['error']['code']}, {printable(line['error']['message'])}"
+    faces = len(line["faces"])
+    return "no face" if faces == 0 else f"{faces} face{'' if faces == 1 else 's'}"

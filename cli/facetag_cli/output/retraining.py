@@ -1,0 +1,102 @@
+"""What `facetag models` prints of a retraining by the queue: how far it is, and its log."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from facetag.bundles.bundle_store import Shelf
+from facetag.db.engine import transaction
+from facetag.db.tables import Retraining, RetrainingLine, RetrainingState
+from facetag.retraining.log import read_lines
+from facetag.retraining.requests import find_retraining, name_retraining, tell_state
+
+LOOK_S = 1.0
+UNHEARD_S = 30.0
+"""After so long without a trainer worker it is worth a word."""
+
+
+def describe_retraining(row: Retraining) -> dict[str, Any]:
+    """Return what is known of a retraining, as JSON holds it."""
+    moments = ("created_at", "started_at", "heartbeat_at", "finished_at")
+    names = ("state", "stage", "epoch", "step", "steps", "deaths", "claimed_by", "version")
+    return {
+        "id": str(row.id),
+        **{name: getattr(row, name) for name in names},
+        "verdict": row.verdict,
+        "error": row.error,
+        "shards": row.shards,
+        "options": row.options,
+        **{name: _to_text(getattr(row, name)) for name in moments},
+    }
+
+
+def render_retraining(row: Retraining) -> str:
+    """Return a retraining as lines."""
+    names = ", ".join(_name_shard(one) for one in row.shards["new"])
+    lines = [f"Retraining {row.id} on {names} {tell_state(row)}"]
+    if row.state == RetrainingState.QUEUED and row.started_at is None:
+        waited_s = (datetime.now(UTC) - row.created_at).total_seconds()
+        if waited_s > UNHEARD_S:
+            lines.append(
+                "no trainer worker has taken it up: start one with `facetag worker --trainer`, or "
+                "`facetag up --trainer`"
+            )
+    if row.finished_at is None and row.stage:
+        lines.append(row.stage)
+    if row.finished_at is None and row.steps:
+        lines.append(f"{row.step} of {row.steps} steps ({100 * row.step // row.steps}%)")
+    if row.deaths:
+        lines.append(f"{row.deaths} trainer workers died of it in a row")
+    if row.error:
+        lines.append(row.error)
+    lines += _describe_verdict(row)
+    return "\n".join(lines)
+
+
+def mention_retraining(row: Retraining) -> str:
+    """Return one line on a retraining that waits or runs, for below the bundles."""
+    stage = f": {row.stage}" if row.stage else ""
+    return f"Retraining {name_retraining(row)} {tell_state(row)}{stage}"
+
+
+def follow_log(shelf: Shelf, which: str | None, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a retraining's log, with `follow` those to come until it has ended."""
+    last = 0
+    with transaction(shelf.sessions) as session:
+        row = find_retraining(session, which, tenant_id=shelf.tenant_id)
+    while True:
+        # The row first: once it has ended, no line is missed.
+        with transaction(shelf.sessions) as session:
+            row = session.get_one(Retraining, row.id)
+            lines = read_lines(session, row.id, after=last)
+        for line in lines:
+            last = line.id
+            yield _render_line(line)
+        if not follow or row.finished_at is not None:
+            return
+        time.sleep(LOOK_S)
+
+
+def _describe_verdict(row: Retraining) -> list[str]:
+    if row.verdict is None:
+        return []
+    words = "holds" if row.verdict["holds"] else "does not hold"
+    lines = [f"{row.version} {words} against {row.verdict['against']}:"]
+    lines += [f"  {reason}" for reason in row.verdict["reasons"]]
+    if row.state != RetrainingState.PROMOTED:
+        force = "" if row.verdict["holds"] else " --force"
+        lines.append(f"`facetag models promote {row.version}{force}` promotes it")
+    return lines
+
+
+def _render_line(line: RetrainingLine) -> str:
+    return f"{line.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {line.text}"
+
+
+def _name_shard(shard: Mapping[str, str]) -> str:
+    return shard.get("name") or shard["url"]
+
+
+def _to_text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,187 @@
+"""A session of `facetag tune`: its study found or begun, its trials run, and what came of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from facetag.settings import Settings
+from facetag.standalone.database import use_database
+from facetag_cli.commands.train import train
+from facetag_cli.output.progress import Bar, Reporter
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.prepare import PreparePlan, prepare_cache
+from facetag_trainer.evaluation.metrics import flatten
+from facetag_trainer.fit.loop import Progress
+from facetag_trainer.tuning.objective import Objective, Watcher
+from facetag_trainer.tuning.plan import TuningPlan, name_study
+from facetag_trainer.tuning.report import (
+    compose_command,
+    describe_budget,
+    parameter_rows,
+    write_tuning_report,
+)
+from facetag_trainer.tuning.results import Results, format_value, read_results, train_options
+from facetag_trainer.tuning.run import run_trials
+from facetag_trainer.tuning.search_space import default_values
+from facetag_trainer.tuning.studies import (
+    Storage,
+    load_study,
+    open_storage,
+    open_study,
+    studies_url,
+)
+
+TOP = 5
+SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of the command; without a `study` the plan and the shards give it its name."""
+
+    settings: Settings
+    storage: str | None
+    plan: TuningPlan
+    shards: Sequence[Path]
+    study: str | None
+    report: Path | None
+    reporter: Reporter
+
+    def read(self) -> None:
+        """Tell what the study has found; raises FacetagError where there is none."""
+        name = self.study or name_study(self.plan.to_json(self.shards))
+        with self._storage() as storage:
+            self._conclude(read_results(load_study(storage, name)))
+
+    def run(self, trials: int, timeout_s: float | None, *, cache: Path, folder: Path) -> None:
+        """Run trials until the study has so many, and tell what it has found."""
+        stated = self.plan.to_json(self.shards)
+        name = self.study or name_study(stated)
+        with self._storage() as storage:
+            crops = self._cut_faces(cache)
+            first = default_values(self.plan.space)
+            study = open_study(storage, name, stated, first=first)
+            self.reporter.say(f"Study {name}: {describe_budget(stated)}")
+            try:
+                with _Teller(self.reporter, self.plan.epochs) as watcher:
+                    objective = Objective(self.plan, crops, folder / name, watcher)
+                    run_trials(
+                        study, storage, objective, trials, timeout_s=timeout_s, watcher=watcher
+                    )
+            except KeyboardInterrupt:
+                self.reporter.warn("Stopped; what was running is queued. The same command goes on.")
+                self._conclude(read_results(study))
+                raise
+            self._conclude(read_results(study))
+
+    @contextmanager
+    def _storage(self) -> Iterator[Storage]:
+        if self.storage is not None:
+            yield open_storage(self.storage)
+            return
+        with use_database(self.settings, on_event=self.reporter.say) as url:
+            yield open_storage(studies_url(url))
+
+    def _cut_faces(self, cache: Path) -> CropCache:
+        with self.reporter.bar("Cutting faces out", total=None) as bar:
+            total: list[int] = []
+            return prepare_cache(
+                self.shards,
+                cache,
+                PreparePlan(size=self.plan.size),
+                on_start=total.append,
+                on_progress=lambda done: bar.set(done, total=total[0]),
+            )
+
+    def _conclude(self, results: Results) -> None:
+        known = [option.name for option in train.params if option.name is not None]
+        _print(results, compose_command(results, known), train_options(results, known)[1])
+        if self.report is not None:
+            self.reporter.say(f"{write_tuning_report(self.report, results, known)}")
+
+
+class _Teller:
+    """Tells of trials on standard error, as a context: a bar for each, and a line an epoch."""
+
+    def __init__(self, reporter: Reporter, epochs: int) -> None:
+        self._reporter = reporter
+        self._epochs = epochs
+        self._open = ExitStack()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Watcher:
+        return Watcher(self._begin, self._step, self._epoch, self._end, self._wait)
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _begin(self, number: int, values: Mapping[str, Any]) -> None:
+        stated = ", ".join(f"{name} {format_value(one)}" for name, one in values.items())
+        self._reporter.say(f"Trial {number}: {stated}")
+        self._bar = self._open.enter_context(self._reporter.bar(f"Trial {number}", total=None))
+
+    def _step(self, number: int, progress: Progress) -> None:  # noqa: ARG002
+        if self._bar is None:
+            return
+        images, steps = len(progress.samples), progress.steps
+        self._bar.set(
+            (progress.epoch * steps + progress.step) * images,
+            total=self._epochs * steps * images,
+            note=f"epoch {progress.epoch + 1}/{self._epochs}, loss {progress.loss:.3f}",
+        )
+
+    def _epoch(self, number: int, row: Mapping[str, Any]) -> None:
+        measures = {name: value for name, value in flatten(row).items() if name in SHOWN}
+        stated = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
+        epoch = f"epoch {row['epoch'] + 1}/{self._epochs}"
+        self._reporter.say(f"Trial {number}, {epoch}: score {row['score']:.4f}, {stated}")
+
+    def _end(self, number: int, words: str) -> None:
+        self._open.close()
+        self._reporter.say(f"Trial {number} {words}")
+
+    def _wait(self, running: int) -> None:
+        self._reporter.say(
+            f"Waiting for trials that run elsewhere, or died there: {running}. Ctrl-C ends this."
+        )
+
+
+def _print(results: Results, command: str, without_option: Mapping[str, str]) -> None:
+    """Print the best values, the best trials, and how to use them, on standard output."""
+    console = Console(highlight=False)
+    console.print(f"Study {results.name}: {describe_budget(results.plan)}", markup=False)
+    counts = ", ".join(
+        f"{results.count(state)} {state}"
+        for state in ("complete", "pruned", "failed", "running", "waiting")
+        if results.count(state)
+    )
+    console.print(f"Trials: {counts or 'none'}", markup=False)
+    if results.best is None:
+        return
+    console.print(_parameters(results))
+    console.print(_best_trials(results))
+    console.print(f"\n{command}", markup=False, soft_wrap=True)
+    if without_option:
+        stated = ", ".join(f"{name} ({value})" for name, value in without_option.items())
+        console.print(f"`facetag train` has no option for {stated}.", markup=False)
+
+
+def _parameters(results: Results) -> Table:
+    table = Table("parameter", "searched", "default", "best", "importance")
+    for row in parameter_rows(results):
+        table.add_row(*row.values())
+    return table
+
+
+def _best_trials(results: Results) -> Table:
+    table = Table("trial", "score", *SHOWN)
+    complete = [one for one in results.trials if one.state == "complete"]
+    for one in sorted(complete, key=lambda trial: trial.value or 0.0)[:TOP]:
+        measures = [f"{one.measures[name]:.3f}" if name in one.measures else "" for name in SHOWN]
+        table.add_row(str(one.number), f"{one.value:.4f}", *measures)
+    return table

@@ -1,0 +1,104 @@
+"""SHA-256 of files, remembered by path, size and time, so that a second run need not read them."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from facetag.cache_folder import cache_folder
+from facetag_cli.upload.photos import Photo
+
+HASH_THREADS = 4
+SETTLED_S = 2.0
+"""A file changed this recently may change again within its clock's tick: it is not remembered."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS hashes (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL
+)
+"""
+
+
+def default_cache_path() -> Path:
+    """Return where hashes are remembered."""
+    return cache_folder() / "hashes.sqlite3"
+
+
+class HashCache:
+    """Hashes of files; without a place to write (`path` None, or a full disk) it only hashes."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._rows = None if path is None else _open(path)
+
+    def __enter__(self) -> Self:
+        """Return the cache itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the file."""
+        if self._rows is not None:
+            self._rows.close()
+
+    def hash_photos(self, photos: Sequence[Photo]) -> list[str | OSError]:
+        """Return the hex SHA-256 of each photo, or why it could not be read."""
+        known = {photo.path: self._look_up(photo) for photo in photos}
+        unknown = [photo for photo in photos if known[photo.path] is None]
+        with ThreadPoolExecutor(HASH_THREADS) as threads:
+            found = dict(
+                zip((photo.path for photo in unknown), threads.map(_hash, unknown), strict=True)
+            )
+        self._remember(unknown, found)
+        return [known[photo.path] or found[photo.path] for photo in photos]
+
+    def _look_up(self, photo: Photo) -> str | None:
+        if self._rows is None:
+            return None
+        try:
+            row = self._rows.execute(
+                "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ?",
+                (os.fsencode(photo.path.absolute()), photo.size, photo.mtime_ns),
+            ).fetchone()
+        except sqlite3.Error:
+            # A cache that cannot be read costs time, nothing else.
+            return None
+        return None if row is None else str(row[0])
+
+    def _remember(self, photos: Sequence[Photo], found: Mapping[Path, str | OSError]) -> None:
+        if self._rows is None:
+            return
+        settled_ns = int((time.time() - SETTLED_S) * 1e9)
+        rows = [
+            (os.fsencode(photo.path.absolute()), photo.size, photo.mtime_ns, found[photo.path])
+            for photo in photos
+            if photo.mtime_ns < settled_ns and isinstance(found[photo.path], str)
+        ]
+        try:
+            with self._rows:
+                self._rows.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.Error:
+            # As above: on a full disk the next run hashes again.
+            self._rows = None
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Used by one thread at a time, which need not be the one that opens it.
+        rows = sqlite3.connect(path, timeout=2.0, check_same_thread=False)
+        rows.execute(_TABLE)
+    except (OSError, sqlite3.Error):
+        # A home that is read-only is no reason to refuse an upload.
+        return None
+    return rows
+
+
+def _hash(photo: Photo) -> str | OSError:
+    try:
+        with photo.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return error

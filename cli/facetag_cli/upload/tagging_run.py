@@ -1,0 +1,185 @@
+"""The steps that `tag` and `upload` share: announce, send, label, and what is kept afterwards."""
+
+from collections.abc import Sequence
+
+from rich.filesize import decimal
+
+from facetag.errors import FacetagError, JobNotFound, JobStateConflict
+from facetag.settings import Settings
+from facetag_cli.client.api_client import ApiClient, Job, JobImage
+from facetag_cli.client.follow_job import finished_count, labelling_time_s, wait_for_job
+from facetag_cli.client.jobs import plan_jobs, start_job
+from facetag_cli.client.unfinished_jobs import Leftovers, images_digest
+from facetag_cli.output.deliver import plural
+from facetag_cli.output.progress import Reporter
+from facetag_cli.upload.hash_cache import HashCache, default_cache_path
+from facetag_cli.upload.photos import Collection, Photo
+from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
+
+SHOWN_FAILURES = 20
+
+
+def announce(collection: Collection, reporter: Reporter) -> None:
+    """Say what was found, and which folders are closed."""
+    size = decimal(sum(photo.size for photo in collection.photos))
+    reporter.say(
+        f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.folder}"
+        + (f", {plural(collection.skipped, 'other file')} skipped." if collection.skipped else ".")
+    )
+    for name in collection.closed_folders:
+        reporter.warn(f"The folder {name} cannot be listed: its photos are left out.")
+
+
+def send_photos(
+    client: ApiClient, photos: Sequence[Photo], settings: Settings, reporter: Reporter
+) -> UploadReport:
+    """Send what the service does not have; says what was sent, and what was not and why."""
+    size = sum(photo.size for photo in photos)
+    with (
+        HashCache(default_cache_path()) as hashes,
+        reporter.bar("Sending", total=len(photos), size=size) as bar,
+    ):
+        uploader = Uploader(client, hashes, max_bytes=settings.max_image_bytes)
+        report = uploader.upload(photos, bar.advance)
+    reporter.say(
+        f"Sent {plural(report.sent, 'photo')} ({decimal(report.sent_bytes)}); "
+        f"{report.already:,} already there."
+    )
+    return report
+
+
+def say_not_sent(photos: Sequence[Photo], report: UploadReport, reporter: Reporter) -> None:
+    """List the photos that did not reach the service, with the reason of each."""
+    failures = [
+        (photo.name, outcome)
+        for photo, outcome in zip(photos, report.outcomes, strict=True)
+        if isinstance(outcome, NotSent)
+    ]
+    if not failures:
+        return
+    reporter.warn(f"{plural(len(failures), 'photo')} not sent:")
+    for name, reason in failures[:SHOWN_FAILURES]:
+        reporter.warn(f"  {name}: {reason.message}")
+    if len(failures) > SHOWN_FAILURES:
+        reporter.warn(f"  and {len(failures) - SHOWN_FAILURES} more")
+
+
+class TaggingRun:
+    """One run of `tag` against a service: photos in, finished jobs out.
+
+    `leftovers` is given where the service is the run's own, so that nobody else's jobs are there.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        reporter: Reporter,
+        settings: Settings,
+        collection: Collection,
+        *,
+        leftovers: Leftovers | None,
+    ) -> None:
+        self.report = UploadReport()
+        self.jobs: list[Job] = []
+        self.labelled_s = 0.0
+        self._client = client
+        self._reporter = reporter
+        self._settings = settings
+        self._collection = collection
+        self._leftovers = leftovers
+
+    def work(self) -> None:
+        """Send and label the photos; where it is stopped, the jobs are cancelled first."""
+        photos = self._collection.photos
+        try:
+            self.report = send_photos(self._client, photos, self._settings, self._reporter)
+            self._start(
+                plan_jobs(photos, self.report.outcomes, max_images=self._settings.max_job_images)
+            )
+            for index, job in enumerate(self.jobs):
+                self.jobs[index] = wait_for_job(
+                    self._client,
+                    job["id"],
+                    self._reporter,
+                    worker_starts=self._leftovers is not None,
+                )
+                self._forget(job["id"])
+            self.labelled_s = labelling_time_s(self.jobs)
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+
+    def _start(self, plan: Sequence[Sequence[JobImage]]) -> None:
+        open_jobs = self._take_leftovers({images_digest(images) for images in plan})
+        for images in plan:
+            digest = images_digest(images)
+            job = open_jobs.pop(digest, None)
+            if job is None:
+                job = start_job(self._client, images, name=self._collection.title)
+                if self._leftovers is not None:
+                    self._leftovers.add(job["id"], digest)
+            else:
+                self._reporter.say(
+                    f"Going on with job {job['id']} of an earlier run: {finished_count(job)} of "
+                    f"{job['total']} photos are done."
+                )
+            self.jobs.append(job)
+
+    def _take_leftovers(self, wanted: set[str]) -> dict[str, Job]:
+        """Return the open jobs over the wanted images, by digest; cancel those over others."""
+        taken: dict[str, Job] = {}
+        left = {} if self._leftovers is None else self._leftovers.read()
+        for job_id, digest in left.items():
+            try:
+                job = self._client.get_job(job_id)
+                if job["finished_at"] is None and job["state"] != "cancelled":
+                    if digest in wanted and digest not in taken:
+                        taken[digest] = job
+                        continue
+                    self._client.cancel_job(job_id)
+                    self._reporter.say(f"Cancelled job {job_id}, which an earlier run left.")
+            except (JobNotFound, JobStateConflict):
+                # Deleted, or it ended meanwhile: nothing is left of it.
+                pass
+            self._forget(job_id)
+        return taken
+
+    def _forget(self, job_id: str) -> None:
+        if self._leftovers is not None:
+            self._leftovers.remove(job_id)
+
+    def finish(self, *, keep: bool) -> None:
+        """Delete what the service holds of this run, or say what it keeps."""
+        if not keep:
+            for job in self.jobs:
+                self._client.delete_job(job["id"])
+            if self.jobs:
+                self._reporter.say("Deleted the service's copies of the photos and the results.")
+        elif self._leftovers is not None:
+            self._reporter.say(
+                f"Copies of the photos and the results are kept in {self._settings.data_dir}, so "
+                "that another run sends nothing; --no-keep deletes them."
+            )
+        else:
+            for job in self.jobs:
+                self._reporter.say(f"The service keeps this as job {job['id']}.")
+
+    def _stop(self) -> None:
+        for job in self.jobs:
+            try:
+                ended = self._client.cancel_job(job["id"])
+            except JobStateConflict:
+                # It had finished: there was nothing left to stop.
+                continue
+            except FacetagError as error:
+                self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
+                continue
+            self._forget(job["id"])
+            self._reporter.warn(
+                f"Cancelled job {job['id']}; {finished_count(ended)} of {ended['total']} photos "
+                "were dealt with."
+            )
+        where = self._client.api_url if self._leftovers is None else self._settings.data_dir
+        self._reporter.warn(
+            f"Stopped. Photos sent so far are kept in {where}: the same command sends the rest."
+        )

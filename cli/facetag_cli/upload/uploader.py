@@ -1,0 +1,265 @@
+"""Sends a folder's photos to object storage: each content once, and nothing that is there."""
+
+import hashlib
+import mimetypes
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from facetag.errors import ErrorCode, StorageUnavailable
+from facetag_cli.client.api_client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile
+from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
+from facetag_cli.upload.hash_cache import HashCache
+from facetag_cli.upload.photos import Photo
+
+BATCH = 200
+"""Photos that are hashed and asked for at a time; the API takes up to 1,000."""
+SEND_THREADS = 16
+SEND_ATTEMPTS = 5
+FIRST_PAUSE_S = 0.25
+
+# One content has one key, whatever spelling of JPEG its name ends in.
+_SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
+
+_UNTYPED = "application/octet-stream"
+
+Advance = Callable[[int, int], None]
+"""Told of photos that are dealt with: how many, and their bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a photo holds, which is what it is stored under."""
+
+    sha256: str
+    size: int
+    suffix: str
+
+    def as_wanted(self) -> WantedFile:
+        """Return the API's form of it."""
+        guess, _ = mimetypes.guess_type(f"photo{self.suffix}")
+        return {
+            "sha256": self.sha256,
+            "size": self.size,
+            "suffix": self.suffix,
+            "content_type": guess if guess and guess.startswith("image/") else _UNTYPED,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Why a photo did not reach object storage."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(slots=True)
+class UploadReport:
+    """What became of each photo, in their order: its key, or why it was not sent."""
+
+    outcomes: list[str | NotSent] = field(default_factory=list)
+    sent: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def failed(self) -> int:
+        """How many photos did not reach object storage."""
+        return sum(isinstance(outcome, NotSent) for outcome in self.outcomes)
+
+    @property
+    def already(self) -> int:
+        """Photos whose content was there before, or is that of another photo."""
+        return len(self.outcomes) - self.failed - self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos that are ready to be sent: what each holds, and where new contents go."""
+
+    photos: Sequence[Photo]
+    contents: Sequence[Content | NotSent]
+    fresh: dict[Content, Photo]
+    """Contents that this run had not met, each with the first photo that has it."""
+    uploads: Sequence[Upload]
+    """One for each fresh content."""
+
+
+class Uploader:
+    """Sends photos through presigned forms, several at a time.
+
+    While a batch is sent, the next one is hashed and asked for.
+
+    Raises StorageUnavailable or ApiUnavailable where a server does not answer at all; what was sent
+    before stays, and another run goes on from there. A photo that is refused alone is reported.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        hashes: HashCache,
+        *,
+        max_bytes: int,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._client = client
+        self._hashes = hashes
+        self._max_bytes = max_bytes
+        self._first_pause_s = first_pause_s
+        self._met: set[Content] = set()
+        self._keys: dict[Content, str | NotSent] = {}
+
+    def upload(self, photos: Sequence[Photo], advance: Advance) -> UploadReport:
+        """Send the photos; tells `advance` of each as soon as it is dealt with."""
+        report = UploadReport()
+        with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
+            sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
+            sending: deque[tuple[Batch, Iterator[str | NotSent]]] = deque()
+            try:
+                for batch in self._prepare_ahead(photos):
+                    # Queued behind the batch before, so that no thread waits for its last photos.
+                    outcomes = threads.map(
+                        sender.send, batch.fresh, batch.fresh.values(), batch.uploads
+                    )
+                    sending.append((batch, outcomes))
+                    if len(sending) > 1:
+                        self._settle(*sending.popleft(), report, advance)
+                while sending:
+                    self._settle(*sending.popleft(), report, advance)
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        return report
+
+    def _prepare_ahead(self, photos: Sequence[Photo]) -> Iterator[Batch]:
+        # One thread: what a batch holds decides what is new in the next.
+        with ThreadPoolExecutor(1) as ahead:
+            coming: deque[Future[Batch]] = deque()
+            for start in range(0, len(photos), BATCH):
+                coming.append(ahead.submit(self._prepare, photos[start : start + BATCH]))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _prepare(self, photos: Sequence[Photo]) -> Batch:
+        contents = self._identify(photos)
+        fresh: dict[Content, Photo] = {}
+        for photo, content in zip(photos, contents, strict=True):
+            if isinstance(content, Content) and content not in self._met:
+                fresh.setdefault(content, photo)
+        self._met |= fresh.keys()
+        wanted = [content.as_wanted() for content in fresh]
+        uploads = self._client.request_uploads(wanted) if wanted else []
+        return Batch(photos, contents, fresh, uploads)
+
+    def _settle(
+        self,
+        batch: Batch,
+        outcomes: Iterator[str | NotSent],
+        report: UploadReport,
+        advance: Advance,
+    ) -> None:
+        for (content, photo), upload, outcome in zip(
+            batch.fresh.items(), batch.uploads, outcomes, strict=True
+        ):
+            self._keys[content] = outcome
+            if isinstance(outcome, str) and upload["post"] is not None:
+                report.sent += 1
+                report.sent_bytes += content.size
+            advance(1, photo.size)
+        for photo, held in zip(batch.photos, batch.contents, strict=True):
+            report.outcomes.append(self._keys[held] if isinstance(held, Content) else held)
+            if not (isinstance(held, Content) and batch.fresh.get(held) is photo):
+                advance(1, photo.size)
+
+    def _identify(self, photos: Sequence[Photo]) -> list[Content | NotSent]:
+        readable = [photo for photo in photos if not self._fault_of(photo)]
+        digests = dict(zip(readable, self._hashes.hash_photos(readable), strict=True))
+        contents: list[Content | NotSent] = []
+        for photo in photos:
+            if fault := self._fault_of(photo):
+                contents.append(fault)
+            elif isinstance(digest := digests[photo], OSError):
+                contents.append(_unreadable(digest))
+            else:
+                contents.append(Content(digest, photo.size, key_suffix(photo)))
+        return contents
+
+    def _fault_of(self, photo: Photo) -> NotSent | None:
+        if photo.fault is not None:
+            return NotSent(ErrorCode.FILE_UNREADABLE, photo.fault)
+        if photo.size > self._max_bytes:
+            return NotSent(
+                ErrorCode.TOO_MANY_BYTES,
+                f"The file has {photo.size} bytes; at most {self._max_bytes} are sent "
+                "(FACETAG_MAX_IMAGE_BYTES).",
+            )
+        return None
+
+
+class Sender:
+    """Sends single photos, each in its thread, trying again where another try may succeed."""
+
+    def __init__(
+        self, client: ApiClient, poster: FormPoster, *, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
+        self._client = client
+        self._poster = poster
+        self._first_pause_s = first_pause_s
+
+    def send(self, content: Content, photo: Photo, upload: Upload) -> str | NotSent:
+        """Send one photo; returns its key, or why object storage does not take it."""
+        if upload["post"] is None:
+            return upload["key"]
+        try:
+            data = photo.path.read_bytes()
+        except OSError as error:
+            return _unreadable(error)
+        # A key promises its content for good, so a file that changed meanwhile must not get it.
+        if hashlib.sha256(data).hexdigest() != content.sha256:
+            return NotSent(
+                ErrorCode.FILE_UNREADABLE, "The file changed while it was read: run again."
+            )
+        status, reason = self._post(upload, data)
+        if status == 403:
+            # The form ran out before its turn came.
+            (upload,) = self._client.request_uploads([content.as_wanted()])
+            if upload["post"] is not None:
+                status, reason = self._post(upload, data)
+        if 200 <= status < 400:
+            return upload["key"]
+        return NotSent(
+            ErrorCode.UPLOAD_FAILED, f"Object storage refused the file ({status} {reason})."
+        )
+
+    def _post(self, upload: Upload, data: bytes) -> tuple[int, str]:
+        post = upload["post"] or {}
+        pause_s = self._first_pause_s
+        for attempt in range(1, SEND_ATTEMPTS + 1):
+            try:
+                status, reason = self._poster.post(post["url"], post["fields"], data)
+                if status != 500 and status not in TRANSIENT_STATUSES:
+                    return status, reason
+            except FormsUnanswered as error:
+                if attempt == SEND_ATTEMPTS:
+                    raise StorageUnavailable(
+                        f"Object storage does not take the photos ({error}). Run the same command "
+                        "again later: what was sent is not sent again."
+                    ) from error
+            if attempt < SEND_ATTEMPTS:
+                time.sleep(pause_s)
+                pause_s *= 2
+        return status, reason
+
+
+def key_suffix(photo: Photo) -> str:
+    """Return the suffix that the photo's key ends in: lower case, one spelling each."""
+    suffix = photo.path.suffix.lower()
+    return _SAME_SUFFIX.get(suffix, suffix)
+
+
+def _unreadable(error: OSError) -> NotSent:
+    return NotSent(ErrorCode.FILE_UNREADABLE, f"The file cannot be read: {error.strerror}.")

@@ -1,0 +1,1 @@
+"""Bundles: their folders and object storage, and the registry of which one labels."""

@@ -1,0 +1,54 @@
+"""A bundle's folder on disk, which can be told to be whole without building its network."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from facetag.errors import BundleInvalid
+
+FORMAT = 1
+MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
+_INSTALLED = Path(__file__).resolve().parents[1] / "models" / "default"
+_CHECKOUT = Path(__file__).resolve().parents[2] / "models" / "default"
+DEFAULT_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+"""The bundle that ships: the wheel carries it below this package."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a bundle whose files are all there and whose format is known.
+
+    Raises BundleInvalid, which says what to do, for any other folder.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleInvalid(
+            f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
+            "or make one with `facetag train`."
+        ) from error
+    except ValueError as error:
+        raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
+    stated = manifest.get("format") if isinstance(manifest, dict) else None
+    if stated != FORMAT:
+        raise BundleInvalid(f"{folder} has format {stated!r}, not {FORMAT}: fetch another bundle.")
+    if not (folder / WEIGHTS).is_file():
+        raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
+    return dict(manifest)
+
+
+def check_weights(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise BundleInvalid unless the weights are the file that the manifest names."""
+    path = folder / WEIGHTS
+    if file_sha256(path) != manifest.get("weights_sha256"):
+        raise BundleInvalid(
+            f"{path} is not the file that {MANIFEST} names (its SHA-256 differs): "
+            "fetch the bundle again."
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

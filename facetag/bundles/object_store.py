@@ -1,0 +1,100 @@
+"""Carries bundles to object storage and back; no byte that was changed on the way gets through."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from facetag.bundles.folder import (
+    CARD,
+    MANIFEST,
+    WEIGHTS,
+    check_weights,
+    file_sha256,
+    read_manifest,
+)
+from facetag.errors import BundleInvalid, ObjectMissing
+from facetag.settings import Settings
+from facetag.storage.client import Storage, tenant_prefix
+
+FILES = (WEIGHTS, CARD, MANIFEST)
+"""What a bundle is made of."""
+OPTIONAL = frozenset({CARD})
+
+
+def fetched_root(settings: Settings) -> Path:
+    """Return the folder in which this machine keeps fetched bundles."""
+    return settings.data_dir / "bundles"
+
+
+def bundle_key(tenant_id: str, version: str, name: str, sha256: str) -> str:
+    """Return where a file of a bundle lies in object storage: never where another one lies."""
+    return f"{tenant_prefix(tenant_id)}bundles/{version}/{sha256}/{name}"
+
+
+def store_bundle(storage: Storage, tenant_id: str, folder: Path) -> dict[str, str]:
+    """Store a bundle's files and return the SHA-256 of each; a second time changes nothing.
+
+    Nobody sees them before a row names them. Raises BundleInvalid where a file is missing or the
+    weights are not those of the manifest.
+    """
+    manifest = read_manifest(folder)
+    check_weights(folder, manifest)
+    files = {}
+    for name in FILES:
+        path = folder / name
+        if name in OPTIONAL and not path.is_file():
+            continue
+        files[name] = file_sha256(path)
+        # Also where it is stored already: what was damaged there since is whole again.
+        storage.put_file(bundle_key(tenant_id, manifest["version"], name, files[name]), path)
+    return files
+
+
+def fetch_bundle(
+    storage: Storage, tenant_id: str, version: str, files: Mapping[str, str], root: Path
+) -> Path:
+    """Return a folder below `root` with the bundle's files, fetched unless they lie there already.
+
+    `files` are the checksums of the bundle's row. Raises BundleInvalid where a byte differs or a
+    file is missing, and StorageUnavailable. Several processes may fetch at the same time.
+    """
+    folder = root / version
+    if _is_whole(folder, files):
+        return folder
+    root.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=root))
+    try:
+        for name, digest in files.items():
+            _fetch_checked(storage, bundle_key(tenant_id, version, name, digest), draft / name)
+            if file_sha256(draft / name) != digest:
+                raise BundleInvalid(
+                    f"{name} of {version} in object storage is not the file that was stored (its "
+                    "SHA-256 differs): it was tampered with or damaged, and is not used."
+                )
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    except OSError:
+        # Another process was faster, and its folder is as good.
+        if not _is_whole(folder, files):
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _fetch_checked(storage: Storage, key: str, path: Path) -> None:
+    try:
+        storage.fetch_file(key, path)
+    except ObjectMissing as error:
+        raise BundleInvalid(
+            f"{key} is missing from object storage: promote another version, or give this one's "
+            "folder to `facetag models promote`."
+        ) from error
+
+
+def _is_whole(folder: Path, files: Mapping[str, str]) -> bool:
+    try:
+        return all(file_sha256(folder / name) == digest for name, digest in files.items())
+    except OSError:
+        return False

@@ -1,0 +1,200 @@
+"""The registry of bundles: which are known, which one labels, and how another takes its place.
+
+Every function takes a Session inside a transaction and leaves the commit to its caller. Whoever
+changes a state holds one advisory lock, so that no two champions are ever seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import BundleState, Model, Promotion
+from facetag.errors import BundleStateConflict, BundleUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The bundle that labels; `files` is None where it lies on the workers' disks alone."""
+
+    version: str
+    number: int
+    """That of its promotion, which only grows; 0 for the first champion, which nobody promoted."""
+    files: Mapping[str, str] | None
+    manifest: Mapping[str, Any]
+
+
+def list_models(session: Session, *, tenant_id: str) -> list[Model]:
+    """Return the bundles known to a tenant, the newest first."""
+    query = (
+        select(Model)
+        .where(Model.tenant_id == tenant_id)
+        .order_by(Model.created_at.desc(), Model.version)
+    )
+    return list(session.scalars(query))
+
+
+def register_model(session: Session, tenant_id: str, manifest: Mapping[str, Any]) -> Model:
+    """Record a bundle by its manifest's `version`; one that is known keeps its state.
+
+    A tenant's first bundle is its champion, every later one a candidate. What is in object storage
+    keeps the manifest that was stored with it.
+    """
+    _lock_models(session)
+    champion = select(Model.version).where(
+        Model.tenant_id == tenant_id, Model.state == BundleState.CHAMPION
+    )
+    state = BundleState.CANDIDATE if session.scalar(champion.limit(1)) else BundleState.CHAMPION
+    version = manifest["version"]
+    session.execute(
+        insert(Model)
+        .values(tenant_id=tenant_id, version=version, state=state, manifest=dict(manifest))
+        .on_conflict_do_update(
+            index_elements=[Model.tenant_id, Model.version],
+            set_={"manifest": dict(manifest)},
+            where=Model.files.is_(None),
+        )
+    )
+    return session.get_one(Model, (tenant_id, version), populate_existing=True)
+
+
+def find_champion(session: Session, *, tenant_id: str) -> Champion | None:
+    """Return the champion; None where no worker has started and nothing was promoted yet."""
+    number = (
+        select(func.coalesce(func.max(Promotion.number), 0))
+        .where(Promotion.tenant_id == tenant_id)
+        .scalar_subquery()
+    )
+    # One statement, so that the champion and its number are of one moment.
+    row = session.execute(
+        select(Model.version, number.label("number"), Model.files, Model.manifest).where(
+            Model.tenant_id == tenant_id, Model.state == BundleState.CHAMPION
+        )
+    ).one_or_none()
+    return None if row is None else Champion(row.version, row.number, row.files, row.manifest)
+
+
+def find_bundle(session: Session, version: str, *, tenant_id: str) -> Model:
+    """Return a bundle by its version, or by an ending that no other has; raises BundleUnknown."""
+    ours = select(Model).where(Model.tenant_id == tenant_id)
+    found = session.scalars(ours.where(Model.version == version)).all()
+    found = found or session.scalars(ours.where(Model.version.endswith(version))).all()
+    if len(found) != 1:
+        kind = "No bundle has" if not found else "Several bundles have"
+        raise BundleUnknown(f"{kind} the version {version}: see `facetag models list`.")
+    return found[0]
+
+
+def add_bundle(
+    session: Session,
+    manifest: Mapping[str, Any],
+    files: Mapping[str, str],
+    *,
+    tenant_id: str,
+    verdict: Mapping[str, Any] | None = None,
+) -> Model:
+    """Make a bundle visible whose files are in object storage; one that is known keeps its state.
+
+    A new one is a candidate. Raises BundleStateConflict where its version names other weights.
+    """
+    _lock_models(session)
+    row = session.get(Model, (tenant_id, manifest["version"]), populate_existing=True)
+    if row is None:
+        row = Model(
+            tenant_id=tenant_id, version=manifest["version"], state=BundleState.CANDIDATE.value
+        )
+        session.add(row)
+    elif row.manifest.get("weights_sha256") != manifest["weights_sha256"]:
+        raise BundleStateConflict(
+            f"Other weights are known as {row.version}: make the bundle anew, on another day."
+        )
+    row.manifest, row.files = dict(manifest), dict(files)
+    row.verdict = row.verdict if verdict is None else dict(verdict)
+    session.flush()
+    return row
+
+
+def promote(session: Session, version: str, *, tenant_id: str, force: bool = False) -> Promotion:
+    """Make a bundle the champion; workers load it beside the old one and switch between chunks.
+
+    Raises BundleUnknown, and BundleStateConflict where it is the champion already, where its files
+    are not in object storage, or, unless `force`, where its verdict speaks against it.
+    """
+    _lock_models(session)
+    row = find_bundle(session, version, tenant_id=tenant_id)
+    if row.state == BundleState.CHAMPION:
+        raise BundleStateConflict(f"{row.version} is the champion already.")
+    if row.files is None:
+        raise BundleStateConflict(
+            f"{row.version} is not in object storage, where workers would look for it: give its "
+            "folder instead of its version."
+        )
+    verdict = row.verdict or {"holds": True}
+    if not verdict["holds"] and not force:
+        reasons = "".join(f"\n  {reason}" for reason in verdict["reasons"])
+        raise BundleStateConflict(
+            f"{row.version} did not hold against {verdict['against']}:{reasons}\n"
+            "Promote it all the same with --force."
+        )
+    return _crown(session, row, rollback=False)
+
+
+def roll_back(session: Session, *, tenant_id: str) -> Promotion:
+    """Bring back the champion that the present one took the place of.
+
+    Raises BundleStateConflict where there was none before.
+    """
+    _lock_models(session)
+    champion = find_champion(session, tenant_id=tenant_id)
+    previous = champion and session.scalar(
+        select(Promotion.previous)
+        .where(
+            Promotion.tenant_id == tenant_id,
+            Promotion.version == champion.version,
+            Promotion.rollback.is_(False),
+        )
+        .order_by(Promotion.number.desc())
+        .limit(1)
+    )
+    if not previous:
+        raise BundleStateConflict("No champion came before this one: there is nothing to go to.")
+    return _crown(session, session.get_one(Model, (tenant_id, previous)), rollback=True)
+
+
+def _crown(session: Session, row: Model, *, rollback: bool) -> Promotion:
+    before = find_champion(session, tenant_id=row.tenant_id)
+    unsynchronised = {"synchronize_session": False}
+    # First the old one: at most one row may be the champion at any moment.
+    session.execute(
+        update(Model)
+        .where(Model.tenant_id == row.tenant_id, Model.state == BundleState.CHAMPION)
+        .values(state=BundleState.RETIRED),
+        execution_options=unsynchronised,
+    )
+    session.execute(
+        update(Model)
+        .where(Model.tenant_id == row.tenant_id, Model.version == row.version)
+        .values(state=BundleState.CHAMPION, promoted_at=func.now()),
+        execution_options=unsynchronised,
+    )
+    promotion = Promotion(
+        tenant_id=row.tenant_id,
+        version=row.version,
+        previous=before.version if before else None,
+        rollback=rollback,
+    )
+    session.add(promotion)
+    session.flush()
+    session.expire(row)
+    return promotion
+
+
+def _lock_models(session: Session) -> None:
+    """Wait for whoever changes a bundle's state, and keep others waiting until the commit.
+
+    Two workers that start at once must not both find that there is no champion.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("models", 0))))

@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, engines, transactions and migrations."""

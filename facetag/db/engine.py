@@ -1,0 +1,233 @@
+"""The way to PostgreSQL: engines, transactions that name a lost connection, and the migration."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
+
+from facetag.errors import DatabaseUnavailable, SettingsInvalid
+from facetag.settings import Settings
+
+MIGRATION_LOCK = 0x666163657461
+"""Key of the advisory lock under which migrations run (the bytes of "faceta")."""
+
+CONNECT_TIMEOUT_S = 3
+STATEMENT_TIMEOUT_S = 60
+LONG_STATEMENT_TIMEOUT_S = 600
+LOCK_TIMEOUT_S = 15
+IDLE_TRANSACTION_TIMEOUT_S = 300
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+
+Answer = TypeVar("Answer")
+
+log = structlog.get_logger(__name__)
+
+_LOST = ("08", "57P", "53")
+"""SQLSTATEs of a connection that failed, a server that goes down, and one short of resources."""
+_BUSY = ("40001", "40P01", "55P03", "57014")
+"""SQLSTATEs of transactions that gave way to others: worth another try."""
+_UNDEFINED_TABLE = "42P01"
+_EXPECTED_URL = "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+
+
+APPLICATION = "facetag"
+WORKER_APPLICATION = "facetag-worker"
+"""How the connections of a warm worker are named in pg_stat_activity: it is seen by them."""
+
+
+def make_engine(
+    settings: Settings,
+    *,
+    pool_size: int = 5,
+    application: str = APPLICATION,
+    reads_only: bool = False,
+) -> Engine:
+    """Make an engine on FACETAG_DATABASE_URL; nothing connects before the first use.
+
+    `application` names its connections in pg_stat_activity. One for `read` alone (`reads_only`)
+    neither asks whether a connection is alive nor opens a transaction. Raises SettingsInvalid where
+    the URL is missing or names another kind of database.
+    """
+    ways: dict[str, Any] = (
+        {"isolation_level": "AUTOCOMMIT"}
+        if reads_only
+        # A restarted server leaves dead connections in the pool.
+        else {"pool_pre_ping": True}
+    )
+    return create_engine(
+        _psycopg_url(settings.require("database_url")),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        # A caller that waits longer for a connection is better off with an error.
+        pool_timeout=CONNECT_TIMEOUT_S + 2,
+        **ways,
+        connect_args=_connect_args(
+            application,
+            statement_timeout=STATEMENT_TIMEOUT_S,
+            lock_timeout=LOCK_TIMEOUT_S,
+            # A client that stops reading its results must not hold back vacuum for ever.
+            idle_in_transaction_session_timeout=IDLE_TRANSACTION_TIMEOUT_S,
+        ),
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Make the factory that `transaction` takes; rows stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """Yield a session that commits at the end and rolls back on an exception.
+
+    Raises DatabaseUnavailable where the server does not answer, went away, or was too busy.
+    """
+    with translate_errors(), sessions() as session, session.begin():
+        yield session
+
+
+def read(sessions: sessionmaker[Session], ask: Callable[[Session], Answer]) -> Answer:
+    """Return what `ask` reads by one statement, in one round trip to the server.
+
+    `sessions` are of an engine made with `reads_only`. With a transaction and the question whether
+    the connection is alive it would be four, each of which waits for a turn where the processor is
+    busy. What lost its connection is asked again once, on a new one. Raises DatabaseUnavailable.
+    """
+    with translate_errors():
+        try:
+            with sessions() as session:
+                return ask(session)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        with sessions() as session:
+            return ask(session)
+
+
+def allow_long_statements(session: Session) -> None:
+    """Let the statements of this transaction take ten minutes: they touch a million rows."""
+    session.execute(text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_TIMEOUT_S}s'"))
+
+
+def persist(
+    sessions: sessionmaker[Session],
+    work: Callable[[Session], Answer],
+    *,
+    give_up: Callable[[], bool],
+    on_wait: Callable[[], None] = lambda: None,
+) -> Answer:
+    """Do `work` in a transaction, again and again while the database is unavailable.
+
+    `work` may have been committed by an attempt whose answer was lost: it must be such that a
+    second time does nothing. Raises DatabaseUnavailable once `give_up` says so.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            with transaction(sessions) as session:
+                return work(session)
+        except DatabaseUnavailable as error:
+            if give_up():
+                raise
+            log.warning("database_unavailable", reason=str(error), pause_s=pause_s)
+        on_wait()
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def ping(engine: Engine) -> None:
+    """Ask the database for one row; raises DatabaseUnavailable where it does not answer."""
+    with translate_errors(), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def migrate(database_url: str) -> None:
+    """Bring the tables to the newest revision; several callers at once are safe.
+
+    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable,
+    or SettingsInvalid for a URL that names another kind of database.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files("facetag_migrations")).replace("%", "%%"))
+    # No statement or lock timeout: a migration may take long, and waits for its turn.
+    engine = create_engine(
+        _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args(APPLICATION)
+    )
+    with translate_errors(), engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _psycopg_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsInvalid(f"FACETAG_DATABASE_URL is no URL: {_EXPECTED_URL}") from error
+    # Hosting services still write `postgres`, which SQLAlchemy has given up.
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise SettingsInvalid(
+            f"FACETAG_DATABASE_URL names {parsed.drivername}, not PostgreSQL: {_EXPECTED_URL}"
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
+    options = "".join(f" -c {name}={seconds}s" for name, seconds in timeouts_s.items())
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": application,
+        "options": f"-c timezone=UTC{options}",
+        # A host that vanished without a word is noticed within a minute, not after two hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise DatabaseUnavailable for what the body's statements raise of a server that is away."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(
+            "Every connection to PostgreSQL is busy: try again, or start more processes."
+        ) from error
+    # COPY goes past SQLAlchemy, so its errors come as psycopg raises them.
+    except (DBAPIError, psycopg.Error) as error:
+        message = _recognise(error.orig if isinstance(error, DBAPIError) else error)
+        if message is None:
+            raise
+        raise DatabaseUnavailable(message) from error
+
+
+def _recognise(error: BaseException | None) -> str | None:
+    """Return what to tell the user of a fault that is the database's, None for a fault of ours."""
+    sqlstate: str | None = getattr(error, "sqlstate", None)
+    if sqlstate == _UNDEFINED_TABLE:
+        return "The database has no tables of facetag yet: run `facetag migrate`."
+    if sqlstate in _BUSY:
+        return f"PostgreSQL was too busy ({type(error).__name__}): try again."
+    # Whoever did not get as far as an answer has no SQLSTATE.
+    lost = sqlstate is None and isinstance(error, psycopg.OperationalError)
+    if lost or (sqlstate or "").startswith(_LOST):
+        return (
+            "PostgreSQL does not answer at FACETAG_DATABASE_URL: is it running, and are user, "
+            f"password and database right? ({' '.join(str(error).split())})"
+        )
+    return None

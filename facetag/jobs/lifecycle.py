@@ -1,0 +1,149 @@
+"""What users do to a job that exists: cancel it, retry what failed, delete it."""
+
+import uuid
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from facetag.db.engine import allow_long_statements
+from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
+from facetag.errors import JobStateConflict
+from facetag.jobs.counts import cancel_queued_images, close_job_if_done
+from facetag.jobs.queries import get_job
+
+RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
+
+_NO_SYNC = {"synchronize_session": False}
+
+
+def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+    """Cancel what is queued; what runs is finished, and what is finished stays.
+
+    The job is `cancelled` at once, and nothing more of it is claimed; of many thousands of queued
+    images the sweeper cancels the rest. `finished_at` is set once nothing is left. To cancel
+    a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict for a finished job.
+    """
+    job = get_job(session, job_id, tenant_id=tenant_id)
+    if job.state == JobState.CANCELLED:
+        return job
+    cancelled = cancel_queued_images(session, job_id, skip_locked=False)
+    counted = sum((getattr(Job, state.value) for state in ImageState), start=0)
+    changed = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.state.not_in(TERMINAL_JOB_STATES))
+        .values(
+            state=JobState.CANCELLED,
+            queued=Job.queued - cancelled,
+            cancelled=Job.cancelled + cancelled,
+            total=func.coalesce(Job.total, counted),
+        )
+        .returning(Job.id),
+        execution_options=_NO_SYNC,
+    )
+    if changed is None:
+        job = get_job(session, job_id, tenant_id=tenant_id)
+        if job.state != JobState.CANCELLED:
+            raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
+        return job
+    # Also takes images that a listing or a worker put back since the first statement.
+    close_job_if_done(session, job_id)
+    return get_job(session, job_id, tenant_id=tenant_id)
+
+
+def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+    """Queue the failed images of a finished job again, as if they had never been tried.
+
+    A job whose prefix could not be listed is listed anew (state `listing`: ring the listing).
+    Raises JobNotFound, and JobStateConflict where the job runs, was cancelled, or nothing failed.
+    """
+    allow_long_statements(session)
+    job = get_job(session, job_id, tenant_id=tenant_id)
+    queued = _queue_failed_images(session, job_id)
+    relisted = queued == 0 and job.source_prefix is not None and job.error is not None
+    changed = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.state.in_(RETRIED_STATES))
+        .values(
+            state=JobState.LISTING if relisted else JobState.RUNNING,
+            total=None if relisted else Job.total,
+            error=None,
+            failed=Job.failed - queued,
+            queued=Job.queued + queued,
+            rung_at=None,
+            finished_at=None,
+        )
+        .returning(Job.id),
+        execution_options=_NO_SYNC,
+    )
+    if changed is None or not (queued or relisted):
+        raise JobStateConflict(
+            f"The job is {job.state}: only a finished job with failed images can be retried."
+        )
+    return get_job(session, job_id, tenant_id=tenant_id)
+
+
+def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str) -> list[str]:
+    """Delete a finished job with its results; return the keys that no other job refers to.
+
+    Only keys in `bucket`, our own: sources are never touched. The caller deletes the objects after
+    the commit. Raises JobNotFound, and JobStateConflict while something may still run.
+    """
+    allow_long_statements(session)
+    job = get_job(session, job_id, tenant_id=tenant_id)
+    if job.finished_at is None:
+        raise JobStateConflict(
+            f"The job is {job.state} and not done: cancel it, and delete it once nothing runs."
+        )
+    other = aliased(Image)
+    elsewhere = (
+        select(other.id)
+        .where(other.bucket == Image.bucket, other.key == Image.key, other.job_id != job_id)
+        .exists()
+    )
+    keys = session.scalars(
+        select(Image.key)
+        .where(Image.job_id == job_id, Image.bucket == bucket, ~elsewhere)
+        .distinct()
+        .order_by(Image.key)
+    ).all()
+    # The job's images and their faces go with it.
+    gone = session.scalar(
+        delete(Job).where(Job.id == job_id, Job.finished_at.is_not(None)).returning(Job.id),
+        execution_options=_NO_SYNC,
+    )
+    if gone is None:
+        raise JobStateConflict("The job was retried or deleted by somebody else meanwhile.")
+    session.expunge(job)
+    return list(keys)
+
+
+def _queue_failed_images(session: Session, job_id: uuid.UUID) -> int:
+    failed = (
+        select(Image.id)
+        .where(Image.job_id == job_id, Image.state == ImageState.FAILED)
+        .order_by(Image.id)
+        .with_for_update()
+    )
+    forgotten = (
+        "claim_token",
+        "claimed_by",
+        "lease_until",
+        "started_at",
+        "not_before",
+        "error_code",
+        "error_message",
+        "width",
+        "height",
+        "model_version",
+        "stage_ms",
+        "finished_at",
+    )
+    queued = session.execute(
+        update(Image)
+        .where(Image.id.in_(failed.scalar_subquery()))
+        .values(
+            {"state": ImageState.QUEUED, "suspicion": 0, "releases": 0} | dict.fromkeys(forgotten)
+        ),
+        execution_options=_NO_SYNC,
+    )
+    return int(queued.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,53 @@
+"""Reading jobs: one by its id, or a page of them, the newest first."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import Job
+from facetag.errors import CursorInvalid, JobNotFound
+from facetag.jobs.cursors import decode_cursor, encode_cursor
+
+
+def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+    """Return the job as it is in the database now; raises JobNotFound."""
+    job = session.scalar(
+        select(Job)
+        .where(Job.id == job_id, Job.tenant_id == tenant_id)
+        .execution_options(populate_existing=True)
+    )
+    if job is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return job
+
+
+def list_jobs(
+    session: Session, *, tenant_id: str, cursor: str | None = None, limit: int = 50
+) -> tuple[list[Job], str | None]:
+    """Return up to `limit` jobs, the newest first, and the next page's cursor or None.
+
+    Raises CursorInvalid.
+    """
+    query = (
+        select(Job)
+        .where(Job.tenant_id == tenant_id)
+        .order_by(Job.created_at.desc(), Job.id.desc())
+        .limit(limit + 1)
+    )
+    if cursor is not None:
+        query = query.where(tuple_(Job.created_at, Job.id) < tuple_(*_decode(cursor)))
+    jobs = list(session.scalars(query))
+    if len(jobs) <= limit:
+        return jobs, None
+    last = jobs[limit - 1]
+    return jobs[:limit], encode_cursor(last.created_at.isoformat(), str(last.id))
+
+
+def _decode(cursor: str) -> tuple[datetime, uuid.UUID]:
+    created_at, job_id = decode_cursor(cursor, str, str)
+    try:
+        return datetime.fromisoformat(str(created_at)), uuid.UUID(str(job_id))
+    except ValueError as error:
+        raise CursorInvalid from error

@@ -1,0 +1,117 @@
+"""The images of a job as lines of the results: a page of them, or all of them as a stream."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import FaceRow, Image, ImageState
+from facetag.heads import HEADS
+from facetag.jobs.queries import get_job
+from facetag.results.image_lines import Face, image_line
+
+STREAM_ROWS = 500
+"""Rows that a stream holds in memory at a time."""
+
+
+def list_images(
+    session: Session,
+    job_id: uuid.UUID,
+    *,
+    tenant_id: str,
+    state: ImageState | None = None,
+    after_position: int | None = None,
+    limit: int = 100,
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return up to `limit` lines, each with its `position`, and where to go on, or None.
+
+    Raises JobNotFound.
+    """
+    after = -1 if after_position is None else after_position
+    lines_of_job = _select_lines(job_id).limit(limit + 1)
+    if state is None:
+        query = lines_of_job.where(Image.position > after).order_by(Image.position)
+    else:
+        # The same rows as `state = ...` in the same order, said so that only the index by state
+        # gives it: PostgreSQL else walks the job in order, past all that is in other states.
+        query = lines_of_job.where(
+            tuple_(Image.state, Image.position) > tuple_(state.value, after),
+            Image.state <= state.value,
+        ).order_by(Image.state, Image.position)
+    rows = session.execute(query).all()
+    # The job last: were it deleted between the two, missing lines would pass for its end.
+    get_job(session, job_id, tenant_id=tenant_id)
+    lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
+    return lines, lines[-1]["position"] if len(rows) > limit else None
+
+
+def stream_results(
+    session: Session, job_id: uuid.UUID, *, tenant_id: str
+) -> Iterator[dict[str, Any]]:
+    """Return an iterator over all lines of a job, in order, as of one moment, in little memory.
+
+    Raises JobNotFound at once. The session must stay open until the iterator ends.
+    """
+    job = get_job(session, job_id, tenant_id=tenant_id)
+    query = _select_lines(job.id).order_by(Image.position)
+    rows = session.execute(query.execution_options(yield_per=STREAM_ROWS))
+    return (_line(row) for row in rows)
+
+
+def _select_lines(job_id: uuid.UUID) -> Select[Any]:
+    # One statement, so that an image and its faces are of one moment.
+    face = func.json_build_array(
+        FaceRow.x, FaceRow.y, FaceRow.width, FaceRow.height, FaceRow.confidence, FaceRow.attributes
+    )
+    faces = (
+        select(func.json_agg(aggregate_order_by(face, FaceRow.position)))
+        .where(FaceRow.image_id == Image.id)
+        .correlate(Image)
+        .scalar_subquery()
+    )
+    return select(
+        Image.position,
+        Image.name,
+        Image.state,
+        Image.error_code,
+        Image.error_message,
+        Image.model_version,
+        Image.width,
+        Image.height,
+        faces.label("faces"),
+    ).where(Image.job_id == job_id)
+
+
+def _line(row: Row[Any]) -> dict[str, Any]:
+    return image_line(
+        name=row.name,
+        state=row.state,
+        error=None if row.error_code is None else (row.error_code, row.error_message or ""),
+        model=row.model_version,
+        width=row.width,
+        height=row.height,
+        faces=[
+            Face((x, y, width, height), confidence, _in_order(attributes))
+            for x, y, width, height, confidence, attributes in row.faces or ()
+        ],
+    )
+
+
+def _in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a face's attributes in the order of the heads, which JSONB does not keep."""
+    ordered: dict[str, Any] = {}
+    for head in HEADS:
+        ordered |= {
+            key: attributes[key] for key in (head.name, f"{head.name}_range") if key in attributes
+        }
+        value = ordered.get(head.name)
+        if isinstance(value, dict) and "probabilities" in value:
+            found = value["probabilities"]
+            ordered[head.name] = {
+                "label": value["label"],
+                "probabilities": {label: found[label] for label in head.labels if label in found},
+            }
+    return ordered | {key: value for key, value in attributes.items() if key not in ordered}

@@ -1,0 +1,1 @@
+"""The doorbell: Celery messages that say only that a job has work."""

@@ -1,0 +1,133 @@
+"""What every process that takes messages has in common: a parent that listens, forked children."""
+
+import logging
+import mmap
+import os
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import structlog
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+
+from facetag.db.engine import make_engine, make_sessions, transaction
+from facetag.db.tables import Image
+from facetag.queue.celery_app import make_celery
+from facetag.settings import Settings
+
+GRACE_S = 60.0
+"""How long what is being computed may go on after a worker is asked to stop."""
+
+_ASKED, _FAILED = 1, 2
+
+log = structlog.get_logger(__name__)
+
+
+class Stopping:
+    """Whether to stop; made before the children are forked, which share its memory.
+
+    A plain byte, no lock: a child that is killed can leave no lock behind.
+    """
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)
+
+    @property
+    def asked(self) -> bool:
+        """Whether this worker is to claim nothing more."""
+        return self._byte[0] != 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stops because a child could not start."""
+        return self._byte[0] == _FAILED
+
+    def ask(self) -> None:
+        """Ask every process of this worker to stop; what failed stays failed."""
+        self._byte[0] = self._byte[0] or _ASKED
+
+    def fail(self) -> None:
+        """Ask to stop because this worker cannot work at all."""
+        self._byte[0] = _FAILED
+
+
+def make_consumer(settings: Settings) -> Celery:
+    """Make the Celery app with what only a process that consumes needs to have set."""
+    app = make_celery(settings)
+    app.conf.update(
+        # Children are forked before any thread or network exists, and share `Stopping`.
+        worker_pool="prefork",
+        worker_pool_start_method="fork",
+        worker_enable_remote_control=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def consume(
+    app: Celery,
+    stopping: Stopping,
+    *,
+    name: str,
+    queues: Sequence[str],
+    concurrency: int = 1,
+    open_child: Callable[[], None],
+) -> int:
+    """Answer the messages of `queues`, the first ones first, until asked to stop.
+
+    `open_child` runs in each child before its first task. Returns the exit status, 1 where
+    `stopping` says that the worker has failed.
+    """
+    _listen_to_signals(stopping, open_child)
+    # Celery warns of root because of pickled messages, which make_celery does not accept.
+    warnings.simplefilter("ignore", SecurityWarning)
+    worker = app.Worker(
+        pool="prefork",
+        concurrency=concurrency,
+        queues=list(queues),
+        hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
+        quiet=True,
+        # Workers need not know of one another: each of these would keep Redis busy with news.
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return 1 if stopping.failed else int(worker.exitcode or 0)
+
+
+def check_database(settings: Settings) -> None:
+    """Raise DatabaseUnavailable, saying what to do, where the tables cannot be read."""
+    engine = make_engine(settings, pool_size=1)
+    try:
+        with transaction(make_sessions(engine)) as session:
+            session.query(Image.id).limit(1).all()
+    finally:
+        engine.dispose()
+
+
+def _listen_to_signals(stopping: Stopping, open_child: Callable[[], None]) -> None:
+    """Connect Celery's signals; `weak=False` as nothing else keeps these functions alive."""
+
+    @signals.setup_logging.connect(weak=False)
+    def keep_our_logging(**_: object) -> None:
+        """Leave logging as facetag.log set it up: a receiver is all that Celery asks for."""
+        # celery.apps.worker says "ready" before any child is.
+        for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.apps.worker"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+
+    @signals.worker_process_init.connect(weak=False)
+    def open_process(**_: object) -> None:
+        open_child()
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def stop_claiming(**_: object) -> None:
+        """Runs in the parent's signal handler."""
+        stopping.ask()
+        log.info("stopping", grace_s=GRACE_S)
+        last_word = threading.Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGQUIT))
+        last_word.daemon = True
+        last_word.start()

@@ -1,0 +1,1 @@
+"""Results as outsiders read them: image lines, csv rows, composition."""

@@ -1,0 +1,92 @@
+"""The one writer of results as CSV, so that the API and the command line give the same columns."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from facetag.heads import RACE
+
+IMAGE_COLUMNS = (
+    "image",
+    "state",
+    "error_code",
+    "error_message",
+    "model",
+    "width",
+    "height",
+)
+FACE_COLUMNS = (
+    "face",
+    "x",
+    "y",
+    "face_width",
+    "face_height",
+    "confidence",
+    "age",
+    "age_low",
+    "age_high",
+    "gender",
+    "gender_probability",
+    "race",
+    *(f"race_{label}" for label in RACE.labels),
+    "uncertain",
+)
+COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS
+
+
+def csv_header() -> str:
+    """Return the first line, its line end included."""
+    return _write_rows([COLUMNS])
+
+
+def csv_rows(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return the rows of image lines (`facetag.results.image_lines.image_line`): one a face.
+
+    An image without a face gets one row whose face columns are empty. Names are written as they
+    are: whoever opens the file in a spreadsheet should import the first column as text.
+    """
+    return _write_rows(row for line in lines for row in rows_of_line(line))
+
+
+def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the cells of one image's rows; None stands for an empty cell."""
+    error = line["error"] or {}
+    image_cells = (
+        line["image"],
+        line["state"],
+        error.get("code"),
+        error.get("message"),
+        line["model"],
+        line["width"],
+        line["height"],
+    )
+    if not line["faces"]:
+        yield (*image_cells, *(None for _ in FACE_COLUMNS))
+    for index, face in enumerate(line["faces"]):
+        yield (*image_cells, index, *_face_cells(face))
+
+
+def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:
+    # A head that the worker's settings leave out has no field: its cells stay empty.
+    age_range = face.get("age_range") or (None, None)
+    gender = face.get("gender") or {}
+    race = face.get("race") or {}
+    probabilities = race.get("probabilities") or {}
+    return (
+        *face["box"],
+        face["confidence"],
+        face.get("age"),
+        *age_range,
+        gender.get("label"),
+        gender.get("probability"),
+        race.get("label"),
+        *(probabilities.get(label) for label in RACE.labels),
+        " ".join(face.get("uncertain") or ()) or None,
+    )
+
+
+def _write_rows(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

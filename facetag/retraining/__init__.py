@@ -1,0 +1,1 @@
+"""Retrainings as the service keeps them: requests, claims, log and ledger."""

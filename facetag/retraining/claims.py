@@ -1,0 +1,193 @@
+"""Who works on a retraining: claimed by one trainer worker, kept by its heartbeat, ended once.
+
+Every function takes a Session inside a transaction and leaves the commit to its caller.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import RetrainingState
+from facetag.errors import LeaseLost
+from facetag.retraining.log import append_lines
+
+DEATHS = 3
+"""After so many trainer workers died in a row at the same place, it is not tried again."""
+
+CLAIM = text("""
+    WITH next AS (
+        SELECT id FROM retrainings
+        WHERE tenant_id = :tenant_id AND state = 'queued'
+          AND (not_before IS NULL OR not_before <= now())
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE retrainings SET state = 'running', claim_token = :token, claimed_by = :worker,
+        lease_until = now() + make_interval(secs => :lease_s), heartbeat_at = now(),
+        started_at = coalesce(started_at, now()), not_before = NULL
+    FROM next WHERE retrainings.id = next.id
+    RETURNING retrainings.id, shards, options
+""")
+
+EXTEND = text("""
+    UPDATE retrainings SET lease_until = now() + make_interval(secs => :lease_s),
+        heartbeat_at = now(), stage = coalesce(:stage, stage), epoch = coalesce(:epoch, epoch),
+        step = coalesce(:step, step), steps = coalesce(:steps, steps)
+    WHERE id = :id AND claim_token = :token AND state = 'running'
+    RETURNING id
+""")
+
+RELEASE = text("""
+    UPDATE retrainings SET state = 'queued', claim_token = NULL, claimed_by = NULL,
+        lease_until = NULL,
+        not_before = CASE WHEN :wait_s > 0 THEN now() + make_interval(secs => :wait_s) END
+    WHERE id = :id AND claim_token = :token AND state = 'running'
+    RETURNING id
+""")
+
+END = text("""
+    UPDATE retrainings SET state = :state, version = :version,
+        verdict = CAST(:verdict AS jsonb), error = :error, finished_at = now(),
+        claim_token = NULL, lease_until = NULL
+    WHERE id = :id AND claim_token = :token AND state = 'running'
+    RETURNING id
+""")
+
+# A death beyond the place of the last one is the first at its place: what goes on is not given up.
+RETURN_EXPIRED = text("""
+    WITH expired AS (
+        SELECT id, claimed_by AS worker,
+            CASE WHEN step > died_at_step THEN 1 ELSE deaths + 1 END AS deaths_now
+        FROM retrainings WHERE state = 'running' AND lease_until < now()
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE retrainings SET deaths = deaths_now, died_at_step = greatest(died_at_step, step),
+        state = CASE WHEN deaths_now >= :deaths THEN 'failed' ELSE 'queued' END,
+        error = CASE WHEN deaths_now >= :deaths THEN :message END,
+        finished_at = CASE WHEN deaths_now >= :deaths THEN now() END,
+        claim_token = NULL, claimed_by = NULL, lease_until = NULL
+    FROM expired WHERE retrainings.id = expired.id
+    RETURNING retrainings.id, tenant_id, state, expired.worker
+""")
+
+FIND_UNHEARD = text("""
+    UPDATE retrainings SET rung_at = now()
+    WHERE id IN (
+        SELECT id FROM retrainings
+        WHERE state = 'queued' AND (not_before IS NULL OR not_before <= now())
+          AND coalesce(rung_at, created_at) < now() - make_interval(secs => :quiet_s)
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingClaim:
+    """A retraining that belongs to the holder of the token until its lease runs out."""
+
+    token: uuid.UUID
+    id: uuid.UUID
+    tenant_id: str
+    shards: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a retraining is; None leaves what was noted before."""
+
+    stage: str | None = None
+    epoch: int | None = None
+    """From 1 on."""
+    step: int | None = None
+    """Steps that are done, of all epochs."""
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a retraining: a bundle with its verdict, or an error."""
+
+    state: RetrainingState
+    version: str | None = None
+    verdict: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+def claim_retraining(
+    session: Session, *, tenant_id: str, worker: str, lease_s: float
+) -> RetrainingClaim | None:
+    """Claim the retraining that waits; None where there is none."""
+    token = uuid.uuid4()
+    values = {"tenant_id": tenant_id, "token": token, "worker": worker, "lease_s": lease_s}
+    row = session.execute(CLAIM, values).one_or_none()
+    if row is None:
+        return None
+    append_lines(session, row.id, [f"taken up by {worker}"], tenant_id=tenant_id)
+    return RetrainingClaim(token, row.id, tenant_id, row.shards, row.options)
+
+
+def keep_claim(session: Session, claim: RetrainingClaim, place: Place, *, lease_s: float) -> bool:
+    """Keep a claim for another `lease_s` and note how far it is; False where it is lost."""
+    values = {
+        "stage": place.stage,
+        "epoch": place.epoch,
+        "step": place.step,
+        "steps": place.steps,
+        "lease_s": lease_s,
+    }
+    return bool(session.execute(EXTEND, values | _mine(claim)).all())
+
+
+def release_retraining(session: Session, claim: RetrainingClaim, *, wait_s: float = 0.0) -> bool:
+    """Give a retraining back, unblamed, for `wait_s` seconds from now; False where it is lost."""
+    return bool(session.execute(RELEASE, {"wait_s": wait_s} | _mine(claim)).all())
+
+
+def end_retraining(session: Session, claim: RetrainingClaim, ending: Ending) -> None:
+    """Record what became of a retraining.
+
+    Raises LeaseLost where it belongs to somebody else by now or was cancelled: whoever makes a
+    bundle visible in the same transaction must not.
+    """
+    values = {
+        "state": ending.state.value,
+        "version": ending.version,
+        "verdict": None if ending.verdict is None else json.dumps(ending.verdict),
+        "error": ending.error,
+    }
+    if not session.execute(END, values | _mine(claim)).all():
+        raise LeaseLost(f"Retraining {claim.id} was cancelled, or handed to another worker.")
+    append_lines(session, claim.id, [ending.error or ending.state], tenant_id=claim.tenant_id)
+
+
+def return_expired_retrainings(session: Session) -> int:
+    """Queue retrainings again whose trainer worker went silent; returns how many were found.
+
+    After DEATHS deaths in a row without a step forward it has failed.
+    """
+    message = (
+        f"{DEATHS} trainer workers died or hung in a row at the same place: look at their logs, "
+        "give them more memory or --batch-size less, and ask again."
+    )
+    rows = session.execute(RETURN_EXPIRED, {"deaths": DEATHS, "message": message}).all()
+    for row in rows:
+        lines = [f"the trainer worker {row.worker} died or went silent"]
+        if row.state == RetrainingState.FAILED:
+            lines.append(message)
+        append_lines(session, row.id, lines, tenant_id=row.tenant_id)
+    return len(rows)
+
+
+def find_unheard_retrainings(session: Session, *, quiet_s: float) -> list[uuid.UUID]:
+    """Return, and count as rung for, what waits and was not rung for during `quiet_s`."""
+    return list(session.scalars(FIND_UNHEARD, {"quiet_s": quiet_s}))
+
+
+def _mine(claim: RetrainingClaim) -> dict[str, Any]:
+    return {"id": claim.id, "token": claim.token}

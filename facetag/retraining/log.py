@@ -1,0 +1,52 @@
+"""The log of a retraining by the queue: lines in Postgres, so that it is read from anywhere."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import RetrainingLine
+
+MOST_LINES = 1000
+"""Lines that are kept of a retraining; the oldest go."""
+MAX_LINE_CHARS = 2000
+
+
+def append_lines(
+    session: Session, retraining_id: uuid.UUID, lines: Sequence[str], *, tenant_id: str
+) -> None:
+    """Write lines below those that are there."""
+    if not lines:
+        return
+    session.execute(
+        insert(RetrainingLine),
+        [
+            {"tenant_id": tenant_id, "retraining_id": retraining_id, "text": _storable(line)}
+            for line in lines
+        ],
+    )
+    ours = RetrainingLine.retraining_id == retraining_id
+    newest = select(RetrainingLine.id).where(ours).order_by(RetrainingLine.id.desc())
+    last_to_go = newest.offset(MOST_LINES).limit(1).scalar_subquery()
+    session.execute(
+        delete(RetrainingLine).where(ours, RetrainingLine.id <= last_to_go),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def read_lines(
+    session: Session, retraining_id: uuid.UUID, *, after: int = 0
+) -> list[RetrainingLine]:
+    """Return the lines of a retraining in order, those after the line with the id `after`."""
+    query = (
+        select(RetrainingLine)
+        .where(RetrainingLine.retraining_id == retraining_id, RetrainingLine.id > after)
+        .order_by(RetrainingLine.id)
+    )
+    return list(session.scalars(query))
+
+
+def _storable(line: str) -> str:
+    """Return a line as PostgreSQL can hold it: no NUL, no lone surrogate, not endless."""
+    return line.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_LINE_CHARS]

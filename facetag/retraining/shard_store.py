@@ -1,0 +1,47 @@
+"""Keeps copies of shards in object storage, so that a later retraining finds them anywhere."""
+
+from pathlib import Path
+
+from facetag.bundles.folder import file_sha256
+from facetag.errors import ObjectMissing, ShardUnreadable
+from facetag.storage.client import Storage, tenant_prefix
+
+
+def shard_key(tenant_id: str, sha256: str) -> str:
+    """Return where a shard lies in object storage."""
+    return f"{tenant_prefix(tenant_id)}shards/{sha256}.tar"
+
+
+def store_shard(storage: Storage, tenant_id: str, path: Path, sha256: str) -> None:
+    """Store a shard under its SHA-256, unless it is there already."""
+    key = shard_key(tenant_id, sha256)
+    if not storage.exists(key):
+        storage.put_file(key, path)
+
+
+def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Path:
+    """Return a file below `root` with the shard, fetched unless it lies there already.
+
+    Raises ShardUnreadable where it is not in object storage or not the one that was stored.
+    """
+    path = root / f"{sha256}.tar"
+    if path.is_file() and file_sha256(path) == sha256:
+        return path
+    root.mkdir(parents=True, exist_ok=True)
+    draft = root / f"{sha256}.partial"
+    try:
+        storage.fetch_file(shard_key(tenant_id, sha256), draft)
+        if file_sha256(draft) != sha256:
+            raise ShardUnreadable(
+                f"The copy of the shard {sha256} in object storage is damaged: give the shard "
+                "with --earlier."
+            )
+        draft.replace(path)
+    except ObjectMissing as error:
+        raise ShardUnreadable(
+            f"The copy of the shard {sha256} is missing from object storage: give the shard with "
+            "--earlier."
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,144 @@
+"""What the three local servers have in common: start, wait, try other ports, stop."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from facetag.errors import LocalServerFailed
+from facetag.standalone.credentials import Credentials
+from facetag.standalone.ports import find_free_ports
+from facetag.standalone.process import ChildProcess, Command
+
+START_ATTEMPTS = 4
+START_TIMEOUT_S = 60.0
+"""Far above what a start takes, for a machine that is busy or recovers a large database."""
+
+_FOREIGN = ("PG", "AWS_", "WEED_", "VALKEY", "REDIS")
+"""Prefixes of variables by which the surroundings would change how a server of ours runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a data folder keeps what."""
+
+    data_dir: Path
+
+    @property
+    def run(self) -> Path:
+        """Records of the processes that run, and what they read at their start."""
+        return self.data_dir / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log for each process."""
+        return self.data_dir / "logs"
+
+    def make(self) -> None:
+        """Make the folders, for their owner alone; raises LocalServerFailed where that fails."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self.data_dir.chmod(0o700)
+            self.run.mkdir(mode=0o700, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LocalServerFailed(
+                f"The data folder {self.data_dir} cannot be used: {error.strerror}. Give another "
+                "with --data-dir or FACETAG_DATA_DIR."
+            ) from error
+
+
+class LocalServer(ABC):
+    """One of the servers; its ports are new at every start."""
+
+    title: str
+    port_count: int
+
+    def __init__(self, folders: Folders, credentials: Credentials) -> None:
+        self.folders = folders
+        self.credentials = credentials
+        self.ports: list[int] = []
+        self._child: ChildProcess | None = None
+
+    @abstractmethod
+    def prepare(self) -> Command:
+        """Make ready what the server needs on its ports and return how it is started."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Say whether the server answers and can be used."""
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """Return the settings that lead to this server."""
+
+    @abstractmethod
+    def clear_leftovers(self) -> None:
+        """Remove what a crash left in the way of the next start."""
+
+    @property
+    def child(self) -> ChildProcess:
+        """The server's process; raises RuntimeError before `start()`."""
+        if self._child is None:
+            raise RuntimeError(f"{self.title} was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Start the server on free ports and return at once."""
+        self.ports = find_free_ports(self.port_count)
+        self._start()
+
+    def restart(self) -> None:
+        """Start the server once more on the ports where its users look for it; return at once."""
+        self.clear_leftovers()
+        self._start()
+
+    def _start(self) -> None:
+        self._child = ChildProcess(
+            self.prepare(), run_dir=self.folders.run, logs_dir=self.folders.logs
+        )
+        self._child.start()
+
+    def wait_ready(self) -> None:
+        """Wait until the server can be used; begins again where it ends, as for a taken port.
+
+        Raises LocalServerFailed with the end of its log after some attempts, or a minute.
+        """
+        attempts = 1
+        while not self.child.wait_until(self.is_ready, START_TIMEOUT_S):
+            if attempts == START_ATTEMPTS:
+                raise LocalServerFailed(
+                    f"{self.title} does not start (exit status {self.child.exit_status}).\n"
+                    f"{self.child.log_tail()}"
+                )
+            self.clear_leftovers()
+            self.start()
+            attempts += 1
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status of the process, negative for a signal; None while it runs."""
+        return self.child.exit_status
+
+    def log_tail(self) -> str:
+        """Return where the server's log is and its last lines."""
+        return self.child.log_tail()
+
+    def ask_to_stop(self) -> None:
+        """Send the stop signal and return at once."""
+        if self._child is not None:
+            self._child.ask_to_stop()
+
+    def wait_stopped(self) -> None:
+        """Wait for the end and clear up."""
+        if self._child is not None:
+            self._child.wait_stopped()
+            self.clear_leftovers()
+            self._child = None
+
+
+def clean_environment(**additions: str) -> Mapping[str, str]:
+    """Return this process's environment without what would change how a server runs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return kept | additions

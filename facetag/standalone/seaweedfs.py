@@ -1,0 +1,153 @@
+"""Runs SeaweedFS, which keeps the photos behind an S3 interface."""
+
+import http.client
+import itertools
+import json
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from facetag.standalone.binaries import find_seaweedfs
+from facetag.standalone.credentials import write_private
+from facetag.standalone.local_server import LocalServer, clean_environment
+from facetag.standalone.ports import LOOPBACK
+from facetag.standalone.process import Command
+
+PARTS = ("master", "volume", "filer", "s3")
+"""Each has an HTTP and a gRPC port, in this order."""
+
+VOLUME_MIB = 1024
+MAX_VOLUMES = 100_000
+"""No limit but the disk's: volumes are files that grow, of a gibibyte at most."""
+
+
+class SeaweedFS(LocalServer):
+    """All parts of SeaweedFS in one process, on loopback ports, with one S3 identity."""
+
+    title = "SeaweedFS"
+    port_count = 8
+
+    @property
+    def folder(self) -> Path:
+        """Where the objects are."""
+        return self.folders.data_dir / "seaweedfs"
+
+    def prepare(self) -> Command:
+        """Make the folder and the identity file, which holds the keys, for the owner alone."""
+        program = find_seaweedfs()
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._forget_masters()
+        identity = self.folders.run / "s3-identity"
+        write_private(identity, json.dumps(self._identities()))
+        ports = " ".join(map(str, self.ports))
+        (self.folders.run / "seaweedfs-ports").write_text(ports, encoding="ascii")
+        signing_key = self.credentials.storage_signing_key
+        return Command(
+            name="seaweedfs",
+            arguments=[program, "-logtostderr=true", "server", *self._options(identity)],
+            folder=self.folder,
+            environment=clean_environment(
+                # Its settings of other clusters lie in ~/.seaweedfs.
+                HOME=str(self.folder),
+                # Else every user of this machine could read and write past S3's access check.
+                WEED_JWT_SIGNING_KEY=signing_key,
+                WEED_JWT_SIGNING_READ_KEY=signing_key,
+                WEED_JWT_FILER_SIGNING_KEY=signing_key,
+                WEED_JWT_FILER_SIGNING_READ_KEY=signing_key,
+                WEED_MASTER_VOLUME_GROWTH_COPY_1="2",
+            ),
+            stop_signal=signal.SIGTERM,
+            # It waits 15 s for streams between its own parts that never end; what has been
+            # answered is in its files by then, as after a crash.
+            stop_timeout_s=1.0,
+        )
+
+    def is_ready(self) -> bool:
+        """Ask the S3 interface, then the master whether it knows of a place to write to."""
+        if _get(self.s3_port, "/healthz") is None:
+            return False
+        status = _get(self.ports[0], "/dir/status")
+        return status is not None and json.loads(status).get("Topology", {}).get("Max", 0) > 0
+
+    @property
+    def s3_port(self) -> int:
+        """Port of the S3 interface."""
+        return self.ports[6]
+
+    def environment(self) -> dict[str, str]:
+        """Return the endpoint and its keys."""
+        return {
+            "FACETAG_S3_ENDPOINT_URL": f"http://{LOOPBACK}:{self.s3_port}",
+            "FACETAG_S3_ACCESS_KEY": self.credentials.s3_access_key,
+            "FACETAG_S3_SECRET_KEY": self.credentials.s3_secret_key,
+        }
+
+    def clear_leftovers(self) -> None:
+        """Remove the sockets that it makes in /tmp, those of a crashed run too."""
+        used = self.folders.run / "seaweedfs-ports"
+        if used.exists():
+            for part, port in itertools.product(PARTS, used.read_text(encoding="ascii").split()):
+                # The path is in its code: no option names another.
+                socket = Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock")  # noqa: S108
+                with suppress(PermissionError):
+                    socket.unlink(missing_ok=True)
+            used.unlink()
+
+    def _identities(self) -> dict[str, object]:
+        keys = {
+            "accessKey": self.credentials.s3_access_key,
+            "secretKey": self.credentials.s3_secret_key,
+        }
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        return {"identities": [{"name": "facetag", "credentials": [keys], "actions": actions}]}
+
+    def _forget_masters(self) -> None:
+        """Remove the master's notes, which name earlier ports: it would wait for masters there.
+
+        The master learns from the volumes what it must know. The filer's names stay.
+        """
+        for notes in self.folder.glob("m[0-9]*"):
+            shutil.rmtree(notes)
+
+    def _options(self, identity: Path) -> list[str]:
+        names = [f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")]
+        return [
+            *(f"-{name}={port}" for name, port in zip(names, self.ports, strict=True)),
+            # Its own folder, by no name: a comma in one would make two.
+            "-dir=.",
+            f"-ip={LOOPBACK}",
+            f"-ip.bind={LOOPBACK}",
+            # One master needs no election, which takes seconds.
+            "-master.peers=none",
+            "-master.telemetry=false",
+            f"-master.volumeSizeLimitMB={VOLUME_MIB}",
+            f"-volume.max={MAX_VOLUMES}",
+            "-volume.minFreeSpace=200MiB",
+            "-volume.preStopSeconds=0",
+            "-filer",
+            "-filer.ui.deleteDir=false",
+            # Relative to its folder: the path of a socket may have 107 bytes.
+            "-filer.localSocket=filer.sock",
+            "-s3",
+            "-s3.localSocket=s3.sock",
+            f"-s3.config={identity}",
+            "-s3.iam=false",
+            "-s3.autoCreateBucket=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ]
+
+
+def _get(port: int, path: str) -> bytes | None:
+    # Not urllib, which may go by a proxy.
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        return body if response.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

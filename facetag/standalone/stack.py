@@ -1,0 +1,124 @@
+"""The local servers together: started at the same time, stopped, and found after a crash."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+
+from facetag.settings import Settings
+from facetag.standalone.announcements import announce_servers, withdraw_servers
+from facetag.standalone.credentials import load_credentials
+from facetag.standalone.local_server import Folders, LocalServer
+from facetag.standalone.lock import FolderLock
+from facetag.standalone.postgres import Postgres
+from facetag.standalone.process import kill_leftovers
+from facetag.standalone.seaweedfs import SeaweedFS
+from facetag.standalone.valkey import Valkey
+
+OnEvent = Callable[[str], None]
+"""Takes one line that tells a person what happens."""
+
+
+def ignore_event(line: str) -> None:
+    """Tell nobody."""
+
+
+class LocalStack:
+    """Runs the servers whose URL the settings do not give, on `settings.data_dir`.
+
+    A context manager. Nothing that it starts outlives this process: stopped at the end of the
+    body, by the kernel where this process is killed (Linux), or by the next start on the folder.
+    """
+
+    def __init__(self, settings: Settings, *, on_event: OnEvent = ignore_event) -> None:
+        self.settings = settings
+        self.folders = Folders(settings.data_dir.expanduser().absolute())
+        self.servers: list[LocalServer] = []
+        self._on_event = on_event
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> "LocalStack":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> dict[str, str]:
+        """Start the servers, wait for them, and return `environment()`.
+
+        Raises DataFolderBusy, ServerMissing or LocalServerFailed; nothing runs then.
+        """
+        self.folders.make()
+        with ExitStack() as cleanup:
+            cleanup.enter_context(FolderLock(self.folders.data_dir))
+            credentials = load_credentials(self.folders.data_dir / "credentials.json")
+            # The one that takes longest first.
+            candidates: list[tuple[str | object | None, type[LocalServer]]] = [
+                (self.settings.s3_endpoint_url, SeaweedFS),
+                (self.settings.redis_url, Valkey),
+                (self.settings.database_url, Postgres),
+            ]
+            self.servers = [
+                kind(self.folders, credentials) for given, kind in candidates if not given
+            ]
+            for server in self.servers:
+                server.clear_leftovers()
+            for name in kill_leftovers(self.folders.run):
+                self._on_event(f"Stopped {name}, left over from a run that was killed")
+            cleanup.callback(self._stop_servers)
+            if self.servers:
+                titles = ", ".join(server.title for server in reversed(self.servers))
+                self._on_event(f"Starting {titles}")
+            for server in self.servers:
+                server.start()
+            for server in self.servers:
+                server.wait_ready()
+            announce_servers(self.folders.run, self.environment())
+            cleanup.callback(withdraw_servers, self.folders.run)
+            self._cleanup = cleanup.pop_all()
+        return self.environment()
+
+    def stop(self) -> None:
+        """Stop the servers and leave the folder; a second call does nothing."""
+        self._cleanup.close()
+
+    def environment(self) -> dict[str, str]:
+        """Return the FACETAG_ variables that lead to the servers, the given ones included."""
+        given = {
+            "FACETAG_DATABASE_URL": self.settings.database_url,
+            "FACETAG_REDIS_URL": self.settings.redis_url,
+            "FACETAG_S3_ENDPOINT_URL": self.settings.s3_endpoint_url,
+            "FACETAG_S3_ACCESS_KEY": self.settings.s3_access_key,
+            "FACETAG_S3_SECRET_KEY": self.settings.s3_secret_key,
+        }
+        environment = {
+            name: value if isinstance(value, str) else value.get_secret_value()
+            for name, value in given.items()
+            if value
+        }
+        environment["FACETAG_S3_BUCKET"] = self.settings.s3_bucket
+        environment["FACETAG_DATA_DIR"] = os.fspath(self.folders.data_dir)
+        for server in self.servers:
+            environment |= server.environment()
+        return environment
+
+    def connected_settings(self) -> Settings:
+        """Return the settings with the servers' URLs and keys filled in."""
+        prefix = "FACETAG_"
+        update = {
+            name.removeprefix(prefix).lower(): value for name, value in self.environment().items()
+        }
+        return Settings.model_validate(self.settings.model_dump() | update)
+
+    def _stop_servers(self) -> None:
+        for server in self.servers:
+            server.ask_to_stop()
+        for server in self.servers:
+            server.wait_stopped()
+        self.servers = []

@@ -1,0 +1,70 @@
+"""Runs Valkey, which carries messages and keeps nothing on disk: PostgreSQL is the truth."""
+
+import signal
+
+from facetag.standalone.binaries import find_valkey
+from facetag.standalone.credentials import write_private
+from facetag.standalone.local_server import LocalServer, clean_environment
+from facetag.standalone.ports import LOOPBACK
+from facetag.standalone.process import Command
+
+# A full memory must refuse messages, never drop some of them.
+CONFIGURATION = """\
+bind {host}
+port {port}
+protected-mode yes
+requirepass {password}
+save ""
+appendonly no
+maxmemory-policy noeviction
+daemonize no
+"""
+
+
+class Valkey(LocalServer):
+    """Valkey on one loopback port, behind a password."""
+
+    title = "Valkey"
+    port_count = 1
+
+    def prepare(self) -> Command:
+        """Write the configuration, which holds the password, for the owner alone."""
+        program = find_valkey()
+        path = self.folders.run / "valkey.conf"
+        text = CONFIGURATION.format(
+            host=LOOPBACK, port=self.ports[0], password=self.credentials.redis_password
+        )
+        write_private(path, text)
+        return Command(
+            name="valkey",
+            arguments=[program, path],
+            folder=self.folders.run,
+            environment=clean_environment(LC_ALL="C"),
+            stop_signal=signal.SIGTERM,
+            stop_timeout_s=5.0,
+        )
+
+    def is_ready(self) -> bool:
+        """Ping it, with the password: another server on the port would refuse that."""
+        from redis import Redis
+        from redis.exceptions import RedisError
+
+        client = Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+        finally:
+            client.close()
+
+    def clear_leftovers(self) -> None:
+        """Nothing: it leaves no files."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, with the password."""
+        return f"redis://:{self.credentials.redis_password}@{LOOPBACK}:{self.ports[0]}/0"
+
+    def environment(self) -> dict[str, str]:
+        """Return FACETAG_REDIS_URL."""
+        return {"FACETAG_REDIS_URL": self.url}

@@ -1,0 +1,1 @@
+"""Object storage, the one place for images, bundles and shards."""

@@ -1,0 +1,373 @@
+"""The way to object storage: fetch, put, list and presign over S3, bounded in time."""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from facetag.errors import (
+    ErrorCode,
+    ImageUnreadable,
+    ObjectMissing,
+    ObjectRefused,
+    SettingsInvalid,
+    StorageUnavailable,
+)
+from facetag.settings import Settings
+
+if TYPE_CHECKING:
+    from facetag.storage.fast_path import PresignedPost, ThinS3
+
+CONNECT_TIMEOUT_S = 3
+READ_TIMEOUT_S = 20
+ATTEMPTS = 3
+PRESIGNED_S = 3600
+CHUNK_BYTES = 2**20
+DELETE_BATCH = 1000
+"""The most keys that S3 takes in one DeleteObjects."""
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+"""HEAD has no body to carry a code, so botocore gives the status."""
+_MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
+_REFUSED = frozenset({"403", "AccessDenied", "Forbidden"})
+_REFUSED_FETCH = _REFUSED | {
+    "AllAccessDisabled",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidObjectState",
+    "SignatureDoesNotMatch",
+}
+"""An identity that may not, keys that are not (or no longer) known, an object in an archive."""
+_CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"})
+_TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An object that is being read: what tells its content from another's, its size in bytes."""
+
+    etag: str
+    size: int
+    chunks: Iterator[bytes]
+
+
+def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
+    """Return the content-addressed key of an image; `sha256` in hex, `suffix` such as `.jpg`."""
+    return f"{tenant_prefix(tenant_id)}images/{sha256[:2]}/{sha256}{suffix}"
+
+
+def tenant_prefix(tenant_id: str) -> str:
+    """Return the prefix below which all keys of a tenant lie."""
+    return f"tenants/{tenant_id}/"
+
+
+class Storage:
+    """One bucket of our own, and read-only sources beside it, over one S3 client.
+
+    Threads may share it. Whatever is worth another try is raised as StorageUnavailable, after the
+    client's own attempts.
+    """
+
+    def __init__(self, client: Any, thin: "ThinS3", bucket: str, region: str) -> None:
+        self._client = client
+        self._thin = thin
+        self.bucket = bucket
+        self._region = region
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket where it is missing, and let browsers POST to it.
+
+        Raises SettingsInvalid where the credentials are refused, and StorageUnavailable.
+        """
+        with _translated_errors():
+            if not self._has_bucket():
+                self._create_bucket()
+            self._admit_browsers()
+
+    def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        """Return an object's bytes.
+
+        Raises ObjectMissing, ObjectRefused, ImageUnreadable (`too_many_bytes`) for more than
+        `max_bytes`, and StorageUnavailable.
+        """
+        with _translated_errors():
+            answer = self._get_object(bucket, key)
+            # As a context of its own it would give the stream below, whose errors nobody knows.
+            with closing(answer["Body"]) as body:
+                size = answer["ContentLength"]
+                if size > max_bytes:
+                    raise ImageUnreadable(
+                        ErrorCode.TOO_MANY_BYTES,
+                        f"The file has {size} bytes; at most {max_bytes} are read "
+                        "(FACETAG_MAX_IMAGE_BYTES).",
+                    )
+                data: bytes = body.read()
+                return data
+
+    @contextmanager
+    def download(self, bucket: str, key: str) -> Iterator[Download]:
+        """Open an object of any size, as a context; its bytes come as its chunks are asked for.
+
+        Raises ObjectMissing, ObjectRefused and StorageUnavailable, the last also while chunks are
+        read.
+        """
+        with _translated_errors():
+            answer = self._get_object(bucket, key)
+            with closing(answer["Body"]) as body:
+                chunks = body.iter_chunks(CHUNK_BYTES)
+                yield Download(answer["ETag"], answer["ContentLength"], chunks)
+
+    def exists(self, key: str) -> bool:
+        """Tell whether our bucket holds an object under this key."""
+        from botocore.exceptions import ClientError
+
+        if (found := self._thin.exists(key)) is not None:
+            return found
+        with _translated_errors():
+            try:
+                self._client.head_object(Bucket=self.bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    return False
+                raise
+            return True
+
+    def presign_post(
+        self, key: str, *, size: int, content_type: str, sha256: str
+    ) -> "PresignedPost":
+        """Return a form that stores exactly `size` bytes under exactly `key`, for an hour.
+
+        `sha256` in hex: a store that knows checksums refuses other bytes.
+        """
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        fields = {
+            "Content-Type": content_type,
+            "x-amz-checksum-algorithm": "SHA256",
+            "x-amz-checksum-sha256": checksum,
+        }
+        conditions: list[Any] = [{name: value} for name, value in fields.items()]
+        conditions.append(["content-length-range", size, size])
+        with _translated_errors():
+            return self._thin.presign_post(key, fields, conditions, PRESIGNED_S)
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store bytes under a key of our bucket."""
+        with _translated_errors():
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
+            )
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file of any size under a key of our bucket, in parts where it is large."""
+        with _translated_errors(), path.open("rb") as file:
+            self._client.upload_fileobj(file, self.bucket, key)
+
+    def fetch_file(self, key: str, path: Path) -> None:
+        """Write an object of our bucket, of any size, to a file; raises ObjectMissing."""
+        from botocore.exceptions import ClientError
+
+        with _translated_errors(), path.open("wb") as file:
+            try:
+                self._client.download_fileobj(self.bucket, key, file)
+            except ClientError as error:
+                if _code(error) in _MISSING | _MISSING_BUCKET:
+                    raise ObjectMissing(f"There is no object s3://{self.bucket}/{key}.") from error
+                raise
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects of our bucket; one that is not there counts as deleted."""
+        left = iter(keys)
+        while batch := list(islice(left, DELETE_BATCH)):
+            with _translated_errors():
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
+                )
+            if errors := answer.get("Errors"):
+                raise StorageUnavailable(
+                    f"{len(errors)} objects could not be deleted, the first because of "
+                    f"{errors[0].get('Code')}: try again."
+                )
+
+    def list_prefix(
+        self, bucket: str, prefix: str, cursor: str | None, limit: int = 1000
+    ) -> tuple[Sequence[str], str | None]:
+        """Return up to `limit` keys (at most 1000) after `cursor`, and the next cursor.
+
+        A cursor is the last key seen, so it stays valid for ever; None where all keys were seen.
+        Raises ObjectMissing where the bucket does not exist.
+        """
+        from botocore.exceptions import ClientError
+
+        arguments = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": limit}
+        if cursor is not None:
+            arguments["StartAfter"] = cursor
+        with _translated_errors():
+            try:
+                answer = self._client.list_objects_v2(**arguments)
+            except ClientError as error:
+                if _code(error) in _MISSING_BUCKET:
+                    raise ObjectMissing(f"There is no bucket {bucket}.") from error
+                raise
+        keys = [item["Key"] for item in answer.get("Contents", ())]
+        return keys, keys[-1] if keys and answer.get("IsTruncated") else None
+
+    def ping(self) -> None:
+        """Ask for our bucket; raises StorageUnavailable where no answer comes or it is missing."""
+        with _translated_errors():
+            if not self._has_bucket():
+                raise StorageUnavailable(
+                    f"Object storage has no bucket {self.bucket}: run `facetag migrate`."
+                )
+
+    def _get_object(self, bucket: str, key: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in _MISSING | _MISSING_BUCKET:
+                raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
+            if _code(error) in _REFUSED_FETCH:
+                raise ObjectRefused(
+                    f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): may "
+                    "FACETAG_S3_ACCESS_KEY read it?"
+                ) from error
+            raise
+
+    def _has_bucket(self) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _code(error) in _REFUSED:
+                raise SettingsInvalid(
+                    f"Object storage refuses us the bucket {self.bucket}: check "
+                    "FACETAG_S3_ACCESS_KEY, FACETAG_S3_SECRET_KEY and FACETAG_S3_BUCKET."
+                ) from error
+            if _code(error) not in _MISSING_BUCKET:
+                raise
+            return False
+        return True
+
+    def _create_bucket(self) -> None:
+        from botocore.exceptions import ClientError
+
+        # AWS wants the region of every bucket but those of us-east-1, where it refuses it.
+        place = (
+            {}
+            if self._region == "us-east-1"
+            else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        )
+        try:
+            self._client.create_bucket(Bucket=self.bucket, **place)
+        except ClientError as error:
+            if _code(error) != "BucketAlreadyOwnedByYou" and not self._has_bucket():
+                raise
+
+    def _admit_browsers(self) -> None:
+        from botocore.exceptions import ClientError
+
+        # What may be posted is decided by the signature, not by the page that posts it.
+        rule = {
+            "AllowedMethods": ["POST", "GET", "HEAD"],
+            "AllowedOrigins": ["*"],
+            "AllowedHeaders": ["*"],
+            "MaxAgeSeconds": 3600,
+        }
+        try:
+            self._client.put_bucket_cors(
+                Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]}
+            )
+        except ClientError as error:
+            if _code(error) not in _CORS_REFUSED:
+                raise
+            # Some stores answer to any page anyway, and at some an administrator sets the rules.
+            log.warning("cors_left_alone", bucket=self.bucket, reason=_code(error))
+
+
+def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 16) -> Storage:
+    """Make the client of FACETAG_S3_ENDPOINT_URL, or of AWS where that is unset.
+
+    `public`: for what clients get to see (presigned forms), at FACETAG_S3_PUBLIC_ENDPOINT_URL.
+    """
+    import boto3
+    import botocore.session
+    import urllib3
+    from botocore.config import Config
+
+    from facetag.storage.fast_path import ThinS3
+
+    endpoint = settings.s3_endpoint_url
+    if public and settings.s3_public_endpoint_url:
+        endpoint = settings.s3_public_endpoint_url
+    access, secret = settings.s3_access_key, settings.s3_secret_key
+    core = botocore.session.get_session()
+    session = boto3.session.Session(
+        botocore_session=core,
+        aws_access_key_id=access.get_secret_value() if access else None,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=settings.s3_region,
+    )
+    client = session.client(
+        "s3",
+        endpoint_url=endpoint,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=pool_size,
+            signature_version="s3v4",
+            # Buckets as host names need DNS that a server of one's own seldom has.
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            # Checksum trailers, boto3's default, are news to many S3 servers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    thin = ThinS3(
+        core,
+        client,
+        settings.s3_bucket,
+        pool_size=pool_size,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+    )
+    return Storage(client, thin, settings.s3_bucket, settings.s3_region)
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except boto.NoCredentialsError as error:
+        raise SettingsInvalid(
+            "Object storage wants credentials: set FACETAG_S3_ACCESS_KEY and FACETAG_S3_SECRET_KEY."
+        ) from error
+    except (
+        boto.ConnectionError,
+        boto.HTTPClientError,
+        boto.ResponseStreamingError,
+        boto.IncompleteReadError,
+    ) as error:
+        raise StorageUnavailable(
+            f"Object storage does not answer at FACETAG_S3_ENDPOINT_URL: is it running? ({error})"
+        ) from error
+    except boto.ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status < 500 and status != 429 and _code(error) not in _TRANSIENT:
+            raise
+        raise StorageUnavailable(f"Object storage is in trouble: try again. ({error})") from error

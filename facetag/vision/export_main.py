@@ -1,0 +1,59 @@
+"""A program that writes a bundle's network, and MTCNN's three, as graphs that OpenVINO compiles.
+
+`facetag.vision.load` runs it as a process of its own. Its only output is an error that says what to
+do, with an exit status of REFUSED.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from facetag.errors import FacetagError
+from facetag.standalone.die_with_parent import end_with_parent
+from facetag.vision.bundle import Bundle, open_bundle
+from facetag.vision.inference.precision import Precision, beside_integers
+
+REFUSED = 3
+FEATURES, HEADS = "features.xml", "heads.xml"
+"""Files of the network's two parts; those of MTCNN are named as the fields of `Cascade`."""
+
+
+def main() -> int:
+    """Write what is asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--precision", required=True)
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    end_with_parent(options.parent, signal.SIGKILL)
+    try:
+        write_graphs(open_bundle(options.bundle), options.precision, options.folder)
+    except FacetagError as error:
+        sys.stdout.write(str(error))
+        return REFUSED
+    return 0
+
+
+def write_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
+    """Write the five graphs into a folder; raises BundleInvalid for weights of another checksum."""
+    from facetag.vision.inference.convert import take_parts
+    from facetag.vision.inference.export_graphs import write_function, write_model
+    from facetag.vision.mtcnn.networks import SHAPES, load_networks
+
+    features, heads = take_parts(
+        bundle.load_network(),
+        bundle.spec,
+        precision=beside_integers(precision),
+        ranges=bundle.ranges_in(precision),
+    )
+    write_model(features, folder / FEATURES)
+    write_model(heads, folder / HEADS)
+    networks = load_networks()
+    for name, shape in SHAPES.items():
+        write_function(getattr(networks, name), shape, folder / f"{name}.xml")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Compiled networks: conversion, precision, and the engines that run them."""

@@ -1,0 +1,224 @@
+"""From photos to labelled faces: detector, crop and network behind one call."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from facetag.cores import one_core
+from facetag.heads import AGE, HEADS_BY_NAME
+from facetag.results.image_lines import Face, age_fields, binary_field, categorical_field
+from facetag.settings import Settings
+from facetag.vision.bundle import Bundle, open_bundle
+from facetag.vision.crop import cut_square
+from facetag.vision.inference.compiled_network import MOST_AT_ONCE, FrozenNetwork
+from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
+from facetag.vision.load import load_compiled
+from facetag.vision.mtcnn.detector import Detection, Detector
+from facetag.vision.network.calibration import top_probability
+from facetag.vision.network.mirror_averaging import Outputs
+from facetag.vision.photo import Picture, Pixels
+
+STAGES = ("detect", "crop", "predict")
+KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
+"""What labelling may hold beyond what it held before the first photo; free memory above is handed
+back. Mixed photos of up to 12 megapixels keep within it (`benchmarks.memory`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    """The faces of each photo, largest first, and the milliseconds that each stage took in all."""
+
+    faces: list[list[Face]]
+    stage_ms: dict[str, float]
+
+
+class Labeller:
+    """Labels the faces of photos with one bundle, in as many lanes at a time as there are."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        network: FrozenNetwork,
+        detector: Detector,
+        heads: Sequence[str],
+        *,
+        lanes: int = 1,
+    ) -> None:
+        self.version = bundle.version
+        self.manifest: Mapping[str, Any] = bundle.manifest
+        self.crop_rule = bundle.crop_rule
+        self._heads = [HEADS_BY_NAME[name] for name in bundle.spec.heads if name in heads]
+        self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
+        self._calibration = bundle.calibration
+        self.detector = detector
+        self._lanes = lanes
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        self.network = network
+        self._most_resident = math.inf
+
+    def warm_up(self) -> None:
+        """Run every graph in every lane, so that the first photo is as fast as the next.
+
+        Networks keep something for each number of crops: it is taken now, not with some photo.
+        """
+        self._in_every_lane(self.detector.warm_up)
+        blank = np.zeros((MOST_AT_ONCE, *[self.network.input_size] * 2, 3), np.uint8)
+        for count in range(1, MOST_AT_ONCE + 1):
+            self._in_every_lane(partial(self.network.predict, blank[:count]))
+        collect_garbage()
+        self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
+
+    def label(self, photos: Sequence[Picture]) -> LabelledBatch:
+        """Label photos in lanes: a lane takes the next batch of one shape, then its share of crops.
+
+        `stage_ms` is by the clock, added up over the lanes.
+        """
+        clock = _Clock()
+        batches = self.detector.batches([photo.copy for photo in photos])
+        found: list[list[Detection]] = [[] for _ in photos]
+        crops: list[list[Pixels]] = [[] for _ in photos]
+
+        def find(batch: Sequence[int]) -> None:
+            with one_core(), clock.timed("detect"):
+                detected = self._detect([photos[index] for index in batch])
+            with one_core(), clock.timed("crop"):
+                for index, faces in zip(batch, detected, strict=True):
+                    found[index], crops[index] = faces, self._cut(photos[index], faces)
+
+        def predict(part: Sequence[Pixels]) -> Outputs:
+            with one_core(), clock.timed("predict"):
+                return self.read(part)
+
+        list(self._threads.map(find, batches))
+        parts = _share_out([crop for cut in crops for crop in cut], self._lanes)
+        read = list(self._threads.map(predict, parts))
+        outputs = {
+            head.name: np.concatenate([one[head.name] for one in read]) for head in self._heads
+        }
+        rows = iter(range(sum(map(len, found))))
+        faces = [
+            [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
+            for photo, detections in zip(photos, found, strict=True)
+        ]
+        if resident_bytes() > self._most_resident:
+            return_free_memory()
+        return LabelledBatch(faces, clock.stage_ms)
+
+    def _in_every_lane(self, work: Callable[[], object]) -> None:
+        # At the same time: while one uses its compiled networks, another takes its own.
+        together = threading.Barrier(self._lanes)
+
+        def run(_: int) -> None:
+            together.wait()
+            work()
+
+        list(self._threads.map(run, range(self._lanes)))
+
+    def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
+        """Return each photo's faces in its own pixels, largest first."""
+        detected = self.detector.detect([photo.copy for photo in photos])
+        return [
+            sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
+            for photo, faces in zip(photos, detected, strict=True)
+        ]
+
+    def read(self, crops: Sequence[Pixels]) -> Outputs:
+        """Return the calibrated outputs (n, units) a head of n crops (size, size, 3)."""
+        size = self.network.input_size
+        batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        return self._calibration.apply(self.network.predict(batch))
+
+    def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
+        """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
+        if not faces:
+            return []
+        size = self.network.input_size
+        squares = [self.crop_rule.square(face.box) for face in faces]
+        image = photo.at_least(size / max(1.0, min(square.side for square in squares)))
+        scale = image.width / photo.width
+        return [cut_square(image, square.scaled(scale), size) for square in squares]
+
+    def _to_face(self, photo: Picture, detection: Detection, outputs: Outputs, row: int) -> Face:
+        attributes: dict[str, Any] = {}
+        top: dict[str, float] = {}
+        for head in self._heads:
+            values = outputs[head.name][row]
+            if head.kind != "regression":
+                top[head.name] = float(top_probability(head.name, values[None])[0])
+            if head.kind == "regression" and self._age_range is not None:
+                age = float(values[0])
+                attributes.update(age_fields(age, self._age_range.around(age)))
+            elif head.kind == "binary":
+                attributes[head.name] = binary_field(head.labels, float(values[0]))
+            else:
+                attributes[head.name] = categorical_field(head.labels, values.tolist())
+        uncertain = self._calibration.uncertain_heads(top)
+        if uncertain is not None:
+            attributes["uncertain"] = uncertain
+        box = clip_box(detection.box, (photo.height, photo.width))
+        return Face(box, detection.confidence, attributes)
+
+
+def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
+    """Load bundle and detector as the settings name them; call it after a fork, never before.
+
+    For more than one of the `lanes`, this process is to compute in lanes (`facetag.cores`).
+    """
+    bundle = open_bundle(settings.bundle)
+    network, cascade = load_compiled(bundle, settings.precision, lanes=lanes)
+    detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
+    return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
+
+
+def clip_box(
+    box: tuple[float, float, float, float], shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """Return x, y, width, height in whole pixels of a box x1, y1, x2, y2, clipped to the photo."""
+    height, width = shape[:2]
+    x1, y1, x2, y2 = (round(value) for value in box)
+    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    x2, y2 = min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+    return x1, y1, x2 - x1, y2 - y1
+
+
+def _enlarge(face: Detection, photo: Picture) -> Detection:
+    """Return a face that was found on a photo's copy, in pixels of the photo."""
+    height, width = photo.copy.shape[:2]
+    x, y = photo.width / width, photo.height / height
+    x1, y1, x2, y2 = face.box
+    return Detection((x1 * x, y1 * y, x2 * x, y2 * y), face.confidence)
+
+
+def _size(detection: Detection) -> float:
+    x1, y1, x2, y2 = detection.box
+    return (x2 - x1) * (y2 - y1)
+
+
+def _share_out(crops: Sequence[Pixels], lanes: int) -> list[Sequence[Pixels]]:
+    """Return a part for each lane, as even as may be: one at least, which may be empty."""
+    size = max(1, math.ceil(len(crops) / lanes))
+    return [crops[start : start + size] for start in range(0, max(1, len(crops)), size)]
+
+
+class _Clock:
+    """Milliseconds a stage, added up over threads."""
+
+    def __init__(self) -> None:
+        self.stage_ms = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Book the time that the block takes."""
+        started = time.perf_counter()
+        yield
+        with self._lock:
+            self.stage_ms[stage] += (time.perf_counter() - started) * 1000

@@ -1,0 +1,1 @@
+"""Face detection by MTCNN, in batches across photos."""

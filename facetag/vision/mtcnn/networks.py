@@ -1,0 +1,147 @@
+"""The three networks of MTCNN as pure functions over the weights that the `mtcnn` package carries.
+
+Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
+Networks", IEEE SPL 2016. The weights are constants of whatever graph calls these functions, so a
+graph is frozen from the start.
+"""
+
+import hashlib
+import importlib.resources
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import joblib
+import tensorflow as tf
+
+from facetag.errors import BundleInvalid
+from facetag.vision.inference.export_graphs import compile_function
+from facetag.vision.mtcnn.cascade import Cascade
+
+WEIGHTS_SHA256 = {
+    "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+}
+"""Of the files in the wheel of mtcnn 1.0.0: joblib files, so they are checked before loading."""
+
+Scored = tuple[tf.Tensor, tf.Tensor]
+"""Box offsets (..., 4) and the probability of a face (...)."""
+
+
+SHAPES = {
+    "propose": (None, None, None, 3),
+    "refine": (None, 24, 24, 3),
+    "output": (None, 48, 48, 3),
+}
+"""Of the batches that each network takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MtcnnNetworks:
+    """Proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32 pixels."""
+
+    propose: Callable[[tf.Tensor], Scored]
+    refine: Callable[[tf.Tensor], Scored]
+    output: Callable[[tf.Tensor], Scored]
+
+
+def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
+    """Load the three networks from the `mtcnn` package, or from another folder of its weights.
+
+    Raises BundleInvalid unless the weights are the known ones.
+    """
+    folder = folder or importlib.resources.files("mtcnn") / "assets" / "weights"
+    pnet, rnet, onet = (
+        _take_pixels(_load_weights(folder, name)) for name in ("pnet", "rnet", "onet")
+    )
+    return MtcnnNetworks(
+        propose=lambda images: _propose(images, pnet),
+        refine=lambda patches: _refine(patches, rnet),
+        output=lambda patches: _output(patches, onet),
+    )
+
+
+def compile_cascade(*, lanes: int = 1) -> Cascade:
+    """Compile the three networks for what this process computes on."""
+    networks = load_networks()
+    return Cascade(
+        **{
+            name: compile_function(getattr(networks, name), shape, lanes=lanes)
+            for name, shape in SHAPES.items()
+        }
+    )
+
+
+def _load_weights(folder: Traversable, name: str) -> list[Any]:
+    with importlib.resources.as_file(folder / f"{name}.lz4") as path:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != WEIGHTS_SHA256[name]:
+            raise BundleInvalid(
+                f"mtcnn's {name} weights are not those of version 1.0.0: "
+                "reinstall it with `pip install --force-reinstall mtcnn==1.0.0`."
+            )
+        weights: list[Any] = joblib.load(path)
+    return weights
+
+
+def _take_pixels(weights: list[Any]) -> list[Any]:
+    """Fold into the first convolution that pixels in 0..255 are scaled to -1..1."""
+    kernel, bias, *others = weights
+    return [kernel / 128, bias - 127.5 / 128 * kernel.sum(axis=(0, 1, 2)), *others]
+
+
+def _propose(images: tf.Tensor, weights: list[Any]) -> Scored:
+    x = _conv(images, *weights[0:3])
+    x = tf.nn.max_pool2d(x, 2, 2, "SAME")
+    x = _conv(x, *weights[3:6])
+    x = _conv(x, *weights[6:9])
+    offsets = tf.nn.conv2d(x, weights[9], 1, "VALID") + weights[10]
+    logits = tf.nn.conv2d(x, weights[11], 1, "VALID") + weights[12]
+    return offsets, _face_probability(logits)
+
+
+def _refine(patches: tf.Tensor, weights: list[Any]) -> Scored:
+    x = _conv(patches, *weights[0:3])
+    x = tf.nn.max_pool2d(x, 3, 2, "SAME")
+    x = _conv(x, *weights[3:6])
+    x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+    x = _conv(x, *weights[6:9])
+    x = _dense(_flatten(x), *weights[9:12])
+    return x @ weights[12] + weights[13], _face_probability(x @ weights[14] + weights[15])
+
+
+def _output(patches: tf.Tensor, weights: list[Any]) -> Scored:
+    x = _conv(patches, *weights[0:3])
+    x = tf.nn.max_pool2d(x, 3, 2, "SAME")
+    x = _conv(x, *weights[3:6])
+    x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+    x = _conv(x, *weights[6:9])
+    x = tf.nn.max_pool2d(x, 2, 2, "SAME")
+    x = _conv(x, *weights[9:12])
+    x = _dense(_flatten(x), *weights[12:15])
+    # weights[17:19] place five landmarks, which the crop rule does not use.
+    return x @ weights[15] + weights[16], _face_probability(x @ weights[19] + weights[20])
+
+
+def _conv(x: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:
+    return _prelu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias), alpha)
+
+
+def _dense(x: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:
+    return _prelu(x @ kernel + bias, alpha)
+
+
+def _prelu(x: tf.Tensor, alpha: Any) -> tf.Tensor:
+    return tf.nn.relu(x) - alpha * tf.nn.relu(-x)
+
+
+def _flatten(x: tf.Tensor) -> tf.Tensor:
+    # The weights come from a column-major framework: width before height.
+    transposed = tf.transpose(x, [0, 2, 1, 3])
+    return tf.reshape(transposed, [-1, x.shape[1] * x.shape[2] * x.shape[3]])
+
+
+def _face_probability(logits: tf.Tensor) -> tf.Tensor:
+    return tf.sigmoid(logits[..., 1] - logits[..., 0])

@@ -1,0 +1,1 @@
+"""The network: backbones, heads, calibration and what its outputs mean."""

@@ -1,0 +1,16 @@
+"""Run by Alembic: migrates over the connection that the caller gives (see facetag.database)."""
+
+from alembic import context
+
+from facetag.db.tables import Base
+
+
+def run() -> None:
+    """Run the migrations in the caller's transaction."""
+    connection = context.config.attributes["connection"]
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run()

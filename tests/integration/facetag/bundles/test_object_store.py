@@ -1,0 +1,77 @@
+import shutil
+
+import pytest
+
+from facetag.bundles.folder import MANIFEST, WEIGHTS, read_manifest
+from facetag.bundles.object_store import bundle_key, fetch_bundle, store_bundle
+from facetag.errors import BundleInvalid
+from tests.integration.paper_bundles import write_paper_bundle
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_paper_bundle(tmp_path / "made", "v1")
+
+
+def test_a_bundle_comes_back_as_it_was_stored(storage, folder, tmp_path):
+    files = store_bundle(storage, "local", folder)
+    fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+    assert sorted(path.name for path in fetched.iterdir()) == sorted(files)
+    assert all((fetched / name).read_bytes() == (folder / name).read_bytes() for name in files)
+    assert list((tmp_path / "fetched").iterdir()) == [fetched]
+
+
+def test_a_bundle_that_was_fetched_is_not_fetched_again(storage, folder, tmp_path):
+    files = store_bundle(storage, "local", folder)
+    fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+    storage.delete(bundle_key("local", "v1", name, digest) for name, digest in files.items())
+    assert fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched") == fetched
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+def test_a_byte_that_was_changed_in_object_storage_is_refused(storage, folder, tmp_path, name):
+    files = store_bundle(storage, "local", folder)
+    data = bytearray((folder / name).read_bytes())
+    data[3] ^= 1
+    storage.put(bundle_key("local", "v1", name, files[name]), bytes(data), "text/plain")
+    with pytest.raises(BundleInvalid, match="tampered"):
+        fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+    assert list((tmp_path / "fetched").iterdir()) == []
+    store_bundle(storage, "local", folder)
+    assert fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched").is_dir()
+
+
+def test_a_byte_that_was_changed_on_disk_is_fetched_anew(storage, folder, tmp_path):
+    files = store_bundle(storage, "local", folder)
+    fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+    (fetched / WEIGHTS).write_bytes(b"other weights")
+    again = fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+    assert (again / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+
+
+def test_a_file_that_is_missing_is_told(storage, folder, tmp_path):
+    files = store_bundle(storage, "local", folder)
+    storage.delete([bundle_key("local", "v1", WEIGHTS, files[WEIGHTS])])
+    with pytest.raises(BundleInvalid, match="missing from object storage"):
+        fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
+
+
+def test_a_folder_whose_weights_are_not_those_of_its_manifest_is_not_stored(storage, folder):
+    (folder / WEIGHTS).write_bytes(b"other weights")
+    with pytest.raises(BundleInvalid, match="SHA-256 differs"):
+        store_bundle(storage, "local", folder)
+    keys, _ = storage.list_prefix(storage.bucket, "tenants/local/bundles/", None)
+    assert list(keys) == []
+
+
+def test_another_manifest_of_a_version_overwrites_nothing(storage, folder, tmp_path):
+    first = store_bundle(storage, "local", folder)
+    shutil.rmtree(folder)
+    other = write_paper_bundle(folder, "v1", metrics={"test": {"n": 7}})
+    second = store_bundle(storage, "local", other)
+    assert first[WEIGHTS] == second[WEIGHTS]
+    for number, files in enumerate((first, second)):
+        fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / str(number))
+        assert bool(read_manifest(fetched)["metrics"]) == bool(number)

@@ -1,0 +1,36 @@
+import pytest
+
+from facetag.results.composition import compose
+from facetag_cli.output.deliver import exit_status, plural, say_summary, summary
+from facetag_cli.output.progress import Reporter
+
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["tagged", "no_face"], 0),
+        (["tagged", "failed"], 3),
+        (["tagged", "cancelled"], 3),
+        (["tagged", "queued"], 3),
+    ],
+)
+def test_the_exit_status_says_whether_every_photo_is_labelled(make_line, states, status):
+    assert exit_status(compose([make_line("a.jpg", state=state) for state in states])) == status
+
+
+def test_the_summary_counts_photos_faces_and_speed(make_line):
+    lines = [make_line("a.jpg"), make_line("b.jpg", state="cancelled")]
+    assert summary(compose(lines), skipped=2, labelled_s=4) == (
+        "2 photos: 1 tagged, 0 without a face, 0 failed, 1 cancelled; 1 face; "
+        "2 other files skipped; 0.5 photos/s."
+    )
+
+
+def test_failures_are_listed_by_reason_and_not_without_end(make_line, capsys):
+    lines = [make_line(f"{index}.jpg", state="failed", code="truncated") for index in range(7)]
+    say_summary(compose(lines), Reporter())
+    assert "  truncated: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more\n" in capsys.readouterr().err
+
+
+def test_numbers_are_grouped_and_one_is_singular():
+    assert (plural(1, "photo"), plural(12345, "photo")) == ("1 photo", "12,345 photos")

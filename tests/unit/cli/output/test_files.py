@@ -1,0 +1,83 @@
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from facetag_cli.output.files import choose_format, open_output, write_lines
+
+
+def test_the_format_follows_the_option_then_the_file_then_is_a_table(tmp_path):
+    assert choose_format("csv", tmp_path / "a.jsonl") == "csv"
+    assert choose_format(None, tmp_path / "a.JSONL") == "jsonl"
+    assert choose_format(None, tmp_path / "a.csv") == "csv"
+    assert choose_format(None, tmp_path / "a.txt") == "table"
+    assert choose_format(None, None) == "table"
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("before")
+    with pytest.raises(UnicodeEncodeError), open_output(path) as file:
+        file.writelines(["half", "\udce9"])
+    assert path.read_text() == "before"
+    with open_output(path) as file:
+        file.write("whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_has_the_mode_of_the_umask_and_an_old_one_keeps_its_own(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with open_output(tmp_path / "new") as file:
+            file.write("x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    (tmp_path / "new").chmod(0o600)
+    with open_output(tmp_path / "new") as file:
+        file.write("y")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
+def test_a_link_keeps_pointing_to_the_file(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with open_output(tmp_path / "link") as file:
+        file.write("x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "x"
+
+
+def test_a_device_is_written_to_and_not_replaced():
+    with open_output(Path("/dev/null")) as file:
+        file.write("x")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_jsonl_keeps_the_fields_in_order_and_names_readable(tmp_path, make_line):
+    path = tmp_path / "out"
+    with open_output(path) as file:
+        write_lines([make_line("ä b.jpg"), make_line("c\n.jpg", state="no_face")], "jsonl", file)
+    first, second = path.read_text(encoding="utf-8").splitlines()
+    assert list(json.loads(first)) == [
+        "image",
+        "state",
+        "error",
+        "model",
+        "width",
+        "height",
+        "faces",
+    ]
+    assert "ä b.jpg" in first
+    assert json.loads(second)["image"] == "c\n.jpg"
+
+
+def test_csv_has_a_row_a_face_and_one_for_a_photo_without(tmp_path, make_line):
+    two = make_line("two.jpg", faces=make_line("x")["faces"] * 2)
+    with open_output(tmp_path / "out") as file:
+        write_lines([two, make_line("none.jpg", state="no_face")], "csv", file)
+    header, *rows = (tmp_path / "out").read_text().splitlines()
+    assert header.startswith("image,state,")
+    assert [row.split(",")[0] for row in rows] == ["two.jpg", "two.jpg", "none.jpg"]

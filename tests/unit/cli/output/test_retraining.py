@@ -1,0 +1,58 @@
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from facetag.db.tables import Retraining
+from facetag_cli.output.retraining import describe_retraining, mention_retraining, render_retraining
+
+LONG_AGO = datetime(2025, 1, 31, 8, 12, tzinfo=UTC)
+VERDICT = {"holds": False, "against": "v1", "reasons": ["age RMSE: worse: fails"]}
+
+
+@pytest.fixture
+def make_row():
+    def make_row(**values):
+        shards = {"new": [{"name": "a.tar", "sha256": "ab"}, {"url": "s3://photos/b.tar"}]}
+        plain = {"state": "queued", "step": 0, "deaths": 0, "created_at": LONG_AGO}
+        return Retraining(id=uuid.uuid4(), shards=shards, options={}, **{**plain, **values})
+
+    return make_row
+
+
+def test_one_that_nobody_takes_up_says_what_to_start(make_row):
+    shown = render_retraining(make_row())
+    assert (
+        "on a.tar, s3://photos/b.tar waits for a trainer worker since 2025-01-31 08:12 UTC" in shown
+    )
+    assert "facetag worker --trainer" in shown
+    fresh = make_row(created_at=datetime.now(UTC) - timedelta(seconds=2))
+    assert "facetag worker --trainer" not in render_retraining(fresh)
+    # Given back by one that stops, it was taken up before.
+    assert "facetag worker --trainer" not in render_retraining(make_row(started_at=LONG_AGO))
+
+
+def test_one_that_runs_says_how_far_it_is(make_row):
+    row = make_row(state="running", started_at=LONG_AGO, stage="Fitting: 8 images", step=3, steps=8)
+    assert "runs since 2025-01-31 08:12 UTC" in render_retraining(row)
+    assert "3 of 8 steps (37%)" in render_retraining(row)
+    assert mention_retraining(row).endswith("runs since 2025-01-31 08:12 UTC: Fitting: 8 images")
+
+
+def test_one_that_was_refused_says_why_and_how_to_have_it_all_the_same(make_row):
+    row = make_row(
+        state="refused", version="v2", verdict=VERDICT, finished_at=LONG_AGO, stage="Judging"
+    )
+    shown = render_retraining(row)
+    assert "v2 does not hold against v1:\n  age RMSE: worse: fails" in shown
+    assert "facetag models promote v2 --force" in shown
+    assert "Judging" not in shown
+
+
+def test_one_that_failed_says_why(make_row):
+    row = make_row(state="failed", error="a.tar is no tar", finished_at=LONG_AGO, deaths=3)
+    assert "has ended as failed" in render_retraining(row)
+    assert "a.tar is no tar" in render_retraining(row)
+    found = describe_retraining(row)
+    assert (found["state"], found["error"]) == ("failed", "a.tar is no tar")
+    assert found["finished_at"] == "2025-01-31T08:12:00+00:00"

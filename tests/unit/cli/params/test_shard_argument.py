@@ -1,0 +1,55 @@
+"""Every command that takes shards takes them by path and by s3:// URL."""
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from facetag.errors import StorageUnavailable
+from facetag_cli.main import main
+from facetag_cli.params.shard_argument import ShardArgument, take_shards
+from facetag_trainer.data.shard_sources import StoredShard
+
+
+@click.command()
+@click.argument("shards", nargs=-1, type=ShardArgument())
+def echo(shards):
+    click.echo(repr(shards))
+
+
+def test_paths_stay_paths_and_urls_keep_their_slashes():
+    shown = CliRunner().invoke(echo, ["a/../b.tar", "s3://sets/part.tar"])
+    assert shown.output == repr((Path("a/../b.tar"), StoredShard("sets", "part.tar"))) + "\n"
+
+
+def test_paths_need_neither_settings_nor_storage(monkeypatch):
+    monkeypatch.setenv("FACETAG_MAX_IMAGE_BYTES", "not a number")
+    assert take_shards((Path("a.tar"), Path("b.tar"))) == (Path("a.tar"), Path("b.tar"))
+
+
+def test_storage_that_does_not_answer_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("FACETAG_S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("FACETAG_S3_ACCESS_KEY", "access")
+    monkeypatch.setenv("FACETAG_S3_SECRET_KEY", "secret")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(StorageUnavailable, match="FACETAG_S3_ENDPOINT_URL"):
+        take_shards((StoredShard("sets", "part.tar"),))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "s3://sets"],
+        ["evaluate", "s3://sets"],
+        ["evaluate", "part.tar", "--twins-of", "s3://sets"],
+        ["explore", "s3://sets"],
+        ["calibrate", "s3://sets"],
+        ["tune", "s3://sets"],
+    ],
+    ids=" ".join,
+)
+def test_a_url_that_names_no_object_is_a_wrong_argument(words):
+    shown = CliRunner().invoke(main, words)
+    assert shown.exit_code == 2
+    assert "names no object: give s3://BUCKET/KEY." in " ".join(shown.output.split())

@@ -1,0 +1,107 @@
+import os
+import unicodedata
+
+import pytest
+
+from facetag_cli.upload.photos import collect_photos, no_photos, photo_below
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names_in(folder, **options):
+    return [photo.name for photo in collect_photos(folder, **options).photos]
+
+
+def test_photos_come_in_the_order_of_their_sorted_paths(tmp_path):
+    touch(tmp_path, "b/a.jpg", "b c/a.jpg", "a.jpg", "b.jpg", "Z.jpg", "b/ä.jpg", "b/a a.jpg")
+    assert names_in(tmp_path) == sorted(
+        ["b/a.jpg", "b c/a.jpg", "a.jpg", "b.jpg", "Z.jpg", "b/ä.jpg", "b/a a.jpg"]
+    )
+
+
+def test_every_file_with_an_image_extension_is_a_photo_and_others_are_counted(tmp_path):
+    touch(tmp_path, "a.JPG", "b.TiFf", "c.cr2", "d.svg", "e.heic", "f.txt", "g.mp4", "jpg", ".jpg")
+    collection = collect_photos(tmp_path)
+    assert [photo.name for photo in collection.photos] == [
+        "a.JPG",
+        "b.TiFf",
+        "c.cr2",
+        "d.svg",
+        "e.heic",
+    ]
+    assert collection.skipped == 4
+
+
+def test_names_keep_their_unicode_form(tmp_path):
+    composed = unicodedata.normalize("NFC", "é.jpg")
+    decomposed = unicodedata.normalize("NFD", "é.jpg")
+    touch(tmp_path, composed, decomposed)
+    assert names_in(tmp_path) == sorted([composed, decomposed])
+
+
+def test_a_name_that_is_no_utf8_is_shown_with_a_replacement(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    (photo,) = collect_photos(tmp_path).photos
+    assert photo.name == "caf�.jpg"
+    assert photo.name.encode()
+    assert photo.path.read_bytes() == b"x"
+
+
+def test_hidden_photos_are_photos_unless_they_are_left_out(tmp_path):
+    touch(tmp_path, "a.jpg", ".b.jpg", ".trash/c.jpg")
+    assert names_in(tmp_path) == [".b.jpg", ".trash/c.jpg", "a.jpg"]
+    assert names_in(tmp_path, hidden=False) == ["a.jpg"]
+
+
+def test_links_are_followed_and_loops_are_no_obstacle(tmp_path):
+    touch(tmp_path / "album", "a.jpg", "sub/b.jpg")
+    touch(tmp_path, "elsewhere/c.jpg")
+    (tmp_path / "album" / "sub" / "up").symlink_to(tmp_path / "album")
+    (tmp_path / "album" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "album" / "twice.jpg").symlink_to(tmp_path / "album" / "a.jpg")
+    assert names_in(tmp_path / "album") == ["a.jpg", "linked/c.jpg", "sub/b.jpg", "twice.jpg"]
+
+
+def test_what_cannot_be_read_is_a_photo_with_a_fault(tmp_path):
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "gone.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    broken, pipe = collect_photos(tmp_path).photos
+    assert "No such file" in broken.fault
+    assert "not a regular file" in pipe.fault
+
+
+def test_a_folder_named_as_a_photo_is_a_folder(tmp_path):
+    touch(tmp_path, "album.jpg/a.jpg")
+    assert names_in(tmp_path) == ["album.jpg/a.jpg"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_closed_folder_is_named(tmp_path):
+    touch(tmp_path, "a.jpg", "closed/b.jpg")
+    (tmp_path / "closed").chmod(0)
+    collection = collect_photos(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert collection.closed_folders == ["closed"]
+
+
+def test_a_folder_without_photos_says_what_it_holds(tmp_path):
+    assert "it is empty" in no_photos(collect_photos(tmp_path))
+    touch(tmp_path, "a.txt")
+    assert "1 other file" in no_photos(collect_photos(tmp_path))
+
+
+def test_the_title_of_a_folder_is_text_that_can_be_written(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    assert collect_photos(folder).title == "caf\ufffd"
+
+
+def test_a_name_of_results_leads_nowhere_but_below_the_folder(tmp_path):
+    assert photo_below(tmp_path, "sub/a.jpg") == tmp_path / "sub" / "a.jpg"
+    for name in ("../a.jpg", "sub/../../a.jpg", "/etc/a.jpg"):
+        assert photo_below(tmp_path, name) is None

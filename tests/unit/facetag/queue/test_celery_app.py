@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import SecretStr
+
+from facetag.errors import SettingsInvalid
+from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG, make_celery, ring
+from facetag.settings import Settings
+
+NOWHERE = SecretStr("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture
+def settings():
+    return Settings(redis_url=NOWHERE)
+
+
+def test_only_json_is_accepted_and_sent(settings):
+    conf = make_celery(settings).conf
+    assert conf.accept_content == ["json"]
+    assert conf.task_serializer == "json"
+    assert conf.result_backend is None
+
+
+def test_predict_is_declared_before_tag(settings):
+    declared = list(make_celery(settings).amqp.queues.consume_from)
+    assert declared[:2] == [QUEUE_PREDICT, QUEUE_TAG]
+
+
+def test_the_app_is_made_without_any_worker_code_and_registers_no_task():
+    program = (
+        "import sys; from facetag.queue.celery_app import make_celery; "
+        "from facetag.settings import Settings; "
+        "app = make_celery(Settings(redis_url='redis://127.0.0.1:1/0')); "
+        "print([t for t in app.tasks if not t.startswith('celery.')], "
+        "[m for m in sys.modules if m.split('.')[0] in ('worker', 'vision', 'tensorflow')])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "[] []"
+
+
+def test_an_unset_address_says_which_setting_is_missing():
+    with pytest.raises(SettingsInvalid, match="FACETAG_REDIS_URL"):
+        make_celery(Settings(redis_url=None))
+
+
+def test_ringing_into_the_void_returns_false(settings):
+    assert ring(make_celery(settings), "job", images=1000, settings=settings) is False
+
+
+def test_a_memory_limit_is_given_to_celery_in_kibibytes(settings):
+    limited = settings.model_copy(update={"worker_max_memory_mb": 3})
+    assert make_celery(limited).conf.worker_max_memory_per_child == 3072
+    unlimited = settings.model_copy(update={"worker_max_memory_mb": None})
+    assert make_celery(unlimited).conf.worker_max_memory_per_child is None

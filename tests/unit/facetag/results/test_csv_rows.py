@@ -1,0 +1,90 @@
+import csv
+import io
+
+from facetag.results.csv_rows import COLUMNS, csv_header, csv_rows
+from facetag.results.image_lines import (
+    Face,
+    age_fields,
+    binary_field,
+    categorical_field,
+    image_line,
+)
+
+FACE = Face(
+    (10, 20, 30, 40),
+    0.99,
+    {
+        **age_fields(31.4, (26.2, 36.8)),
+        "gender": binary_field(("male", "female"), 0.97),
+        "race": categorical_field(
+            ("white", "black", "asian", "indian", "other"), (0.02, 0.01, 0.93, 0.01, 0.03)
+        ),
+        "uncertain": ["gender", "race"],
+    },
+)
+
+
+def line(name="a.jpg", state="tagged", error=None, faces=()):
+    return image_line(
+        name=name, state=state, error=error, model="v1", width=64, height=48, faces=faces
+    )
+
+
+def read(lines):
+    return list(csv.DictReader(io.StringIO(csv_header() + csv_rows(lines))))
+
+
+def test_every_face_is_a_row_with_all_of_its_columns():
+    rows = read([line(faces=[FACE, FACE])])
+    assert [row["face"] for row in rows] == ["0", "1"]
+    assert rows[0] == {
+        "image": "a.jpg",
+        "state": "tagged",
+        "error_code": "",
+        "error_message": "",
+        "model": "v1",
+        "width": "64",
+        "height": "48",
+        "face": "0",
+        "x": "10",
+        "y": "20",
+        "face_width": "30",
+        "face_height": "40",
+        "confidence": "0.99",
+        "age": "31.4",
+        "age_low": "26",
+        "age_high": "37",
+        "gender": "female",
+        "gender_probability": "0.97",
+        "race": "asian",
+        "race_white": "0.02",
+        "race_black": "0.01",
+        "race_asian": "0.93",
+        "race_indian": "0.01",
+        "race_other": "0.03",
+        "uncertain": "gender race",
+    }
+
+
+def test_an_image_without_a_face_is_one_row_with_empty_face_columns():
+    (row,) = read([line(state="failed", error=("truncated", "The file ends early."))])
+    assert (row["error_code"], row["error_message"]) == ("truncated", "The file ends early.")
+    assert {row[column] for column in COLUMNS[7:]} == {""}
+
+
+def test_a_face_without_a_head_leaves_its_columns_empty():
+    (row,) = read([line(faces=[Face((1, 2, 3, 4), 0.9, {"gender": FACE.attributes["gender"]})])])
+    assert row["gender"] == "female"
+    assert {row["age"], row["age_low"], row["race"], row["race_other"]} == {""}
+
+
+def test_names_with_commas_quotes_and_line_ends_survive():
+    name = 'a, "b"\nc é.jpg'
+    (row,) = read([line(name=name)])
+    assert row["image"] == name
+
+
+def test_a_face_of_which_nothing_is_uncertain_leaves_that_cell_empty():
+    sure = Face((1, 2, 3, 4), 0.9, {**FACE.attributes, "uncertain": []})
+    (row,) = read([line(faces=[sure])])
+    assert row["uncertain"] == ""

@@ -1,0 +1,95 @@
+import http.server
+import json
+import threading
+
+import pytest
+
+from facetag.standalone.announcements import (
+    announce_servers,
+    announce_service,
+    answers,
+    find_running,
+    find_servers,
+    withdraw_servers,
+    withdraw_service,
+)
+
+NOBODY = 2**22 + 1
+"""Above the largest process id."""
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def url():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_service_is_found_from_its_announcement_to_its_withdrawal(tmp_path, url):
+    assert find_running(tmp_path) is None
+    announce_service(tmp_path, url)
+    assert find_running(tmp_path) == url
+    withdraw_service(tmp_path)
+    assert find_running(tmp_path) is None
+    withdraw_service(tmp_path)
+
+
+def test_a_service_that_does_not_answer_is_not_found(tmp_path):
+    announce_service(tmp_path, "http://127.0.0.1:9")
+    assert find_running(tmp_path) is None
+
+
+def test_a_service_whose_process_is_gone_is_not_found_though_its_port_answers(tmp_path, url):
+    (tmp_path / "service.json").write_text(json.dumps({"api_url": url, "pid": NOBODY}))
+    assert find_running(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"api_url": "http://127.0.0.1:1"}', "{"])
+def test_a_damaged_announcement_is_none(tmp_path, text):
+    (tmp_path / "service.json").write_text(text)
+    assert find_running(tmp_path) is None
+
+
+def test_a_proxy_is_never_asked(url, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert answers(url)
+    assert not answers(url, "/elsewhere")
+
+
+def test_servers_are_found_from_their_announcement_to_their_withdrawal(tmp_path):
+    assert find_servers(tmp_path) is None
+    environment = {
+        "FACETAG_DATABASE_URL": "postgresql://here",
+        "FACETAG_S3_ENDPOINT_URL": "http://here",
+    }
+    announce_servers(tmp_path, environment)
+    assert find_servers(tmp_path) == {
+        "database_url": "postgresql://here",
+        "s3_endpoint_url": "http://here",
+    }
+    assert (tmp_path / "servers").stat().st_mode & 0o077 == 0
+    withdraw_servers(tmp_path)
+    assert find_servers(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"FACETAG_DATABASE_URL": "postgresql://here"},
+        {"FACETAG_DATABASE_URL": "postgresql://here", "FACETAG_S3_ENDPOINT_URL": "not-started"},
+        {"FACETAG_S3_ENDPOINT_URL": "http://here"},
+    ],
+)
+def test_a_database_without_storage_or_the_reverse_is_not_enough(tmp_path, environment):
+    announce_servers(tmp_path, environment)
+    assert find_servers(tmp_path) is None

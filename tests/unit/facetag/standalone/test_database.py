@@ -1,0 +1,46 @@
+"""Which PostgreSQL a command uses that needs nothing else; starting one is an integration test."""
+
+import json
+
+import pytest
+from pydantic import SecretStr
+
+from facetag.settings import Settings
+from facetag.standalone.credentials import load_credentials
+from facetag.standalone.database import find_database, use_database
+
+NOTICE = "4711\n/proc/self/fd/9\n1795525209\n40123\n\n127.0.0.1\n"
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    (tmp_path / "postgresql").mkdir()
+    (tmp_path / "postgresql" / "postmaster.pid").write_text(NOTICE)
+    load_credentials(tmp_path / "credentials.json")
+    return tmp_path
+
+
+def test_a_database_that_is_set_is_used_and_nothing_is_started(tmp_path):
+    url = "postgresql://user:word@host:5432/facetag"
+    settings = Settings(data_dir=tmp_path / "data", database_url=SecretStr(url))
+    with use_database(settings) as used:
+        assert used == url
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_server_of_a_data_folder_is_found_by_its_notice(data_dir):
+    password = json.loads((data_dir / "credentials.json").read_text())["database_password"]
+    assert find_database(data_dir) == (
+        f"postgresql+psycopg://facetag:{password}@127.0.0.1:40123/facetag"
+    )
+
+
+@pytest.mark.parametrize("notice", ["", "4711\n", "4711\nfolder\n1\nno port\n"])
+def test_a_notice_that_is_cut_off_leads_nowhere(data_dir, notice):
+    (data_dir / "postgresql" / "postmaster.pid").write_text(notice)
+    assert find_database(data_dir) is None
+
+
+def test_no_server_is_found_where_none_runs(tmp_path):
+    assert find_database(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,101 @@
+import threading
+import time
+
+import pytest
+
+from facetag.errors import LocalServerFailed
+from facetag.standalone import supervisor
+from facetag.standalone.supervisor import GIVE_UP_AFTER, Supervisor, describe_end
+
+
+class Fragile:
+    """A process that ends when told to, and lives after a restart only if it may."""
+
+    title = "The fragile process"
+
+    def __init__(self, *, mends=True):
+        self.exit_status = None
+        self.restarts = []
+        self._mends = mends
+
+    def restart(self):
+        self.restarts.append(time.monotonic())
+        if self._mends:
+            self.exit_status = None
+
+    def log_tail(self):
+        return "its last words"
+
+
+class BeyondRepair(Fragile):
+    def restart(self):
+        raise LocalServerFailed("its folder is gone")
+
+
+@pytest.fixture
+def supervise():
+    begun = []
+
+    def begin(process):
+        told, faulty = [], threading.Event()
+        begun.append(Supervisor([process], on_event=told.append, on_fault=faulty.set))
+        begun[-1].start()
+        return begun[-1], told, faulty
+
+    yield begin
+    for watch in begun:
+        watch.stop()
+
+
+def wait_for(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come true")
+
+
+def test_what_ends_is_started_again_after_a_pause_and_a_word(supervise):
+    process = Fragile()
+    watch, told, _ = supervise(process)
+    process.exit_status = -9
+    wait_for(lambda: process.restarts)
+    assert told == ["The fragile process was ended by SIGKILL; starting it again in 1 s"]
+    assert process.exit_status is None
+    assert watch.fault is None
+
+
+def test_it_gives_up_on_what_cannot_live_and_says_why(supervise):
+    process = Fragile(mends=False)
+    watch, told, faulty = supervise(process)
+    process.exit_status = 1
+    assert faulty.wait(60)
+    assert len(process.restarts) == GIVE_UP_AFTER - 1
+    assert "ended with status 1, 4 times in a row" in watch.fault
+    assert "its last words" in watch.fault
+    pauses = [line.rsplit(" in ")[1] for line in told]
+    assert pauses == ["1 s", "2 s", "4 s"]
+
+
+def test_what_cannot_be_started_again_is_a_fault_too(supervise):
+    process = BeyondRepair()
+    watch, _, faulty = supervise(process)
+    process.exit_status = 1
+    assert faulty.wait(60)
+    assert watch.fault == "its folder is gone"
+
+
+def test_nothing_is_started_once_it_stopped(supervise):
+    process = Fragile()
+    watch, told, _ = supervise(process)
+    process.exit_status = 1
+    wait_for(lambda: told)
+    watch.stop()
+    time.sleep(supervisor.FIRST_PAUSE_S + 2 * supervisor.LOOK_EVERY_S)
+    assert process.restarts == []
+
+
+def test_ends_read_as_people_say_them():
+    assert describe_end(0) == "ended with status 0"
+    assert describe_end(-15) == "was ended by SIGTERM"
+    assert describe_end(-99) == "was ended by signal 99"

@@ -1,0 +1,144 @@
+"""The cache holds what the service would cut, and is marked whole only at its end."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetag.vision.crop import CropRule, cut_square, whole_image
+from facetag.vision.mtcnn.detector import Detector, largest_face
+from facetag.vision.mtcnn.networks import compile_cascade
+from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.crop_cache import cache_key, open_cache, write_cache
+from facetag_trainer.data.shards import Sample
+from tests.unit.trainer.chips import chip_members, encode, make_chip, waves
+
+SIZE = 64
+RULE = CropRule()
+FACELESS = waves(np.random.default_rng(3), 120)
+PHOTOS = [make_chip(1), FACELESS, make_chip(2)]
+SAMPLES = [
+    Sample("a.jpg", encode(PHOTOS[0]), {"age": 30, "gender": 1, "race": 4}),
+    Sample("b.jpg", encode(PHOTOS[1]), {"race": 0}),
+    Sample("c.jpg", encode(PHOTOS[2]), {"age": 61}),
+]
+
+
+class Stopped(Exception):
+    pass
+
+
+def write(folder, *, samples=SAMPLES, on_progress=lambda done: None):
+    write_cache(
+        folder,
+        samples,
+        hashes=np.arange(32 * len(samples), dtype=np.uint8).reshape(-1, 32),
+        validation=np.arange(len(samples)) == 1,
+        rule=RULE,
+        size=SIZE,
+        facts={"shards": {"a.tar": "00"}, "dropped": {}},
+        on_progress=on_progress,
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache") / "one"
+    write(folder)
+    return open_cache(folder)
+
+
+@pytest.fixture(scope="module")
+def squares():
+    found = Detector(compile_cascade(), min_face=0.04, confidence=0.9).detect(PHOTOS)
+    assert [len(faces) for faces in found] == [1, 0, 1]
+    return [
+        RULE.square(largest_face(faces).box) if faces else whole_image(photo)
+        for photo, faces in zip(PHOTOS, found, strict=True)
+    ]
+
+
+def test_the_centre_of_a_canvas_is_the_crop_that_the_service_cuts(cache, squares):
+    assert cache.size == SIZE
+    assert cache.crops.shape == (3, 80, 80, 3)
+    for photo, square, canvas in zip(PHOTOS, squares, cache.crops, strict=True):
+        crop = cut_square(Image.fromarray(photo), square, SIZE)
+        assert np.abs(centre_crop(canvas, SIZE).astype(int) - crop).mean() < 2.5
+
+
+def test_the_corners_say_where_the_image_lies_on_the_canvas(cache, squares):
+    for photo, square, corners in zip(PHOTOS, squares, cache.inside, strict=True):
+        x1, y1, x2, y2 = corners
+        per_pixel = 80 / (square.side * 1.25)
+        assert (x2 - x1) == pytest.approx(photo.shape[1] * per_pixel, rel=1e-4)
+        assert (y2 - y1) == pytest.approx(photo.shape[0] * per_pixel, rel=1e-4)
+        assert (0 - x1) / per_pixel == pytest.approx(square.x - square.side * 1.25 / 2, abs=0.01)
+    # Without a face the whole image is the crop, and the margin lies outside.
+    assert cache.inside[1].tolist() == [8, 8, 72, 72]
+
+
+def test_labels_that_are_missing_are_nan(cache):
+    assert cache.labels["age"].tolist()[::2] == [30, 61]
+    assert np.isnan(cache.labels["age"][1])
+    assert np.isnan(cache.labels["gender"]).tolist() == [False, True, True]
+    assert cache.labels["race"].tolist()[:2] == [4, 0]
+    assert cache.validation.tolist() == [False, True, False]
+    assert cache.hashes[2, 0] == 64
+
+
+def test_the_facts_count_images_and_those_without_a_face(cache):
+    assert cache.facts["n"] == 3
+    assert cache.facts["faceless"] == 1
+    assert CropRule.from_json(cache.facts["crop"]) == RULE
+    assert cache.facts["shards"] == {"a.tar": "00"}
+
+
+def test_a_cache_is_marked_whole_only_at_its_end(tmp_path):
+    def stop(done):
+        assert done == 3
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        write(tmp_path, on_progress=stop)
+    assert (tmp_path / "crops.npy").exists()
+    with pytest.raises(FileNotFoundError):
+        open_cache(tmp_path)
+    write(tmp_path)
+    assert open_cache(tmp_path).facts["n"] == 3
+
+
+def test_progress_counts_every_image_over_several_batches(tmp_path):
+    seen = []
+    members = [Sample(name, data, {"age": 1}) for name, data in chip_members(70)]
+    write(tmp_path, samples=members, on_progress=seen.append)
+    assert seen == [64, 70]
+    cache = open_cache(tmp_path)
+    assert len(cache.crops) == 70
+    assert cache.facts["faceless"] == 0
+    assert (cache.crops.reshape(70, -1).std(axis=1) > 5).all()
+
+
+def test_a_caches_name_follows_from_all_that_it_is_made_of(monkeypatch):
+    names = {
+        cache_key(["a", "b"], RULE, 160, 0.1),
+        cache_key(["b", "a"], RULE, 160, 0.1),
+        cache_key(["a"], RULE, 160, 0.1),
+        cache_key(["a", "b"], CropRule(side=1.0), 160, 0.1),
+        cache_key(["a", "b"], RULE, 128, 0.1),
+        cache_key(["a", "b"], RULE, 160, 0.2),
+    }
+    assert len(names) == 6
+    assert cache_key(["a", "b"], CropRule(), 160, 0.1) in names
+    monkeypatch.setenv("FACETAG_MIN_FACE", "0.1")
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    monkeypatch.setenv("FACETAG_FACE_CONFIDENCE", "0.75")
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    monkeypatch.setattr("facetag.vision.mtcnn.boxes.BOXES", 0)
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    assert len(names) == 9
+
+
+def test_the_cache_names_no_folder_of_the_machine(cache, tmp_path):
+    write(tmp_path)
+    assert str(tmp_path) not in json.dumps(open_cache(tmp_path).facts)

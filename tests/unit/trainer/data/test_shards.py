@@ -1,0 +1,227 @@
+"""Shards of both kinds, and whatever else a tar may hold."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from facetag.errors import ShardUnreadable
+from facetag_trainer.data.shards import (
+    BadSample,
+    Drop,
+    Sample,
+    name_apart,
+    parse_name,
+    read_shard,
+    read_shards,
+    shard_digest,
+)
+from tests.unit.trainer.chips import write_tar
+
+
+def read(tmp_path, *members):
+    return list(read_shard(write_tar(tmp_path / "shard.tar", members)))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("25_0_1_20170116.jpg", (25, 0, 1)),
+        ("0_1_4_20170116174525125.jpg.chip.jpg", (0, 1, 4)),
+        ("116_1_0_x.png", (116, 1, 0)),
+    ],
+)
+def test_utkface_names_carry_the_labels(name, labels):
+    assert tuple(parse_name(name).values()) == labels
+    assert list(parse_name(name)) == ["age", "gender", "race"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "61_1_20170109150557335.jpg",
+        "face.jpg",
+        "_1_2_x.jpg",
+        "25_0_1.jpg",
+        "-5_0_1_x.jpg",
+        "a_0_1_x",
+    ],
+)
+def test_a_malformed_name_is_told_as_such(name):
+    with pytest.raises(ValueError, match="AGE_GENDER_RACE"):
+        parse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("117_0_1_x.jpg", "age"), ("25_2_1_x.jpg", "gender"), ("25_0_5_x.jpg", "race")],
+)
+def test_a_label_out_of_range_is_told_by_its_head(name, head):
+    with pytest.raises(ValueError, match=f"{head} .* is outside"):
+        parse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "drop"),
+    [
+        ("61_1_20170109150557335.jpg", Drop.MALFORMED_NAME),
+        ("face.jpg", Drop.MALFORMED_NAME),
+        ("117_0_1_x.jpg", Drop.BAD_LABELS),
+        ("25_0_5_x.jpg", Drop.BAD_LABELS),
+    ],
+)
+def test_a_malformed_name_and_a_label_out_of_range_are_different_faults(tmp_path, name, drop):
+    assert [item.drop for item in read(tmp_path, (name, b"1"))] == [drop]
+
+
+def test_images_are_read_in_the_tars_order_with_bad_ones_named(tmp_path):
+    items = read(
+        tmp_path,
+        ("b/30_1_0_x.jpg", b"second"),
+        ("b/bad.jpg", b"bad"),
+        ("a/20_0_3_x.JPEG", b"first"),
+        ("a/notes.txt", b"text"),
+        ("a/._20_0_3_x.jpg", b"a resource fork of macOS"),
+    )
+    assert [item.name for item in items] == ["30_1_0_x.jpg", "bad.jpg", "20_0_3_x.JPEG"]
+    assert items[0] == Sample("30_1_0_x.jpg", b"second", {"age": 30, "gender": 1, "race": 0})
+    assert isinstance(items[1], BadSample)
+
+
+def test_webdataset_pairs_may_lack_labels_and_name_them(tmp_path):
+    items = read(
+        tmp_path,
+        ("0001.jpg", b"1"),
+        ("0001.json", {"age": 41.5, "gender": "female", "race": "indian", "caption": "x"}),
+        ("0002.json", {"gender": 0, "race": None}),
+        ("0002.jpg", b"2"),
+        ("sub/0001.jpg", b"3"),
+        ("sub/0001.json", {"race": 4.0}),
+    )
+    assert [dict(item.labels) for item in items] == [
+        {"age": 41.5, "gender": 1, "race": 3},
+        {"gender": 0},
+        {"race": 4},
+    ]
+
+
+def test_the_json_beside_an_image_outweighs_its_name(tmp_path):
+    items = read(tmp_path, ("25_0_1_x.jpg", b"1"), ("25_0_1_x.json", {"age": 30}))
+    assert dict(items[0].labels) == {"age": 30}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"age": NaN}',
+        b'{"age": Infinity}',
+        b'{"age": 1' + b"0" * 400 + b"}",
+        [],
+        "text",
+        7,
+        None,
+        {},
+        {"caption": "x"},
+        {"age": None},
+        {"age": "old"},
+        {"age": "30"},
+        {"age": [30]},
+        {"age": {"years": 30}},
+        {"age": -1},
+        {"gender": "woman"},
+        {"gender": True},
+        {"gender": 0.5},
+        {"race": 5},
+        {"race": "5"},
+    ],
+    ids=lambda content: str(content)[:24],
+)
+def test_bad_json_is_a_bad_sample_and_no_crash(tmp_path, content):
+    bad, good = read(
+        tmp_path, ("a.jpg", b"1"), ("a.json", content), ("b.jpg", b"2"), ("b.json", {"age": 1})
+    )
+    assert isinstance(bad, BadSample)
+    assert bad.name == "a.jpg"
+    assert bad.drop == "labels missing or out of range"
+    assert bad.reason
+    assert isinstance(good, Sample)
+
+
+def test_folders_and_links_in_a_tar_are_passed_over(tmp_path):
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, kind in [
+            ("folder.jpg", tarfile.DIRTYPE),
+            ("folder.json", tarfile.DIRTYPE),
+            ("link.json", tarfile.SYMTYPE),
+            ("20_0_0_link.jpg", tarfile.SYMTYPE),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "nowhere"
+            archive.addfile(member)
+        member = tarfile.TarInfo("20_0_0_x.jpg")
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"abc"))
+    assert [item.name for item in read_shard(path)] == ["20_0_0_x.jpg"]
+
+
+def damaged_files():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("20_0_0_x.jpg")
+        member.size = 50_000
+        archive.addfile(member, io.BytesIO(bytes(range(200)) * 250))
+    plain, packed = buffer.getvalue(), gzip.compress(buffer.getvalue())
+    return {
+        "empty": b"",
+        "text": b"no tar at all",
+        "zeros": bytes(100),
+        "cut": plain[:20_000],
+        "packed and cut": packed[: len(packed) // 2],
+        "packed and damaged": packed[:60] + bytes(20) + packed[80:],
+    }
+
+
+@pytest.mark.parametrize("kind", damaged_files())
+def test_a_damaged_tar_is_unreadable(tmp_path, kind):
+    path = tmp_path / "shard.tar"
+    path.write_bytes(damaged_files()[kind])
+    with pytest.raises(ShardUnreadable, match=r"shard\.tar"):
+        list(read_shards([path]))
+
+
+def test_a_missing_shard_and_a_folder_are_unreadable(tmp_path):
+    for path in (tmp_path / "nowhere.tar", tmp_path):
+        with pytest.raises(ShardUnreadable):
+            list(read_shards([path]))
+        with pytest.raises(ShardUnreadable):
+            shard_digest(path)
+
+
+def test_a_tar_without_images_says_what_was_looked_for(tmp_path):
+    path = write_tar(tmp_path / "empty.tar", [("notes.txt", b"x"), ("alone.json", {"age": 3})])
+    with pytest.raises(ShardUnreadable, match="AGE_GENDER_RACE"):
+        list(read_shards([path]))
+
+
+def test_shards_follow_one_another(tmp_path):
+    paths = [
+        write_tar(tmp_path / f"{name}.tar", [(f"2{name}_0_0_x.jpg", b"x")]) for name in ("2", "1")
+    ]
+    assert [item.name for item in read_shards(paths)] == ["22_0_0_x.jpg", "21_0_0_x.jpg"]
+
+
+def test_shards_of_one_name_are_told_apart_by_numbers_that_no_name_has():
+    shards = [("a.tar", "1"), ("a.tar", "2"), ("a.tar (2)", "3"), ("b.tar", "4"), ("a.tar", "5")]
+    assert name_apart(shards) == {
+        "a.tar": "1",
+        "a.tar (2)": "2",
+        "a.tar (2) (2)": "3",
+        "b.tar": "4",
+        "a.tar (3)": "5",
+    }

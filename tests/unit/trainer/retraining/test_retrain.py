@@ -1,0 +1,148 @@
+"""The champion fitted further, with and without what it has learnt before."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetag.vision.bundle import open_bundle, save_manifest
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.fit.loop import FitPlan
+from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.retraining import label_check
+from facetag_trainer.retraining.retrain import (
+    RetrainingPlan,
+    add_round,
+    judge_candidate,
+    list_rounds,
+    read_all,
+    retrain_network,
+)
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+
+pytestmark = pytest.mark.timeout(600)
+SPEC = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+OPTIONS = {"epochs": 1, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    return write_tiny_cache(tmp_path_factory.mktemp("a") / "cache", count=120, held_out=60)
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory, earlier):
+    fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, averaging=0.0)
+    folder = tmp_path_factory.mktemp("champion")
+    bundle = train_network(TrainingPlan(SPEC, fit), earlier, folder)
+    save_manifest(bundle.folder, {**bundle.manifest, "mirror": {"race": 0.5}})
+    return open_bundle(bundle.folder)
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory):
+    cache = write_tiny_cache(tmp_path_factory.mktemp("b") / "cache", seed=3)
+    return replace(cache, facts={**cache.facts, "shards": {"new.tar": "cd" * 32}})
+
+
+@pytest.fixture(scope="module")
+def retrained(champion, new, earlier, tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    return retrain_network(champion, new, [earlier], RetrainingPlan(0.5, options=OPTIONS), run)
+
+
+def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained, champion):
+    manifest = retrained.manifest
+    assert manifest["parent"] == champion.version
+    assert manifest["shards"] == [
+        {"name": "part.tar", "sha256": "ab" * 32},
+        {"name": "new.tar", "sha256": "cd" * 32, "round": 1},
+    ]
+    assert manifest["replay"] == {"share": 0.5, "images": 30}
+    assert manifest["samples"]["training"] == 30 + 48
+    assert "new.tar" in (retrained.folder / "card.md").read_text()
+
+
+def test_it_reads_faces_with_their_mirror_images_as_its_parent_does(retrained):
+    assert retrained.mirror.below == {"race": 0.5}
+
+
+def test_a_finished_run_gives_the_same_bundle_again(retrained, champion, new, earlier):
+    steps = []
+    again = retrain_network(
+        champion,
+        new,
+        [earlier],
+        RetrainingPlan(0.5, options=OPTIONS),
+        retrained.folder.parent,
+        on_step=steps.append,
+    )
+    assert steps == []
+    assert again.manifest == retrained.manifest
+
+
+def test_without_replay_no_earlier_image_is_fitted_on(champion, new, earlier, tmp_path):
+    fitted = set()
+    retrain_network(
+        champion,
+        new,
+        [earlier],
+        RetrainingPlan(0.0, options=OPTIONS),
+        tmp_path,
+        on_step=lambda progress: fitted.update(progress.samples.tolist()),
+    )
+    # The earlier cache comes first, with what it holds out alone.
+    assert min(fitted) >= 60
+
+
+def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
+    short = RetrainingPlan(options={"epochs": 2}).fit_plan(320, "tiny")
+    assert (short.warm_up_steps, short.averaging) == (2, 0.75)
+    long = RetrainingPlan().fit_plan(200_000, "inceptionv3")
+    assert (long.warm_up_steps, long.averaging) == (300, 0.998)
+    assert long.frozen_layers == 52
+    given = RetrainingPlan(options={"averaging": 0.5, "seed": 7}).fit_plan(320, "tiny")
+    assert (given.averaging, given.seed) == (0.5, 7)
+
+
+def test_the_champion_holds_against_itself_on_what_chose_no_weights(champion, earlier):
+    verdict = judge_candidate(champion, champion, earlier, [earlier])
+    assert verdict.holds, verdict.reasons
+    assert verdict.against == champion.version
+
+
+def test_without_an_earlier_round_there_is_no_verdict(champion, retrained):
+    assert judge_candidate(champion, retrained, earlier, []) is None
+
+
+def test_a_candidate_of_wrong_labels_is_refused_by_name(champion, earlier, tmp_path):
+    ages = np.full(len(earlier.validation), 90, np.float32)
+    wrong = replace(earlier, labels={**earlier.labels, "age": ages})
+    options = {"epochs": 12, "batch_size": 8, "learning_rate": 0.02}
+    worse = retrain_network(champion, wrong, [], RetrainingPlan(0.0, options=options), tmp_path)
+    verdict = judge_candidate(champion, worse, wrong, [earlier])
+    assert not verdict.holds
+    assert any(reason.startswith("age RMSE:") and "fails" in reason for reason in verdict.reasons)
+
+
+def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not_believe(
+    champion, new, earlier, monkeypatch
+):
+    monkeypatch.setattr(label_check, "SMALLEST", 10)
+    # As the champion reads all of them, and the opposite for the new ones.
+    read, unread = (
+        np.round(read_all(champion, cache).outputs["gender"][:, 0]) for cache in (earlier, new)
+    )
+    agreed = replace(earlier, labels={**earlier.labels, "gender": read})
+    flipped = replace(new, labels={**new.labels, "gender": 1 - unread})
+    verdict = judge_candidate(champion, champion, flipped, [agreed])
+    assert not verdict.holds
+    (reason,) = [reason for reason in verdict.reasons if "fails" in reason]
+    assert reason.startswith("gender accuracy of the champion by the new labels")
+
+
+def test_rounds_are_numbered_from_those_before_and_listed_in_order():
+    shards = add_round([{"name": "a", "sha256": "1"}, {"name": "b", "sha256": "2"}], {"c": "3"})
+    shards = add_round(shards, {"d": "4", "e": "5"})
+    assert list_rounds(shards) == [{"1": "a", "2": "b"}, {"3": "c"}, {"4": "d", "5": "e"}]
+    assert list_rounds(add_round([], {"a": "1"})) == [{"1": "a"}]

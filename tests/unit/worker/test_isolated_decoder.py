@@ -1,0 +1,90 @@
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
+from facetag.settings import Settings
+from facetag_worker.isolated_decoder import SuspectDecoder
+
+ROOT = Path(__file__).parents[3]
+OBEDIENT = ("-m", "tests.unit.worker.crashing_decoder")
+SETTINGS = Settings(suspect_memory_mb=1024, suspect_timeout_s=20)
+
+
+@pytest.fixture
+def make_decoder(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    made = []
+
+    def make(settings=SETTINGS, **options):
+        made.append(SuspectDecoder(settings, **options))
+        return made[-1]
+
+    yield make
+    for decoder in made:
+        decoder.close()
+
+
+def code_of(decoder, data):
+    with pytest.raises(ImageUnreadable) as caught:
+        decoder(data)
+    return caught.value.code
+
+
+def test_a_suspect_is_decoded_as_every_other_image_is(make_decoder):
+    pixels = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    decoder = make_decoder()
+    assert (decoder(file.getvalue()) == pixels).all()
+    assert code_of(decoder, b"no image") == ErrorCode.NOT_AN_IMAGE
+    assert code_of(decoder, b"") == ErrorCode.EMPTY_FILE
+
+
+def test_what_crashes_the_decoder_fails_alone(make_decoder):
+    decoder = make_decoder(program=OBEDIENT)
+    assert code_of(decoder, b"crash") == ErrorCode.DECODER_CRASHED
+    assert (decoder(b"7") == ord("7")).all()
+    assert code_of(decoder, b"swell") == ErrorCode.DECODER_CRASHED
+    assert code_of(decoder, b"cut") == ErrorCode.TRUNCATED
+    assert (decoder(b"8") == ord("8")).all()
+
+
+def test_what_takes_too_long_is_given_up(make_decoder):
+    decoder = make_decoder(SETTINGS.model_copy(update={"suspect_timeout_s": 0.5}), program=OBEDIENT)
+    assert code_of(decoder, b"hang") == ErrorCode.DECODE_TIMEOUT
+    assert (decoder(b"7") == ord("7")).all()
+
+
+def test_a_decoder_that_cannot_start_is_no_fault_of_the_image(make_decoder, monkeypatch):
+    monkeypatch.setenv("REFUSE_TO_START", "1")
+    with pytest.raises(ServiceUnavailable, match="FACETAG_SUSPECT_MEMORY_MB"):
+        make_decoder(program=OBEDIENT)(b"7")
+
+
+def test_one_process_serves_one_image_after_another_and_ends_with_its_owner(make_decoder):
+    decoder = make_decoder(program=OBEDIENT)
+    decoder(b"7")
+    (child,) = children_of(os.getpid())
+    decoder(b"8")
+    assert children_of(os.getpid()) == {child}
+    decoder.close()
+    assert child not in children_of(os.getpid())
+
+
+def children_of(pid):
+    """Ids of a process's children that run this test's decoder."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            line = (stat.parent / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == pid and "crashing_decoder" in line:
+            found.add(int(stat.parent.name))
+    return found

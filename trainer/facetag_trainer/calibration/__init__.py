@@ -1,0 +1,1 @@
+"""Calibration: temperatures, age ranges and activation ranges."""

@@ -1,0 +1,279 @@
+"""Fitting what a bundle knows of its own errors, on images that it was neither fitted nor chosen
+on: temperatures, the line through ages and their range, and what came of them on the holdout.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from facetag.errors import FacetagError
+from facetag.heads import AGE, HEADS_BY_NAME
+from facetag.vision.bundle import Bundle, open_bundle, save_manifest
+from facetag.vision.network.age_range import AgeRange
+from facetag.vision.network.calibration import (
+    AgeLine,
+    Calibration,
+    Values,
+    at_temperature,
+    top_probability,
+)
+from facetag.vision.network.mirror_averaging import Mirroring, Outputs
+from facetag_trainer.calibration.activation_ranges import measure_ranges
+from facetag_trainer.calibration.age_intervals import fit_age_range, widen_to_coverage
+from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.crop_cache import CropCache, detector_facts, open_cache
+from facetag_trainer.data.splits import (
+    CALIBRATION,
+    HOLDOUT,
+    PART_SHARES,
+    VALIDATION,
+    split_held_out,
+)
+from facetag_trainer.evaluation.calibration_error import calibration_error, chosen_labels
+from facetag_trainer.evaluation.metrics import table_1
+
+OnRead = Callable[[int, int], None]
+"""Told how many images have been read, and of how many."""
+UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
+"""Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
+own estimate; results name such labels uncertain, and keep them."""
+MIRRORINGS = {
+    "never": Mirroring(),
+    "unsure": Mirroring(below={"gender": 0.9, "race": 0.6}),
+    "always": Mirroring(always=True),
+}
+"""Whose mirror image is read, by the name that `facetag calibrate` takes. The bounds of `unsure`
+keep all that mirror images do for the accuracy of gender and race, for a third of their cost."""
+TEMPERATURES = (0.05, 20.0)
+FEWEST_FOR_LINE = 100
+"""Images with a known age below which ages stay as the network gives them."""
+BATCH = 64
+
+
+def fit_temperature(head: str, labels: Values, outputs: Values) -> float:
+    """Return the temperature with the least cross entropy; labels (n,) may hold NaN.
+
+    1 where there is nothing to fit on: fewer than two known labels.
+    """
+    known = ~np.isnan(labels)
+    if known.sum() < 2:
+        return 1.0
+    truth, values = labels[known].astype(int), outputs[known]
+
+    def loss(temperature: float) -> float:
+        probability = at_temperature(head, values, temperature)
+        if HEADS_BY_NAME[head].kind == "binary":
+            chosen = np.where(truth == 1, probability[:, 0], 1 - probability[:, 0])
+        else:
+            chosen = probability[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+    # The loss is convex in 1/T, so it has one valley in log T: thirds close in on it.
+    low, high = np.log(TEMPERATURES)
+    while high - low > 1e-4:
+        first, second = low + (high - low) / 3, high - (high - low) / 3
+        if loss(float(np.exp(first))) <= loss(float(np.exp(second))):
+            high = second
+        else:
+            low = first
+    return round(float(np.exp((low + high) / 2)), 4)
+
+
+def fit_age_line(labels: Values, ages: Values) -> AgeLine:
+    """Return the line of least squares from ages (n,) to labels (n,), which may hold NaN.
+
+    Ages stay as they are where it is not sure, with two standard errors, that they should be
+    further apart or closer together: few or poor ages.
+    """
+    known = ~np.isnan(labels)
+    if known.sum() < FEWEST_FOR_LINE or ages[known].std() == 0:
+        return AgeLine()
+    (slope, offset), covariance = np.polyfit(ages[known], labels[known], 1, cov=True)
+    if slope <= 0 or abs(slope - 1) <= 2 * covariance[0, 0] ** 0.5:
+        return AgeLine()
+    return AgeLine(round(float(offset), 3), round(float(slope), 4))
+
+
+def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
+    """Return the manifest's fields that follow from a network's outputs on what is held out.
+
+    `outputs` are (n, units) a head, uncalibrated, in the order of the cache's held-out images. The
+    fields are `calibration`, `age_range`, `held_out` (images a part) and `metrics` (of validation
+    and holdout). Temperatures, the line through ages and the range's coverage are fitted on the
+    calibration part; the range's shape on the validation part.
+    """
+    parts = split_held_out(cache.hashes[cache.validation])
+    labels = {name: cache.labels[name][cache.validation] for name in outputs}
+    members = {name: parts == name for name in PART_SHARES}
+    fitted = members[CALIBRATION]
+    heads = [name for name in outputs if HEADS_BY_NAME[name].kind != "regression"]
+    calibration = Calibration(
+        {
+            name: fit_temperature(name, labels[name][fitted], outputs[name][fitted])
+            for name in heads
+        },
+        {name: UNCERTAIN_BELOW[name] for name in heads},
+        fit_age_line(labels[AGE.name][fitted], outputs[AGE.name][fitted, 0])
+        if AGE.name in outputs
+        else AgeLine(),
+    )
+    fields: dict[str, Any] = {
+        "calibration": {
+            "temperatures": dict(calibration.temperatures),
+            "uncertain_below": dict(calibration.uncertain_below),
+            "age_line": asdict(calibration.age_line),
+            "fitted_on": int(fitted.sum()),
+        },
+        "held_out": {name: int(mask.sum()) for name, mask in members.items()},
+    }
+    certain = calibration.apply(outputs)
+    age_range = None
+    if AGE.name in outputs:
+        age_range = _fit_range(certain[AGE.name][:, 0], labels[AGE.name], members)
+        fields["age_range"] = age_range.to_json()
+    fields["metrics"] = {
+        name: _measure(_take(labels, members[name]), _take(certain, members[name]), age_range)
+        for name in (VALIDATION, HOLDOUT)
+    }
+    fields["calibration"]["uncertain"] = _count_uncertain(
+        calibration, _take(labels, members[HOLDOUT]), _take(certain, members[HOLDOUT])
+    )
+    return fields
+
+
+def calibrate_bundle(
+    bundle: Bundle,
+    cache: CropCache,
+    *,
+    mirror: Mirroring | None = None,
+    batch: int = BATCH,
+    on_read: OnRead = lambda done, total: None,
+) -> Bundle:
+    """Predict what the cache holds out, fit the calibration and write it into the manifest.
+
+    Done again, it gives the same manifest. `mirror` sets whose mirror image is read too; None keeps
+    what the manifest says. Weights and version stay.
+    Test figures that were recorded before are dropped: they are another calibration's. Raises
+    FacetagError where the cache is of other crops or holds nothing out.
+    """
+    if not _fits(cache, bundle):
+        raise FacetagError(
+            f"The crop cache is not cut as {bundle.folder} wants it: give the shards that the "
+            "bundle was fitted on, and the cache is made."
+        )
+    if not cache.validation.any():
+        raise FacetagError("The crop cache holds nothing out to calibrate on: give more shards.")
+    mirror = bundle.mirror if mirror is None else mirror
+    outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
+    fields = {
+        **calibrate_outputs(cache, outputs),
+        "activation_ranges": measure_ranges(bundle.load_network(), bundle.spec, cache),
+    }
+    manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}
+    if manifest == {**bundle.manifest, "metrics": fields["metrics"]}:
+        return bundle
+    save_manifest(bundle.folder, manifest)
+    return open_bundle(bundle.folder)
+
+
+def find_cache(root: Path, bundle: Bundle) -> CropCache:
+    """Return the crop cache below `root` of the shards that a bundle was fitted on.
+
+    Raises FacetagError where there is none that is cut as the bundle wants it, by this detector.
+    """
+    wanted = {shard["sha256"] for shard in bundle.manifest["shards"]}
+    for path in sorted(root.glob("*/cache.json")):
+        cache = open_cache(path.parent)
+        cut_here = cache.facts.get("detector") == detector_facts()
+        if cut_here and set(cache.facts["shards"].values()) == wanted and _fits(cache, bundle):
+            return cache
+    raise FacetagError(
+        f"No crop cache below {root} is of the shards that {bundle.folder} was fitted on: give "
+        "these shards, and it is made."
+    )
+
+
+def predict_held_out_crops(
+    bundle: Bundle,
+    cache: CropCache,
+    *,
+    mirror: Mirroring,
+    batch: int = BATCH,
+    on_read: OnRead = lambda done, total: None,
+) -> Outputs:
+    """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images."""
+    network = bundle.load_network()
+    indices = np.flatnonzero(cache.validation)
+    found: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
+    for start in range(0, len(indices), batch):
+        part = indices[start : start + batch]
+        crops = np.stack([centre_crop(cache.crops[index], cache.size) for index in part])
+        for name, values in predict_images(
+            network, crops.astype(np.float32), mirror=mirror
+        ).items():
+            found[name].append(values)
+        on_read(start + len(part), len(indices))
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def predict_images(network: keras.Model, images: Values, *, mirror: Mirroring) -> Outputs:
+    """Return a network's outputs (n, units) a head, of mirror images too where `mirror` says so."""
+
+    def predict(part: Values) -> Outputs:
+        outputs = network.predict_on_batch(part)
+        return {name: np.asarray(values) for name, values in outputs.items()}
+
+    return mirror.read(predict, images)
+
+
+def _fits(cache: CropCache, bundle: Bundle) -> bool:
+    same_rule: bool = cache.facts["crop"] == bundle.crop_rule.to_json()
+    return same_rule and cache.size == bundle.spec.input_size
+
+
+def _fit_range(predicted: Values, labels: Values, members: Mapping[str, Any]) -> AgeRange:
+    first, second = members[VALIDATION], members[CALIBRATION]
+    shape = fit_age_range(predicted[first], labels[first])
+    return widen_to_coverage(shape, predicted[second], labels[second])
+
+
+def _measure(labels: Outputs, outputs: Outputs, age_range: AgeRange | None) -> dict[str, Any]:
+    table: dict[str, Any] = table_1(labels, outputs)
+    for name, row in table.items():
+        known = ~np.isnan(labels[name])
+        truth, output = labels[name][known], outputs[name][known]
+        if HEADS_BY_NAME[name].kind == "regression":
+            if age_range is not None:
+                row["coverage"] = float(age_range.covers(output[:, 0], truth).mean())
+        else:
+            row["ece"] = float(calibration_error(name, truth, output, np.ones((1, len(truth))))[0])
+    return table
+
+
+def _count_uncertain(calibration: Calibration, labels: Outputs, outputs: Outputs) -> dict[str, Any]:
+    """Return a head's share of uncertain labels, and the accuracy of these and of the others."""
+    counted = {}
+    for name, threshold in calibration.uncertain_below.items():
+        known = ~np.isnan(labels[name])
+        truth, output = labels[name][known], outputs[name][known]
+        correct = chosen_labels(name, output) == truth
+        unsure = top_probability(name, output) < threshold
+        counted[name] = {
+            "share": _mean(unsure),
+            "accuracy": _mean(correct[unsure]),
+            "accuracy_of_others": _mean(correct[~unsure]),
+        }
+    return counted
+
+
+def _take(values: Mapping[str, Values], mask: npt.NDArray[np.bool_]) -> Outputs:
+    return {name: value[mask] for name, value in values.items()}
+
+
+def _mean(values: npt.NDArray[np.bool_]) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,1 @@
+"""Training data: shards, cleaning, splits and the crop cache."""

@@ -1,0 +1,80 @@
+"""Dropping what cannot be learnt from: bad names and labels, copies, and what does not decode."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facetag.errors import ImageUnreadable
+from facetag.settings import Settings
+from facetag.vision.decode import decode_image
+from facetag_trainer.data.shards import BadSample, Drop, Sample
+from facetag_trainer.data.splits import HASH_BYTES, Hashes, difference_hash
+
+
+@dataclass(slots=True)
+class CleanSet:
+    """The samples that remain, in the shards' order, and those that were left out."""
+
+    samples: list[Sample] = field(default_factory=list)
+    left_out: list[BadSample] = field(default_factory=list)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many were left out, a kind; of kinds that did not occur nothing is said."""
+        drops = [bad.drop for bad in self.left_out]
+        return {drop.value: drops.count(drop) for drop in Drop if drop in drops}
+
+
+def clean(items: Iterable[Sample | BadSample]) -> CleanSet:
+    """Keep one of identical images with equal labels; drop all of those whose labels disagree."""
+    result = CleanSet()
+    by_content: dict[str, list[Sample]] = {}
+    for item in items:
+        if isinstance(item, BadSample):
+            result.left_out.append(item)
+        else:
+            by_content.setdefault(item.sha256, []).append(item)
+    for copies in by_content.values():
+        first = copies[0]
+        others = [copy for copy in copies if copy.labels != first.labels]
+        if others:
+            result.left_out += [
+                _left_out(
+                    copy, Drop.DISAGREEING, others[0] if copy.labels == first.labels else first
+                )
+                for copy in copies
+            ]
+        else:
+            result.samples.append(first)
+            result.left_out += [_left_out(copy, Drop.COPY, first) for copy in copies[1:]]
+    return result
+
+
+def drop_undecodable(
+    cleaned: CleanSet,
+    settings: Settings,
+    *,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[CleanSet, Hashes]:
+    """Return the set without what the service could not decode, and the hashes of what remains.
+
+    `on_progress` is told how many images were tried so far.
+    """
+    kept, hashes = CleanSet(left_out=[*cleaned.left_out]), []
+    for done, sample in enumerate(cleaned.samples, 1):
+        try:
+            photo = decode_image(
+                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+            )
+        except ImageUnreadable as error:
+            kept.left_out.append(BadSample(sample.name, Drop.UNDECODABLE, str(error)))
+        else:
+            kept.samples.append(sample)
+            hashes.append(difference_hash(photo))
+        on_progress(done)
+    return kept, np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def _left_out(copy: Sample, drop: Drop, twin: Sample) -> BadSample:
+    return BadSample(copy.name, drop, f"the same image as {twin.name}")

@@ -1,0 +1,149 @@
+"""The crop cache: every face cut once by the detector's box, so that fitting needs no detector.
+
+A cache is a folder: `crops.npy` (n, canvas, canvas, 3) uint8, of which the central (size, size) is
+the square of the crop rule and the rest is margin for jitter; `table.npz` with labels (NaN where
+missing), the part of the canvas that lies inside the image, the split and the hashes;
+`cache.json`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from facetag.heads import HEADS
+from facetag.vision.crop import CropRule, cut_square, whole_image
+from facetag_trainer.data.labels import label_arrays
+from facetag_trainer.data.shards import Sample
+
+MARGIN = 1.25
+"""Side of the canvas in sides of the crop."""
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CropCache:
+    """A cache opened for reading; `crops` stays on disk and is paged in as needed."""
+
+    crops: npt.NDArray[np.uint8]
+    labels: dict[str, npt.NDArray[np.float32]]
+    inside: npt.NDArray[np.float32]
+    """Corners x1, y1, x2, y2 of the image on the canvas, in canvas pixels, (n, 4)."""
+    validation: npt.NDArray[np.bool_]
+    hashes: npt.NDArray[np.uint8]
+    facts: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Side of the crop in pixels: the network's input size."""
+        return int(self.facts["size"])
+
+
+def open_cache(folder: Path) -> CropCache:
+    """Open a cache that `write_cache` finished; raises FileNotFoundError if there is none."""
+    facts = json.loads((folder / "cache.json").read_text())
+    with np.load(folder / "table.npz") as table:
+        return CropCache(
+            crops=np.load(folder / "crops.npy", mmap_mode="r"),
+            labels={head.name: table[head.name] for head in HEADS},
+            inside=table["inside"],
+            validation=table["validation"],
+            hashes=table["hashes"],
+            facts=facts,
+        )
+
+
+def cache_key(shards: Sequence[str], rule: CropRule, size: int, validation_share: float) -> str:
+    """Return a name for the cache of these shard digests, so that an equal one is used again."""
+    return name_of([list(shards), validation_share], rule, size)
+
+
+def name_of(content: Sequence[Any], rule: CropRule, size: int) -> str:
+    """Return a name for crops of this content that follows from all that decides what they show."""
+    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector_facts().values()])
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def detector_facts() -> dict[str, float]:
+    """Return what decides the boxes that crops are cut by here and now."""
+    from facetag.settings import load_settings
+    from facetag.vision.mtcnn.boxes import BOXES
+
+    settings = load_settings()
+    return {
+        "boxes": BOXES,
+        "min_face": settings.min_face,
+        "confidence": settings.face_confidence,
+    }
+
+
+def write_cache(
+    folder: Path,
+    samples: Sequence[Sample],
+    *,
+    hashes: npt.NDArray[np.uint8],
+    validation: npt.NDArray[np.bool_],
+    rule: CropRule,
+    size: int,
+    facts: dict[str, Any],
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Detect, cut and write every sample; `cache.json` is written last and marks a whole cache."""
+    from facetag.settings import load_settings
+    from facetag.vision.decode import decode_image
+    from facetag.vision.mtcnn.detector import Detector, largest_face
+    from facetag.vision.mtcnn.networks import compile_cascade
+
+    settings = load_settings()
+    folder.mkdir(parents=True, exist_ok=True)
+    canvas = round(size * MARGIN)
+    shape = (len(samples), canvas, canvas, 3)
+    crops = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
+    inside = np.zeros((len(samples), 4), np.float32)
+    detector = Detector(
+        compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence
+    )
+    faceless = 0
+    for start in range(0, len(samples), BATCH):
+        photos = [
+            decode_image(
+                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+            )
+            for sample in samples[start : start + BATCH]
+        ]
+        for index, (photo, faces) in enumerate(
+            zip(photos, detector.detect(photos), strict=True), start
+        ):
+            faceless += not faces
+            largest = largest_face(faces)
+            square = whole_image(photo) if largest is None else rule.square(largest.box)
+            wide = square.grown(canvas / size)
+            crops[index] = cut_square(Image.fromarray(photo), wide, canvas)
+            inside[index] = _corners_on_canvas(photo.shape, wide.corners(), canvas)
+        on_progress(min(start + BATCH, len(samples)))
+    crops.flush()
+    labels = label_arrays(samples, [head.name for head in HEADS])
+    np.savez(folder / "table.npz", inside=inside, validation=validation, hashes=hashes, **labels)  # type: ignore[arg-type]
+    whole = {
+        **facts,
+        "size": size,
+        "crop": rule.to_json(),
+        "detector": detector_facts(),
+        "n": len(samples),
+        "faceless": faceless,
+    }
+    (folder / "cache.json").write_text(json.dumps(whole, indent=2))
+
+
+def _corners_on_canvas(
+    shape: tuple[int, ...], corners: tuple[float, float, float, float], canvas: int
+) -> tuple[float, float, float, float]:
+    x1, y1, x2, _ = corners
+    scale = canvas / (x2 - x1)
+    return -x1 * scale, -y1 * scale, (shape[1] - x1) * scale, (shape[0] - y1) * scale

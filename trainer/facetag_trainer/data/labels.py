@@ -1,0 +1,31 @@
+"""Labels of many samples as arrays, and as the groups that reports speak of."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.heads import HEADS_BY_NAME
+from facetag.results.composition import AGE_BINS, age_bin
+from facetag_trainer.data.shards import Sample
+
+Values = npt.NDArray[np.float32]
+
+
+def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, Values]:
+    """Return the samples' labels a head as (n,), NaN where missing."""
+    return {
+        name: np.array([sample.labels.get(name, np.nan) for sample in samples], np.float32)
+        for name in heads
+    }
+
+
+def group_names(head: str) -> tuple[str, ...]:
+    """Return what the groups of a head are called: its labels, or the bands of ages."""
+    return HEADS_BY_NAME[head].labels or AGE_BINS
+
+
+def group_codes(head: str, values: Values) -> npt.NDArray[np.intp]:
+    """Return each image's (n,) place in `group_names`, -1 where its label is not known."""
+    place = age_bin if HEADS_BY_NAME[head].kind == "regression" else int
+    return np.array([-1 if np.isnan(value) else place(float(value)) for value in values], np.intp)

@@ -1,0 +1,110 @@
+"""`facetag evaluate`: a bundle's answers on labelled shards, seen as in the service."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from facetag.errors import ImageUnreadable, ShardUnreadable
+from facetag.heads import AGE
+from facetag.settings import AskedPrecision, Settings
+from facetag.vision.bundle import Bundle
+from facetag.vision.crop import cut_square, whole_image
+from facetag.vision.decode import decode_image
+from facetag.vision.inference.convert import load_here
+from facetag.vision.mtcnn.detector import Detection, Detector, largest_face
+from facetag.vision.network.age_range import AgeRange
+from facetag_trainer.data.labels import Values, label_arrays
+from facetag_trainer.data.shards import BadSample, Sample, read_shards
+from facetag_trainer.data.splits import Hashes, difference_hash
+
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Labels (NaN where missing) and outputs of all validly labelled images, in order.
+
+    Outputs are what results would state: calibrated, and mirrored where the bundle says so.
+    """
+
+    samples: list[Sample] = field(repr=False)
+    labels: dict[str, Values]
+    outputs: dict[str, Values]
+    hashes: Hashes
+    """Difference hashes of the images, (n, 32)."""
+    age_range: AgeRange | None
+    """The range that results state about an apparent age; None where no age is predicted."""
+    faceless: int
+    """Images in which the detector found no face, so that the whole image was used."""
+    invalid: int
+    """Images without a valid label, which do not count."""
+
+
+def evaluate_bundle(
+    bundle: Bundle,
+    shards: Sequence[Path],
+    settings: Settings,
+    *,
+    bare: bool = False,
+    precision: AskedPrecision = "float32",
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """Predict every validly labelled image of the shards through detector and crop, or `bare`.
+
+    Where no face is found, and for every image if `bare`, the whole image is used. An image that
+    cannot be decoded counts as a grey one: nothing that is validly labelled is dropped. Raises
+    ShardUnreadable where no image carries a valid label, and what `choose_precision` raises.
+    """
+    items = list(read_shards(shards))
+    samples = [item for item in items if isinstance(item, Sample)]
+    if not samples:
+        raise ShardUnreadable("No image of these shards carries a valid label.")
+    network, cascade = load_here(bundle, precision)
+    detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
+    outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
+    hashes = []
+    faceless = 0
+    for part in _parts(samples, BATCH):
+        photos = [_decode(sample, settings) for sample in part]
+        hashes += [difference_hash(photo) for photo in photos]
+        found = [[] for _ in photos] if bare else detector.detect(photos)
+        faceless += sum(not faces for faces in found)
+        crops = [_cut(bundle, photo, faces) for photo, faces in zip(photos, found, strict=True)]
+        for name, values in bundle.calibration.apply(network.predict(np.stack(crops))).items():
+            outputs[name].append(values)
+        on_progress(len(part))
+    return Evaluation(
+        samples=samples,
+        labels=label_arrays(samples, bundle.spec.heads),
+        outputs={name: np.concatenate(values) for name, values in outputs.items()},
+        hashes=np.stack(hashes),
+        age_range=bundle.age_range if AGE.name in bundle.spec.heads else None,
+        faceless=faceless,
+        invalid=sum(isinstance(item, BadSample) for item in items),
+    )
+
+
+def _parts(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]
+
+
+def _decode(sample: Sample, settings: Settings) -> npt.NDArray[np.uint8]:
+    try:
+        return decode_image(
+            sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
+        )
+    except ImageUnreadable:
+        return np.full((200, 200, 3), 128, np.uint8)
+
+
+def _cut(
+    bundle: Bundle, photo: npt.NDArray[np.uint8], faces: Sequence[Detection]
+) -> npt.NDArray[np.uint8]:
+    face = largest_face(faces)
+    square = whole_image(photo) if face is None else bundle.crop_rule.square(face.box)
+    return cut_square(Image.fromarray(photo), square, bundle.spec.input_size)

@@ -1,0 +1,66 @@
+"""`facetag explore --report`: one page that needs nothing else; in a folder, its data beside it."""
+
+import json
+from collections.abc import Mapping
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from facetag_trainer.data.shards import BadSample, Drop
+from facetag_trainer.data.splits import LOOK_ALIKE_BITS
+from facetag_trainer.exploration.explore import BY, Exploration
+from facetag_trainer.exploration.plots import PICTURES, draw_exploration
+from facetag_trainer.exploration.tables import TITLES, age_rows, cross_tables, group_rows, to_json
+from facetag_trainer.reports.figures import embed, save
+
+TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
+PAGE = "exploration.html"
+EXAMPLES = 20
+"""Names that the page lists a kind of what was left out; the data lists all."""
+
+
+def write_exploration(target: Path, exploration: Exploration, facts: Mapping[str, Any]) -> Path:
+    """Write the page and return its path.
+
+    A `target` whose name ends in .html is the page. Any other is a folder, which gets
+    exploration.html, exploration.json and plots/. `facts` are `command`, `date` and `shards` (name
+    and sha256 each).
+    """
+    pictures = draw_exploration(exploration)
+    page = target if target.suffix.lower() in (".html", ".htm") else target / PAGE
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(_render(exploration, facts, pictures), encoding="utf-8")
+    if page != target:
+        save(pictures, target / "plots")
+        data = json.dumps({**facts, **to_json(exploration)}, indent=2)
+        page.with_suffix(".json").write_text(data + "\n")
+    return page
+
+
+def _render(
+    exploration: Exploration, facts: Mapping[str, Any], pictures: Mapping[str, Figure]
+) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("exploration.html.jinja").render(
+        facts=facts,
+        found=exploration,
+        kinds=_by_kind(exploration.left_out),
+        examples=EXAMPLES,
+        ages=age_rows(exploration),
+        groups=[(TITLES[(head,)], group_rows(exploration, head)) for head in BY],
+        tables=cross_tables(exploration),
+        bits=LOOK_ALIKE_BITS,
+        pictures=[(PICTURES[name], embed(picture)) for name, picture in pictures.items()],
+    )
+
+
+def _by_kind(left_out: list[BadSample]) -> list[tuple[Drop, list[BadSample]]]:
+    order = list(Drop)
+    ordered = sorted(left_out, key=lambda bad: order.index(bad.drop))
+    return [(kind, list(bad)) for kind, bad in groupby(ordered, key=attrgetter("drop"))]

@@ -1,0 +1,1 @@
+"""Fitting: losses, batches, schedule, checkpoints."""

@@ -1,0 +1,40 @@
+"""A fit's curves as one picture: loss, rate and what validation measured, epoch by epoch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facetag_trainer.evaluation.metrics import flatten
+
+PANELS: dict[str, tuple[str, ...]] = {
+    "training loss": ("loss",),
+    "validation score (less is better)": ("score",),
+    "learning rate": ("learning_rate",),
+    "age: error in years": ("age_rmse", "age_mae"),
+    "gender": ("gender_accuracy", "gender_auc"),
+    "race": ("race_accuracy", "race_macro_f1"),
+}
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the history's rows, one an epoch, into a PNG that appears whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    rows = [{**row, **flatten(row)} for row in history]
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, names) in zip(figure.subplots(2, 3).flat, PANELS.items(), strict=True):
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for name in names:
+            known = [(row["epoch"] + 1, row[name]) for row in rows if row.get(name) is not None]
+            if known:
+                axes.plot(*zip(*known, strict=True), marker="o", markersize=3, label=name)
+        if axes.lines:
+            axes.legend()
+    temporary = path.with_name(f"{path.name}.partial")
+    figure.savefig(temporary, format="png", dpi=110)
+    temporary.replace(path)

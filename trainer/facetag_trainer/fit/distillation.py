@@ -1,0 +1,170 @@
+"""Teachers: bundles fitted before, whose answers are a part of what a network is fitted to.
+
+Several teachers are distilled into one network that way (Hinton et al. 2015, arXiv:1503.02531), and
+a network that is taught by its like outdoes it (Furlanello et al. 2018, arXiv:1805.04770): answers
+smooth what labellers got wrong. Backend-neutral.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from facetag.errors import FacetagError
+from facetag.heads import HEADS_BY_NAME
+from facetag.vision.bundle import Bundle
+from facetag.vision.network.mirror_averaging import Mirroring
+from facetag_trainer.calibration.calibrate import predict_images
+from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.cutting import in_fold
+from facetag_trainer.data.splits import Fold
+from facetag_trainer.fit.mixup import to_probabilities
+
+BATCH = 64
+FILE = "answers.npz"
+Values = npt.NDArray[np.float32]
+Columns = Mapping[str, Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """The teachers' mean answers (n, units) a head for a cache's images; NaN where not asked."""
+
+    answers: Columns
+    share: float
+    """Of a target that is the answer; the rest is the label."""
+
+    def teach(
+        self, targets: Columns, weights: Columns, indices: npt.NDArray[np.intp]
+    ) -> tuple[dict[str, Values], dict[str, Values]]:
+        """Return a batch's targets and weights (n,) a head with the answers' part in them.
+
+        A categorical target becomes (n, units). Where the label is missing, which weighs 0, the
+        answer stands for all of it.
+        """
+        taught, weighed = dict(targets), dict(weights)
+        for name, answers in self.answers.items():
+            answer, categorical = answers[indices], HEADS_BY_NAME[name].kind == "categorical"
+            labelled = (weights[name] > 0)[:, None]
+            label = to_probabilities(name, targets[name]) if categorical else targets[name][:, None]
+            mean = (1 - self.share) * label + self.share * answer
+            blend = np.where(labelled, mean, answer).astype(np.float32)
+            taught[name] = blend if categorical else blend[:, 0]
+            weighed[name] = np.where(labelled[:, 0], weights[name], np.float32(self.share))
+        return taught, weighed
+
+
+def ask_teachers(
+    teachers: Sequence[Bundle],
+    cache: CropCache,
+    heads: Sequence[str],
+    folder: Path,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Values]:
+    """Return the teachers' mean answers (n, units) a head for the training images of a cache.
+
+    They are calibrated, and means over an image and its mirror image, without jitter. A teacher
+    that was fitted without a fold answers for that fold alone, whose labels it does not know by
+    heart. What is not fitted on has NaN. Kept in `folder`, so that a resumed run need not ask
+    again. Raises FacetagError for a teacher that reads other crops than the cache's, or another
+    set of heads, and where folds leave images without a teacher.
+    """
+    for teacher in teachers:
+        _require_same_crops(teacher, cache, heads)
+    path = folder / FILE
+    if path.exists():
+        return read_answers(path, cache, heads)
+    asked = [_may_answer(teacher, cache) for teacher in teachers]
+    # NaN where nobody is asked, which is not fitted on.
+    counts = np.array(asked).sum(axis=0, dtype=np.float32)[:, None]
+    if not counts[~cache.validation].all():
+        missing = int((counts[~cache.validation] == 0).sum())
+        raise FacetagError(
+            f"No teacher answers for {missing} images to fit on: give the teachers of all folds."
+        )
+    counts[cache.validation] = np.nan
+    answers: dict[str, Values] = {
+        name: np.zeros((len(cache.crops), HEADS_BY_NAME[name].units), np.float32) / counts
+        for name in heads
+    }
+    before, total = 0, int(np.sum(asked))
+    for teacher, mask in zip(teachers, asked, strict=True):
+        for done, part, outputs in _answer(teacher, cache, np.flatnonzero(mask)):
+            for name, values in answers.items():
+                values[part] += outputs[name] / counts[part]
+            on_progress(before + done, total)
+        before += int(mask.sum())
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **answers)  # type: ignore[arg-type]
+    partial.replace(path)
+    return answers
+
+
+def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Values]:
+    """Return the answers (n, units) a head that `ask_teachers` kept for the same cache.
+
+    Raises FacetagError for another kind of file, and for answers about other images.
+    """
+    try:
+        with np.load(path) as kept:
+            answers = {name: kept[name] for name in heads}
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise FacetagError(
+            f"{path} holds no answers of teachers: give RUN/{FILE} of a run with --teacher."
+        ) from error
+    shapes = {name: (len(cache.crops), HEADS_BY_NAME[name].units) for name in heads}
+    if any(
+        one.shape != shapes[name] or not np.array_equal(np.isnan(one[:, 0]), cache.validation)
+        for name, one in answers.items()
+    ):
+        raise FacetagError(f"The answers in {path} are about other images: give the same shards.")
+    return answers
+
+
+def _require_same_crops(teacher: Bundle, cache: CropCache, heads: Sequence[str]) -> None:
+    if teacher.crop_rule.to_json() != cache.facts["crop"]:
+        raise FacetagError(f"{teacher.folder} reads other crops than these: it cannot teach them.")
+    if missing := [name for name in heads if name not in teacher.spec.heads]:
+        raise FacetagError(
+            f"{teacher.folder} says nothing of {', '.join(missing)}: give another --teacher."
+        )
+
+
+def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
+    """Return which samples (n,) of a cache a teacher may answer for."""
+    fold = teacher.manifest.get("training", {}).get("fold")
+    if fold is None:
+        return ~cache.validation
+    shards = {shard["sha256"] for shard in teacher.manifest["shards"]}
+    if shards != set(cache.facts["shards"].values()):
+        raise FacetagError(
+            f"{teacher.folder} was fitted without a fold of other shards: here it cannot teach."
+        )
+    return in_fold(cache, Fold.parse(fold))
+
+
+def _answer(
+    teacher: Bundle, cache: CropCache, indices: npt.NDArray[np.intp]
+) -> Iterator[tuple[int, npt.NDArray[np.intp], dict[str, Values]]]:
+    """Yield how many are done, the places of a batch, and the teacher's outputs for it."""
+    network, size = teacher.load_network(), teacher.spec.input_size
+    for start in range(0, len(indices), BATCH):
+        part = indices[start : start + BATCH]
+        crops = [_at_size(centre_crop(cache.crops[each], cache.size), size) for each in part]
+        images = np.stack(crops).astype(np.float32)
+        outputs = predict_images(network, images, mirror=Mirroring(always=True))
+        yield start + len(part), part, teacher.calibration.apply(outputs)
+
+
+def _at_size(crop: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    if crop.shape[0] == size:
+        return crop
+    resized = Image.fromarray(crop).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

@@ -1,0 +1,75 @@
+"""What a fit minimises, and by which steps: losses, their weights, the optimizer, its rate."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from facetag.heads import HEADS_BY_NAME
+from facetag.vision.network.attributes import AGE_SCALE
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.fit.age_distribution import AgeDistributionLoss
+from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.schedule import count_drops
+
+
+def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:
+    """Give the network its losses (of ages, BCE, CCE), their weights and AdamW."""
+    network.compile(
+        optimizer=_optimizer(plan, steps),
+        loss={name: _loss(name, spec, plan) for name in spec.heads},
+        loss_weights={name: _loss_weight(name, spec, plan) for name in spec.heads},
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def warm_up_steps(plan: FitPlan, steps: int) -> int:
+    """Return over how many steps the rate rises, at `steps` an epoch: a quarter at the most."""
+    return min(plan.warm_up_steps, plan.epochs * steps // 4 + 1)
+
+
+def plateau_rate(plan: FitPlan, steps: int, place: int, scores: Sequence[float]) -> float:
+    """Return the rate of step `place`, counted over all epochs, after epochs with these scores."""
+    peak = plan.learning_rate * plan.plateau_factor ** count_drops(scores, plan.plateau_epochs)
+    return peak * min(1.0, (place + 1) / warm_up_steps(plan, steps))
+
+
+def _optimizer(plan: FitPlan, steps: int) -> Any:
+    rate: Any = plan.learning_rate
+    if plan.schedule == "cosine":
+        warm_up = warm_up_steps(plan, steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(1, plan.epochs * steps - warm_up),
+            alpha=0.002,
+            warmup_target=plan.learning_rate,
+            warmup_steps=warm_up,
+        )
+    averaging = {"use_ema": True, "ema_momentum": plan.averaging} if plan.averaging else {}
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay, **averaging)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return optimizer
+
+
+def _loss(name: str, spec: NetworkSpec, plan: FitPlan) -> Any:
+    kind = HEADS_BY_NAME[name].kind
+    if kind == "binary":
+        return "binary_crossentropy"
+    if kind == "categorical":
+        soft = "categorical_crossentropy"
+        return soft if plan.soft_targets else f"sparse_{soft}"
+    if spec.age_output == "distribution":
+        return AgeDistributionLoss(plan.age_weight / plan.distribution_weight)
+    if plan.age_loss == "huber":
+        return keras.losses.Huber(delta=plan.huber_years)
+    return "mean_squared_error"
+
+
+def _loss_weight(name: str, spec: NetworkSpec, plan: FitPlan) -> float:
+    weight = plan.weight_of(name)
+    if HEADS_BY_NAME[name].kind != "regression":
+        return weight
+    if spec.age_output == "distribution":
+        return plan.distribution_weight
+    # Huber's loss is half the squared error where it is squared.
+    return weight / AGE_SCALE**2 * (2 if plan.age_loss == "huber" else 1)

@@ -1,0 +1,266 @@
+"""`facetag train`: from shards to a bundle. Prepare the crop cache, build, fit, measure, write."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from facetag.bundles.folder import MANIFEST, file_sha256
+from facetag.errors import FacetagError
+from facetag.vision.bundle import Bundle, open_bundle
+from facetag.vision.crop import CropRule
+from facetag.vision.network.attributes import build_network
+from facetag.vision.network.backbones import (
+    IMAGENET,
+    build_backbone,
+    freeze_layers,
+    load_backbone_weights,
+    load_imagenet_weights,
+)
+from facetag.vision.network.spec import NetworkSpec
+from facetag.vision.write_bundle import write_bundle
+from facetag_trainer.calibration.activation_ranges import measure_ranges
+from facetag_trainer.calibration.calibrate import calibrate_outputs
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.cutting import leave_out
+from facetag_trainer.data.splits import Fold
+from facetag_trainer.fit.curves import draw_curves
+from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
+from facetag_trainer.fit.event_log import EventLog
+from facetag_trainer.fit.fused_batch_norm import fuse_norms
+from facetag_trainer.fit.loop import (
+    FitPlan,
+    Predictions,
+    Progress,
+    fit,
+    make_feeder,
+    predict_held_out,
+    read_history,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """One run: which network, from which weights, fitted how."""
+
+    spec: NetworkSpec = field(default_factory=NetworkSpec)
+    fit: FitPlan = field(default_factory=FitPlan)
+    backbone_weights: Path | Literal["imagenet"] | None = None
+    """A file, or Keras's own ImageNet weights; None starts from random ones."""
+    start: Bundle | None = None
+    """The bundle whose weights are fitted further; else the backbone's, and random heads."""
+    averaged: tuple[Bundle, ...] = ()
+    """Bundles whose weights are averaged with those of `start` (model soups; Wortsman et al. 2022,
+    arXiv:2203.05482): of one line of descent, for others' weights mean nothing to one another."""
+    teachers: tuple[Bundle, ...] = ()
+    """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
+    answers: Path | None = None
+    """Answers that teachers gave in another run, of the same images; then none are asked."""
+    fold: Fold | None = None
+    """Of what is fitted on, the part that is left out, so that the bundle can teach it."""
+    precision: str = "float32"
+    """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
+
+    @property
+    def starts(self) -> tuple[Bundle, ...]:
+        """All bundles that the fit starts from; none where it starts from a backbone's weights."""
+        return () if self.start is None else (self.start, *self.averaged)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as the run's `plan.json` states it."""
+        return {
+            "network": self.spec.to_json(),
+            "fit": self.fit.to_json(),
+            "precision": self.precision,
+            "parent": None if self.start is None else self.start.version,
+            "averaged": [bundle.version for bundle in self.averaged],
+            "teachers": [teacher.version for teacher in self.teachers],
+            "answers": None if self.answers is None else file_sha256(self.answers),
+            "fold": None if self.fold is None else str(self.fold),
+            "starting_weights": self._starting_weights(),
+        }
+
+    def _starting_weights(self) -> dict[str, str | None] | None:
+        if self.start is not None:
+            # A network fitted further still comes from them, and stays under their terms.
+            inherited: dict[str, str | None] | None
+            inherited = self.start.manifest["training"]["starting_weights"]
+            return inherited
+        weights = self.backbone_weights
+        if weights is None:
+            return None
+        if weights == IMAGENET:
+            # Which file that is, and its checksum, Keras knows.
+            return {"file": f"{IMAGENET} of Keras {keras.__version__}", "sha256": None}
+        return {"file": Path(weights).name, "sha256": file_sha256(Path(weights))}
+
+
+def train_network(
+    plan: TrainingPlan,
+    cache: CropCache,
+    run: Path,
+    *,
+    on_teach: Callable[[int, int], None] = lambda done, total: None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> Bundle:
+    """Fit, or go on fitting, in the folder `run` and write the bundle to `run/bundle`.
+
+    A run that has its bundle is finished: the bundle is opened as it lies there.
+
+    Raises FacetagError where `run` holds a run of another plan or of other data, and where the
+    bundle to start from holds another network.
+    """
+    for start in plan.starts:
+        if not _continues(plan.spec, start.spec):
+            raise FacetagError(
+                f"{start.folder} holds another network ({start.spec}) than the one asked "
+                f"for ({plan.spec}): give the same backbone and heads."
+            )
+    _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
+    if (run / "bundle" / MANIFEST).exists():
+        # Finished: writing it anew would lose what `evaluate` has recorded in it since.
+        return open_bundle(run / "bundle")
+    if plan.fold is not None:
+        cache = leave_out(cache, plan.fold)
+    lessons: Lessons | None = None
+    if plan.teachers or plan.answers:
+        with _dtype_policy(plan.precision):
+            lessons = _take_lessons(plan, cache, run, on_teach)
+    network = start_network(plan)
+    with EventLog(run / "events") as log:
+
+        def record_step(progress: Progress) -> None:
+            log.step(progress)
+            on_step(progress)
+
+        def record_epoch(row: dict[str, Any]) -> None:
+            log.epoch(row)
+            draw_curves(read_history(run), run / "curves.png")
+            on_epoch(row)
+
+        fit(
+            network,
+            plan.spec,
+            cache,
+            plan.fit,
+            run,
+            lessons=lessons,
+            on_step=record_step,
+            on_epoch=record_epoch,
+        )
+    # What is measured and written is what bundles hold: the same weights in float32.
+    fitted, network = network, build_network(plan.spec)
+    network.set_weights(fitted.get_weights())
+    feeder = make_feeder(cache, plan.spec, plan.fit)
+    return write_run_bundle(run, network, plan, cache, predict_held_out(network, feeder))
+
+
+def _take_lessons(
+    plan: TrainingPlan, cache: CropCache, run: Path, on_teach: Callable[[int, int], None]
+) -> Lessons:
+    heads, share = plan.spec.heads, plan.fit.teacher_share
+    if plan.answers is not None:
+        return Lessons(read_answers(plan.answers, cache, heads), share)
+    answers = ask_teachers(plan.teachers, cache, heads, run, on_progress=on_teach)
+    return Lessons(answers, share)
+
+
+def start_network(plan: TrainingPlan) -> keras.Model:
+    """Build the plan's network with its starting weights, and freeze what the plan freezes."""
+    keras.utils.set_random_seed(plan.fit.seed)
+    spec = plan.spec
+    with _dtype_policy(plan.precision):
+        network = build_network(spec)
+        fused = build_network(spec, fuse_norms(build_backbone(spec.backbone, spec.input_size)))
+    if plan.starts:
+        _take_weights(network, [start.load_network() for start in plan.starts])
+    elif plan.backbone_weights == IMAGENET:
+        load_imagenet_weights(network, spec.backbone)
+    elif plan.backbone_weights is not None:
+        load_backbone_weights(network, spec.backbone, Path(plan.backbone_weights))
+    # Files of weights name layers by their class: they are loaded into Keras's own.
+    fused.set_weights(network.get_weights())
+    freeze_layers(fused, spec.backbone, plan.fit.frozen_layers)
+    return fused
+
+
+def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
+    """Tell whether a network can start from another's weights.
+
+    Features are pooled, so the size of images may differ; and the age's output is one layer.
+    """
+    return replace(spec, age_output=start.age_output, input_size=start.input_size) == start
+
+
+def _take_weights(network: keras.Model, starts: Sequence[keras.Model]) -> None:
+    """Copy the mean weights layer by layer; a layer that not all of them have keeps its own."""
+    known = set.intersection(*({layer.name for layer in start.layers} for start in starts))
+    for layer in network.layers:
+        if layer.name in known:
+            weights = [start.get_layer(layer.name).get_weights() for start in starts]
+            layer.set_weights([np.mean(values, axis=0) for values in zip(*weights, strict=True)])
+
+
+def write_run_bundle(
+    run: Path,
+    network: keras.Model,
+    plan: TrainingPlan,
+    cache: CropCache,
+    outputs: Predictions,
+) -> Bundle:
+    """Write the bundle of a fitted network; `outputs` are its predictions on what is held out."""
+    facts = {
+        "created": datetime.now(UTC).date().isoformat(),
+        "parent": None if plan.start is None else plan.start.version,
+        "shards": [
+            {"name": name, "sha256": digest} for name, digest in cache.facts["shards"].items()
+        ],
+        "samples": {
+            "training": int((~cache.validation).sum()),
+            "validation": int(cache.validation.sum()),
+            "dropped": cache.facts["dropped"],
+        },
+        "training": {**plan.to_json(), "epochs_done": len(read_history(run))},
+        **calibrate_outputs(cache, outputs),
+        "activation_ranges": measure_ranges(network, plan.spec, cache),
+    }
+    rule = CropRule.from_json(cache.facts["crop"])
+    return write_bundle(run / "bundle", network, plan.spec, rule, facts)
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _claim_run(run: Path, identity: dict[str, Any]) -> None:
+    path = run / "plan.json"
+    text = json.dumps(identity, indent=2)
+    if path.exists() and _read_identity(path) != json.loads(text):
+        raise FacetagError(
+            f"{run} holds a run with another plan or other shards: give another --run folder, "
+            "or the same options to go on with it."
+        )
+    run.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _read_identity(path: Path) -> Any:
+    """Return what a run's folder says it is; what an older plan does not state was the default."""
+    stated = json.loads(path.read_text())
+    defaults: dict[str, Any] = {"averaged": [], "teachers": [], "answers": None, "fold": None}
+    return {**defaults, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

@@ -1,0 +1,1 @@
+"""The comparison of methods against class imbalance."""

@@ -1,0 +1,92 @@
+"""The pooled features of all crops of a cache, computed once: heads are fitted on them in seconds.
+
+They lie in a folder named after all that they follow from, so that stale ones are never used:
+`values.npy` (n, width) float32, in the cache's order, and `features.json` with how many are done.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from facetag.vision.network.attributes import take_features
+from facetag_trainer.data.augment import Jitter
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.fit.batches import Feeder
+from facetag_trainer.fit.train import TrainingPlan, start_network
+from facetag_trainer.imbalance.plan import digest_of
+
+Features = npt.NDArray[np.float32]
+BATCH = 64
+CHUNK = 8 * BATCH
+"""Images between two notes of how many are done: what a kill costs at the most."""
+
+
+def features_key(plan: TrainingPlan, cache: CropCache) -> str:
+    """Return a name that follows from network, weights, precision, crops and their order."""
+    stated = plan.to_json()
+    start = None if plan.start is None else plan.start.manifest["weights_sha256"]
+    return digest_of(
+        {
+            "backbone": plan.spec.backbone,
+            "precision": plan.precision,
+            "weights": start or stated["starting_weights"],
+            "cache": {name: cache.facts[name] for name in ("shards", "crop", "size", "n")},
+            "hashes": hashlib.sha256(cache.hashes.tobytes()).hexdigest(),
+        }
+    )
+
+
+def compute_features(
+    plan: TrainingPlan,
+    cache: CropCache,
+    folder: Path,
+    *,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Features:
+    """Return the features (n, width) of all crops without jitter, on disk and read as needed.
+
+    What an interrupted run left in the folder is gone on with. `on_progress` gets the images done.
+    """
+    count, done = len(cache.crops), _read_done(folder)
+    if done < count:
+        folder.mkdir(parents=True, exist_ok=True)
+        network = take_features(start_network(plan), plan.spec)
+        values = _open_values(folder, done, (count, network.output.shape[-1]))
+        for start in range(done, count, CHUNK):
+            end = min(start + CHUNK, count)
+            values[start:end] = _read_crops(network, cache, start, end)
+            values.flush()
+            _note_done(folder, end)
+            on_progress(end)
+    return np.load(folder / "values.npy", mmap_mode="r")
+
+
+def _read_crops(network: keras.Model, cache: CropCache, start: int, end: int) -> Features:
+    feeder = Feeder(cache, (), BATCH, seed=0, jitter=Jitter())
+    batches = feeder.plain(np.arange(start, end))
+    outputs = [np.asarray(network.predict_on_batch(batch.images)) for batch in batches]
+    return np.concatenate(outputs).astype(np.float32)
+
+
+def _open_values(folder: Path, done: int, shape: tuple[int, int]) -> Any:
+    path = folder / "values.npy"
+    if done:
+        return np.load(path, mmap_mode="r+")
+    return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+
+
+def _read_done(folder: Path) -> int:
+    path = folder / "features.json"
+    return int(json.loads(path.read_text())["done"]) if path.exists() else 0
+
+
+def _note_done(folder: Path, done: int) -> None:
+    temporary = folder / "features.json.partial"
+    temporary.write_text(json.dumps({"done": done}))
+    temporary.replace(folder / "features.json")

@@ -1,0 +1,98 @@
+"""What a head is fitted on by each treatment of class imbalance, and where it is judged.
+
+SMOTE (Chawla et al., 2002) makes images' features up: each lies between a rare class's real one and
+one of its nearest neighbours in that class.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.errors import FacetagError
+from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.splits import VALIDATION, split_held_out
+from facetag_trainer.fit.batches import balance_classes
+from facetag_trainer.imbalance.plan import Method
+
+Places = npt.NDArray[np.intp]
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Places in the cache of the images whose label is known, by what they are for."""
+
+    training: Places
+    validation: Places
+    """Which epoch is kept is decided here."""
+    judged: Places
+    """The other held-out parts, calibration and holdout: figures are of these."""
+
+    def by_name(self) -> dict[str, Places]:
+        """Return the sides by their names."""
+        return {"training": self.training, "validation": self.validation, "judged": self.judged}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Features (n, width), codes of labels (n,) and weights (n,) to fit a head with."""
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+
+
+def find_sides(cache: CropCache, head: str) -> Sides:
+    """Return which labelled images are for what; raises FacetagError where one side has none."""
+    known = ~np.isnan(cache.labels[head])
+    held_out = np.flatnonzero(cache.validation)
+    chosen = split_held_out(cache.hashes[held_out]) == VALIDATION
+    sides = Sides(
+        training=np.flatnonzero(~cache.validation & known),
+        validation=held_out[chosen & known[held_out]],
+        judged=held_out[~chosen & known[held_out]],
+    )
+    for name, places in sides.by_name().items():
+        if not len(places):
+            raise FacetagError(
+                f"No image with a label of {head} is {name}, by the images' content: too few to "
+                "compare on. Give more, or more varied, images."
+            )
+    return sides
+
+
+def take_examples(
+    features: npt.NDArray[np.float32], cache: CropCache, head: str, places: Places
+) -> Examples:
+    """Return the examples at these places in the cache, all of the same weight."""
+    labels = cache.labels[head][places].astype(np.int64)
+    return Examples(np.asarray(features[places]), labels, np.ones(len(places), np.float32))
+
+
+def treat(method: Method, examples: Examples, cache: CropCache, head: str, seed: int) -> Examples:
+    """Return training examples as a method has them; raises FacetagError where SMOTE cannot."""
+    if method == "weighted":
+        weights = balance_classes(cache, head)[examples.labels]
+        return Examples(examples.features, examples.labels, weights)
+    if method == "smote":
+        return _oversample(examples, head, seed)
+    return examples
+
+
+def _oversample(examples: Examples, head: str, seed: int) -> Examples:
+    from imblearn.over_sampling import SMOTE
+
+    counts = np.bincount(examples.labels)
+    rarest = min(counts[counts > 0])
+    if len(counts[counts > 0]) < 2 or rarest < 2:
+        names = HEADS_BY_NAME[head].labels
+        stated = ", ".join(f"{count} {names[code]}" for code, count in enumerate(counts) if count)
+        raise FacetagError(
+            f"SMOTE needs two labels of {head} with two images each to fit on; here are {stated}. "
+            "Give more images."
+        )
+    sampler = SMOTE(random_state=seed, k_neighbors=min(NEIGHBOURS, int(rarest) - 1))
+    features, labels = sampler.fit_resample(examples.features, examples.labels)
+    return Examples(features, labels, np.ones(len(labels), np.float32))

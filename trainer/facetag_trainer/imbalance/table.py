@@ -1,0 +1,83 @@
+"""The table of a comparison, for programs and pictures: a row for each way of fitting."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.imbalance.measures import (
+    Codes,
+    Figures,
+    Outputs,
+    compare,
+    draw_measures,
+    summarise,
+)
+from facetag_trainer.imbalance.plan import PLAIN, ImbalancePlan, Method
+
+HEAD_ALONE = "head"
+"""What is fitted where the features are given."""
+Fits = Mapping[tuple[str, Method], Sequence[Outputs]]
+"""Outputs (n, units) of each fit, by what was fitted and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: what was fitted, how, how often, and what came of it."""
+
+    fitted: str
+    method: Method
+    fits: int
+    figures: Figures
+    gains: Figures | None
+    """Over the plain row of what was fitted; None for that row, and where there is none."""
+
+    @property
+    def name(self) -> str:
+        """The row's name in a picture."""
+        return self.method if self.fitted == HEAD_ALONE else f"{self.fitted}: {self.method}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as results state it."""
+        stated = {"fitted": self.fitted, "method": self.method, "fits": self.fits}
+        gains = None if self.gains is None else _state(self.gains)
+        return {**stated, "figures": _state(self.figures), "gains": gains}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The rows of the table, what they follow from, and on how many images they rest."""
+
+    plan: ImbalancePlan
+    features: Mapping[str, Any]
+    """The plan of the network whose features were taken."""
+    rows: Sequence[Row]
+    images: Mapping[str, Sequence[int]]
+    """Images a label, in the head's order, of each side: training, validation, judged."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as `imbalance.json` states it."""
+        labels = HEADS_BY_NAME[self.plan.head].labels
+        return {
+            "plan": self.plan.to_json(),
+            "features": dict(self.features),
+            "images": {
+                side: dict(zip(labels, counts, strict=True)) for side, counts in self.images.items()
+            },
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def make_rows(head: str, truth: Codes, fits: Fits) -> list[Row]:
+    """Return a row for each way of fitting, measured on labels (n,)."""
+    drawn = {way: draw_measures(head, truth, outputs) for way, outputs in fits.items()}
+    rows = []
+    for (fitted, method), values in drawn.items():
+        plain = drawn.get((fitted, PLAIN)) if method != PLAIN else None
+        gains = None if plain is None else compare(values, plain)
+        rows.append(Row(fitted, method, len(fits[fitted, method]), summarise(values), gains))
+    return rows
+
+
+def _state(figures: Figures) -> dict[str, Any]:
+    return {name: figure.to_json() for name, figure in figures.items()}

@@ -1,0 +1,51 @@
+"""Whole networks beside the heads: bundles of `facetag train`, read on the same held-out images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.errors import FacetagError
+from facetag.vision.bundle import Bundle
+from facetag_trainer.data.augment import Jitter
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.fit.batches import Feeder
+from facetag_trainer.imbalance.plan import PLAIN, Method
+from facetag_trainer.imbalance.sampling import Places
+
+Outputs = npt.NDArray[np.float32]
+BATCH = 64
+
+
+def describe_whole(bundle: Bundle, head: str) -> tuple[str, Method]:
+    """Return what was fitted, and whether the head's rarer labels weighed more in it.
+
+    Raises FacetagError where the bundle does not predict the head.
+    """
+    spec = bundle.spec
+    if head not in spec.heads:
+        raise FacetagError(f"{bundle.folder} does not predict {head}: leave it out.")
+    # Networks of before there was a choice do not state it.
+    balanced = bundle.manifest["training"]["fit"].get("balanced", ())
+    others = "" if spec.heads == (head,) else " of all heads"
+    fitted = f"{spec.backbone}{others}, {spec.input_size} pixels"
+    return fitted, "weighted" if head in balanced else PLAIN
+
+
+def read_whole(bundle: Bundle, head: str, cache: CropCache, places: Places) -> Outputs:
+    """Return the network's outputs (n, units) for a cache's crops, without the mirror image."""
+    network = bundle.load_network()
+    batches = Feeder(cache, (), BATCH, seed=0, jitter=Jitter()).plain(places)
+    return np.concatenate(
+        [np.asarray(network.predict_on_batch(batch.images)[head]) for batch in batches]
+    )
+
+
+def require_same_images(cache: CropCache, others: Sequence[CropCache]) -> None:
+    """Raise FacetagError unless all caches hold the same images in the same order."""
+    for other in others:
+        if not np.array_equal(cache.hashes, other.hashes):
+            raise FacetagError(
+                "The crop caches hold other images than one another: give the same shards, and "
+                "delete the caches that another version of facetag made."
+            )

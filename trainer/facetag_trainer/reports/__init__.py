@@ -1,0 +1,1 @@
+"""What reports share: figures, terms and the model card."""

@@ -1,0 +1,1 @@
+"""Retraining on new shards, and the gate before promotion."""

@@ -1,0 +1,145 @@
+"""Which images of new shards may be fitted on, by what the ledger knows; nothing is written."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import transaction
+from facetag.errors import ShardRefused
+from facetag.retraining.ledger import (
+    NEVER_FITTED,
+    find_protected,
+    find_shards,
+    image_parts,
+    known_hashes,
+    learnt_shards,
+    refuse_known,
+)
+from facetag.settings import load_settings
+from facetag_trainer.data.prepare import PreparePlan
+from facetag_trainer.data.shards import shard_digest
+from facetag_trainer.retraining.retrain import list_rounds
+from facetag_trainer.retraining.rounds import (
+    Examined,
+    Round,
+    examine_shards,
+    examine_tests,
+    shards_of_images,
+    to_hashes,
+)
+
+SHOWN = 3
+"""Images that a refusal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Shards as the user gives them: new ones, earlier ones of the champion, and test sets."""
+
+    shards: Sequence[Path]
+    earlier: Sequence[Path] = ()
+    tests: Sequence[Path] = ()
+    leave_out: bool = False
+    """Whether images of test sets and holdouts are left out of new shards, which else are
+    refused."""
+    again: bool = False
+    """Whether shards are taken that a bundle has learnt which is not of the champion's line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a retraining goes by: the new round, the earlier ones that are known, what was given."""
+
+    new: Examined
+    earlier: list[Round]
+    """Rounds of the champion's line that the ledger holds, or that were given just now."""
+    given_earlier: Examined | None
+    given_tests: Examined | None
+
+
+def admit_shards(
+    sessions: sessionmaker[Session],
+    asked: Asked,
+    manifest: Mapping[str, Any],
+    plan: PreparePlan,
+    *,
+    tenant_id: str,
+) -> Admission:
+    """Examine the new shards against the ledger and what is given; `manifest` is the champion's.
+
+    Raises ShardRefused where a shard is known already or holds images that must not be fitted on.
+    """
+    learnt = learnt_shards(manifest)
+    names = {shard_digest(path): path.name for path in asked.shards}
+    with transaction(sessions) as session:
+        refuse_known(session, names, learnt, again=asked.again, tenant_id=tenant_id)
+    images = shards_of_images(asked.shards)
+    # Examining takes minutes, for which no transaction is held open.
+    with transaction(sessions) as session:
+        unrecorded = _find_unrecorded(session, asked.earlier, learnt, tenant_id=tenant_id)
+        earlier = known_rounds(session, manifest, tenant_id=tenant_id)
+        known = known_hashes(session, list(learnt), tenant_id=tenant_id)
+        protected = find_protected(session, images, list(learnt), tenant_id=tenant_id)
+    tests = examine_tests(asked.tests, load_settings()) if asked.tests else None
+    given = examine_shards(unrecorded, plan, known=to_hashes([])) if unrecorded else None
+    for examined in (tests, given):
+        if examined is not None:
+            known += [one.tobytes() for one in examined.hashes]
+            protected |= _protected_by(examined, images)
+    if protected and not asked.leave_out:
+        raise ShardRefused(_describe_protected(protected))
+    new = examine_shards(asked.shards, plan, known=to_hashes(known), left_out=frozenset(protected))
+    if not new.samples:
+        raise ShardRefused("Nothing remains of the shards that the champion does not know.")
+    if given is not None:
+        earlier = [given.round, *earlier]
+    return Admission(new, earlier, given, tests)
+
+
+def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: str) -> list[Round]:
+    """Return the rounds of a bundle, and of them the shards, that the ledger holds."""
+    rounds = []
+    for shards in list_rounds(manifest.get("shards", [])):
+        recorded = find_shards(session, list(shards), tenant_id=tenant_id)
+        here = {digest: name for digest, name in shards.items() if digest in recorded}
+        if here:
+            parts = image_parts(session, list(here), tenant_id=tenant_id)
+            rounds.append(Round(here, parts))
+    return rounds
+
+
+def _find_unrecorded(
+    session: Session, shards: Sequence[Path], learnt: Mapping[str, str], *, tenant_id: str
+) -> list[Path]:
+    """Return those earlier shards that the ledger does not hold; refuse what was not learnt."""
+    digests = {shard_digest(path): path for path in shards}
+    for digest, path in digests.items():
+        if digest not in learnt:
+            raise ShardRefused(f"{path.name} is none of the champion's shards: leave it out.")
+    recorded = find_shards(session, list(digests), tenant_id=tenant_id)
+    # In the manifest's order, in which `facetag train` made its crop cache.
+    order = [digest for digest in learnt if digest in digests and digest not in recorded]
+    return [digests[digest] for digest in order]
+
+
+def _protected_by(examined: Examined, images: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the images that are of these shards' holdout or tests: SHA-256 to part and shard."""
+    parts, names = examined.round.parts, examined.round.shards
+    return {
+        image: (parts[image], names[examined.shard_of[image]])
+        for image in images
+        if parts.get(image) in NEVER_FITTED
+    }
+
+
+def _describe_protected(protected: Mapping[str, tuple[str, str]]) -> str:
+    kinds = sorted({f"the {part} of {name}" for part, name in protected.values()})
+    images = ", ".join(sorted(protected)[:SHOWN])
+    return (
+        f"{len(protected)} images of the shards are of {'; '.join(kinds)}, and no network is "
+        f"fitted on those (SHA-256 {images}{', ...' if len(protected) > SHOWN else ''}). Give "
+        "--leave-out to leave them out."
+    )

@@ -1,0 +1,161 @@
+"""Keeps a claimed retraining while it is fitted, and writes its log and how far it is."""
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import transaction
+from facetag.errors import DatabaseUnavailable, LeaseLost
+from facetag.retraining.claims import Place, RetrainingClaim, keep_claim, release_retraining
+from facetag.retraining.log import MOST_LINES, append_lines
+
+BEAT_S = 2.0
+"""How often at least the row is written: what `facetag models status` shows is no older."""
+STALL_S = 7200.0
+"""The longest without a word: examining a shard of some 100,000 images says nothing meanwhile."""
+GIVEN_BACK = "given back: the trainer worker stops"
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Holds a claim while the body of a `with` statement runs; tells of it as a Teller.
+
+    A thread of its own extends the lease, for a step or the judging may take longer than that. When
+    the worker is to stop, the claim is given back unblamed; then, and where the claim is lost, the
+    work ends by LeaseLost at its next word. Work without a word for STALL_S hangs, and its process
+    is killed, since it holds the lock of retrainings as long as it lives.
+    """
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        claim: RetrainingClaim,
+        *,
+        lease_s: float,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._sessions = sessions
+        self._claim = claim
+        self._lease_s = lease_s
+        self._stopping = stopping
+        self._place = Place()
+        self._spoke_at = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=MOST_LINES)
+        self._lost = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def say(self, text: str) -> None:
+        """Add a line to the log; raises LeaseLost."""
+        log.info("retraining", id=str(self._claim.id), line=text)
+        self._lines.append(text)
+        self.check()
+
+    @contextmanager
+    def bar(self, title: str, *, total: int | None) -> Iterator["_Counter"]:
+        """Note what is being done and how far, while the body runs."""
+        self.say(title)
+        yield _Counter(self, title, total)
+
+    def note_stage(self, words: str) -> None:
+        """Note what is being done; raises LeaseLost."""
+        self._place = replace(self._place, stage=words)
+        self.check()
+
+    def note_step(self, epoch: int, step: int, steps: int) -> None:
+        """Note how far the fit is; raises LeaseLost."""
+        self._place = replace(self._place, epoch=epoch, step=step, steps=steps)
+        self.check()
+
+    def check(self) -> None:
+        """Raise LeaseLost where the work is to end: nobody wants its result from here."""
+        self._spoke_at = time.monotonic()
+        if self._lost.is_set():
+            raise LeaseLost(f"Retraining {self._claim.id} is no longer this worker's.")
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not for what is lost; raises LeaseLost."""
+        self._lost.wait(seconds)
+        self.check()
+
+    def take_lines(self) -> list[str]:
+        """Return the lines that are not written yet: whoever ends the claim writes them himself."""
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        return lines
+
+    def beat(self) -> None:
+        """Extend the lease and write what is to be written, or give the claim back.
+
+        Raises DatabaseUnavailable; what was to be written is kept for the next time.
+        """
+        lines = self.take_lines()
+        stopping = self._stopping()
+        try:
+            with transaction(self._sessions) as session:
+                kept = keep_claim(session, self._claim, self._place, lease_s=self._lease_s)
+                if kept:
+                    self._write(session, [*lines, GIVEN_BACK] if stopping else lines)
+                if kept and stopping:
+                    release_retraining(session, self._claim)
+        except DatabaseUnavailable:
+            self._lines.extendleft(reversed(lines))
+            raise
+        if stopping or not kept:
+            self._lost.set()
+
+    def _write(self, session: Session, lines: list[str]) -> None:
+        append_lines(session, self._claim.id, lines, tenant_id=self._claim.tenant_id)
+
+    def _run(self) -> None:
+        while not self._ended.wait(min(BEAT_S, self._lease_s / 3)):
+            if time.monotonic() - self._spoke_at > STALL_S:
+                log.error("retraining_hangs", id=str(self._claim.id), silent_s=STALL_S)
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                self.beat()
+            except DatabaseUnavailable as error:
+                log.warning("heartbeat_missed", reason=str(error))
+            if self._lost.is_set():
+                return
+
+
+class _Counter:
+    """Notes counts as the words of a stage."""
+
+    def __init__(self, keeper: Keeper, title: str, total: int | None) -> None:
+        self._keeper = keeper
+        self._title = title
+        self._total = total
+
+    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
+        """Note `done` of `total` (None: as before), and a few words."""
+        self._total = self._total if total is None else total
+        of = "" if self._total is None else f" of {self._total}"
+        words = f"{self._title}: {done}{of} images"
+        self._keeper.note_stage(f"{words}, {note}" if note else words)

@@ -1,0 +1,97 @@
+"""A retraining of the queue, done as `facetag retrain` does one: fetched, fitted, judged, recorded.
+
+Its folders lie below `<data_dir>/trainer`, where one that was killed goes on.
+"""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from facetag.bundles.bundle_store import Shelf
+from facetag.db.tables import RetrainingState
+from facetag.retraining.claims import Ending, RetrainingClaim, end_retraining
+from facetag.retraining.log import append_lines
+from facetag.retraining.shard_store import fetch_shard
+from facetag_trainer.data import shard_sources
+from facetag_trainer.retraining.admission import Asked
+from facetag_trainer.retraining.heartbeat import Keeper
+from facetag_trainer.retraining.promotion_gate import Verdict
+from facetag_trainer.retraining.retrain import RetrainingPlan
+from facetag_trainer.retraining.session import Order, RetrainingSession
+
+
+def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:
+    """Do what was asked, and end the claim in the transaction that makes the bundle visible.
+
+    Called again after a kill, it goes on. Raises LeaseLost where the claim was lost, and what
+    `RetrainingSession.run` and the fetching of shards raise.
+    """
+    root = shelf.settings.data_dir / "trainer"
+    options = claim.options
+
+    def record(session: Session, version: str, verdict: Verdict, promoted: bool) -> None:
+        lines = [*keeper.take_lines(), *verdict.reasons]
+        append_lines(session, claim.id, lines, tenant_id=claim.tenant_id)
+        state = _state_of(verdict, promoted=promoted)
+        end_retraining(session, claim, Ending(state, version, verdict.to_json()))
+
+    retraining = RetrainingSession(
+        shelf,
+        _take_shards(shelf, claim, keeper, root / "cache" / "shards"),
+        RetrainingPlan(options["replay"], options["precision"], _read_fit(options["fit"])),
+        run=root / "runs",
+        cache=root / "cache",
+        teller=keeper,
+        order=Order(claim.id, keeper.note_step, record),
+    )
+    candidate, _, _ = retraining.run(promoting=options["promote"])
+    # The bundle is in object storage: weekly runs must not fill the disk.
+    shutil.rmtree(candidate.folder.parent, ignore_errors=True)
+
+
+def _take_shards(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper, folder: Path) -> Asked:
+    lists: dict[str, list[Path]] = {}
+    for name in ("new", "earlier", "tests"):
+        lists[name] = []
+        for source in claim.shards[name]:
+            keeper.note_stage(f"Fetching {source.get('name') or source['url']}")
+            lists[name].append(_take_shard(shelf, source, folder))
+    return Asked(
+        lists["new"],
+        lists["earlier"],
+        lists["tests"],
+        leave_out=claim.options["leave_out"],
+        again=claim.options["again"],
+    )
+
+
+def _take_shard(shelf: Shelf, source: Mapping[str, str], folder: Path) -> Path:
+    """Return a shard as a file with its own name, which manifests and ledger call it by."""
+    if "url" in source:
+        stored = shard_sources.parse_source(source["url"])
+        assert isinstance(stored, shard_sources.StoredShard)  # noqa: S101 - as it was asked for
+        return shard_sources.fetch_shard(stored, shelf.storage, folder)
+    digest = source["sha256"]
+    copy = fetch_shard(shelf.storage, shelf.tenant_id, digest, folder)
+    named = folder / digest[:16] / Path(source["name"]).name
+    named.parent.mkdir(parents=True, exist_ok=True)
+    draft = named.with_name(f".{uuid.uuid4().hex}")
+    draft.symlink_to(copy.absolute())
+    draft.replace(named)
+    return named
+
+
+def _read_fit(stated: Mapping[str, object]) -> dict[str, object]:
+    # JSON has no tuples, of which plans are made.
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+    }
+
+
+def _state_of(verdict: Verdict, *, promoted: bool) -> RetrainingState:
+    if promoted:
+        return RetrainingState.PROMOTED
+    return RetrainingState.CANDIDATE if verdict.holds else RetrainingState.REFUSED

@@ -1,0 +1,83 @@
+"""A crop cache made of others: new images whole, earlier ones in part, so that less is forgotten.
+
+Rehearsal, as in Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal" (1995).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.heads import HEADS
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.shards import name_apart
+
+Indices = npt.NDArray[np.intp]
+
+
+class JoinedCrops:
+    """The crops of several caches as one array; each stays on disk and is paged in as needed."""
+
+    def __init__(self, parts: Sequence[tuple[npt.NDArray[np.uint8], Indices]]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(indices) for _, indices in parts])
+        self.shape = (int(self._ends[-1]), *parts[0][0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return one crop; raises IndexError past the end."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        crops, indices = self._parts[part]
+        before = 0 if part == 0 else int(self._ends[part - 1])
+        return cast(npt.NDArray[np.uint8], crops[indices[index - before]])
+
+
+def choose_replay(cache: CropCache, share: float, seed: int) -> Indices:
+    """Return places of a share of the training images, and of all that are held out, in order.
+
+    Which ones follows from the seed: other ones in every retraining, so that in time all come.
+    """
+    training = np.flatnonzero(~cache.validation)
+    count = round(share * len(training))
+    chosen = np.random.default_rng(seed).permutation(training)[:count]
+    return np.sort(np.concatenate([chosen, np.flatnonzero(cache.validation)]))
+
+
+def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
+    """Return the caches' chosen images as one cache; all must be cut by one rule and size."""
+    caches = [cache for cache, _ in parts]
+
+    def gather(column: Any) -> Any:
+        return np.concatenate([column(cache)[indices] for cache, indices in parts])
+
+    return CropCache(
+        crops=cast(Any, JoinedCrops([(cache.crops, indices) for cache, indices in parts])),
+        labels={
+            head.name: gather(lambda cache, name=head.name: cache.labels[name]) for head in HEADS
+        },
+        inside=gather(lambda cache: cache.inside),
+        validation=gather(lambda cache: cache.validation),
+        hashes=gather(lambda cache: cache.hashes),
+        facts={
+            "size": caches[0].size,
+            "crop": caches[0].facts["crop"],
+            "n": sum(len(indices) for _, indices in parts),
+            "shards": name_apart(
+                pair for cache in caches for pair in cache.facts["shards"].items()
+            ),
+            "dropped": {},
+        },
+    )
+
+
+def keep_held_out(cache: CropCache, keep: npt.NDArray[np.bool_]) -> CropCache:
+    """Return the cache with those of its held-out images alone that `keep` (held out,) tells."""
+    held_out = np.flatnonzero(cache.validation)[keep]
+    joined = join_caches([(cache, held_out)])
+    return replace(joined, facts={**joined.facts, "shards": cache.facts["shards"]})

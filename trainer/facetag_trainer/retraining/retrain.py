@@ -1,0 +1,157 @@
+"""`facetag retrain`: the champion fitted further on new images with a part of the earlier ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facetag.bundles.folder import CARD
+from facetag.retraining.ledger import CALIBRATION, HOLDOUT
+from facetag.vision.bundle import Bundle, open_bundle, save_manifest
+from facetag.vision.network.backbones import FROZEN_LAYERS
+from facetag_trainer.calibration.calibrate import (
+    OnRead,
+    calibrate_bundle,
+    predict_held_out_crops,
+)
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.fit.loop import Progress
+from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.reports.card import write_card
+from facetag_trainer.retraining.label_check import Read, doubt_labels
+from facetag_trainer.retraining.promotion_gate import Verdict, judge
+from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_held_out
+
+EPOCHS = 4
+LEARNING_RATE = 1e-4
+"""A third of a training's: the weights are good already."""
+AVERAGED_SHARE = 5
+"""The steps of a short fit are averaged over a fifth of it: a longer memory would keep the old
+weights."""
+JUDGED_BY = (CALIBRATION, HOLDOUT)
+"""Parts of what is held out that choose no weights. Outputs are judged as the networks give them,
+before the calibration that is fitted on a part of these images."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingPlan:
+    """How the champion is fitted further."""
+
+    replay: float = 0.3
+    """Share of the earlier training images that are fitted on again."""
+    precision: str = "float32"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `FitPlan` that differ from what a retraining takes by itself."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as its run folder's name is made from it."""
+        return {"replay": self.replay, "precision": self.precision, **self.options}
+
+    def fit_plan(self, training: int, backbone: str) -> FitPlan:
+        """Return the fit of so many images: rates and memories follow from how short it is."""
+        epochs = int(self.options.get("epochs", EPOCHS))
+        steps = epochs * max(1, training // int(self.options.get("batch_size", 32)))
+        usual = FitPlan()
+        values = {
+            "epochs": epochs,
+            "learning_rate": LEARNING_RATE,
+            "frozen_layers": FROZEN_LAYERS[backbone],
+            "warm_up_steps": min(usual.warm_up_steps, steps // 10),
+            "averaging": min(usual.averaging, max(0.0, 1 - AVERAGED_SHARE / steps)),
+        }
+        return FitPlan(**{**values, **self.options})
+
+
+def retrain_network(
+    champion: Bundle,
+    new: CropCache,
+    earlier: Sequence[CropCache],
+    plan: RetrainingPlan,
+    run: Path,
+    *,
+    on_start: Callable[[FitPlan], None] = lambda fit: None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_read: OnRead = lambda done, total: None,
+) -> Bundle:
+    """Fit the champion further in the folder `run` and return the bundle in `run/bundle`.
+
+    Killed at any point, it goes on when called again with the same arguments; of a finished run the
+    bundle is as it was. Raises FacetagError where nothing is left to fit on or to validate with.
+    """
+    seed = int(plan.options.get("seed", 1))
+    parts = [(cache, choose_replay(cache, plan.replay, seed)) for cache in earlier]
+    joined = join_caches([*parts, (new, np.arange(len(new.validation)))])
+    fit = plan.fit_plan(int((~joined.validation).sum()), champion.spec.backbone)
+    on_start(fit)
+    training = TrainingPlan(champion.spec, fit, start=champion, precision=plan.precision)
+    bundle = train_network(training, joined, run, on_step=on_step, on_epoch=on_epoch)
+    # What `train` writes says nothing of mirror images, which the champion may read.
+    bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror, on_read=on_read)
+    replayed = sum(int((~cache.validation[indices]).sum()) for cache, indices in parts)
+    manifest = {
+        **bundle.manifest,
+        "shards": add_round(champion.manifest.get("shards", []), new.facts["shards"]),
+        "replay": {"share": plan.replay, "images": replayed},
+    }
+    save_manifest(bundle.folder, manifest)
+    (bundle.folder / CARD).write_text(write_card(manifest))
+    return open_bundle(bundle.folder)
+
+
+def judge_candidate(
+    champion: Bundle,
+    candidate: Bundle,
+    new: CropCache,
+    earlier: Sequence[CropCache],
+    *,
+    on_read: OnRead = lambda done, total: None,
+) -> Verdict | None:
+    """Hold a candidate against the champion on what the earlier rounds hold out; None without any.
+
+    The new shards have no say in that: their labels are on trial themselves.
+    """
+    judged = []
+    for cache in earlier:
+        keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)
+        if keep.any():
+            judged.append(keep_held_out(cache, keep))
+    if not judged:
+        return None
+    frozen = join_caches([(cache, np.arange(len(cache.validation))) for cache in judged])
+    before, after = (read_all(bundle, frozen, on_read=on_read) for bundle in (champion, candidate))
+    verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
+    doubts = doubt_labels(before, read_all(champion, new, on_read=on_read))
+    return Verdict(
+        verdict.holds and all(holds for holds, _ in doubts),
+        verdict.against,
+        [*verdict.reasons, *(reason for _, reason in doubts)],
+    )
+
+
+def read_all(
+    bundle: Bundle, cache: CropCache, *, on_read: OnRead = lambda done, total: None
+) -> Read:
+    """Return a cache's labels beside what a bundle says of all its images."""
+    whole = replace(cache, validation=np.ones(len(cache.validation), bool))
+    outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror, on_read=on_read)
+    return Read({name: cache.labels[name] for name in bundle.spec.heads}, outputs)
+
+
+def add_round(shards: Sequence[Mapping[str, Any]], new: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return a manifest's shards with those of one more round, which carry its number."""
+    number = 1 + max((int(shard.get("round", 0)) for shard in shards), default=-1)
+    added = [{"name": name, "sha256": digest, "round": number} for name, digest in new.items()]
+    return [*(dict(shard) for shard in shards), *added]
+
+
+def list_rounds(shards: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return a manifest's shards (SHA-256 to name) round by round, the oldest first."""
+    rounds: dict[int, dict[str, str]] = {}
+    for shard in shards:
+        rounds.setdefault(int(shard.get("round", 0)), {})[shard["sha256"]] = shard["name"]
+    return [rounds[number] for number in sorted(rounds)]

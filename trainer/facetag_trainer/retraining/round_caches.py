@@ -1,0 +1,75 @@
+"""Opens the crop caches of a retraining's rounds; what is missing is made from the shards."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from facetag.bundles.bundle_store import Shelf
+from facetag.retraining.shard_store import fetch_shard
+from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.prepare import PreparePlan
+from facetag_trainer.data.shards import Sample, shard_digest
+from facetag_trainer.data.splits import Hashes
+from facetag_trainer.retraining.rounds import (
+    Examined,
+    Round,
+    cut_round,
+    find_round_cache,
+    order_parts,
+    read_round,
+)
+
+
+class Bar(Protocol):
+    """One thing that advances."""
+
+    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
+        """Show `done` of `total` (None: as before), and a few words."""
+
+
+class Teller(Protocol):
+    """Tells a person what goes on."""
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+
+    def bar(self, title: str, *, total: int | None) -> AbstractContextManager[Bar]:
+        """Show a bar while the body runs."""
+
+
+class RoundCaches:
+    """The caches below one folder, cut as one bundle wants them."""
+
+    def __init__(self, shelf: Shelf, root: Path, plan: PreparePlan, teller: Teller) -> None:
+        self._shelf = shelf
+        self._root = root
+        self._plan = plan
+        self._teller = teller
+
+    def cut(self, examined: Examined) -> CropCache:
+        """Return the cache of a round that was just examined."""
+        found = find_round_cache(examined.round, self._root, self._plan)
+        return found or self._cut(examined.round, examined.samples, examined.hashes)
+
+    def open(self, one: Round, at_hand: Sequence[Path]) -> CropCache:
+        """Return the cache of a recorded round, from its shards at hand or in object storage.
+
+        Raises ShardUnreadable where a shard is neither here nor there.
+        """
+        found = find_round_cache(one, self._root, self._plan)
+        if found is not None:
+            return found
+        here = {shard_digest(path): path for path in at_hand}
+        shards = [here.get(digest) or self._fetch(digest) for digest in one.shards]
+        samples, hashes = read_round(one, shards)
+        return self._cut(order_parts(one, samples), samples, hashes)
+
+    def _fetch(self, digest: str) -> Path:
+        shelf = self._shelf
+        return fetch_shard(shelf.storage, shelf.tenant_id, digest, self._root / "shards")
+
+    def _cut(self, one: Round, samples: Sequence[Sample], hashes: Hashes) -> CropCache:
+        names = ", ".join(one.shards.values())
+        with self._teller.bar(f"Cutting faces out of {names}", total=len(samples)) as bar:
+            return cut_round(one, samples, hashes, self._root, self._plan, on_progress=bar.set)

@@ -1,0 +1,173 @@
+"""A round: shards that are learnt together, which of their images are used, and their crop cache.
+
+A round's images and parts are decided once, when it is examined, and recorded in the ledger; its
+cache can be made again from the shards and that record, on any machine.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.retraining.ledger import TEST, TRAINING, LedgerImage
+from facetag.settings import Settings
+from facetag_trainer.data.crop_cache import CropCache, cache_key, name_of, open_cache, write_cache
+from facetag_trainer.data.near_duplicates import hash_images
+from facetag_trainer.data.prepare import PreparePlan, read_clean_set
+from facetag_trainer.data.shards import Sample, name_apart, read_shards, shard_digest
+from facetag_trainer.data.splits import Hashes, hold_out, look_alikes, split_held_out
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Shards (SHA-256 to name) and, in order, the parts of the images that are used of them."""
+
+    shards: Mapping[str, str]
+    parts: Mapping[str, str]
+    """SHA-256 of an image to its part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A round with its samples in memory, and what was left out of it and why."""
+
+    round: Round
+    samples: list[Sample] = field(repr=False)
+    hashes: Hashes
+    shard_of: Mapping[str, str] = field(repr=False)
+    """SHA-256 of an image to that of the first shard that holds it."""
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def ledger_images(self) -> list[LedgerImage]:
+        """Return what the ledger records."""
+        return [
+            LedgerImage(self.shard_of[digest], digest, one.tobytes(), part)
+            for (digest, part), one in zip(self.round.parts.items(), self.hashes, strict=True)
+        ]
+
+
+def examine_shards(
+    shards: Sequence[Path],
+    plan: PreparePlan,
+    *,
+    known: Hashes,
+    left_out: Collection[str] = (),
+) -> Examined:
+    """Read shards, leave out what is known already, and decide each image's part by its content.
+
+    `known` (m, 32) are difference hashes whose near twins are dropped; `left_out` are images by
+    SHA-256. Raises ShardUnreadable where a shard cannot be read.
+    """
+    names = {shard_digest(path): path.name for path in shards}
+    cleaned, hashes = read_clean_set(shards)
+    dropped = Counter(cleaned.dropped)
+    forbidden = np.array([one.sha256 in left_out for one in cleaned.samples], bool)
+    twins = look_alikes(hashes.reshape(-1, known.shape[1]), known) & ~forbidden
+    dropped["image of a test set or a holdout"] += int(forbidden.sum())
+    dropped["near twin of a known image"] += int(twins.sum())
+    kept = np.flatnonzero(~(forbidden | twins))
+    samples, hashes = [cleaned.samples[index] for index in kept], hashes[kept]
+    parts = _decide_parts(samples, hashes, plan.validation_share)
+    used = {one.sha256: str(part) for one, part in zip(samples, parts, strict=True)}
+    return Examined(Round(names, used), samples, hashes, shards_of_images(shards), +dropped)
+
+
+def examine_tests(shards: Sequence[Path], settings: Settings) -> Examined:
+    """Read test sets, of which every labelled image counts that can be decoded, copies once."""
+    samples: dict[str, Sample] = {}
+    hashes = []
+    for item, one in hash_images(shards, settings):
+        if item.sha256 not in samples:
+            samples[item.sha256] = item
+            hashes.append(one)
+    names = {shard_digest(path): path.name for path in shards}
+    tests = Round(names, dict.fromkeys(samples, TEST))
+    shard_of = shards_of_images(shards)
+    return Examined(tests, list(samples.values()), np.array(hashes, np.uint8), shard_of)
+
+
+def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.str_]:
+    parts = np.full(len(samples), TRAINING, "<U16")
+    if samples:
+        validation = hold_out(samples, hashes, share)
+        if validation.any():
+            parts[validation] = split_held_out(hashes[validation])
+    return parts
+
+
+def shards_of_images(shards: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of the first shard that holds an image, by the image's SHA-256."""
+    found: dict[str, str] = {}
+    for path in shards:
+        digest = shard_digest(path)
+        for item in read_shards([path]):
+            if isinstance(item, Sample):
+                found.setdefault(item.sha256, digest)
+    return found
+
+
+def find_round_cache(one: Round, root: Path, plan: PreparePlan) -> CropCache | None:
+    """Return the round's crop cache below `root`, also that of `facetag train`; None without."""
+    for folder in (_plain_folder(one, root, plan), _own_folder(one, root, plan)):
+        if (folder / "cache.json").exists():
+            cache = open_cache(folder)
+            # Both hold nothing but the round's images, so as many are the same ones.
+            if len(cache.validation) == len(one.parts):
+                return cache
+    return None
+
+
+def cut_round(
+    one: Round,
+    samples: Sequence[Sample],
+    hashes: Hashes,
+    root: Path,
+    plan: PreparePlan,
+    *,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> CropCache:
+    """Write the round's crop cache from its samples (as `examine_shards` gave them) and open it."""
+    folder = _own_folder(one, root, plan)
+    write_cache(
+        folder,
+        samples,
+        hashes=hashes,
+        validation=np.array([part != TRAINING for part in one.parts.values()], bool),
+        rule=plan.rule,
+        size=plan.size,
+        facts={
+            "shards": name_apart((name, digest) for digest, name in one.shards.items()),
+            "dropped": {},
+        },
+        on_progress=on_progress,
+    )
+    return open_cache(folder)
+
+
+def read_round(one: Round, shards: Sequence[Path]) -> tuple[list[Sample], Hashes]:
+    """Return the samples and hashes of a recorded round from its shards, in the shards' order."""
+    cleaned, hashes = read_clean_set(shards)
+    kept = [index for index, item in enumerate(cleaned.samples) if item.sha256 in one.parts]
+    return [cleaned.samples[index] for index in kept], hashes[kept]
+
+
+def order_parts(one: Round, samples: Sequence[Sample]) -> Round:
+    """Return the round with its parts in the order of the samples."""
+    return Round(one.shards, {item.sha256: one.parts[item.sha256] for item in samples})
+
+
+def to_hashes(values: Sequence[bytes]) -> Hashes:
+    """Return difference hashes as the ledger holds them as an array (n, 32)."""
+    return np.frombuffer(b"".join(values), np.uint8).reshape(-1, 32)
+
+
+def _plain_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
+    return root / cache_key(list(one.shards), plan.rule, plan.size, plan.validation_share)
+
+
+def _own_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
+    content = [sorted(one.shards), sorted(one.parts.items())]
+    return root / f"round-{name_of(content, plan.rule, plan.size)}"

@@ -1,0 +1,95 @@
+"""What the trials of a study have in common, and the name that the study has by it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from facetag.bundles.folder import file_sha256
+from facetag.heads import HEADS_BY_NAME
+from facetag.vision.crop import CropRule
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.data.shards import shard_digest
+from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.train import TrainingPlan
+from facetag_trainer.tuning.search_space import (
+    Range,
+    Values,
+    apply_values,
+    frozen_layers,
+    search_space,
+)
+
+AVERAGED_SPANS = 8
+"""How often the running average's span fits into a fit: as in the network that ships."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuningPlan:
+    """What every trial of a study has in common: the network, its budget and where it starts."""
+
+    network: str
+    size: int = 96
+    """Side of the images in pixels."""
+    part: float = 0.25
+    """Share of the training images, chosen by content."""
+    epochs: int = 3
+    backbone_weights: Path | None = None
+    age_output: Literal["value", "distribution"] = "distribution"
+    precision: str = "float32"
+    seed: int = 1
+    heads: tuple[str, ...] = field(default=tuple(HEADS_BY_NAME))
+
+    @property
+    def space(self) -> tuple[Range, ...]:
+        """What is searched."""
+        return search_space(self.network, given_weights=self.backbone_weights is not None)
+
+    def training(self, values: Values, steps: int) -> TrainingPlan:
+        """Return how a trial of these values is fitted, at `steps` an epoch."""
+        spec = NetworkSpec(self.network, self.size, self.heads, age_output=self.age_output)
+        plan = FitPlan(
+            epochs=self.epochs,
+            seed=self.seed,
+            frozen_layers=frozen_layers(
+                self.network, given_weights=self.backbone_weights is not None
+            ),
+            # The decay of a whole fit would hold on to the weights that a short one starts from.
+            averaging=max(0.0, 1 - AVERAGED_SPANS / (self.epochs * steps)),
+        )
+        spec, plan = apply_values(spec, plan, values)
+        return TrainingPlan(spec, plan, self.backbone_weights, precision=self.precision)
+
+    def to_json(self, shards: Sequence[Path]) -> dict[str, Any]:
+        """Return what a study states of its trials; raises ShardUnreadable.
+
+        `digest` is of all that matters to what is measured: the same files under other names are
+        the same data.
+        """
+        weights = self.backbone_weights
+        data = [{"name": path.name, "sha256": shard_digest(path)} for path in shards]
+        start = None if weights is None else {"file": weights.name, "sha256": file_sha256(weights)}
+        identity = {
+            "network": self.network,
+            "size": self.size,
+            "part": self.part,
+            "epochs": self.epochs,
+            "age_output": self.age_output,
+            "precision": self.precision,
+            "seed": self.seed,
+            "heads": list(self.heads),
+            "frozen_layers": frozen_layers(self.network, given_weights=weights is not None),
+            "crop": CropRule().to_json(),
+            "space": [one.to_json() for one in self.space],
+        }
+        content = [*sorted(one["sha256"] for one in data), start and start["sha256"]]
+        text = json.dumps([identity, content], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return {**identity, "starting_weights": start, "shards": data, "digest": digest}
+
+
+def name_study(stated: Mapping[str, Any]) -> str:
+    """Return the name of the study of a plan: its budget in words, and its digest."""
+    return "{network}-{size}px-{part:g}-{epochs}ep-{digest}".format(**stated)

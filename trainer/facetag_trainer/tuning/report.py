@@ -1,0 +1,119 @@
+"""`facetag tune --report DIR`: a page that needs nothing else, its data, and the pictures."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from facetag_trainer.reports.figures import embed, save
+from facetag_trainer.tuning.plots import draw_results
+from facetag_trainer.tuning.results import (
+    FEWEST_FOR_IMPORTANCE,
+    Results,
+    format_value,
+    train_options,
+)
+from facetag_trainer.tuning.search_space import Range
+
+TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
+PICTURES = {
+    "history": "Score of each trial; a pruned trial's is of the epoch at which it was stopped",
+    "importance": "How much of the score's variance each parameter explains",
+}
+
+
+def write_tuning_report(folder: Path, results: Results, known: Collection[str]) -> Path:
+    """Write tuning.html, tuning.json and plots/ into a folder; return the page's path.
+
+    `known` are the names of the options of `facetag train`. Raises nothing of its own: what is not
+    known yet is left out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = draw_results(results)
+    save(pictures, folder / "plots")
+    (folder / "tuning.json").write_text(json.dumps(_data(results, known), indent=2) + "\n")
+    page = folder / "tuning.html"
+    page.write_text(_render(results, known, pictures))
+    return page
+
+
+def compose_command(results: Results, known: Collection[str]) -> str:
+    """Return the `facetag train` command of the best values; empty until there are any."""
+    options, _ = train_options(results, known)
+    if not options:
+        return ""
+    shards = " ".join(one["name"] for one in results.plan["shards"])
+    return " ".join([f"facetag train {shards}", *(f"{name} {value}" for name, value in options)])
+
+
+def parameter_rows(results: Results) -> list[dict[str, str]]:
+    """Return a row a parameter: its range, the default, the best value and its importance."""
+    best = {} if results.best is None else results.best.values
+    shares = results.importances or {}
+    return [
+        {
+            "name": one.name,
+            "range": describe_range(one),
+            "default": format_value(results.defaults[one.name]),
+            "best": format_value(best[one.name]) if one.name in best else "",
+            "importance": f"{shares[one.name]:.2f}" if one.name in shares else "",
+        }
+        for one in results.space
+    ]
+
+
+def describe_range(one: Range) -> str:
+    """Return a range in words."""
+    if one.kind == "choice":
+        return ", ".join(map(str, one.choices))
+    words = f"{format_value(one.low)} to {format_value(one.high)}"
+    return f"{words}, logarithmic" if one.kind == "logarithmic" else words
+
+
+def describe_budget(plan: Mapping[str, Any]) -> str:
+    """Return in words what each trial may cost."""
+    epochs = "1 epoch" if plan["epochs"] == 1 else f"{plan['epochs']} epochs"
+    start = plan["starting_weights"]
+    weights = "random weights" if start is None else f"the weights {start['file']}"
+    return (
+        f"images of {plan['size']} pixels, {plan['part']:.0%} of the training images, {epochs}, "
+        f"from {weights}, {plan['precision']}"
+    )
+
+
+def _data(results: Results, known: Collection[str]) -> dict[str, Any]:
+    best = results.best
+    _, without_option = train_options(results, known)
+    return {
+        "study": results.name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "plan": results.plan,
+        "compute_s": round(results.compute_s),
+        "best": None if best is None else asdict(best),
+        "command": compose_command(results, known),
+        "without_option": without_option,
+        "importances": results.importances,
+        "trials": [asdict(one) for one in results.trials],
+    }
+
+
+def _render(results: Results, known: Collection[str], pictures: Mapping[str, Figure]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["value"] = format_value
+    return environment.get_template("tuning.html.jinja").render(
+        results=results,
+        date=datetime.now(UTC).date().isoformat(),
+        budget=describe_budget(results.plan),
+        rows=parameter_rows(results),
+        command=compose_command(results, known),
+        without_option=train_options(results, known)[1],
+        fewest=FEWEST_FOR_IMPORTANCE,
+        pictures=[(name, PICTURES[name], embed(picture)) for name, picture in pictures.items()],
+    )

@@ -1,0 +1,113 @@
+"""Tuning: a study's trials, one after the other, until all machines together have run enough."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from facetag_trainer.tuning.objective import Watcher
+from facetag_trainer.tuning.studies import (
+    Storage,
+    fail_stale,
+    queue_again,
+    take_turn,
+    translated_errors,
+)
+
+POLL_S = 5.0
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def run_trials(
+    study: Study,
+    storage: Storage,
+    objective: Callable[[Trial], float],
+    trials: int,
+    *,
+    timeout_s: float | None = None,
+    watcher: Watcher | None = None,
+    poll_s: float = POLL_S,
+) -> None:
+    """Run trials until the study has `trials` that ended, here or elsewhere.
+
+    Where the last ones run elsewhere their end is waited for: what dies is tried again. After
+    `timeout_s` none is begun or waited for. A KeyboardInterrupt queues the trial that runs again.
+    """
+    watcher = watcher or Watcher()
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    waited_for = 0
+    while end is None or time.monotonic() < end:
+        with translated_errors():
+            if _run_next(study, storage, objective, trials, watcher):
+                waited_for = 0
+                continue
+            running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+            if len(study.get_trials(deepcopy=False, states=ENDED)) >= trials:
+                return
+        if running != waited_for:
+            waited_for = running
+            watcher.on_wait(running)
+        time.sleep(poll_s)
+
+
+def _run_next(
+    study: Study,
+    storage: Storage,
+    objective: Callable[[Trial], float],
+    trials: int,
+    watcher: Watcher,
+) -> bool:
+    """Run a trial, or return False where as many have ended and run as there should be."""
+    attempt = _Attempt(objective, storage)
+    with ExitStack() as turn:
+        turn.enter_context(take_turn(storage))
+        fail_stale(study)
+        begun = study.get_trials(deepcopy=False, states=(*ENDED, TrialState.RUNNING))
+        if len(begun) >= trials:
+            return False
+        attempt.turn = turn
+        try:
+            study.optimize(attempt, n_trials=1)
+        except KeyboardInterrupt:
+            if attempt.number is not None:
+                queue_again(study, attempt.number)
+            raise
+        except (ValueError, UpdateFinishedTrialError):
+            if attempt.failed or attempt.number is None:
+                raise
+            # Silent for too long: another machine took it for dead and queued it again.
+            watcher.on_end(attempt.number, "was taken for dead, and goes on elsewhere")
+            return True
+    ended = study.trials[attempt.number or 0]
+    words = f"{ended.state.name.lower()}" + ("" if ended.value is None else f" {ended.value:.4f}")
+    watcher.on_end(ended.number, words)
+    return True
+
+
+class _Attempt:
+    """An objective that lets others begin trials once its own has begun, and is known to live."""
+
+    def __init__(self, objective: Callable[[Trial], float], storage: Storage) -> None:
+        self.number: int | None = None
+        self.failed = False
+        self.turn: ExitStack | None = None
+        self._objective = objective
+        self._storage = storage
+
+    def __call__(self, trial: Trial) -> float:
+        self.number = trial.number
+        # Optuna's thread may be late, and a trial that dies before its first beat is never missed.
+        self._storage.record_heartbeat(trial._trial_id)
+        if self.turn is not None:
+            self.turn.close()
+        try:
+            return self._objective(trial)
+        except (optuna.TrialPruned, UpdateFinishedTrialError):
+            raise
+        except Exception:
+            self.failed = True
+            raise

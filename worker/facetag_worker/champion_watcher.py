@@ -1,0 +1,128 @@
+"""Follows the champion: loads a new one beside the old one, warms it, and has it take over."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
+from facetag.bundles.object_store import fetch_bundle, fetched_root
+from facetag.bundles.registry import Champion, find_champion
+from facetag.db.engine import transaction
+from facetag.errors import BundleInvalid, ServiceUnavailable
+from facetag.settings import Settings
+from facetag.storage.client import Storage
+from facetag_worker.label import Labeller, LoadLabeller
+
+RETRY_S = 60.0
+"""How long a champion that cannot be loaded is left alone."""
+
+log = structlog.get_logger(__name__)
+
+
+class ChampionFollower:
+    """Holds the labeller of the champion; a thread of its own loads whoever is promoted."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load_labeller: LoadLabeller,
+        storage: Storage,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._load_labeller = load_labeller
+        self._storage = storage
+        self._stopping = stopping
+        self._labeller: Labeller
+        self._number = 0
+        self._ended = threading.Event()
+
+    def current(self) -> Labeller:
+        """Return the labeller for the next chunk; whole and warm, whatever is being loaded."""
+        return self._labeller
+
+    def load_first(self, champion: Champion | None) -> Labeller:
+        """Load the promoted champion, or where none was ever promoted the bundle of the settings.
+
+        Waits for object storage that does not answer, unless stopping. Raises BundleInvalid, and
+        what the loading raises.
+        """
+        folder = self._settings.bundle
+        if champion is not None and champion.number:
+            folder = self._fetch_patiently(champion)
+            self._number = champion.number
+        self._labeller = self._load(folder)
+        return self._labeller
+
+    def follow(self, sessions: sessionmaker[Session]) -> None:
+        """Start the thread that looks for a new champion until `close`."""
+        thread = threading.Thread(
+            target=self._watch, args=(sessions,), name="champion", daemon=True
+        )
+        thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def look(self, sessions: sessionmaker[Session]) -> None:
+        """Load whoever was promoted since; what cannot be loaded leaves the old one in place.
+
+        Raises BundleInvalid, ServiceUnavailable and what the loading raises.
+        """
+        with transaction(sessions) as session:
+            champion = find_champion(session, tenant_id=self._settings.tenant_id)
+        if champion is None or champion.number <= self._number:
+            return
+        if champion.version != self._labeller.version:
+            before = self._labeller.version
+            self._labeller = self._load(self._folder_of(champion))
+            log.info("champion_switched", before=before, bundle=champion.version)
+        self._number = champion.number
+
+    def _watch(self, sessions: sessionmaker[Session]) -> None:
+        pause_s = self._settings.champion_poll_s
+        while not self._ended.wait(pause_s):
+            pause_s = self._settings.champion_poll_s
+            try:
+                self.look(sessions)
+            except ServiceUnavailable as error:
+                log.warning("champion_unknown", reason=str(error))
+            except BundleInvalid as error:
+                log.error("champion_refused", reason=str(error), kept=self._labeller.version)
+                pause_s = RETRY_S
+            except Exception:
+                # Whatever a new bundle does at its loading, the old one labels on.
+                log.exception("champion_not_loaded", kept=self._labeller.version)
+                pause_s = RETRY_S
+
+    def _load(self, folder: Path | None) -> Labeller:
+        labeller = self._load_labeller(self._settings.model_copy(update={"bundle": folder}))
+        labeller.warm_up()
+        return labeller
+
+    def _folder_of(self, champion: Champion) -> Path:
+        if champion.files is not None:
+            root = fetched_root(self._settings)
+            tenant_id = self._settings.tenant_id
+            return fetch_bundle(self._storage, tenant_id, champion.version, champion.files, root)
+        local = self._settings.bundle or DEFAULT_FOLDER
+        if read_manifest(local)["version"] != champion.version:
+            raise BundleInvalid(
+                f"The champion {champion.version} is neither in object storage nor at {local}: "
+                "promote another version."
+            )
+        return local
+
+    def _fetch_patiently(self, champion: Champion) -> Path:
+        while True:
+            try:
+                return self._folder_of(champion)
+            except ServiceUnavailable as error:
+                if self._stopping():
+                    raise
+                log.warning("champion_not_fetched", reason=str(error))
+            self._ended.wait(self._settings.champion_poll_s)

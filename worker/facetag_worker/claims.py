@@ -1,0 +1,349 @@
+"""Who works on which image: the SQL that claims images, keeps, returns and finishes them.
+
+Locks are taken in the order that facetag.jobs lays down: images by ascending id, then the job.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import FaceRow, ImageState
+from facetag.errors import ErrorCode
+from facetag.jobs import close_job_if_done, move_counts
+from facetag.results.image_lines import Face
+
+MAX_BACKOFF_S = 60.0
+MAX_MESSAGE_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedImage:
+    """One image that this worker may work on.
+
+    `suspicion` counts the workers that died of it, `releases` how often it was given back with a
+    backoff.
+    """
+
+    id: int
+    position: int
+    bucket: str
+    key: str
+    name: str
+    suspicion: int = 0
+    releases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Images of one job that belong to the holder of the token until their lease runs out."""
+
+    token: uuid.UUID
+    job_id: uuid.UUID
+    tenant_id: str
+    priority: int
+    images: tuple[ClaimedImage, ...]
+
+    @property
+    def image_ids(self) -> list[int]:
+        """The rows of the claimed images."""
+        return [image.id for image in self.images]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
+
+    `stage_ms` has milliseconds a stage; `model_version` is None where no network saw the image.
+    """
+
+    image_id: int
+    state: ImageState
+    error: tuple[str, str] | None = None
+    width: int | None = None
+    height: int | None = None
+    faces: Sequence[Face] = ()
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    model_version: str | None = None
+
+    @classmethod
+    def failure(
+        cls, image_id: int, code: ErrorCode, message: str, stage_ms: dict[str, float] | None = None
+    ) -> "Outcome":
+        """Return the outcome of an image that failed with a documented code."""
+        return cls(
+            image_id, ImageState.FAILED, error=(code.value, message), stage_ms=stage_ms or {}
+        )
+
+
+CLAIMABLE = "state = 'queued' AND (not_before IS NULL OR not_before <= now())"
+
+# Ordered as the index is. Without the order, or as an EXISTS, PostgreSQL reads the table from its
+# beginning where it expects a claimable row soon: past half a million finished ones, for seconds.
+HAS_CLAIMABLE = f"""(
+    SELECT true FROM images WHERE job_id = jobs.id AND {CLAIMABLE}
+    ORDER BY suspicion, position LIMIT 1
+)"""  # noqa: S608 - built from the constant above
+
+# A job that nobody works on comes first, then the one that was served the longest time ago: so
+# jobs take turns, whatever the order of their messages.
+CHOOSE_JOB = text(f"""
+    SELECT id FROM jobs
+    WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0
+      AND priority > :above AND {HAS_CLAIMABLE}
+    ORDER BY priority DESC, running > 0, rung_at NULLS FIRST, created_at
+    LIMIT 1
+""")  # noqa: S608 - built from the constant above
+
+WAITING = text(f"""
+    SELECT priority FROM jobs
+    WHERE id = :job_id AND finished_at IS NULL AND state IN ('queued', 'running')
+      AND {HAS_CLAIMABLE}
+""")  # noqa: S608 - built from the constant above
+
+CLAIM = text(f"""
+    WITH job AS (
+        SELECT id, tenant_id, priority FROM jobs
+        WHERE id = :job_id AND state IN ('queued', 'running')
+    ), next AS (
+        SELECT id FROM images
+        WHERE job_id = (SELECT id FROM job) AND suspicion BETWEEN :least AND :most AND {CLAIMABLE}
+        ORDER BY suspicion, position
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE images SET state = 'running', claim_token = :token, claimed_by = :worker,
+        lease_until = now() + make_interval(secs => :lease_s), started_at = NULL, not_before = NULL
+    FROM next, job WHERE images.id = next.id
+    RETURNING images.id, position, bucket, key, name, suspicion, releases,
+        job.tenant_id, job.priority
+""")  # noqa: S608 - built from the constant above
+
+# `rung_at` is moved on as well: a job that is being served needs no announcement.
+SERVE_JOB = text("""
+    UPDATE jobs SET rung_at = now(), started_at = coalesce(started_at, now()),
+        state = CASE WHEN state = 'queued' THEN 'running' ELSE state END
+    WHERE id = :job_id
+""")
+
+# Rows that a finisher or the sweeper holds at this moment are left out: a heartbeat waits for
+# nobody, so it can be part of no deadlock.
+EXTEND = text("""
+    WITH mine AS (
+        SELECT id FROM images
+        WHERE id = ANY(:ids) AND claim_token = :token AND state = 'running'
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE images SET lease_until = now() + make_interval(secs => :lease_s)
+    FROM mine WHERE images.id = mine.id
+    RETURNING images.id
+""")
+
+CLAIMANTS = text("""
+    SELECT DISTINCT claimed_by FROM images
+    WHERE state = 'running' AND starts_with(claimed_by, :worker)
+""")
+
+EXPIRE = text("""
+    WITH theirs AS (
+        SELECT id FROM images WHERE state = 'running' AND claimed_by = ANY(:workers)
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE images SET lease_until = now() FROM theirs WHERE images.id = theirs.id
+    RETURNING images.id
+""")
+
+LOCK_MINE = text("""
+    SELECT id FROM images
+    WHERE id = ANY(:ids) AND claim_token = :token AND state = 'running'
+    ORDER BY id
+    FOR UPDATE
+""")
+
+START = text("""
+    UPDATE images SET started_at = now(), lease_until = now() + make_interval(secs => :lease_s)
+    WHERE id = ANY(:ids)
+""")
+
+RELEASE = text("""
+    UPDATE images SET state = 'queued', claim_token = NULL, claimed_by = NULL, lease_until = NULL,
+        started_at = NULL, releases = least(releases + :counted, 1000),
+        not_before = CASE WHEN :backoff_s > 0 THEN now() + make_interval(
+            secs => least(:backoff_s * power(2, least(releases, 10)), :max_backoff_s)) END
+    WHERE id = ANY(:ids)
+""")
+
+FINISH = text("""
+    UPDATE images SET state = done.state, error_code = done.error_code,
+        error_message = done.error_message, width = done.width, height = done.height,
+        stage_ms = done.stage_ms, model_version = done.model_version, finished_at = now(),
+        claim_token = NULL, lease_until = NULL
+    FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS done(
+        id bigint, state text, error_code text, error_message text, width int, height int,
+        stage_ms jsonb, model_version text)
+    WHERE images.id = done.id
+""")
+
+
+def choose_job(session: Session, *, above: int = -1) -> uuid.UUID | None:
+    """Return the job whose turn it is, of those with a priority `above`; None if none waits."""
+    job_id: uuid.UUID | None = session.execute(CHOOSE_JOB, {"above": above}).scalar()
+    return job_id
+
+
+def waiting_priority(session: Session, job_id: uuid.UUID) -> int | None:
+    """Return the priority of a job of which something can be claimed now, None for another."""
+    priority: int | None = session.execute(WAITING, {"job_id": job_id}).scalar()
+    return priority
+
+
+def claim_images(
+    session: Session,
+    *,
+    job_id: uuid.UUID | None,
+    limit: int,
+    lease_s: float,
+    worker: str,
+    suspects: bool = True,
+) -> Claim | None:
+    """Claim the next images of a job (of the job whose turn it is, without `job_id`).
+
+    Images at which no worker died come first, up to `limit` in order of position; then, unless
+    `suspects` is false, the suspects one at a time. None when there is nothing to claim.
+    """
+    job_id = job_id or choose_job(session)
+    if job_id is None:
+        return None
+    token = uuid.uuid4()
+    claim = {"job_id": job_id, "token": token, "worker": worker, "lease_s": lease_s}
+    rows = session.execute(CLAIM, {**claim, "least": 0, "most": 0, "limit": limit}).all()
+    if not rows and suspects:
+        rows = session.execute(CLAIM, {**claim, "least": 1, "most": 99, "limit": 1}).all()
+    if not rows:
+        return None
+    move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
+    session.execute(SERVE_JOB, {"job_id": job_id})
+    images = sorted((ClaimedImage(*row[:7]) for row in rows), key=lambda image: image.position)
+    return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images))
+
+
+def extend_lease(session: Session, claim: Claim, lease_s: float) -> int:
+    """Keep a claim for another `lease_s`; returns how many images were extended."""
+    values = {"ids": claim.image_ids, "token": claim.token, "lease_s": lease_s}
+    return len(session.execute(EXTEND, values).all())
+
+
+def claimants(session: Session, worker: str) -> list[str]:
+    """Return who holds images now, of those whose name begins with `worker`."""
+    return list(session.execute(CLAIMANTS, {"worker": worker}).scalars())
+
+
+def expire_leases(session: Session, workers: Collection[str]) -> int:
+    """Let the leases of workers that are dead run out now; returns how many images they held.
+
+    The sweeper does the rest, as for any lease that ran out.
+    """
+    if not workers:
+        return 0
+    return len(session.execute(EXPIRE, {"workers": list(workers)}).all())
+
+
+def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:
+    """Record that work on the claim's images begins; returns those that are still this claim's.
+
+    From here on the death of the worker counts against them.
+    """
+    mine = _lock_mine(session, claim, claim.image_ids)
+    session.execute(START, {"ids": list(mine), "lease_s": lease_s})
+    return mine
+
+
+def release(
+    session: Session, claim: Claim, image_ids: Collection[int], backoff_s: float = 0.0
+) -> int:
+    """Give images back, unfinished and unblamed; returns how many were still this claim's.
+
+    With a `backoff_s` they wait that long, doubled for each earlier release, up to a minute. Those
+    of a job that was cancelled meanwhile are cancelled.
+    """
+    mine = _lock_mine(session, claim, image_ids)
+    session.execute(
+        RELEASE,
+        {
+            "ids": list(mine),
+            "backoff_s": backoff_s,
+            "max_backoff_s": MAX_BACKOFF_S,
+            "counted": int(backoff_s > 0),
+        },
+    )
+    leave_running(session, claim.job_id, [ImageState.QUEUED] * len(mine))
+    return len(mine)
+
+
+def finish_chunk(session: Session, claim: Claim, outcomes: Sequence[Outcome]) -> set[int]:
+    """Record outcomes once: states, faces, provenance, the job's counts, in this transaction.
+
+    Only images that are still this claim's are touched; returns them. Closes the job when these
+    were its last.
+    """
+    mine = _lock_mine(session, claim, [outcome.image_id for outcome in outcomes])
+    done = [outcome for outcome in outcomes if outcome.image_id in mine]
+    session.execute(FINISH, {"outcomes": json.dumps([_row_of(outcome) for outcome in done])})
+    faces = [face for outcome in done for face in _face_rows(claim.tenant_id, outcome)]
+    if faces:
+        session.execute(insert(FaceRow), faces)
+    leave_running(session, claim.job_id, [outcome.state for outcome in done])
+    return mine
+
+
+def leave_running(session: Session, job_id: uuid.UUID, states: Sequence[ImageState]) -> None:
+    """Move the job's counts for images that left `running` for `states`; close the job if done."""
+    if states:
+        move_counts(session, job_id, {ImageState.RUNNING: -len(states), **Counter(states)})
+        close_job_if_done(session, job_id)
+
+
+def _lock_mine(session: Session, claim: Claim, image_ids: Collection[int]) -> set[int]:
+    values = {"ids": list(image_ids), "token": claim.token}
+    return set(session.execute(LOCK_MINE, values).scalars().all())
+
+
+def _row_of(outcome: Outcome) -> dict[str, Any]:
+    code, message = outcome.error or (None, None)
+    return {
+        "id": outcome.image_id,
+        "state": outcome.state.value,
+        "error_code": code,
+        "error_message": None if message is None else _storable(message),
+        "width": outcome.width,
+        "height": outcome.height,
+        "stage_ms": {stage: round(ms, 2) for stage, ms in outcome.stage_ms.items()},
+        "model_version": outcome.model_version,
+    }
+
+
+def _storable(message: str) -> str:
+    """Return a message as PostgreSQL can hold it: no NUL, no lone surrogate, not endless."""
+    return message.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_MESSAGE_CHARS]
+
+
+def _face_rows(tenant_id: str, outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        {
+            "tenant_id": tenant_id,
+            "image_id": outcome.image_id,
+            "position": position,
+            "x": face.box[0],
+            "y": face.box[1],
+            "width": face.box[2],
+            "height": face.box[3],
+            "confidence": face.confidence,
+            "attributes": dict(face.attributes),
+        }
+        for position, face in enumerate(outcome.faces)
+    ]

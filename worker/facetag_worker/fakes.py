@@ -1,0 +1,65 @@
+"""A labeller without TensorFlow, for tests of everything around the labelling."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from facetag.results.image_lines import Face
+from facetag.vision.photo import Picture
+
+FAKE_VERSION = "fake-1"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeBatch:
+    """What `FakeLabeller.label` answers."""
+
+    faces: list[list[Face]]
+    stage_ms: dict[str, float]
+
+
+@dataclass
+class FakeLabeller:
+    """Sees one face, a quarter of the photo, in every photo that is brighter than middle grey.
+
+    `photo_s` is the time that each photo takes. `before` is called with each photo before it is
+    labelled: what it raises is what the network would raise for such a photo.
+    """
+
+    photo_s: float = 0.0
+    before: Callable[[Picture], None] = lambda _photo: None
+    version: str = FAKE_VERSION
+    batches: list[int] = field(default_factory=list)
+    """How many photos each call was given."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Return the least that a bundle's manifest holds."""
+        return {"version": self.version, "backbone": "fake"}
+
+    def warm_up(self) -> None:
+        """Do nothing: there is nothing to compile."""
+
+    def label(self, photos: Sequence[Picture], /) -> FakeBatch:
+        """Label each photo by its brightness."""
+        self.batches.append(len(photos))
+        for photo in photos:
+            self.before(photo)
+            time.sleep(self.photo_s)
+        spent_ms = 1000 * self.photo_s * len(photos)
+        stage_ms = {"detect": spent_ms / 2, "crop": 0.0, "predict": spent_ms / 2}
+        return FakeBatch([_faces_in(photo) for photo in photos], stage_ms)
+
+
+def _faces_in(photo: Picture) -> list[Face]:
+    if photo.copy.mean() <= 127:
+        return []
+    height, width = photo.height, photo.width
+    attributes = {
+        "age": 30.0,
+        "age_range": [25, 35],
+        "gender": {"label": "female", "probability": 0.9},
+        "race": {"label": "other", "probabilities": {"other": 1.0}},
+    }
+    return [Face((width // 4, height // 4, width // 2, height // 2), 0.99, attributes)]

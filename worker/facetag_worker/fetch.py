@@ -1,0 +1,176 @@
+"""Claimed images to pixels: fetched and decoded in threads, each image by itself."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from facetag.cores import one_core
+from facetag.errors import (
+    ErrorCode,
+    ImageUnreadable,
+    ObjectMissing,
+    ObjectRefused,
+    ServiceUnavailable,
+    SettingsInvalid,
+)
+from facetag.vision.decode import takes_much_memory
+from facetag.vision.photo import Picture
+from facetag_worker.claims import ClaimedImage, Outcome
+
+Decode = Callable[[bytes], Picture]
+"""Raises ImageUnreadable."""
+
+MAX_PIXELS_AHEAD = 64_000_000
+"""No further image of a chunk is begun once so many pixels of it are in memory (3 bytes each)."""
+
+REFUSALS = 8
+"""Releases (4 minutes, by the doubled backoff) after which a refused object is a failed image. Keys
+that are changed, and a store that is starting, refuse everything for a while."""
+
+INTERNAL = "facetag failed on this image: the worker's log says how, and a retry may help."
+
+log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """What is read from: `facetag.storage.client.Storage`, or a fake."""
+
+    def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        """Return an object's bytes; raises ObjectMissing, ObjectRefused, ImageUnreadable,
+        StorageUnavailable, SettingsInvalid.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An image that is ready to be labelled."""
+
+    image: ClaimedImage
+    picture: Picture
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An image that is given back as it was; `away` where object storage did not yield it."""
+
+    image: ClaimedImage
+    away: bool
+
+
+class PhotoReader:
+    """Fetches in `threads` threads at a time and decodes where a core is free.
+
+    Images at which a worker died, and what may take much memory, go to `decode_suspect`, where one
+    is given.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        decode: Decode,
+        *,
+        decode_suspect: Decode | None = None,
+        max_bytes: int,
+        threads: int,
+        max_pixels_ahead: int = MAX_PIXELS_AHEAD,
+    ) -> None:
+        self._source = source
+        self._decode = decode
+        self._decode_suspect = decode_suspect or decode
+        self._max_bytes = max_bytes
+        self._max_pixels_ahead = max_pixels_ahead
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown()
+
+    def read(
+        self,
+        images: Sequence[ClaimedImage],
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> list[Photo | Outcome | Unread]:
+        """Return, in order, each image's picture, its failure, or that it was not read.
+
+        Images are left unread where object storage is away, once `stopping` says so, and where
+        the chunk's photos fill the memory that is set aside for them.
+        """
+        ahead = _Budget(self._max_pixels_ahead)
+
+        def read_one(image: ClaimedImage) -> Photo | Outcome | Unread:
+            if stopping() or ahead.spent:
+                return Unread(image, away=False)
+            result = self._read_one(image)
+            if isinstance(result, Photo):
+                ahead.spend(result.picture.pixels_held)
+            on_progress()
+            return result
+
+        return list(self._threads.map(read_one, images))
+
+    def _read_one(self, image: ClaimedImage) -> Photo | Outcome | Unread:
+        watch = _Watch()
+        try:
+            data = self._source.fetch(image.bucket, image.key, self._max_bytes)
+            watch.lap("fetch")
+            with one_core(ahead=True):
+                watch.lap(None)
+                guarded = image.suspicion or takes_much_memory(data)
+                picture = (self._decode_suspect if guarded else self._decode)(data)
+                watch.lap("decode")
+        except ImageUnreadable as error:
+            return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)
+        except ObjectMissing as error:
+            return Outcome.failure(image.id, ErrorCode.OBJECT_MISSING, str(error), watch.stage_ms)
+        except ObjectRefused as error:
+            if image.releases >= REFUSALS:
+                code = ErrorCode.OBJECT_REFUSED
+                return Outcome.failure(image.id, code, str(error), watch.stage_ms)
+            log.warning("image_refused", image=image.id, reason=str(error))
+            return Unread(image, away=True)
+        except (ServiceUnavailable, SettingsInvalid) as error:
+            log.warning("image_away", image=image.id, reason=str(error))
+            return Unread(image, away=True)
+        except Exception:
+            log.exception("read_failed", image=image.id, bucket=image.bucket, key=image.key)
+            return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
+        return Photo(image, picture, watch.stage_ms)
+
+
+class _Budget:
+    """How much may still be begun; threads share it."""
+
+    def __init__(self, amount: int) -> None:
+        self._left = amount
+        self._lock = threading.Lock()
+
+    @property
+    def spent(self) -> bool:
+        return self._left <= 0
+
+    def spend(self, amount: int) -> None:
+        with self._lock:
+            self._left -= amount
+
+
+class _Watch:
+    """Milliseconds between laps."""
+
+    def __init__(self) -> None:
+        self.stage_ms: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str | None) -> None:
+        """Book the time since the last lap on a stage; None for time that is nobody's."""
+        now = time.perf_counter()
+        if stage is not None:
+            self.stage_ms[stage] = 1000 * (now - self._since)
+        self._since = now

@@ -1,0 +1,166 @@
+"""Decodes images at which a worker died, in a child process that may die of them alone."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
+
+import numpy as np
+import structlog
+
+from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
+from facetag.settings import Settings
+from facetag.standalone.supervisor import describe_end
+from facetag.vision.photo import Pixels
+from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
+
+START_LIMIT_S = 60.0
+"""How long the child may take to import its decoders on a busy machine."""
+PROGRAM = ("-P", "-m", "facetag_worker.isolated_decoder_main")
+
+log = structlog.get_logger(__name__)
+
+
+class SuspectDecoder:
+    """Decodes one image at a time in a child process, made at the first and kept for the next.
+
+    The child has `suspect_memory_mb` of address space and `suspect_timeout_s` for an image; where
+    it ends or is too slow, that is the image's outcome, and the next image gets a new child.
+    """
+
+    def __init__(self, settings: Settings, *, program: tuple[str, ...] = PROGRAM) -> None:
+        self._settings = settings
+        self._program = program
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, data: bytes) -> Pixels:
+        """Return the pixels, uint8 (height, width, 3).
+
+        Raises ImageUnreadable with the decoder's own code, `decode_timeout` or `decoder_crashed`;
+        ServiceUnavailable where no child can be started, which is no fault of the image.
+        """
+        with self._lock:
+            child = self._child or self._start()
+            try:
+                answer, pixels = self._ask(child, data)
+            except ImageUnreadable:
+                self._end_child()
+                raise
+        if "code" in answer:
+            raise ImageUnreadable(ErrorCode(answer["code"]), answer["message"])
+        return np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._end_child()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        options = (
+            f"--parent={os.getpid()}",
+            f"--memory-mb={settings.suspect_memory_mb}",
+            f"--max-pixels={settings.max_image_pixels}",
+            f"--formats={','.join(settings.image_formats)}",
+        )
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, *self._program, *options],
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            with _killed_after(self._child, START_LIMIT_S):
+                _read_answer(_stream(self._child.stdout))
+        except (OSError, EOFError) as error:
+            self._end_child()
+            raise ServiceUnavailable(
+                "The process that decodes suspects does not start: is there memory for it "
+                f"(FACETAG_SUSPECT_MEMORY_MB)? ({error})"
+            ) from error
+        return self._child
+
+    def _ask(self, child: subprocess.Popen[bytes], data: bytes) -> tuple[dict[str, Any], bytes]:
+        timeout_s = self._settings.suspect_timeout_s
+        with _killed_after(child, timeout_s) as overdue:
+            try:
+                into, out = _stream(child.stdin), _stream(child.stdout)
+                into.write(FILE_LENGTH.pack(len(data)) + data)
+                into.flush()
+                answer = _read_answer(out)
+                height, width, colours = answer.get("shape", (0, 0, 0))
+                return answer, _read_all(out, height * width * colours)
+            except (OSError, EOFError) as error:
+                if overdue.is_set():
+                    raise ImageUnreadable(
+                        ErrorCode.DECODE_TIMEOUT, f"Decoding it takes longer than {timeout_s:g} s."
+                    ) from error
+                ending = describe_end(child.wait())
+                log.warning("decoder_crashed", ending=ending)
+                raise ImageUnreadable(
+                    ErrorCode.DECODER_CRASHED, f"The decoder {ending} at this image."
+                ) from error
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout):
+                _close(stream)
+
+
+@contextmanager
+def _killed_after(child: subprocess.Popen[bytes], limit_s: float) -> Iterator[threading.Event]:
+    """Kill the child where the body takes longer; yields what tells that this happened."""
+    overdue = threading.Event()
+
+    def kill() -> None:
+        overdue.set()
+        child.kill()
+
+    timer = threading.Timer(limit_s, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield overdue
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which the child finds our packages and keeps to one thread."""
+    path = os.pathsep.join(part for part in sys.path if part)
+    # Each thread of a numeric library takes address space, of which the child has little.
+    return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _stream(pipe: Any) -> BinaryIO:
+    stream: BinaryIO = pipe
+    return stream
+
+
+def _close(pipe: Any) -> None:
+    # What was still to be written has nobody to read it.
+    with suppress(BrokenPipeError):
+        pipe.close()
+
+
+def _read_answer(source: BinaryIO) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(
+        _read_all(source, ANSWER_LENGTH.unpack(_read_all(source, ANSWER_LENGTH.size))[0])
+    )
+    return answer
+
+
+def _read_all(source: BinaryIO, size: int) -> bytes:
+    data = source.read(size)
+    if len(data) < size:
+        raise EOFError("the process has ended")
+    return data

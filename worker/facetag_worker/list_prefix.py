@@ -1,0 +1,105 @@
+"""Finds the images of a job that was given as a prefix, page by page, where the last one ended."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from botocore.exceptions import ClientError
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import transaction
+from facetag.db.tables import Job, JobState
+from facetag.errors import ObjectMissing
+from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.jobs import NewImage, append_listed_images, fail_listing, finish_listing
+from facetag.settings import Settings
+from facetag.storage.client import tenant_prefix
+
+PAGE_KEYS = 1000
+"""The most that S3 lists at a time."""
+
+log = structlog.get_logger(__name__)
+
+
+class Index(Protocol):
+    """What lists keys: `facetag.storage.client.Storage`, or a fake."""
+
+    def list_prefix(
+        self, bucket: str, prefix: str, cursor: str | None, limit: int = PAGE_KEYS
+    ) -> tuple[Sequence[str], str | None]:
+        """Return keys after the cursor and the next cursor; ObjectMissing without the bucket."""
+
+
+def list_prefix(
+    sessions: sessionmaker[Session],
+    storage: Index,
+    settings: Settings,
+    job_id: UUID,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Job | None:
+    """List a job's prefix into image rows, for `drain_s` at most.
+
+    Returns the job as this call left it: still `listing` where time was up, `queued` or finished
+    where all is listed, `failed` where it may or can not be listed; None where the job is no
+    longer this caller's to list. Raises StorageUnavailable and DatabaseUnavailable.
+    """
+    until = time.monotonic() + settings.drain_s
+    with transaction(sessions) as session:
+        job = session.get(Job, job_id)
+        if job is None or job.state != JobState.LISTING:
+            return None
+    if not may_list(settings, job):
+        return _fail(sessions, job, f"s3://{job.source_bucket} is not among the source buckets.")
+    while job is not None and job.state == JobState.LISTING:
+        if stopping() or time.monotonic() > until:
+            return job
+        job = _list_page(sessions, storage, job)
+    return job
+
+
+def may_list(settings: Settings, job: Job) -> bool:
+    """Tell whether a job's prefix lies in a source bucket, or below the tenant's own."""
+    own = job.source_bucket == settings.s3_bucket and (job.source_prefix or "").startswith(
+        tenant_prefix(job.tenant_id)
+    )
+    return own or job.source_bucket in settings.source_buckets
+
+
+def images_among(keys: Sequence[str], bucket: str, prefix: str) -> list[NewImage]:
+    """Return the images among keys, by their suffix; named by their path below the prefix."""
+    folder = prefix[: prefix.rfind("/") + 1]
+    return [
+        NewImage(key, key.removeprefix(folder), bucket)
+        for key in keys
+        if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES
+    ]
+
+
+def _list_page(sessions: sessionmaker[Session], storage: Index, job: Job) -> Job | None:
+    bucket, prefix, after = job.source_bucket or "", job.source_prefix or "", job.listing_cursor
+    try:
+        keys, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
+    except ObjectMissing as error:
+        return _fail(sessions, job, str(error))
+    except ClientError as error:
+        # Refused for good: what may pass by itself is raised as StorageUnavailable.
+        return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
+    images = images_among(keys, bucket, prefix)
+    with transaction(sessions) as session:
+        if not append_listed_images(session, job.id, images, after=after, cursor=cursor):
+            log.info("listing_taken_over", job_id=str(job.id))
+            return None
+        if cursor is None:
+            return finish_listing(session, job.id)
+        return session.get(Job, job.id)
+
+
+def _fail(sessions: sessionmaker[Session], job: Job, reason: str) -> Job | None:
+    log.warning("listing_failed", job_id=str(job.id), reason=reason)
+    with transaction(sessions) as session:
+        fail_listing(session, job.id, reason)
+        return session.get(Job, job.id, populate_existing=True)

@@ -1,0 +1,105 @@
+"""Runs a worker: a parent that listens for messages, and children that each hold a network."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+from celery import Celery
+
+from facetag.cores import available_cores
+from facetag.errors import FacetagError
+from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG
+from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
+from facetag.settings import Settings
+from facetag.vision.inference.glibc_heap import set_up_heaps
+from facetag_worker.child_process import WorkerProcess
+from facetag_worker.label import Labeller, LoadLabeller
+from facetag_worker.tasks import add_tasks
+
+LOAD_LIMIT_S = 900.0
+"""How long a child may take to load and compile its network on a slow and busy machine."""
+LOOK_S = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+def run_worker(
+    settings: Settings, *, concurrency: int = 1, load_labeller: LoadLabeller | None = None
+) -> int:
+    """Work until asked to stop; returns the exit status, 1 where the network cannot be loaded.
+
+    `concurrency` children, each with its own network and its share of the cores. Raises
+    SettingsInvalid, and DatabaseUnavailable where the database is away or has no tables.
+    """
+    set_up_heaps()
+    check_database(settings)
+    stopping = Stopping()
+    app = make_worker_app(settings)
+    cores = max(1, available_cores() // concurrency)
+    load = load_labeller or partial(load_real_labeller, lanes=cores)
+    process = WorkerProcess(settings, load, app, stopping, cores=cores)
+    add_tasks(app, process)
+    return consume(
+        app,
+        stopping,
+        name="facetag",
+        # In this order: a prediction does not wait behind the doorbells of jobs.
+        queues=(QUEUE_PREDICT, QUEUE_TAG),
+        concurrency=concurrency,
+        open_child=lambda: open_process(process, stopping),
+    )
+
+
+def make_worker_app(settings: Settings) -> Celery:
+    """Make the Celery app of a worker, whose children load networks."""
+    app = make_consumer(settings)
+    # A child reports that it is up once its network is loaded and warm. Celery's 4 s would kill it
+    # while it loads, again and again.
+    app.conf.update(worker_proc_alive_timeout=LOAD_LIMIT_S)
+    return app
+
+
+def load_real_labeller(settings: Settings, *, lanes: int) -> Labeller:
+    """Load the detector and the network, which survive no fork: only children call it."""
+    from facetag.vision.labeller import load_labeller
+
+    return load_labeller(settings, lanes=lanes)
+
+
+@contextmanager
+def leave_when_asked(stopping: Stopping) -> Iterator[None]:
+    """End this process as soon as it is to stop: while it loads, it holds nothing of value."""
+    loaded = threading.Event()
+
+    def watch() -> None:
+        while not loaded.wait(LOOK_S):
+            if stopping.asked:
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, name="leave", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        loaded.set()
+        watcher.join()
+
+
+def open_process(process: WorkerProcess, stopping: Stopping) -> None:
+    """Have a child load its network before it takes its first task."""
+    try:
+        with leave_when_asked(stopping):
+            process.open()
+    except FacetagError as error:
+        log.error("cannot_start", reason=str(error))
+    except Exception:
+        log.exception("cannot_start")
+    else:
+        return
+    # Celery would go on with a child that can do nothing. The whole worker ends instead.
+    stopping.fail()
+    os.kill(os.getppid(), signal.SIGTERM)

@@ -1,0 +1,233 @@
+"""The story of a job's images: claim, fetch, decode, label, finish; the next chunk meanwhile."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import Answer, persist, transaction
+from facetag.db.tables import ImageState
+from facetag.errors import DatabaseUnavailable, ErrorCode
+from facetag.settings import Settings
+from facetag_worker.claims import (
+    Claim,
+    Outcome,
+    choose_job,
+    claim_images,
+    finish_chunk,
+    mark_started,
+    release,
+)
+from facetag_worker.fetch import INTERNAL, Photo, PhotoReader, Unread
+from facetag_worker.heartbeat import Heartbeat
+from facetag_worker.label import Labeller, Labels, label_photos
+
+BACKOFF_S = 1.0
+"""How long an image waits after its first transient fault."""
+OUTAGE_S = 120.0
+"""How long finished work is kept for a database that is away."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A claim whose images were read: the photos to label, what failed, what is given back."""
+
+    claim: Claim
+    photos: list[Photo] = field(default_factory=list)
+    failures: list[Outcome] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker died at its image, so that nothing else may be under way beside it."""
+        return any(image.suspicion for image in self.claim.images)
+
+    @property
+    def away(self) -> bool:
+        """Whether object storage yielded none of its images."""
+        return any(one.away for one in self.unread) and not self.photos and not self.failures
+
+
+class Pipeline:
+    """Drains jobs with one labeller a chunk; one drain at a time."""
+
+    def __init__(
+        self,
+        *,
+        sessions: sessionmaker[Session],
+        reader: PhotoReader,
+        current_labeller: Callable[[], Labeller],
+        heartbeat: Heartbeat,
+        settings: Settings,
+        worker: str,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._sessions = sessions
+        self._reader = reader
+        self._current_labeller = current_labeller
+        self._heartbeat = heartbeat
+        self._settings = settings
+        self._worker = worker
+        self._stopping = stopping
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._ahead.shutdown()
+        self._reader.close()
+
+    def drain(self, job_id: UUID) -> bool:
+        """Work on a job while something of it can be claimed, for `drain_s` and a chunk at most.
+
+        Jobs of higher priority are served between its chunks. Ends early when stopping (what is
+        claimed and not yet being labelled is given back), and where object storage is away: then
+        returns False, as there is no sense in going on at once. Raises DatabaseUnavailable.
+        """
+        until = time.monotonic() + self._settings.drain_s
+        away = False
+        ahead: Future[Chunk | None] | None = None
+        chunk = self._prepare(job_id)
+        try:
+            while chunk is not None and not self._stopping():
+                current, chunk = chunk, None
+                away = current.away
+                goes_on = not away and time.monotonic() < until
+                if goes_on and not current.suspect:
+                    ahead = self._ahead.submit(self._prepare, job_id, suspects=False)
+                if not current.suspect:
+                    self._serve_urgent(above=current.claim.priority, until=until)
+                self._complete(current)
+                if ahead is not None:
+                    chunk, ahead = ahead.result(), None
+                if chunk is None and goes_on and not self._stopping():
+                    chunk = self._prepare(job_id)
+        except DatabaseUnavailable:
+            self._heartbeat.abandon()
+            raise
+        finally:
+            self._give_back(chunk)
+            if ahead is not None and ahead.exception() is None:
+                self._give_back(ahead.result())
+            self._heartbeat.forget()
+        return not away
+
+    def _prepare(self, job_id: UUID, *, suspects: bool = True) -> Chunk | None:
+        """Claim the next images of a job, fetch and decode them; None if none can be claimed."""
+        with transaction(self._sessions) as session:
+            claim = claim_images(
+                session,
+                job_id=job_id,
+                limit=self._settings.chunk_images,
+                lease_s=self._settings.lease_s,
+                worker=self._worker,
+                suspects=suspects,
+            )
+            if claim is None:
+                return None
+            mark_started(session, claim, self._settings.lease_s)
+        self._heartbeat.hold(claim)
+        chunk = Chunk(claim)
+        for result in self._reader.read(
+            claim.images, stopping=self._stopping, on_progress=self._heartbeat.progress
+        ):
+            match result:
+                case Photo():
+                    chunk.photos.append(result)
+                case Outcome():
+                    chunk.failures.append(result)
+                case Unread():
+                    chunk.unread.append(result)
+        return chunk
+
+    def _serve_urgent(self, *, above: int, until: float) -> None:
+        """Work on what waits with a higher priority, and not for ever, however much comes."""
+        while not self._stopping() and time.monotonic() < until:
+            try:
+                with transaction(self._sessions) as session:
+                    job_id = choose_job(session, above=above)
+                chunk = None if job_id is None else self._prepare(job_id, suspects=False)
+            except DatabaseUnavailable as error:
+                # No reason to drop the chunk in hand: its finishing outlasts an outage.
+                log.warning("urgent_unknown", reason=str(error))
+                return
+            if chunk is None:
+                return
+            self._complete(chunk)
+
+    def _complete(self, chunk: Chunk) -> None:
+        """Label a chunk's photos and record the outcomes; give back what could not be read."""
+        began = time.perf_counter()
+        # Between two chunks a new champion may have taken over; within one it does not.
+        labeller = self._current_labeller()
+        labels = label_photos(
+            labeller,
+            [photo.picture for photo in chunk.photos],
+            on_progress=self._heartbeat.progress,
+        )
+        outcomes = chunk.failures + [
+            to_outcome(photo, found, labeller.version)
+            for photo, found in zip(chunk.photos, labels, strict=True)
+        ]
+        self._release(chunk, [one for one in chunk.unread if one.away], BACKOFF_S)
+        self._release(chunk, [one for one in chunk.unread if not one.away], 0.0)
+        recorded = self._persist(lambda session: finish_chunk(session, chunk.claim, outcomes))
+        self._heartbeat.drop(chunk.claim)
+        log.info(
+            "chunk_finished",
+            job_id=str(chunk.claim.job_id),
+            images=len(recorded),
+            late=len(outcomes) - len(recorded),
+            given_back=len(chunk.unread),
+            ms=round(1000 * (time.perf_counter() - began)),
+        )
+
+    def _release(self, chunk: Chunk, unread: list[Unread], backoff_s: float) -> None:
+        ids = [one.image.id for one in unread]
+        if ids:
+            self._persist(lambda session: release(session, chunk.claim, ids, backoff_s))
+
+    def _give_back(self, chunk: Chunk | None) -> None:
+        """Release a chunk that was claimed and will not be labelled."""
+        if chunk is None:
+            return
+        self._heartbeat.drop(chunk.claim)
+        try:
+            with transaction(self._sessions) as session:
+                given = release(session, chunk.claim, chunk.claim.image_ids)
+        except DatabaseUnavailable as error:
+            log.warning("claim_left_to_its_lease", reason=str(error))
+        else:
+            log.info("claim_given_back", job_id=str(chunk.claim.job_id), images=given)
+
+    def _persist(self, work: Callable[[Session], Answer]) -> Answer:
+        """Do `work` in a transaction, over an outage of the database unless stopping."""
+        until = time.monotonic() + OUTAGE_S
+        return persist(
+            self._sessions,
+            work,
+            give_up=lambda: self._stopping() or time.monotonic() > until,
+            on_wait=self._heartbeat.progress,
+        )
+
+
+def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
+    """Return what is recorded of a photo that a labeller of this version was given."""
+    width, height = photo.picture.width, photo.picture.height
+    if isinstance(labels, Exception):
+        error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
+        return Outcome(photo.image.id, ImageState.FAILED, error, width, height)
+    return Outcome(
+        photo.image.id,
+        ImageState.TAGGED if labels.faces else ImageState.NO_FACE,
+        width=width,
+        height=height,
+        faces=labels.faces,
+        stage_ms={**photo.stage_ms, **labels.stage_ms},
+        model_version=version,
+    )

@@ -1,0 +1,58 @@
+"""Deletes what an API that was killed left of its predictions: the photo, its job, its result."""
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import transaction
+from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
+from facetag.jobs.predictions import PREDICT_PRIORITY, forget_prediction
+from facetag.settings import Settings
+from facetag.storage.client import Storage
+
+ROUND = 100
+"""Predictions that are deleted in one round, at the most."""
+
+FIND = text("""
+    SELECT jobs.id, jobs.tenant_id, images.key
+    FROM jobs JOIN images ON images.job_id = jobs.id
+    WHERE jobs.priority >= :priority AND jobs.total = 1 AND images.bucket = :bucket
+      AND starts_with(images.key, 'tenants/' || jobs.tenant_id || '/predict/')
+      AND jobs.created_at < now() - make_interval(secs => :age_s)
+    LIMIT :most
+""")
+
+log = structlog.get_logger(__name__)
+
+
+def delete_abandoned(sessions: sessionmaker[Session], storage: Storage, settings: Settings) -> int:
+    """Delete predictions that nobody can be waiting for any more; return how many.
+
+    What cannot be deleted yet is left to a later round.
+    """
+    values = {
+        "priority": PREDICT_PRIORITY,
+        "bucket": storage.bucket,
+        # While it lives, the API tries for two leases itself.
+        "age_s": settings.predict_timeout_s + 3 * settings.lease_s,
+        "most": ROUND,
+    }
+    with transaction(sessions) as session:
+        found = [tuple(row) for row in session.execute(FIND, values)]
+    return sum(_delete(sessions, storage, *row) for row in found)
+
+
+def _delete(
+    sessions: sessionmaker[Session], storage: Storage, job_id: UUID, tenant_id: str, key: str
+) -> bool:
+    try:
+        storage.delete([key])
+        forget_prediction(sessions, job_id, tenant_id=tenant_id, bucket=storage.bucket)
+    except (StorageUnavailable, JobStateConflict) as error:
+        log.warning("abandoned_prediction_put_off", job_id=str(job_id), reason=str(error))
+        return False
+    except JobNotFound:
+        return False
+    return True

@@ -1,0 +1,241 @@
+"""Hands on what fell to the ground: expired leases, unheard doorbells, jobs left open."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.db.engine import transaction
+from facetag.db.tables import ImageState, Job, JobState
+from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
+from facetag.jobs import close_job_if_done
+from facetag.queue.celery_app import (
+    QUEUE_RETRAIN,
+    count_doorbells,
+    ring,
+    ring_listing,
+    ring_retraining,
+)
+from facetag.retraining.claims import find_unheard_retrainings, return_expired_retrainings
+from facetag.settings import Settings
+from facetag.storage.client import Storage
+from facetag_worker.claims import HAS_CLAIMABLE, leave_running
+from facetag_worker.stale_predictions import delete_abandoned
+
+DEATHS = 3
+"""After so many workers died at an image, it is not tried again."""
+BATCH = 1000
+STEPS_A_ROUND = 10
+"""Batches of a cancelled job that are cancelled before other jobs get their turn."""
+LONGEST_PAUSE_S = 30.0
+SWEEPER_LOCK = 0x7377656570
+"""Key of the advisory lock that one sweeper at a time holds (the bytes of "sweep")."""
+
+LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
+
+RETURN_EXPIRED = text("""
+    WITH expired AS (
+        SELECT id, started_at IS NOT NULL AS started,
+            started_at IS NOT NULL AND suspicion + 1 >= :deaths AS deadly
+        FROM images WHERE state = 'running' AND lease_until < now()
+        ORDER BY id
+        LIMIT :batch
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE images SET suspicion = suspicion + CASE WHEN started THEN 1 ELSE 0 END,
+        state = CASE WHEN deadly THEN 'failed' ELSE 'queued' END,
+        error_code = CASE WHEN deadly THEN :code END,
+        error_message = CASE WHEN deadly THEN :message END,
+        finished_at = CASE WHEN deadly THEN now() END,
+        claim_token = NULL, lease_until = NULL, started_at = NULL
+    FROM expired WHERE images.id = expired.id
+    RETURNING images.job_id, images.state
+""")
+
+FIND_DONE = text("""
+    SELECT id FROM jobs
+    WHERE finished_at IS NULL
+      AND (state IN ('queued', 'running') AND queued = 0 AND running = 0
+           OR state = 'cancelled' AND running = 0)
+""")
+
+FIND_UNHEARD = text(f"""
+    WITH unheard AS (
+        SELECT id FROM jobs
+        WHERE finished_at IS NULL
+          AND coalesce(rung_at, created_at) < now() - make_interval(secs => :quiet_s)
+          AND (state = 'listing'
+               OR state IN ('queued', 'running') AND queued > 0 AND {HAS_CLAIMABLE})
+        ORDER BY priority DESC, created_at
+        LIMIT :room
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE jobs SET rung_at = now() FROM unheard WHERE jobs.id = unheard.id
+    RETURNING jobs.id, jobs.state, jobs.queued, jobs.priority
+""")  # noqa: S608 - built from a constant
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one round did."""
+
+    requeued: int = 0
+    lost: int = 0
+    """Images that failed as `worker_lost`."""
+    closed: int = 0
+    rung: int = 0
+    """Jobs that were announced again."""
+    forgotten: int = 0
+    """Predictions that a killed API left behind."""
+    retrainings: int = 0
+    """Retrainings whose trainer worker died, or that were announced again."""
+
+
+class Sweeper:
+    """Sweeps in rounds; of several sweepers, one at a time does anything."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        celery: Celery,
+        storage: Storage,
+        settings: Settings,
+    ) -> None:
+        self._sessions = sessions
+        self._celery = celery
+        self._storage = storage
+        self._settings = settings
+        self._spare_leases_until = 0.0
+
+    def run(self, *, wait: Callable[[float], bool]) -> None:
+        """Sweep every `sweep_interval_s` until `wait(seconds)` says that it was interrupted."""
+        pause_s = interval_s = self._settings.sweep_interval_s
+        while True:
+            try:
+                self.sweep()
+                pause_s = interval_s
+            except DatabaseUnavailable as error:
+                pause_s = min(2 * pause_s, max(interval_s, LONGEST_PAUSE_S))
+                # Workers could not extend their leases either: they get the time to do so.
+                self._spare_leases_until = time.monotonic() + pause_s + self._settings.lease_s
+                log.warning("sweep_put_off", reason=str(error), pause_s=pause_s)
+            if wait(pause_s):
+                return
+
+    def sweep(self) -> Swept:
+        """Sweep once; raises DatabaseUnavailable."""
+        with transaction(self._sessions) as guard:
+            if not guard.execute(LOCK, {"key": SWEEPER_LOCK}).scalar():
+                return Swept()
+            requeued, lost = self._return_expired()
+            swept = Swept(
+                requeued,
+                lost,
+                self._close_done(),
+                self._announce_unheard(),
+                delete_abandoned(self._sessions, self._storage, self._settings),
+                self._return_retrainings() + self._announce_retrainings(),
+            )
+        if swept != Swept():
+            log.info(
+                "swept",
+                requeued=swept.requeued,
+                lost=swept.lost,
+                closed=swept.closed,
+                rung=swept.rung,
+                forgotten=swept.forgotten,
+                retrainings=swept.retrainings,
+            )
+        return swept
+
+    def _return_expired(self) -> tuple[int, int]:
+        """Queue the images of expired claims again; returns how many were, and how many failed."""
+        if time.monotonic() < self._spare_leases_until:
+            return 0, 0
+        returned: list[str] = []
+        while True:
+            with transaction(self._sessions) as session:
+                batch = return_expired(session)
+            returned += batch
+            if len(batch) < BATCH:
+                return returned.count(ImageState.QUEUED), returned.count(ImageState.FAILED)
+
+    def _close_done(self) -> int:
+        with transaction(self._sessions) as session:
+            found = session.execute(FIND_DONE).scalars().all()
+        return sum(self._close(job_id) for job_id in found)
+
+    def _close(self, job_id: UUID) -> bool:
+        """Close a job; a large one that was cancelled takes several steps, or rounds."""
+        for _ in range(STEPS_A_ROUND):
+            with transaction(self._sessions) as session:
+                if close_job_if_done(session, job_id):
+                    return True
+                if not session.scalar(select(Job.queued).where(Job.id == job_id)):
+                    return False
+        return False
+
+    def _announce_unheard(self) -> int:
+        """Ring for jobs that wait and were neither rung for nor served for two rounds.
+
+        Any doorbell serves any job, so none is rung while enough of them wait in Redis.
+        """
+        try:
+            room = self._settings.max_doorbells - count_doorbells(self._settings)
+        except QueueUnavailable as error:
+            log.warning("announcing_put_off", reason=str(error))
+            return 0
+        if room <= 0:
+            return 0
+        quiet_s = 2 * self._settings.sweep_interval_s
+        with transaction(self._sessions) as session:
+            found = session.execute(FIND_UNHEARD, {"quiet_s": quiet_s, "room": room}).all()
+        return sum(self._ring(*row) for row in found)
+
+    def _return_retrainings(self) -> int:
+        if time.monotonic() < self._spare_leases_until:
+            return 0
+        with transaction(self._sessions) as session:
+            return return_expired_retrainings(session)
+
+    def _announce_retrainings(self) -> int:
+        """Ring for retrainings that wait, unless a message for a trainer worker waits in Redis."""
+        try:
+            if count_doorbells(self._settings, [QUEUE_RETRAIN]):
+                return 0
+        except QueueUnavailable as error:
+            log.warning("announcing_put_off", reason=str(error))
+            return 0
+        quiet_s = 2 * self._settings.sweep_interval_s
+        with transaction(self._sessions) as session:
+            found = find_unheard_retrainings(session, quiet_s=quiet_s)
+        return sum(ring_retraining(self._celery, retraining_id) for retraining_id in found)
+
+    def _ring(self, job_id: UUID, state: str, queued: int, priority: int) -> bool:
+        if state == JobState.LISTING:
+            return ring_listing(self._celery, job_id)
+        return ring(self._celery, job_id, images=queued, settings=self._settings, priority=priority)
+
+
+def return_expired(session: Session) -> list[str]:
+    """Queue images again whose lease ran out; returns the states that they got.
+
+    Those at which their worker was at work are suspect, and fail after DEATHS deaths.
+    """
+    message = f"{DEATHS} workers died or hung while at work on this image."
+    values = {"deaths": DEATHS, "batch": BATCH, "code": ErrorCode.WORKER_LOST.value}
+    rows = session.execute(RETURN_EXPIRED, {**values, "message": message}).all()
+    by_job: dict[UUID, list[ImageState]] = defaultdict(list)
+    for row in rows:
+        by_job[row.job_id].append(ImageState(row.state))
+    for job_id in sorted(by_job):
+        leave_running(session, job_id, by_job[job_id])
+    return [row.state for row in rows]
