@@ -9,7 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from facetag.cores import available_cores, compute_in_lanes
+from facetag.cores import compute_in_lanes
+from facetag.cpu import available_cores
 from facetag.vision.inference.glibc_heap import set_up_heaps
 
 

@@ -4,8 +4,7 @@ import os
 import platform
 from datetime import UTC, datetime
 
-from facetag.cores import available_cores
-from facetag.processor import read_cpu_info
+from facetag.cpu import available_cores, read_cpu_info
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 

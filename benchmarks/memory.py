@@ -24,7 +24,8 @@ from benchmarks.local_api import peak_mb, resident_mb
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode
-from facetag.cores import available_cores, compute_in_lanes
+from facetag.cores import compute_in_lanes
+from facetag.cpu import available_cores
 from facetag.vision.inference.glibc_heap import return_free_memory, set_up_heaps
 
 SIZES = 250

@@ -1,20 +1,11 @@
-"""How many cores this process may use: by its affinity, and by the quota of its control group."""
+"""Share the cores of this process among the threads that decode and compute."""
 
-import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
-CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-"""The quota of a container's control group (version 2), as the container sees it."""
-
-
-def available_cores(quota_file: Path = CPU_MAX) -> int:
-    """Return how many cores this process may use, 1 at least; a part of a core counts as one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, math.ceil(min(cores or 1, _quota(quota_file))))
+from facetag.cpu import available_cores
 
 
 def compute_in_lanes(lanes: int) -> None:
@@ -79,15 +70,6 @@ class _Turns:
         # One at a time: whoever wakes takes the interpreter from those that compute.
         if self._free:
             (self._for_now if self._urgent else self._for_later).notify()
-
-
-def _quota(file: Path) -> float:
-    """Return the cores that a quota amounts to; infinite where there is none that can be read."""
-    try:
-        quota, period = file.read_text().split()
-        return float("inf") if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return float("inf")
 
 
 _turns = _Turns(available_cores())

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from celery import Celery
 
-from facetag.cores import available_cores
+from facetag.cpu import available_cores
 from facetag.errors import FacetagError
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
+from facetag.cpu import multiplies_bfloat16, multiplies_int8
 from facetag.errors import BundleInvalid, SettingsInvalid
-from facetag.processor import multiplies_bfloat16, multiplies_int8
 from facetag.settings import AskedPrecision
 from facetag.vision.bundle import Bundle
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.cores import available_cores
+from facetag.cpu import available_cores
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.data.augment import Jitter, centre_crop, jitter_crop
 from facetag_trainer.data.crop_cache import CropCache
