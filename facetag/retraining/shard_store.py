@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from facetag.atomic_write import atomic_draft
 from facetag.bundles.folder import file_sha256
 from facetag.errors import ObjectMissing, ShardUnreadable
 from facetag.storage.client import Storage, tenant_prefix
@@ -28,20 +29,17 @@ def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Pa
     if path.is_file() and file_sha256(path) == sha256:
         return path
     root.mkdir(parents=True, exist_ok=True)
-    draft = root / f"{sha256}.partial"
     try:
-        storage.fetch_file(shard_key(tenant_id, sha256), draft)
-        if file_sha256(draft) != sha256:
-            raise ShardUnreadable(
-                f"The copy of the shard {sha256} in object storage is damaged: give the shard "
-                "with --earlier."
-            )
-        draft.replace(path)
+        with atomic_draft(path, sole_writer=True) as draft:
+            storage.fetch_file(shard_key(tenant_id, sha256), draft)
+            if file_sha256(draft) != sha256:
+                raise ShardUnreadable(
+                    f"The copy of the shard {sha256} in object storage is damaged: give the shard "
+                    "with --earlier."
+                )
     except ObjectMissing as error:
         raise ShardUnreadable(
             f"The copy of the shard {sha256} is missing from object storage: give the shard with "
             "--earlier."
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return path

@@ -1,11 +1,11 @@
 """The passwords and keys of the local servers: random, and made once per data folder."""
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from facetag.atomic_write import atomic_write
 from facetag.errors import LocalServerFailed
 
 
@@ -45,11 +45,4 @@ def load_credentials(path: Path) -> Credentials:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    atomic_write(path, text, fsync=True, mode=0o600, sole_writer=True)
