@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A subcommand that is not imported yet: `commands/<name>.py` exports it as `<name>`."""
+    """A subcommand that is not imported yet: `commands/<folder>/<name>.py` exports `<name>`."""
 
     name: str
     help: str
@@ -24,41 +24,73 @@ class Entry:
     """The optional dependencies that it needs, named in the message when they are missing."""
 
 
-CHAPTERS: dict[str, tuple[Entry, ...]] = {
-    "Tag photos": (
-        Entry("tag", "Label the faces in every photo of a folder.", "cpu,local"),
-        Entry("predict", "Label the faces in one photo."),
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A section of the help, and the folder below `commands/` that holds its subcommands."""
+
+    title: str
+    folder: str
+    entries: tuple[Entry, ...]
+
+
+CHAPTERS = (
+    Chapter(
+        "Tag photos",
+        "photos",
+        (
+            Entry("tag", "Label the faces in every photo of a folder.", "cpu,local"),
+            Entry("predict", "Label the faces in one photo."),
+        ),
     ),
-    "Work with jobs of a service": (
-        Entry("upload", "Send a folder's photos to the service and start a job."),
-        Entry("status", "Show how far a job is."),
-        Entry("results", "Print a job's results."),
-        Entry("retry", "Try a job's failed images once more."),
-        Entry("cancel", "Stop a job; what is finished stays."),
-        Entry("retag", "Label a job's photos again and show what changed."),
+    Chapter(
+        "Work with jobs of a service",
+        "jobs",
+        (
+            Entry("upload", "Send a folder's photos to the service and start a job."),
+            Entry("status", "Show how far a job is."),
+            Entry("results", "Print a job's results."),
+            Entry("retry", "Try a job's failed images once more."),
+            Entry("cancel", "Stop a job; what is finished stays."),
+            Entry("retag", "Label a job's photos again and show what changed."),
+        ),
     ),
-    "Run the service": (
-        Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
-        Entry("api", "Run the HTTP API.", "api"),
-        Entry("worker", "Run a worker.", "cpu"),
-        Entry("sweep", "Hand on the work of workers that died."),
-        Entry("migrate", "Bring the database's tables up to date."),
+    Chapter(
+        "Run the service",
+        "service",
+        (
+            Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
+            Entry("api", "Run the HTTP API.", "api"),
+            Entry("worker", "Run a worker.", "cpu"),
+            Entry("sweep", "Hand on the work of workers that died."),
+            Entry("migrate", "Bring the database's tables up to date."),
+        ),
     ),
-    "Train networks": (
-        Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
-        Entry("explore", "Show who is in training shards.", "cpu,train"),
-        Entry("train", "Fit a network on training shards.", "cpu,train"),
-        Entry("imbalance", "Compare what can be done about rare labels.", "cpu,train"),
-        Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
-        Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
-        Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
+    Chapter(
+        "Train networks",
+        "training",
+        (
+            Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
+            Entry("explore", "Show who is in training shards.", "cpu,train"),
+            Entry("train", "Fit a network on training shards.", "cpu,train"),
+            Entry("imbalance", "Compare what can be done about rare labels.", "cpu,train"),
+            Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
+            Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
+            Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
+        ),
     ),
-    "Change the network that labels": (
-        Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
-        Entry("models", "List, promote and roll back bundles; look after retrainings.", "local"),
+    Chapter(
+        "Change the network that labels",
+        "models",
+        (
+            Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
+            Entry(
+                "models", "List, promote and roll back bundles; look after retrainings.", "local"
+            ),
+        ),
     ),
-}
-ENTRIES = {entry.name: entry for chapter in CHAPTERS.values() for entry in chapter}
+)
+ENTRIES = {entry.name: entry for chapter in CHAPTERS for entry in chapter.entries}
+FOLDERS = {entry.name: chapter.folder for chapter in CHAPTERS for entry in chapter.entries}
 
 
 class LazyGroup(click.Group):
@@ -75,9 +107,9 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the subcommands by chapter, from the table alone."""
-        for chapter, entries in CHAPTERS.items():
-            with formatter.section(chapter):
-                formatter.write_dl([(entry.name, entry.help) for entry in entries])
+        for chapter in CHAPTERS:
+            with formatter.section(chapter.title):
+                formatter.write_dl([(entry.name, entry.help) for entry in chapter.entries])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand; an error that facetag raises on purpose is one line."""
@@ -98,7 +130,7 @@ class LazyGroup(click.Group):
 
 def load_command(entry: Entry) -> click.Command:
     """Import the command of an entry; raises UsageError where this build does not hold it."""
-    module_name = f"facetag_cli.commands.{entry.name}"
+    module_name = f"facetag_cli.commands.{FOLDERS[entry.name]}.{entry.name}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -1,1 +1,1 @@
-"""The commands, one file each."""
+"""Holds the commands, one a file, in one folder per chapter of `facetag --help`."""

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from facetag.settings import Settings
 from facetag.standalone.database import use_database
-from facetag_cli.commands.train import train
+from facetag_cli.commands.training.train import train
 from facetag_cli.output.progress import Bar, Reporter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache

@@ -6,9 +6,9 @@ from facetag_worker.main import LOAD_LIMIT_S, make_worker_app
 
 PARENT = """
 import sys
-import facetag_cli.commands.worker, worker.entry
+import facetag_cli.commands.service.worker, facetag_worker.main
 from facetag.settings import Settings
-worker.entry.make_worker_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+facetag_worker.main.make_worker_app(Settings(redis_url="redis://127.0.0.1:1/0"))
 print(sorted(name for name in ("tensorflow", "keras", "mtcnn") if name in sys.modules))
 """
 

@@ -9,10 +9,10 @@ from facetag_trainer.retraining.main import add_tasks, make_trainer_app
 SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", worker_max_memory_mb=100)
 PARENT = """
 import sys
-import facetag_cli.commands.worker, trainer.entry
+import facetag_cli.commands.service.worker, facetag_trainer.retraining.main
 from facetag.settings import Settings
-trainer.entry.make_trainer_app(Settings(redis_url="redis://127.0.0.1:1/0"))
-heavy = ("tensorflow", "keras", "mtcnn", "numpy", "worker")
+facetag_trainer.retraining.main.make_trainer_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+heavy = ("tensorflow", "keras", "mtcnn", "numpy", "facetag_worker")
 print(sorted(name for name in heavy if name in sys.modules))
 """
 

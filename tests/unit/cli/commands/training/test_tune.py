@@ -15,7 +15,7 @@ from facetag_cli.main import main
 from tests.unit.trainer.chips import chip_members, write_tar
 
 pytestmark = pytest.mark.timeout(400)
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.cli.workshop import FIT, bundles, first_version, ledger, write_shard
 from tests.integration.worker.harness import environment
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 

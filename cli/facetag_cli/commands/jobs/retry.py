@@ -30,7 +30,7 @@ def retry(job: uuid.UUID, only: str, data_dir: Path | None) -> None:
     """
     from facetag_cli.client.api_client import ApiClient
     from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.commands.status import describe_job
+    from facetag_cli.commands.jobs.status import describe_job
 
     with ApiClient(require_service(read_settings(data_dir))) as client:
         click.echo(describe_job(client.retry_job(str(job), only=only)))

@@ -20,7 +20,7 @@ def cancel(job: uuid.UUID, data_dir: Path | None) -> None:
     """
     from facetag_cli.client.api_client import ApiClient
     from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.commands.status import describe_job
+    from facetag_cli.commands.jobs.status import describe_job
 
     with ApiClient(require_service(read_settings(data_dir))) as client:
         click.echo(describe_job(client.cancel_job(str(job))))

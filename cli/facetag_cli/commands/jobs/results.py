@@ -41,7 +41,7 @@ def results(
     from facetag_cli.client.api_client import ApiClient
     from facetag_cli.client.jobs import stream_lines
     from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.commands.status import describe_job
+    from facetag_cli.commands.jobs.status import describe_job
     from facetag_cli.output.deliver import deliver, say_summary
     from facetag_cli.output.progress import Reporter
     from facetag_cli.upload.photos import photo_below

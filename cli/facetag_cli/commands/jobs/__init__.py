@@ -1,0 +1,1 @@
+"""Commands that work with the jobs of a service, one a file."""

@@ -1,0 +1,1 @@
+"""Commands that change the network that labels, one a file."""

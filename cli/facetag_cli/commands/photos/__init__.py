@@ -1,0 +1,1 @@
+"""Commands that label the faces in photos, one a file."""

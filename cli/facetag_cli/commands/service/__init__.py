@@ -1,0 +1,1 @@
+"""Commands that run the service or a part of it, one a file."""

@@ -1,0 +1,1 @@
+"""Commands that prepare, fit and measure networks, one a file."""
