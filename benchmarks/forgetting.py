@@ -25,13 +25,13 @@ from facetag.heads import RACE
 from facetag.vision.bundle import Bundle
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.calibration.calibrate import predict_held_out_crops
+from facetag_trainer.calibration.bundle_calibration import predict_held_out_crops
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache, read_clean_set
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
-from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.figures import save
 from facetag_trainer.retraining.paired_comparison import MEASURES
 from facetag_trainer.retraining.replay import join_caches, keep_held_out

@@ -23,7 +23,7 @@ from facetag.vision.inference.compiled_network import FrozenNetwork
 from facetag.vision.inference.convert import freeze_bundle
 from facetag.vision.inference.precision import Precision
 from facetag.vision.network.mirror_averaging import Outputs
-from facetag_trainer.calibration.calibrate import find_cache
+from facetag_trainer.calibration.bundle_calibration import find_cache
 from facetag_trainer.data.augment import centre_crop
 from facetag_trainer.evaluation.metrics import table_1
 

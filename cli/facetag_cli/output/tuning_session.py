@@ -16,32 +16,32 @@ from facetag_cli.output.progress import Bar, Reporter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 from facetag_trainer.evaluation.metrics import flatten
-from facetag_trainer.fit.loop import Progress
-from facetag_trainer.tuning.objective import Objective, Watcher
-from facetag_trainer.tuning.plan import TuningPlan, name_study
-from facetag_trainer.tuning.report import (
-    compose_command,
-    describe_budget,
-    parameter_rows,
-    write_tuning_report,
-)
-from facetag_trainer.tuning.results import Results, format_value, read_results, train_options
-from facetag_trainer.tuning.run import run_trials
+from facetag_trainer.fit.loop import FitProgress
+from facetag_trainer.tuning.objective import Objective, TrialWatcher
 from facetag_trainer.tuning.search_space import default_values
 from facetag_trainer.tuning.studies import (
-    Storage,
+    StudyStorage,
     load_study,
     open_storage,
     open_study,
     studies_url,
 )
+from facetag_trainer.tuning.study_report import (
+    compose_command,
+    describe_budget,
+    parameter_rows,
+    write_tuning_report,
+)
+from facetag_trainer.tuning.study_results import Results, format_value, read_results, train_options
+from facetag_trainer.tuning.trial_runner import run_trials
+from facetag_trainer.tuning.tuning_plan import TuningPlan, name_study
 
 TOP = 5
 SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TuningSession:
     """One call of the command; without a `study` the plan and the shards give it its name."""
 
     settings: Settings
@@ -80,7 +80,7 @@ class Session:
             self._conclude(read_results(study))
 
     @contextmanager
-    def _storage(self) -> Iterator[Storage]:
+    def _storage(self) -> Iterator[StudyStorage]:
         if self.storage is not None:
             yield open_storage(self.storage)
             return
@@ -114,8 +114,8 @@ class _Teller:
         self._open = ExitStack()
         self._bar: Bar | None = None
 
-    def __enter__(self) -> Watcher:
-        return Watcher(self._begin, self._step, self._epoch, self._end, self._wait)
+    def __enter__(self) -> TrialWatcher:
+        return TrialWatcher(self._begin, self._step, self._epoch, self._end, self._wait)
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
@@ -125,7 +125,7 @@ class _Teller:
         self._reporter.say(f"Trial {number}: {stated}")
         self._bar = self._open.enter_context(self._reporter.bar(f"Trial {number}", total=None))
 
-    def _step(self, number: int, progress: Progress) -> None:  # noqa: ARG002
+    def _step(self, number: int, progress: FitProgress) -> None:  # noqa: ARG002
         if self._bar is None:
             return
         images, steps = len(progress.samples), progress.steps

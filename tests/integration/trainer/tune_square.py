@@ -7,8 +7,8 @@ line as each begins: the word, the number, the value.
 import sys
 import time
 
-from facetag_trainer.tuning.run import run_trials
 from facetag_trainer.tuning.studies import open_storage, open_study
+from facetag_trainer.tuning.trial_runner import run_trials
 
 STUDY, PLAN, FIRST = "square", {"digest": "ab12"}, {"x": 0.5}
 

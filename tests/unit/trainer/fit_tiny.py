@@ -9,8 +9,8 @@ from pathlib import Path
 
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.crop_cache import open_cache
-from facetag_trainer.fit.loop import FitPlan
-from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
 
 PLAIN = FitPlan(epochs=3, batch_size=6, frozen_layers=0, checkpoint_steps=3, learning_rate=0.01)
 PLANS = {

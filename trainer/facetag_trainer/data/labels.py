@@ -9,10 +9,10 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.results.composition import AGE_BINS, age_bin
 from facetag_trainer.data.shards import Sample
 
-Values = npt.NDArray[np.float32]
+LabelValues = npt.NDArray[np.float32]
 
 
-def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, Values]:
+def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, LabelValues]:
     """Return the samples' labels a head as (n,), NaN where missing."""
     return {
         name: np.array([sample.labels.get(name, np.nan) for sample in samples], np.float32)
@@ -25,7 +25,7 @@ def group_names(head: str) -> tuple[str, ...]:
     return HEADS_BY_NAME[head].labels or AGE_BINS
 
 
-def group_codes(head: str, values: Values) -> npt.NDArray[np.intp]:
+def group_codes(head: str, values: LabelValues) -> npt.NDArray[np.intp]:
     """Return each image's (n,) place in `group_names`, -1 where its label is not known."""
     place = age_bin if HEADS_BY_NAME[head].kind == "regression" else int
     return np.array([-1 if np.isnan(value) else place(float(value)) for value in values], np.intp)

@@ -17,7 +17,7 @@ from facetag.vision.decode import decode_image
 from facetag.vision.inference.convert import load_here
 from facetag.vision.mtcnn.detector import Detection, Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
-from facetag_trainer.data.labels import Values, label_arrays
+from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 from facetag_trainer.data.splits import Hashes, difference_hash
 
@@ -32,8 +32,8 @@ class Evaluation:
     """
 
     samples: list[Sample] = field(repr=False)
-    labels: dict[str, Values]
-    outputs: dict[str, Values]
+    labels: dict[str, LabelValues]
+    outputs: dict[str, LabelValues]
     hashes: Hashes
     """Difference hashes of the images, (n, 32)."""
     age_range: AgeRange | None
@@ -65,7 +65,7 @@ def evaluate_bundle(
         raise ShardUnreadable("No image of these shards carries a valid label.")
     network, cascade = load_here(bundle, precision)
     detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
-    outputs: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
+    outputs: dict[str, list[LabelValues]] = {name: [] for name in bundle.spec.heads}
     hashes = []
     faceless = 0
     for part in _parts(samples, BATCH):

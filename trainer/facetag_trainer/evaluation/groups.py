@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.vision.network.age_range import AgeRange
-from facetag_trainer.data.labels import Values, group_codes, group_names
+from facetag_trainer.data.labels import LabelValues, group_codes, group_names
 from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 
@@ -56,8 +56,8 @@ class Group:
 
 
 def measure_groups(
-    labels: Mapping[str, Values],
-    outputs: Mapping[str, Values],
+    labels: Mapping[str, LabelValues],
+    outputs: Mapping[str, LabelValues],
     age_range: AgeRange | None = None,
     *,
     seed: int = 1,
@@ -70,7 +70,7 @@ def measure_groups(
 
 
 def find_groups(
-    labels: Mapping[str, Values],
+    labels: Mapping[str, LabelValues],
 ) -> Iterator[tuple[tuple[str, ...], str, npt.NDArray[np.intp]]]:
     """Yield the heads, the name and the members of each group that has one; everybody first."""
     columns = {name: group_codes(name, values).tolist() for name, values in labels.items()}
@@ -114,8 +114,8 @@ def _measure(
     by: tuple[str, ...],
     name: str,
     members: npt.NDArray[np.intp],
-    labels: Mapping[str, Values],
-    outputs: Mapping[str, Values],
+    labels: Mapping[str, LabelValues],
+    outputs: Mapping[str, LabelValues],
     age_range: AgeRange | None,
     seed: int,
 ) -> Group:

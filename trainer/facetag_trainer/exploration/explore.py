@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facetag.heads import HEADS, MAX_AGE
 from facetag.settings import Settings
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
-from facetag_trainer.data.labels import Values, group_codes, group_names, label_arrays
+from facetag_trainer.data.labels import LabelValues, group_codes, group_names, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 from facetag_trainer.data.splits import Hashes, group_look_alikes
 
@@ -103,7 +103,7 @@ def explore_shards(
     )
 
 
-def describe_ages(ages: Values) -> AgeStatistics | None:
+def describe_ages(ages: LabelValues) -> AgeStatistics | None:
     """Describe the known among ages (n,) in years; None where none is known."""
     known = ages[~np.isnan(ages)].astype(np.float64)
     if not len(known):
@@ -119,13 +119,13 @@ def describe_ages(ages: Values) -> AgeStatistics | None:
     )
 
 
-def count_years(ages: Values) -> Counts:
+def count_years(ages: LabelValues) -> Counts:
     """Count the known among ages (n,) by whole years, as (117,)."""
     known = ages[~np.isnan(ages)].astype(np.int64)
     return np.bincount(known, minlength=MAX_AGE + 1).astype(np.int64)
 
 
-def count_groups(labels: Mapping[str, Values], by: Sequence[str]) -> Counts:
+def count_groups(labels: Mapping[str, LabelValues], by: Sequence[str]) -> Counts:
     """Count images by crossed heads, an axis each; one that lacks a label of these counts not."""
     codes = np.stack([group_codes(name, labels[name]) for name in by])
     counts = np.zeros([len(group_names(name)) for name in by], np.int64)

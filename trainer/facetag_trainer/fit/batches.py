@@ -21,7 +21,7 @@ AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CropBatch:
     """Images float32 (n, size, size, 3) in 0..255; targets and weights (n,) a head."""
 
     images: npt.NDArray[np.float32]
@@ -59,7 +59,7 @@ class Feeder:
         """Training batches an epoch; what does not fill a last batch waits for another epoch."""
         return max(1, len(self.training) // self.batch_size)
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[CropBatch]:
         """Yield the epoch's batches from `first_step` on."""
         order = np.random.default_rng((self.seed, epoch)).permutation(self.training)
         yield from _prepare_ahead(
@@ -68,11 +68,11 @@ class Feeder:
             self.threads,
         )
 
-    def held_out(self) -> Iterator[Batch]:
+    def held_out(self) -> Iterator[CropBatch]:
         """Yield the validation set in order, without jitter."""
         yield from self.plain(np.flatnonzero(self.cache.validation))
 
-    def plain(self, indices: npt.NDArray[np.intp]) -> Iterator[Batch]:
+    def plain(self, indices: npt.NDArray[np.intp]) -> Iterator[CropBatch]:
         """Yield the samples at these places in order, without jitter."""
         parts = [
             indices[start : start + self.batch_size]
@@ -83,11 +83,11 @@ class Feeder:
     def _part(self, order: npt.NDArray[np.intp], step: int) -> npt.NDArray[np.intp]:
         return order[step * self.batch_size : (step + 1) * self.batch_size]
 
-    def _plain(self, part: npt.NDArray[np.intp]) -> Batch:
+    def _plain(self, part: npt.NDArray[np.intp]) -> CropBatch:
         crops = [centre_crop(self.cache.crops[index], self.cache.size) for index in part]
         return self._batch(part, crops)
 
-    def _jittered(self, part: npt.NDArray[np.intp], epoch: int, step: int) -> Batch:
+    def _jittered(self, part: npt.NDArray[np.intp], epoch: int, step: int) -> CropBatch:
         crops, training = [], self.training
         for index in part:
             rng = np.random.default_rng((self.seed, epoch, int(index)))
@@ -105,16 +105,16 @@ class Feeder:
         # apart): no two draws share a generator.
         rng = np.random.default_rng((self.seed, epoch, step, 1))
         soft = self.softening.soften(batch.images, targets, weights, rng)
-        return Batch(*soft, indices=part)
+        return CropBatch(*soft, indices=part)
 
-    def _weighted(self, batch: Batch) -> Batch:
+    def _weighted(self, batch: CropBatch) -> CropBatch:
         for name, weights in self.class_weights.items():
             batch.weights[name] *= weights[batch.targets[name].astype(int)]
         return batch
 
-    def _batch(self, part: npt.NDArray[np.intp], crops: list[npt.NDArray[np.uint8]]) -> Batch:
+    def _batch(self, part: npt.NDArray[np.intp], crops: list[npt.NDArray[np.uint8]]) -> CropBatch:
         values = {name: self.cache.labels[name][part] for name in self.heads}
-        return Batch(
+        return CropBatch(
             images=np.stack(crops).astype(np.float32),
             targets={name: np.nan_to_num(value) for name, value in values.items()},
             weights={name: (~np.isnan(value)).astype(np.float32) for name, value in values.items()},
@@ -140,9 +140,9 @@ def balance_classes(cache: CropCache, name: str) -> npt.NDArray[np.float32]:
 
 
 def _prepare_ahead(
-    prepare: Callable[[Any], Batch], parts: Sequence[Any], threads: int
-) -> Iterator[Batch]:
-    waiting: deque[Future[Batch]] = deque()
+    prepare: Callable[[Any], CropBatch], parts: Sequence[Any], threads: int
+) -> Iterator[CropBatch]:
+    waiting: deque[Future[CropBatch]] = deque()
     remaining = iter(parts)
     with ThreadPoolExecutor(threads) as pool:
         for part in remaining:

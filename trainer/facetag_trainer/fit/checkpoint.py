@@ -11,7 +11,7 @@ from facetag.errors import FacetagError
 FILE = "checkpoint.npz"
 
 
-class Place(NamedTuple):
+class FitPlace(NamedTuple):
     """Where a fit stands: after `step` steps of `epoch`, whose losses add up to `loss_sum`."""
 
     epoch: int
@@ -19,7 +19,7 @@ class Place(NamedTuple):
     loss_sum: float = 0.0
 
 
-def save_checkpoint(folder: Path, network: keras.Model, place: Place) -> None:
+def save_checkpoint(folder: Path, network: keras.Model, place: FitPlace) -> None:
     """Write the state at a place; a kill leaves a whole checkpoint behind."""
     temporary = folder / f"{FILE}.partial"
     arrays = {f"v{index}": np.asarray(value) for index, value in enumerate(_variables(network))}
@@ -29,14 +29,14 @@ def save_checkpoint(folder: Path, network: keras.Model, place: Place) -> None:
     temporary.replace(folder / FILE)
 
 
-def load_checkpoint(folder: Path, network: keras.Model) -> Place:
+def load_checkpoint(folder: Path, network: keras.Model) -> FitPlace:
     """Restore the folder's checkpoint and return its place; the beginning where there is none.
 
     Raises FacetagError where the checkpoint is of another network.
     """
     path = folder / FILE
     if not path.exists():
-        return Place(0, 0)
+        return FitPlace(0, 0)
     variables = _variables(network)
     with np.load(path) as arrays:
         count = sum(name.startswith("v") for name in arrays.files)
@@ -50,7 +50,7 @@ def load_checkpoint(folder: Path, network: keras.Model) -> Place:
         epoch, step = (int(value) for value in arrays["place"])
         # Checkpoints of facetag 0.1.0 hold no losses.
         loss_sum = float(arrays["loss_sum"]) if "loss_sum" in arrays.files else 0.0
-    return Place(epoch, step, loss_sum)
+    return FitPlace(epoch, step, loss_sum)
 
 
 def _variables(network: keras.Model) -> list[Any]:

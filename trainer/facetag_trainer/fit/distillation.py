@@ -6,7 +6,7 @@ smooth what labellers got wrong. Backend-neutral.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +18,15 @@ from facetag.errors import FacetagError
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.bundle import Bundle
 from facetag.vision.network.mirror_averaging import Mirroring
-from facetag_trainer.calibration.calibrate import predict_images
+from facetag_trainer.calibration.bundle_calibration import predict_images
 from facetag_trainer.data.augment import centre_crop
-from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.cutting import in_fold
+from facetag_trainer.data.crop_cache import CropCache, in_fold
 from facetag_trainer.data.splits import Fold
-from facetag_trainer.fit.mixup import to_probabilities
+from facetag_trainer.fit.mixup import Columns, to_probabilities
 
 BATCH = 64
 FILE = "answers.npz"
-Values = npt.NDArray[np.float32]
-Columns = Mapping[str, Values]
+Answers = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Lessons:
 
     def teach(
         self, targets: Columns, weights: Columns, indices: npt.NDArray[np.intp]
-    ) -> tuple[dict[str, Values], dict[str, Values]]:
+    ) -> tuple[dict[str, Answers], dict[str, Answers]]:
         """Return a batch's targets and weights (n,) a head with the answers' part in them.
 
         A categorical target becomes (n, units). Where the label is missing, which weighs 0, the
@@ -66,7 +64,7 @@ def ask_teachers(
     folder: Path,
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Values]:
+) -> dict[str, Answers]:
     """Return the teachers' mean answers (n, units) a head for the training images of a cache.
 
     They are calibrated, and means over an image and its mirror image, without jitter. A teacher
@@ -89,7 +87,7 @@ def ask_teachers(
             f"No teacher answers for {missing} images to fit on: give the teachers of all folds."
         )
     counts[cache.validation] = np.nan
-    answers: dict[str, Values] = {
+    answers: dict[str, Answers] = {
         name: np.zeros((len(cache.crops), HEADS_BY_NAME[name].units), np.float32) / counts
         for name in heads
     }
@@ -107,7 +105,7 @@ def ask_teachers(
     return answers
 
 
-def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Values]:
+def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Answers]:
     """Return the answers (n, units) a head that `ask_teachers` kept for the same cache.
 
     Raises FacetagError for another kind of file, and for answers about other images.
@@ -152,7 +150,7 @@ def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
 
 def _answer(
     teacher: Bundle, cache: CropCache, indices: npt.NDArray[np.intp]
-) -> Iterator[tuple[int, npt.NDArray[np.intp], dict[str, Values]]]:
+) -> Iterator[tuple[int, npt.NDArray[np.intp], dict[str, Answers]]]:
     """Yield how many are done, the places of a batch, and the teacher's outputs for it."""
     network, size = teacher.load_network(), teacher.spec.input_size
     for start in range(0, len(indices), BATCH):

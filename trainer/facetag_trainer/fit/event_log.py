@@ -35,7 +35,7 @@ class EventLog:
             self._writer.close()
 
     def step(self, progress: Any) -> None:
-        """Record a step's loss, at every so many steps; takes a `loop.Progress`."""
+        """Record a step's loss, at every so many steps; takes a `loop.FitProgress`."""
         self._steps = progress.steps
         place = progress.epoch * progress.steps + progress.step
         if place % STEPS_BETWEEN == 0:

@@ -21,11 +21,11 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import VALIDATION, split_held_out
 from facetag_trainer.evaluation.metrics import table_1
 from facetag_trainer.fit.batches import Feeder, balance_classes
-from facetag_trainer.fit.checkpoint import Place, load_checkpoint, save_checkpoint
+from facetag_trainer.fit.checkpoint import FitPlace, load_checkpoint, save_checkpoint
 from facetag_trainer.fit.distillation import Lessons
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.losses import compile_network, plateau_rate, warm_up_steps
 from facetag_trainer.fit.mixup import Softening
-from facetag_trainer.fit.plan import FitPlan as FitPlan
 from facetag_trainer.fit.schedule import is_stalled
 from facetag_trainer.fit.weight_averaging import STATISTICS_BATCHES, averaged_weights
 
@@ -34,7 +34,7 @@ KEPT_WEIGHTS = "kept.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FitProgress:
     """Where a fit stands; handed to `on_step` after every step."""
 
     epoch: int
@@ -55,7 +55,7 @@ def fit(
     folder: Path,
     *,
     lessons: Lessons | None = None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
     """Fit to the plan's end, going on from the folder's checkpoint if there is one.
@@ -86,7 +86,7 @@ def fit(
             if plan.keep == "last" or row["score"] <= min(_scores(history)):
                 _save_kept(network, folder)
         _write_history(folder, history)
-        place = Place(place.epoch + 1, 0)
+        place = FitPlace(place.epoch + 1, 0)
         save_checkpoint(folder, network, place)
         on_epoch(row)
     network.load_weights(folder / KEPT_WEIGHTS)
@@ -136,9 +136,9 @@ def _fit_epoch(
     feeder: Feeder,
     plan: FitPlan,
     folder: Path,
-    place: Place,
+    place: FitPlace,
     scores: list[float],
-    on_step: Callable[[Progress], None],
+    on_step: Callable[[FitProgress], None],
 ) -> float:
     """Fit from `place` to the end of its epoch and return the epoch's mean loss."""
     started, epoch, total, mean = time.monotonic(), place.epoch, place.loss_sum, 0.0
@@ -154,9 +154,9 @@ def _fit_epoch(
         if not np.isfinite(mean):
             raise FloatingPointError(f"The loss is {mean} at epoch {epoch}, step {step - 1}.")
         rate = done * plan.batch_size / (time.monotonic() - started)
-        on_step(Progress(epoch, step, feeder.steps, mean, rate, batch.indices))
+        on_step(FitProgress(epoch, step, feeder.steps, mean, rate, batch.indices))
         if step % plan.checkpoint_steps == 0 and step < feeder.steps:
-            save_checkpoint(folder, network, Place(epoch, step, total))
+            save_checkpoint(folder, network, FitPlace(epoch, step, total))
     return mean
 
 

@@ -9,19 +9,20 @@ import numpy as np
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.fit.train import TrainingPlan
+from facetag_trainer.fit.training_run import TrainingPlan
+from facetag_trainer.imbalance.comparison_table import HEAD_ALONE, ImbalanceComparison, make_rows
 from facetag_trainer.imbalance.features import Features, compute_features, features_key
-from facetag_trainer.imbalance.fit_head import Outputs, fit_head, read_features, save_outputs
-from facetag_trainer.imbalance.plan import METHODS, ImbalancePlan, Method
+from facetag_trainer.imbalance.fit_head import fit_head, read_features, save_outputs
+from facetag_trainer.imbalance.imbalance_plan import METHODS, ImbalancePlan, Method
+from facetag_trainer.imbalance.measures import HeadOutputs
 from facetag_trainer.imbalance.sampling import Sides, find_sides, take_examples, treat
-from facetag_trainer.imbalance.table import HEAD_ALONE, Comparison, make_rows
 from facetag_trainer.imbalance.whole_networks import describe_whole, read_whole, require_same_images
 
-Ways = dict[tuple[str, Method], list[Outputs]]
+Ways = dict[tuple[str, Method], list[HeadOutputs]]
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class ComparisonWatcher:
     """Is told how many images have their features, and how many heads are fitted, of how many."""
 
     on_features: Callable[[int, int], None] = lambda done, total: None
@@ -35,15 +36,15 @@ def compare_methods(
     run: Path,
     *,
     whole: Sequence[tuple[Bundle, CropCache]] = (),
-    watcher: Watcher | None = None,
-) -> Comparison:
+    watcher: ComparisonWatcher | None = None,
+) -> ImbalanceComparison:
     """Fit heads by every method on the features of `network`, and read `whole` ones beside them.
 
     What is computed lies below `run`, and an interrupted comparison goes on from it. Each whole
     network comes with the crops of its size. Raises FacetagError where too few images are labelled
     for one of the sides or for SMOTE, and where a whole network lacks the head.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or ComparisonWatcher()
     sides = find_sides(cache, plan.head)
     ways = [describe_whole(bundle, plan.head) for bundle, _ in whole]
     require_same_images(cache, [crops for _, crops in whole])
@@ -59,7 +60,9 @@ def compare_methods(
         fits.setdefault(way, []).append(read_whole(bundle, plan.head, crops, sides.judged))
     labels = cache.labels[plan.head]
     rows = make_rows(plan.head, labels[sides.judged].astype(np.int64), fits)
-    return Comparison(plan, network.to_json(), rows, _count_images(cache, plan.head, sides))
+    return ImbalanceComparison(
+        plan, network.to_json(), rows, _count_images(cache, plan.head, sides)
+    )
 
 
 def _fit_heads(

@@ -18,8 +18,8 @@ from facetag.vision.network.attributes import take_features
 from facetag_trainer.data.augment import Jitter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.batches import Feeder
-from facetag_trainer.fit.train import TrainingPlan, start_network
-from facetag_trainer.imbalance.plan import digest_of
+from facetag_trainer.fit.training_run import TrainingPlan, start_network
+from facetag_trainer.imbalance.imbalance_plan import digest_of
 
 Features = npt.NDArray[np.float32]
 BATCH = 64

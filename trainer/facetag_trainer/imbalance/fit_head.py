@@ -14,11 +14,10 @@ from facetag.vision.network.attributes import build_head
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.weighted_metrics import measure_guesses
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.losses import compile_network
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.imbalance.measures import HeadOutputs
 from facetag_trainer.imbalance.sampling import Examples
-
-Outputs = npt.NDArray[np.float32]
 
 
 def fit_head(
@@ -50,12 +49,12 @@ def fit_head(
     return head
 
 
-def read_features(head: keras.Model, name: str, features: npt.NDArray[np.float32]) -> Outputs:
+def read_features(head: keras.Model, name: str, features: npt.NDArray[np.float32]) -> HeadOutputs:
     """Return the head's outputs (n, units) for features (n, width)."""
     return np.asarray(head.predict_on_batch(features)[name])
 
 
-def macro_f1(name: str, examples: Examples, outputs: Outputs) -> float:
+def macro_f1(name: str, examples: Examples, outputs: HeadOutputs) -> float:
     """Return the mean F1 of the labels, those left out that neither occur nor are guessed."""
     guess = chosen_labels(name, outputs)
     ones = np.ones((1, len(guess)))
@@ -63,7 +62,7 @@ def macro_f1(name: str, examples: Examples, outputs: Outputs) -> float:
     return float(measure_guesses(examples.labels, guess, classes, ones)["macro_f1"][0])
 
 
-def save_outputs(path: Path, outputs: Outputs) -> None:
+def save_outputs(path: Path, outputs: HeadOutputs) -> None:
     """Write outputs whole or not at all: those that lie there are not fitted again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"partial.{path.name}")

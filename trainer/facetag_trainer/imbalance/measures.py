@@ -12,8 +12,8 @@ from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw
 from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.weighted_metrics import measure_guesses, measure_recalls
 
-Outputs = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.int64]
+HeadOutputs = npt.NDArray[np.float32]
+LabelCodes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ Drawn = dict[str, npt.NDArray[np.float64]]
 """Values (fits, 1 + rounds) a measure: of the images as they are, then of each bootstrap round."""
 
 
-def draw_measures(head: str, truth: Codes, fits: Sequence[Outputs]) -> Drawn:
+def draw_measures(head: str, truth: LabelCodes, fits: Sequence[HeadOutputs]) -> Drawn:
     """Return each fit's measures of outputs (n, units), on the same draws of images for all."""
     classes = len(HEADS_BY_NAME[head].labels)
     weights = draw_beside_all(len(truth), "judged")

@@ -14,9 +14,9 @@ from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import VALIDATION, split_held_out
 from facetag_trainer.fit.batches import balance_classes
-from facetag_trainer.imbalance.plan import Method
+from facetag_trainer.imbalance.imbalance_plan import Method
 
-Places = npt.NDArray[np.intp]
+ImagePlaces = npt.NDArray[np.intp]
 NEIGHBOURS = 5
 
 
@@ -24,13 +24,13 @@ NEIGHBOURS = 5
 class Sides:
     """Places in the cache of the images whose label is known, by what they are for."""
 
-    training: Places
-    validation: Places
+    training: ImagePlaces
+    validation: ImagePlaces
     """Which epoch is kept is decided here."""
-    judged: Places
+    judged: ImagePlaces
     """The other held-out parts, calibration and holdout: figures are of these."""
 
-    def by_name(self) -> dict[str, Places]:
+    def by_name(self) -> dict[str, ImagePlaces]:
         """Return the sides by their names."""
         return {"training": self.training, "validation": self.validation, "judged": self.judged}
 
@@ -64,7 +64,7 @@ def find_sides(cache: CropCache, head: str) -> Sides:
 
 
 def take_examples(
-    features: npt.NDArray[np.float32], cache: CropCache, head: str, places: Places
+    features: npt.NDArray[np.float32], cache: CropCache, head: str, places: ImagePlaces
 ) -> Examples:
     """Return the examples at these places in the cache, all of the same weight."""
     labels = cache.labels[head][places].astype(np.int64)

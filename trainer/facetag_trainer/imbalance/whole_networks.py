@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.augment import Jitter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.batches import Feeder
-from facetag_trainer.imbalance.plan import PLAIN, Method
-from facetag_trainer.imbalance.sampling import Places
+from facetag_trainer.imbalance.imbalance_plan import PLAIN, Method
+from facetag_trainer.imbalance.measures import HeadOutputs
+from facetag_trainer.imbalance.sampling import ImagePlaces
 
-Outputs = npt.NDArray[np.float32]
 BATCH = 64
 
 
@@ -32,7 +31,7 @@ def describe_whole(bundle: Bundle, head: str) -> tuple[str, Method]:
     return fitted, "weighted" if head in balanced else PLAIN
 
 
-def read_whole(bundle: Bundle, head: str, cache: CropCache, places: Places) -> Outputs:
+def read_whole(bundle: Bundle, head: str, cache: CropCache, places: ImagePlaces) -> HeadOutputs:
     """Return the network's outputs (n, units) for a cache's crops, without the mirror image."""
     network = bundle.load_network()
     batches = Feeder(cache, (), BATCH, seed=0, jitter=Jitter()).plain(places)

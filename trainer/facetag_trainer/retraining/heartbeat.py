@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Keeper:
-    """Holds a claim while the body of a `with` statement runs; tells of it as a Teller.
+    """Holds a claim while the body of a `with` statement runs, and reports its progress.
 
     A thread of its own extends the lease, for a step or the judging may take longer than that. When
     the worker is to stop, the claim is given back unblamed; then, and where the claim is lost, the

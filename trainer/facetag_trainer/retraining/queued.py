@@ -44,7 +44,7 @@ def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> Non
         RetrainingPlan(options["replay"], options["precision"], _read_fit(options["fit"])),
         run=root / "runs",
         cache=root / "cache",
-        teller=keeper,
+        reporter=keeper,
         order=Order(claim.id, keeper.note_step, record),
     )
     candidate, _, _ = retraining.run(promoting=options["promote"])

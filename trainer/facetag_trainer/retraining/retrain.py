@@ -11,16 +11,16 @@ from facetag.bundles.folder import CARD
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.backbones import FROZEN_LAYERS
-from facetag_trainer.calibration.calibrate import (
+from facetag_trainer.calibration.bundle_calibration import (
     OnRead,
     calibrate_bundle,
     predict_held_out_crops,
 )
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import split_held_out
-from facetag_trainer.fit.loop import Progress
-from facetag_trainer.fit.plan import FitPlan
-from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.loop import FitProgress
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
 from facetag_trainer.retraining.label_check import Read, doubt_labels
 from facetag_trainer.retraining.promotion_gate import Verdict, judge
@@ -74,7 +74,7 @@ def retrain_network(
     run: Path,
     *,
     on_start: Callable[[FitPlan], None] = lambda fit: None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
     on_read: OnRead = lambda done, total: None,
 ) -> Bundle:

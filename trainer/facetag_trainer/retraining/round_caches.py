@@ -1,9 +1,7 @@
 """Opens the crop caches of a retraining's rounds; what is missing is made from the shards."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.retraining.shard_store import fetch_shard
@@ -11,6 +9,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.data.shards import Sample, shard_digest
 from facetag_trainer.data.splits import Hashes
+from facetag_trainer.progress import ProgressReporter
 from facetag_trainer.retraining.rounds import (
     Examined,
     Round,
@@ -21,31 +20,16 @@ from facetag_trainer.retraining.rounds import (
 )
 
 
-class Bar(Protocol):
-    """One thing that advances."""
-
-    def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
-        """Show `done` of `total` (None: as before), and a few words."""
-
-
-class Teller(Protocol):
-    """Tells a person what goes on."""
-
-    def say(self, text: str) -> None:
-        """Write one line."""
-
-    def bar(self, title: str, *, total: int | None) -> AbstractContextManager[Bar]:
-        """Show a bar while the body runs."""
-
-
 class RoundCaches:
     """The caches below one folder, cut as one bundle wants them."""
 
-    def __init__(self, shelf: Shelf, root: Path, plan: PreparePlan, teller: Teller) -> None:
+    def __init__(
+        self, shelf: Shelf, root: Path, plan: PreparePlan, reporter: ProgressReporter
+    ) -> None:
         self._shelf = shelf
         self._root = root
         self._plan = plan
-        self._teller = teller
+        self._reporter = reporter
 
     def cut(self, examined: Examined) -> CropCache:
         """Return the cache of a round that was just examined."""
@@ -71,5 +55,5 @@ class RoundCaches:
 
     def _cut(self, one: Round, samples: Sequence[Sample], hashes: Hashes) -> CropCache:
         names = ", ".join(one.shards.values())
-        with self._teller.bar(f"Cutting faces out of {names}", total=len(samples)) as bar:
+        with self._reporter.bar(f"Cutting faces out of {names}", total=len(samples)) as bar:
             return cut_round(one, samples, hashes, self._root, self._plan, on_progress=bar.set)

@@ -27,12 +27,13 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.evaluation.metrics import flatten
-from facetag_trainer.fit.loop import Progress
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.loop import FitProgress
+from facetag_trainer.progress import ProgressReporter
 from facetag_trainer.retraining.admission import Admission, Asked, admit_shards, known_rounds
 from facetag_trainer.retraining.promotion_gate import Verdict
 from facetag_trainer.retraining.retrain import RetrainingPlan, judge_candidate, retrain_network
-from facetag_trainer.retraining.round_caches import RoundCaches, Teller
+from facetag_trainer.retraining.round_caches import RoundCaches
 from facetag_trainer.retraining.rounds import Examined, Round
 
 SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
@@ -61,7 +62,7 @@ class RetrainingSession:
         *,
         run: Path,
         cache: Path,
-        teller: Teller,
+        reporter: ProgressReporter,
         order: Order | None = None,
     ) -> None:
         self._shelf = shelf
@@ -69,7 +70,7 @@ class RetrainingSession:
         self._plan = plan
         self._run = run
         self._cache = cache
-        self._teller = teller
+        self._reporter = reporter
         self._order = order
 
     def rehearse(self) -> tuple[Mapping[str, Any], Admission]:
@@ -99,13 +100,13 @@ class RetrainingSession:
                 rounds = known_rounds(session, champion.manifest, tenant_id=self._shelf.tenant_id)
             bundle = open_bundle(self._shelf.fetch(champion))
             plan = _prepare_plan(champion.manifest)
-            caches = RoundCaches(self._shelf, self._cache, plan, self._teller)
+            caches = RoundCaches(self._shelf, self._cache, plan, self._reporter)
             new = caches.cut(admission.new)
             earlier = [caches.open(one, self._asked.earlier) for one in rounds]
             run = self._run / self._name_run(champion, [admission.new.round, *rounds])
             candidate = self._fit(bundle, new, earlier, run)
-            self._teller.say("Holding the candidate against the champion")
-            with self._teller.bar("Reading held-out and new images", total=None) as bar:
+            self._reporter.say("Holding the candidate against the champion")
+            with self._reporter.bar("Reading held-out and new images", total=None) as bar:
                 verdict = judge_candidate(
                     bundle,
                     candidate,
@@ -161,11 +162,11 @@ class RetrainingSession:
     def _fit(
         self, champion: Bundle, new: CropCache, earlier: Sequence[CropCache], run: Path
     ) -> Bundle:
-        self._teller.say(f"Fitting in {run}; the same command goes on after a kill")
+        self._reporter.say(f"Fitting in {run}; the same command goes on after a kill")
         plans: list[FitPlan] = []
-        with self._teller.bar("Fitting", total=None) as bar:
+        with self._reporter.bar("Fitting", total=None) as bar:
 
-            def on_step(progress: Progress) -> None:
+            def on_step(progress: FitProgress) -> None:
                 images, epochs = len(progress.samples), plans[0].epochs
                 done = progress.epoch * progress.steps + progress.step
                 steps = epochs * progress.steps
@@ -192,7 +193,7 @@ class RetrainingSession:
     def _tell_epoch(self, row: dict[str, Any]) -> None:
         measures = {name: value for name, value in flatten(row).items() if name in SHOWN}
         figures = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
-        self._teller.say(f"Epoch {row['epoch'] + 1} on validation: {figures}")
+        self._reporter.say(f"Epoch {row['epoch'] + 1} on validation: {figures}")
 
     def _record(
         self,

@@ -12,20 +12,19 @@ import keras
 import optuna
 from optuna.trial import Trial
 
-from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.cutting import cut_down
-from facetag_trainer.fit.loop import Progress, fit, read_history
-from facetag_trainer.fit.train import TrainingPlan, start_network
-from facetag_trainer.tuning.plan import TuningPlan
-from facetag_trainer.tuning.search_space import Values, suggest
+from facetag_trainer.data.crop_cache import CropCache, cut_down
+from facetag_trainer.fit.loop import FitProgress, fit, read_history
+from facetag_trainer.fit.training_run import TrainingPlan, start_network
+from facetag_trainer.tuning.search_space import TrialValues, suggest
+from facetag_trainer.tuning.tuning_plan import TuningPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class TrialWatcher:
     """What is told of trials while they run."""
 
-    on_trial: Callable[[int, Values], None] = lambda number, values: None
-    on_step: Callable[[int, Progress], None] = lambda number, progress: None
+    on_trial: Callable[[int, TrialValues], None] = lambda number, values: None
+    on_step: Callable[[int, FitProgress], None] = lambda number, progress: None
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda number, row: None
     on_end: Callable[[int, str], None] = lambda number, words: None
     on_wait: Callable[[int], None] = lambda running: None
@@ -36,12 +35,12 @@ class Objective:
     """Fits a network with a trial's values; its best validation score is the trial's value."""
 
     def __init__(
-        self, plan: TuningPlan, cache: CropCache, folder: Path, watcher: Watcher | None = None
+        self, plan: TuningPlan, cache: CropCache, folder: Path, watcher: TrialWatcher | None = None
     ) -> None:
         self.plan = plan
         self.cache = cut_down(cache, plan.part)
         self.folder = folder
-        self.watcher = watcher or Watcher()
+        self.watcher = watcher or TrialWatcher()
 
     def __call__(self, trial: Trial) -> float:
         """Return the least score of the epochs; raises TrialPruned where it is not worth more.
@@ -69,7 +68,7 @@ class Objective:
         shutil.rmtree(run)
         return float(best["score"])
 
-    def _training(self, values: Values) -> TrainingPlan:
+    def _training(self, values: TrialValues) -> TrainingPlan:
         samples = int((~self.cache.validation).sum())
         return self.plan.training(values, max(1, samples // values["batch_size"]))
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from facetag.vision.network.backbones import FROZEN_LAYERS
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
 
-Values = Mapping[str, Any]
+TrialValues = Mapping[str, Any]
 """A value for each parameter, by name."""
 
 
@@ -86,7 +86,9 @@ def default_values(space: Sequence[Range]) -> dict[str, Any]:
     return values
 
 
-def apply_values(spec: NetworkSpec, plan: FitPlan, values: Values) -> tuple[NetworkSpec, FitPlan]:
+def apply_values(
+    spec: NetworkSpec, plan: FitPlan, values: TrialValues
+) -> tuple[NetworkSpec, FitPlan]:
     """Return the network and the fit with these values in the place of their own.
 
     Raises ValueError for a value that is neither's.

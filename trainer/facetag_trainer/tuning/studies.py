@@ -36,7 +36,7 @@ PLAN = "plan"
 _log = structlog.get_logger(__name__)
 
 
-class Storage(RDBStorage):
+class StudyStorage(RDBStorage):
     """Optuna's storage, whose heart goes on beating where the server was away for a moment."""
 
     def record_heartbeat(self, trial_id: int) -> None:
@@ -70,7 +70,9 @@ def studies_url(database_url: str) -> str:
     return _text(url.set(drivername="postgresql+psycopg", database=DATABASE))
 
 
-def open_storage(url: str, *, heartbeat_s: int = HEARTBEAT_S, grace_s: int = GRACE_S) -> Storage:
+def open_storage(
+    url: str, *, heartbeat_s: int = HEARTBEAT_S, grace_s: int = GRACE_S
+) -> StudyStorage:
     """Open, and if need be make, the tables of studies; several callers at once are safe.
 
     Raises DatabaseUnavailable where the server does not answer, and SettingsInvalid for a URL that
@@ -81,7 +83,7 @@ def open_storage(url: str, *, heartbeat_s: int = HEARTBEAT_S, grace_s: int = GRA
     except ArgumentError as error:
         raise SettingsInvalid("--storage is no URL: give postgresql+psycopg://...") from error
     with translated_errors(), _silenced(), _locked(engine, MADE_LOCK):
-        return Storage(
+        return StudyStorage(
             url,
             # A restarted server leaves dead connections in the pool.
             engine_kwargs={"pool_pre_ping": True},
@@ -92,7 +94,7 @@ def open_storage(url: str, *, heartbeat_s: int = HEARTBEAT_S, grace_s: int = GRA
 
 
 def open_study(
-    storage: Storage,
+    storage: StudyStorage,
     name: str,
     plan: Mapping[str, Any],
     *,
@@ -127,7 +129,7 @@ def open_study(
     return study
 
 
-def load_study(storage: Storage, name: str) -> Study:
+def load_study(storage: StudyStorage, name: str) -> Study:
     """Open a study to read it; raises FacetagError where there is none of this name."""
     try:
         with translated_errors():
@@ -139,7 +141,7 @@ def load_study(storage: Storage, name: str) -> Study:
 
 
 @contextmanager
-def take_turn(storage: Storage) -> Iterator[None]:
+def take_turn(storage: StudyStorage) -> Iterator[None]:
     """Let one process at a time, of all that share a PostgreSQL, do what the body does."""
     with _locked(storage.engine, TURN_LOCK):
         yield

@@ -140,7 +140,7 @@ def retrain(
         )
         asked = Asked(new, known, held, leave_out=leave_out, again=again)
         with closing(Shelf(settings)) as shelf:
-            session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, teller=reporter)
+            session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, reporter=reporter)
             if dry_run:
                 click.echo(_describe(*session.rehearse(), replay))
                 return

@@ -45,7 +45,11 @@ def calibrate(
     from facetag.bundles.folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
-    from facetag_trainer.calibration.calibrate import MIRRORINGS, calibrate_bundle, find_cache
+    from facetag_trainer.calibration.bundle_calibration import (
+        MIRRORINGS,
+        calibrate_bundle,
+        find_cache,
+    )
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
     from facetag_trainer.reports.card import MEASURES, figure, write_card
 

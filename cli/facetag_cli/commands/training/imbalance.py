@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from facetag.vision.bundle import Bundle
     from facetag_cli.output.progress import Reporter
     from facetag_trainer.data.shard_sources import ShardSource
-    from facetag_trainer.fit.train import TrainingPlan
-    from facetag_trainer.imbalance.compare import Watcher
+    from facetag_trainer.fit.training_run import TrainingPlan
+    from facetag_trainer.imbalance.compare import ComparisonWatcher
 
 
 @click.command()
@@ -109,11 +109,11 @@ def imbalance(
       facetag imbalance part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
     """
     from facetag.vision.bundle import open_bundle
-    from facetag_cli.output.imbalance import render
+    from facetag_cli.output.imbalance_table import render
     from facetag_cli.output.progress import Reporter
     from facetag_trainer.imbalance.compare import compare_methods
-    from facetag_trainer.imbalance.plan import ImbalancePlan
-    from facetag_trainer.imbalance.report import write_comparison
+    from facetag_trainer.imbalance.comparison_files import write_comparison
+    from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
 
     if start is not None and backbone_weights is not None:
         raise click.UsageError(
@@ -151,7 +151,7 @@ def _choose_network(
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag.vision.network.spec import NetworkSpec
-    from facetag_trainer.fit.train import TrainingPlan
+    from facetag_trainer.fit.training_run import TrainingPlan
 
     if backbone_weights is not None:
         spec = NetworkSpec(backbone=backbone, heads=(head,))
@@ -181,9 +181,9 @@ def _cut_faces(
 
 
 @contextmanager
-def _watch(reporter: "Reporter") -> Iterator["Watcher"]:
+def _watch(reporter: "Reporter") -> Iterator["ComparisonWatcher"]:
     """Show how far features and fits are, as a context: a bar, then a line for each fit."""
-    from facetag_trainer.imbalance.compare import Watcher
+    from facetag_trainer.imbalance.compare import ComparisonWatcher
 
     with ExitStack() as stack:
         bars: list[Any] = []
@@ -197,4 +197,4 @@ def _watch(reporter: "Reporter") -> Iterator["Watcher"]:
             stack.close()
             reporter.say(f"Heads fitted: {done} of {total}")
 
-        yield Watcher(on_features, on_fit)
+        yield ComparisonWatcher(on_features, on_fit)

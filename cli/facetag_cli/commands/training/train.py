@@ -140,8 +140,8 @@ def train(
     from facetag.vision.network.backbones import FROZEN_LAYERS
     from facetag.vision.network.spec import NetworkSpec
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
-    from facetag_trainer.fit.loop import FitPlan
-    from facetag_trainer.fit.train import TrainingPlan, train_network
+    from facetag_trainer.fit.fit_plan import FitPlan
+    from facetag_trainer.fit.training_run import TrainingPlan, train_network
     from facetag_trainer.reports.card import write_card
 
     if teachers and answers:

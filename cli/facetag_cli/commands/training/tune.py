@@ -119,14 +119,14 @@ def tune(
     """
     from facetag_cli.client.service import read_settings
     from facetag_cli.output.progress import Reporter
-    from facetag_cli.output.tuning_session import Session
+    from facetag_cli.output.tuning_session import TuningSession
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_trainer.tuning.plan import TuningPlan
+    from facetag_trainer.tuning.tuning_plan import TuningPlan
 
     reading = report_only or trials == 0
     if not shards and not (reading and study):
         raise click.UsageError("Give the SHARDS to fit on, or --report-only and --study.")
-    session = Session(
+    session = TuningSession(
         settings=read_settings(data_dir),
         storage=storage,
         plan=TuningPlan(network, size, part, epochs, backbone_weights, age_output, precision),

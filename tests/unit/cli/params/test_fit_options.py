@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from facetag_cli.params.fit_options import FIT_OPTIONS, BackboneWeights, fit_options, given
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
 
 
 @click.command()

@@ -7,7 +7,7 @@ import pytest
 from facetag.errors import FacetagError
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.checkpoint import FILE, Place, load_checkpoint, save_checkpoint
+from facetag_trainer.fit.checkpoint import FILE, FitPlace, load_checkpoint, save_checkpoint
 
 
 def built(spec, seed=1):
@@ -32,7 +32,7 @@ def disturb(network):
 def test_every_variable_comes_back_dropouts_seeds_and_the_optimizers_included(tmp_path, tiny_spec):
     network = built(tiny_spec)
     disturb(network)
-    save_checkpoint(tmp_path, network, Place(3, 41, 2.5))
+    save_checkpoint(tmp_path, network, FitPlace(3, 41, 2.5))
     other = built(tiny_spec, seed=2)
     assert load_checkpoint(tmp_path, other) == (3, 41, 2.5)
     assert len(state_of(other)) > 20
@@ -44,16 +44,16 @@ def test_every_variable_comes_back_dropouts_seeds_and_the_optimizers_included(tm
 
 
 def test_no_checkpoint_means_the_beginning(tmp_path, tiny_spec):
-    assert load_checkpoint(tmp_path, built(tiny_spec)) == Place(0, 0)
+    assert load_checkpoint(tmp_path, built(tiny_spec)) == FitPlace(0, 0)
 
 
 def test_what_a_kill_left_half_written_does_not_count(tmp_path, tiny_spec):
     network = built(tiny_spec)
-    save_checkpoint(tmp_path, network, Place(1, 2))
+    save_checkpoint(tmp_path, network, FitPlace(1, 2))
     (tmp_path / f"{FILE}.partial").write_bytes(b"half")
-    assert load_checkpoint(tmp_path, network) == Place(1, 2)
-    save_checkpoint(tmp_path, network, Place(1, 3))
-    assert load_checkpoint(tmp_path, network) == Place(1, 3)
+    assert load_checkpoint(tmp_path, network) == FitPlace(1, 2)
+    save_checkpoint(tmp_path, network, FitPlace(1, 3))
+    assert load_checkpoint(tmp_path, network) == FitPlace(1, 3)
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -65,7 +65,7 @@ def test_what_a_kill_left_half_written_does_not_count(tmp_path, tiny_spec):
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused_and_changes_nothing(tmp_path, tiny_spec, other):
-    save_checkpoint(tmp_path, built(tiny_spec), Place(1, 2))
+    save_checkpoint(tmp_path, built(tiny_spec), FitPlace(1, 2))
     network = built(other, seed=2)
     before = state_of(network)
     with pytest.raises(FacetagError, match="another network"):

@@ -13,13 +13,14 @@ from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.write_bundle import write_bundle
 from facetag_trainer.data.augment import Jitter, centre_crop
-from facetag_trainer.data.cutting import in_fold
+from facetag_trainer.data.crop_cache import in_fold
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
-from facetag_trainer.fit.loop import FitPlan, make_feeder
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.loop import make_feeder
 from facetag_trainer.fit.mixup import Softening
-from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 HEADS = ("age", "gender", "race")

@@ -8,11 +8,11 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from facetag_trainer.fit.event_log import STEPS_BETWEEN, EventLog
-from facetag_trainer.fit.loop import Progress
+from facetag_trainer.fit.loop import FitProgress
 
 
 def progress(step):
-    return Progress(0, step, 100, 1.5, 10.0, np.arange(4))
+    return FitProgress(0, step, 100, 1.5, 10.0, np.arange(4))
 
 
 def events_in(path: Path) -> list[Event]:

@@ -25,7 +25,7 @@ from facetag_trainer.evaluation.metrics import table_1
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.fit.loop import (
     FitPlan,
-    Progress,
+    FitProgress,
     fit,
     predict_held_out,
     read_history,
@@ -157,7 +157,7 @@ class Fitted:
     plan: FitPlan
     folder: Path
     before: list[np.ndarray]
-    steps: list[Progress]
+    steps: list[FitProgress]
     rows: list[dict]
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.mixup import Softening
-from facetag_trainer.fit.plan import FitPlan
 
 
 def example():

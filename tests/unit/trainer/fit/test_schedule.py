@@ -2,8 +2,8 @@
 
 import pytest
 
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.losses import plateau_rate
-from facetag_trainer.fit.plan import FitPlan
 from facetag_trainer.fit.schedule import count_drops, is_stalled
 
 

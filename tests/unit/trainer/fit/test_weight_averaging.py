@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.losses import compile_network
-from facetag_trainer.fit.plan import FitPlan
 from facetag_trainer.fit.weight_averaging import averaged_weights, retake_statistics
 
 

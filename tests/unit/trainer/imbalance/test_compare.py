@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetag_trainer.fit.train import TrainingPlan
-from facetag_trainer.imbalance.compare import Watcher, compare_methods
-from facetag_trainer.imbalance.plan import ImbalancePlan
+from facetag_trainer.fit.training_run import TrainingPlan
+from facetag_trainer.imbalance.compare import ComparisonWatcher, compare_methods
+from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 PLAN = ImbalancePlan(seeds=2, epochs=2, batch_size=16)
@@ -66,11 +66,11 @@ def test_a_comparison_that_was_killed_goes_on_with_the_fits_that_there_are(
 
     run = tmp_path / "run"
     with pytest.raises(Killed):
-        compare_methods(PLAN, network, cache, run, watcher=Watcher(on_fit=die))
+        compare_methods(PLAN, network, cache, run, watcher=ComparisonWatcher(on_fit=die))
     before = written(run)
     assert set(before) == {"plain-1.npy", "weighted-1.npy", "smote-1.npy", "plain-2.npy"}
     seen = []
-    watcher = Watcher(on_fit=lambda done, total: seen.append((done, total)))
+    watcher = ComparisonWatcher(on_fit=lambda done, total: seen.append((done, total)))
     found = compare_methods(PLAN, network, cache, run, watcher=watcher)
     assert seen[-1] == (6, 6)
     assert {name: written(run)[name] for name in before} == before

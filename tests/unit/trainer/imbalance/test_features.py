@@ -11,7 +11,7 @@ from facetag.vision.crop import CropRule
 from facetag.vision.network.attributes import build_network
 from facetag.vision.write_bundle import write_bundle
 from facetag_trainer.data.augment import centre_crop
-from facetag_trainer.fit.train import TrainingPlan
+from facetag_trainer.fit.training_run import TrainingPlan
 from facetag_trainer.imbalance import features
 from facetag_trainer.imbalance.features import compute_features, features_key
 from tests.unit.trainer.tiny_caches import write_tiny_cache

@@ -7,7 +7,7 @@ import pytest
 
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.imbalance.fit_head import fit_head, macro_f1, read_features, save_outputs
-from facetag_trainer.imbalance.plan import ImbalancePlan
+from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
 from facetag_trainer.imbalance.sampling import Examples
 
 SPEC = NetworkSpec(hidden_units=8)

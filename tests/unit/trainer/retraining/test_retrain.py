@@ -7,8 +7,8 @@ import pytest
 
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.loop import FitPlan
-from facetag_trainer.fit.train import TrainingPlan, train_network
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.retraining import label_check
 from facetag_trainer.retraining.retrain import (
     RetrainingPlan,

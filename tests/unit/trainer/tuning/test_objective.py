@@ -4,8 +4,8 @@ import optuna
 import pytest
 
 from facetag_trainer.fit.loop import read_history
-from facetag_trainer.tuning.objective import Objective, Watcher
-from facetag_trainer.tuning.plan import TuningPlan
+from facetag_trainer.tuning.objective import Objective, TrialWatcher
+from facetag_trainer.tuning.tuning_plan import TuningPlan
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 PLAN = TuningPlan("tiny", size=32, part=0.8, epochs=3)
@@ -40,7 +40,7 @@ def study_with(values=VALUES, pruner=None):
 
 def test_a_trial_is_worth_its_best_epoch_and_reports_each(tmp_path, cache):
     rows = []
-    watcher = Watcher(on_epoch=lambda number, row: rows.append(row))
+    watcher = TrialWatcher(on_epoch=lambda number, row: rows.append(row))
     study = study_with()
     study.optimize(Objective(PLAN, cache, tmp_path / "run", watcher), n_trials=1)
     (trial,) = study.trials
@@ -55,7 +55,7 @@ def test_a_trial_is_worth_its_best_epoch_and_reports_each(tmp_path, cache):
 
 def test_steps_are_told_and_nothing_is_left_on_disk(tmp_path, cache):
     steps, begun = [], []
-    watcher = Watcher(
+    watcher = TrialWatcher(
         on_trial=lambda number, values: begun.append((number, values)),
         on_step=lambda number, progress: steps.append(progress),
     )
@@ -106,11 +106,13 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_when_it_is_tried_again
 
     study, seen = study_with(), []
     with pytest.raises(KeyboardInterrupt):
-        study.optimize(Objective(PLAN, cache, tmp_path / "run", Watcher(on_epoch=stop)), n_trials=1)
+        study.optimize(
+            Objective(PLAN, cache, tmp_path / "run", TrialWatcher(on_epoch=stop)), n_trials=1
+        )
     (folder,) = (tmp_path / "run").iterdir()
     assert [row["epoch"] for row in read_history(folder)] == [0, 1]
     study.enqueue_trial(VALUES)
-    watcher = Watcher(on_epoch=lambda number, row: seen.append(row["epoch"]))
+    watcher = TrialWatcher(on_epoch=lambda number, row: seen.append(row["epoch"]))
     study.optimize(Objective(PLAN, cache, tmp_path / "run", watcher), n_trials=1)
     assert seen == [2]
     again = study.trials[1]

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.tuning.search_space import (
     Range,
     apply_values,

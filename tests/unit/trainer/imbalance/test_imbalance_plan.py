@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.imbalance.plan import ImbalancePlan
+from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
 
 PLAN, SPEC = ImbalancePlan(), NetworkSpec()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from facetag_trainer.tuning.plan import TuningPlan, name_study
+from facetag_trainer.tuning.tuning_plan import TuningPlan, name_study
 from tests.unit.trainer.chips import chip_members, write_tar
 
 PLAN = TuningPlan("cnn", size=96, part=0.2, epochs=3)

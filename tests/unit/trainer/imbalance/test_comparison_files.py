@@ -5,11 +5,10 @@ import json
 import numpy as np
 from matplotlib.collections import PathCollection
 
-from facetag_trainer.imbalance.plan import ImbalancePlan
-from facetag_trainer.imbalance.plots import draw_recalls
-from facetag_trainer.imbalance.report import write_comparison
-from facetag_trainer.imbalance.table import Comparison
-from tests.unit.trainer.imbalance.test_table import rows
+from facetag_trainer.imbalance.comparison_files import draw_recalls, write_comparison
+from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
+from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
+from tests.unit.trainer.imbalance.test_comparison_table import rows
 
 IMAGES = {"training": [9, 4, 12, 2, 1], "validation": [1] * 5, "judged": [8] * 5}
 
@@ -35,7 +34,9 @@ def test_a_picture_has_a_colour_a_method_and_a_point_a_recall():
 
 
 def test_figures_and_picture_are_in_the_folder(tmp_path):
-    path = write_comparison(tmp_path / "run", Comparison(ImbalancePlan(), {}, rows(), IMAGES))
+    path = write_comparison(
+        tmp_path / "run", ImbalanceComparison(ImbalancePlan(), {}, rows(), IMAGES)
+    )
     assert len(json.loads(path.read_text())["rows"]) == 5
     written = {one.name for one in (tmp_path / "run").iterdir()}
     assert written == {"imbalance.json", "recall.svg", "recall.png"}

@@ -8,7 +8,7 @@ import pytest
 from facetag.errors import FacetagError
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.calibration import AgeLine, Calibration
-from facetag_trainer.calibration.calibrate import (
+from facetag_trainer.calibration.bundle_calibration import (
     FEWEST_FOR_LINE,
     MIRRORINGS,
     calibrate_bundle,

@@ -4,13 +4,13 @@ from rich.console import Console
 from rich.table import Table
 
 from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
 from facetag_trainer.imbalance.measures import Figure, recall_names
-from facetag_trainer.imbalance.table import Comparison
 
 ABSENT = "–"
 
 
-def render(found: Comparison) -> str:
+def render(found: ImbalanceComparison) -> str:
     """Return the figures, and below them each method's gains over the plain one, as text."""
     # As wide as the figures need: a pipe has no width, and cells that wrap are hard to read.
     console = Console(highlight=False, width=200)
@@ -25,7 +25,7 @@ def render(found: Comparison) -> str:
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
-def _figures(found: Comparison) -> Table:
+def _figures(found: ImbalanceComparison) -> Table:
     table = _table(found, "fits")
     for row in found.rows:
         cells = [_cell(row.figures[name], "{:.3f}") for name in _names(found)]
@@ -33,7 +33,7 @@ def _figures(found: Comparison) -> Table:
     return table
 
 
-def _gains(found: Comparison) -> Table:
+def _gains(found: ImbalanceComparison) -> Table:
     table = _table(found)
     for row in found.rows:
         if row.gains is not None:
@@ -42,7 +42,7 @@ def _gains(found: Comparison) -> Table:
     return table
 
 
-def _table(found: Comparison, *more: str) -> Table:
+def _table(found: ImbalanceComparison, *more: str) -> Table:
     head = found.plan.head
     judged = found.images["judged"]
     labels = [
@@ -52,7 +52,7 @@ def _table(found: Comparison, *more: str) -> Table:
     return Table("fitted", "method", *more, "accuracy", "macro F1", *labels)
 
 
-def _names(found: Comparison) -> list[str]:
+def _names(found: ImbalanceComparison) -> list[str]:
     return ["accuracy", "macro_f1", *recall_names(found.plan.head)]
 
 

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from facetag_trainer.tuning.report import (
+from facetag_trainer.tuning.search_space import Range
+from facetag_trainer.tuning.study_report import (
     compose_command,
     describe_budget,
     describe_range,
     parameter_rows,
     write_tuning_report,
 )
-from facetag_trainer.tuning.results import Results, Tried
-from facetag_trainer.tuning.search_space import Range
+from facetag_trainer.tuning.study_results import Results, Tried
 
 SPACE = (
     Range("learning_rate", "logarithmic", 1e-4, 1e-2),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from facetag_trainer.tuning.plots import draw_history, draw_importances, draw_results
-from facetag_trainer.tuning.results import Results, Tried
+from facetag_trainer.tuning.study_plots import draw_history, draw_importances, draw_results
+from facetag_trainer.tuning.study_results import Results, Tried
 
 
 def tried(number, state, value, best):

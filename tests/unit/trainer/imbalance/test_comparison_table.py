@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facetag_trainer.imbalance.plan import ImbalancePlan
-from facetag_trainer.imbalance.table import HEAD_ALONE, Comparison, make_rows
+from facetag_trainer.imbalance.comparison_table import HEAD_ALONE, ImbalanceComparison, make_rows
+from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
 
 TRUTH = np.arange(40) % 5
 RIGHT = np.eye(5, dtype=np.float32)[TRUTH]
@@ -37,7 +37,9 @@ def test_fits_are_counted_and_rows_are_told_apart_by_name():
 
 def test_results_state_plan_features_images_and_rows():
     images = {"training": [5, 4, 3, 2, 1], "validation": [1] * 5, "judged": [8] * 5}
-    stated = Comparison(ImbalancePlan(), {"precision": "float32"}, rows(), images).to_json()
+    stated = ImbalanceComparison(
+        ImbalancePlan(), {"precision": "float32"}, rows(), images
+    ).to_json()
     assert stated["plan"]["head"] == "race"
     assert stated["features"] == {"precision": "float32"}
     assert stated["images"]["training"] == {

@@ -12,11 +12,11 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.vision.crop import CropRule
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.shards import shard_digest
-from facetag_trainer.fit.plan import FitPlan
-from facetag_trainer.fit.train import TrainingPlan
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.training_run import TrainingPlan
 from facetag_trainer.tuning.search_space import (
     Range,
-    Values,
+    TrialValues,
     apply_values,
     frozen_layers,
     search_space,
@@ -47,7 +47,7 @@ class TuningPlan:
         """What is searched."""
         return search_space(self.network, given_weights=self.backbone_weights is not None)
 
-    def training(self, values: Values, steps: int) -> TrainingPlan:
+    def training(self, values: TrialValues, steps: int) -> TrainingPlan:
         """Return how a trial of these values is fitted, at `steps` an epoch."""
         spec = NetworkSpec(self.network, self.size, self.heads, age_output=self.age_output)
         plan = FitPlan(

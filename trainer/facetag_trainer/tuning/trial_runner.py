@@ -9,9 +9,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from facetag_trainer.tuning.objective import Watcher
+from facetag_trainer.tuning.objective import TrialWatcher
 from facetag_trainer.tuning.studies import (
-    Storage,
+    StudyStorage,
     fail_stale,
     queue_again,
     take_turn,
@@ -24,12 +24,12 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 def run_trials(
     study: Study,
-    storage: Storage,
+    storage: StudyStorage,
     objective: Callable[[Trial], float],
     trials: int,
     *,
     timeout_s: float | None = None,
-    watcher: Watcher | None = None,
+    watcher: TrialWatcher | None = None,
     poll_s: float = POLL_S,
 ) -> None:
     """Run trials until the study has `trials` that ended, here or elsewhere.
@@ -37,7 +37,7 @@ def run_trials(
     Where the last ones run elsewhere their end is waited for: what dies is tried again. After
     `timeout_s` none is begun or waited for. A KeyboardInterrupt queues the trial that runs again.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or TrialWatcher()
     end = None if timeout_s is None else time.monotonic() + timeout_s
     waited_for = 0
     while end is None or time.monotonic() < end:
@@ -56,10 +56,10 @@ def run_trials(
 
 def _run_next(
     study: Study,
-    storage: Storage,
+    storage: StudyStorage,
     objective: Callable[[Trial], float],
     trials: int,
-    watcher: Watcher,
+    watcher: TrialWatcher,
 ) -> bool:
     """Run a trial, or return False where as many have ended and run as there should be."""
     attempt = _Attempt(objective, storage)
@@ -91,7 +91,7 @@ def _run_next(
 class _Attempt:
     """An objective that lets others begin trials once its own has begun, and is known to live."""
 
-    def __init__(self, objective: Callable[[Trial], float], storage: Storage) -> None:
+    def __init__(self, objective: Callable[[Trial], float], storage: StudyStorage) -> None:
         self.number: int | None = None
         self.failed = False
         self.turn: ExitStack | None = None

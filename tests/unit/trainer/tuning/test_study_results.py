@@ -3,8 +3,8 @@
 import optuna
 import pytest
 
-from facetag_trainer.tuning.results import format_value, read_results, train_options
 from facetag_trainer.tuning.search_space import Range
+from facetag_trainer.tuning.study_results import format_value, read_results, train_options
 
 SPACE = (
     Range("learning_rate", "logarithmic", 1e-4, 1e-2),

@@ -1,13 +1,27 @@
-"""The picture of a comparison: each label's recall by what was done about its rarity."""
+"""The files of a comparison: its figures as JSON, and a plot of each label's recall by method."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
 from facetag_trainer.imbalance.measures import Figures, recall_names
-from facetag_trainer.reports.figures import COLOURS, INK, SOFT
+from facetag_trainer.reports.figures import COLOURS, INK, SOFT, save
+
+
+def write_comparison(run: Path, found: ImbalanceComparison) -> Path:
+    """Write `imbalance.json`, `recall.svg` and `recall.png`; return the path of the first."""
+    rows = {row.name: row.figures for row in found.rows}
+    save({"recall": draw_recalls(found.plan.head, rows, found.images["training"])}, run)
+    path = run / "imbalance.json"
+    temporary = path.with_name(f"{path.name}.partial")
+    temporary.write_text(json.dumps(found.to_json(), indent=2) + "\n")
+    temporary.replace(path)
+    return path
 
 
 def draw_recalls(head: str, rows: Mapping[str, Figures], fitted_on: Sequence[int]) -> Figure:

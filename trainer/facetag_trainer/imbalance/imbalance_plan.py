@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
 
 Method = Literal["plain", "weighted", "smote"]
 METHODS: tuple[Method, ...] = get_args(Method)

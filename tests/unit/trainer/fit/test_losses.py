@@ -6,9 +6,8 @@ import pytest
 
 from facetag.vision.network.attributes import YEARS, build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.age_distribution import LABEL_SPREAD, AgeDistributionLoss
-from facetag_trainer.fit.losses import compile_network
-from facetag_trainer.fit.plan import FitPlan
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.losses import LABEL_SPREAD, AgeDistributionLoss, compile_network
 
 
 def about(age, spread=LABEL_SPREAD):

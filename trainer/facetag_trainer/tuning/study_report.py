@@ -11,14 +11,14 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from facetag_trainer.reports.figures import embed, save
-from facetag_trainer.tuning.plots import draw_results
-from facetag_trainer.tuning.results import (
+from facetag_trainer.tuning.search_space import Range
+from facetag_trainer.tuning.study_plots import draw_results
+from facetag_trainer.tuning.study_results import (
     FEWEST_FOR_IMPORTANCE,
     Results,
     format_value,
     train_options,
 )
-from facetag_trainer.tuning.search_space import Range
 
 TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
 PICTURES = {

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.imbalance.imbalance_plan import PLAIN, ImbalancePlan, Method
 from facetag_trainer.imbalance.measures import (
-    Codes,
     Figures,
-    Outputs,
+    HeadOutputs,
+    LabelCodes,
     compare,
     draw_measures,
     summarise,
 )
-from facetag_trainer.imbalance.plan import PLAIN, ImbalancePlan, Method
 
 HEAD_ALONE = "head"
 """What is fitted where the features are given."""
-Fits = Mapping[tuple[str, Method], Sequence[Outputs]]
-"""Outputs (n, units) of each fit, by what was fitted and how."""
+Fits = Mapping[tuple[str, Method], Sequence[HeadOutputs]]
+"""HeadOutputs (n, units) of each fit, by what was fitted and how."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One line of the table: what was fitted, how, how often, and what came of it."""
 
     fitted: str
@@ -45,13 +45,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ImbalanceComparison:
     """The rows of the table, what they follow from, and on how many images they rest."""
 
     plan: ImbalancePlan
     features: Mapping[str, Any]
     """The plan of the network whose features were taken."""
-    rows: Sequence[Row]
+    rows: Sequence[ComparisonRow]
     images: Mapping[str, Sequence[int]]
     """Images a label, in the head's order, of each side: training, validation, judged."""
 
@@ -68,14 +68,16 @@ class Comparison:
         }
 
 
-def make_rows(head: str, truth: Codes, fits: Fits) -> list[Row]:
+def make_rows(head: str, truth: LabelCodes, fits: Fits) -> list[ComparisonRow]:
     """Return a row for each way of fitting, measured on labels (n,)."""
     drawn = {way: draw_measures(head, truth, outputs) for way, outputs in fits.items()}
     rows = []
     for (fitted, method), values in drawn.items():
         plain = drawn.get((fitted, PLAIN)) if method != PLAIN else None
         gains = None if plain is None else compare(values, plain)
-        rows.append(Row(fitted, method, len(fits[fitted, method]), summarise(values), gains))
+        rows.append(
+            ComparisonRow(fitted, method, len(fits[fitted, method]), summarise(values), gains)
+        )
     return rows
 
 

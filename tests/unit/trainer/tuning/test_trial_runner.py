@@ -9,9 +9,9 @@ from optuna.storages import _heartbeat
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from facetag_trainer.tuning.objective import Watcher
-from facetag_trainer.tuning.run import run_trials
+from facetag_trainer.tuning.objective import TrialWatcher
 from facetag_trainer.tuning.studies import open_storage, open_study
+from facetag_trainer.tuning.trial_runner import run_trials
 
 PLAN = {"digest": "ab12"}
 
@@ -118,7 +118,7 @@ def test_the_last_trials_that_run_elsewhere_are_waited_for(study, storage):
         waited.append(running)
         threading.Timer(0.3, finish).start()
 
-    run_trials(study, storage, square, 1, poll_s=0.1, watcher=Watcher(on_wait=on_wait))
+    run_trials(study, storage, square, 1, poll_s=0.1, watcher=TrialWatcher(on_wait=on_wait))
     assert waited == [1]
     assert [one.value for one in study.trials] == [1.0]
 
@@ -156,7 +156,7 @@ def test_a_trial_taken_for_dead_gives_way_to_its_retry(study, storage):
         storage,
         sleepy,
         1,
-        watcher=Watcher(on_end=lambda number, words: told.append((number, words))),
+        watcher=TrialWatcher(on_end=lambda number, words: told.append((number, words))),
     )
     assert states(study) == [TrialState.FAIL, TrialState.COMPLETE]
     assert told[0] == (0, "was taken for dead, and goes on elsewhere")
@@ -164,5 +164,7 @@ def test_a_trial_taken_for_dead_gives_way_to_its_retry(study, storage):
 
 def test_the_end_of_each_trial_is_told_with_its_score(study, storage):
     told = []
-    run_trials(study, storage, square, 1, watcher=Watcher(on_end=lambda *words: told.append(words)))
+    run_trials(
+        study, storage, square, 1, watcher=TrialWatcher(on_end=lambda *words: told.append(words))
+    )
     assert told == [(0, "complete 0.2500")]

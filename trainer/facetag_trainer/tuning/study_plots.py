@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from facetag_trainer.reports.figures import FIRST, INK, SECOND, new_axes
-from facetag_trainer.tuning.results import Results, Tried
+from facetag_trainer.tuning.study_results import Results, Tried
 
 
 def draw_results(results: Results) -> dict[str, Figure]:

@@ -14,8 +14,8 @@ from facetag.errors import FacetagError
 from facetag.vision.bundle import open_bundle
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.fit.loop import FitPlan
-from facetag_trainer.fit.train import TrainingPlan, train_network, write_run_bundle
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.training_run import TrainingPlan, train_network, write_run_bundle
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 pytestmark = pytest.mark.timeout(300)

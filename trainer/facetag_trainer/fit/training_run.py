@@ -26,18 +26,17 @@ from facetag.vision.network.backbones import (
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.write_bundle import write_bundle
 from facetag_trainer.calibration.activation_ranges import measure_ranges
-from facetag_trainer.calibration.calibrate import calibrate_outputs
-from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.cutting import leave_out
+from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
+from facetag_trainer.data.crop_cache import CropCache, leave_out
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.curves import draw_curves
 from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
 from facetag_trainer.fit.event_log import EventLog
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.fused_batch_norm import fuse_norms
 from facetag_trainer.fit.loop import (
-    FitPlan,
+    FitProgress,
     Predictions,
-    Progress,
     fit,
     make_feeder,
     predict_held_out,
@@ -107,7 +106,7 @@ def train_network(
     run: Path,
     *,
     on_teach: Callable[[int, int], None] = lambda done, total: None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Bundle:
     """Fit, or go on fitting, in the folder `run` and write the bundle to `run/bundle`.
@@ -136,7 +135,7 @@ def train_network(
     network = start_network(plan)
     with EventLog(run / "events") as log:
 
-        def record_step(progress: Progress) -> None:
+        def record_step(progress: FitProgress) -> None:
             log.step(progress)
             on_step(progress)
 
