@@ -1,14 +1,80 @@
-"""All settings, read from the environment with the prefix FACETAG_, in one place."""
+"""All settings, read from the environment with the prefix FACETAG_, in one place.
+
+`python -m facetag.settings_page` writes their table to `docs/settings.md`.
+"""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    UrlConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from facetag.errors import SettingsInvalid
 from facetag.heads import HEADS_BY_NAME
+
+_REDIS_URL = TypeAdapter(
+    Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket"])]
+)
+_HTTP_URL = TypeAdapter(HttpUrl)
+
+
+def _check_postgres_url(url: str) -> None:
+    # pydantic's PostgresDsn refuses the sockets that `postgresql://USER@/NAME?host=DIR` names.
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        scheme = make_url(url).drivername.split("+")[0]
+    except (ArgumentError, ValueError):
+        raise ValueError("it is not a URL") from None
+    if scheme not in ("postgresql", "postgres"):
+        raise ValueError(f"{scheme} is not PostgreSQL")
+
+
+def _check_type(kind: TypeAdapter[Any], url: str) -> None:
+    try:
+        kind.validate_python(url)
+    except ValidationError as error:
+        raise ValueError(error.errors(include_input=False)[0]["msg"]) from None
+
+
+def _url(check: Callable[[str], None], example: str) -> AfterValidator:
+    """Return a validator that keeps a URL as it was written; an empty one counts as not set."""
+
+    def validate(value: str | SecretStr) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not text:
+            return None
+        try:
+            check(text)
+        except ValueError as error:
+            # Without the URL itself, which may hold a password.
+            raise ValueError(f"give a URL such as {example} ({error})") from None
+        return value
+
+    return AfterValidator(validate)
+
+
+PostgresUrl = Annotated[
+    SecretStr, _url(_check_postgres_url, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+]
+RedisUrl = Annotated[
+    SecretStr, _url(partial(_check_type, _REDIS_URL), "redis://:PASSWORD@HOST:PORT/0")
+]
+WebUrl = Annotated[str, _url(partial(_check_type, _HTTP_URL), "http://HOST:PORT")]
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
@@ -18,69 +84,130 @@ AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Settings(BaseSettings):
-    """Settings of every process of facetag; a field `x_y` is read from `FACETAG_X_Y`."""
+    """Hold the settings of every process of facetag; `FACETAG_X_Y` gives the field `x_y`."""
 
     model_config = SettingsConfigDict(env_prefix="FACETAG_", extra="ignore", frozen=True)
 
-    # Where things are
-    api_url: str | None = Field(None, description="The service that the command line uses")
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(8000, ge=0, le=65535)
+    # Addresses
+    api_url: WebUrl | None = Field(
+        None, description="URL of the service that the command line uses; unset: one of its own"
+    )
+    api_host: str = Field("127.0.0.1", description="Address on which the API listens")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens")
     data_dir: Path = Field(
-        Path("~/.local/share/facetag"), description="Data of the servers that facetag starts itself"
+        Path("~/.local/share/facetag"),
+        description="Folder for the data of the servers that facetag starts itself, and for the "
+        "bundles that workers fetch",
     )
-    database_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
-    s3_endpoint_url: str | None = None
-    s3_public_endpoint_url: str | None = Field(
-        None, description="Where clients reach object storage, if elsewhere than the services do"
+    database_url: PostgresUrl | None = Field(
+        None,
+        description="URL of the PostgreSQL database: postgresql://USER:PASSWORD@HOST:PORT/NAME",
     )
-    s3_region: str = "us-east-1"
-    s3_bucket: str = "facetag"
-    s3_access_key: SecretStr | None = None
-    s3_secret_key: SecretStr | None = None
-    source_buckets: CommaList = Field((), description="Buckets that may be tagged in place")
-    tenant_id: str = Field("local", pattern=r"^[a-z0-9-]{1,64}$")
+    redis_url: RedisUrl | None = Field(
+        None, description="URL of the Redis or Valkey server: redis://:PASSWORD@HOST:PORT/0"
+    )
+    s3_endpoint_url: WebUrl | None = Field(
+        None, description="URL at which API and workers reach object storage; unset: Amazon S3"
+    )
+    s3_public_endpoint_url: WebUrl | None = Field(
+        None,
+        description="URL at which clients reach object storage; unset: FACETAG_S3_ENDPOINT_URL",
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket")
+    s3_bucket: str = Field(
+        "facetag", description="Bucket for uploaded images, bundles and shards; created if missing"
+    )
+    s3_access_key: SecretStr | None = Field(None, description="Access key of object storage")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key of object storage")
+    source_buckets: CommaList = Field(
+        (), description="Buckets whose images may be tagged in place, separated by commas"
+    )
+    tenant_id: str = Field(
+        "local",
+        pattern=r"^[a-z0-9-]{1,64}$",
+        description="Tenant that owns all rows and objects; 1 to 64 of a-z, 0-9 and hyphens",
+    )
 
-    # What is accepted
-    image_formats: CommaList = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
-    max_image_bytes: int = Field(64 * 2**20, gt=0)
+    # Limits of what is accepted
+    image_formats: CommaList = Field(
+        ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"),
+        description="Image formats that are decoded, by Pillow's names, separated by commas",
+    )
+    max_image_bytes: int = Field(
+        64 * 2**20, gt=0, description="Largest image file, in bytes; larger ones fail"
+    )
     max_image_pixels: int = Field(
-        120_000_000, gt=0, le=178_956_970, description="Pillow refuses larger images by itself"
+        120_000_000,
+        gt=0,
+        le=178_956_970,
+        description="Largest image, in pixels; Pillow itself refuses more than 178,956,970",
     )
-    max_job_images: int = Field(100_000, gt=0)
+    max_job_images: int = Field(
+        100_000, gt=0, description="Most images that one request for a job may list"
+    )
 
-    # How work flows
-    lease_s: float = Field(60.0, gt=0, description="How long claimed images stay claimed")
-    chunk_images: int = Field(16, gt=0, description="Images claimed and computed at a time")
-    drain_s: float = Field(60.0, gt=0, description="How long one task drains a job")
-    max_doorbells: int = Field(16, gt=0)
-    sweep_interval_s: float = Field(5.0, gt=0)
-    fetch_threads: int = Field(8, gt=0)
+    # Queue and workers
+    lease_s: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds that claimed images stay with a worker that gives no sign of life",
+    )
+    chunk_images: int = Field(16, gt=0, description="Images that a worker claims at a time")
+    drain_s: float = Field(
+        60.0, gt=0, description="Seconds that one task spends on a job before others have a turn"
+    )
+    max_doorbells: int = Field(
+        16, gt=0, description="Most messages sent at a time to say that a job has work"
+    )
+    sweep_interval_s: float = Field(
+        5.0, gt=0, description="Seconds between two rounds of the sweeper"
+    )
+    fetch_threads: int = Field(
+        8, gt=0, description="Threads of a worker that fetch and decode images"
+    )
     champion_poll_s: float = Field(
-        2.0, gt=0, description="How often a worker asks which bundle is the champion"
+        2.0, gt=0, description="Seconds between two checks of a worker for a new champion"
     )
     worker_max_memory_mb: int | None = Field(
-        4096, gt=0, description="A worker's process past this is replaced between two drains"
+        4096,
+        gt=0,
+        description="Memory of a worker's process, in MB, past which it is replaced between two "
+        "tasks",
     )
     suspect_memory_mb: int = Field(
-        2048, ge=512, description="Address space of the process that decodes suspects"
+        2048,
+        ge=512,
+        description="Address space, in MB, of the process that decodes an image at which a worker "
+        "died",
     )
     suspect_timeout_s: float = Field(
-        30.0, gt=0, description="How long decoding may take of an image at which a worker died"
+        30.0, gt=0, description="Seconds that decoding an image may take at which a worker died"
     )
-    predict_timeout_s: float = Field(30.0, gt=0)
+    predict_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds that POST /v1/predict waits for its answer"
+    )
 
-    # What is seen
-    bundle: Path | None = Field(None, description="Folder of the bundle; unset: models/default")
-    heads: CommaList = tuple(HEADS_BY_NAME)
+    # Detection and prediction
+    bundle: Path | None = Field(
+        None, description="Folder of the bundle that labels; unset: the one that ships"
+    )
+    heads: CommaList = Field(
+        tuple(HEADS_BY_NAME), description="Attributes to label, separated by commas"
+    )
     precision: AskedPrecision = Field(
-        "auto", description="What workers predict in; auto: the fastest that the processor has"
+        "auto",
+        description="Precision of predictions: auto, float32, bfloat16 or int8; auto takes the "
+        "fastest that the CPU supports",
     )
     min_face: float = Field(
-        0.04, gt=0, le=1, description="Smallest face, as a share of the photo's long side"
+        0.04,
+        gt=0,
+        le=1,
+        description="Smallest face to find, as a share of the photo's long side",
     )
-    face_confidence: float = Field(0.6, ge=0, le=1)
+    face_confidence: float = Field(
+        0.6, ge=0, le=1, description="Lowest confidence of the detector for a face to be reported"
+    )
 
     @field_validator("source_buckets", "image_formats", "heads", mode="before")
     @classmethod
@@ -110,21 +237,27 @@ class Settings(BaseSettings):
         return value.expanduser()
 
     def require(self, field: str) -> str:
-        """Return a setting that this process cannot do without; raises SettingsInvalid if unset."""
+        """Return a setting that this process needs; raises SettingsInvalid if it is not set."""
         value = getattr(self, field)
         if value is None or value == "":
-            name = f"FACETAG_{field.upper()}"
+            name = setting_name(field)
             raise SettingsInvalid(f"{name} is not set: set it, or use `facetag up`, which sets it.")
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
+def setting_name(field: str) -> str:
+    """Return the environment variable of a field."""
+    return f"FACETAG_{field.upper()}"
+
+
 def load_settings() -> Settings:
-    """Read the settings from the environment; raises SettingsInvalid with one line a fault."""
+    """Read the settings from the environment; raises SettingsInvalid with one line per fault."""
     try:
         return Settings()
     except ValidationError as error:
         faults = [
-            f"FACETAG_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            f"{setting_name('_'.join(str(part) for part in fault['loc']))}: "
+            + fault["msg"].removeprefix("Value error, ")
             for fault in error.errors()
         ]
         raise SettingsInvalid("\n".join(faults)) from error

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from sqlalchemy import URL, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from facetag.errors import DatabaseUnavailable, SettingsInvalid
+from facetag.errors import DatabaseUnavailable
 from facetag.settings import Settings
 
 MIGRATION_LOCK = 0x666163657461
@@ -38,7 +38,6 @@ _LOST = ("08", "57P", "53")
 _BUSY = ("40001", "40P01", "55P03", "57014")
 """SQLSTATEs of transactions that gave way to others: worth another try."""
 _UNDEFINED_TABLE = "42P01"
-_EXPECTED_URL = "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 
 
 APPLICATION = "facetag"
@@ -155,8 +154,7 @@ def ping(engine: Engine) -> None:
 def migrate(database_url: str) -> None:
     """Bring the tables to the newest revision; several callers at once are safe.
 
-    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable,
-    or SettingsInvalid for a URL that names another kind of database.
+    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable.
     """
     from alembic import command
     from alembic.config import Config
@@ -174,16 +172,8 @@ def migrate(database_url: str) -> None:
 
 
 def _psycopg_url(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsInvalid(f"FACETAG_DATABASE_URL is no URL: {_EXPECTED_URL}") from error
     # Hosting services still write `postgres`, which SQLAlchemy has given up.
-    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
-        raise SettingsInvalid(
-            f"FACETAG_DATABASE_URL names {parsed.drivername}, not PostgreSQL: {_EXPECTED_URL}"
-        )
-    return parsed.set(drivername="postgresql+psycopg")
+    return make_url(url).set(drivername="postgresql+psycopg")
 
 
 def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:

@@ -1,5 +1,3 @@
-"""Settings come from the environment, and a wrong one is told by its name."""
-
 import pytest
 
 from facetag.errors import SettingsInvalid
@@ -33,3 +31,48 @@ def test_every_wrong_setting_has_its_line(monkeypatch):
 def test_lists_are_separated_by_commas(monkeypatch):
     monkeypatch.setenv("FACETAG_SOURCE_BUCKETS", " one, two ,")
     assert load_settings().source_buckets == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DATABASE_URL", "mysql://user:hunter2@host/name", "postgresql://USER"),
+        ("DATABASE_URL", "no address with hunter2", "postgresql://USER"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host:port/name", "postgresql://USER"),
+        ("REDIS_URL", "amqp://:hunter2@host", "redis://:PASSWORD"),
+        ("S3_ENDPOINT_URL", "localhost:9000", "http://HOST:PORT"),
+        ("S3_PUBLIC_ENDPOINT_URL", "ftp://host", "http://HOST:PORT"),
+        ("API_URL", "127.0.0.1:8000", "http://HOST:PORT"),
+    ],
+)
+def test_a_url_of_another_kind_is_refused_by_name_without_its_password(
+    monkeypatch, name, value, expected
+):
+    monkeypatch.setenv(f"FACETAG_{name}", value)
+    with pytest.raises(
+        SettingsInvalid, match=f"^FACETAG_{name}: give a URL such as {expected}"
+    ) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgres://user:p%40ss@host:5433/name"),
+        ("DATABASE_URL", "postgresql+psycopg2://host/name"),
+        ("DATABASE_URL", "postgresql://user@/name?host=/var/run/postgresql"),
+        ("REDIS_URL", "redis+socket:///run/valkey.sock"),
+        ("REDIS_URL", "rediss://:secret@host:6379/1"),
+        ("S3_ENDPOINT_URL", "http://s3:8333"),
+    ],
+)
+def test_a_url_is_kept_as_it_was_written(monkeypatch, name, value):
+    monkeypatch.setenv(f"FACETAG_{name}", value)
+    assert load_settings().require(name.lower()) == value
+
+
+def test_an_empty_url_counts_as_unset(monkeypatch):
+    monkeypatch.setenv("FACETAG_REDIS_URL", "")
+    with pytest.raises(SettingsInvalid, match="FACETAG_REDIS_URL is not set"):
+        load_settings().require("redis_url")

@@ -18,14 +18,6 @@ def test_any_spelling_of_a_postgresql_address_is_understood(scheme):
     assert (engine.url.host, engine.url.port) == ("host", 5433)
 
 
-@pytest.mark.parametrize("url", ["mysql://user@host/name", "sqlite:///file", "no address"])
-def test_another_kind_of_address_says_what_to_give(url):
-    with pytest.raises(SettingsInvalid, match="postgresql://USER"):
-        make_engine(with_url(url))
-    with pytest.raises(SettingsInvalid, match="postgresql://USER"):
-        migrate(url)
-
-
 def test_an_unset_address_says_which_setting_is_missing():
     with pytest.raises(SettingsInvalid, match="FACETAG_DATABASE_URL"):
         make_engine(Settings(database_url=None))
