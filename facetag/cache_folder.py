@@ -1,10 +1,10 @@
-"""Where a user's machine keeps what could be had again."""
+"""Find the folder for files that can be fetched or computed again."""
 
-import os
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """Return facetag's folder by the XDG rules: `$XDG_CACHE_HOME/facetag`, else in ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(root).expanduser() / "facetag"
+    """Return facetag's cache folder: on Linux `$XDG_CACHE_HOME/facetag`, else ~/.cache/facetag."""
+    return user_cache_path("facetag", appauthor=False)

@@ -1,6 +1,5 @@
 """The way to PostgreSQL: engines, transactions that name a lost connection, and the migration."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -13,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from facetag.errors import DatabaseUnavailable
 from facetag.settings import Settings
@@ -131,18 +131,24 @@ def persist(
     `work` may have been committed by an attempt whose answer was lost: it must be such that a
     second time does nothing. Raises DatabaseUnavailable once `give_up` says so.
     """
-    pause_s = FIRST_PAUSE_S
-    while True:
-        try:
-            with transaction(sessions) as session:
-                return work(session)
-        except DatabaseUnavailable as error:
-            if give_up():
-                raise
-            log.warning("database_unavailable", reason=str(error), pause_s=pause_s)
+
+    def attempt() -> Answer:
+        with transaction(sessions) as session:
+            return work(session)
+
+    def tell(state: RetryCallState) -> None:
+        reason = state.outcome.exception() if state.outcome else None
+        log.warning("database_unavailable", reason=str(reason), pause_s=state.upcoming_sleep)
         on_wait()
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
+        stop=lambda _: give_up(),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return retrying(attempt)
 
 
 def ping(engine: Engine) -> None:

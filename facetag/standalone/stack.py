@@ -8,8 +8,8 @@ from types import TracebackType
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
 from facetag.standalone.credentials import load_credentials
+from facetag.standalone.folder_lock import lock_folder
 from facetag.standalone.local_server import Folders, LocalServer
-from facetag.standalone.lock import FolderLock
 from facetag.standalone.postgres import Postgres
 from facetag.standalone.process import kill_leftovers
 from facetag.standalone.seaweedfs import SeaweedFS
@@ -56,7 +56,7 @@ class LocalStack:
         """
         self.folders.make()
         with ExitStack() as cleanup:
-            cleanup.enter_context(FolderLock(self.folders.data_dir))
+            cleanup.enter_context(lock_folder(self.folders.data_dir))
             credentials = load_credentials(self.folders.data_dir / "credentials.json")
             # The one that takes longest first.
             candidates: list[tuple[str | object | None, type[LocalServer]]] = [

@@ -21,8 +21,8 @@ from facetag.db.engine import make_engine, ping
 from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused
 from facetag.settings import Settings
 from facetag.standalone.credentials import load_credentials
+from facetag.standalone.folder_lock import lock_folder
 from facetag.standalone.local_server import Folders
-from facetag.standalone.lock import FolderLock
 from facetag.standalone.postgres import Postgres
 from facetag.standalone.process import ChildProcess, Command
 from facetag.standalone.stack import LocalStack
@@ -361,7 +361,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(data_dir):
     with pytest.raises(LocalServerFailed, match=r"(?s)PostgreSQL does not start.*pg_control"):
         LocalStack(only_postgres(data_dir)).start()
     assert not list((data_dir / "run").glob("*.json"))
-    with FolderLock(data_dir):
+    with lock_folder(data_dir):
         """The folder is free again."""
 
 

@@ -1,12 +1,12 @@
 """The command line's side of the HTTP API: typed calls, and errors that say what to do."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypedDict
 from urllib.parse import urlsplit
 
 import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from facetag.errors import (
     ApiUnavailable,
@@ -181,20 +181,19 @@ class ApiClient:
     def _call(
         self, method: str, path: str, *, attempts: int | None = None, **options: Any
     ) -> httpx.Response:
-        left = attempts or self._attempts
-        pause_s = self._first_pause_s
-        while True:
-            left -= 1
-            try:
-                with self._translated():
-                    answer = self._http.request(method, f"{self.api_url}{path}", **options)
-                    raise_for_problem(answer)
-                return answer
-            except ServiceUnavailable:
-                if left == 0:
-                    raise
-            time.sleep(pause_s)
-            pause_s *= 2
+        def request() -> httpx.Response:
+            with self._translated():
+                answer = self._http.request(method, f"{self.api_url}{path}", **options)
+                raise_for_problem(answer)
+            return answer
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(ServiceUnavailable),
+            stop=stop_after_attempt(attempts or self._attempts),
+            wait=wait_exponential(multiplier=self._first_pause_s),
+            reraise=True,
+        )
+        return retrying(request)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -2,11 +2,18 @@
 
 import hashlib
 import mimetypes
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from facetag.errors import ErrorCode, StorageUnavailable
 from facetag_cli.client.api_client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile
@@ -237,22 +244,25 @@ class Sender:
 
     def _post(self, upload: Upload, data: bytes) -> tuple[int, str]:
         post = upload["post"] or {}
-        pause_s = self._first_pause_s
-        for attempt in range(1, SEND_ATTEMPTS + 1):
-            try:
-                status, reason = self._poster.post(post["url"], post["fields"], data)
-                if status != 500 and status not in TRANSIENT_STATUSES:
-                    return status, reason
-            except FormsUnanswered as error:
-                if attempt == SEND_ATTEMPTS:
-                    raise StorageUnavailable(
-                        f"Object storage does not take the photos ({error}). Run the same command "
-                        "again later: what was sent is not sent again."
-                    ) from error
-            if attempt < SEND_ATTEMPTS:
-                time.sleep(pause_s)
-                pause_s *= 2
-        return status, reason
+        retrying = Retrying(
+            retry=retry_if_exception_type(FormsUnanswered) | retry_if_result(_is_transient),
+            stop=stop_after_attempt(SEND_ATTEMPTS),
+            wait=wait_exponential(multiplier=self._first_pause_s),
+            # The last answer counts, or the last error.
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        try:
+            answer: tuple[int, str] = retrying(self._poster.post, post["url"], post["fields"], data)
+        except FormsUnanswered as error:
+            raise StorageUnavailable(
+                f"Object storage does not take the photos ({error}). Run the same command "
+                "again later: what was sent is not sent again."
+            ) from error
+        return answer
+
+
+def _is_transient(answer: tuple[int, str]) -> bool:
+    return answer[0] == 500 or answer[0] in TRANSIENT_STATUSES
 
 
 def key_suffix(photo: Photo) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import make_url
 from facetag.errors import DataFolderBusy
 from facetag.settings import Settings
 from facetag.standalone.database import use_database
-from facetag.standalone.lock import FolderLock
+from facetag.standalone.folder_lock import lock_folder
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ def test_a_second_command_uses_the_server_of_the_first(settings):
 def test_a_folder_that_is_busy_with_something_else_is_a_fault(settings):
     settings.data_dir.mkdir()
     with (
-        FolderLock(settings.data_dir),
+        lock_folder(settings.data_dir),
         pytest.raises(DataFolderBusy),
         use_database(settings),
     ):

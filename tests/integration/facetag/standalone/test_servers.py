@@ -6,7 +6,7 @@ from facetag.bundles.registry import list_models
 from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.errors import DataFolderBusy
 from facetag.settings import Settings
-from facetag.standalone.lock import FolderLock
+from facetag.standalone.folder_lock import lock_folder
 from facetag.standalone.servers import use_servers
 from facetag.storage.client import make_storage
 
@@ -43,7 +43,7 @@ def test_servers_that_are_set_are_taken_as_they_are(servers):
 def test_a_folder_that_is_busy_with_something_else_is_a_fault(settings):
     settings.data_dir.mkdir()
     with (
-        FolderLock(settings.data_dir),
+        lock_folder(settings.data_dir),
         pytest.raises(DataFolderBusy),
         use_servers(settings, on_event=print),
     ):

@@ -45,3 +45,15 @@ def test_a_fault_of_the_work_itself_is_not_repeated(sessions):
     with pytest.raises(ZeroDivisionError):
         persist(sessions, work, give_up=lambda: False)
     assert len(calls) == 1
+
+
+def test_each_pause_is_twice_the_last_up_to_the_longest(sessions, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+
+    def work(_session):
+        raise DatabaseUnavailable("down")
+
+    with pytest.raises(DatabaseUnavailable):
+        persist(sessions, work, give_up=lambda: len(pauses) == 7)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]

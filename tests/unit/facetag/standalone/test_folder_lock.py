@@ -5,14 +5,14 @@ import sys
 import pytest
 
 from facetag.errors import DataFolderBusy
-from facetag.standalone.lock import FolderLock
+from facetag.standalone.folder_lock import lock_folder
 
 HOLDER = """
 import sys
 from pathlib import Path
-from facetag.standalone.lock import FolderLock
+from facetag.standalone.folder_lock import lock_folder
 
-with FolderLock(Path(sys.argv[1])):
+with lock_folder(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -20,17 +20,17 @@ with FolderLock(Path(sys.argv[1])):
 
 def test_a_second_holder_is_refused_and_told_who_holds_it(tmp_path):
     with (
-        FolderLock(tmp_path),
+        lock_folder(tmp_path),
         pytest.raises(DataFolderBusy, match=f"process {os.getpid()}"),
-        FolderLock(tmp_path),
+        lock_folder(tmp_path),
     ):
         pass
 
 
 def test_it_is_free_again_after_use_and_after_a_refusal(tmp_path):
-    with FolderLock(tmp_path), pytest.raises(DataFolderBusy):
-        FolderLock(tmp_path).__enter__()
-    with FolderLock(tmp_path):
+    with lock_folder(tmp_path), pytest.raises(DataFolderBusy):
+        lock_folder(tmp_path).__enter__()
+    with lock_folder(tmp_path):
         """Held again."""
 
 
@@ -44,9 +44,9 @@ def test_it_dies_with_a_process_that_is_killed(tmp_path):
     with holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(DataFolderBusy, match=f"process {holder.pid}"):
-            FolderLock(tmp_path).__enter__()
+            lock_folder(tmp_path).__enter__()
         holder.kill()
         holder.wait()
         assert (tmp_path / "lock").read_text() == f"{holder.pid}\n"
-        with FolderLock(tmp_path):
+        with lock_folder(tmp_path):
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
