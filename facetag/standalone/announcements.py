@@ -41,9 +41,7 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     # A command that needs only one kind of server has not started the other.
-    if not environment.get("FACETAG_S3_ENDPOINT_URL", "").startswith("http"):
-        return None
-    if "FACETAG_DATABASE_URL" not in environment:
+    if not {"FACETAG_DATABASE_URL", "FACETAG_S3_ENDPOINT_URL"} <= environment.keys():
         return None
     prefix = "FACETAG_"
     return {name.removeprefix(prefix).lower(): value for name, value in environment.items()}

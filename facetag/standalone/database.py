@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from facetag.errors import DataFolderBusy
 from facetag.settings import Settings
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.ports import LOOPBACK
 from facetag.standalone.postgres import DATABASE, USER
+from facetag.standalone.seaweedfs import SeaweedFS
 from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
+from facetag.standalone.valkey import Valkey
 
-_NOT_NEEDED = "not-started"
 _PORT_LINE = 3
 """Of postmaster.pid, counted from 0."""
 
@@ -28,9 +27,7 @@ def use_database(settings: Settings, *, on_event: OnEvent = ignore_event) -> Ite
     if settings.database_url:
         yield settings.require("database_url")
         return
-    # A server that is named is not started.
-    others = {"redis_url": SecretStr(_NOT_NEEDED), "s3_endpoint_url": _NOT_NEEDED}
-    stack = LocalStack(settings.model_copy(update=others), on_event=on_event)
+    stack = LocalStack(settings, without=[SeaweedFS, Valkey], on_event=on_event)
     try:
         stack.start()
     except DataFolderBusy:

@@ -3,14 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pydantic import SecretStr
-
 from facetag.db.engine import migrate
 from facetag.errors import DataFolderBusy, QueueUnavailable
 from facetag.settings import Settings
 from facetag.storage.client import make_storage
-
-_NOT_NEEDED = "not-started"
 
 
 @contextmanager
@@ -27,10 +23,9 @@ def use_servers(settings: Settings, *, on_event: Callable[[str], None]) -> Itera
     # Whoever sets the servers need not have what runs them here.
     from facetag.standalone.announcements import find_servers
     from facetag.standalone.stack import LocalStack
+    from facetag.standalone.valkey import Valkey
 
-    stack = LocalStack(
-        settings.model_copy(update={"redis_url": SecretStr(_NOT_NEEDED)}), on_event=on_event
-    )
+    stack = LocalStack(settings, without=[Valkey], on_event=on_event)
     try:
         stack.start()
     except DataFolderBusy:
@@ -61,7 +56,7 @@ def find_service_settings(settings: Settings) -> Settings:
 
     folders = Folders(settings.data_dir.expanduser().absolute())
     found = find_servers(folders.run)
-    if found is None or found.get("redis_url") == _NOT_NEEDED:
+    if found is None or "redis_url" not in found:
         raise QueueUnavailable(
             f"No service runs on {settings.data_dir}, so nobody would take it from the queue: "
             "start one with `facetag up --trainer`, or set FACETAG_DATABASE_URL, FACETAG_REDIS_URL "

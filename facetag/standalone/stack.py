@@ -1,7 +1,7 @@
-"""The local servers together: started at the same time, stopped, and found after a crash."""
+"""Start the local servers at the same time, stop them, and find them after a crash."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -20,18 +20,26 @@ OnEvent = Callable[[str], None]
 
 
 def ignore_event(line: str) -> None:
-    """Tell nobody."""
+    """Ignore the line."""
 
 
 class LocalStack:
-    """Runs the servers whose URL the settings do not give, on `settings.data_dir`.
+    """Run the servers whose URL the settings do not give, on `settings.data_dir`.
 
-    A context manager. Nothing that it starts outlives this process: stopped at the end of the
-    body, by the kernel where this process is killed (Linux), or by the next start on the folder.
+    Servers named in `without` are not started. A context manager. Nothing that it starts outlives
+    this process: it is stopped at the end of the body, by the kernel if this process is killed
+    (Linux), or by the next start on the folder.
     """
 
-    def __init__(self, settings: Settings, *, on_event: OnEvent = ignore_event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        without: Collection[type[LocalServer]] = (),
+        on_event: OnEvent = ignore_event,
+    ) -> None:
         self.settings = settings
+        self._without = frozenset(without)
         self.folders = Folders(settings.data_dir.expanduser().absolute())
         self.servers: list[LocalServer] = []
         self._on_event = on_event
@@ -65,7 +73,9 @@ class LocalStack:
                 (self.settings.database_url, Postgres),
             ]
             self.servers = [
-                kind(self.folders, credentials) for given, kind in candidates if not given
+                kind(self.folders, credentials)
+                for given, kind in candidates
+                if not given and kind not in self._without
             ]
             for server in self.servers:
                 server.clear_leftovers()

@@ -86,7 +86,6 @@ def test_servers_are_found_from_their_announcement_to_their_withdrawal(tmp_path)
     "environment",
     [
         {"FACETAG_DATABASE_URL": "postgresql://here"},
-        {"FACETAG_DATABASE_URL": "postgresql://here", "FACETAG_S3_ENDPOINT_URL": "not-started"},
         {"FACETAG_S3_ENDPOINT_URL": "http://here"},
     ],
 )
