@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.processes import serve
 from facetag.settings import Settings
-from facetag.standalone.ports import LOOPBACK, find_free_ports
+from facetag.standalone.servers.ports import LOOPBACK, find_free_ports
 
 START_TIMEOUT_S = 60.0
 

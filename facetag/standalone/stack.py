@@ -9,11 +9,11 @@ from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
-from facetag.standalone.local_server import Folders, LocalServer
-from facetag.standalone.postgres import Postgres
-from facetag.standalone.process import kill_leftovers
-from facetag.standalone.seaweedfs import SeaweedFS
-from facetag.standalone.valkey import Valkey
+from facetag.standalone.processes.process import kill_leftovers
+from facetag.standalone.servers.local_server import Folders, LocalServer
+from facetag.standalone.servers.postgres import Postgres
+from facetag.standalone.servers.seaweedfs import SeaweedFS
+from facetag.standalone.servers.valkey import Valkey
 
 OnEvent = Callable[[str], None]
 """Takes one line that tells a person what happens."""

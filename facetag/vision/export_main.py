@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from facetag.errors import FacetagError
-from facetag.standalone.die_with_parent import end_with_parent
+from facetag.standalone.processes.die_with_parent import end_with_parent
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.inference.precision import Precision, beside_integers
 

@@ -17,13 +17,13 @@ from facetag.db.engine import migrate, transaction
 from facetag.errors import DatabaseUnavailable
 from facetag.settings import Settings
 from facetag.standalone.announcements import answers
-from facetag.standalone.local_server import LocalServer
-from facetag.standalone.ports import LOOPBACK, find_free_ports
-from facetag.standalone.postgres import Postgres
-from facetag.standalone.process import ChildProcess, Command
-from facetag.standalone.seaweedfs import SeaweedFS
+from facetag.standalone.processes.process import ChildProcess, Command
+from facetag.standalone.servers.local_server import LocalServer
+from facetag.standalone.servers.ports import LOOPBACK, find_free_ports
+from facetag.standalone.servers.postgres import Postgres
+from facetag.standalone.servers.seaweedfs import SeaweedFS
+from facetag.standalone.servers.valkey import Valkey
 from facetag.standalone.stack import LocalStack
-from facetag.standalone.valkey import Valkey
 from tests.integration.worker.harness import ROOT, Stage, environment
 
 FAKE_WORKER = ("-m", "tests.integration.worker.fake_worker")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import psutil
 from redis.exceptions import RedisError
 
-from facetag.standalone.process import ChildProcess
+from facetag.standalone.processes.process import ChildProcess
 from tests.faults.fault_harness import Arena
 
 Fault = Callable[[Arena, random.Random], None]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from facetag.standalone.process import ChildProcess
+from facetag.standalone.processes.process import ChildProcess
 from tests.faults.fault_harness import REAL_WORKER, Arena
 from tests.faults.long import make_portraits, tell
 from tests.faults.trial import make_photos, post, store, wait_for_all

@@ -22,9 +22,9 @@ from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused
 from facetag.settings import Settings
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
-from facetag.standalone.local_server import Folders
-from facetag.standalone.postgres import Postgres
-from facetag.standalone.process import ChildProcess, Command
+from facetag.standalone.processes.process import ChildProcess, Command
+from facetag.standalone.servers.local_server import Folders
+from facetag.standalone.servers.postgres import Postgres
 from facetag.standalone.stack import LocalStack
 from facetag.storage.client import make_storage
 

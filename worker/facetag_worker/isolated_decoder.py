@@ -14,7 +14,7 @@ import structlog
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
-from facetag.standalone.supervisor import describe_end
+from facetag.standalone.processes.supervisor import describe_end
 from facetag.vision.photo import Pixels
 from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
 

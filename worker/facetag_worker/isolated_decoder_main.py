@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from facetag.errors import ImageUnreadable
-from facetag.standalone.die_with_parent import end_with_parent
+from facetag.standalone.processes.die_with_parent import end_with_parent
 
 FILE_LENGTH = struct.Struct(">Q")
 ANSWER_LENGTH = struct.Struct(">I")

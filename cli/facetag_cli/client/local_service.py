@@ -12,10 +12,10 @@ from facetag.bundles.folder import DEFAULT_FOLDER, check_weights, read_manifest
 from facetag.errors import FacetagError, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_service, answers, withdraw_service
-from facetag.standalone.ports import LOOPBACK, find_free_ports, is_free
-from facetag.standalone.process import ChildProcess, Command
+from facetag.standalone.processes.process import ChildProcess, Command
+from facetag.standalone.processes.supervisor import Supervisor
+from facetag.standalone.servers.ports import LOOPBACK, find_free_ports, is_free
 from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
-from facetag.standalone.supervisor import Supervisor
 
 API_START_TIMEOUT_S = 60.0
 API_START_ATTEMPTS = 4

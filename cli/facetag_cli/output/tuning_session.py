@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facetag.settings import Settings
-from facetag.standalone.database import use_database
+from facetag.standalone.connections import use_database
 from facetag_cli.commands.training.train import train
 from facetag_cli.output.progress import Bar, Reporter
 from facetag_trainer.data.crop_cache import CropCache

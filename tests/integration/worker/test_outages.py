@@ -7,8 +7,8 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
 
-from facetag.standalone.binaries import find_valkey
-from facetag.standalone.ports import LOOPBACK
+from facetag.standalone.servers.binaries import find_valkey
+from facetag.standalone.servers.ports import LOOPBACK
 from tests.integration.worker.harness import Stage, free_port, png
 
 pytestmark = pytest.mark.integration

@@ -157,7 +157,7 @@ def cancel(retraining: str | None, data_dir: Path | None) -> None:
 @contextmanager
 def _open_shelf(data_dir: Path | None) -> Iterator["Shelf"]:
     from facetag.bundles.bundle_store import Shelf
-    from facetag.standalone.servers import use_servers
+    from facetag.standalone.connections import use_servers
     from facetag_cli.client.service import read_settings
     from facetag_cli.output.progress import Reporter
 

@@ -105,7 +105,7 @@ def retrain(
       facetag retrain s3://photos/new.tar --queue
     """
     from facetag.bundles.bundle_store import Shelf
-    from facetag.standalone.servers import use_servers
+    from facetag.standalone.connections import use_servers
     from facetag_cli.client.service import read_settings
     from facetag_cli.output.progress import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
@@ -160,7 +160,7 @@ def _refuse_folders(ctx: click.Context) -> None:
 
 def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
     """Hand a retraining to the queue and return its id."""
-    from facetag.standalone.servers import find_service_settings
+    from facetag.standalone.connections import find_service_settings
     from facetag_cli.client.enqueue_retraining import queue_retraining
 
     row = queue_retraining(find_service_settings(settings), shards, options, reporter)

@@ -52,7 +52,7 @@ def up(
       facetag up --data-dir /srv/facetag
     """
     from facetag.errors import SettingsInvalid
-    from facetag.standalone.ports import LOOPBACK, is_free
+    from facetag.standalone.servers.ports import LOOPBACK, is_free
     from facetag_cli.client.local_service import LocalService
     from facetag_cli.client.service import read_settings
     from facetag_cli.output.progress import Reporter

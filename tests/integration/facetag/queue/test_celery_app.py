@@ -19,8 +19,8 @@ from facetag.queue.celery_app import (
     ring_listing,
 )
 from facetag.settings import Settings
-from facetag.standalone.binaries import find_valkey
-from facetag.standalone.ports import find_free_ports
+from facetag.standalone.servers.binaries import find_valkey
+from facetag.standalone.servers.ports import find_free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -1,13 +1,11 @@
-"""Which PostgreSQL a command uses that needs nothing else; starting one is an integration test."""
-
 import json
 
 import pytest
 from pydantic import SecretStr
 
 from facetag.settings import Settings
+from facetag.standalone.connections import find_database, use_database
 from facetag.standalone.credentials import load_credentials
-from facetag.standalone.database import find_database, use_database
 
 NOTICE = "4711\n/proc/self/fd/9\n1795525209\n40123\n\n127.0.0.1\n"
 

@@ -8,11 +8,11 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from facetag.standalone.binaries import find_seaweedfs
 from facetag.standalone.credentials import write_private
-from facetag.standalone.local_server import LocalServer, clean_environment
-from facetag.standalone.ports import LOOPBACK
-from facetag.standalone.process import Command
+from facetag.standalone.processes.process import Command
+from facetag.standalone.servers.binaries import find_seaweedfs
+from facetag.standalone.servers.local_server import LocalServer, clean_environment
+from facetag.standalone.servers.ports import LOOPBACK
 
 PARTS = ("master", "volume", "filer", "s3")
 """Each has an HTTP and a gRPC port, in this order."""

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone import die_with_parent
-from facetag.standalone.account import Account
+from facetag.standalone.processes import die_with_parent
+from facetag.standalone.processes.account import Account
 
 LOG_BYTES = 10 * 2**20
 """A log larger than this is put aside when its process starts; one older log is kept."""

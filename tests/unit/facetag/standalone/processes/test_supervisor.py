@@ -4,8 +4,8 @@ import time
 import pytest
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone import supervisor
-from facetag.standalone.supervisor import GIVE_UP_AFTER, Supervisor, describe_end
+from facetag.standalone.processes import supervisor
+from facetag.standalone.processes.supervisor import GIVE_UP_AFTER, Supervisor, describe_end
 
 
 class Fragile:

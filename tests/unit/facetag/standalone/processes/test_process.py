@@ -11,15 +11,15 @@ import psutil
 import pytest
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone.account import find_unprivileged
-from facetag.standalone.process import LOG_BYTES, ChildProcess, Command, kill_leftovers
+from facetag.standalone.processes.account import find_unprivileged
+from facetag.standalone.processes.process import LOG_BYTES, ChildProcess, Command, kill_leftovers
 
 SLEEP = ["/bin/sleep", "60"]
 
 PARENT = """
 import sys
 from pathlib import Path
-from facetag.standalone.process import ChildProcess, Command
+from facetag.standalone.processes.process import ChildProcess, Command
 
 folder = Path(sys.argv[1])
 command = Command("child", ["/bin/sleep", "60"], folder, {})

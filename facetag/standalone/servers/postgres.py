@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone.account import find_unprivileged
-from facetag.standalone.binaries import find_postgres, share_postgres
 from facetag.standalone.credentials import Credentials
-from facetag.standalone.local_server import Folders, LocalServer, clean_environment
-from facetag.standalone.ports import LOOPBACK
-from facetag.standalone.process import Command
+from facetag.standalone.processes.account import find_unprivileged
+from facetag.standalone.processes.process import Command
+from facetag.standalone.servers.binaries import find_postgres, share_postgres
+from facetag.standalone.servers.local_server import Folders, LocalServer, clean_environment
+from facetag.standalone.servers.ports import LOOPBACK
 
 USER = "facetag"
 DATABASE = "facetag"

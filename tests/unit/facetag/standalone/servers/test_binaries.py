@@ -9,14 +9,19 @@ import pytest
 
 import facetag
 from facetag.errors import LocalServerFailed
-from facetag.standalone.account import Account, find_unprivileged
-from facetag.standalone.binaries import find_postgres, find_seaweedfs, find_valkey, share_postgres
+from facetag.standalone.processes.account import Account, find_unprivileged
+from facetag.standalone.servers.binaries import (
+    find_postgres,
+    find_seaweedfs,
+    find_valkey,
+    share_postgres,
+)
 
 FIND = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from facetag.errors import ServerMissing
-from facetag.standalone import binaries
+from facetag.standalone.servers import binaries
 try:
     getattr(binaries, sys.argv[2])()
 except ServerMissing as error:

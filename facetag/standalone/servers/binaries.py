@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from facetag.errors import LocalServerFailed, ServerMissing
-from facetag.standalone.account import Account
+from facetag.standalone.processes.account import Account
 
 SHARED_COPY = Path("/var/cache/facetag")
 

@@ -1,6 +1,12 @@
 import socket
 
-from facetag.standalone.ports import FIRST_PORT, LAST_PORT, LOOPBACK, find_free_ports, is_free
+from facetag.standalone.servers.ports import (
+    FIRST_PORT,
+    LAST_PORT,
+    LOOPBACK,
+    find_free_ports,
+    is_free,
+)
 
 
 def test_the_ports_are_different_and_below_those_of_outgoing_connections():

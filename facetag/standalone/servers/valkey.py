@@ -2,11 +2,11 @@
 
 import signal
 
-from facetag.standalone.binaries import find_valkey
 from facetag.standalone.credentials import write_private
-from facetag.standalone.local_server import LocalServer, clean_environment
-from facetag.standalone.ports import LOOPBACK
-from facetag.standalone.process import Command
+from facetag.standalone.processes.process import Command
+from facetag.standalone.servers.binaries import find_valkey
+from facetag.standalone.servers.local_server import LocalServer, clean_environment
+from facetag.standalone.servers.ports import LOOPBACK
 
 # A full memory must refuse messages, never drop some of them.
 CONFIGURATION = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from facetag.errors import LocalServerFailed
 from facetag.standalone.credentials import Credentials
-from facetag.standalone.ports import find_free_ports
-from facetag.standalone.process import ChildProcess, Command
+from facetag.standalone.processes.process import ChildProcess, Command
+from facetag.standalone.servers.ports import find_free_ports
 
 START_ATTEMPTS = 4
 START_TIMEOUT_S = 60.0

@@ -1,0 +1,1 @@
+"""The local servers: PostgreSQL, Valkey and SeaweedFS from wheels."""
