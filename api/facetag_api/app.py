@@ -7,7 +7,7 @@ from importlib.metadata import version
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
-from facetag.settings import Settings, load_settings
+from facetag.settings import Settings
 from facetag_api.dependencies import open_services
 from facetag_api.limits import SYNC_THREADS, BodyLimit, body_limits
 from facetag_api.metrics import Metrics
@@ -19,14 +19,13 @@ from facetag_api.routes import health, jobs, models, predict, results, uploads
 from facetag_api.security import Security
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Build the application; its clients are made when it starts. Raises SettingsInvalid."""
-    chosen = settings or load_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = SYNC_THREADS
-        services = open_services(chosen)
+        services = open_services(settings)
         app.state.services = services
         try:
             yield
@@ -49,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(page_router())
     install_problem_handlers(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, limits=body_limits(chosen))
+    app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Security)
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     describe(app)

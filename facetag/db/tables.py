@@ -37,11 +37,6 @@ class ImageState(StrEnum):
     CANCELLED = "cancelled"
 
 
-TERMINAL_IMAGE_STATES = frozenset(
-    {ImageState.TAGGED, ImageState.NO_FACE, ImageState.FAILED, ImageState.CANCELLED}
-)
-
-
 class JobState(StrEnum):
     """`listing -> queued -> running -> completed | completed_with_errors | failed | cancelled`."""
 

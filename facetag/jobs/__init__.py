@@ -16,7 +16,7 @@ from facetag.jobs.cursors import decode_cursor, encode_cursor
 from facetag.jobs.lifecycle import cancel_job, delete_job, retry_job
 from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.queries import get_job, list_jobs
-from facetag.jobs.result_lines import list_images, stream_results
+from facetag.jobs.result_lines import list_images
 
 __all__ = [
     "NewImage",
@@ -36,5 +36,4 @@ __all__ = [
     "move_counts",
     "retag_job",
     "retry_job",
-    "stream_results",
 ]

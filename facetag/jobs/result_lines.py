@@ -1,7 +1,7 @@
-"""The images of a job as lines of the results: a page of them, or all of them as a stream."""
+"""Read the images of a job as lines of its results, a page at a time."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
@@ -12,9 +12,6 @@ from facetag.db.tables import FaceRow, Image, ImageState
 from facetag.heads import HEADS
 from facetag.jobs.queries import get_job
 from facetag.results.image_lines import Face, image_line
-
-STREAM_ROWS = 500
-"""Rows that a stream holds in memory at a time."""
 
 
 def list_images(
@@ -46,19 +43,6 @@ def list_images(
     get_job(session, job_id, tenant_id=tenant_id)
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
-
-
-def stream_results(
-    session: Session, job_id: uuid.UUID, *, tenant_id: str
-) -> Iterator[dict[str, Any]]:
-    """Return an iterator over all lines of a job, in order, as of one moment, in little memory.
-
-    Raises JobNotFound at once. The session must stay open until the iterator ends.
-    """
-    job = get_job(session, job_id, tenant_id=tenant_id)
-    query = _select_lines(job.id).order_by(Image.position)
-    rows = session.execute(query.execution_options(yield_per=STREAM_ROWS))
-    return (_line(row) for row in rows)
 
 
 def _select_lines(job_id: uuid.UUID) -> Select[Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import Retraining, RetrainingState
 from facetag.errors import RetrainingBusy, RetrainingEnded, RetrainingUnknown
 from facetag.retraining.lock import try_lock
-from facetag.retraining.log import append_lines
+from facetag.retraining.log_lines import append_lines
 
 Source = Mapping[str, str]
 """A shard as a trainer worker finds it: `{"url"}`, or `{"name", "sha256"}` of a stored one."""

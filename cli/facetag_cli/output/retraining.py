@@ -8,7 +8,7 @@ from typing import Any
 from facetag.bundles.bundle_store import Shelf
 from facetag.db.engine import transaction
 from facetag.db.tables import Retraining, RetrainingLine, RetrainingState
-from facetag.retraining.log import read_lines
+from facetag.retraining.log_lines import read_lines
 from facetag.retraining.requests import find_retraining, name_retraining, tell_state
 
 LOOK_S = 1.0

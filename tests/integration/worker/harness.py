@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.db.tables import ImageState, Job
-from facetag.jobs import NewImage, create_job, create_prefix_job, stream_results
+from facetag.jobs import NewImage, create_job, create_prefix_job, list_images
 from facetag.queue.celery_app import make_celery, ring, ring_listing
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
@@ -106,7 +106,10 @@ class Stage:
 
     def lines(self, job_id: uuid.UUID) -> list[dict[str, Any]]:
         with self.transaction() as session:
-            return list(stream_results(session, job_id, tenant_id="local"))
+            lines, _ = list_images(session, job_id, tenant_id="local", limit=10**6)
+        for line in lines:
+            del line["position"]
+        return lines
 
     def rows(self, job_id: uuid.UUID) -> list[Any]:
         """Return all columns of the job's images, in order."""

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.errors import DatabaseUnavailable, LeaseLost
-from facetag.retraining.claims import Place, RetrainingClaim, keep_claim, release_retraining
-from facetag.retraining.log import MOST_LINES, append_lines
+from facetag.retraining.lease import Place, RetrainingClaim, keep_claim, release_retraining
+from facetag.retraining.log_lines import MOST_LINES, append_lines
 
 BEAT_S = 2.0
 """How often at least the row is written: what `facetag models status` shows is no older."""

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.db.tables import RetrainingState
-from facetag.retraining.claims import Ending, RetrainingClaim, end_retraining
-from facetag.retraining.log import append_lines
+from facetag.retraining.lease import Ending, RetrainingClaim, end_retraining
+from facetag.retraining.log_lines import append_lines
 from facetag.retraining.shard_store import fetch_shard
 from facetag_trainer.data import shard_sources
 from facetag_trainer.retraining.admission import Asked

@@ -174,7 +174,7 @@ def test_a_job_of_which_something_may_run_cannot_be_deleted(sessions):
 def test_another_tenants_job_is_not_found(sessions):
     job_id = add_job(sessions, 1)
     with transaction(sessions) as session:
-        for change in (jobs.get_job, jobs.cancel_job, jobs.retry_job, jobs.stream_results):
+        for change in (jobs.get_job, jobs.cancel_job, jobs.retry_job, jobs.list_images):
             with pytest.raises(JobNotFound):
                 change(session, job_id, tenant_id="another")
         with pytest.raises(JobNotFound):

@@ -1,5 +1,4 @@
 import json
-import tracemalloc
 
 import pytest
 from sqlalchemy import text
@@ -9,7 +8,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import ImageState
 from facetag.errors import JobNotFound
 from facetag.results.image_lines import age_fields, binary_field, categorical_field
-from tests.integration.facetag.factories import TENANT, add_face, add_job, run_images, start_images
+from tests.integration.facetag.factories import TENANT, add_face, add_job, run_images
 
 pytestmark = pytest.mark.integration
 
@@ -20,10 +19,6 @@ ATTRIBUTES = {
         ("white", "black", "asian", "indian", "other"), (0.02, 0.01, 0.9, 0.04, 0.03)
     ),
 }
-
-
-def stream(session, job_id):
-    return jobs.stream_results(session, job_id, tenant_id=TENANT)
 
 
 def test_a_line_says_all_that_is_known_in_the_order_of_the_contract(sessions):
@@ -37,7 +32,9 @@ def test_a_line_says_all_that_is_known_in_the_order_of_the_contract(sessions):
         add_face(session, job_id, 0, 0, **dict(reversed(ATTRIBUTES.items())))
         add_face(session, job_id, 3, 0)
         session.flush()
-        lines = list(stream(session, job_id))
+        lines, following = jobs.list_images(session, job_id, tenant_id=TENANT)
+    assert following is None
+    assert [line.pop("position") for line in lines] == [0, 1, 2, 3, 4]
     first = {
         "image": "sub/photo 0.jpg",
         "state": "tagged",
@@ -64,46 +61,6 @@ def test_a_line_says_all_that_is_known_in_the_order_of_the_contract(sessions):
         "height": None,
         "faces": [],
     }
-    with transaction(sessions) as session:
-        listed, _ = jobs.list_images(session, job_id, tenant_id=TENANT)
-    assert [{**line, "position": number} for number, line in enumerate(lines)] == listed
-
-
-def test_a_stream_shows_one_moment_while_the_job_goes_on(sessions):
-    job_id = add_job(sessions, 1500)
-    with transaction(sessions) as reader:
-        lines = stream(reader, job_id)
-        seen = [next(lines)]
-        with transaction(sessions) as session:
-            start_images(session, job_id, list(range(1500)))
-        seen += lines
-    assert {line["state"] for line in seen} == {"queued"}
-    assert [line["image"] for line in seen] == [f"sub/photo {number}.jpg" for number in range(1500)]
-
-
-def test_a_large_stream_takes_little_memory(sessions):
-    job_id = add_job(sessions, 8_000)
-    with transaction(sessions) as session:
-        session.execute(text("UPDATE images SET state = 'tagged'"))
-        session.execute(
-            text(
-                "INSERT INTO faces (tenant_id, image_id, position, x, y, width, height, "
-                "confidence, attributes) SELECT 'local', id, n, 1, 2, 3, 4, 0.9, "
-                "CAST(:attributes AS jsonb) FROM images, generate_series(0, 4) AS n"
-            ),
-            {"attributes": json.dumps(ATTRIBUTES)},
-        )
-    with transaction(sessions) as session:
-        # What is loaded once is not the stream's.
-        next(stream(session, job_id))
-    with transaction(sessions) as session:
-        tracemalloc.start()
-        count = sum(len(line["faces"]) for line in stream(session, job_id))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert count == 40_000
-    # All lines at once would take more than 40 MB.
-    assert peak < 12 * 2**20
 
 
 def test_a_job_that_is_deleted_while_its_lines_are_read_is_not_taken_for_an_empty_one(

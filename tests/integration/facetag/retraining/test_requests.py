@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from facetag.db.engine import make_engine, transaction
 from facetag.db.tables import RetrainingState
 from facetag.errors import LeaseLost, RetrainingBusy, RetrainingEnded, RetrainingUnknown
-from facetag.retraining import log
-from facetag.retraining.claims import (
+from facetag.retraining import log_lines
+from facetag.retraining.lease import (
     DEATHS,
     Ending,
     Place,
@@ -22,7 +22,7 @@ from facetag.retraining.claims import (
     return_expired_retrainings,
 )
 from facetag.retraining.lock import hold_lock
-from facetag.retraining.log import append_lines, read_lines
+from facetag.retraining.log_lines import append_lines, read_lines
 from facetag.retraining.requests import (
     ask_retraining,
     cancel_retraining,
@@ -260,7 +260,7 @@ def test_one_is_found_by_the_beginning_of_its_id_and_the_newest_without(ask, cla
 
 def test_a_log_keeps_its_newest_lines_and_what_postgres_can_hold(ask, sessions, monkeypatch):
     mine = ask()
-    monkeypatch.setattr(log, "MOST_LINES", 3)
+    monkeypatch.setattr(log_lines, "MOST_LINES", 3)
     with transaction(sessions) as session:
         append_lines(session, mine, ["a\0b", "x" * 5000], tenant_id=TENANT)
         append_lines(session, mine, ["c", "d\ud800"], tenant_id=TENANT)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from facetag.db.tables import RetrainingState
 from facetag.errors import LeaseLost
-from facetag.retraining.log import append_lines
+from facetag.retraining.log_lines import append_lines
 
 DEATHS = 3
 """After so many trainer workers died in a row at the same place, it is not tried again."""
