@@ -22,6 +22,7 @@ import numpy.typing as npt
 from benchmarks.forgetting_plot import draw_forgetting
 from benchmarks.machine import describe_machine, in_words
 from facetag.heads import RACE
+from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
 from facetag.vision.network.spec import NetworkSpec
@@ -117,7 +118,8 @@ def main(
 
 def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> Rounds:
     """Return the shards' images by round: by the shard that holds them, or by apparent race."""
-    cache = prepare_cache(shards, root, PreparePlan(size=size))
+    settings = load_settings()
+    cache = prepare_cache(shards, root, PreparePlan(settings, size=size))
     if by_race:
         codes = cache.labels[RACE.name]
         number = np.array(
@@ -127,7 +129,7 @@ def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> R
     else:
         shard_of = shards_of_images(shards)
         order = list(cache.facts["shards"].values())
-        samples = read_clean_set(shards)[0].samples
+        samples = read_clean_set(shards, settings)[0].samples
         number = np.array([order.index(shard_of[sample.sha256]) for sample in samples])
         names = list(cache.facts["shards"])
     keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine, in_words
 from facetag.cores import compute_in_lanes
+from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.inference.compiled_network import FrozenNetwork
 from facetag.vision.inference.convert import freeze_bundle
@@ -39,7 +40,7 @@ def main(model: Path | None, cache: Path) -> None:
     """Read the faces in each precision; print a line each."""
     compute_in_lanes(1)
     bundle = open_bundle(model)
-    crops = find_cache(cache, bundle)
+    crops = find_cache(cache, bundle, load_settings())
     held_out = np.flatnonzero(crops.validation)
     faces = np.stack([centre_crop(crops.crops[index], crops.size) for index in held_out])
     labels = {name: crops.labels[name][held_out] for name in bundle.spec.heads}

@@ -88,14 +88,12 @@ class TuningSession:
             yield open_storage(studies_url(url))
 
     def _cut_faces(self, cache: Path) -> CropCache:
-        with self.reporter.bar("Cutting faces out", total=None) as bar:
-            total: list[int] = []
+        with self.reporter.bar("Cutting faces out", total=None, unit="images") as bar:
             return prepare_cache(
                 self.shards,
                 cache,
-                PreparePlan(size=self.plan.size),
-                on_start=total.append,
-                on_progress=lambda done: bar.set(done, total=total[0]),
+                PreparePlan(self.settings, size=self.plan.size),
+                on_progress=lambda done, total: bar.set(done, total=total),
             )
 
     def _conclude(self, results: Results) -> None:

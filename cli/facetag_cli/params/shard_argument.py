@@ -33,19 +33,18 @@ class ShardArgument(click.Path):
 
 
 def take_shards(
-    sources: "Sequence[ShardSource]", *, settings: "Settings | None" = None, quiet: bool = False
+    sources: "Sequence[ShardSource]", settings: "Settings", *, quiet: bool = False
 ) -> tuple[Path, ...]:
-    """Return the shards as files of this machine, in order; those of object storage are fetched.
+    """Return the shards as local files, in order; those in object storage are downloaded first.
 
-    By `settings`, or the environment's. Raises what `shard_sources.fetch_shard` does, and
-    SettingsInvalid. Where all are paths, no client is made.
+    Raises SettingsInvalid, and what `shard_sources.download_shard` raises. No client is made where
+    all shards are paths.
     """
-    from facetag.settings import load_settings
     from facetag.storage.client import make_storage
 
     if all(isinstance(source, Path) for source in sources):
         return tuple(source for source in sources if isinstance(source, Path))
-    storage = make_storage(settings or load_settings())
+    storage = make_storage(settings)
     return tuple(
         source if isinstance(source, Path) else _fetch(source, storage, quiet=quiet)
         for source in sources
@@ -55,11 +54,11 @@ def take_shards(
 def _fetch(shard: "StoredShard", storage: "Storage", *, quiet: bool) -> Path:
     from facetag.cache_folder import cache_folder
     from facetag_cli.output.progress import Reporter
-    from facetag_trainer.data.shard_sources import fetch_shard
+    from facetag_trainer.data.shard_sources import download_shard
 
-    with Reporter(quiet=quiet).bar(f"Fetching {shard.name}", total=None, unit="MB") as bar:
+    with Reporter(quiet=quiet).bar(f"Downloading {shard.name}", total=None, unit="MB") as bar:
 
         def show(done: int, total: int) -> None:
             bar.set(done // MB, total=-(-total // MB))
 
-        return fetch_shard(shard, storage, cache_folder() / "shards", on_progress=show)
+        return download_shard(shard, storage, cache_folder() / "shards", on_progress=show)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from facetag.heads import HEADS
+from facetag.settings import Settings
 from facetag.vision.crop import CropRule
 from facetag_trainer.data.crop_cache import detector_facts, open_cache
 
@@ -37,7 +38,7 @@ def write_tiny_cache(folder, *, count=60, held_out=12, labels=None, seed=0):
     facts = {
         "size": SIZE,
         "crop": CropRule().to_json(),
-        "detector": detector_facts(),
+        "detector": detector_facts(Settings()),
         "n": count,
         "faceless": 0,
         "shards": {"part.tar": "ab" * 32},

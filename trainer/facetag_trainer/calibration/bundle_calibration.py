@@ -5,11 +5,12 @@ on: temperatures, the line through ages and their range, and what came of them o
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize_scalar
 
 from facetag.errors import FacetagError
 from facetag.heads import AGE, HEADS_BY_NAME
@@ -36,6 +37,9 @@ from facetag_trainer.data.splits import (
 )
 from facetag_trainer.evaluation.calibration_error import calibration_error, chosen_labels
 from facetag_trainer.evaluation.metrics import table_1
+
+if TYPE_CHECKING:
+    from facetag.settings import Settings
 
 OnRead = Callable[[int, int], None]
 """Told how many images have been read, and of how many."""
@@ -73,15 +77,14 @@ def fit_temperature(head: str, labels: Values, outputs: Values) -> float:
             chosen = probability[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
-    # The loss is convex in 1/T, so it has one valley in log T: thirds close in on it.
-    low, high = np.log(TEMPERATURES)
-    while high - low > 1e-4:
-        first, second = low + (high - low) / 3, high - (high - low) / 3
-        if loss(float(np.exp(first))) <= loss(float(np.exp(second))):
-            high = second
-        else:
-            low = first
-    return round(float(np.exp((low + high) / 2)), 4)
+    # The loss is convex in 1/T, so it has a single minimum over log T.
+    found = minimize_scalar(
+        lambda exponent: loss(float(np.exp(exponent))),
+        bounds=np.log(TEMPERATURES),
+        method="bounded",
+        options={"xatol": 1e-5},
+    )
+    return round(float(np.exp(found.x)), 4)
 
 
 def fit_age_line(labels: Values, ages: Values) -> AgeLine:
@@ -181,7 +184,7 @@ def calibrate_bundle(
     return open_bundle(bundle.folder)
 
 
-def find_cache(root: Path, bundle: Bundle) -> CropCache:
+def find_cache(root: Path, bundle: Bundle, settings: "Settings") -> CropCache:
     """Return the crop cache below `root` of the shards that a bundle was fitted on.
 
     Raises FacetagError where there is none that is cut as the bundle wants it, by this detector.
@@ -189,7 +192,7 @@ def find_cache(root: Path, bundle: Bundle) -> CropCache:
     wanted = {shard["sha256"] for shard in bundle.manifest["shards"]}
     for path in sorted(root.glob("*/cache.json")):
         cache = open_cache(path.parent)
-        cut_here = cache.facts.get("detector") == detector_facts()
+        cut_here = cache.facts.get("detector") == detector_facts(settings)
         if cut_here and set(cache.facts["shards"].values()) == wanted and _fits(cache, bundle):
             return cache
     raise FacetagError(

@@ -11,17 +11,21 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS
 from facetag.vision.crop import CropRule, cut_square, whole_image
 from facetag_trainer.data.labels import label_arrays
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import VALIDATION, Fold, split_folds, split_held_out
+
+if TYPE_CHECKING:
+    from facetag.settings import Settings
 
 MARGIN = 1.25
 """Side of the canvas in sides of the crop."""
@@ -60,23 +64,24 @@ def open_cache(folder: Path) -> CropCache:
         )
 
 
-def cache_key(shards: Sequence[str], rule: CropRule, size: int, validation_share: float) -> str:
+def cache_key(
+    shards: Sequence[str], rule: CropRule, size: int, validation_share: float, settings: "Settings"
+) -> str:
     """Return a name for the cache of these shard digests, so that an equal one is used again."""
-    return name_of([list(shards), validation_share], rule, size)
+    return name_of([list(shards), validation_share], rule, size, settings)
 
 
-def name_of(content: Sequence[Any], rule: CropRule, size: int) -> str:
+def name_of(content: Sequence[Any], rule: CropRule, size: int, settings: "Settings") -> str:
     """Return a name for crops of this content that follows from all that decides what they show."""
-    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector_facts().values()])
+    detector = detector_facts(settings).values()
+    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def detector_facts() -> dict[str, float]:
-    """Return what decides the boxes that crops are cut by here and now."""
-    from facetag.settings import load_settings
+def detector_facts(settings: "Settings") -> dict[str, float]:
+    """Return what decides the boxes of faces, and so what crops show."""
     from facetag.vision.mtcnn.boxes import BOXES
 
-    settings = load_settings()
     return {
         "boxes": BOXES,
         "min_face": settings.min_face,
@@ -92,16 +97,15 @@ def write_cache(
     validation: npt.NDArray[np.bool_],
     rule: CropRule,
     size: int,
+    settings: "Settings",
     facts: dict[str, Any],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Detect, cut and write every sample; `cache.json` is written last and marks a whole cache."""
-    from facetag.settings import load_settings
     from facetag.vision.decode import decode_image
     from facetag.vision.mtcnn.detector import Detector, largest_face
     from facetag.vision.mtcnn.networks import compile_cascade
 
-    settings = load_settings()
     folder.mkdir(parents=True, exist_ok=True)
     canvas = round(size * MARGIN)
     shape = (len(samples), canvas, canvas, 3)
@@ -135,11 +139,11 @@ def write_cache(
         **facts,
         "size": size,
         "crop": rule.to_json(),
-        "detector": detector_facts(),
+        "detector": detector_facts(settings),
         "n": len(samples),
         "faceless": faceless,
     }
-    (folder / "cache.json").write_text(json.dumps(whole, indent=2))
+    atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
 
 
 def _corners_on_canvas(

@@ -1,11 +1,11 @@
-"""From shards to a crop cache: read, clean, split, detect and cut, once for the same shards."""
+"""Make a crop cache from shards: read, clean, split, detect and cut, once for the same shards."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facetag.errors import ShardUnreadable
-from facetag.settings import load_settings
+from facetag.settings import Settings
 from facetag.vision.crop import CropRule
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.crop_cache import CropCache, cache_key, open_cache, write_cache
@@ -15,8 +15,10 @@ from facetag_trainer.data.splits import Hashes, hold_out
 
 @dataclass(frozen=True, slots=True)
 class PreparePlan:
-    """What a crop cache is made of besides the shards."""
+    """All that decides a crop cache besides the shards."""
 
+    settings: Settings = field(repr=False)
+    """Which images are decoded, and how the detector looks for faces."""
     size: int = 160
     validation_share: float = 0.1
     rule: CropRule = field(default_factory=CropRule)
@@ -27,23 +29,24 @@ def prepare_cache(
     root: Path,
     plan: PreparePlan,
     *,
-    on_start: Callable[[int], None] = lambda total: None,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CropCache:
-    """Return the crop cache of the shards below `root`, making it unless it is whole already.
+    """Return the crop cache of the shards below `root`; it is made unless it is complete already.
 
-    Raises ShardUnreadable where a shard cannot be read or nothing usable remains.
+    `on_progress` gets how many faces are cut out, and of how many. Raises ShardUnreadable where a
+    shard cannot be read, and where no usable image remains.
     """
     digests = [shard_digest(path) for path in shards]
-    key = cache_key(digests, plan.rule, plan.size, plan.validation_share)
+    key = cache_key(digests, plan.rule, plan.size, plan.validation_share, plan.settings)
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned, hashes = read_clean_set(shards)
+    cleaned, hashes = read_clean_set(shards, plan.settings)
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
-    on_start(len(cleaned.samples))
-    # Of folders nothing is told.
+    total = len(cleaned.samples)
+    on_progress(0, total)
+    # Names alone: manifests say nothing of folders.
     names = name_apart(zip((path.name for path in shards), digests, strict=True))
     write_cache(
         folder,
@@ -52,15 +55,16 @@ def prepare_cache(
         validation=hold_out(cleaned.samples, hashes, plan.validation_share),
         rule=plan.rule,
         size=plan.size,
+        settings=plan.settings,
         facts={"shards": names, "dropped": cleaned.dropped},
-        on_progress=on_progress,
+        on_progress=lambda done: on_progress(done, total),
     )
     return open_cache(folder)
 
 
-def read_clean_set(shards: Sequence[Path]) -> tuple[CleanSet, Hashes]:
-    """Return what of the shards can be learnt from, and the difference hashes (n, 32) of it.
+def read_clean_set(shards: Sequence[Path], settings: Settings) -> tuple[CleanSet, Hashes]:
+    """Return the samples of the shards that can be fitted on, and their difference hashes (n, 32).
 
     Raises ShardUnreadable where a shard cannot be read.
     """
-    return drop_undecodable(clean(read_shards(shards)), load_settings())
+    return drop_undecodable(clean(read_shards(shards)), settings)

@@ -6,11 +6,11 @@ and keeps the object's own file name, which is what manifests and reports call i
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from facetag.atomic_write import atomic_open
 from facetag.errors import ShardUnreadable
 from facetag.storage.client import Download, Storage
 
@@ -48,7 +48,7 @@ def parse_source(text: str) -> ShardSource:
     return shard
 
 
-def fetch_shard(
+def download_shard(
     shard: StoredShard,
     storage: Storage,
     folder: Path,
@@ -77,17 +77,10 @@ def fetch_shard(
 
 
 def _write(path: Path, download: Download, on_progress: Callable[[int, int], None]) -> None:
-    # A name of its own, since another process may be fetching the same; whole or not at all.
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        partial = Path(file.name)
-        try:
-            done = 0
-            for chunk in download.chunks:
-                file.write(chunk)
-                done += len(chunk)
-                on_progress(done, download.size)
-            file.close()
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with atomic_open(path) as file:
+        done = 0
+        for chunk in download.chunks:
+            file.write(chunk)
+            done += len(chunk)
+            on_progress(done, download.size)

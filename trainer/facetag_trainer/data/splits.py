@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from facetag_trainer.data.shards import Sample
 
@@ -44,21 +46,21 @@ def group_look_alikes(
     hashes: Hashes, *, on_progress: Callable[[int], None] = lambda done: None
 ) -> list[int]:
     """Return for each image (n, 32) the index of its group's first member."""
-    parent = list(range(len(hashes)))
-
-    def find(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    rows: list[npt.NDArray[np.intp]] = []
+    columns: list[npt.NDArray[np.intp]] = []
     for index in range(1, len(hashes)):
         near = np.flatnonzero(_distances(hashes[index], hashes[:index]) <= LOOK_ALIKE_BITS)
-        for other in near:
-            first, second = sorted((find(index), find(int(other))))
-            parent[second] = first
+        rows.append(np.full(len(near), index))
+        columns.append(near)
         on_progress(index + 1)
-    return [find(index) for index in range(len(hashes))]
+    if not rows:
+        return list(range(len(hashes)))
+    pairs = np.concatenate(rows), np.concatenate(columns)
+    alike = coo_array((np.ones(len(pairs[0]), bool), pairs), shape=(len(hashes), len(hashes)))
+    _, groups = connected_components(alike, directed=False)
+    _, first = np.unique(groups, return_index=True)
+    members: list[int] = first[groups].tolist()
+    return members
 
 
 def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.bool_]:

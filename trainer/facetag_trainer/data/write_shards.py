@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facetag.atomic_write import atomic_open
 from facetag.errors import FacetagError, ImageUnreadable, ShardUnreadable
-from facetag.settings import Settings, load_settings
+from facetag.settings import Settings
 from facetag.vision.decode import decode_image
 from facetag_trainer.data.shards import IMAGE_SUFFIXES, BadSample, Drop, Sample, to_sample
 from facetag_trainer.data.splits import difference_hash, group_look_alikes
@@ -42,9 +43,9 @@ def shard_folder(
     output: Path,
     parts: int,
     test_share: float,
+    settings: Settings,
     *,
-    on_start: Callable[[int], None] = lambda total: None,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sharded:
     """Write `output`/part-1.tar to part-`parts`.tar and test.tar (unless `test_share` is 0).
 
@@ -57,7 +58,7 @@ def shard_folder(
     for name in names:
         if (output / name).exists():
             raise FacetagError(f"{output / name} exists: give another --output, or remove it.")
-    members, left_out = _read_folder(folder, on_start, on_progress)
+    members, left_out = _read_folder(folder, settings, on_progress)
     if not members:
         raise ShardUnreadable(
             f"{folder} holds no usable image named AGE_GENDER_RACE_*.jpg or with a KEY.json."
@@ -72,7 +73,7 @@ def shard_folder(
 
 
 def _read_folder(
-    folder: Path, on_start: Callable[[int], None], on_progress: Callable[[int], None]
+    folder: Path, settings: Settings, on_progress: Callable[[int, int], None]
 ) -> tuple[list[_Member], list[BadSample]]:
     paths = sorted(
         path
@@ -81,15 +82,14 @@ def _read_folder(
         and not path.name.startswith(".")
         and path.is_file()
     )
-    on_start(len(paths))
-    settings, members, left_out = load_settings(), [], []
+    members, left_out = [], []
     for done, path in enumerate(paths, 1):
         found = _read_member(path, path.relative_to(folder).as_posix(), settings)
         if isinstance(found, BadSample):
             left_out.append(found)
         else:
             members.append(found)
-        on_progress(done)
+        on_progress(done, len(paths))
     return members, left_out
 
 
@@ -127,9 +127,11 @@ def _shard_of(digest: str, parts: int, test_share: float) -> str:
 
 
 def _write_tar(path: Path, folder: Path, images: Sequence[Path]) -> None:
-    # Whole or not at all, and the same bytes for the same folder.
-    partial = path.with_name(f"{path.name}.partial")
-    with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive:
+    # The same folder gives the same bytes.
+    with (
+        atomic_open(path, sole_writer=True) as tar,
+        tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
         for image in images:
             sidecar = image.with_suffix(".json")
             for file in (image, sidecar) if sidecar.is_file() else (image,):
@@ -137,4 +139,3 @@ def _write_tar(path: Path, folder: Path, images: Sequence[Path]) -> None:
                 member = tarfile.TarInfo(file.relative_to(folder).as_posix())
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
-    partial.replace(path)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from facetag.atomic_write import atomic_open
 from facetag.errors import FacetagError
 
 FILE = "checkpoint.npz"
@@ -21,12 +22,10 @@ class FitPlace(NamedTuple):
 
 def save_checkpoint(folder: Path, network: keras.Model, place: FitPlace) -> None:
     """Write the state at a place; a kill leaves a whole checkpoint behind."""
-    temporary = folder / f"{FILE}.partial"
     arrays = {f"v{index}": np.asarray(value) for index, value in enumerate(_variables(network))}
     numbers = {"place": np.array(place[:2]), "loss_sum": np.float64(place.loss_sum)}
-    with temporary.open("wb") as file:
+    with atomic_open(folder / FILE, sole_writer=True) as file:
         np.savez(file, **numbers, **arrays)  # type: ignore[arg-type]
-    temporary.replace(folder / FILE)
 
 
 def load_checkpoint(folder: Path, network: keras.Model) -> FitPlace:

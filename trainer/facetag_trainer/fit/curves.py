@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from facetag.atomic_write import atomic_open
 from facetag_trainer.evaluation.metrics import flatten
 
 PANELS: dict[str, tuple[str, ...]] = {
@@ -35,6 +36,5 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
                 axes.plot(*zip(*known, strict=True), marker="o", markersize=3, label=name)
         if axes.lines:
             axes.legend()
-    temporary = path.with_name(f"{path.name}.partial")
-    figure.savefig(temporary, format="png", dpi=110)
-    temporary.replace(path)
+    with atomic_open(path, sole_writer=True) as file:
+        figure.savefig(file, format="png", dpi=110)

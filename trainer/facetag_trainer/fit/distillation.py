@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from facetag.atomic_write import atomic_open
 from facetag.errors import FacetagError
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.bundle import Bundle
@@ -98,10 +99,8 @@ def ask_teachers(
                 values[part] += outputs[name] / counts[part]
             on_progress(before + done, total)
         before += int(mask.sum())
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with atomic_open(path, sole_writer=True) as file:
         np.savez(file, **answers)  # type: ignore[arg-type]
-    partial.replace(path)
     return answers
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from facetag.atomic_write import atomic_draft, atomic_write
 from facetag.errors import FacetagError
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.crop_cache import CropCache
@@ -179,10 +180,9 @@ def _final_weights(network: keras.Model, feeder: Feeder, plan: FitPlan, epoch: i
 
 
 def _save_kept(network: keras.Model, folder: Path) -> None:
-    # Whole or not at all: a kill in the middle must not take the best weights so far with it.
-    temporary = folder / f"partial.{KEPT_WEIGHTS}"
-    network.save_weights(temporary)
-    temporary.replace(folder / KEPT_WEIGHTS)
+    # A kill in the middle must not take the best weights so far with it.
+    with atomic_draft(folder / KEPT_WEIGHTS, sole_writer=True) as draft:
+        network.save_weights(draft, overwrite=True)
 
 
 def _scores(history: list[dict[str, Any]]) -> list[float]:
@@ -214,6 +214,5 @@ def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
 
 
 def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
-    temporary = folder / "history.jsonl.partial"
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in history))
-    temporary.replace(folder / "history.jsonl")
+    lines = "".join(json.dumps(row) + "\n" for row in history)
+    atomic_write(folder / "history.jsonl", lines, sole_writer=True)

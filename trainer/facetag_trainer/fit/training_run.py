@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from facetag.atomic_write import atomic_write
 from facetag.bundles.folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle, open_bundle
@@ -253,9 +254,7 @@ def _claim_run(run: Path, identity: dict[str, Any]) -> None:
             "or the same options to go on with it."
         )
     run.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text)
-    temporary.replace(path)
+    atomic_write(path, text, sole_writer=True)
 
 
 def _read_identity(path: Path) -> Any:

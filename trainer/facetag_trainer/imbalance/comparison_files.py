@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
 from facetag_trainer.imbalance.measures import Figures, recall_names
@@ -18,9 +19,7 @@ def write_comparison(run: Path, found: ImbalanceComparison) -> Path:
     rows = {row.name: row.figures for row in found.rows}
     save({"recall": draw_recalls(found.plan.head, rows, found.images["training"])}, run)
     path = run / "imbalance.json"
-    temporary = path.with_name(f"{path.name}.partial")
-    temporary.write_text(json.dumps(found.to_json(), indent=2) + "\n")
-    temporary.replace(path)
+    atomic_write(path, json.dumps(found.to_json(), indent=2) + "\n", sole_writer=True)
     return path
 
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from facetag.atomic_write import atomic_write
 from facetag.vision.network.attributes import take_features
 from facetag_trainer.data.augment import Jitter
 from facetag_trainer.data.crop_cache import CropCache
@@ -87,6 +88,4 @@ def _read_done(folder: Path) -> int:
 
 
 def _note_done(folder: Path, done: int) -> None:
-    temporary = folder / "features.json.partial"
-    temporary.write_text(json.dumps({"done": done}))
-    temporary.replace(folder / "features.json")
+    atomic_write(folder / "features.json", json.dumps({"done": done}), sole_writer=True)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from facetag.atomic_write import atomic_open
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.network.attributes import build_head
 from facetag.vision.network.spec import NetworkSpec
@@ -63,11 +64,10 @@ def macro_f1(name: str, examples: Examples, outputs: HeadOutputs) -> float:
 
 
 def save_outputs(path: Path, outputs: HeadOutputs) -> None:
-    """Write outputs whole or not at all: those that lie there are not fitted again."""
+    """Write outputs atomically: a head whose outputs exist is not fitted again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"partial.{path.name}")
-    np.save(temporary, outputs)
-    temporary.replace(path)
+    with atomic_open(path, sole_writer=True) as file:
+        np.save(file, outputs)
 
 
 def _fit_epoch(

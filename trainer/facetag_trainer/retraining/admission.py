@@ -18,7 +18,6 @@ from facetag.retraining.ledger import (
     learnt_shards,
     refuse_known,
 )
-from facetag.settings import load_settings
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.retraining.retrain import list_rounds
@@ -83,7 +82,7 @@ def admit_shards(
         earlier = known_rounds(session, manifest, tenant_id=tenant_id)
         known = known_hashes(session, list(learnt), tenant_id=tenant_id)
         protected = find_protected(session, images, list(learnt), tenant_id=tenant_id)
-    tests = examine_tests(asked.tests, load_settings()) if asked.tests else None
+    tests = examine_tests(asked.tests, plan.settings) if asked.tests else None
     given = examine_shards(unrecorded, plan, known=to_hashes([])) if unrecorded else None
     for examined in (tests, given):
         if examined is not None:

@@ -73,7 +73,7 @@ def _take_shard(shelf: Shelf, source: Mapping[str, str], folder: Path) -> Path:
     if "url" in source:
         stored = shard_sources.parse_source(source["url"])
         assert isinstance(stored, shard_sources.StoredShard)  # noqa: S101 - as it was asked for
-        return shard_sources.fetch_shard(stored, shelf.storage, folder)
+        return shard_sources.download_shard(stored, shelf.storage, folder)
     digest = source["sha256"]
     copy = fetch_shard(shelf.storage, shelf.tenant_id, digest, folder)
     named = folder / digest[:16] / Path(source["name"]).name

@@ -46,7 +46,7 @@ class RoundCaches:
             return found
         here = {shard_digest(path): path for path in at_hand}
         shards = [here.get(digest) or self._fetch(digest) for digest in one.shards]
-        samples, hashes = read_round(one, shards)
+        samples, hashes = read_round(one, shards, self._plan.settings)
         return self._cut(order_parts(one, samples), samples, hashes)
 
     def _fetch(self, digest: str) -> Path:

@@ -62,7 +62,7 @@ def examine_shards(
     SHA-256. Raises ShardUnreadable where a shard cannot be read.
     """
     names = {shard_digest(path): path.name for path in shards}
-    cleaned, hashes = read_clean_set(shards)
+    cleaned, hashes = read_clean_set(shards, plan.settings)
     dropped = Counter(cleaned.dropped)
     forbidden = np.array([one.sha256 in left_out for one in cleaned.samples], bool)
     twins = look_alikes(hashes.reshape(-1, known.shape[1]), known) & ~forbidden
@@ -138,6 +138,7 @@ def cut_round(
         validation=np.array([part != TRAINING for part in one.parts.values()], bool),
         rule=plan.rule,
         size=plan.size,
+        settings=plan.settings,
         facts={
             "shards": name_apart((name, digest) for digest, name in one.shards.items()),
             "dropped": {},
@@ -147,9 +148,11 @@ def cut_round(
     return open_cache(folder)
 
 
-def read_round(one: Round, shards: Sequence[Path]) -> tuple[list[Sample], Hashes]:
+def read_round(
+    one: Round, shards: Sequence[Path], settings: Settings
+) -> tuple[list[Sample], Hashes]:
     """Return the samples and hashes of a recorded round from its shards, in the shards' order."""
-    cleaned, hashes = read_clean_set(shards)
+    cleaned, hashes = read_clean_set(shards, settings)
     kept = [index for index, item in enumerate(cleaned.samples) if item.sha256 in one.parts]
     return [cleaned.samples[index] for index in kept], hashes[kept]
 
@@ -165,9 +168,11 @@ def to_hashes(values: Sequence[bytes]) -> Hashes:
 
 
 def _plain_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
-    return root / cache_key(list(one.shards), plan.rule, plan.size, plan.validation_share)
+    return root / cache_key(
+        list(one.shards), plan.rule, plan.size, plan.validation_share, plan.settings
+    )
 
 
 def _own_folder(one: Round, root: Path, plan: PreparePlan) -> Path:
     content = [sorted(one.shards), sorted(one.parts.items())]
-    return root / f"round-{name_of(content, plan.rule, plan.size)}"
+    return root / f"round-{name_of(content, plan.rule, plan.size, plan.settings)}"

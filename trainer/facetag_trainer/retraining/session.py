@@ -21,6 +21,7 @@ from facetag.retraining.ledger import record_shards, refuse_known
 from facetag.retraining.lock import hold_lock
 from facetag.retraining.requests import refuse_open
 from facetag.retraining.shard_store import store_shard
+from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import CropRule
 from facetag_trainer.data.crop_cache import CropCache
@@ -99,7 +100,7 @@ class RetrainingSession:
             with transaction(self._shelf.sessions) as session:
                 rounds = known_rounds(session, champion.manifest, tenant_id=self._shelf.tenant_id)
             bundle = open_bundle(self._shelf.fetch(champion))
-            plan = _prepare_plan(champion.manifest)
+            plan = _prepare_plan(champion.manifest, self._shelf.settings)
             caches = RoundCaches(self._shelf, self._cache, plan, self._reporter)
             new = caches.cut(admission.new)
             earlier = [caches.open(one, self._asked.earlier) for one in rounds]
@@ -124,7 +125,7 @@ class RetrainingSession:
             self._shelf.sessions,
             self._asked,
             manifest,
-            _prepare_plan(manifest),
+            _prepare_plan(manifest, self._shelf.settings),
             tenant_id=self._shelf.tenant_id,
         )
         if self._plan.replay and not admission.earlier:
@@ -234,7 +235,7 @@ class RetrainingSession:
             return promotion
 
 
-def _prepare_plan(manifest: Mapping[str, Any]) -> PreparePlan:
+def _prepare_plan(manifest: Mapping[str, Any], settings: Settings) -> PreparePlan:
     """Return how crops are cut for a bundle."""
     size = int(manifest["network"]["input_size"])
-    return PreparePlan(size=size, rule=CropRule.from_json(manifest["crop"]))
+    return PreparePlan(settings, size=size, rule=CropRule.from_json(manifest["crop"]))

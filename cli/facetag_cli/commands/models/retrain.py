@@ -135,8 +135,7 @@ def retrain(
         use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
     ):
         new, known, held = (
-            take_shards(sources, settings=settings, quiet=quiet)
-            for sources in (shards, earlier, tests)
+            take_shards(sources, settings, quiet=quiet) for sources in (shards, earlier, tests)
         )
         asked = Asked(new, known, held, leave_out=leave_out, again=again)
         with closing(Shelf(settings)) as shelf:

@@ -1,4 +1,4 @@
-"""`facetag calibrate`: fit a bundle's temperatures, ages and their range on what was held out."""
+"""`facetag calibrate`: fit a bundle's temperatures and age range on held-out images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facetag_cli.params.fit_options import cache_option
+from facetag_cli.params.options import quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
@@ -17,26 +18,32 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the bundle, which is changed; the one that ships if not given.",
+    help="Folder of the bundle to calibrate, whose manifest is changed; the bundle that ships if "
+    "not given.",
 )
 @cache_option
 @click.option(
     "--mirror",
     type=click.Choice(["never", "unsure", "always"]),
-    help="Whose mirror image is read too, which doubles a face's cost: nobody's, that of faces the "
-    "network is unsure of, everybody's; as the bundle says if not given.",
+    help="Which faces are read a second time, mirrored, at twice the cost per face: none, those "
+    "that the network is unsure of, or all. The bundle's own setting stays if not given.",
 )
+@quiet_option
 def calibrate(
-    shards: "tuple[ShardSource, ...]", model: Path | None, cache: Path, mirror: str | None
+    shards: "tuple[ShardSource, ...]",
+    model: Path | None,
+    cache: Path,
+    mirror: str | None,
+    quiet: bool,
 ) -> None:
-    """Fit how sure a network may say it is, on faces that it was not fitted on.
+    """Calibrate a bundle's probabilities and age ranges on held-out faces.
 
-    SHARDS are those that it was fitted on, each a path or s3://BUCKET/KEY; without them their crop
-    cache is looked for in --cache. What is held out there is split by content: temperatures for
-    gender and race, a line through ages and the coverage of their range are fitted on one part and
-    measured on another. The ranges by which workers compute in 8 bits are measured too. `train`
-    does the same at its end. Weights and version stay; test figures
-    are to be measured again with `facetag evaluate`.
+    Give the SHARDS that the network was fitted on, each a path or s3://BUCKET/KEY. Without SHARDS,
+    their crop cache is looked for in --cache. The held-out images are split by content: the
+    temperatures of gender and race, a line through ages and the coverage of the age range are
+    fitted on one part and measured on another. The activation ranges for 8-bit inference are
+    measured too. `facetag train` does the same at its end. Weights and version stay as they are.
+    The recorded test figures are removed: measure them again with `facetag evaluate`.
 
     \b
     Example:
@@ -45,6 +52,7 @@ def calibrate(
     from facetag.bundles.folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
+    from facetag_cli.output.progress import Reporter
     from facetag_trainer.calibration.bundle_calibration import (
         MIRRORINGS,
         calibrate_bundle,
@@ -53,13 +61,24 @@ def calibrate(
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
     from facetag_trainer.reports.card import MEASURES, figure, write_card
 
-    bundle = open_bundle(model or load_settings().bundle)
+    settings, reporter = load_settings(), Reporter(quiet=quiet)
+    bundle = open_bundle(model or settings.bundle)
     if shards:
-        plan = PreparePlan(size=bundle.spec.input_size, rule=bundle.crop_rule)
-        crops = prepare_cache(take_shards(shards), cache, plan)
+        plan = PreparePlan(settings, size=bundle.spec.input_size, rule=bundle.crop_rule)
+        paths = take_shards(shards, settings, quiet=quiet)
+        with reporter.bar("Cutting faces out", total=None, unit="images") as bar:
+            crops = prepare_cache(
+                paths, cache, plan, on_progress=lambda done, total: bar.set(done, total=total)
+            )
     else:
-        crops = find_cache(cache, bundle)
-    bundle = calibrate_bundle(bundle, crops, mirror=MIRRORINGS[mirror] if mirror else None)
+        crops = find_cache(cache, bundle, settings)
+    with reporter.bar("Reading held-out images", total=None, unit="images") as bar:
+        bundle = calibrate_bundle(
+            bundle,
+            crops,
+            mirror=MIRRORINGS[mirror] if mirror else None,
+            on_read=lambda done, total: bar.set(done, total=total),
+        )
     (bundle.folder / CARD).write_text(write_card(bundle.manifest))
     for part in ("validation", "holdout"):
         click.echo(f"{part}, {bundle.manifest['held_out'][part]} images:")

@@ -87,7 +87,7 @@ def evaluate(
         )
     settings = load_settings()
     bundle = open_bundle(model or settings.bundle)
-    paths, twin_paths = take_shards(shards), take_shards(twins_of)
+    paths, twin_paths = (take_shards(some, settings) for some in (shards, twins_of))
     with _counter("images") as count:
         result = evaluate_bundle(
             bundle,

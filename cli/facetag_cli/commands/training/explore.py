@@ -48,10 +48,11 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
     from facetag_trainer.exploration.tables import to_json
 
     reporter = Reporter()
-    paths = take_shards(shards)
+    settings = load_settings()
+    paths = take_shards(shards, settings)
     facts = _describe(paths)
     with _Phases(reporter) as show:
-        found = explore_shards(paths, load_settings(), on_progress=show)
+        found = explore_shards(paths, settings, on_progress=show)
     if report is not None:
         reporter.say(f"{write_exploration(report, found, facts)}")
     if form == "json":

@@ -14,6 +14,7 @@ from facetag_cli.params.options import quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
+    from facetag.settings import Settings
     from facetag.vision.bundle import Bundle
     from facetag_cli.output.progress import Reporter
     from facetag_trainer.data.shard_sources import ShardSource
@@ -108,6 +109,7 @@ def imbalance(
       facetag imbalance part-1.tar part-2.tar
       facetag imbalance part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
     """
+    from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_cli.output.imbalance_table import render
     from facetag_cli.output.progress import Reporter
@@ -119,11 +121,14 @@ def imbalance(
         raise click.UsageError(
             "Give --start or --backbone-weights: features come from one network."
         )
+    settings = load_settings()
     stated = ImbalancePlan(**plan)
-    network = _choose_network(stated.head, start, backbone, backbone_weights, size, precision)
+    network = _choose_network(
+        settings, stated.head, start, backbone, backbone_weights, size, precision
+    )
     bundles = [open_bundle(folder) for folder in whole]
     reporter = Reporter(quiet=quiet)
-    cut = partial(_cut_faces, reporter, take_shards(shards, quiet=quiet), cache)
+    cut = partial(_cut_faces, reporter, settings, take_shards(shards, settings, quiet=quiet), cache)
     with _watch(reporter) as watcher:
         found = compare_methods(
             stated,
@@ -138,6 +143,7 @@ def imbalance(
 
 
 def _choose_network(
+    settings: "Settings",
     head: str,
     start: Path | None,
     backbone: str,
@@ -148,7 +154,6 @@ def _choose_network(
     """Return the network whose features are taken; nothing of it is fitted."""
     from dataclasses import replace
 
-    from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag.vision.network.spec import NetworkSpec
     from facetag_trainer.fit.training_run import TrainingPlan
@@ -157,26 +162,30 @@ def _choose_network(
         spec = NetworkSpec(backbone=backbone, heads=(head,))
         spec = replace(spec, input_size=size or spec.input_size)
         return TrainingPlan(spec, backbone_weights=backbone_weights, precision=precision)
-    bundle = open_bundle(start or load_settings().bundle)
+    bundle = open_bundle(start or settings.bundle)
     spec = replace(bundle.spec, input_size=size or bundle.spec.input_size)
     return TrainingPlan(spec, start=bundle, precision=precision)
 
 
 def _cut_faces(
-    reporter: "Reporter", shards: tuple[Path, ...], cache: Path, size: int, bundle: "Bundle | None"
+    reporter: "Reporter",
+    settings: "Settings",
+    shards: tuple[Path, ...],
+    cache: Path,
+    size: int,
+    bundle: "Bundle | None",
 ) -> Any:
     """Return the crops that a network of this size is to see, cut by its bundle's rule."""
+    from facetag.vision.crop import CropRule
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 
-    plan = PreparePlan(size=size) if bundle is None else PreparePlan(size, rule=bundle.crop_rule)
-    with reporter.bar(f"Cutting faces out for {size} pixels", total=None) as bar:
-        total: list[int] = []
+    rule = CropRule() if bundle is None else bundle.crop_rule
+    with reporter.bar(f"Cutting faces out, {size} pixels", total=None, unit="images") as bar:
         return prepare_cache(
             shards,
             cache,
-            plan,
-            on_start=total.append,
-            on_progress=lambda done: bar.set(done, total=total[0]),
+            PreparePlan(settings, size=size, rule=rule),
+            on_progress=lambda done, total: bar.set(done, total=total),
         )
 
 
@@ -190,7 +199,11 @@ def _watch(reporter: "Reporter") -> Iterator["ComparisonWatcher"]:
 
         def on_features(done: int, total: int) -> None:
             if not bars:
-                bars.append(stack.enter_context(reporter.bar("Features", total=total)))
+                bars.append(
+                    stack.enter_context(
+                        reporter.bar("Computing features", total=total, unit="images")
+                    )
+                )
             bars[0].set(done)
 
         def on_fit(done: int, total: int) -> None:

@@ -4,50 +4,59 @@ from pathlib import Path
 
 import click
 
+from facetag_cli.params.options import quiet_option
+
 MOST_LISTED = 20
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--parts", type=click.IntRange(1, 1000), default=4, show_default=True)
+@click.option(
+    "--parts",
+    type=click.IntRange(1, 1000),
+    default=4,
+    show_default=True,
+    help="Number of training shards.",
+)
 @click.option(
     "--test",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.2,
     show_default=True,
-    help="Share of the images that goes to test.tar; 0 writes none.",
+    help="Share of the images that go to test.tar; 0 writes no test shard.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("shards"),
     show_default=True,
-    help="Folder that the shards are written to.",
+    help="Folder to write the shards to.",
 )
-def shard(folder: Path, parts: int, test: float, output: Path) -> None:
+@quiet_option
+def shard(folder: Path, parts: int, test: float, output: Path, quiet: bool) -> None:
     """Split the labelled images of FOLDER into part-1.tar to part-N.tar and test.tar.
 
-    Images are named AGE_GENDER_RACE_*.jpg (the UTKFace way) or have a KEY.json beside them. Where
-    an image goes follows from its content, and look-alikes go together: the same folder is split
-    the same way everywhere. What has no valid label or cannot be decoded is left out and listed.
+    Each image is named AGE_GENDER_RACE_*.jpg (as in UTKFace) or has a KEY.json beside it. The
+    content of an image decides its shard, and look-alikes go to the same shard, so the same folder
+    is split the same way on every machine. Images without a valid label, and images that cannot be
+    decoded, are left out and listed.
 
     \b
     Example:
       facetag shard UTKFace --parts 4 --test 0.2
     """
-    from rich import progress
-
+    from facetag.settings import load_settings
+    from facetag_cli.output.progress import Reporter
     from facetag_trainer.data.write_shards import shard_folder
 
-    with progress.Progress() as bar:
-        task = bar.add_task("images read", total=None)
+    with Reporter(quiet=quiet).bar("Reading images", total=None, unit="images") as bar:
         sharded = shard_folder(
             folder,
             output,
             parts,
             test,
-            on_start=lambda total: bar.update(task, total=total),
-            on_progress=lambda done: bar.update(task, completed=done),
+            load_settings(),
+            on_progress=lambda done, total: bar.set(done, total=total),
         )
     for name, count in sharded.counts.items():
         click.echo(f"{output / name}: {count} images")

@@ -136,6 +136,7 @@ def train(
       facetag train part-1.tar --backbone cnn --heads race --balanced race
     """
     from facetag.bundles.folder import CARD
+    from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag.vision.network.backbones import FROZEN_LAYERS
     from facetag.vision.network.spec import NetworkSpec
@@ -149,13 +150,18 @@ def train(
     if answers and fold:
         raise click.UsageError("Give --fold without --answers: these are about all images.")
     left_out = _parse_fold(fold)
-    paths = take_shards(shards)
-    prepared = PreparePlan(size=size)
+    settings = load_settings()
+    paths = take_shards(shards, settings)
+    prepared = PreparePlan(settings, size=size)
     with _bar("faces cut out") as (_, total, done):
-        crops = prepare_cache(paths, cache, prepared, on_start=total, on_progress=done)
-        # Of a cache that was there already nothing was told.
-        total(len(crops.crops))
-        done(len(crops.crops))
+
+        def on_cut(cut: int, of: int) -> None:
+            total(of)
+            done(cut)
+
+        crops = prepare_cache(paths, cache, prepared, on_progress=on_cut)
+        # A cache that exists already reports no progress.
+        on_cut(len(crops.crops), len(crops.crops))
     if frozen_layers is None:
         # Random weights are worth nothing until they are fitted.
         frozen_layers = FROZEN_LAYERS[backbone] if backbone_weights or starts else 0

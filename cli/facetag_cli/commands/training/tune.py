@@ -126,11 +126,12 @@ def tune(
     reading = report_only or trials == 0
     if not shards and not (reading and study):
         raise click.UsageError("Give the SHARDS to fit on, or --report-only and --study.")
+    settings = read_settings(data_dir)
     session = TuningSession(
-        settings=read_settings(data_dir),
+        settings=settings,
         storage=storage,
         plan=TuningPlan(network, size, part, epochs, backbone_weights, age_output, precision),
-        shards=take_shards(shards, quiet=quiet),
+        shards=take_shards(shards, settings, quiet=quiet),
         study=study,
         report=report,
         reporter=Reporter(quiet=quiet),

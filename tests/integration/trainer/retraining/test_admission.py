@@ -6,6 +6,7 @@ import pytest
 from facetag.db.engine import transaction
 from facetag.errors import ShardRefused
 from facetag.retraining.ledger import record_shards
+from facetag.settings import Settings
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.retraining.admission import Asked, admit_shards, known_rounds
@@ -13,7 +14,7 @@ from facetag_trainer.retraining.rounds import examine_shards, to_hashes
 from tests.unit.trainer.chips import encode, waves, write_tar
 
 pytestmark = pytest.mark.integration
-PLAN = PreparePlan(size=75, validation_share=0.4)
+PLAN = PreparePlan(Settings(), size=75, validation_share=0.4)
 
 
 def write_shard(path, seeds):

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from facetag.errors import StorageUnavailable
+from facetag.settings import Settings
 from facetag_cli.main import main
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 from facetag_trainer.data.shard_sources import StoredShard
@@ -23,18 +24,18 @@ def test_paths_stay_paths_and_urls_keep_their_slashes():
     assert shown.output == repr((Path("a/../b.tar"), StoredShard("sets", "part.tar"))) + "\n"
 
 
-def test_paths_need_neither_settings_nor_storage(monkeypatch):
-    monkeypatch.setenv("FACETAG_MAX_IMAGE_BYTES", "not a number")
-    assert take_shards((Path("a.tar"), Path("b.tar"))) == (Path("a.tar"), Path("b.tar"))
+def test_paths_need_no_storage():
+    paths = (Path("a.tar"), Path("b.tar"))
+    assert take_shards(paths, Settings(s3_endpoint_url=None)) == paths
 
 
 def test_storage_that_does_not_answer_is_told(monkeypatch, tmp_path):
-    monkeypatch.setenv("FACETAG_S3_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("FACETAG_S3_ACCESS_KEY", "access")
-    monkeypatch.setenv("FACETAG_S3_SECRET_KEY", "secret")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    settings = Settings(
+        s3_endpoint_url="http://127.0.0.1:9", s3_access_key="access", s3_secret_key="secret"
+    )
     with pytest.raises(StorageUnavailable, match="FACETAG_S3_ENDPOINT_URL"):
-        take_shards((StoredShard("sets", "part.tar"),))
+        take_shards((StoredShard("sets", "part.tar"),), settings)
 
 
 @pytest.mark.parametrize(

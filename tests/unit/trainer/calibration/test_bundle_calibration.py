@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facetag.errors import FacetagError
+from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.calibration import AgeLine, Calibration
 from facetag_trainer.calibration.bundle_calibration import (
@@ -204,11 +205,11 @@ def test_mirroring_is_written_measured_and_kept(tiny_bundle, tiny_cache):
 
 def test_a_cache_is_found_by_the_shards_that_a_bundle_names(tiny_bundle, tiny_cache, tmp_path):
     bundle = fitting_bundle(tiny_bundle, tiny_cache)
-    assert find_cache(tmp_path, bundle).facts == tiny_cache.facts
+    assert find_cache(tmp_path, bundle, Settings()).facts == tiny_cache.facts
     shards = [{"name": "other.tar", "sha256": "cd" * 32}]
     save_manifest(bundle.folder, {**bundle.manifest, "shards": shards})
     with pytest.raises(FacetagError, match="give these shards"):
-        find_cache(tmp_path, open_bundle(bundle.folder))
+        find_cache(tmp_path, open_bundle(bundle.folder), Settings())
 
 
 def test_a_cache_that_another_detector_cut_is_passed_over(
@@ -217,7 +218,7 @@ def test_a_cache_that_another_detector_cut_is_passed_over(
     bundle = fitting_bundle(tiny_bundle, tiny_cache)
     monkeypatch.setattr("facetag.vision.mtcnn.boxes.BOXES", 0)
     with pytest.raises(FacetagError, match="give these shards"):
-        find_cache(tmp_path, bundle)
+        find_cache(tmp_path, bundle, Settings())
 
 
 def test_crops_of_another_rule_are_refused(tiny_bundle, tiny_cache):

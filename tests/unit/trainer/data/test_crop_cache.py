@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facetag.settings import Settings
 from facetag.vision.crop import CropRule, cut_square, whole_image
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.mtcnn.networks import compile_cascade
@@ -27,6 +28,7 @@ from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 SIZE = 64
 RULE = CropRule()
+SETTINGS = Settings()
 FACELESS = waves(np.random.default_rng(3), 120)
 PHOTOS = [make_chip(1), FACELESS, make_chip(2)]
 SAMPLES = [
@@ -48,6 +50,7 @@ def write(folder, *, samples=SAMPLES, on_progress=lambda done: None):
         validation=np.arange(len(samples)) == 1,
         rule=RULE,
         size=SIZE,
+        settings=SETTINGS,
         facts={"shards": {"a.tar": "00"}, "dropped": {}},
         on_progress=on_progress,
     )
@@ -132,21 +135,19 @@ def test_progress_counts_every_image_over_several_batches(tmp_path):
 
 def test_a_caches_name_follows_from_all_that_it_is_made_of(monkeypatch):
     names = {
-        cache_key(["a", "b"], RULE, 160, 0.1),
-        cache_key(["b", "a"], RULE, 160, 0.1),
-        cache_key(["a"], RULE, 160, 0.1),
-        cache_key(["a", "b"], CropRule(side=1.0), 160, 0.1),
-        cache_key(["a", "b"], RULE, 128, 0.1),
-        cache_key(["a", "b"], RULE, 160, 0.2),
+        cache_key(["a", "b"], RULE, 160, 0.1, SETTINGS),
+        cache_key(["b", "a"], RULE, 160, 0.1, SETTINGS),
+        cache_key(["a"], RULE, 160, 0.1, SETTINGS),
+        cache_key(["a", "b"], CropRule(side=1.0), 160, 0.1, SETTINGS),
+        cache_key(["a", "b"], RULE, 128, 0.1, SETTINGS),
+        cache_key(["a", "b"], RULE, 160, 0.2, SETTINGS),
     }
     assert len(names) == 6
-    assert cache_key(["a", "b"], CropRule(), 160, 0.1) in names
-    monkeypatch.setenv("FACETAG_MIN_FACE", "0.1")
-    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
-    monkeypatch.setenv("FACETAG_FACE_CONFIDENCE", "0.75")
-    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    assert cache_key(["a", "b"], CropRule(), 160, 0.1, SETTINGS) in names
+    for detection in ({"min_face": 0.1}, {"face_confidence": 0.75}):
+        names.add(cache_key(["a", "b"], RULE, 160, 0.1, Settings(**detection)))
     monkeypatch.setattr("facetag.vision.mtcnn.boxes.BOXES", 0)
-    names.add(cache_key(["a", "b"], RULE, 160, 0.1))
+    names.add(cache_key(["a", "b"], RULE, 160, 0.1, SETTINGS))
     assert len(names) == 9
 
 

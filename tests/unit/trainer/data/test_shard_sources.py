@@ -7,7 +7,7 @@ import pytest
 
 from facetag.errors import ObjectMissing, ShardUnreadable, StorageUnavailable
 from facetag.storage.client import Download
-from facetag_trainer.data.shard_sources import StoredShard, fetch_shard, parse_source
+from facetag_trainer.data.shard_sources import StoredShard, download_shard, parse_source
 
 SHARD = StoredShard("sets", "faces/part-1.tar")
 
@@ -77,7 +77,7 @@ def test_a_key_cannot_lead_out_of_the_folder(name):
 
 def test_a_shard_is_copied_under_its_own_name_with_progress(tmp_path):
     told = []
-    path = fetch_shard(SHARD, Shelf(), tmp_path, on_progress=lambda *said: told.append(said))
+    path = download_shard(SHARD, Shelf(), tmp_path, on_progress=lambda *said: told.append(said))
     assert path.read_bytes() == b"onetwo"
     assert path.name == "part-1.tar"
     assert told == [(3, 6), (6, 6)]
@@ -85,32 +85,32 @@ def test_a_shard_is_copied_under_its_own_name_with_progress(tmp_path):
 
 
 def test_a_copy_that_is_there_is_not_read_again(tmp_path):
-    first = fetch_shard(SHARD, Shelf(), tmp_path)
+    first = download_shard(SHARD, Shelf(), tmp_path)
     shelf = Shelf()
-    assert fetch_shard(SHARD, shelf, tmp_path) == first
+    assert download_shard(SHARD, shelf, tmp_path) == first
     assert shelf.read == 0
 
 
 def test_an_object_that_changed_is_another_copy(tmp_path):
-    first = fetch_shard(SHARD, Shelf(), tmp_path)
-    second = fetch_shard(SHARD, Shelf((b"new",), etag='"2"'), tmp_path)
+    first = download_shard(SHARD, Shelf(), tmp_path)
+    second = download_shard(SHARD, Shelf((b"new",), etag='"2"'), tmp_path)
     assert (first.read_bytes(), second.read_bytes()) == (b"onetwo", b"new")
     assert first.name == second.name
 
 
 def test_a_copy_that_was_cut_off_leaves_nothing(tmp_path):
     with pytest.raises(StorageUnavailable):
-        fetch_shard(SHARD, FailingShelf(), tmp_path)
+        download_shard(SHARD, FailingShelf(), tmp_path)
     assert files_in(tmp_path) == []
-    assert fetch_shard(SHARD, Shelf(), tmp_path).read_bytes() == b"onetwo"
+    assert download_shard(SHARD, Shelf(), tmp_path).read_bytes() == b"onetwo"
 
 
 def test_what_is_not_there_is_told_as_the_storage_tells_it(tmp_path):
     with pytest.raises(ObjectMissing, match=r"s3://sets/other\.tar"):
-        fetch_shard(StoredShard("sets", "other.tar"), Shelf(), tmp_path)
+        download_shard(StoredShard("sets", "other.tar"), Shelf(), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ShardUnreadable, match=r"s3://sets/faces/part-1\.tar .*XDG_CACHE_HOME"):
-        fetch_shard(SHARD, Shelf(), tmp_path / "file")
+        download_shard(SHARD, Shelf(), tmp_path / "file")

@@ -9,10 +9,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from facetag.errors import FacetagError, ShardUnreadable
+from facetag.settings import Settings
 from facetag_cli.main import main
 from facetag_trainer.data.shards import Sample, read_shard
 from facetag_trainer.data.splits import difference_hash, hold_out
 from facetag_trainer.data.write_shards import shard_folder
+
+SETTINGS = Settings()
 
 
 def jpeg(seed, quality=90):
@@ -44,7 +47,7 @@ def read(output, sharded):
 
 
 def test_every_usable_image_is_in_one_shard_and_the_others_are_named(folder, tmp_path):
-    sharded = shard_folder(folder, tmp_path / "out", 3, 0.3)
+    sharded = shard_folder(folder, tmp_path / "out", 3, 0.3, SETTINGS)
     assert list(sharded.counts) == ["part-1.tar", "part-2.tar", "part-3.tar", "test.tar"]
     samples = [one for items in read(tmp_path / "out", sharded).values() for one in items]
     assert all(isinstance(one, Sample) for one in samples)
@@ -59,7 +62,7 @@ def test_every_usable_image_is_in_one_shard_and_the_others_are_named(folder, tmp
 
 
 def test_look_alikes_go_together(folder, tmp_path):
-    shards = read(tmp_path / "out", shard_folder(folder, tmp_path / "out", 4, 0.2))
+    shards = read(tmp_path / "out", shard_folder(folder, tmp_path / "out", 4, 0.2, SETTINGS))
     place = {one.name: name for name, items in shards.items() for one in items}
     for seed in range(0, 60, 6):
         assert place[f"{seed + 1}_0_1_{seed}.jpg"] == place[f"{seed + 1}_0_1_{seed}b.jpg"]
@@ -67,13 +70,13 @@ def test_look_alikes_go_together(folder, tmp_path):
 
 def test_the_same_folder_gives_the_same_bytes(folder, tmp_path):
     for name in ("one", "two"):
-        shard_folder(folder, tmp_path / name, 2, 0.2)
+        shard_folder(folder, tmp_path / name, 2, 0.2, SETTINGS)
     for name in ("part-1.tar", "part-2.tar", "test.tar"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_what_is_taken_for_testing_leaves_something_to_hold_out(folder, tmp_path):
-    shards = read(tmp_path / "out", shard_folder(folder, tmp_path / "out", 1, 0.5))
+    shards = read(tmp_path / "out", shard_folder(folder, tmp_path / "out", 1, 0.5, SETTINGS))
     kept = shards["part-1.tar"]
     hashes = np.stack(
         [difference_hash(np.asarray(Image.open(io.BytesIO(one.data)))) for one in kept]
@@ -82,16 +85,16 @@ def test_what_is_taken_for_testing_leaves_something_to_hold_out(folder, tmp_path
 
 
 def test_shards_that_exist_are_not_written_over(folder, tmp_path):
-    shard_folder(folder, tmp_path / "out", 1, 0)
+    shard_folder(folder, tmp_path / "out", 1, 0, SETTINGS)
     assert not (tmp_path / "out" / "test.tar").exists()
     with pytest.raises(FacetagError, match="exists: give another --output"):
-        shard_folder(folder, tmp_path / "out", 1, 0)
+        shard_folder(folder, tmp_path / "out", 1, 0, SETTINGS)
 
 
 def test_a_folder_without_labelled_images_is_refused(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(jpeg(1))
     with pytest.raises(ShardUnreadable, match="no usable image"):
-        shard_folder(tmp_path, tmp_path / "out", 2, 0.2)
+        shard_folder(tmp_path, tmp_path / "out", 2, 0.2, SETTINGS)
 
 
 def test_the_command_says_what_it_wrote_and_what_it_left_out(folder, tmp_path):

@@ -50,7 +50,7 @@ def test_no_checkpoint_means_the_beginning(tmp_path, tiny_spec):
 def test_what_a_kill_left_half_written_does_not_count(tmp_path, tiny_spec):
     network = built(tiny_spec)
     save_checkpoint(tmp_path, network, FitPlace(1, 2))
-    (tmp_path / f"{FILE}.partial").write_bytes(b"half")
+    (tmp_path / f".partial.{FILE}").write_bytes(b"half")
     assert load_checkpoint(tmp_path, network) == FitPlace(1, 2)
     save_checkpoint(tmp_path, network, FitPlace(1, 3))
     assert load_checkpoint(tmp_path, network) == FitPlace(1, 3)

@@ -16,7 +16,7 @@ from facetag_trainer.retraining.rounds import (
 )
 from tests.unit.trainer.chips import encode, waves, write_tar
 
-PLAN = PreparePlan(size=75, validation_share=0.3)
+PLAN = PreparePlan(Settings(), size=75, validation_share=0.3)
 NOTHING = to_hashes([])
 
 
@@ -90,7 +90,7 @@ def test_a_recorded_round_is_read_again_from_its_shards_in_their_order(shards, t
     # As a database gives it: in no order, and without one image.
     items = sorted(examined.round.parts.items())[1:]
     recorded = Round(examined.round.shards, dict(items))
-    samples, hashes = read_round(recorded, shards)
+    samples, hashes = read_round(recorded, shards, PLAN.settings)
     assert len(samples) == len(hashes) == 23
     ordered = order_parts(recorded, samples)
     assert list(ordered.parts) == [sample.sha256 for sample in samples]
