@@ -1,4 +1,4 @@
-"""The HTTP API as an ASGI application; importing this loads neither TensorFlow nor NumPy."""
+"""Build the HTTP API as an ASGI application, without TensorFlow or NumPy."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         version=version("facetag"),
         lifespan=lifespan,
-        # Their pages load scripts of other hosts, which our policy refuses.
+        # These pages load scripts from other hosts, which our security policy refuses.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)
-    # The last one added is the outermost.
+    # The middleware added last is the outermost.
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Security)
     app.add_middleware(RequestLog, metrics=app.state.metrics)

@@ -1,4 +1,4 @@
-"""What endpoints are given: the clients of this process's servers, made once, and the tenant."""
+"""Give endpoints the clients of this process, which are made once, and the tenant."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -23,27 +23,27 @@ T = TypeVar("T")
 
 @dataclass
 class Services:
-    """The clients of one API process; nothing connects before the first use."""
+    """Hold the clients of one API process; nothing connects before the first use."""
 
     settings: Settings
     engine: Engine
     sessions: sessionmaker[Session]
     readers: sessionmaker[Session]
-    """For reads of one statement (`Desk.read`)."""
+    """Makes sessions for reads of one statement (`Desk.read`)."""
     celery: Any
     storage: Storage
     presigner: Storage
-    """Signs for the address under which clients reach object storage."""
+    """Signs forms for the address at which clients reach object storage."""
     lookups: ThreadPoolExecutor
     checks: ThreadPoolExecutor
     predict_threads: anyio.CapacityLimiter
     predict_places: anyio.CapacityLimiter
     predict_transfers: anyio.CapacityLimiter
     background: set[asyncio.Task[None]] = field(default_factory=set)
-    """Tasks that outlive their request; kept here, since asyncio alone would drop them."""
+    """Tasks that outlive their request. asyncio alone would drop them."""
 
     def close(self) -> None:
-        """Give back threads and connections."""
+        """Release threads and connections."""
         for task in self.background:
             task.cancel()
         for threads in (self.lookups, self.checks):
@@ -65,7 +65,7 @@ def open_services(settings: Settings) -> Services:
         readers=make_sessions(readers),
         celery=make_celery(settings),
         storage=storage,
-        # A client of its own, at 12 MB, only where its address differs.
+        # A second client takes 12 MB, so it is made only if its address differs.
         presigner=make_storage(settings, public=True)
         if settings.s3_public_endpoint_url
         else storage,
@@ -78,19 +78,19 @@ def open_services(settings: Settings) -> Services:
 
 
 async def get_services(request: Request) -> Services:
-    """Return the clients of this process (a coroutine, so that it takes no thread)."""
+    """Return the clients of this process. As a coroutine it takes no thread."""
     services: Services = request.app.state.services
     return services
 
 
 async def get_tenant(services: Annotated[Services, Depends(get_services)]) -> str:
-    """Return the tenant whose rows and keys this request may touch: one, until keys come."""
+    """Return the tenant whose rows and objects this request may touch: so far there is one."""
     return services.settings.tenant_id
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The clients and the tenant of one request: what nearly every endpoint works with."""
+    """Hold the clients and the tenant of one request, which nearly every endpoint needs."""
 
     services: Services
     tenant_id: str
@@ -102,7 +102,7 @@ class Desk:
             yield session
 
     def read(self, ask: Callable[[Session], T]) -> T:
-        """Return what one statement reads; raises DatabaseUnavailable."""
+        """Return the answer to one statement; raises DatabaseUnavailable."""
         return read(self.services.readers, ask)
 
 
@@ -110,7 +110,7 @@ async def get_desk(
     services: Annotated[Services, Depends(get_services)],
     tenant_id: Annotated[str, Depends(get_tenant)],
 ) -> Desk:
-    """Return what an endpoint works with."""
+    """Return the clients and the tenant of a request."""
     return Desk(services, tenant_id)
 
 

@@ -1,4 +1,4 @@
-"""Rows as answers: the job that is now, and the job as it was first answered."""
+"""Turn a job's row into an answer: as the job is now, or as it was first answered."""
 
 from facetag.db.tables import ImageState, Job, JobState
 from facetag_api.schemas import Counts, JobAnswer
@@ -20,9 +20,9 @@ def show_job(job: Job) -> JobAnswer:
 
 
 def show_new_job(job: Job) -> JobAnswer:
-    """Return the job as the request that made it was answered, whatever came of it since.
+    """Return the first answer to the request that created the job, whatever has happened since.
 
-    An idempotency key promises the first answer again, not the latest news.
+    An idempotency key promises this answer again, not the job's present state.
     """
     listed = job.source_prefix is not None
     total = None if listed else job.total

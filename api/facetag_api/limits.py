@@ -1,4 +1,4 @@
-"""How much one request may send and how many may be served at a time, chosen on purpose."""
+"""Limit how much one request may send and how many requests are served at a time."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,30 +7,30 @@ from facetag.settings import Settings
 from facetag_api.problems import BodyTooLarge
 
 SYNC_THREADS = 12
-"""Threads for synchronous endpoints: they wait on Postgres and storage, not on the processor."""
+"""Threads for synchronous endpoints, which wait for Postgres and storage, not for the CPU."""
 PREDICT_THREADS = 4
-"""Threads for the short steps of `predict`; it sleeps on the event loop, not in a thread."""
+"""Threads for the short steps of `predict`, which waits on the event loop."""
 LOOKUP_THREADS = 16
-"""Threads that ask object storage which uploads exist."""
+"""Threads that ask object storage which files exist already."""
 CHECK_THREADS = 8
-"""Threads of `readyz`, apart from the others so that it answers where they are stuck."""
+"""Threads of `readyz` alone, so that it answers even if the others are stuck."""
 DATABASE_CONNECTIONS = (SYNC_THREADS + PREDICT_THREADS) // 2
-"""Kept open; the engine adds as many again under load: one a thread that may want one."""
+"""Connections kept open. Under load the engine adds as many again: one per thread."""
 READ_CONNECTIONS = SYNC_THREADS
-"""For reads of one statement: all are kept, for a new connection costs more than many reads."""
+"""Connections for single-statement reads. All stay open: a new one costs more than many reads."""
 MAX_WAITING_PREDICTS = 64
 MAX_PREDICT_TRANSFERS = 2
-"""Photos of `predict` that are in memory at a time, on their way to object storage."""
+"""Photos of `predict` that are in memory at a time while they are stored."""
 
 BYTES_PER_JOB_IMAGE = 320
-"""Room for one `{"key": ..., "name": ...}` of a job; keys of ours take 100 bytes."""
+"""Bytes allowed per `{"key": ..., "name": ...}` of a job; our own keys take 100."""
 MAX_SMALL_BODY = 64 * 2**10
 MAX_UPLOADS_BODY = 2**20
 FORM_OVERHEAD = 64 * 2**10
 
 
 def body_limits(settings: Settings) -> dict[str, int]:
-    """Return the largest body in bytes of each path that takes more than a small one."""
+    """Return the largest body, in bytes, of each path that accepts more than MAX_SMALL_BODY."""
     return {
         "/v1/jobs": max(settings.max_job_images * BYTES_PER_JOB_IMAGE, MAX_SMALL_BODY),
         "/v1/uploads": MAX_UPLOADS_BODY,
@@ -39,7 +39,7 @@ def body_limits(settings: Settings) -> dict[str, int]:
 
 
 class BodyLimit:
-    """Refuse a body that is larger than its path accepts, before and while it is read."""
+    """Refuse a body that is too large for its path, by its declared length or while it is read."""
 
     def __init__(self, app: ASGIApp, limits: dict[str, int]) -> None:
         self.app = app

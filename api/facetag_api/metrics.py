@@ -1,4 +1,4 @@
-"""Prometheus figures: requests of this process, and the backlog as Postgres has it at a scrape."""
+"""Count requests of this process and read the backlog from Postgres, for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -12,7 +12,7 @@ _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 class Metrics:
-    """The figures of one application, in a registry of its own: tests build several."""
+    """Hold the metrics of one application in a registry of its own: tests build several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,17 +25,17 @@ class Metrics:
         )
         self._latency = Histogram(
             "facetag_http_request_seconds",
-            "Seconds until the whole answer was sent.",
+            "Seconds until the whole response was sent.",
             ("method", "route"),
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
         self._jobs = Gauge(
-            "facetag_open_jobs", "Jobs not finished, by state.", ("state",), registry=self.registry
+            "facetag_open_jobs", "Unfinished jobs, by state.", ("state",), registry=self.registry
         )
         self._images = Gauge(
             "facetag_open_job_images",
-            "Images of jobs not finished, by state.",
+            "Images of unfinished jobs, by state.",
             ("state",),
             registry=self.registry,
         )
@@ -44,14 +44,14 @@ class Metrics:
         )
 
     def observe_request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
-        """Count one request; `route` is its template, so that ids make no new series."""
-        # A caller may invent methods without end.
+        """Count one request; `route` is the template, so that ids do not create series."""
+        # Callers may invent any number of methods.
         known = method if method in _KNOWN_METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._latency.labels(known, route).observe(elapsed_s)
 
     def observe_backlog(self, session: Session) -> None:
-        """Read the open jobs' counters: one query over an index of the open jobs alone."""
+        """Read the counters of open jobs, by one query over the index of open jobs."""
         counters = [func.sum(getattr(Job, state.value)) for state in ImageState]
         query = (
             select(Job.state, func.count(), *counters)
@@ -67,11 +67,11 @@ class Metrics:
         self._database.set(1)
 
     def forget_backlog(self) -> None:
-        """Say that Postgres did not answer, rather than repeat what it said last."""
+        """Report that Postgres did not answer, instead of repeating old figures."""
         self._jobs.clear()
         self._images.clear()
         self._database.set(0)
 
     def render(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self.registry)

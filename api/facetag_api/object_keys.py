@@ -1,4 +1,4 @@
-"""Which objects a job may name: those below the tenant's prefix and those of allowed buckets."""
+"""Check that a job names only objects of the tenant and of allowed source buckets."""
 
 import re
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from facetag_api.schemas import JobImage
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _S3_URL = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?", re.DOTALL)
-# Object keys have no folders, but some stores have: `..` must not climb out of a prefix there.
+# Some stores keep keys as folders, where `..` would lead out of the tenant's prefix.
 _CLIMBING = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 def resolve_images(
     images: Sequence[JobImage], *, settings: Settings, tenant_id: str
 ) -> list[NewImage]:
-    """Return the images with the bucket of each; raises RequestInvalid naming the wrong ones."""
+    """Return the images with their buckets; raises RequestInvalid, which names the wrong ones."""
     if len(images) > settings.max_job_images:
         raise RequestInvalid(
             f"A job may have {settings.max_job_images} images, not {len(images)}: "
-            "make several jobs (FACETAG_MAX_JOB_IMAGES)."
+            "create several jobs, or raise FACETAG_MAX_JOB_IMAGES."
         )
     resolved: list[NewImage] = []
     faults: list[dict[str, object]] = []
@@ -41,7 +41,7 @@ def resolve_images(
 
 
 def locate_object(key: str, *, settings: Settings, tenant_id: str) -> tuple[str, str]:
-    """Return bucket and key of what a job names; raises ValueError where it may not."""
+    """Return bucket and key of an object; raises ValueError if a job may not name it."""
     bucket, key = _split(key, settings)
     if not key:
         raise ValueError("the key is empty")
@@ -50,7 +50,7 @@ def locate_object(key: str, *, settings: Settings, tenant_id: str) -> tuple[str,
 
 
 def locate_prefix(url: str, *, settings: Settings, tenant_id: str) -> tuple[str, str]:
-    """Return bucket and prefix of an `s3://bucket/prefix`; raises RequestInvalid."""
+    """Return bucket and prefix of `s3://bucket/prefix`; raises RequestInvalid."""
     try:
         if not url.startswith("s3://"):
             raise ValueError("give the prefix as s3://bucket/prefix")
@@ -67,7 +67,7 @@ def _split(key: str, settings: Settings) -> tuple[str, str]:
         return settings.s3_bucket, key
     match = _S3_URL.fullmatch(key)
     if match is None:
-        raise ValueError("this is no s3://bucket/key")
+        raise ValueError("give the key as s3://bucket/key")
     return match["bucket"], match["key"] or ""
 
 
@@ -80,6 +80,5 @@ def _refuse_strangers(bucket: str, key: str, *, settings: Settings, tenant_id: s
             raise ValueError(f"the key must begin with {prefix} (POST /v1/uploads gives such keys)")
     elif bucket not in settings.source_buckets:
         raise ValueError(
-            f"the bucket {bucket} is not among those that may be tagged in place "
-            "(FACETAG_SOURCE_BUCKETS)"
+            f"images of the bucket {bucket} may not be tagged: add it to FACETAG_SOURCE_BUCKETS"
         )

@@ -1,4 +1,4 @@
-"""What the OpenAPI description says of facetag, and of the errors that every route may answer."""
+"""Describe the API in OpenAPI, with the errors that routes may answer."""
 
 from typing import Any
 
@@ -11,33 +11,33 @@ from facetag_api.schemas import ImageLine, JobRequest, Problem
 
 TITLE = "facetag"
 DESCRIPTION = """\
-Labels the faces in image collections by **apparent** age, gender and race, in batches, so that
-whoever curates a collection can see who is in it.
+Labels the faces in image collections by **apparent** age, gender and race, in batches. Curators
+use it to see who is in a collection.
 
-**What the labels are.** They say how the people who labelled the UTKFace data set would probably
-have labelled a face in a photo: an apparent age in years, one of two gender labels, one of five
-race labels. A network learnt them from those labels, with their errors and their blind spots.
+**What the labels are.** A label predicts how the people who labelled the UTKFace data set would
+have labelled the face: an apparent age in years, one of two gender labels and one of five race
+labels. The network learnt from those people's labels, including their errors and blind spots.
 
-**What they are not.** They are no fact about a person: neither their age, nor their gender
-identity, nor their race or ethnicity. They do not say who somebody is: no identity and no
-embedding is stored. Do not use them to decide anything about an individual; use them to describe
-collections, together with the error figures in the bundle's card.
+**What the labels are not.** They are not facts about a person: not the person's age, gender
+identity, race or ethnicity. They do not identify anybody: no identity and no embedding is stored.
+Do not use them to decide anything about an individual. Use them to describe collections, together
+with the error figures in the bundle's card.
 """
 
 _REF = "#/components/schemas/{model}"
 _WORDS = {
-    404: "There is no such thing",
-    409: "The present state does not allow this",
+    404: "Not found",
+    409: "The resource's state does not allow this",
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "The request is not valid",
-    503: "A part of the service does not answer; try again after `Retry-After` seconds",
+    503: "Part of the service does not answer: try again after `Retry-After` seconds",
     504: "No worker answered in time",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer with these problems."""
+    """Return the `responses` of a route that may answer with these statuses."""
     return {
         status: {
             "description": _WORDS[status],
@@ -54,7 +54,7 @@ def json_body(model: str) -> dict[str, Any]:
 
 
 def _drop_default_faults(schema: dict[str, Any]) -> None:
-    # FastAPI promises its own form of a 422 wherever a route does not; ours are all problems.
+    # FastAPI adds its own kind of 422 to routes without one; all of ours are problem documents.
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
     for path in schema["paths"].values():
@@ -68,7 +68,7 @@ def _as_strings(responses: dict[int | str, dict[str, Any]]) -> dict[str, dict[st
 
 
 def describe(app: FastAPI) -> None:
-    """Give the application its description, with the schemas that routes name by reference."""
+    """Set the application's OpenAPI description, with the schemas that routes refer to by name."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -1,4 +1,4 @@
-"""The tiny page at `/`: drop a photo, see its faces; it uses POST /v1/predict like any client."""
+"""Serve the page at `/`, which labels one photo by POST /v1/predict, like any client."""
 
 from importlib.resources import files
 
@@ -25,7 +25,7 @@ PARTS = {
 
 
 def page_router() -> APIRouter:
-    """Return the routes of the page, its three files read once."""
+    """Return the routes of the page, whose three files are read once."""
     router = APIRouter(include_in_schema=False)
     folder = files("facetag_api") / "static"
     for path, (name, media_type) in PARTS.items():

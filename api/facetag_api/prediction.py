@@ -1,4 +1,4 @@
-"""One photo through the whole service while the caller waits, and nothing kept of it afterwards."""
+"""Label one photo while the caller waits, and delete everything of it afterwards."""
 
 import asyncio
 import time
@@ -31,13 +31,13 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def predict_place(desk: Desk) -> AsyncIterator[None]:
-    """Hold one of the places of waiting predictions; raises TooBusy where all are taken."""
+    """Hold a place among the waiting predictions; raises TooBusy if all are taken."""
     places = desk.services.predict_places
     try:
         places.acquire_nowait()
     except anyio.WouldBlock as error:
         raise TooBusy(
-            f"{int(places.total_tokens)} photos are waiting already: try again, or make a job."
+            f"{int(places.total_tokens)} photos are waiting already: try again, or create a job."
         ) from error
     try:
         yield
@@ -47,9 +47,9 @@ async def predict_place(desk: Desk) -> AsyncIterator[None]:
 
 @dataclass
 class Prediction:
-    """A job of one image that goes before all others, and its object.
+    """Hold a job of one image, which is claimed before all other jobs, and its object.
 
-    The key is its own, not made of the content: an object that the caller uploaded before stays.
+    The key is random, not made from the content, so an object that the caller uploaded stays.
     """
 
     desk: Desk
@@ -61,16 +61,16 @@ class Prediction:
         self.key = f"{tenant_prefix(self.desk.tenant_id)}predict/{uuid.uuid4().hex}"
 
     async def submit(self, data: bytes) -> None:
-        """Store the photo, make the job and ring; raises ServiceUnavailable."""
+        """Store the photo, create the job and ring; raises ServiceUnavailable."""
         storage = self.desk.services.storage
         await self._in_thread(lambda: storage.put(self.key, data, "application/octet-stream"))
         await self._in_thread(self._create_job)
 
     async def wait_for_line(self, gone: Callable[[], Any]) -> dict[str, Any]:
-        """Return the image's line once it is done.
+        """Return the image's line once the image is labelled.
 
-        `gone` is awaited between looks and says whether the caller has left. Raises WorkerSilent
-        after FACETAG_PREDICT_TIMEOUT_S or where nobody waits any more.
+        `gone` is awaited between polls and tells whether the caller has left. Raises WorkerSilent
+        after FACETAG_PREDICT_TIMEOUT_S, or if the caller has left.
         """
         timeout_s = self.desk.services.settings.predict_timeout_s
         deadline_s = time.monotonic() + timeout_s
@@ -81,14 +81,14 @@ class Prediction:
                 return line
             if time.monotonic() > deadline_s or await gone():
                 raise WorkerSilent(
-                    f"No worker labelled the photo within {timeout_s:g} s: is one running? "
-                    "GET /readyz says."
+                    f"No worker labelled the photo within {timeout_s:g} s. "
+                    "GET /readyz says whether one is running."
                 )
             await anyio.sleep(pause_s)
             pause_s = min(pause_s * 1.3, LONGEST_PAUSE_S)
 
     async def forget(self) -> None:
-        """Delete the object and the job; where a worker holds the image, once it lets go."""
+        """Delete the object and the job, in the background if a worker still holds the image."""
         try:
             await self._in_thread(self._delete_all)
         except (ServiceUnavailable, JobStateConflict):
@@ -98,7 +98,7 @@ class Prediction:
             task.add_done_callback(background.discard)
 
     async def _forget_later(self) -> None:
-        # Within two leases the image is finished, or swept back and cancelled.
+        # Within two leases the image is finished, or returned by the sweeper and cancelled.
         deadline_s = time.monotonic() + 2 * self.desk.services.settings.lease_s
         reason = ""
         while time.monotonic() < deadline_s:
@@ -109,7 +109,7 @@ class Prediction:
                 reason = str(error)
             else:
                 return
-        log.error("prediction left behind", job_id=str(self.job_id), key=self.key, reason=reason)
+        log.error("prediction_left_behind", job_id=str(self.job_id), key=self.key, reason=reason)
 
     def _create_job(self) -> None:
         services = self.desk.services
@@ -147,7 +147,7 @@ class Prediction:
                 bucket=storage.bucket,
             )
         except JobNotFound:
-            log.info("prediction deleted by somebody else", job_id=str(self.job_id))
+            log.info("prediction_already_deleted", job_id=str(self.job_id))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await run_sync(call, limiter=self.desk.services.predict_threads)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: one table says which fact becomes which answer."""
+"""Answer errors with RFC 9457 problem documents; one table maps each error to its answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from facetag.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 MAX_LISTED_ERRORS = 20
-"""A job may have 100,000 wrong keys; nobody reads more than the first few."""
+"""Most errors that one answer lists: a job may have 100,000 wrong keys."""
 
 log = structlog.get_logger(__name__)
 
 
 class RequestInvalid(FacetagError):
-    """The request is well formed but asks for what cannot be; `errors` says where."""
+    """The request is well formed but cannot be met; `errors` says where."""
 
     def __init__(self, message: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class WorkerSilent(FacetagError):
 
 
 class TooBusy(ServiceUnavailable):
-    """More requests of this kind are waiting than this process serves at a time."""
+    """Too many requests of this kind are waiting already."""
 
 
 class MediaTypeRefused(FacetagError):
@@ -50,7 +50,7 @@ class MediaTypeRefused(FacetagError):
 class BodyTooLarge(HTTPException):
     """The body is larger than its route accepts.
 
-    An HTTPException since FastAPI turns every other error while it reads a body into a 400.
+    It is an HTTPException because FastAPI answers any other error during the body with a 400.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -62,7 +62,7 @@ class BodyTooLarge(HTTPException):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind of error is answered."""
+    """Hold how one kind of error is answered."""
 
     status: HTTPStatus
     slug: str
@@ -71,7 +71,7 @@ class Kind:
 
 
 _UNPROCESSABLE = HTTPStatus(422)
-"""By number, since Python 3.13 gives it another name."""
+"""Given by number because its name changed in Python 3.13."""
 
 KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     (
@@ -80,25 +80,28 @@ KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     ),
     (RequestInvalid, Kind(_UNPROCESSABLE, "request-invalid", "The request is not valid")),
     (CursorInvalid, Kind(_UNPROCESSABLE, "cursor-invalid", "The cursor is not valid")),
-    (MediaTypeRefused, Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON")),
-    (Conflict, Kind(HTTPStatus.CONFLICT, "conflict", "Not possible in the present state")),
+    (
+        MediaTypeRefused,
+        Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", "The body is not JSON"),
+    ),
+    (Conflict, Kind(HTTPStatus.CONFLICT, "conflict", "The resource's state does not allow this")),
     (NotFound, Kind(HTTPStatus.NOT_FOUND, "not-found", "Not found")),
     (
         WorkerSilent,
         Kind(HTTPStatus.GATEWAY_TIMEOUT, "worker-silent", "No worker answered in time", 5),
     ),
-    (TooBusy, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", "Too many requests at a time", 1)),
+    (TooBusy, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "too-busy", "Too many requests are waiting", 1)),
     (
         ServiceUnavailable,
         Kind(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "service-unavailable",
-            "A part of the service does not answer",
+            "Part of the service does not answer",
             5,
         ),
     ),
 )
-"""The first row whose class fits counts, so subclasses stand above their parents."""
+"""The first matching row counts, so subclasses stand above their parents."""
 
 
 def problem_body(
@@ -110,7 +113,7 @@ def problem_body(
     request_id: str | None = None,
     errors: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Return a problem document; without a slug its type is `about:blank` (RFC 9457, 4.2.1)."""
+    """Return a problem document; without a slug, its type is `about:blank` (RFC 9457, 4.2.1)."""
     body: dict[str, Any] = {
         "type": "about:blank" if slug is None else f"urn:facetag:problem:{slug}",
         "title": title,
@@ -127,19 +130,19 @@ def problem_body(
 def problem_response(
     body: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Return a problem document as a response of its own status and media type."""
+    """Return a response with a problem document and its status."""
     return JSONResponse(
         dict(body), status_code=body["status"], headers=headers, media_type=MEDIA_TYPE
     )
 
 
 def internal_problem(request_id: str) -> JSONResponse:
-    """Return the answer to a fault of ours: no detail, but the id under which it is logged."""
+    """Return the answer to an internal error: only the id under which it is logged."""
     return problem_response(
         problem_body(
             status=500,
             title="Internal error",
-            detail=f"Something went wrong here. The service's log says more under {request_id}.",
+            detail=f"The service failed. Its log says why under the request id {request_id}.",
             slug="internal-error",
             request_id=request_id,
         )
@@ -147,14 +150,14 @@ def internal_problem(request_id: str) -> JSONResponse:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Answer every error of the application with a problem document."""
     app.add_exception_handler(FacetagError, _answer_facetag_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
 
 
 def public_detail(error: Exception) -> str:
-    """Return an error's message without the bracket that quotes a server: it names hosts."""
+    """Return an error's message without the part in brackets, which may name our hosts."""
     text = str(error)
     return text.partition(" (")[0] if isinstance(error, ServiceUnavailable) else text
 
@@ -162,10 +165,10 @@ def public_detail(error: Exception) -> str:
 async def _answer_facetag_error(request: Request, error: Exception) -> JSONResponse:
     kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), None)
     if kind is None:
-        # Not foreseen on the way of a request: a fault of ours, logged by the request log.
+        # An unexpected error is an internal one; the request log records it.
         raise error
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.warning("service unavailable", error=type(error).__name__, detail=str(error))
+        log.warning("service_unavailable", error=type(error).__name__, detail=str(error))
     body = problem_body(
         status=kind.status,
         title=kind.title,
@@ -179,7 +182,7 @@ async def _answer_facetag_error(request: Request, error: Exception) -> JSONRespo
 
 
 def count_faults(number: int) -> str:
-    """Say how many faults a request has, and where to read of them."""
+    """Return a sentence with the number of faults and where to find them."""
     some = "1 fault" if number == 1 else f"{number} faults"
     shown = (
         f"`errors` shows the first {MAX_LISTED_ERRORS}"

@@ -1,4 +1,4 @@
-"""Whether the parts that a request needs answer, and whether a worker is there."""
+"""Check whether database, queue and storage answer, and whether a worker is connected."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def check_parts(services: Services) -> dict[str, str]:
-    """Return for database, queue, storage and worker `ok` or what is wrong; within seconds."""
+    """Return `ok` or what is wrong for database, queue, storage and worker, within seconds."""
     checks: dict[str, Callable[[], str | None]] = {
         "database": lambda: ping(services.engine),
         "queue": lambda: ping_queue(services.settings),
@@ -32,9 +32,10 @@ def check_parts(services: Services) -> dict[str, str]:
 
 
 def worker_is_seen(services: Services) -> bool:
-    """Tell whether a worker whose network is warm is connected, at work or waiting.
+    """Return whether a warm worker is connected, busy or idle.
 
-    Workers name their connections, which end with them. Raises DatabaseUnavailable.
+    A worker's database connection has a name of its own and ends with the worker. Raises
+    DatabaseUnavailable.
     """
     query = text(
         "SELECT EXISTS (SELECT FROM pg_stat_activity"
@@ -50,8 +51,8 @@ def _outcome(part: str, future: "Future[str | None]") -> str:
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_S:g} s"
     except FacetagError as error:
-        # Where one cannot look, none is seen; the parts themselves say what is wrong with them.
+        # Without the database no worker can be seen; its own entry says what is wrong with it.
         return NONE_SEEN if part == "worker" else public_detail(error)
     except Exception:
-        log.exception("check failed", part=part)
-        return "the check failed: the log says why"
+        log.exception("check_failed", part=part)
+        return "the check failed: see the log"

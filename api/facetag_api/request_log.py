@@ -1,4 +1,4 @@
-"""One middleware round every request: its id, its line in the log, its figures, its last resort."""
+"""Give every request an id, a line in the log and an answer, whatever fails."""
 
 import re
 import time
@@ -15,13 +15,13 @@ from facetag_api.problems import internal_problem
 REQUEST_ID_HEADER = "X-Request-ID"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: their lines would bury the others."""
+"""Routes that machines ask every few seconds; they are logged at debug level."""
 
 log = structlog.get_logger(__name__)
 
 
 class RequestLog:
-    """Give a request its id, log and count it, and answer 500 for what nobody foresaw."""
+    """Give a request its id, log and count it, and answer unexpected errors with 500."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -49,11 +49,11 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
-            log.info("client went away")
+            log.info("client_disconnected")
         except Exception:
-            log.exception("request failed", path=scope["path"])
+            log.exception("request_failed", path=scope["path"])
             if status is not None:
-                # Half an answer is on its way: breaking the connection is the only honest end.
+                # Part of the response is sent, so only a broken connection can tell the client.
                 raise
             await internal_problem(request_id)(scope, receive, send_with_id)
         finally:
@@ -73,7 +73,7 @@ class RequestLog:
 
 
 def choose_request_id(given: str | None) -> str:
-    """Return the caller's id where it is fit for a log, else a new one."""
+    """Return the caller's id if it is fit for a log, else a new one."""
     if given is not None and _ACCEPTABLE_ID.fullmatch(given):
         return given
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""The JSON of every request and answer, with examples: what clients may rely on."""
+"""Define the JSON of requests and answers, with examples, for clients to rely on."""
 
 import uuid
 from datetime import datetime
@@ -24,7 +24,7 @@ _JOB_ID = "0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11"
 
 def _without_zero(text: str) -> str:
     if "\0" in text:
-        raise ValueError("the character U+0000 is refused")
+        raise ValueError("remove the character U+0000")
     return text
 
 
@@ -37,7 +37,7 @@ def _example(**values: Any) -> ConfigDict:
 
 
 class Strict(BaseModel):
-    """A request: an unknown field is a mistake worth hearing of."""
+    """A request, in which unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class Strict(BaseModel):
 
 
 class FileToUpload(Strict):
-    """One file that the client has and wants in object storage."""
+    """A file that the client wants to upload."""
 
     sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")] = Field(
         description="SHA-256 of the bytes, in hex"
@@ -54,14 +54,14 @@ class FileToUpload(Strict):
     size: int = Field(ge=0, description="Bytes; at most FACETAG_MAX_IMAGE_BYTES")
     suffix: Annotated[
         str, StringConstraints(to_lower=True, pattern=r"^(\.[0-9A-Za-z]{1,10})?$")
-    ] = Field("", description="With its dot; may be empty")
+    ] = Field("", description="File name suffix with its dot; may be empty")
     content_type: Annotated[
         str, StringConstraints(pattern=r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$")
     ] = "application/octet-stream"
 
 
 class UploadRequest(Strict):
-    """Up to 1,000 files."""
+    """A request to upload up to 1,000 files."""
 
     model_config = _example(
         files=[{"sha256": _SHA256, "size": 48213, "suffix": ".jpg", "content_type": "image/jpeg"}]
@@ -71,14 +71,14 @@ class UploadRequest(Strict):
 
 
 class UploadForm(BaseModel):
-    """A multipart form: POST `fields`, then the bytes as the last field, `file`, to `url`."""
+    """A multipart form to POST to `url`: `fields`, then the bytes in a last field `file`."""
 
     url: str
     fields: dict[str, str]
 
 
 class Upload(BaseModel):
-    """Where one file goes; `post` is null where object storage has it already."""
+    """The key of one file; `post` is null if object storage has the file already."""
 
     key: str
     exists: bool
@@ -86,7 +86,7 @@ class Upload(BaseModel):
 
 
 class UploadList(BaseModel):
-    """One upload for each file, in the order of the request."""
+    """One upload per file, in the order of the request."""
 
     model_config = _example(
         uploads=[
@@ -114,16 +114,16 @@ class UploadList(BaseModel):
 
 @dataclass(slots=True, config=ConfigDict(extra="forbid"))
 class JobImage:
-    """One image of a new job; a slotted dataclass, since a job may have 100,000 of them."""
+    """One image of a new job. A slotted dataclass saves memory: a job may have 100,000 images."""
 
     key: Annotated[str, Field(min_length=1, max_length=1100)]
     """A key that POST /v1/uploads gave, or `s3://bucket/key` in an allowed bucket."""
     name: Annotated[Text, Field(max_length=1024)] = ""
-    """What the results call the image; the key where it is empty. Need not be unique."""
+    """Name of the image in the results; if empty, the key. Names need not be unique."""
 
 
 class JobRequest(Strict):
-    """Either a list of images or a prefix whose images are found by listing it."""
+    """A new job: either a list of images, or a prefix to list."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -151,7 +151,7 @@ class JobRequest(Strict):
 
 
 class RetryRequest(Strict):
-    """What to try again."""
+    """Which images to try again."""
 
     model_config = _example(only="failed") | ConfigDict(extra="forbid")
 
@@ -159,7 +159,7 @@ class RetryRequest(Strict):
 
 
 class Counts(BaseModel):
-    """Images by state; they add up to the job's total once that is known."""
+    """Number of images in each state. They add up to the job's total once it is known."""
 
     queued: int
     running: int
@@ -196,17 +196,17 @@ class JobAnswer(BaseModel):
     name: str | None
     total: int | None = Field(description="Null while a prefix is being listed")
     counts: Counts
-    error: str | None = Field(description="Why the job as a whole could not be done")
+    error: str | None = Field(description="Why the whole job failed")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class JobPage(BaseModel):
-    """Jobs, the newest first."""
+    """A page of jobs, the newest first."""
 
     jobs: list[JobAnswer]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last")
 
 
 # Results
@@ -223,7 +223,7 @@ class Gender(BaseModel):
     """Apparent gender: the likelier of two labels."""
 
     label: Literal["female", "male"]
-    probability: float = Field(description="Of this label, 0.5 to 1")
+    probability: float = Field(description="Probability of this label, 0.5 to 1")
 
 
 class Race(BaseModel):
@@ -234,19 +234,19 @@ class Race(BaseModel):
 
 
 class FaceAnswer(BaseModel):
-    """One face; an attribute that the service does not predict (FACETAG_HEADS) is absent."""
+    """One face. Attributes that FACETAG_HEADS leaves out are absent."""
 
     box: tuple[int, int, int, int] = Field(
         description="x, y, width, height in pixels of the upright image"
     )
-    confidence: float = Field(description="The detector's, 0 to 1")
+    confidence: float = Field(description="Confidence of the detector, 0 to 1")
     age: float | None = Field(None, description="Apparent age in years")
     age_range: tuple[int, int] | None = None
     gender: Gender | None = None
     race: Race | None = None
     uncertain: list[str] | None = Field(
         None,
-        description="Attributes whose likeliest label is less probable than the bundle's threshold",
+        description="Attributes whose label is less probable than the bundle's threshold",
     )
 
 
@@ -280,21 +280,21 @@ _LINE: dict[str, Any] = {
 
 
 class ImageLine(BaseModel):
-    """What is known of one image: a line of the results."""
+    """The result of one image: a line of the results."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
 
-    image: str = Field(description="The name that the job gave it")
+    image: str = Field(description="Name of the image in the job")
     state: ImageState
     error: ImageError | None
-    model: str | None = Field(description="Version of the bundle that labelled it")
+    model: str | None = Field(description="Version of the bundle that labelled the image")
     width: int | None
     height: int | None
     faces: list[FaceAnswer]
 
 
 class PlacedLine(ImageLine):
-    """A line with its place in the job."""
+    """A line with the image's position in the job."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LINE | {"position": 0}]})
 
@@ -302,7 +302,7 @@ class PlacedLine(ImageLine):
 
 
 class ImagePage(BaseModel):
-    """Images of a job, in its order."""
+    """A page of a job's images, in the job's order."""
 
     images: list[PlacedLine]
     next_cursor: str | None
@@ -312,26 +312,26 @@ class ImagePage(BaseModel):
 
 
 class VerdictAnswer(BaseModel):
-    """How a bundle that was retrained did against the champion of its day."""
+    """The comparison of a retrained bundle with the champion of that time."""
 
-    holds: bool = Field(description="Whether it may take the champion's place")
-    against: str = Field(description="The champion's version")
-    reasons: list[str] = Field(description="One a measure, overall and of the worst group")
+    holds: bool = Field(description="Whether the bundle may replace the champion")
+    against: str = Field(description="Version of the champion")
+    reasons: list[str] = Field(description="One per measure, overall and for the worst group")
 
 
 class BundleAnswer(BaseModel):
-    """A bundle (weights and manifest) that a worker has loaded."""
+    """A bundle (weights and manifest) that workers have loaded or may load."""
 
     version: str
     state: str = Field(description="champion, candidate or retired")
     manifest: dict[str, Any]
     created_at: datetime
-    promoted_at: datetime | None = Field(description="When it last became the champion")
-    verdict: VerdictAnswer | None = Field(description="Null where nobody compared it")
+    promoted_at: datetime | None = Field(description="When the bundle last became the champion")
+    verdict: VerdictAnswer | None = Field(description="Null if the bundle was not compared")
 
 
 class BundleList(BaseModel):
-    """Bundles, the newest first."""
+    """All bundles, the newest first."""
 
     model_config = _example(
         models=[
@@ -360,7 +360,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether the parts that a request needs answer; a part says `ok` or what is wrong."""
+    """The state of each part of the service: `ok` or what is wrong."""
 
     model_config = _example(
         status="ok",
@@ -372,7 +372,7 @@ class Readiness(BaseModel):
 
 
 class Fault(BaseModel):
-    """One fault of a request."""
+    """One error in a request."""
 
     loc: list[str | int]
     message: str

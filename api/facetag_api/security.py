@@ -1,4 +1,4 @@
-"""What browsers are told and refused: the API is for its own page and for programs."""
+"""Keep pages of other sites from using the API, which serves its own page and programs."""
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,11 +15,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""On every answer that does not say otherwise. No CORS header: other origins stay outside."""
+"""Headers of every response that does not set its own. There is no CORS header."""
 
 
 class Security:
-    """Add the headers, keep answers out of caches, refuse what other sites' pages would change."""
+    """Add security headers, forbid caching, and refuse changes sent by other sites' pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -43,9 +43,9 @@ class Security:
 
 
 def is_of_another_site(scope: Scope) -> bool:
-    """Tell whether a browser says that another site's page sends a change.
+    """Return whether a browser reports that another site's page sends a change.
 
-    A form of any site could otherwise post to a service on the visitor's own machine. Programs
+    Otherwise a form on any site could post to a service on the visitor's own machine. Programs
     send no `Sec-Fetch-Site`.
     """
     site = Headers(scope=scope).get("sec-fetch-site")
@@ -56,8 +56,8 @@ def _refusal() -> JSONResponse:
     return problem_response(
         problem_body(
             status=403,
-            title="Request of another site refused",
-            detail="Another site's page sent this. Open the service's own page, or use a program.",
+            title="Request from another site refused",
+            detail="Another site's page sent this. Use the service's own page or a program.",
             slug="cross-site",
         )
     )

@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, and how it fares."""
+"""Answer whether the service lives and is ready, and give its metrics."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -11,20 +11,20 @@ from facetag_api.readiness import OK, check_parts
 from facetag_api.schemas import Health, Readiness
 
 NEEDED_PARTS = ("database", "queue", "storage")
-"""Jobs are accepted without a worker: they wait for one."""
+"""Parts that a job needs to be accepted. Without a worker, jobs wait."""
 
 router = APIRouter(tags=["service"])
 
 
 @router.get("/healthz")
 async def get_health() -> Health:
-    """Answer that this process lives (the availability endpoint of the paper's service)."""
+    """Answer that this process is alive (the availability endpoint of the paper's service)."""
     return Health()
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 def get_readiness(desk: AtDesk) -> JSONResponse:
-    """Say part by part what answers; 503 where database, queue or storage does not."""
+    """Return the state of each part; 503 if database, queue or storage does not answer."""
     parts = check_parts(desk.services)
     ready = all(parts[part] == OK for part in NEEDED_PARTS)
     return JSONResponse(
@@ -34,7 +34,7 @@ def get_readiness(desk: AtDesk) -> JSONResponse:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 def get_metrics(request: Request, desk: AtDesk) -> Response:
-    """Return figures for Prometheus; also where Postgres is down."""
+    """Return metrics for Prometheus, even if Postgres is down."""
     metrics: Metrics = request.app.state.metrics
     try:
         with desk.transaction() as session:

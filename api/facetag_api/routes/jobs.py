@@ -1,4 +1,4 @@
-"""Jobs: create, list, show, cancel, retry and delete them."""
+"""Create, list, show, cancel, retry, retag and delete jobs."""
 
 import hashlib
 import uuid
@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 async def read_json(request: Request) -> bytes:
-    """Return the raw body; raises MediaTypeRefused where it is not declared as JSON.
+    """Return the raw body; raises MediaTypeRefused if it is not declared as JSON.
 
-    Read raw since pydantic parses a job of 100,000 images straight into slotted objects, in a
-    thread; FastAPI would build a dictionary for each of them first, on the event loop.
+    pydantic parses the raw body of a job of 100,000 images straight into slotted objects, in a
+    thread. FastAPI would first build a dictionary per image, on the event loop.
     """
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "application/json":
@@ -37,7 +37,7 @@ async def read_json(request: Request) -> bytes:
 
 
 async def parse_job_id(job_id: str) -> uuid.UUID:
-    """Return the id of a path; what is no id at all is a job that does not exist."""
+    """Return the job id in a path; raises JobNotFound for anything that is not an id."""
     try:
         return uuid.UUID(job_id)
     except ValueError as error:
@@ -63,15 +63,16 @@ def create_job(
         Header(
             min_length=1,
             max_length=255,
-            description="Sent again with the same request, it gives the first answer again",
+            description="Any text of yours. The same request with the same key gets the first "
+            "answer again and creates no second job",
         ),
     ] = None,
 ) -> JobAnswer:
     """Create a job of up to 100,000 images, or of all images below a prefix.
 
-    Keys lie below the tenant's own prefix (as POST /v1/uploads gives them) or, as
-    `s3://bucket/key`, in an allowed source bucket. Keys and names may occur more than once: results
-    have one line for each image, in the order given here.
+    A key is one that POST /v1/uploads gave, or `s3://bucket/key` in an allowed source bucket. Keys
+    and names may occur more than once. The results have one line per image, in the order given
+    here.
     """
     wanted = parse_job_request(body)
     job, created = _insert_job(desk, wanted, idempotency_key)
@@ -86,7 +87,7 @@ def create_job(
 @router.get("/v1/jobs", responses=problems(422, 503))
 def list_jobs(
     desk: AtDesk,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobPage:
     """Return a page of jobs, the newest first."""
@@ -103,16 +104,16 @@ def get_job(desk: AtDesk, job_id: JobId) -> Response:
     """Return a job as it is now."""
     job = desk.read(lambda session: jobs.get_job(session, job_id, tenant_id=desk.tenant_id))
     answer = show_job(job)
-    # Polled by everyone: as JSON from here, it is neither checked again nor sent to another thread.
+    # Every client polls this route: JSON made here is not validated again in another thread.
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/v1/jobs/{job_id}/cancel", responses=problems(404, 409, 503))
 def cancel_job(desk: AtDesk, job_id: JobId) -> JobAnswer:
-    """Stop a job: what is queued is cancelled, what runs is finished and stays.
+    """Cancel a job: queued images are cancelled, running ones are finished and kept.
 
-    The job is `cancelled` at once. Of more than 20,000 queued images the rest follows in seconds;
-    `finished_at` is set then.
+    The job is `cancelled` at once. If more than 20,000 images are queued, the rest is cancelled
+    within seconds. `finished_at` is set when no image is left.
     """
     with desk.transaction() as session:
         return show_job(jobs.cancel_job(session, job_id, tenant_id=desk.tenant_id))
@@ -124,7 +125,7 @@ def retry_job(
     job_id: JobId,
     response: Response,
     afterwards: BackgroundTasks,
-    wanted: RetryRequest | None = None,  # noqa: ARG001 - it has one value today
+    wanted: RetryRequest | None = None,  # noqa: ARG001 - it has only one value so far
 ) -> JobAnswer:
     """Queue the failed images of a finished job again."""
     with desk.transaction() as session:
@@ -148,15 +149,15 @@ def retag_job(
 
 @router.delete("/v1/jobs/{job_id}", status_code=204, responses=problems(404, 409, 503))
 def delete_job(desk: AtDesk, job_id: JobId) -> None:
-    """Delete a job that is done, its results, and the photos that no other job refers to."""
+    """Delete a finished job, its results, and the photos that no other job refers to."""
     storage = desk.services.storage
     with desk.transaction() as session:
         keys = jobs.delete_job(session, job_id, tenant_id=desk.tenant_id, bucket=storage.bucket)
     try:
         storage.delete(keys)
     except StorageUnavailable as error:
-        # The rows are gone, and with them the right to ask again: leave a trace to act on.
-        log.error("objects left behind", job_id=str(job_id), keys=len(keys), reason=str(error))
+        # The rows are gone, so nobody can ask again: the log says what to delete by hand.
+        log.error("objects_left_behind", job_id=str(job_id), keys=len(keys), reason=str(error))
 
 
 def parse_job_request(body: bytes) -> JobRequest:
@@ -171,9 +172,9 @@ def parse_job_request(body: bytes) -> JobRequest:
 
 
 def digest_request(wanted: JobRequest) -> str:
-    """Return a SHA-256 of what is wanted: blanks and the order of JSON's fields do not count."""
+    """Return a SHA-256 of the request that ignores blanks and the order of JSON fields."""
     digest = hashlib.sha256()
-    # Keys, names and prefixes hold no zero characters, so nothing runs into its neighbour.
+    # Keys, names and prefixes hold no zero characters, so a zero separates them safely.
     for part in ("images" if wanted.prefix is None else wanted.prefix, repr(wanted.name)):
         digest.update(part.encode() + b"\0")
     for image in wanted.images or ():
@@ -209,7 +210,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
 
 
 def _ring(desk: Desk, job: Job) -> None:
-    # After the answer, which waits for no Redis, and best effort: the sweeper rings again.
+    # Runs after the answer, which must not wait for Redis. If it fails, the sweeper rings again.
     if job.state == JobState.LISTING:
         ring_listing(desk.services.celery, job.id)
     else:

@@ -1,4 +1,4 @@
-"""GET /v1/models: the bundles, and how they did against the champion of their day."""
+"""List the bundles and how each compared with the champion of its time."""
 
 from fastapi import APIRouter
 
@@ -12,7 +12,7 @@ router = APIRouter(tags=["models"])
 
 @router.get("/v1/models", responses=problems(503))
 def list_bundles(desk: AtDesk) -> BundleList:
-    """Return the bundles with their manifests and verdicts, the newest first."""
+    """Return all bundles with their manifests and verdicts, the newest first."""
     with desk.transaction() as session:
         rows = list_models(session, tenant_id=desk.tenant_id)
     return BundleList(

@@ -1,4 +1,4 @@
-"""POST /v1/predict: one photo in, its faces out (the upload endpoint of the paper's service)."""
+"""Label one photo while the caller waits (the upload endpoint of the paper's service)."""
 
 from typing import Annotated, Any
 
@@ -27,10 +27,10 @@ async def predict(
     desk: AtDesk,
     file: Annotated[UploadFile, File(description="One photo")],
 ) -> dict[str, Any]:
-    """Label the faces in one photo and wait for it; nothing of it is kept.
+    """Label the faces in one photo, and keep nothing of it.
 
-    It goes before every job. A photo that cannot be read is answered with 200 and a line whose
-    `state` is `failed`. For more than a few photos, make a job.
+    The photo goes ahead of all jobs. If it cannot be read, the answer is 200 with a line whose
+    `state` is `failed`. For more than a few photos, create a job.
     """
     max_bytes = desk.services.settings.max_image_bytes
     if file.size is not None and file.size > max_bytes:
@@ -39,7 +39,7 @@ async def predict(
     async with predict_place(desk):
         prediction = Prediction(desk, name)
         try:
-            # Few at a time, so that large photos do not pile up in memory.
+            # Only a few at a time, so that large photos do not fill the memory.
             async with desk.services.predict_transfers:
                 await prediction.submit(await file.read())
             return await prediction.wait_for_line(request.is_disconnected)

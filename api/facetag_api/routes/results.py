@@ -1,4 +1,4 @@
-"""A job's images: a page of them as JSON, or all of them as a stream of JSON lines or CSV."""
+"""Return a job's images: a page as JSON, or all of them as a stream of JSON lines or CSV."""
 
 import json
 import uuid
@@ -29,10 +29,10 @@ def list_job_images(
     desk: AtDesk,
     job_id: JobId,
     state: Annotated[ImageState | None, Query(description="Only images in this state")] = None,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JSONResponse:
-    """Return a page of a job's images, in its order."""
+    """Return a page of a job's images, in the job's order."""
     after = None if cursor is None else int(decode_cursor(cursor, int)[0])
     with desk.transaction() as session:
         lines, last = list_images(
@@ -52,7 +52,7 @@ def list_job_images(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "One JSON object a line and image, or one CSV row a face",
+            "description": "One JSON object per line and image, or one CSV row per face",
             "content": {
                 "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ImageLine"}},
                 "text/csv": {"schema": {"type": "string"}},
@@ -66,12 +66,12 @@ def stream_job_results(
     job_id: JobId,
     format: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl",  # noqa: A002 - the contract
 ) -> StreamingResponse:
-    """Stream every image of a job, in its order, also while the job runs.
+    """Stream the results of all images of a job, in the job's order, also while it runs.
 
-    The stream breaks off, without its proper end, where it cannot be completed.
+    If the stream cannot be completed, the connection breaks off without the final chunk.
     """
     pages = read_pages(desk, job_id)
-    # The first page is read before the answer begins, so that what is wrong has its status.
+    # The first page is read before the response begins, so that an error still sets the status.
     pages = chain([next(pages)], pages)
     write, media_type = _WRITERS[format]
     return StreamingResponse(
@@ -82,10 +82,10 @@ def stream_job_results(
 
 
 def read_pages(desk: Desk, job_id: uuid.UUID) -> Iterator[Lines]:
-    """Yield a job's lines a page at a time, each in a transaction of its own.
+    """Yield a job's lines a page at a time, each page in a transaction of its own.
 
-    A client that reads slowly thus holds no connection, and no snapshot that vacuum waits for.
-    Raises JobNotFound, in mid-stream too where the job is deleted meanwhile.
+    So a client that reads slowly holds no database connection, and vacuum need not wait for it.
+    Raises JobNotFound, also in mid-stream if the job is deleted meanwhile.
     """
     after: int | None = None
     while True:

@@ -1,4 +1,4 @@
-"""POST /v1/uploads: where files go, so that their bytes never pass through the API."""
+"""Give clients forms to upload files straight to object storage, past the API."""
 
 from fastapi import APIRouter
 
@@ -13,10 +13,10 @@ router = APIRouter(tags=["uploads"])
 
 @router.post("/v1/uploads", responses=problems(413, 422, 503))
 def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
-    """Answer where each of up to 1,000 files goes in object storage.
+    """Return the key of each of up to 1,000 files, and a form to upload it.
 
-    Keys are made of the content's SHA-256: a file that is there already has `exists: true` and no
-    form, so a second run sends nothing. A form is valid for an hour and for exactly this key, size
+    A key is made from the content's SHA-256. A file that is stored already has `exists: true` and
+    no form, so a second run sends nothing. A form is valid for an hour, for exactly this key, size
     and type.
     """
     _refuse_large_files(wanted.files, desk.services.settings.max_image_bytes)

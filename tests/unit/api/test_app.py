@@ -23,7 +23,7 @@ def test_the_process_lives_without_its_servers(client):
 def test_the_description_says_what_labels_are_and_gives_examples(client):
     description = client.get("/openapi.json").json()
     assert "apparent" in description["info"]["description"]
-    assert "no fact about a person" in description["info"]["description"]
+    assert "not facts about a person" in description["info"]["description"]
     schemas = description["components"]["schemas"]
     for name in ("JobRequest", "UploadRequest", "UploadList", "JobAnswer", "ImageLine", "Problem"):
         assert schemas[name]["examples"], name

@@ -60,7 +60,7 @@ def test_a_wrong_job_is_a_problem_that_says_where(client, body, where):
         ("s3://facetag/tenants/other/a.jpg", "must begin with tenants/local/"),
         ("s3://secret/a.jpg", "FACETAG_SOURCE_BUCKETS"),
         ("s3://museum", "empty"),
-        ("s3://MUSEUM/a.jpg", "no s3://bucket/key"),
+        ("s3://MUSEUM/a.jpg", "give the key as s3://bucket/key"),
     ],
 )
 def test_a_key_of_somebody_else_is_refused(client, key, said):

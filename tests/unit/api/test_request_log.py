@@ -19,7 +19,7 @@ def test_every_line_of_a_request_carries_its_id(client):
         processors=[structlog.contextvars.merge_contextvars]
     ) as lines:
         client.get("/v1/jobs", headers={"X-Request-ID": "one"})
-    assert {"service unavailable", "request"} <= {line["event"] for line in lines}
+    assert {"service_unavailable", "request"} <= {line["event"] for line in lines}
     assert {line["request_id"] for line in lines} == {"one"}
     (request,) = [line for line in lines if line["event"] == "request"]
     assert (request["method"], request["path"], request["status"]) == ("GET", "/v1/jobs", 503)
