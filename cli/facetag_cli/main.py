@@ -83,9 +83,8 @@ CHAPTERS = (
         "models",
         (
             Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
-            Entry(
-                "models", "List, promote and roll back bundles; look after retrainings.", "local"
-            ),
+            Entry("models", "List, promote and roll back bundles.", "local"),
+            Entry("retrainings", "List, follow and cancel queued retrainings.", "local"),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Retrainings by the queue as their askers see them: asked for, found, cancelled, one at a time.
+"""Requests retrainings of trainer workers, one at a time; finds, describes and cancels them.
 
 Every function takes a Session inside a transaction and leaves the commit to its caller.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import Select, String, cast, func, select
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import Retraining, RetrainingState
@@ -27,9 +27,9 @@ def ask_retraining(
     *,
     tenant_id: str,
 ) -> Retraining:
-    """Write down a retraining for a trainer worker; `shards` are lists `new`, `earlier`, `tests`.
+    """Record a retraining for a trainer worker; `shards` are lists `new`, `earlier` and `tests`.
 
-    Raises RetrainingBusy where another one waits or runs, by the queue or without it.
+    Raises RetrainingBusy while another retraining waits or runs, queued or not.
     """
     require_free(session, tenant_id=tenant_id)
     row = Retraining(
@@ -45,59 +45,60 @@ def ask_retraining(
 
 
 def require_free(session: Session, *, tenant_id: str) -> None:
-    """Keep others from retraining until the transaction ends; raises RetrainingBusy."""
+    """Prevent other retrainings until the transaction ends; raises RetrainingBusy."""
     free = try_lock(session, tenant_id=tenant_id)
-    # The row says more of who is in the way.
+    # First, since the error then names the other retraining.
     refuse_open(session, tenant_id=tenant_id)
     if not free:
         raise RetrainingBusy
 
 
 def refuse_open(session: Session, *, tenant_id: str, but: uuid.UUID | None = None) -> None:
-    """Raise RetrainingBusy where a retraining waits or runs by the queue, `but` this one."""
+    """Raise RetrainingBusy if a queued retraining other than `but` waits or runs."""
     row = find_open(session, tenant_id=tenant_id)
     if row is not None and row.id != but:
         raise RetrainingBusy(
             f"Retraining {name_retraining(row)} {tell_state(row)}: wait until it has ended "
-            "(`facetag models status`), or end it with `facetag models cancel`."
+            "(`facetag retrainings list`), or cancel it with `facetag retrainings cancel`."
         )
 
 
 def find_open(session: Session, *, tenant_id: str) -> Retraining | None:
-    """Return the retraining that waits or runs by the queue; None without any."""
+    """Return the queued retraining that waits or runs, or None."""
     ours = select(Retraining).where(
         Retraining.tenant_id == tenant_id, Retraining.finished_at.is_(None)
     )
     return session.scalars(ours).one_or_none()
 
 
+def list_retrainings(session: Session, *, tenant_id: str) -> list[Retraining]:
+    """Return all retrainings of the queue, newest first."""
+    return list(session.scalars(_newest_first(tenant_id)))
+
+
 def find_retraining(session: Session, which: str | None, *, tenant_id: str) -> Retraining:
-    """Return a retraining by its id or the beginning of it; the newest without `which`.
+    """Return a retraining by the beginning of its id, or the newest if `which` is None.
 
     Raises RetrainingUnknown.
     """
-    query = (
-        select(Retraining)
-        .where(Retraining.tenant_id == tenant_id)
-        .order_by(Retraining.created_at.desc(), Retraining.id)
-    )
+    query = _newest_first(tenant_id)
     if which is None:
         newest = session.scalars(query.limit(1)).one_or_none()
         if newest is None:
-            raise RetrainingUnknown("No retraining was asked of the queue yet.")
+            raise RetrainingUnknown("No retraining has been queued yet.")
         return newest
     begins = cast(Retraining.id, String).startswith(which.lower(), autoescape=True)
     found = session.scalars(query.where(begins).limit(2)).all()
     if len(found) != 1:
         kind = "Several retrainings begin" if found else "No retraining begins"
-        raise RetrainingUnknown(f"{kind} with {which}: give more of its id.")
+        raise RetrainingUnknown(f"{kind} with {which}: see `facetag retrainings list`.")
     return found[0]
 
 
 def cancel_retraining(session: Session, which: str | None, *, tenant_id: str) -> Retraining:
-    """End a retraining; who works on it notices within seconds, and none of it becomes visible.
+    """Cancel a retraining; its worker notices within seconds, and no bundle is recorded.
 
-    Raises RetrainingUnknown, and RetrainingEnded where it has ended already.
+    Raises RetrainingUnknown, and RetrainingEnded if it has ended already.
     """
     row = find_retraining(session, which, tenant_id=tenant_id)
     session.refresh(row, with_for_update=True)
@@ -112,16 +113,24 @@ def cancel_retraining(session: Session, which: str | None, *, tenant_id: str) ->
 
 
 def name_retraining(row: Retraining) -> str:
-    """Return the beginning of an id, by which people name a retraining."""
+    """Return the first characters of the id, enough to name a retraining."""
     return str(row.id)[:8]
 
 
 def tell_state(row: Retraining) -> str:
-    """Return in words what a retraining does, and since when."""
+    """Return the state of a retraining in words, and since when."""
     moment = row.started_at if row.state == RetrainingState.RUNNING else row.created_at
     since = f"{(moment or row.created_at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if row.state == RetrainingState.QUEUED:
-        return f"waits for a trainer worker since {since}"
+        return f"has waited for a trainer worker since {since}"
     if row.state == RetrainingState.RUNNING:
-        return f"runs since {since}"
-    return f"has ended as {row.state}"
+        return f"has been running since {since}"
+    return f"has ended: {row.state}"
+
+
+def _newest_first(tenant_id: str) -> Select[Retraining]:
+    return (
+        select(Retraining)
+        .where(Retraining.tenant_id == tenant_id)
+        .order_by(Retraining.created_at.desc(), Retraining.id)
+    )

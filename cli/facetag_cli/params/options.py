@@ -51,6 +51,13 @@ def output_options(command: Decorated) -> Decorated:
     return command
 
 
+def format_option(command: Decorated) -> Decorated:
+    """Add --format, table or JSON."""
+    return click.option(
+        "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    )(command)
+
+
 def data_dir_option(command: Decorated) -> Decorated:
     """Add --data-dir."""
     return click.option(

@@ -68,7 +68,7 @@ def start(settings, tmp_path):
 
 @pytest.fixture
 def status(facetag):
-    return lambda: json.loads(facetag("models", "status", "--format", "json").stdout)
+    return lambda: json.loads(facetag("retrainings", "list", "--format", "json").stdout)[0]
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ def test_a_trainer_worker_does_what_was_asked_to_its_end(
     asked = queue("new.tar")
     assert asked.exit_code == 0, asked.output
     first = asked.stdout.strip()
-    assert f"Retraining {first[:8]} waits" in facetag("models", "list").stdout
+    assert f"Retraining {first[:8]} has waited" in facetag("models", "list").stdout
     refused = queue("more.tar")
     assert refused.exit_code == 1
-    assert f"Retraining {first[:8]} waits for a trainer worker since" in refused.output
+    assert f"Retraining {first[:8]} has waited for a trainer worker since" in refused.output
     # The message is lost: the sweeper rings again.
     with Redis.from_url(settings.require("redis_url")) as redis:
         redis.flushall()
@@ -112,10 +112,10 @@ def test_a_trainer_worker_does_what_was_asked_to_its_end(
     failed = wait_until(has_ended)
     assert (failed["id"], failed["state"]) == (first, "failed")
     assert "give them with --earlier" in failed["error"]
-    assert failed["error"] in facetag("models", "status").stdout
+    assert failed["error"] in facetag("retrainings", "list", first[:8]).stdout
 
     asked = queue("new.tar", "--earlier", "old.tar", "--replay", "0.5")
-    followed = facetag("models", "log", "--follow")
+    followed = facetag("retrainings", "log", "--follow")
     done = wait_until(has_ended)
     assert asked.stdout.strip() == done["id"]
     old, (made, *_) = first_version(workshop), bundles(facetag)
@@ -145,7 +145,7 @@ def test_another_trainer_worker_finishes_what_a_killed_one_began(
     wait_until(lambda found: list(runs.glob("*/history.jsonl")) or has_ended(found))
     beside = facetag("retrain", workshop / "more.tar", "--replay", "0", *FIT)
     assert beside.exit_code == 1
-    assert "Another retraining runs" in beside.output or "runs since" in beside.output
+    assert "Another retraining runs" in beside.output or "has been running since" in beside.output
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     (run,) = runs.iterdir()
@@ -161,7 +161,7 @@ def test_another_trainer_worker_finishes_what_a_killed_one_began(
     assert ended["deaths"] == 1
     assert len(bundles(facetag)) == 2
     assert ledger(settings) == {"old.tar": old, "new.tar": ended["version"]}
-    told = epochs_told(facetag("models", "log", ended["id"][:8]).stdout)
+    told = epochs_told(facetag("retrainings", "log", ended["id"][:8]).stdout)
     # Those before the kill were not fitted again; a line of the last moments may be lost with it.
     assert len(told) == len(set(told))
     assert set(told) >= {str(number) for number in range(done + 1, 9)}
@@ -181,7 +181,7 @@ def test_a_stopped_trainer_worker_gives_back_unblamed_and_a_cancelled_retraining
     trainer = start("worker", "--trainer")
     start("sweep")
     wait_until(lambda now: now["state"] == "running" and now["step"] > found["step"])
-    assert facetag("models", "cancel").exit_code == 0
+    assert facetag("retrainings", "cancel").exit_code == 0
     assert status()["state"] == "cancelled"
     # The worker leaves it, and is there for the next.
     until = time.monotonic() + PATIENCE_S

@@ -10,7 +10,8 @@ from facetag_cli.main import ENTRIES, LazyGroup, main
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
-COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retag"]
+COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retrainings"]
+COMMANDS += ["retag"]
 
 
 def group_of(command):

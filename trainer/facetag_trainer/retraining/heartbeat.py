@@ -20,7 +20,7 @@ from facetag.retraining.lease import Place, RetrainingClaim, keep_claim, release
 from facetag.retraining.log_lines import MOST_LINES, append_lines
 
 BEAT_S = 2.0
-"""How often at least the row is written: what `facetag models status` shows is no older."""
+"""The row is written at least this often, so `facetag retrainings list` is never older."""
 STALL_S = 7200.0
 """The longest without a word: examining a shard of some 100,000 images says nothing meanwhile."""
 GIVEN_BACK = "given back: the trainer worker stops"

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "--queue", is_flag=True, help="Have a trainer worker do it, and print the retraining's id."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--no-promote", is_flag=True, help="Leave a candidate that holds a candidate.")
+@click.option("--no-promote", is_flag=True, help="Do not promote, even if the candidate passes.")
 @precision_option
 @click.option(
     "--run",
@@ -95,8 +95,9 @@ def retrain(
     kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models
     promote`, since nothing can be compared.
 
-    With --queue it returns at once; `facetag models status` says how far it is, and `facetag models
-    log` what it says. One retraining waits or runs at a time. A --dry-run is made here in any case.
+    With --queue the command returns at once and a trainer worker does the retraining:
+    `facetag retrainings list` shows its progress and `facetag retrainings log` its log. One
+    retraining waits or runs at a time. --dry-run always runs here.
 
     \b
     Examples:
@@ -164,8 +165,9 @@ def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
 
     row = queue_retraining(find_service_settings(settings), shards, options, reporter)
     reporter.say(
-        "A trainer worker takes it up (`facetag worker --trainer`, or `facetag up --trainer`). "
-        "`facetag models status` says how far it is, `facetag models log --follow` what it says."
+        "A trainer worker will do it (`facetag worker --trainer`, or `facetag up --trainer`). "
+        "See its progress with `facetag retrainings list`, its log with `facetag retrainings log "
+        "--follow`."
     )
     return str(row.id)
 

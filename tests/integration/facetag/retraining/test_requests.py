@@ -28,6 +28,7 @@ from facetag.retraining.requests import (
     cancel_retraining,
     find_open,
     find_retraining,
+    list_retrainings,
     refuse_open,
 )
 
@@ -90,11 +91,13 @@ def lines(sessions, retraining_id):
 
 def test_a_second_one_is_refused_by_name_until_the_first_has_ended(ask, claim, sessions):
     first = ask()
-    with pytest.raises(RetrainingBusy, match=f"{str(first)[:8]} waits for a trainer worker since"):
+    with pytest.raises(
+        RetrainingBusy, match=f"{str(first)[:8]} has waited for a trainer worker since"
+    ):
         ask()
     ask("another")
     held = claim()
-    with pytest.raises(RetrainingBusy, match=f"{str(first)[:8]} runs since"):
+    with pytest.raises(RetrainingBusy, match=f"{str(first)[:8]} has been running since"):
         ask()
     with transaction(sessions) as session:
         end_retraining(session, held, Ending(RetrainingState.FAILED, error="no"))
@@ -238,7 +241,7 @@ def test_a_cancelled_one_ends_at_once_and_its_worker_can_record_nothing(ask, cla
         assert not keep_claim(session, held, Place(), lease_s=60.0)
         with pytest.raises(LeaseLost):
             end_retraining(session, held, Ending(RetrainingState.CANDIDATE, "v2"))
-        with pytest.raises(RetrainingEnded, match="has ended as cancelled"):
+        with pytest.raises(RetrainingEnded, match="has ended: cancelled"):
             cancel_retraining(session, None, tenant_id=TENANT)
 
 
@@ -251,6 +254,8 @@ def test_one_is_found_by_the_beginning_of_its_id_and_the_newest_without(ask, cla
     second = ask()
     with transaction(sessions) as session:
         assert find_retraining(session, None, tenant_id=TENANT).id == second
+        assert [row.id for row in list_retrainings(session, tenant_id=TENANT)] == [second, first]
+        assert list_retrainings(session, tenant_id="other") == []
         assert find_retraining(session, str(first)[:13].upper(), tenant_id=TENANT).id == first
         with pytest.raises(RetrainingUnknown, match="Several"):
             find_retraining(session, "", tenant_id=TENANT)
