@@ -31,7 +31,7 @@ Line = dict[str, Any]
 """One image's line of the results; see `facetag.results.image_lines.image_line`."""
 
 
-class Job(TypedDict):
+class JobView(TypedDict):
     """A job as the API shows it; `total` is null while a prefix is being listed."""
 
     id: str
@@ -54,7 +54,7 @@ class WantedFile(TypedDict):
     content_type: str
 
 
-class Upload(TypedDict):
+class UploadTarget(TypedDict):
     """Where a file goes; `post` (url and form fields) is null where it already is."""
 
     key: str
@@ -62,7 +62,7 @@ class Upload(TypedDict):
     post: dict[str, Any] | None
 
 
-class JobImage(TypedDict):
+class ImageEntry(TypedDict):
     """An image of a new job."""
 
     key: str
@@ -100,43 +100,43 @@ class ApiClient:
         """Close the connections."""
         self._http.close()
 
-    def request_uploads(self, files: Sequence[WantedFile]) -> list[Upload]:
+    def request_uploads(self, files: Sequence[WantedFile]) -> list[UploadTarget]:
         """Ask where up to 1,000 files go; the answer has the same order."""
         answer = self._call("POST", "/v1/uploads", json={"files": list(files)})
-        uploads: list[Upload] = answer.json()["uploads"]
+        uploads: list[UploadTarget] = answer.json()["uploads"]
         return uploads
 
     def create_job(
-        self, images: Sequence[JobImage], *, name: str | None, idempotency_key: str
-    ) -> Job:
+        self, images: Sequence[ImageEntry], *, name: str | None, idempotency_key: str
+    ) -> JobView:
         """Start a job; the key makes another try after a lost answer harmless."""
         body = {"images": list(images), "name": name}
         headers = {"Idempotency-Key": idempotency_key}
-        job: Job = self._call(
+        job: JobView = self._call(
             "POST", "/v1/jobs", json=body, headers=headers, timeout=LONG_TIMEOUT_S
         ).json()
         return job
 
-    def get_job(self, job_id: str) -> Job:
+    def get_job(self, job_id: str) -> JobView:
         """Return a job; raises JobNotFound."""
-        job: Job = self._call("GET", f"/v1/jobs/{job_id}").json()
+        job: JobView = self._call("GET", f"/v1/jobs/{job_id}").json()
         return job
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str) -> JobView:
         """Stop a job; what is finished stays."""
-        job: Job = self._call("POST", f"/v1/jobs/{job_id}/cancel").json()
+        job: JobView = self._call("POST", f"/v1/jobs/{job_id}/cancel").json()
         return job
 
-    def retry_job(self, job_id: str, *, only: str) -> Job:
+    def retry_job(self, job_id: str, *, only: str) -> JobView:
         """Queue a job's failed images again; raises JobStateConflict while it still runs."""
-        job: Job = self._call(
+        job: JobView = self._call(
             "POST", f"/v1/jobs/{job_id}/retry", json={"only": only}, timeout=LONG_TIMEOUT_S
         ).json()
         return job
 
-    def retag_job(self, job_id: str) -> Job:
+    def retag_job(self, job_id: str) -> JobView:
         """Start a job that labels a finished job's images again, and return it."""
-        job: Job = self._call("POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S).json()
+        job: JobView = self._call("POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S).json()
         return job
 
     def champion_version(self) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.standalone.connections import use_servers
-from facetag_cli.client.service import read_settings
-from facetag_cli.output.progress import Reporter
+from facetag_cli.client.service_choice import read_settings
+from facetag_cli.output.reporter import Reporter
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from facetag_cli.client.api_client import JobImage
+from facetag_cli.client.api_client import ImageEntry
 
 FILE_NAME = "tag-jobs.json"
 
 
-def images_digest(images: Sequence[JobImage]) -> str:
+def images_digest(images: Sequence[ImageEntry]) -> str:
     """Return what two lists of images have in common only if they are the same."""
     digest = hashlib.sha256()
     for image in images:
@@ -21,7 +21,7 @@ def images_digest(images: Sequence[JobImage]) -> str:
     return digest.hexdigest()
 
 
-class Leftovers:
+class UnfinishedJobs:
     """The jobs that are under way, by id, each with the digest of its images."""
 
     def __init__(self, data_dir: Path) -> None:

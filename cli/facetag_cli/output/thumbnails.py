@@ -29,7 +29,7 @@ class Thumbnail:
     uri: str
 
 
-class Sample:
+class PhotoSample:
     """An even sample of photos with faces: at most `size`, each as likely as every other."""
 
     def __init__(self, size: int = MAX_THUMBNAILS) -> None:

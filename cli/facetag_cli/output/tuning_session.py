@@ -12,7 +12,7 @@ from rich.table import Table
 from facetag.settings import Settings
 from facetag.standalone.connections import use_database
 from facetag_cli.commands.training.train import train
-from facetag_cli.output.progress import Bar, Reporter
+from facetag_cli.output.reporter import Bar, Reporter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 from facetag_trainer.evaluation.metrics import flatten

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from facetag.cache_folder import cache_folder
-from facetag_cli.upload.photos import Photo
+from facetag_cli.upload.photos import LocalPhoto
 
 HASH_THREADS = 4
 SETTLED_S = 2.0
@@ -43,7 +43,7 @@ class HashCache:
         if self._rows is not None:
             self._rows.close()
 
-    def hash_photos(self, photos: Sequence[Photo]) -> list[str | OSError]:
+    def hash_photos(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
         """Return the hex SHA-256 of each photo, or why it could not be read."""
         known = {photo.path: self._look_up(photo) for photo in photos}
         unknown = [photo for photo in photos if known[photo.path] is None]
@@ -54,7 +54,7 @@ class HashCache:
         self._remember(unknown, found)
         return [known[photo.path] or found[photo.path] for photo in photos]
 
-    def _look_up(self, photo: Photo) -> str | None:
+    def _look_up(self, photo: LocalPhoto) -> str | None:
         if self._rows is None:
             return None
         try:
@@ -67,7 +67,7 @@ class HashCache:
             return None
         return None if row is None else str(row[0])
 
-    def _remember(self, photos: Sequence[Photo], found: Mapping[Path, str | OSError]) -> None:
+    def _remember(self, photos: Sequence[LocalPhoto], found: Mapping[Path, str | OSError]) -> None:
         if self._rows is None:
             return
         settled_ns = int((time.time() - SETTLED_S) * 1e9)
@@ -96,7 +96,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
     return rows
 
 
-def _hash(photo: Photo) -> str | OSError:
+def _hash(photo: LocalPhoto) -> str | OSError:
     try:
         with photo.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

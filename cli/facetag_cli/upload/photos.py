@@ -10,7 +10,7 @@ from facetag.image_suffixes import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class LocalPhoto:
     """A file whose name has an image's extension.
 
     `name` is its path relative to the folder with `/` between the parts, fit for JSON: bytes that
@@ -29,7 +29,7 @@ class Collection:
     """The photos of a folder, sorted by name, and what was passed over."""
 
     folder: Path
-    photos: list[Photo] = field(default_factory=list)
+    photos: list[LocalPhoto] = field(default_factory=list)
     skipped: int = 0
     """Files whose names have no image's extension."""
     closed_folders: list[str] = field(default_factory=list)
@@ -115,13 +115,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _describe(path: Path, folder: Path) -> Photo:
+def _describe(path: Path, folder: Path) -> LocalPhoto:
     name = shown_name(path, folder)
     try:
         status = path.stat()
     except OSError as error:
-        return Photo(name, path, fault=f"The file cannot be read: {error.strerror}.")
+        return LocalPhoto(name, path, fault=f"The file cannot be read: {error.strerror}.")
     # A pipe would block whoever opens it.
     if not stat.S_ISREG(status.st_mode):
-        return Photo(name, path, fault="This is not a regular file.")
-    return Photo(name, path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return LocalPhoto(name, path, fault="This is not a regular file.")
+    return LocalPhoto(name, path, size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -6,14 +6,14 @@ from rich.filesize import decimal
 
 from facetag.errors import FacetagError, JobNotFound, JobStateConflict
 from facetag.settings import Settings
-from facetag_cli.client.api_client import ApiClient, Job, JobImage
-from facetag_cli.client.follow_job import finished_count, labelling_time_s, wait_for_job
-from facetag_cli.client.jobs import plan_jobs, start_job
-from facetag_cli.client.unfinished_jobs import Leftovers, images_digest
-from facetag_cli.output.deliver import plural
-from facetag_cli.output.progress import Reporter
+from facetag_cli.client.api_client import ApiClient, ImageEntry, JobView
+from facetag_cli.client.job_progress import finished_count, labelling_time_s, wait_for_job
+from facetag_cli.client.tagging_jobs import plan_jobs, start_job
+from facetag_cli.client.unfinished_jobs import UnfinishedJobs, images_digest
+from facetag_cli.output.delivery import plural
+from facetag_cli.output.reporter import Reporter
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
-from facetag_cli.upload.photos import Collection, Photo
+from facetag_cli.upload.photos import Collection, LocalPhoto
 from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 
 SHOWN_FAILURES = 20
@@ -31,7 +31,7 @@ def announce(collection: Collection, reporter: Reporter) -> None:
 
 
 def send_photos(
-    client: ApiClient, photos: Sequence[Photo], settings: Settings, reporter: Reporter
+    client: ApiClient, photos: Sequence[LocalPhoto], settings: Settings, reporter: Reporter
 ) -> UploadReport:
     """Send what the service does not have; says what was sent, and what was not and why."""
     size = sum(photo.size for photo in photos)
@@ -48,7 +48,7 @@ def send_photos(
     return report
 
 
-def say_not_sent(photos: Sequence[Photo], report: UploadReport, reporter: Reporter) -> None:
+def say_not_sent(photos: Sequence[LocalPhoto], report: UploadReport, reporter: Reporter) -> None:
     """List the photos that did not reach the service, with the reason of each."""
     failures = [
         (photo.name, outcome)
@@ -77,10 +77,10 @@ class TaggingRun:
         settings: Settings,
         collection: Collection,
         *,
-        leftovers: Leftovers | None,
+        leftovers: UnfinishedJobs | None,
     ) -> None:
         self.report = UploadReport()
-        self.jobs: list[Job] = []
+        self.jobs: list[JobView] = []
         self.labelled_s = 0.0
         self._client = client
         self._reporter = reporter
@@ -109,7 +109,7 @@ class TaggingRun:
             self._stop()
             raise
 
-    def _start(self, plan: Sequence[Sequence[JobImage]]) -> None:
+    def _start(self, plan: Sequence[Sequence[ImageEntry]]) -> None:
         open_jobs = self._take_leftovers({images_digest(images) for images in plan})
         for images in plan:
             digest = images_digest(images)
@@ -125,9 +125,9 @@ class TaggingRun:
                 )
             self.jobs.append(job)
 
-    def _take_leftovers(self, wanted: set[str]) -> dict[str, Job]:
+    def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
         """Return the open jobs over the wanted images, by digest; cancel those over others."""
-        taken: dict[str, Job] = {}
+        taken: dict[str, JobView] = {}
         left = {} if self._leftovers is None else self._leftovers.read()
         for job_id, digest in left.items():
             try:

@@ -16,10 +16,10 @@ from tenacity import (
 )
 
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag_cli.client.api_client import TRANSIENT_STATUSES, ApiClient, Upload, WantedFile
+from facetag_cli.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import Photo
+from facetag_cli.upload.photos import LocalPhoto
 
 BATCH = 200
 """Photos that are hashed and asked for at a time; the API takes up to 1,000."""
@@ -83,14 +83,14 @@ class UploadReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class UploadBatch:
     """Photos that are ready to be sent: what each holds, and where new contents go."""
 
-    photos: Sequence[Photo]
+    photos: Sequence[LocalPhoto]
     contents: Sequence[Content | NotSent]
-    fresh: dict[Content, Photo]
+    fresh: dict[Content, LocalPhoto]
     """Contents that this run had not met, each with the first photo that has it."""
-    uploads: Sequence[Upload]
+    uploads: Sequence[UploadTarget]
     """One for each fresh content."""
 
 
@@ -118,12 +118,12 @@ class Uploader:
         self._met: set[Content] = set()
         self._keys: dict[Content, str | NotSent] = {}
 
-    def upload(self, photos: Sequence[Photo], advance: Advance) -> UploadReport:
+    def upload(self, photos: Sequence[LocalPhoto], advance: Advance) -> UploadReport:
         """Send the photos; tells `advance` of each as soon as it is dealt with."""
         report = UploadReport()
         with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
             sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
-            sending: deque[tuple[Batch, Iterator[str | NotSent]]] = deque()
+            sending: deque[tuple[UploadBatch, Iterator[str | NotSent]]] = deque()
             try:
                 for batch in self._prepare_ahead(photos):
                     # Queued behind the batch before, so that no thread waits for its last photos.
@@ -140,10 +140,10 @@ class Uploader:
                 raise
         return report
 
-    def _prepare_ahead(self, photos: Sequence[Photo]) -> Iterator[Batch]:
+    def _prepare_ahead(self, photos: Sequence[LocalPhoto]) -> Iterator[UploadBatch]:
         # One thread: what a batch holds decides what is new in the next.
         with ThreadPoolExecutor(1) as ahead:
-            coming: deque[Future[Batch]] = deque()
+            coming: deque[Future[UploadBatch]] = deque()
             for start in range(0, len(photos), BATCH):
                 coming.append(ahead.submit(self._prepare, photos[start : start + BATCH]))
                 if len(coming) > 1:
@@ -151,20 +151,20 @@ class Uploader:
             while coming:
                 yield coming.popleft().result()
 
-    def _prepare(self, photos: Sequence[Photo]) -> Batch:
+    def _prepare(self, photos: Sequence[LocalPhoto]) -> UploadBatch:
         contents = self._identify(photos)
-        fresh: dict[Content, Photo] = {}
+        fresh: dict[Content, LocalPhoto] = {}
         for photo, content in zip(photos, contents, strict=True):
             if isinstance(content, Content) and content not in self._met:
                 fresh.setdefault(content, photo)
         self._met |= fresh.keys()
         wanted = [content.as_wanted() for content in fresh]
         uploads = self._client.request_uploads(wanted) if wanted else []
-        return Batch(photos, contents, fresh, uploads)
+        return UploadBatch(photos, contents, fresh, uploads)
 
     def _settle(
         self,
-        batch: Batch,
+        batch: UploadBatch,
         outcomes: Iterator[str | NotSent],
         report: UploadReport,
         advance: Advance,
@@ -182,7 +182,7 @@ class Uploader:
             if not (isinstance(held, Content) and batch.fresh.get(held) is photo):
                 advance(1, photo.size)
 
-    def _identify(self, photos: Sequence[Photo]) -> list[Content | NotSent]:
+    def _identify(self, photos: Sequence[LocalPhoto]) -> list[Content | NotSent]:
         readable = [photo for photo in photos if not self._fault_of(photo)]
         digests = dict(zip(readable, self._hashes.hash_photos(readable), strict=True))
         contents: list[Content | NotSent] = []
@@ -195,7 +195,7 @@ class Uploader:
                 contents.append(Content(digest, photo.size, key_suffix(photo)))
         return contents
 
-    def _fault_of(self, photo: Photo) -> NotSent | None:
+    def _fault_of(self, photo: LocalPhoto) -> NotSent | None:
         if photo.fault is not None:
             return NotSent(ErrorCode.FILE_UNREADABLE, photo.fault)
         if photo.size > self._max_bytes:
@@ -217,7 +217,7 @@ class Sender:
         self._poster = poster
         self._first_pause_s = first_pause_s
 
-    def send(self, content: Content, photo: Photo, upload: Upload) -> str | NotSent:
+    def send(self, content: Content, photo: LocalPhoto, upload: UploadTarget) -> str | NotSent:
         """Send one photo; returns its key, or why object storage does not take it."""
         if upload["post"] is None:
             return upload["key"]
@@ -242,7 +242,7 @@ class Sender:
             ErrorCode.UPLOAD_FAILED, f"Object storage refused the file ({status} {reason})."
         )
 
-    def _post(self, upload: Upload, data: bytes) -> tuple[int, str]:
+    def _post(self, upload: UploadTarget, data: bytes) -> tuple[int, str]:
         post = upload["post"] or {}
         retrying = Retrying(
             retry=retry_if_exception_type(FormsUnanswered) | retry_if_result(_is_transient),
@@ -265,7 +265,7 @@ def _is_transient(answer: tuple[int, str]) -> bool:
     return answer[0] == 500 or answer[0] in TRANSIENT_STATUSES
 
 
-def key_suffix(photo: Photo) -> str:
+def key_suffix(photo: LocalPhoto) -> str:
     """Return the suffix that the photo's key ends in: lower case, one spelling each."""
     suffix = photo.path.suffix.lower()
     return _SAME_SUFFIX.get(suffix, suffix)

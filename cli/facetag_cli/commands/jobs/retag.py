@@ -26,12 +26,12 @@ def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool
       facetag retag 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
     """
     from facetag_cli.client.api_client import ApiClient
-    from facetag_cli.client.follow_job import wait_for_job
-    from facetag_cli.client.jobs import stream_lines
-    from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.output.compare_results import compare_lines
-    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.job_progress import wait_for_job
+    from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.client.tagging_jobs import stream_lines
+    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.label_changes import compare_lines
+    from facetag_cli.output.reporter import Reporter
 
     reporter = Reporter(quiet=quiet)
     with ApiClient(require_service(read_settings(data_dir))) as client:

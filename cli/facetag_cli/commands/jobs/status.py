@@ -9,7 +9,7 @@ import click
 from facetag_cli.params.options import data_dir_option, job_argument
 
 if TYPE_CHECKING:
-    from facetag_cli.client.api_client import Job
+    from facetag_cli.client.api_client import JobView
 
 
 @click.command()
@@ -28,10 +28,10 @@ def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | Non
       facetag status 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --watch
     """
     from facetag_cli.client.api_client import ApiClient
-    from facetag_cli.client.follow_job import wait_for_job
-    from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.job_progress import wait_for_job
+    from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.reporter import Reporter
 
     with ApiClient(require_service(read_settings(data_dir))) as client:
         shown = wait_for_job(client, str(job), Reporter()) if watch else client.get_job(str(job))
@@ -40,9 +40,9 @@ def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | Non
         ctx.exit(EXIT_OK if shown["state"] == "completed" else EXIT_SOME_FAILED)
 
 
-def describe_job(job: "Job") -> str:
+def describe_job(job: "JobView") -> str:
     """Return a job in a few lines: its name and state, then its counts, then its error."""
-    from facetag_cli.client.follow_job import finished_count
+    from facetag_cli.client.job_progress import finished_count
 
     name = f" ({job['name']})" if job["name"] else ""
     total = "an unknown number of" if job["total"] is None else f"{job['total']}"

@@ -40,10 +40,10 @@ def upload(
       facetag results $job --format csv --output labels.csv
     """
     from facetag_cli.client.api_client import ApiClient
-    from facetag_cli.client.jobs import plan_jobs, start_job
-    from facetag_cli.client.service import read_settings, require_service
-    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.client.tagging_jobs import plan_jobs, start_job
+    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.upload.photos import collect_photos, no_photos
     from facetag_cli.upload.tagging_run import announce, say_not_sent, send_photos

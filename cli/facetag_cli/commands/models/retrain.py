@@ -107,8 +107,8 @@ def retrain(
     """
     from facetag.bundles.bundle_store import Shelf
     from facetag.standalone.connections import use_servers
-    from facetag_cli.client.service import read_settings
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
 
     reporter = Reporter(quiet=quiet)
@@ -161,7 +161,7 @@ def _refuse_folders(ctx: click.Context) -> None:
 def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
     """Hand a retraining to the queue and return its id."""
     from facetag.standalone.connections import find_service_settings
-    from facetag_cli.client.enqueue_retraining import queue_retraining
+    from facetag_cli.client.retraining_request import queue_retraining
 
     row = queue_retraining(find_service_settings(settings), shards, options, reporter)
     reporter.say(

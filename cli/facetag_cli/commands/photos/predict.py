@@ -42,9 +42,9 @@ def predict(
       facetag predict portrait.jpg --format json
     """
     from facetag_cli.client.api_client import ApiClient
-    from facetag_cli.client.service import read_settings, use_service
-    from facetag_cli.output.deliver import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import read_settings, use_service
+    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.upload.photos import shown_name
 

@@ -62,11 +62,11 @@ def tag(
       facetag tag ~/Pictures --format jsonl --output labels.jsonl
     """
     from facetag_cli.client.api_client import ApiClient
-    from facetag_cli.client.jobs import merge_lines
-    from facetag_cli.client.service import find_service, read_settings, use_service
-    from facetag_cli.client.unfinished_jobs import Leftovers
-    from facetag_cli.output.deliver import deliver, exit_status, say_summary
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import find_service, read_settings, use_service
+    from facetag_cli.client.tagging_jobs import merge_lines
+    from facetag_cli.client.unfinished_jobs import UnfinishedJobs
+    from facetag_cli.output.delivery import deliver, exit_status, say_summary
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.upload.photos import collect_photos, no_photos
     from facetag_cli.upload.tagging_run import TaggingRun, announce
@@ -86,7 +86,7 @@ def tag(
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))
         client = stack.enter_context(ApiClient(service.api_url))
-        leftovers = Leftovers(settings.data_dir) if service.own else None
+        leftovers = UnfinishedJobs(settings.data_dir) if service.own else None
         run = TaggingRun(client, reporter, settings, collection, leftovers=leftovers)
         run.work()
         composition = deliver(

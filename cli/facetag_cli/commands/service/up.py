@@ -54,8 +54,8 @@ def up(
     from facetag.errors import SettingsInvalid
     from facetag.standalone.servers.ports import LOOPBACK, is_free
     from facetag_cli.client.local_service import LocalService
-    from facetag_cli.client.service import read_settings
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
 
     settings = read_settings(data_dir, min_face=min_face)

@@ -32,7 +32,7 @@ def worker(ctx: click.Context, concurrency: int, min_face: float | None, trainer
     FACETAG_DATA_DIR, and one that is stopped or killed goes on there when a trainer worker is back.
     """
     from facetag.log import configure_logging
-    from facetag_cli.client.service import read_settings
+    from facetag_cli.client.service_choice import read_settings
 
     if trainer and concurrency > 1:
         raise click.UsageError("A trainer worker retrains one at a time: leave --concurrency out.")

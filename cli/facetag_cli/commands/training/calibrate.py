@@ -52,7 +52,7 @@ def calibrate(
     from facetag.bundles.folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.output.reporter import Reporter
     from facetag_trainer.calibration.bundle_calibration import (
         MIRRORINGS,
         calibrate_bundle,

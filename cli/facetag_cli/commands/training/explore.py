@@ -11,7 +11,7 @@ import click
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
-    from facetag_cli.output.progress import Bar, Reporter
+    from facetag_cli.output.reporter import Bar, Reporter
     from facetag_trainer.data.shard_sources import ShardSource
     from facetag_trainer.exploration.explore import Watch
 
@@ -42,7 +42,7 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
       facetag explore part-1.tar --format json
     """
     from facetag.settings import load_settings
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.output.reporter import Reporter
     from facetag_trainer.exploration.explore import explore_shards
     from facetag_trainer.exploration.report import write_exploration
     from facetag_trainer.exploration.tables import to_json

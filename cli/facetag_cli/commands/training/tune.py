@@ -117,8 +117,8 @@ def tune(
       facetag tune part-1.tar part-2.tar --network cnn --trials 40 --report tuned
       facetag tune part-1.tar part-2.tar --network cnn --report-only --report tuned
     """
-    from facetag_cli.client.service import read_settings
-    from facetag_cli.output.progress import Reporter
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.output.reporter import Reporter
     from facetag_cli.output.tuning_session import TuningSession
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_trainer.tuning.tuning_plan import TuningPlan

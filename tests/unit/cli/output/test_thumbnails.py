@@ -4,7 +4,7 @@ import io
 import pytest
 from PIL import Image
 
-from facetag_cli.output.thumbnails import LONG_SIDE, Sample, make_thumbnails, shrink
+from facetag_cli.output.thumbnails import LONG_SIDE, PhotoSample, make_thumbnails, shrink
 
 
 def opened(data):
@@ -58,7 +58,7 @@ def test_thumbnails_stop_at_their_bytes_and_skip_what_is_elsewhere(photo, make_l
 
 
 def test_a_sample_is_bounded_in_order_and_of_photos_with_faces(make_line):
-    sample = Sample(size=5)
+    sample = PhotoSample(size=5)
     for index in range(200):
         sample.offer(make_line(f"{index:03}", state="no_face" if index % 2 else "tagged"))
     names = [line["image"] for line in sample.lines()]

@@ -3,7 +3,7 @@ import os
 from dataclasses import replace
 
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import Photo, collect_photos
+from facetag_cli.upload.photos import LocalPhoto, collect_photos
 
 LONG_AGO_NS = 1_500_000_000 * 10**9
 
@@ -53,7 +53,7 @@ def test_a_photo_that_has_just_changed_is_not_remembered(tmp_path):
 
 
 def test_a_photo_that_is_gone_is_reported_and_the_others_are_hashed(tmp_path):
-    gone = Photo("gone.jpg", tmp_path / "gone.jpg")
+    gone = LocalPhoto("gone.jpg", tmp_path / "gone.jpg")
     with HashCache(tmp_path / "hashes") as hashes:
         error, digest = hashes.hash_photos([gone, photo_of(tmp_path)])
     assert isinstance(error, FileNotFoundError)

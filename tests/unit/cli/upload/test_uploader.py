@@ -9,7 +9,7 @@ from facetag.errors import ErrorCode, StorageUnavailable
 from facetag_cli.client.api_client import ApiClient
 from facetag_cli.upload.form_poster import FormPoster
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import Photo, collect_photos
+from facetag_cli.upload.photos import LocalPhoto, collect_photos
 from facetag_cli.upload.uploader import BATCH, Content, NotSent, Sender, Uploader, key_suffix
 
 
@@ -83,7 +83,7 @@ def test_the_next_photos_are_sent_while_the_last_of_a_batch_are_under_way(
 
 
 def test_progress_counts_every_photo_and_byte_once(upload, album):
-    photos = [*collect_photos(album).photos, Photo("x.jpg", album / "x.jpg", fault="Gone.")]
+    photos = [*collect_photos(album).photos, LocalPhoto("x.jpg", album / "x.jpg", fault="Gone.")]
     _, seen = upload(photos)
     assert sum(count for count, _ in seen) == len(photos)
     assert sum(size for _, size in seen) == sum(photo.size for photo in photos)
@@ -91,8 +91,8 @@ def test_progress_counts_every_photo_and_byte_once(upload, album):
 
 def test_what_cannot_be_read_or_is_too_large_is_reported_and_not_sent(service, upload, album):
     gone = replace(collect_photos(album).photos[0], path=album / "gone.png", name="gone.png")
-    photos = [Photo("pipe.jpg", album / "pipe.jpg", fault="This is a pipe."), gone]
-    photos += [Photo("large.jpg", album / "c.webp", size=1001)]
+    photos = [LocalPhoto("pipe.jpg", album / "pipe.jpg", fault="This is a pipe."), gone]
+    photos += [LocalPhoto("large.jpg", album / "c.webp", size=1001)]
     report, _ = upload(photos)
     assert [outcome.code for outcome in report.outcomes] == [
         ErrorCode.FILE_UNREADABLE,
@@ -156,4 +156,4 @@ def test_a_photo_that_changes_meanwhile_does_not_get_the_key_of_what_it_was(serv
     [("a.JPEG", ".jpg"), ("a.jfif", ".jpg"), ("a.TIFF", ".tif"), ("a.3fr", ".3fr")],
 )
 def test_spellings_of_a_suffix_share_one_key(tmp_path, name, suffix):
-    assert key_suffix(Photo(name, tmp_path / name)) == suffix
+    assert key_suffix(LocalPhoto(name, tmp_path / name)) == suffix

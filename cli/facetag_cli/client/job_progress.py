@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from facetag.errors import ApiUnavailable, FacetagError
-from facetag_cli.client.api_client import ApiClient, Job
-from facetag_cli.output.progress import Reporter
+from facetag_cli.client.api_client import ApiClient, JobView
+from facetag_cli.output.reporter import Reporter
 
 FIRST_POLL_S = 0.2
 SLOWEST_POLL_S = 1.0
@@ -16,13 +16,13 @@ QUIET_S = 30.0
 """How long a job may wait without a start before its user is told why."""
 
 
-def finished_count(job: Job) -> int:
+def finished_count(job: JobView) -> int:
     """Return how many images of a job have reached a terminal state."""
     counts = job["counts"]
     return sum(counts[state] for state in ("tagged", "no_face", "failed", "cancelled"))
 
 
-def describe_counts(job: Job) -> str:
+def describe_counts(job: JobView) -> str:
     """Return `180 tagged, 15 no face, 5 failed`, leaving out what is zero."""
     shown = {"tagged": "tagged", "no_face": "no face", "failed": "failed", "cancelled": "cancelled"}
     counts = job["counts"]
@@ -30,7 +30,9 @@ def describe_counts(job: Job) -> str:
     return ", ".join(parts) or "none finished"
 
 
-def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) -> Iterator[Job]:
+def poll_job(
+    client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S
+) -> Iterator[JobView]:
     """Yield the job now and then, at last as it ended.
 
     Raises ApiUnavailable once the service has been away for `patience_s`.
@@ -54,7 +56,7 @@ def poll_job(client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S) 
         pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
 
 
-def labelling_time_s(jobs: Iterable[Job]) -> float:
+def labelling_time_s(jobs: Iterable[JobView]) -> float:
     """Return the seconds in which workers were at jobs, without what these waited before."""
     spans = [
         (datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]))
@@ -66,7 +68,7 @@ def labelling_time_s(jobs: Iterable[Job]) -> float:
 
 def wait_for_job(
     client: ApiClient, job_id: str, reporter: Reporter, *, worker_starts: bool = False
-) -> Job:
+) -> JobView:
     """Show a bar until the job ends; returns the job as it ended.
 
     `worker_starts`: a worker was just started for it, and loads its network first.

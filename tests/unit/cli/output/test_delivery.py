@@ -1,8 +1,8 @@
 import pytest
 
 from facetag.results.composition import compose
-from facetag_cli.output.deliver import exit_status, plural, say_summary, summary
-from facetag_cli.output.progress import Reporter
+from facetag_cli.output.delivery import exit_status, plural, say_summary, summary
+from facetag_cli.output.reporter import Reporter
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from copy import deepcopy
 
-from facetag_cli.output.compare_results import NAMED, compare_lines
+from facetag_cli.output.label_changes import NAMED, compare_lines
 from tests.unit.cli.conftest import FACE, line_of
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from facetag.errors import FacetagError
 from facetag.results.image_lines import image_line
-from facetag_cli.client.api_client import ApiClient, Job, JobImage, Line
-from facetag_cli.upload.photos import Photo
+from facetag_cli.client.api_client import ApiClient, ImageEntry, JobView, Line
+from facetag_cli.upload.photos import LocalPhoto
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 MAX_NAME = 1024
@@ -19,10 +19,10 @@ IMAGE_OVERHEAD = 32
 
 
 def plan_jobs(
-    photos: Sequence[Photo], outcomes: Sequence[str | NotSent], *, max_images: int
-) -> list[list[JobImage]]:
+    photos: Sequence[LocalPhoto], outcomes: Sequence[str | NotSent], *, max_images: int
+) -> list[list[ImageEntry]]:
     """Return the images of the photos that were sent: one job's, or several jobs'."""
-    images: list[JobImage] = [
+    images: list[ImageEntry] = [
         {"key": outcome, "name": photo.name[-MAX_NAME:]}
         for photo, outcome in zip(photos, outcomes, strict=True)
         if isinstance(outcome, str)
@@ -30,17 +30,17 @@ def plan_jobs(
     return list(split_images(images, max_images=max_images))
 
 
-def start_job(client: ApiClient, images: Sequence[JobImage], *, name: str) -> Job:
+def start_job(client: ApiClient, images: Sequence[ImageEntry], *, name: str) -> JobView:
     """Start a job; its name may be any text, cut to what the API takes."""
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
     return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()))
 
 
 def split_images(
-    images: Sequence[JobImage], *, max_images: int, max_bytes: int = JOB_BYTES
-) -> Iterator[list[JobImage]]:
+    images: Sequence[ImageEntry], *, max_images: int, max_bytes: int = JOB_BYTES
+) -> Iterator[list[ImageEntry]]:
     """Yield runs of images, each within the number and the bytes that one request may have."""
-    part: list[JobImage] = []
+    part: list[ImageEntry] = []
     size = 0
     for image in images:
         cost = len(image["key"]) + len(json.dumps(image["name"])) + IMAGE_OVERHEAD
@@ -54,7 +54,7 @@ def split_images(
 
 
 def merge_lines(
-    client: ApiClient, photos: Sequence[Photo], report: UploadReport, jobs: Sequence[Job]
+    client: ApiClient, photos: Sequence[LocalPhoto], report: UploadReport, jobs: Sequence[JobView]
 ) -> Iterator[Line]:
     """Yield one line a photo in the photos' order: the service's, or why it was not sent."""
     lines = stream_lines(client, [job["id"] for job in jobs])
@@ -76,7 +76,7 @@ def stream_lines(client: ApiClient, job_ids: Sequence[str]) -> Iterator[Line]:
                 yield json.loads(text)
 
 
-def unsent_line(photo: Photo, reason: NotSent) -> Line:
+def unsent_line(photo: LocalPhoto, reason: NotSent) -> Line:
     """Return the line of a photo that never reached the service."""
     return image_line(
         name=photo.name,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from facetag.results.composition import Composition
 from facetag_cli.client.api_client import Line
-from facetag_cli.output.files import choose_format, open_output, write_lines
-from facetag_cli.output.progress import Reporter
+from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.result_files import choose_format, open_output, write_lines
 
 SHOWN_NAMES = 5
 EXIT_OK = 0
@@ -31,9 +31,9 @@ def deliver(
     if report is None:
         sample = None
     else:
-        from facetag_cli.output.thumbnails import Sample
+        from facetag_cli.output.thumbnails import PhotoSample
 
-        sample = Sample()
+        sample = PhotoSample()
 
     def counted() -> Iterator[Line]:
         for line in lines:

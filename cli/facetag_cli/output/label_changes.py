@@ -11,7 +11,7 @@ NAMED = 20
 
 
 @dataclass(slots=True)
-class Comparison:
+class LabelChanges:
     """Counts of what differs between two labellings, and a few photos that do."""
 
     photos: int = 0
@@ -96,12 +96,12 @@ class Comparison:
 
 def compare_lines(
     old: Iterable[Line], new: Iterable[Line], *, champion: str | None = None
-) -> Comparison:
+) -> LabelChanges:
     """Compare two jobs' lines, which are of the same photos in the same order.
 
     The new ones were to be by `champion`, where that is given.
     """
-    comparison = Comparison(champion=champion)
+    comparison = LabelChanges(champion=champion)
     for before, after in zip(old, new, strict=True):
         comparison.add(before, after)
     return comparison

@@ -2,7 +2,7 @@ import pytest
 
 from facetag.errors import ApiUnavailable
 from facetag_cli.client.api_client import ApiClient
-from facetag_cli.client.follow_job import (
+from facetag_cli.client.job_progress import (
     WaitingHint,
     describe_counts,
     finished_count,
@@ -10,8 +10,8 @@ from facetag_cli.client.follow_job import (
     poll_job,
     wait_for_job,
 )
-from facetag_cli.client.jobs import start_job
-from facetag_cli.output.progress import Reporter
+from facetag_cli.client.tagging_jobs import start_job
+from facetag_cli.output.reporter import Reporter
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@ import pytest
 
 from facetag.errors import ErrorCode, FacetagError
 from facetag_cli.client.api_client import ApiClient
-from facetag_cli.client.jobs import merge_lines, plan_jobs, split_images, start_job
-from facetag_cli.upload.photos import Photo
+from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, split_images, start_job
+from facetag_cli.upload.photos import LocalPhoto
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 
 def photos_of(tmp_path, *names):
-    return [Photo(name, tmp_path / name) for name in names]
+    return [LocalPhoto(name, tmp_path / name) for name in names]
 
 
 def test_photos_that_were_not_sent_are_in_no_job(tmp_path):

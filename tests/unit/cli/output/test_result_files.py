@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facetag_cli.output.files import choose_format, open_output, write_lines
+from facetag_cli.output.result_files import choose_format, open_output, write_lines
 
 
 def test_the_format_follows_the_option_then_the_file_then_is_a_table(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 from facetag.errors import ApiUnavailable
 from facetag.settings import Settings, load_settings
-from facetag_cli.output.progress import Reporter
+from facetag_cli.output.reporter import Reporter
 
 
 @dataclass(frozen=True, slots=True)
