@@ -9,8 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from facetag.cores import compute_in_lanes
 from facetag.cpu import available_cores
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
 
 
@@ -44,16 +44,18 @@ _paths: list[Any] = []
 def _start(path: str) -> None:
     if path in ("b", "d"):
         set_up_heaps()
-    if path == "b":
-        compute_in_lanes(available_cores())
+    in_lanes = path == "b"
+    slots = CpuSlots.for_lanes(available_cores()) if in_lanes else CpuSlots.for_one_caller()
+    if in_lanes:
+        slots.limit_tensorflow()
     from benchmarks.paths import BoundPath, OurPath, PaperPath
     from facetag.settings import Settings
 
     settings = Settings()
     if path == "b":
-        _paths.append(OurPath(settings, lanes=available_cores()))
+        _paths.append(OurPath(settings, slots))
     elif path == "d":
-        _paths.append(BoundPath(settings))
+        _paths.append(BoundPath(settings, slots))
     else:
         _paths.append(PaperPath(settings, copies=path == "a'"))
 

@@ -24,8 +24,8 @@ from benchmarks.local_api import peak_mb, resident_mb
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.photos import make_photo
 from benchmarks.samples import encode
-from facetag.cores import compute_in_lanes
 from facetag.cpu import available_cores
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory, set_up_heaps
 
 SIZES = 250
@@ -41,14 +41,15 @@ EARLY = 1000
 def main(count: int, seed: int, plot: Path | None) -> None:
     """Label, note, print as JSON."""
     set_up_heaps()
-    compute_in_lanes(available_cores())
+    slots = CpuSlots.for_lanes(available_cores())
+    slots.limit_tensorflow()
     from benchmarks.paths import OurPath
     from facetag.settings import Settings
 
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         paths, large = write_apart(Path(folder), min(SIZES, count), seed)
-        ours = OurPath(Settings(), lanes=available_cores())
+        ours = OurPath(Settings(), slots)
         at_work, at_rest = [], []
         turns = islice(cycle(paths), count)
         while batch := list(islice(turns, EVERY)):

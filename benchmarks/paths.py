@@ -12,6 +12,7 @@ from benchmarks.reference import load_reference
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.crop import CropRule, cut_square
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller, load_labeller
 from facetag.vision.mtcnn.detector import Work
 from facetag.vision.photo import Pixels
@@ -77,13 +78,14 @@ class PaperPath:
 class OurPath:
     """The worker's reader and labeller, with the next chunk read while one is labelled."""
 
-    def __init__(self, settings: Settings, *, lanes: int = 1) -> None:
+    def __init__(self, settings: Settings, slots: CpuSlots) -> None:
         self.settings = settings
-        self.labeller: Labeller = load_labeller(settings, lanes=lanes)
+        self.labeller: Labeller = load_labeller(settings, slots)
         self.labeller.warm_up()
         self.reader = PhotoReader(
             Files(),
             make_decode(settings),
+            slots=slots,
             max_bytes=settings.max_image_bytes,
             threads=settings.fetch_threads,
         )
@@ -122,8 +124,8 @@ class BoundPath:
     no decoding, resizing, suppression or cropping. A set's first turn also learns what these are.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._path = OurPath(settings)
+    def __init__(self, settings: Settings, slots: CpuSlots) -> None:
+        self._path = OurPath(settings, slots)
         self._bounds: dict[tuple[Path, ...], Callable[[], int]] = {}
         self.stage_ms: dict[str, float] = {}
 

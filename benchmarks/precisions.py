@@ -17,11 +17,11 @@ import click
 import numpy as np
 
 from benchmarks.machine import describe_machine, in_words
-from facetag.cores import compute_in_lanes
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
-from facetag.vision.inference.compiled_network import FrozenNetwork
-from facetag.vision.inference.convert import freeze_bundle
+from facetag.vision.inference.compiled_network import CompiledNetwork
+from facetag.vision.inference.convert import convert_bundle
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.precision import Precision
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.calibration.bundle_calibration import find_cache
@@ -38,7 +38,8 @@ WARM_UP = 16
               required=True, help="Folder of crop caches, as `calibrate` fills it.")  # fmt: skip
 def main(model: Path | None, cache: Path) -> None:
     """Read the faces in each precision; print a line each."""
-    compute_in_lanes(1)
+    slots = CpuSlots.for_lanes(1)
+    slots.limit_tensorflow()
     bundle = open_bundle(model)
     crops = find_cache(cache, bundle, load_settings())
     held_out = np.flatnonzero(crops.validation)
@@ -48,7 +49,7 @@ def main(model: Path | None, cache: Path) -> None:
     click.echo(f"{bundle.version}, {len(faces)} held-out faces of {crops.size} pixels")
     exact: Outputs | None = None
     for precision in get_args(Precision):
-        raw, ms = _read(freeze_bundle(bundle, precision=precision), faces)
+        raw, ms = _read(convert_bundle(bundle, precision=precision, slots=slots), faces)
         outputs = bundle.calibration.apply(raw)
         exact = exact or outputs
         table = table_1(labels, outputs)
@@ -59,7 +60,7 @@ def main(model: Path | None, cache: Path) -> None:
         )
 
 
-def _read(network: FrozenNetwork, faces: np.ndarray) -> tuple[Outputs, float]:
+def _read(network: CompiledNetwork, faces: np.ndarray) -> tuple[Outputs, float]:
     """Return outputs and the milliseconds of processor a face."""
     network.predict(faces[:WARM_UP])
     started = time.process_time()

@@ -30,6 +30,7 @@ from benchmarks.reference import load_reference
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from facetag.vision.crop import cut_square
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller
 from facetag.vision.mtcnn.boxes import Boxes, overlaps
 from facetag.vision.photo import Picture, Pixels
@@ -107,7 +108,8 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
     from facetag.vision.labeller import load_labeller
     from facetag_worker.child_process import make_decode
 
-    labeller, reference, decode = load_labeller(settings), load_reference(), make_decode(settings)
+    labeller = load_labeller(settings, CpuSlots.for_one_caller())
+    reference, decode = load_reference(), make_decode(settings)
     tally = Tally()
     for start in range(0, len(paths), BATCH):
         pictures = [decode(path.read_bytes()) for path in paths[start : start + BATCH]]

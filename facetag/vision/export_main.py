@@ -1,7 +1,7 @@
-"""A program that writes a bundle's network, and MTCNN's three, as graphs that OpenVINO compiles.
+"""Write a bundle's network and MTCNN's three as graphs that OpenVINO compiles.
 
-`facetag.vision.load` runs it as a process of its own. Its only output is an error that says what to
-do, with an exit status of REFUSED.
+`facetag.vision.load` runs this program as a process of its own. It prints nothing, except that with
+the exit status REFUSED it prints an error that says what to do.
 """
 
 import argparse
@@ -12,15 +12,15 @@ from pathlib import Path
 from facetag.errors import FacetagError
 from facetag.standalone.processes.die_with_parent import end_with_parent
 from facetag.vision.bundle import Bundle, open_bundle
-from facetag.vision.inference.precision import Precision, beside_integers
+from facetag.vision.inference.precision import Precision, float_precision
 
 REFUSED = 3
 FEATURES, HEADS = "features.xml", "heads.xml"
-"""Files of the network's two parts; those of MTCNN are named as the fields of `Cascade`."""
+"""Files of the network's two parts. MTCNN's files are named after the fields of `Cascade`."""
 
 
 def main() -> int:
-    """Write what is asked for."""
+    """Write the graphs of the bundle that the command line names."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--bundle", type=Path, required=True)
@@ -37,15 +37,15 @@ def main() -> int:
 
 
 def write_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
-    """Write the five graphs into a folder; raises BundleInvalid for weights of another checksum."""
-    from facetag.vision.inference.convert import take_parts
+    """Write the five graphs into a folder; raises BundleInvalid for a wrong checksum."""
+    from facetag.vision.inference.convert import split_network
     from facetag.vision.inference.export_graphs import write_function, write_model
     from facetag.vision.mtcnn.networks import SHAPES, load_networks
 
-    features, heads = take_parts(
+    features, heads = split_network(
         bundle.load_network(),
         bundle.spec,
-        precision=beside_integers(precision),
+        precision=float_precision(precision),
         ranges=bundle.ranges_in(precision),
     )
     write_model(features, folder / FEATURES)

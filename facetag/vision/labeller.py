@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from facetag.cores import one_core
 from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.results.image_lines import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import cut_square
-from facetag.vision.inference.compiled_network import MOST_AT_ONCE, FrozenNetwork
+from facetag.vision.inference.compiled_network import MOST_AT_ONCE, CompiledNetwork
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
 from facetag.vision.load import load_compiled
 from facetag.vision.mtcnn.detector import Detection, Detector
@@ -46,11 +46,10 @@ class Labeller:
     def __init__(
         self,
         bundle: Bundle,
-        network: FrozenNetwork,
+        network: CompiledNetwork,
         detector: Detector,
         heads: Sequence[str],
-        *,
-        lanes: int = 1,
+        slots: CpuSlots,
     ) -> None:
         self.version = bundle.version
         self.manifest: Mapping[str, Any] = bundle.manifest
@@ -59,8 +58,9 @@ class Labeller:
         self._age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
         self._calibration = bundle.calibration
         self.detector = detector
-        self._lanes = lanes
-        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        self._slots = slots
+        self._lanes = slots.lanes
+        self._threads = ThreadPoolExecutor(slots.lanes, thread_name_prefix="lane")
         self.network = network
         self._most_resident = math.inf
 
@@ -87,14 +87,14 @@ class Labeller:
         crops: list[list[Pixels]] = [[] for _ in photos]
 
         def find(batch: Sequence[int]) -> None:
-            with one_core(), clock.timed("detect"):
+            with self._slots.take(), clock.timed("detect"):
                 detected = self._detect([photos[index] for index in batch])
-            with one_core(), clock.timed("crop"):
+            with self._slots.take(), clock.timed("crop"):
                 for index, faces in zip(batch, detected, strict=True):
                     found[index], crops[index] = faces, self._cut(photos[index], faces)
 
         def predict(part: Sequence[Pixels]) -> Outputs:
-            with one_core(), clock.timed("predict"):
+            with self._slots.take(), clock.timed("predict"):
                 return self.read(part)
 
         list(self._threads.map(find, batches))
@@ -167,15 +167,15 @@ class Labeller:
         return Face(box, detection.confidence, attributes)
 
 
-def load_labeller(settings: Settings, *, lanes: int = 1) -> Labeller:
-    """Load bundle and detector as the settings name them; call it after a fork, never before.
+def load_labeller(settings: Settings, slots: CpuSlots) -> Labeller:
+    """Load the bundle and the detector that the settings name; call it after a fork, never before.
 
-    For more than one of the `lanes`, this process is to compute in lanes (`facetag.cores`).
+    Raises BundleInvalid, and what `choose_precision` raises.
     """
     bundle = open_bundle(settings.bundle)
-    network, cascade = load_compiled(bundle, settings.precision, lanes=lanes)
+    network, cascade = load_compiled(bundle, settings.precision, slots)
     detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
-    return Labeller(bundle, network, detector, settings.heads, lanes=lanes)
+    return Labeller(bundle, network, detector, settings.heads, slots)
 
 
 def clip_box(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from facetag.errors import ErrorCode
 from facetag.settings import Settings
 from facetag.vision.decode import decode_picture
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.fetch import Photo, PhotoReader
 from tests.faults import bad_images
@@ -50,7 +51,13 @@ def read():
             copy_side=100,
         )
 
-    reader = PhotoReader(shelf, decode, max_bytes=LIMITS.max_image_bytes, threads=1)
+    reader = PhotoReader(
+        shelf,
+        decode,
+        slots=CpuSlots.for_lanes(1),
+        max_bytes=LIMITS.max_image_bytes,
+        threads=1,
+    )
 
     def read_one(data):
         shelf.data = data

@@ -10,7 +10,6 @@ from celery import Celery
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.bundles.registry import Champion, find_champion, register_model
-from facetag.cores import compute_in_lanes
 from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, persist, transaction
 from facetag.db.tables import JobState
 from facetag.errors import DatabaseUnavailable, ServiceUnavailable
@@ -18,6 +17,7 @@ from facetag.queue.celery_app import ring, ring_listing
 from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory
 from facetag.vision.photo import Picture, whole_picture, working_side
 from facetag_worker.champion_watcher import ChampionFollower
@@ -50,14 +50,13 @@ class WorkerProcess:
         load_labeller: LoadLabeller,
         celery: Celery,
         stopping: Stopping,
-        *,
-        cores: int,
+        slots: CpuSlots,
     ) -> None:
         self._settings = settings
         self._load_labeller = load_labeller
         self._celery = celery
         self._stopping = stopping
-        self._cores = cores
+        self._slots = slots
         # Made in the parent, so that all children of one worker and nobody else carry it.
         self._worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
         self._sessions: sessionmaker[Session]
@@ -66,7 +65,6 @@ class WorkerProcess:
 
     def open(self) -> None:
         """Load the network, warm it up, register its bundle; raises what the loading raises."""
-        compute_in_lanes(self._cores)
         # It connects once the network is warm, and stays connected: by that the worker is seen.
         engine = make_engine(
             self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION
@@ -80,7 +78,7 @@ class WorkerProcess:
         self._register(labeller)
         follower.follow(self._sessions)
         self._pipeline = self._make_pipeline(follower)
-        log.info("ready", bundle=labeller.version, pid=os.getpid(), cores=self._cores)
+        log.info("ready", bundle=labeller.version, pid=os.getpid(), cores=self._slots.lanes)
 
     def drain(self, job_id: UUID) -> None:
         """Answer one doorbell: work on the job whose turn it is, and ring again for what is left.
@@ -183,6 +181,7 @@ class WorkerProcess:
                 self._storage,
                 make_decode(settings),
                 decode_suspect=look_at_suspect,
+                slots=self._slots,
                 max_bytes=settings.max_image_bytes,
                 threads=settings.fetch_threads,
             ),

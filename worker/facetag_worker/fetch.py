@@ -9,7 +9,6 @@ from typing import Protocol
 
 import structlog
 
-from facetag.cores import one_core
 from facetag.errors import (
     ErrorCode,
     ImageUnreadable,
@@ -19,6 +18,7 @@ from facetag.errors import (
     SettingsInvalid,
 )
 from facetag.vision.decode import takes_much_memory
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import Picture
 from facetag_worker.claims import ClaimedImage, Outcome
 
@@ -76,6 +76,7 @@ class PhotoReader:
         decode: Decode,
         *,
         decode_suspect: Decode | None = None,
+        slots: CpuSlots,
         max_bytes: int,
         threads: int,
         max_pixels_ahead: int = MAX_PIXELS_AHEAD,
@@ -83,6 +84,7 @@ class PhotoReader:
         self._source = source
         self._decode = decode
         self._decode_suspect = decode_suspect or decode
+        self._slots = slots
         self._max_bytes = max_bytes
         self._max_pixels_ahead = max_pixels_ahead
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
@@ -121,7 +123,7 @@ class PhotoReader:
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
             watch.lap("fetch")
-            with one_core(ahead=True):
+            with self._slots.take(ahead=True):
                 watch.lap(None)
                 guarded = image.suspicion or takes_much_memory(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)

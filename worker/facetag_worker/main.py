@@ -6,19 +6,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from uuid import UUID
 
 import structlog
 from celery import Celery
 
 from facetag.cpu import available_cores
 from facetag.errors import FacetagError
-from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG
+from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG, TASK_LIST, TASK_TAG
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
 from facetag.settings import Settings
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
 from facetag_worker.child_process import WorkerProcess
 from facetag_worker.label import Labeller, LoadLabeller
-from facetag_worker.tasks import add_tasks
 
 LOAD_LIMIT_S = 900.0
 """How long a child may take to load and compile its network on a slow and busy machine."""
@@ -39,9 +40,11 @@ def run_worker(
     check_database(settings)
     stopping = Stopping()
     app = make_worker_app(settings)
-    cores = max(1, available_cores() // concurrency)
-    load = load_labeller or partial(load_real_labeller, lanes=cores)
-    process = WorkerProcess(settings, load, app, stopping, cores=cores)
+    # A fork gives each child a copy. Children import TensorFlow, if at all, after their fork.
+    slots = CpuSlots.for_lanes(max(1, available_cores() // concurrency))
+    slots.limit_tensorflow()
+    load = load_labeller or partial(load_real_labeller, slots=slots)
+    process = WorkerProcess(settings, load, app, stopping, slots)
     add_tasks(app, process)
     return consume(
         app,
@@ -63,11 +66,23 @@ def make_worker_app(settings: Settings) -> Celery:
     return app
 
 
-def load_real_labeller(settings: Settings, *, lanes: int) -> Labeller:
+def add_tasks(app: Celery, process: WorkerProcess) -> None:
+    """Register the tasks of a worker, which `process` carries out."""
+
+    @app.task(name=TASK_TAG)
+    def tag(job_id: str) -> None:
+        process.drain(UUID(job_id))
+
+    @app.task(name=TASK_LIST)
+    def list_prefix(job_id: str) -> None:
+        process.list_prefix(UUID(job_id))
+
+
+def load_real_labeller(settings: Settings, *, slots: CpuSlots) -> Labeller:
     """Load the detector and the network, which survive no fork: only children call it."""
     from facetag.vision.labeller import load_labeller
 
-    return load_labeller(settings, lanes=lanes)
+    return load_labeller(settings, slots)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A network for prediction alone, compiled: crops to outputs."""
+"""Predict attributes from crops with a compiled network."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ from facetag.vision.inference.openvino_backend import Compiled
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
 
 MOST_AT_ONCE = 8
-"""Crops a batch; a larger one is no faster, and holds more memory."""
+"""Crops per batch: a larger batch is no faster and takes more memory."""
 
 
-class FrozenNetwork:
-    """Predicts with a copy of a network, which later changes to the network do not reach.
+class CompiledNetwork:
+    """Predict with the compiled copy of a network.
 
-    `features` makes of crops what `outputs` makes of one array a head, in the order of their names.
-    Outputs are means over a crop and its mirror image where `mirror` says so.
+    `features` turns crops into pooled features, and `outputs` turns these into one array per head,
+    in the order of the heads' names. Where `mirror` says so, outputs are means over a crop and its
+    mirror image.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class FrozenNetwork:
         self._mirror = mirror or Mirroring()
 
     def predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """Return the outputs (n, units) a head for crops (n, size, size, 3), RGB; n may be 0."""
+        """Return the outputs (n, units) per head for RGB crops (n, size, size, 3); n may be 0."""
         return self._mirror.read(self._predict, crops)
 
     def _predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
@@ -44,7 +45,7 @@ class FrozenNetwork:
             return {name: np.zeros((0, HEADS_BY_NAME[name].units), np.float32)
                     for name in self._heads}  # fmt: skip
         parts = []
-        # Parts as even as may be: the fewer at once, the longer each takes.
+        # Parts are as even as possible: the smaller a part, the more time each crop takes.
         for part in np.array_split(crops, math.ceil(len(crops) / MOST_AT_ONCE)):
             (features,) = self._features(part.astype(np.float32))
             parts.append(dict(zip(sorted(self._heads), self._outputs(features), strict=True)))

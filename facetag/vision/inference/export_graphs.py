@@ -1,7 +1,7 @@
-"""Keras models and functions of TensorFlow's as graphs: compiled here, or written for OpenVINO.
+"""Trace Keras models and TensorFlow functions, and compile the graphs or write them for OpenVINO.
 
-TensorFlow takes hundreds of megabytes that a process never gives back, so workers leave the writing
-to a process of its own (`facetag.vision.load`). On GPUs TensorFlow itself computes.
+TensorFlow takes hundreds of megabytes that a process never gives back, so workers leave this to a
+process of its own (`facetag.vision.load`). On GPUs, TensorFlow itself computes.
 """
 
 import tempfile
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.openvino_backend import Compiled, compile_graph, open_core
 from facetag.vision.inference.precision import FloatPrecision
 
@@ -25,31 +26,36 @@ Shape = Sequence[int | None]
 
 
 def on_gpu() -> bool:
-    """Tell whether TensorFlow finds a GPU."""
+    """Return whether TensorFlow finds a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def compile_model(
-    model: keras.Model, *, precision: FloatPrecision = "float32", lanes: int = 1
+    model: keras.Model,
+    *,
+    precision: FloatPrecision = "float32",
+    slots: CpuSlots | None = None,
 ) -> Compiled:
-    """Compile a model with one input; its outputs are flattened as `keras.tree.flatten` does.
+    """Compile a model with one input; its outputs come flat, as `keras.tree.flatten` orders them.
 
-    On a processor as `facetag.vision.inference.openvino_backend.compile_graph` says.
+    On a CPU, see `facetag.vision.inference.openvino_backend.compile_graph`.
     """
     if on_gpu():
         return _by_tensorflow(lambda batch: _flat(model(batch, training=False)), model.input.shape)
-    return compile_graph(_graph_of_model(model), precision=precision, lanes=lanes)
+    return compile_graph(_graph_of_model(model), precision=precision, slots=slots)
 
 
-def compile_function(function: Function, shape: Shape, *, lanes: int = 1) -> Compiled:
-    """Compile a function of TensorFlow's of a batch of this shape, whose weights are constants."""
+def compile_function(
+    function: Function, shape: Shape, *, slots: CpuSlots | None = None
+) -> Compiled:
+    """Compile a TensorFlow function of a batch of this shape; its weights are constants."""
     if on_gpu():
         return _by_tensorflow(function, shape)
-    return compile_graph(_graph_of(function, shape), lanes=lanes)
+    return compile_graph(_graph_of(function, shape), slots=slots)
 
 
 def write_model(model: keras.Model, file: Path) -> None:
-    """Write a model for `openvino_backend.compile_graph`: an .xml file, and its weights beside."""
+    """Write a model for `openvino_backend.compile_graph`: an .xml file and its weights."""
     _save(_graph_of_model(model), file)
 
 
@@ -85,21 +91,22 @@ def _graph_of(
     shape: Shape,
     weights: Sequence[npt.NDArray[Any]] = (),
 ) -> "openvino.Model":
-    """Return OpenVINO's graph of a function of a batch and of weights, which stay as they are."""
+    """Return OpenVINO's graph of a function of a batch and of these weights."""
     import openvino
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.pb"
         _write_traced(function, shape, weights, file)
         model = open_core().read_model(file)
-    # As constants of TensorFlow's graph weights would be copied four times on their way here.
+    # The weights become constants only here: as constants of TensorFlow's graph they would be
+    # copied four times.
     for parameter in model.get_parameters():
         name = parameter.get_friendly_name().removesuffix(":0")
         if name.startswith("weights_"):
             constant = openvino.opset1.constant(weights[int(name.removeprefix("weights_"))])
             for target in parameter.output(0).get_target_inputs():
                 if target.get_node().get_type_name() == "Result":
-                    # A weight that nothing takes, such as a dropout's seed, became an output.
+                    # A weight that no layer uses, such as a dropout's seed, became an output.
                     model.remove_result(target.get_node())
                 else:
                     target.replace_source_output(constant.output(0))
@@ -113,7 +120,7 @@ def _write_traced(
     weights: Sequence[npt.NDArray[Any]],
     file: Path,
 ) -> None:
-    """Write TensorFlow's graph of a function, whose weights are inputs `weights_0` and so on."""
+    """Write TensorFlow's graph of a function; its weights are inputs `weights_0` and so on."""
     inputs = [
         tf.TensorSpec(value.shape, value.dtype, name=f"weights_{index}")
         for index, value in enumerate(weights)

@@ -1,4 +1,4 @@
-"""Networks compiled for processors by OpenVINO, which alone a worker needs to compute there."""
+"""Compile graphs with OpenVINO, which is all that a worker needs to compute on a CPU."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.cores import threads_an_operation
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.precision import FloatPrecision
 
 if TYPE_CHECKING:
@@ -18,39 +18,44 @@ if TYPE_CHECKING:
 
 Batch = npt.NDArray[np.float32]
 Compiled = Callable[[Batch], list[Batch]]
-"""Takes a batch (n, ...) and returns a network's outputs, in their order."""
+"""A function that takes a batch (n, ...) and returns the network's outputs, in their order."""
 
 KERNELS = 256
-"""Kernels that OpenVINO keeps for shapes it has met, a network and lane; 5,000 by itself."""
+"""Kernels that OpenVINO keeps per network and lane for shapes seen before (by default 5,000)."""
 
-# OpenVINO reports each import to Google Analytics where it finds this module.
+# OpenVINO reports each import to Google Analytics if it finds this module.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def compile_graph(
-    graph: "openvino.Model | Path", *, precision: FloatPrecision = "float32", lanes: int = 1
+    graph: "openvino.Model | Path",
+    *,
+    precision: FloatPrecision = "float32",
+    slots: CpuSlots | None = None,
 ) -> Compiled:
-    """Compile a graph, or a file of one (`facetag.vision.inference.export_graphs`).
+    """Compile a graph, or the file of a graph (`facetag.vision.inference.export_graphs`).
 
-    Layers that the graph rounds to 8 bits (see `convert`) are computed in integers, all else in
-    `precision`. As many threads as `lanes` can call it at a time.
+    Layers that the graph rounds to 8 bits (see `convert`) compute in integers, all others in
+    `precision`. As many threads as the slots have lanes may call the result at the same time;
+    without slots, one thread.
     """
     import openvino
 
+    slots = slots or CpuSlots.for_one_caller()
     core = open_core()
     model = core.read_model(graph) if isinstance(graph, Path) else graph
     options = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-        # With one stream the calling thread computes. Two streams of one compiled model share its
-        # weights, but are threads of their own, and the handing over leaves cores idle.
+        # With one stream, the calling thread computes. Two streams of one compiled model would
+        # share its weights, but they are other threads, and handing work to them leaves cores idle.
         "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads_an_operation(),
+        "INFERENCE_NUM_THREADS": slots.threads,
         "CPU_RUNTIME_CACHE_CAPACITY": KERNELS,
-        # Worker processes side by side would all be pinned to the same cores.
+        # With pinning, all worker processes of a machine would be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
     }
     idle: LifoQueue[openvino.InferRequest] = LifoQueue()
-    for _ in range(lanes):
+    for _ in range(slots.lanes):
         idle.put(core.compile_model(model, "CPU", options).create_infer_request())
 
     def run(batch: Batch) -> list[Batch]:
@@ -65,14 +70,14 @@ def compile_graph(
 
 @cache
 def open_core() -> Any:
-    """Return this process's one core, for as long as it lives.
+    """Return this process's only OpenVINO core, which lives as long as the process.
 
-    Each core gives the thread that makes it a stack for signals, and takes it away when it goes,
-    also from the one that came after it: the next signal would end the process.
+    A core gives the thread that makes it a stack for signals and takes that stack away when the
+    core is freed, even if a later core uses it: the next signal would end the process.
     """
     import openvino
 
-    # Its bindings meet NumPy here, in one thread. Two that were the first at a time would wait for
-    # each other for ever: one has the interpreter, the other the guard of what is made but once.
+    # OpenVINO's bindings look up NumPy's types once. If two threads did so first at the same time,
+    # they would deadlock: one holds the interpreter, the other the lock of the one-time set-up.
     openvino.Type.f32.to_dtype()
     return openvino.Core()

@@ -1,4 +1,4 @@
-"""What a network is computed in: what is asked for, or the fastest that the machine has."""
+"""Choose the precision in which a network computes: the one asked for, or the machine's fastest."""
 
 from typing import Literal
 
@@ -12,16 +12,16 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 
 def choose_precision(asked: AskedPrecision, bundle: Bundle, *, on_gpu: bool) -> Precision:
-    """Return what a bundle's network is to be computed in.
+    """Return the precision in which a bundle's network is to compute.
 
-    Raises SettingsInvalid or BundleInvalid where int8 is asked for and cannot be had.
+    Raises SettingsInvalid or BundleInvalid if int8 is asked for and is not possible.
     """
     if asked == "int8" and on_gpu:
-        raise SettingsInvalid("int8 is for processors: leave FACETAG_PRECISION unset on a GPU.")
+        raise SettingsInvalid("int8 works on CPUs only: leave FACETAG_PRECISION unset on a GPU.")
     if asked == "int8" and not bundle.activation_ranges:
         raise BundleInvalid(
-            f"{bundle.folder} states no activation ranges, so it cannot be computed in int8: "
-            "measure them with `facetag calibrate`, or ask for another precision."
+            f"{bundle.folder} states no activation ranges, which int8 needs: "
+            "measure them with `facetag calibrate`, or set FACETAG_PRECISION to another precision."
         )
     if asked != "auto":
         return asked
@@ -33,10 +33,10 @@ def choose_precision(asked: AskedPrecision, bundle: Bundle, *, on_gpu: bool) -> 
 
 
 def fastest_float() -> FloatPrecision:
-    """Return what a processor multiplies fastest, of floats."""
+    """Return the float precision that this CPU multiplies fastest."""
     return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
-def beside_integers(precision: Precision) -> FloatPrecision:
-    """Return what is computed in floats in: in int8 what has no range, in the fastest."""
+def float_precision(precision: Precision) -> FloatPrecision:
+    """Return the float precision for layers that are not quantised."""
     return fastest_float() if precision == "int8" else precision

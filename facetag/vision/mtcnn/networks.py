@@ -16,8 +16,6 @@ import joblib
 import tensorflow as tf
 
 from facetag.errors import BundleInvalid
-from facetag.vision.inference.export_graphs import compile_function
-from facetag.vision.mtcnn.cascade import Cascade
 
 WEIGHTS_SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -60,17 +58,6 @@ def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
         output=lambda patches: _output(patches, onet),
-    )
-
-
-def compile_cascade(*, lanes: int = 1) -> Cascade:
-    """Compile the three networks for what this process computes on."""
-    networks = load_networks()
-    return Cascade(
-        **{
-            name: compile_function(getattr(networks, name), shape, lanes=lanes)
-            for name, shape in SHAPES.items()
-        }
     )
 
 

@@ -10,6 +10,7 @@ from facetag.errors import (
     ObjectMissing,
     StorageUnavailable,
 )
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
 from facetag_worker.fetch import PhotoReader
@@ -53,6 +54,7 @@ class Bench:
     """A pipeline on real Postgres, with a shelf and a fake labeller."""
 
     def __init__(self, stage, *, drain_s=60.0, **reading):
+        limits = {"slots": CpuSlots.for_lanes(2), "max_bytes": 100, "threads": 2}
         self.shelf = Shelf()
         self.labeller = FakeLabeller()
         self.stopped = threading.Event()
@@ -60,7 +62,7 @@ class Bench:
         self.heartbeat.start()
         self.pipeline = Pipeline(
             sessions=stage.sessions,
-            reader=PhotoReader(self.shelf, decode, **{"max_bytes": 100, "threads": 2} | reading),
+            reader=PhotoReader(self.shelf, decode, **limits | reading),
             current_labeller=lambda: self.labeller,
             heartbeat=self.heartbeat,
             settings=stage.settings.model_copy(update={"drain_s": drain_s}),

@@ -7,8 +7,8 @@ from PIL import Image
 from skimage import data
 
 from facetag.vision.crop import CropRule
+from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector
-from facetag.vision.mtcnn.networks import compile_cascade
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.write_bundle import write_bundle

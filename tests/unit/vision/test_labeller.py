@@ -14,7 +14,8 @@ from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.crop import CropRule
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE
-from facetag.vision.inference.convert import freeze_bundle
+from facetag.vision.inference.convert import convert_bundle
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
 from facetag.vision.mtcnn.detector import PATCH_BATCH
 from facetag.vision.network.attributes import build_network
@@ -28,7 +29,11 @@ def seen(photo):
 
 
 def make_labeller(bundle, detector, heads=("age", "gender", "race"), lanes=1):
-    return Labeller(bundle, freeze_bundle(bundle), detector, heads, lanes=lanes)
+    return Labeller(bundle, convert_bundle(bundle), detector, heads, CpuSlots.for_lanes(lanes))
+
+
+def load(settings):
+    return load_labeller(settings, CpuSlots.for_one_caller())
 
 
 @pytest.fixture
@@ -160,7 +165,7 @@ def test_the_setting_leaves_out_heads(tiny_bundle, detector, astronaut, heads):
 
 
 def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
-    labeller = load_labeller(Settings(bundle=tiny_bundle.folder, heads="age"))
+    labeller = load(Settings(bundle=tiny_bundle.folder, heads="age"))
     labeller.warm_up()
     assert labeller.version == tiny_bundle.version
     assert labeller.manifest["crop"] == tiny_bundle.manifest["crop"]
@@ -170,12 +175,12 @@ def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
 def test_a_labeller_is_loaded_in_the_precision_that_the_settings_ask_for(tiny_bundle):
     settings = Settings(bundle=tiny_bundle.folder, precision="int8")
     with pytest.raises(BundleInvalid, match="activation ranges"):
-        load_labeller(settings)
+        load(settings)
     save_manifest(
         tiny_bundle.folder, {**tiny_bundle.manifest, "activation_ranges": [[-1, 1], [0, 6]]}
     )
-    exact = load_labeller(settings.model_copy(update={"precision": "float32"}))
-    rounded = load_labeller(settings)
+    exact = load(settings.model_copy(update={"precision": "float32"}))
+    rounded = load(settings)
     size = exact.network.input_size
     crops = np.random.default_rng(1).integers(0, 256, (4, size, size, 3), np.uint8)
     ages = [labeller.read(list(crops))["age"] for labeller in (exact, rounded)]
@@ -185,7 +190,7 @@ def test_a_labeller_is_loaded_in_the_precision_that_the_settings_ask_for(tiny_bu
 def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "age_range": None})
     with pytest.raises(BundleInvalid, match="age_range"):
-        load_labeller(Settings(bundle=tiny_bundle.folder))
+        load(Settings(bundle=tiny_bundle.folder))
 
 
 def labelled_with(tiny_bundle, detector, photo, **fields):

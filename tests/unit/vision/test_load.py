@@ -8,8 +8,8 @@ import pytest
 
 from facetag.errors import BundleInvalid, FacetagError
 from facetag.vision.bundle import open_bundle, save_manifest
-from facetag.vision.inference.convert import load_here
-from facetag.vision.load import load_compiled
+from facetag.vision.inference.cpu_slots import CpuSlots
+from facetag.vision.load import load_compiled, load_here
 
 RANGES = [[-1, 1], [0, 6]]
 
@@ -22,7 +22,7 @@ def crops():
 def test_networks_are_those_that_are_traced_here(tiny_bundle, precision):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "activation_ranges": RANGES})
     bundle = open_bundle(tiny_bundle.folder)
-    network, cascade = load_compiled(bundle, precision, lanes=2)
+    network, cascade = load_compiled(bundle, precision, CpuSlots.for_lanes(2))
     expected, others = load_here(bundle, precision)
     outputs, others_outputs = network.predict(crops()), expected.predict(crops())
     assert network.input_size == expected.input_size
@@ -38,8 +38,8 @@ def test_networks_are_those_that_are_traced_here(tiny_bundle, precision):
 def test_with_nvidias_driver_they_are_traced_here(tiny_bundle, monkeypatch):
     """As for a GPU: TensorFlow finds none here, so OpenVINO compiles all the same."""
     monkeypatch.setattr("facetag.vision.load._has_driver", lambda: True)
-    monkeypatch.setattr("facetag.vision.load._write_apart", None)
-    network, _ = load_compiled(tiny_bundle, "float32")
+    monkeypatch.setattr("facetag.vision.load._export_graphs", None)
+    network, _ = load_compiled(tiny_bundle, "float32", CpuSlots.for_one_caller())
     assert network.predict(crops())["age"].shape == (9, 1)
 
 
@@ -47,13 +47,13 @@ def test_weights_of_another_checksum_are_refused_as_the_writer_refuses_them(tiny
     weights = tiny_bundle.folder / "network.weights.h5"
     weights.write_bytes(weights.read_bytes() + b"0")
     with pytest.raises(BundleInvalid, match=r"not the file that bundle.json names"):
-        load_compiled(tiny_bundle, "float32")
+        load_compiled(tiny_bundle, "float32", CpuSlots.for_one_caller())
 
 
 def test_a_writer_that_fails_says_how(tiny_bundle, monkeypatch):
     monkeypatch.setattr("facetag.vision.load.sys.executable", "/bin/false")
-    with pytest.raises(FacetagError, match=r"cannot be prepared \(exit 1"):
-        load_compiled(tiny_bundle, "float32")
+    with pytest.raises(FacetagError, match=r"failed \(exit status 1"):
+        load_compiled(tiny_bundle, "float32", CpuSlots.for_one_caller())
 
 
 def test_labelling_on_a_processor_imports_neither_tensorflow_nor_keras(tiny_bundle):
@@ -61,10 +61,13 @@ def test_labelling_on_a_processor_imports_neither_tensorflow_nor_keras(tiny_bund
 import sys
 import numpy as np
 from facetag.settings import Settings
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import load_labeller
 from facetag.vision.photo import whole_picture
 
-labeller = load_labeller(Settings(bundle={str(tiny_bundle.folder)!r}))
+labeller = load_labeller(
+    Settings(bundle={str(tiny_bundle.folder)!r}), CpuSlots.for_one_caller()
+)
 labeller.warm_up()
 labeller.label([whole_picture(np.zeros((300, 400, 3), np.uint8), 1000)])
 assert not {{"tensorflow", "keras", "mtcnn", "h5py"}} & sys.modules.keys()

@@ -13,6 +13,7 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.fetch import REFUSALS, Photo, PhotoReader, Unread
@@ -51,7 +52,8 @@ def make_reader():
     readers = []
 
     def make(shelf, decode=decode, **options):
-        readers.append(PhotoReader(shelf, decode, max_bytes=100, threads=2, **options))
+        limits = {"slots": CpuSlots.for_lanes(2), "max_bytes": 100, "threads": 2}
+        readers.append(PhotoReader(shelf, decode, **limits | options))
         return readers[-1]
 
     yield make

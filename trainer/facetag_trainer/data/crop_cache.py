@@ -103,8 +103,8 @@ def write_cache(
 ) -> None:
     """Detect, cut and write every sample; `cache.json` is written last and marks a whole cache."""
     from facetag.vision.decode import decode_image
+    from facetag.vision.load import compile_cascade
     from facetag.vision.mtcnn.detector import Detector, largest_face
-    from facetag.vision.mtcnn.networks import compile_cascade
 
     folder.mkdir(parents=True, exist_ok=True)
     canvas = round(size * MARGIN)

@@ -14,7 +14,7 @@ from facetag.settings import AskedPrecision, Settings
 from facetag.vision.bundle import Bundle
 from facetag.vision.crop import cut_square, whole_image
 from facetag.vision.decode import decode_image
-from facetag.vision.inference.convert import load_here
+from facetag.vision.load import load_here
 from facetag.vision.mtcnn.detector import Detection, Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.data.labels import LabelValues, label_arrays

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from facetag.vision.inference.convert import freeze_network
+from facetag.vision.inference.convert import convert_network
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.backbones import convolutions
 from facetag_trainer.calibration.activation_ranges import KEPT, measure_ranges
@@ -51,8 +51,8 @@ def test_a_network_quantized_by_them_reads_nearly_the_same(network, spec, tiny_c
     crops = np.stack(
         [centre_crop(image, tiny_cache.size) for image in tiny_cache.crops[tiny_cache.validation]]
     )
-    exact = freeze_network(network, spec).predict(crops)
-    rounded = freeze_network(network, spec, ranges=ranges).predict(crops)
+    exact = convert_network(network, spec).predict(crops)
+    rounded = convert_network(network, spec, ranges=ranges).predict(crops)
     assert not np.array_equal(rounded["race"], exact["race"])
     for name, values in exact.items():
         assert np.allclose(rounded[name], values, rtol=0.05, atol=0.02)

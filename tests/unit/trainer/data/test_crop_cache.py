@@ -8,8 +8,8 @@ from PIL import Image
 
 from facetag.settings import Settings
 from facetag.vision.crop import CropRule, cut_square, whole_image
+from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
-from facetag.vision.mtcnn.networks import compile_cascade
 from facetag_trainer.data.augment import Jitter, centre_crop
 from facetag_trainer.data.crop_cache import (
     cache_key,

@@ -10,9 +10,9 @@ from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.crop import cut_square, whole_image
-from facetag.vision.inference.convert import freeze_network
+from facetag.vision.inference.convert import convert_network
+from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
-from facetag.vision.mtcnn.networks import compile_cascade
 from facetag.vision.network.calibration import at_temperature, mean_reading
 from facetag_trainer.data.splits import difference_hash
 from facetag_trainer.evaluation.evaluate import evaluate_bundle
@@ -46,7 +46,7 @@ def cut(photo, square):
 
 
 def predict(bundle, crops):
-    return freeze_network(bundle.load_network(), bundle.spec).predict(np.stack(crops))
+    return convert_network(bundle.load_network(), bundle.spec).predict(np.stack(crops))
 
 
 def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):

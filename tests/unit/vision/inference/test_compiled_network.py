@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from facetag.vision.inference.convert import freeze_network
+from facetag.vision.inference.convert import convert_network
 from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.mirror_averaging import Mirroring
 
 
 @pytest.fixture
 def frozen(tiny_network, tiny_spec):
-    return freeze_network(tiny_network, tiny_spec)
+    return convert_network(tiny_network, tiny_spec)
 
 
 def crops_of(count, size=32):
@@ -50,8 +50,8 @@ def test_later_changes_to_the_network_do_not_reach_the_frozen_graph(frozen, tiny
 
 def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_network, tiny_spec):
     crops = crops_of(3)
-    found = freeze_network(tiny_network, tiny_spec, mirror=Mirroring(always=True)).predict(crops)
-    plain = freeze_network(tiny_network, tiny_spec)
+    found = convert_network(tiny_network, tiny_spec, mirror=Mirroring(always=True)).predict(crops)
+    plain = convert_network(tiny_network, tiny_spec)
     one, other = plain.predict(crops), plain.predict(crops[:, :, ::-1])
     assert not np.allclose(one["age"], other["age"], atol=1e-4)
     for name, values in found.items():
@@ -61,7 +61,7 @@ def test_mirrored_outputs_are_the_mean_over_a_crop_and_its_mirror_image(tiny_net
 def test_bfloat16_gives_nearly_what_float32_gives(frozen, tiny_network, tiny_spec):
     crops = crops_of(40)
     exact = frozen.predict(crops)
-    rough = freeze_network(tiny_network, tiny_spec, precision="bfloat16").predict(crops)
+    rough = convert_network(tiny_network, tiny_spec, precision="bfloat16").predict(crops)
     for name, values in exact.items():
         assert rough[name].dtype == np.float32
         assert np.allclose(rough[name], values, rtol=0.02, atol=0.01)

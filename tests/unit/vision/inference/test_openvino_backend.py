@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.export_graphs import compile_function, compile_model
 
 
@@ -55,7 +56,9 @@ def test_later_changes_do_not_reach_it_and_results_are_the_callers_own(model):
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_more_threads_than_lanes_each_get_their_own_answers(lanes):
-    compiled = compile_function(lambda x: (x * 2.0, x + 1.0), (None, 4), lanes=lanes)
+    compiled = compile_function(
+        lambda x: (x * 2.0, x + 1.0), (None, 4), slots=CpuSlots.for_lanes(lanes)
+    )
 
     def ask(seed):
         given = batch(1 + seed % 5, seed)

@@ -45,10 +45,11 @@ def test_train_says_what_it_measured_and_where_the_bundle_is(trained, folder):
 
 def test_the_bundle_labels_faces_in_photos(trained, folder):
     from facetag.settings import Settings
+    from facetag.vision.inference.cpu_slots import CpuSlots
     from facetag.vision.labeller import load_labeller
     from facetag.vision.photo import whole_picture
 
-    labeller = load_labeller(Settings(bundle=folder / "run" / "bundle"))
+    labeller = load_labeller(Settings(bundle=folder / "run" / "bundle"), CpuSlots.for_one_caller())
     (faces,) = labeller.label([whole_picture(data.astronaut(), 1000)]).faces
     assert len(faces) == 1
     assert set(faces[0].attributes) == {"age", "age_range", "gender", "race", "uncertain"}
