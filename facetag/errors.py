@@ -27,6 +27,7 @@ FacetagError
 ├── ShardUnreadable            a training shard cannot be used
 ├── ShardRefused               a shard must not be fitted on: known already, or holds test images
 ├── BundleInvalid              a bundle is incomplete, tampered with or of another version
+├── QuantificationUnavailable  shares cannot be corrected: the bundle does not state its errors
 └── LocalServerFailed          a server that facetag runs itself does not start, or ended
     ├── ServerMissing          this platform has no wheel for it: says which setting to give
     └── DataFolderBusy         another facetag runs its servers in this data folder
@@ -176,6 +177,10 @@ class ShardRefused(FacetagError):
 
 class BundleInvalid(FacetagError):
     """A bundle is incomplete, was tampered with, or needs another version of facetag."""
+
+
+class QuantificationUnavailable(FacetagError):
+    """Shares cannot be corrected for the labeller's errors: its bundle does not state them."""
 
 
 class LocalServerFailed(FacetagError):

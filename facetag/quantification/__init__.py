@@ -1,0 +1,1 @@
+"""Quantification: shares of groups, corrected for the labeller's own known errors."""

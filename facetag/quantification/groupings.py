@@ -1,0 +1,69 @@
+"""The groupings whose shares are estimated: single heads, bands of age, crossings of two."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.heads import GENDER, RACE
+
+Ages = npt.NDArray[np.float64]
+
+BAND_STARTS = (0, 13, 20, 40, 60)
+"""First year of each band. Bands are as wide as the network's error of age, or it could not tell
+them apart: with bands of ten years, estimates were no better than counts."""
+
+AGE_LABELS: tuple[str, ...] = (
+    *(f"{start}–{end - 1}" for start, end in zip(BAND_STARTS[:-1], BAND_STARTS[1:], strict=True)),
+    f"{BAND_STARTS[-1]}+",
+)
+
+FACTORS: Mapping[str, tuple[str, ...]] = {
+    "gender": GENDER.labels,
+    "race": RACE.labels,
+    "age": AGE_LABELS,
+}
+"""What a grouping is made of, each with its labels in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """A partition of faces by one factor, or by the crossing of two."""
+
+    factors: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the name in tables and JSON, such as `gender by age`."""
+        return " by ".join(self.factors)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the groups' names; those of a crossing run through the second factor first."""
+        first, *others = (FACTORS[name] for name in self.factors)
+        if not others:
+            return first
+        return tuple(f"{one}, {two}" for one in first for two in others[0])
+
+    def codes(self, codes: Mapping[str, npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+        """Return each face's group (n,), from its label of every factor (n,)."""
+        first, *others = self.factors
+        if not others:
+            return codes[first]
+        return codes[first] * len(FACTORS[others[0]]) + codes[others[0]]
+
+
+GROUPINGS: Sequence[Grouping] = (
+    Grouping(("gender",)),
+    Grouping(("race",)),
+    Grouping(("age",)),
+    Grouping(("gender", "age")),
+    Grouping(("gender", "race")),
+    Grouping(("race", "age")),
+)
+
+
+def age_codes(ages: Ages) -> npt.NDArray[np.intp]:
+    """Return the band (n,) of ages in years (n,)."""
+    return np.digitize(ages, BAND_STARTS[1:])

@@ -1,0 +1,143 @@
+"""What a bundle said of held-out faces, beside their labels: the labeller's known errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.errors import QuantificationUnavailable
+from facetag.heads import RACE
+from facetag.quantification.groupings import age_codes
+
+Values = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+FIELD = "held_out_answers"
+"""The manifest's field that `facetag calibrate` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What results state of n faces; a head that was not predicted is None."""
+
+    female: Values | None
+    """Calibrated probability of the label female, (n,)."""
+    race: Values | None
+    """Calibrated probabilities, (n, races)."""
+    age: Values | None
+    """Apparent age in years, (n,)."""
+
+    def __len__(self) -> int:
+        return next(len(one) for one in (self.female, self.race, self.age) if one is not None)
+
+    def take(self, index: Codes) -> "Answers":
+        """Return the answers about some of the faces, in this order."""
+        return Answers(*(None if one is None else one[index] for one in self._columns))
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Return the factors that these answers tell of."""
+        pairs = zip(("gender", "race", "age"), self._columns, strict=True)
+        return tuple(name for name, column in pairs if column is not None)
+
+    def counted_codes(self) -> dict[str, Codes]:
+        """Return the likeliest label (n,) of each factor: what counting counts."""
+        codes: dict[str, Codes] = {}
+        if self.female is not None:
+            codes["gender"] = (self.female >= 0.5).astype(np.intp)
+        if self.race is not None:
+            codes["race"] = self.race.argmax(axis=1)
+        if self.age is not None:
+            codes["age"] = age_codes(self.age)
+        return codes
+
+    @property
+    def _columns(self) -> tuple[Values | None, Values | None, Values | None]:
+        return (self.female, self.race, self.age)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Held-out faces that the bundle was not fitted on: answers, and each factor's label (n,)."""
+
+    answers: Answers
+    codes: Mapping[str, Codes]
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def take(self, index: Codes) -> "HeldOut":
+        """Return some of the faces, in this order; an index may occur more than once."""
+        return HeldOut(
+            self.answers.take(index), {name: codes[index] for name, codes in self.codes.items()}
+        )
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> "HeldOut":
+        """Return what a bundle's manifest keeps.
+
+        Raises QuantificationUnavailable for a bundle that keeps none.
+        """
+        fields = manifest.get(FIELD)
+        if not fields:
+            raise QuantificationUnavailable(
+                f"The bundle {manifest.get('version')} keeps no answers about held-out images, so "
+                "shares cannot be corrected for its errors: run `facetag calibrate` on it."
+            )
+        answers, labels = fields["answers"], fields["labels"]
+        columns = [
+            np.asarray(answers[name], np.float64) if name in answers else None
+            for name in ("female", "race", "age")
+        ]
+        codes: dict[str, Codes] = {}
+        if "gender" in labels:
+            codes["gender"] = np.asarray(labels["gender"], np.intp)
+        if "race" in labels:
+            codes["race"] = np.asarray(labels["race"], np.intp)
+        if "age" in labels:
+            codes["age"] = age_codes(np.asarray(labels["age"], np.float64))
+        return cls(Answers(*columns), codes)
+
+
+def to_manifest(labels: Mapping[str, Values], outputs: Mapping[str, Values]) -> dict[str, Any]:
+    """Return the manifest's field from labels (n,) and calibrated outputs (n, units) a head.
+
+    Faces with a missing label are left out. Probabilities keep four decimals, as in results.
+    """
+    known = ~np.any([np.isnan(values) for values in labels.values()], axis=0)
+    answers: dict[str, Any] = {}
+    if "gender" in outputs:
+        answers["female"] = np.round(outputs["gender"][known, 0].astype(float), 4).tolist()
+    if "race" in outputs:
+        answers["race"] = np.round(outputs["race"][known].astype(float), 4).tolist()
+    if "age" in outputs:
+        answers["age"] = np.round(outputs["age"][known, 0].astype(float), 1).tolist()
+    return {
+        "answers": answers,
+        "labels": {name: values[known].astype(int).tolist() for name, values in labels.items()},
+    }
+
+
+def read_answers(faces: list[Mapping[str, Any]]) -> Answers:
+    """Return what results say of faces (the jsonl contract's), all of the same heads.
+
+    Raises KeyError where one face lacks what another has.
+    """
+    first = faces[0] if faces else {}
+    return Answers(
+        np.array([_female(face["gender"]) for face in faces]) if first.get("gender") else None,
+        np.array(
+            [[face["race"]["probabilities"][label] for label in RACE.labels] for face in faces]
+        )
+        if first.get("race")
+        else None,
+        np.array([face["age"] for face in faces], np.float64)
+        if first.get("age") is not None
+        else None,
+    )
+
+
+def _female(gender: Mapping[str, Any]) -> float:
+    probability = float(gender["probability"])
+    return probability if gender["label"] == "female" else 1 - probability

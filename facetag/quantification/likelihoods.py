@@ -1,0 +1,179 @@
+"""How likely a face's answers are in each group: the held-out images' calibration, inverted.
+
+Shares are estimated under label shift: p(answers | group) is that of the held-out images, and only
+the groups' shares differ. Probabilities are calibrated with one temperature and a bias a class
+(Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected Calibration is
+Hard-To-Beat at Label Shift Adaptation", arXiv:1901.06852) and divided by the held-out shares. Of
+ages only a number is stated, so its density in each band is a kernel estimate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from facetag.quantification.groupings import FACTORS, Grouping
+from facetag.quantification.held_out import Answers, HeldOut, Values
+
+SMALLEST = 5e-4
+"""Probabilities are held off 0 by this much: results keep four decimals."""
+BANDWIDTH_YEARS = 2.5
+GRID_YEARS = np.arange(0.0, 121.0, 0.5)
+SMALLEST_DENSITY = 1e-5
+CHILD = 0
+"""The band whose genders are read worst: its calibration has a slope of its own."""
+BIAS_PENALTY, CHILD_PENALTY = 1e-3, 1e-2
+
+Codes = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """Likelihoods by factor, fitted on held-out faces; up to a factor that depends on the face."""
+
+    gender: Callable[[Answers], Values] | None
+    """Of each gender within each band, (n, 2, bands): children's are read worse."""
+    race: Callable[[Answers], Values] | None
+    age: Callable[[Answers], Values] | None
+
+    def of(self, grouping: Grouping, answers: Answers) -> Values:
+        """Return the likelihoods (n, groups) of faces' answers in a grouping's groups.
+
+        Answers about two factors are taken as independent within a group.
+        """
+        first, *others = grouping.factors
+        if not others:
+            return self._single(first, answers)
+        second = others[0]
+        if (first, second) == ("gender", "age"):
+            assert self.gender is not None and self.age is not None
+            joint = self.gender(answers) * self.age(answers)[:, None, :]
+        else:
+            joint = (
+                self._single(first, answers)[:, :, None] * self._single(second, answers)[:, None, :]
+            )
+        return joint.reshape(len(answers), -1)
+
+    def _single(self, factor: str, answers: Answers) -> Values:
+        if factor == "gender":
+            assert self.gender is not None
+            by_band = self.gender(answers)
+            if self.age is None:
+                return by_band[:, :, -1]
+            # What the age says of being a child decides how sure the gender is.
+            bands = self.age(answers)
+            child = bands[:, CHILD] / bands.sum(axis=1)
+            mixed: Values = (
+                child[:, None] * by_band[:, :, CHILD] + (1 - child[:, None]) * by_band[:, :, -1]
+            )
+            return mixed
+        found = self.race if factor == "race" else self.age
+        assert found is not None
+        return found(answers)
+
+
+def fit_likelihoods(held_out: HeldOut) -> Likelihoods:
+    """Fit the likelihoods of every factor that the held-out faces have answers and labels for."""
+    answers, codes = held_out.answers, held_out.codes
+    return Likelihoods(
+        _fit_gender(answers.female, codes["gender"], codes.get("age"))
+        if answers.female is not None and "gender" in codes
+        else None,
+        _fit_race(answers.race, codes["race"])
+        if answers.race is not None and "race" in codes
+        else None,
+        _fit_age(answers.age, codes["age"]) if answers.age is not None and "age" in codes else None,
+    )
+
+
+def _fit_race(probabilities: Values, codes: Codes) -> Callable[[Answers], Values]:
+    logs, classes = _logs(probabilities), probabilities.shape[1]
+    shares = _shares(codes, classes)
+
+    def loss(values: Values) -> tuple[float, Values]:
+        chances = _softmax(values[0] * logs + np.append(0.0, values[1:]))
+        rows = np.arange(len(codes))
+        nll = -np.log(chances[rows, codes] + 1e-12).mean()
+        chances[rows, codes] -= 1
+        slopes = np.append((chances * logs).sum(), chances[:, 1:].sum(axis=0)) / len(codes)
+        penalty = np.append(0.0, 2 * BIAS_PENALTY * values[1:])
+        return nll + BIAS_PENALTY * (values[1:] ** 2).sum(), slopes + penalty
+
+    found = minimize(loss, np.append(1.0, np.zeros(classes - 1)), jac=True, method="L-BFGS-B").x
+    slope, bias = found[0], np.append(0.0, found[1:])
+
+    def likelihood(answers: Answers) -> Values:
+        assert answers.race is not None
+        return _softmax(slope * _logs(answers.race) + bias) / shares
+
+    return likelihood
+
+
+def _fit_gender(female: Values, codes: Codes, bands: Codes | None) -> Callable[[Answers], Values]:
+    logits = _logits(female)
+    child = np.zeros(len(codes)) if bands is None else (bands == CHILD).astype(float)
+    shares = _shares(codes, 2)
+    count = len(FACTORS["age"])
+
+    def loss(values: Values) -> tuple[float, Values]:
+        slope = values[0] + values[2] * child
+        z = slope * logits + values[1]
+        chances = 1 / (1 + np.exp(-z))
+        nll = np.mean(np.logaddexp(0, z) - codes * z)
+        error = (chances - codes) / len(codes)
+        slopes = np.array([(error * logits).sum(), error.sum(), (error * logits * child).sum()])
+        penalties = np.array([0.0, BIAS_PENALTY, CHILD_PENALTY])
+        return nll + (penalties * values**2).sum(), slopes + 2 * penalties * values
+
+    slope, bias, of_children = minimize(
+        loss, np.array([1.0, 0.0, 0.0]), jac=True, method="L-BFGS-B"
+    ).x
+
+    def likelihood(answers: Answers) -> Values:
+        assert answers.female is not None
+        slopes = np.full(count, slope)
+        slopes[CHILD] += of_children
+        chances = 1 / (1 + np.exp(-(_logits(answers.female)[:, None] * slopes + bias)))
+        return np.stack([(1 - chances) / shares[0], chances / shares[1]], axis=1)
+
+    return likelihood
+
+
+def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
+    curves = []
+    for band in range(len(FACTORS["age"])):
+        of_band = ages[bands == band]
+        distances = (GRID_YEARS[:, None] - of_band[None, :]) / BANDWIDTH_YEARS
+        density = np.exp(-0.5 * distances**2).sum(axis=1) / max(len(of_band), 1)
+        curves.append(density + SMALLEST_DENSITY)
+
+    def likelihood(answers: Answers) -> Values:
+        assert answers.age is not None
+        return np.stack([np.interp(answers.age, GRID_YEARS, curve) for curve in curves], axis=1)
+
+    return likelihood
+
+
+def _shares(codes: Codes, classes: int) -> Values:
+    # One face each beforehand: a class that is absent would divide by nothing.
+    shares: Values = (np.bincount(codes, minlength=classes) + 1) / (len(codes) + classes)
+    return shares
+
+
+def _logs(probabilities: Values) -> Values:
+    logs: Values = np.log(np.clip(probabilities, SMALLEST, 1))
+    return logs
+
+
+def _logits(female: Values) -> Values:
+    clipped = np.clip(female, SMALLEST, 1 - SMALLEST)
+    logits: Values = np.log(clipped / (1 - clipped))
+    return logits
+
+
+def _softmax(logits: Values) -> Values:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances: Values = raised / raised.sum(axis=1, keepdims=True)
+    return chances
