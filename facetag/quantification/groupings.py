@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ BAND_STARTS = (0, 13, 20, 40, 60)
 them apart: with bands of ten years, estimates were no better than counts."""
 
 AGE_LABELS: tuple[str, ...] = (
-    *(f"{start}–{end - 1}" for start, end in zip(BAND_STARTS[:-1], BAND_STARTS[1:], strict=True)),
+    *(f"{start}–{end - 1}" for start, end in pairwise(BAND_STARTS)),
     f"{BAND_STARTS[-1]}+",
 )
 

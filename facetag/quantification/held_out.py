@@ -1,6 +1,6 @@
 """What a bundle said of held-out faces, beside their labels: the labeller's known errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,23 +119,21 @@ def to_manifest(labels: Mapping[str, Values], outputs: Mapping[str, Values]) -> 
     }
 
 
-def read_answers(faces: list[Mapping[str, Any]]) -> Answers:
-    """Return what results say of faces (the jsonl contract's), all of the same heads.
+def read_answers(faces: Sequence[Mapping[str, Any]]) -> Answers:
+    """Return what results say of faces (the jsonl contract's), which all have the same heads.
 
-    Raises KeyError where one face lacks what another has.
+    Raises KeyError where one face lacks what the first has.
     """
     first = faces[0] if faces else {}
-    return Answers(
-        np.array([_female(face["gender"]) for face in faces]) if first.get("gender") else None,
-        np.array(
-            [[face["race"]["probabilities"][label] for label in RACE.labels] for face in faces]
-        )
-        if first.get("race")
-        else None,
-        np.array([face["age"] for face in faces], np.float64)
-        if first.get("age") is not None
-        else None,
-    )
+    female = race = age = None
+    if first.get("gender"):
+        female = np.array([_female(face["gender"]) for face in faces])
+    if first.get("race"):
+        chances = [face["race"]["probabilities"] for face in faces]
+        race = np.array([[one[label] for label in RACE.labels] for one in chances])
+    if first.get("age") is not None:
+        age = np.array([face["age"] for face in faces], np.float64)
+    return Answers(female, race, age)
 
 
 def _female(gender: Mapping[str, Any]) -> float:

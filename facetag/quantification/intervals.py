@@ -18,7 +18,7 @@ from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
 ROUNDS = 200
 LEVEL = 0.95
 MOST_FACES = 20_000
-"""A bootstrap looks at no more faces: by then an interval is as wide as the held-out faces make it."""
+"""The bootstrap looks at no more faces: by then the held-out faces decide the width."""
 
 
 @dataclass(frozen=True, slots=True)

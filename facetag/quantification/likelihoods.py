@@ -9,6 +9,7 @@ ages only a number is stated, so its density in each band is a kernel estimate.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ CHILD = 0
 BIAS_PENALTY, CHILD_PENALTY = 1e-3, 1e-2
 
 Codes = npt.NDArray[np.intp]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ class Likelihoods:
             return self._single(first, answers)
         second = others[0]
         if (first, second) == ("gender", "age"):
-            assert self.gender is not None and self.age is not None
-            joint = self.gender(answers) * self.age(answers)[:, None, :]
+            joint = _known(self.gender)(answers) * _known(self.age)(answers)[:, None, :]
         else:
             joint = (
                 self._single(first, answers)[:, :, None] * self._single(second, answers)[:, None, :]
@@ -58,8 +59,7 @@ class Likelihoods:
 
     def _single(self, factor: str, answers: Answers) -> Values:
         if factor == "gender":
-            assert self.gender is not None
-            by_band = self.gender(answers)
+            by_band = _known(self.gender)(answers)
             if self.age is None:
                 return by_band[:, :, -1]
             # What the age says of being a child decides how sure the gender is.
@@ -69,9 +69,7 @@ class Likelihoods:
                 child[:, None] * by_band[:, :, CHILD] + (1 - child[:, None]) * by_band[:, :, -1]
             )
             return mixed
-        found = self.race if factor == "race" else self.age
-        assert found is not None
-        return found(answers)
+        return _known(self.race if factor == "race" else self.age)(answers)
 
 
 def fit_likelihoods(held_out: HeldOut) -> Likelihoods:
@@ -105,8 +103,7 @@ def _fit_race(probabilities: Values, codes: Codes) -> Callable[[Answers], Values
     slope, bias = found[0], np.append(0.0, found[1:])
 
     def likelihood(answers: Answers) -> Values:
-        assert answers.race is not None
-        return _softmax(slope * _logs(answers.race) + bias) / shares
+        return _softmax(slope * _logs(_known(answers.race)) + bias) / shares
 
     return likelihood
 
@@ -132,10 +129,9 @@ def _fit_gender(female: Values, codes: Codes, bands: Codes | None) -> Callable[[
     ).x
 
     def likelihood(answers: Answers) -> Values:
-        assert answers.female is not None
         slopes = np.full(count, slope)
         slopes[CHILD] += of_children
-        chances = 1 / (1 + np.exp(-(_logits(answers.female)[:, None] * slopes + bias)))
+        chances = 1 / (1 + np.exp(-(_logits(_known(answers.female))[:, None] * slopes + bias)))
         return np.stack([(1 - chances) / shares[0], chances / shares[1]], axis=1)
 
     return likelihood
@@ -150,10 +146,16 @@ def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
         curves.append(density + SMALLEST_DENSITY)
 
     def likelihood(answers: Answers) -> Values:
-        assert answers.age is not None
-        return np.stack([np.interp(answers.age, GRID_YEARS, curve) for curve in curves], axis=1)
+        ages = _known(answers.age)
+        return np.stack([np.interp(ages, GRID_YEARS, curve) for curve in curves], axis=1)
 
     return likelihood
+
+
+def _known(found: Found | None) -> Found:
+    if found is None:
+        raise ValueError("a grouping was asked for of which the answers say nothing")
+    return found
 
 
 def _shares(codes: Codes, classes: int) -> Values:
