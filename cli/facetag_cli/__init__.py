@@ -1,1 +1,1 @@
-"""The facetag command, one file for each subcommand."""
+"""Implement the `facetag` command."""

@@ -1,4 +1,4 @@
-"""The door of the `facetag` command: finds a subcommand by name and imports only that one."""
+"""Start the `facetag` command: find a subcommand by its name and import only that one."""
 
 import importlib
 import os
@@ -16,12 +16,12 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A subcommand that is not imported yet: `commands/<folder>/<name>.py` exports `<name>`."""
+    """A subcommand that is not imported yet; `commands/<folder>/<name>.py` defines `<name>`."""
 
     name: str
     help: str
     extra: str | None = None
-    """The optional dependencies that it needs, named in the message when they are missing."""
+    """The extra with its optional dependencies, which the message about a missing package names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ CHAPTERS = (
         "jobs",
         (
             Entry("upload", "Send a folder's photos to the service and start a job."),
-            Entry("status", "Show how far a job is."),
+            Entry("status", "Show a job's progress."),
             Entry("results", "Print a job's results."),
-            Entry("retry", "Try a job's failed images once more."),
-            Entry("cancel", "Stop a job; what is finished stays."),
+            Entry("retry", "Try a job's failed photos again."),
+            Entry("cancel", "Stop a job and keep its finished results."),
             Entry("retag", "Label a job's photos again and show what changed."),
         ),
     ),
@@ -61,8 +61,8 @@ CHAPTERS = (
             Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
             Entry("api", "Run the HTTP API.", "api"),
             Entry("worker", "Run a worker.", "cpu"),
-            Entry("sweep", "Hand on the work of workers that died."),
-            Entry("migrate", "Bring the database's tables up to date."),
+            Entry("sweep", "Requeue the work of workers that died."),
+            Entry("migrate", "Update the database's tables."),
         ),
     ),
     Chapter(
@@ -70,11 +70,11 @@ CHAPTERS = (
         "training",
         (
             Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
-            Entry("explore", "Show who is in training shards.", "cpu,train"),
+            Entry("explore", "Show the composition of training shards.", "cpu,train"),
             Entry("train", "Fit a network on training shards.", "cpu,train"),
-            Entry("imbalance", "Compare what can be done about rare labels.", "cpu,train"),
-            Entry("tune", "Search for better ways of fitting.", "cpu,train,local"),
-            Entry("calibrate", "Fit how sure a network may say it is.", "cpu,train"),
+            Entry("imbalance", "Compare remedies for rare labels.", "cpu,train"),
+            Entry("tune", "Search for better training settings.", "cpu,train,local"),
+            Entry("calibrate", "Calibrate a network's probabilities.", "cpu,train"),
             Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
         ),
     ),
@@ -96,22 +96,22 @@ class LazyGroup(click.Group):
     """A group whose help comes from a table, so that `--help` imports no subcommand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names in the order of the table."""
+        """Return the subcommands' names in the order of CHAPTERS."""
         return list(ENTRIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import one subcommand; None for a name that the table does not hold."""
+        """Import one subcommand; return None for a name that is not in CHAPTERS."""
         entry = ENTRIES.get(cmd_name)
         return None if entry is None else load_command(entry)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the subcommands by chapter, from the table alone."""
+        """Write the subcommands by chapter without importing any."""
         for chapter in CHAPTERS:
             with formatter.section(chapter.title):
                 formatter.write_dl([(entry.name, entry.help) for entry in chapter.entries])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; an error that facetag raises on purpose is one line."""
+        """Run the subcommand, and print errors of facetag as one line."""
         debug = bool(ctx.params.get("debug"))
         try:
             return super().invoke(ctx)
@@ -128,20 +128,22 @@ class LazyGroup(click.Group):
 
 
 def load_command(entry: Entry) -> click.Command:
-    """Import the command of an entry; raises UsageError where this build does not hold it."""
+    """Import the command of an entry; raise UsageError if this installation lacks it."""
     module_name = f"facetag_cli.commands.{FOLDERS[entry.name]}.{entry.name}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name != module_name:
             raise
-        raise click.UsageError(f"This installation does not hold `{entry.name}`.") from error
+        raise click.UsageError(
+            f"This installation does not have the command `{entry.name}`."
+        ) from error
     command: click.Command = getattr(module, entry.name)
     return command
 
 
 def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
-    """Say which extra brings the package that a subcommand failed to import."""
+    """Return a message that names the extra with the package that is missing."""
     entry = ENTRIES.get(ctx.invoked_subcommand or "")
     extra = f"[{entry.extra}]" if entry is not None and entry.extra else ""
     return (
@@ -153,7 +155,7 @@ def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Every subcommand explains itself: facetag tag --help.",
+    epilog="For help on a command: facetag COMMAND --help",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
 @click.version_option(package_name="facetag")
@@ -165,7 +167,7 @@ def main(debug: bool) -> None:
       facetag tag ~/Pictures --report collection.html
     """
     if not debug:
-        # TensorFlow's notes on instruction sets and costs would bury what commands print.
+        # TensorFlow's notes on instruction sets would bury the commands' own output.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 

@@ -1,1 +1,1 @@
-"""The client of the HTTP API."""
+"""Find or start a service, and call its HTTP API."""

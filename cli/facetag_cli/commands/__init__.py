@@ -1,1 +1,1 @@
-"""Holds the commands, one a file, in one folder per chapter of `facetag --help`."""
+"""Define the commands, one per file, with one folder per chapter of `facetag --help`."""

@@ -1,1 +1,1 @@
-"""Options and arguments that several commands share."""
+"""Define options and arguments that several commands share."""

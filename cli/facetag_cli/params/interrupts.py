@@ -1,4 +1,4 @@
-"""Lets a terminal's or a supervisor's request to stop arrive as Ctrl-C does."""
+"""Turn a terminal's or a supervisor's request to stop into the exception of Ctrl-C."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP too, so that what was started is stopped."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP too, so that cleanup runs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Options that several subcommands share, so that they read and behave alike."""
+"""Define options that several subcommands share, so that they read and behave alike."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def existing_parent(
     param: click.Parameter,  # noqa: ARG001
     value: Path | None,
 ) -> Path | None:
-    """Refuse a file whose folder does not exist before the work is done, not after."""
+    """Refuse a file whose folder does not exist before the work begins."""
     if value is not None and not value.absolute().parent.is_dir():
         raise click.BadParameter(f"the folder {value.absolute().parent} does not exist.")
     return value
@@ -30,7 +30,7 @@ def output_options(command: Decorated) -> Decorated:
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
             callback=existing_parent,
             metavar="FILE.html",
-            help="Also write a page that shows who is in the collection; it opens offline.",
+            help="Also write an HTML report on who is in the collection. It opens offline.",
         ),
         click.option(
             "--output",
@@ -38,13 +38,14 @@ def output_options(command: Decorated) -> Decorated:
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
             callback=existing_parent,
             metavar="FILE",
-            help="Write to a file, which appears whole or not at all.",
+            help="Write the results to FILE instead of standard output. FILE is replaced only once "
+            "the results are complete.",
         ),
         click.option(
             "--format",
             "format_",
             type=click.Choice(FORMATS),
-            help="How to print the results; by default a table, or what FILE's name ends in.",
+            help="Format of the results. Default: the one that FILE's suffix names, else a table.",
         ),
     ):
         command = option(command)
@@ -64,7 +65,7 @@ def data_dir_option(command: Decorated) -> Decorated:
         "--data-dir",
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Data of the service on this machine.  [FACETAG_DATA_DIR]",
+        help="Data folder of the service on this machine.  [FACETAG_DATA_DIR]",
     )(command)
 
 
@@ -74,25 +75,25 @@ def min_face_option(command: Decorated) -> Decorated:
         "--min-face",
         type=click.FloatRange(0, 1, min_open=True),
         metavar="SHARE",
-        help="Smallest face to look for, as a share of a photo's long side: 0.04 unless told; "
-        "smaller for crowds, which takes longer.  [FACETAG_MIN_FACE]",
+        help="Smallest face to detect, as a share of the photo's long side. Default: 0.04. A "
+        "smaller value finds more faces in crowds and takes longer.  [FACETAG_MIN_FACE]",
     )(command)
 
 
 def quiet_option(command: Decorated) -> Decorated:
     """Add --quiet."""
     return click.option(
-        "--quiet", "-q", is_flag=True, help="Say nothing on standard error but what went wrong."
+        "--quiet", "-q", is_flag=True, help="Print only warnings and errors on standard error."
     )(command)
 
 
 def skip_hidden_option(command: Decorated) -> Decorated:
     """Add --skip-hidden."""
     return click.option(
-        "--skip-hidden", is_flag=True, help="Pass over files and folders named with a dot first."
+        "--skip-hidden", is_flag=True, help="Skip files and folders whose names begin with a dot."
     )(command)
 
 
 def job_argument(command: Decorated) -> Decorated:
-    """Add the id of a job, which must look like one."""
+    """Add the id of a job, which must be a UUID."""
     return click.argument("job", type=click.UUID, metavar="JOB")(command)

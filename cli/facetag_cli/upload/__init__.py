@@ -1,1 +1,1 @@
-"""From files on disk to objects in storage."""
+"""Send photos from the disk to object storage."""

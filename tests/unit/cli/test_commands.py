@@ -27,7 +27,7 @@ def test_tag_gives_a_line_for_each_photo_in_order_and_status_3(facetag, album):
 def test_tag_cannot_tell_a_service_that_runs_which_faces_to_look_for(facetag, album):
     run = facetag("tag", album, "--min-face", "0.01")
     assert run.exit_code == 2
-    assert "give --min-face to `facetag up`" in " ".join(run.stderr.split())
+    assert "Give --min-face to `facetag up`" in " ".join(run.stderr.split())
 
 
 def test_tag_ends_with_0_when_every_photo_could_be_read(facetag, album):

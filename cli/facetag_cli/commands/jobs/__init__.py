@@ -1,1 +1,1 @@
-"""Commands that work with the jobs of a service, one a file."""
+"""Define the commands that work with the jobs of a service, one per file."""

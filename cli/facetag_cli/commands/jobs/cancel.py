@@ -1,4 +1,4 @@
-"""`facetag cancel`: stops a job and keeps what is finished."""
+"""Stop a job and keep its finished results (`facetag cancel`)."""
 
 import uuid
 from pathlib import Path
@@ -12,7 +12,9 @@ from facetag_cli.params.options import data_dir_option, job_argument
 @job_argument
 @data_dir_option
 def cancel(job: uuid.UUID, data_dir: Path | None) -> None:
-    """Stop JOB: photos that wait are cancelled, those at work finish, and results stay.
+    """Stop JOB and keep its finished results.
+
+    Waiting photos are cancelled. Photos that a worker has begun are finished.
 
     \b
     Example:

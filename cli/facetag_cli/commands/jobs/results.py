@@ -1,4 +1,4 @@
-"""`facetag results`: what a job found, in the order of its photos."""
+"""Print a job's results in the order of its photos (`facetag results`)."""
 
 import uuid
 from pathlib import Path
@@ -15,7 +15,7 @@ from facetag_cli.params.options import data_dir_option, job_argument, output_opt
     "--photos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the photos lie on this machine, for the report's thumbnails.",
+    help="Folder of the photos on this machine, for the thumbnails of the report.",
 )
 @data_dir_option
 @quiet_option
@@ -28,9 +28,10 @@ def results(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Print the results of JOB, one line a photo; of a job that still runs, what is known by now.
+    """Print the results of JOB, one line per photo.
 
-    The exit status is 0 also where photos failed: their lines say why.
+    If the job still runs, the results so far are printed. The exit status is 0 even if photos
+    failed: their lines give the reason.
 
     \b
     Examples:
@@ -50,7 +51,9 @@ def results(
     with ApiClient(require_service(read_settings(data_dir))) as client:
         found = client.get_job(str(job))
         if found["finished_at"] is None:
-            reporter.say(f"{describe_job(found)}\nThe job is not finished: this is what is known.")
+            reporter.say(
+                f"{describe_job(found)}\nThe job is not finished. These are the results so far."
+            )
         composition = deliver(
             stream_lines(client, [str(job)]),
             format_=format_,

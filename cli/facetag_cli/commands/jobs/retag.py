@@ -1,4 +1,4 @@
-"""`facetag retag`: labels the photos of a finished job again, and shows what changed."""
+"""Label the photos of a finished job again and show what changed (`facetag retag`)."""
 
 import uuid
 from pathlib import Path
@@ -14,12 +14,12 @@ from facetag_cli.params.options import data_dir_option, job_argument, quiet_opti
 @quiet_option
 @click.pass_context
 def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool) -> None:
-    """Label the photos of the finished JOB again, and show what changed.
+    """Label the photos of the finished JOB again and show what changed.
 
-    They are labelled as a new job, by the bundle that is the champion now; JOB keeps its results.
-    Right after a promotion workers may not have switched yet: how many photos were labelled by the
-    old champion is said.
-    Ctrl-C stops the watching, not the new job. The exit status is 3 where some photos failed.
+    A new job labels them with the present champion. JOB keeps its results. Right after a promotion
+    some workers may still use the previous champion; the command prints how many photos those
+    labelled. Ctrl-C ends the display; the new job continues. The exit status is 3 if some photos
+    failed.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`facetag retry`: queues a job's failed photos once more."""
+"""Queue a job's failed photos again (`facetag retry`)."""
 
 import uuid
 from pathlib import Path
@@ -19,10 +19,10 @@ from facetag_cli.params.options import data_dir_option, job_argument
 )
 @data_dir_option
 def retry(job: uuid.UUID, only: str, data_dir: Path | None) -> None:
-    """Try the failed photos of JOB once more; what succeeded stays as it is.
+    """Try the failed photos of JOB again, and keep its other results.
 
-    It helps where the cause is gone: a worker that died, an object that was missing. A damaged
-    photo fails again.
+    This helps if the cause has gone, such as a worker that died or an object that was missing. A
+    damaged photo fails again.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`facetag status`: how far a job is, once or until it ends."""
+"""Show a job's progress, once or until the job ends (`facetag status`)."""
 
 import uuid
 from pathlib import Path
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @job_argument
-@click.option("--watch", "-w", is_flag=True, help="Stay until the job ends.")
+@click.option("--watch", "-w", is_flag=True, help="Show a live progress bar until the job ends.")
 @data_dir_option
 @click.pass_context
 def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | None) -> None:
-    """Show how far JOB is.
+    """Show the progress of JOB.
 
-    With --watch a live bar shows counts, rate and time left; the exit status is then 0 when every
-    photo is tagged or has no face, and 3 otherwise. Ctrl-C stops the watching, not the job.
+    With --watch, a live bar shows counts, rate and time left. The exit status is then 0 if every
+    photo is tagged or has no face, and 3 otherwise. Ctrl-C ends the display; the job continues.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | Non
 
 
 def describe_job(job: "JobView") -> str:
-    """Return a job in a few lines: its name and state, then its counts, then its error."""
+    """Return a job as lines: its name and state, its counts, and its error if it has one."""
     from facetag_cli.client.job_progress import finished_count
 
     name = f" ({job['name']})" if job["name"] else ""

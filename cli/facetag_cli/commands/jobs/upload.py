@@ -1,4 +1,4 @@
-"""`facetag upload`: sends a folder to a service that runs, and leaves the labelling to it."""
+"""Send a folder's photos to a running service and start a job (`facetag upload`)."""
 
 from pathlib import Path
 
@@ -9,8 +9,13 @@ from facetag_cli.params.options import data_dir_option, quiet_option, skip_hidde
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--tag/--no-tag", "start", default=True, help="Start a job over the photos, or not.")
-@click.option("--name", help="What the job is called; by default as the folder.")
+@click.option(
+    "--tag/--no-tag",
+    "start",
+    default=True,
+    help="Start a job on the photos, or only send them. Default: start.",
+)
+@click.option("--name", help="Name of the job. Default: the folder's name.")
 @skip_hidden_option
 @data_dir_option
 @quiet_option
@@ -24,14 +29,18 @@ def upload(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Send the photos below FOLDER to the service and start a job; prints the job's id.
+    """Send the photos below FOLDER to the service, start a job and print its id.
 
-    Photos are stored by their content: what the service has is not sent again, so an upload that
-    was stopped goes on where it was. The service must run (`facetag up`, or FACETAG_API_URL).
+    Photos are stored by their content. A photo that the service has is not sent again, so a
+    stopped upload continues where it was. A service must be running: start one with `facetag up`,
+    or set FACETAG_API_URL.
 
     \b
-    Exit status: 0 when every photo was sent, 3 when some were not (they are listed, with the
-    reason), 1 for a fault of the run, 2 for a wrong argument or a folder without photos.
+    Exit status:
+      0  every photo was sent
+      1  the run failed
+      2  an argument is wrong, or the folder holds no photos
+      3  some photos were not sent; they are listed with the reason
 
     \b
     Example:

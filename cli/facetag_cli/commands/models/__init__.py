@@ -1,1 +1,1 @@
-"""Commands that change the network that labels, one a file."""
+"""Define the commands that change the network that labels, one per file."""

@@ -1,1 +1,1 @@
-"""Commands that label the faces in photos, one a file."""
+"""Define the commands that label the faces in photos, one per file."""

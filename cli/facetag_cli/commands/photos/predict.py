@@ -1,4 +1,4 @@
-"""`facetag predict`: one photo, labelled at once."""
+"""Label the faces in one photo at once (`facetag predict`)."""
 
 import json
 import time
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from facetag_cli.client.api_client import ApiClient, Line
 
 WARM_UP_S = 180.0
-"""How long a service that was just started may take until its worker is ready."""
+"""How long to wait for the worker of a service that this command has started."""
 
 
 @click.command()
@@ -24,7 +24,7 @@ WARM_UP_S = 180.0
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="How to print the result.",
+    help="Format of the result.",
 )
 @data_dir_option
 @quiet_option
@@ -32,10 +32,17 @@ WARM_UP_S = 180.0
 def predict(
     ctx: click.Context, image: Path, format_: str, data_dir: Path | None, quiet: bool
 ) -> None:
-    """Label the faces in one photo, IMAGE, ahead of every job that runs.
+    """Label the faces in one photo, IMAGE, before all running jobs.
 
-    The service is found as by `facetag tag`; for more than a few photos that command is faster.
-    Exit status 0 when the photo is tagged or has no face, 3 when it failed.
+    The service is found in the same way as for `facetag tag`. For more than a few photos
+    `facetag tag` is faster.
+
+    \b
+    Exit status:
+      0  the photo is tagged or has no face
+      1  the run failed
+      2  an argument is wrong
+      3  the photo failed
 
     \b
     Example:
@@ -64,11 +71,11 @@ def predict(
 
 
 def read_image(image: Path, max_bytes: int) -> bytes:
-    """Return the file's bytes; raises click.ClickException where it is too large or unreadable."""
+    """Return the file's bytes; raise click.ClickException if it is too large or unreadable."""
     try:
         if image.stat().st_size > max_bytes:
             raise click.ClickException(
-                f"{image} has more than {max_bytes} bytes (FACETAG_MAX_IMAGE_BYTES)."
+                f"{image} is larger than {max_bytes} bytes, the limit of FACETAG_MAX_IMAGE_BYTES."
             )
         return image.read_bytes()
     except OSError as error:
@@ -76,14 +83,14 @@ def read_image(image: Path, max_bytes: int) -> bytes:
 
 
 def wait_for_worker(client: "ApiClient", *, timeout_s: float = WARM_UP_S) -> None:
-    """Wait until a worker has loaded its network; returns after `timeout_s` all the same."""
+    """Wait until a worker has loaded its network, for at most `timeout_s`."""
     due = time.monotonic() + timeout_s
     while client.readiness().get("worker") != "ok" and time.monotonic() < due:
         time.sleep(0.5)
 
 
 def print_line(line: "Line", format_: str) -> None:
-    """Print the photo's line as JSON, or its faces as rows."""
+    """Print the photo's line as JSON, or one row per face."""
     if format_ == "json":
         click.echo(json.dumps(line, ensure_ascii=False, indent=2))
         return

@@ -1,4 +1,4 @@
-"""`facetag tag`: the main job, from a folder of photos to a line for each of them."""
+"""Label the faces in every photo of a folder (`facetag tag`)."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +20,8 @@ from facetag_cli.params.options import (
 @click.option(
     "--keep/--no-keep",
     default=True,
-    help="Keep the service's copies of the photos and the results, so that another run sends "
-    "nothing (the default), or delete them at the end.",
+    help="Keep the service's copies of the photos and results, so that the next run sends nothing "
+    "again, or delete them at the end. Default: keep.",
 )
 @skip_hidden_option
 @min_face_option
@@ -42,18 +42,21 @@ def tag(
 ) -> None:
     """Label the faces in every photo below FOLDER.
 
-    Every file whose name has an image's extension gets a line, in the order of the sorted paths;
-    what cannot be read ends as `failed` with the reason. Links are followed and hidden files are
-    photos like others. The labels are apparent age, gender and race, as annotators of photos saw
-    them: nobody is identified.
+    Every file with an image extension gets one line, in the order of the sorted paths. A photo
+    that cannot be read gets the state `failed` and a reason. Links are followed, and hidden files
+    are included. The labels are apparent age, gender and race, as annotators of photos saw them.
+    Nobody is identified.
 
-    The service at FACETAG_API_URL is used where that is set, else a running `facetag up`, else one
-    is started and stopped again.
+    The command uses the service at FACETAG_API_URL if that is set, else a running `facetag up`.
+    If there is neither, it starts a service and stops it at the end.
 
     \b
-    Exit status: 0 when every photo is tagged or has no face, 3 when some failed (the output is
-    complete all the same), 1 for a fault of the run, 2 for a wrong argument or a folder without
-    photos, 130 when stopped with Ctrl-C.
+    Exit status:
+      0    every photo is tagged or has no face
+      1    the run failed
+      2    an argument is wrong, or the folder holds no photos
+      3    some photos failed; the output is complete
+      130  stopped with Ctrl-C
 
     \b
     Examples:
@@ -74,8 +77,8 @@ def tag(
     settings = read_settings(data_dir, min_face=min_face)
     if min_face is not None and (running := find_service(settings)) is not None:
         raise click.UsageError(
-            f"The service at {running} looks for the faces that its workers were told to: give "
-            "--min-face to `facetag up` or `facetag worker`."
+            f"--min-face cannot change the service that runs at {running}. Give --min-face to "
+            "`facetag up` or `facetag worker` instead."
         )
     reporter = Reporter(quiet=quiet)
     collection = collect_photos(folder, hidden=not skip_hidden)

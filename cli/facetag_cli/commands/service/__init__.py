@@ -1,1 +1,1 @@
-"""Commands that run the service or a part of it, one a file."""
+"""Define the commands that run the service or a part of it, one per file."""

@@ -1,21 +1,30 @@
-"""`facetag api`: the HTTP API in this process."""
+"""Run the HTTP API in this process (`facetag api`)."""
 
 import click
 
 GRACE_S = 10
-"""How long requests that are under way may take once the process is told to stop."""
+"""How long open requests may take once the process is told to stop."""
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; default FACETAG_API_HOST, else 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Default FACETAG_API_PORT, else 8000.")
-@click.option("--log-level", default="info", show_default=True, help="debug, info, warning, error.")
+@click.option("--host", help="Address to listen on. Default: FACETAG_API_HOST, else 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on. Default: FACETAG_API_PORT, else 8000.",
+)
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    help="Lowest level that is logged: debug, info, warning or error.",
+)
 def api(host: str | None, port: int | None, log_level: str) -> None:
     """Run the HTTP API.
 
-    It needs PostgreSQL, Redis and an S3 server (see the FACETAG_ settings), and no TensorFlow.
-    Whoever reaches its port may use it: keep it on this machine or behind a proxy that asks who
-    is there.
+    The API needs PostgreSQL, Redis and an S3 server, which the FACETAG_ settings name. It needs no
+    TensorFlow. Everyone who can reach the port can use the API: keep it on this machine, or behind
+    a proxy that authenticates users.
 
     \b
     Example:
@@ -33,11 +42,11 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
         create_app(settings),
         host=host or settings.api_host,
         port=settings.api_port if port is None else port,
-        # Our own request log says more in its one line.
+        # Our own request log has more in its one line.
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        # Who is asking is logged by the proxy, if there is one; its headers mean nothing to us.
+        # A proxy logs its clients itself; we do not read its headers.
         proxy_headers=False,
     )

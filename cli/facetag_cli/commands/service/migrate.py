@@ -1,14 +1,14 @@
-"""`facetag migrate`: brings the database's tables up to date and makes the bucket."""
+"""Update the database's tables and create the bucket (`facetag migrate`)."""
 
 import click
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database's tables up to date, and make the bucket.
+    """Update the database's tables and create the bucket.
 
-    Run it before the services start and after every upgrade. A second run changes nothing, and
-    several at once do no harm.
+    Run this before the services start, and after every upgrade. A second run changes nothing, and
+    several can run at the same time.
     """
     from facetag.db.engine import migrate as migrate_database
     from facetag.log import configure_logging

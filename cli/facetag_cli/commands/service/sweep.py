@@ -1,16 +1,16 @@
-"""`facetag sweep`: hands on the work of workers that died."""
+"""Requeue the work of workers that died (`facetag sweep`)."""
 
 import click
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Sweep once and end, for a scheduler that repeats it.")
+@click.option("--once", is_flag=True, help="Sweep once and exit, for a scheduler such as cron.")
 def sweep(once: bool) -> None:
-    """Hand on the work of workers that died.
+    """Requeue the work of workers that died.
 
-    Queues images and retrainings again whose worker went silent, announces jobs whose messages were
-    lost, closes what is done, and deletes predictions that a killed API left, every
-    FACETAG_SWEEP_INTERVAL_S seconds. Several sweepers do no harm.
+    The sweeper works every FACETAG_SWEEP_INTERVAL_S seconds. It queues the images and retrainings
+    of silent workers again, announces jobs whose messages were lost, closes finished jobs, and
+    deletes predictions that a killed API left behind. Several sweepers can run at the same time.
     """
     import signal
     import threading

@@ -1,4 +1,4 @@
-"""`facetag up`: the whole service on this machine, until it is stopped."""
+"""Run the whole service on this machine until it is stopped (`facetag up`)."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from facetag_cli.params.options import data_dir_option, min_face_option, quiet_o
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help="Port of the API; default FACETAG_API_PORT, else 8000, or another if that is taken.",
+    help="Port of the API. Default: FACETAG_API_PORT, else 8000, or a free port if that is taken.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that label photos, each with a network of its own.",
+    help="Number of processes that label photos; each loads its own network.",
 )
 @click.option(
     "--trainer",
     is_flag=True,
-    help="Also a trainer worker, which does what `facetag retrain --queue` asks for.",
+    help="Also run a trainer worker, which does the retrainings of `facetag retrain --queue`.",
 )
 @min_face_option
 @quiet_option
@@ -36,16 +36,16 @@ def up(
     min_face: float | None,
     quiet: bool,
 ) -> None:
-    """Run the whole service on this machine.
+    """Run the whole service on this machine until it is stopped.
 
-    Starts PostgreSQL, Valkey and SeaweedFS below the data folder (by default
-    ~/.local/share/facetag), brings the tables up to date, and starts the API, a worker and the
-    sweeper. Everything listens on this machine alone. Data is kept for the next time; what ends by
-    itself is started again.
+    The command starts PostgreSQL, Valkey and SeaweedFS, which keep their data in the data folder
+    (default ~/.local/share/facetag). It then updates the tables and starts the API, a worker and
+    the sweeper. Everything listens on this machine only. A process that ends by itself is started
+    again. Ctrl-C or SIGTERM stops everything; the data is kept.
 
-    A server whose address is set (FACETAG_DATABASE_URL, FACETAG_REDIS_URL,
-    FACETAG_S3_ENDPOINT_URL) is used instead of one of its own. While it runs, `facetag tag` and the
-    other commands use it by themselves. Stop it with Ctrl-C or SIGTERM.
+    If FACETAG_DATABASE_URL, FACETAG_REDIS_URL or FACETAG_S3_ENDPOINT_URL is set, that server is
+    used and none is started in its place. `facetag tag` and the other commands find the running
+    service by themselves.
 
     \b
     Example:
@@ -61,9 +61,7 @@ def up(
     settings = read_settings(data_dir, min_face=min_face)
     reporter = Reporter(quiet=quiet)
     if port is not None and not is_free(port):
-        raise SettingsInvalid(
-            f"Something listens on {LOOPBACK}:{port} already: give another --port."
-        )
+        raise SettingsInvalid(f"Another program listens on {LOOPBACK}:{port}. Give another --port.")
     service = LocalService(
         settings,
         workers=workers,

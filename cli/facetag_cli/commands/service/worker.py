@@ -1,4 +1,4 @@
-"""`facetag worker`: runs a worker."""
+"""Run a worker, or a trainer worker (`facetag worker`)."""
 
 import click
 
@@ -11,34 +11,38 @@ from facetag_cli.params.options import min_face_option
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Child processes, each with a network of its own. One uses all cores already.",
+    help="Number of child processes; each loads its own network. One process uses all cores.",
 )
 @min_face_option
 @click.option(
     "--trainer",
     is_flag=True,
-    help="Label no photos, but do what `facetag retrain --queue` asks for, one at a time.",
+    help="Do the retrainings of `facetag retrain --queue`, one at a time, and label no photos.",
 )
 @click.pass_context
 def worker(ctx: click.Context, concurrency: int, min_face: float | None, trainer: bool) -> None:
-    """Run a worker.
+    """Run a worker until it is stopped.
 
-    Takes jobs from the queue, labels their images and records the results, until it is stopped
-    (Ctrl-C or SIGTERM: it finishes what it is computing and gives back the rest). Needs
-    FACETAG_DATABASE_URL, FACETAG_REDIS_URL and FACETAG_S3_ENDPOINT_URL, and a database that
+    A worker takes jobs from the queue, labels their images and records the results. Ctrl-C or
+    SIGTERM stops it: it finishes the images that it is computing and gives the others back. It
+    needs FACETAG_DATABASE_URL, FACETAG_REDIS_URL and FACETAG_S3_ENDPOINT_URL, and a database that
     `facetag migrate` has prepared.
 
-    With --trainer it retrains instead. It keeps what a retraining has done so far below
-    FACETAG_DATA_DIR, and one that is stopped or killed goes on there when a trainer worker is back.
+    With --trainer, the worker does retrainings instead. It saves their progress below
+    FACETAG_DATA_DIR. A retraining that is stopped or killed continues from there once a trainer
+    worker runs again.
     """
     from facetag.log import configure_logging
     from facetag_cli.client.service_choice import read_settings
 
     if trainer and concurrency > 1:
-        raise click.UsageError("A trainer worker retrains one at a time: leave --concurrency out.")
+        raise click.UsageError(
+            "--concurrency cannot be combined with --trainer: a trainer worker does one "
+            "retraining at a time."
+        )
     if trainer and min_face is not None:
         raise click.UsageError(
-            "A trainer worker looks for no faces in photos: leave --min-face out."
+            "--min-face cannot be combined with --trainer: a trainer worker labels no photos."
         )
     configure_logging()
     if trainer:

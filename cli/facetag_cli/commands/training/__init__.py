@@ -1,1 +1,1 @@
-"""Commands that prepare, fit and measure networks, one a file."""
+"""Define the commands that prepare, fit and measure networks, one per file."""

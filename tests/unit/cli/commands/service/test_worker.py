@@ -32,7 +32,7 @@ def test_a_worker_has_at_least_one_child(run):
 def test_a_trainer_worker_has_one_child(run):
     result = run("worker", "--trainer", "--concurrency", "2")
     assert result.exit_code == 2
-    assert "one at a time" in result.output
+    assert "--concurrency cannot be combined with --trainer" in result.output
 
 
 def test_a_trainer_worker_whose_database_is_away_says_so(run):
@@ -68,4 +68,4 @@ def test_a_smallest_face_is_a_share(run, share):
 def test_a_trainer_worker_has_no_smallest_face(run):
     result = run("worker", "--trainer", "--min-face", "0.1")
     assert result.exit_code == 2
-    assert "leave --min-face out" in result.output
+    assert "--min-face cannot be combined with --trainer" in result.output
