@@ -17,6 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The folder of every room, and the extras that an installation of it has beyond the base.
 ROOMS = {
     "facetag": ("local",),
+    "facetag/quantification": ("cpu",),
     "facetag/vision": ("cpu",),
     "api/facetag_api": ("api",),
     "cli/facetag_cli": ("api", "cpu", "train", "local"),
