@@ -2,6 +2,7 @@
 
 FacetagError
 ├── SettingsInvalid            a setting is missing or wrong: says which and what to give
+├── PlanInvalid                a plan file of a fit is wrong: names each key and what is allowed
 ├── ServiceUnavailable         a dependency does not answer: transient, worth another try
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
@@ -62,6 +63,10 @@ class FacetagError(Exception):
 
 class SettingsInvalid(FacetagError):
     """A setting is missing or wrong."""
+
+
+class PlanInvalid(FacetagError):
+    """A plan file of a fit is wrong: names each key and what is allowed."""
 
 
 class ServiceUnavailable(FacetagError):

@@ -5,7 +5,10 @@ worker's heartbeat writes the same lines to the log of its retraining.
 """
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from facetag_trainer.fit.loop import FitProgress
 
 
 class ProgressBar(Protocol):
@@ -23,3 +26,13 @@ class ProgressReporter(Protocol):
 
     def bar(self, title: str, *, total: int | None) -> AbstractContextManager[ProgressBar]:
         """Show a bar while the body of the `with` statement runs."""
+
+
+def show_step(bar: ProgressBar, step: "FitProgress", epochs: int) -> None:
+    """Show on a bar how many images of a fit of so many epochs are done, and its loss."""
+    images = len(step.samples)
+    bar.set(
+        (step.epoch * step.steps + step.step) * images,
+        total=epochs * step.steps * images,
+        note=f"epoch {step.epoch + 1}/{epochs}, loss {step.loss:.3f}",
+    )

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from facetag.settings import Settings
 from facetag.standalone.connections import use_database
-from facetag_cli.commands.training.train import train
 from facetag_cli.output.reporter import Bar, Reporter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 from facetag_trainer.evaluation.metrics import flatten
 from facetag_trainer.fit.loop import FitProgress
+from facetag_trainer.progress import show_step
 from facetag_trainer.tuning.objective import Objective, TrialWatcher
 from facetag_trainer.tuning.search_space import default_values
 from facetag_trainer.tuning.studies import (
@@ -27,12 +27,14 @@ from facetag_trainer.tuning.studies import (
     studies_url,
 )
 from facetag_trainer.tuning.study_report import (
+    PLAN_FILE,
     compose_command,
+    compose_plan,
     describe_budget,
     parameter_rows,
     write_tuning_report,
 )
-from facetag_trainer.tuning.study_results import Results, format_value, read_results, train_options
+from facetag_trainer.tuning.study_results import Results, format_value, read_results
 from facetag_trainer.tuning.trial_runner import run_trials
 from facetag_trainer.tuning.tuning_plan import TuningPlan, name_study
 
@@ -68,7 +70,7 @@ class TuningSession:
             study = open_study(storage, name, stated, first=first)
             self.reporter.say(f"Study {name}: {describe_budget(stated)}")
             try:
-                with _Teller(self.reporter, self.plan.epochs) as watcher:
+                with _TrialReport(self.reporter, self.plan.epochs) as watcher:
                     objective = Objective(self.plan, crops, folder / name, watcher)
                     run_trials(
                         study, storage, objective, trials, timeout_s=timeout_s, watcher=watcher
@@ -97,13 +99,14 @@ class TuningSession:
             )
 
     def _conclude(self, results: Results) -> None:
-        known = [option.name for option in train.params if option.name is not None]
-        _print(results, compose_command(results, known), train_options(results, known)[1])
+        _print_results(results)
+        plan = None if self.report is None else self.report / PLAN_FILE
+        _print_use(results, plan)
         if self.report is not None:
-            self.reporter.say(f"{write_tuning_report(self.report, results, known)}")
+            self.reporter.say(f"{write_tuning_report(self.report, results)}")
 
 
-class _Teller:
+class _TrialReport:
     """Tells of trials on standard error, as a context: a bar for each, and a line an epoch."""
 
     def __init__(self, reporter: Reporter, epochs: int) -> None:
@@ -121,17 +124,14 @@ class _Teller:
     def _begin(self, number: int, values: Mapping[str, Any]) -> None:
         stated = ", ".join(f"{name} {format_value(one)}" for name, one in values.items())
         self._reporter.say(f"Trial {number}: {stated}")
-        self._bar = self._open.enter_context(self._reporter.bar(f"Trial {number}", total=None))
+        self._bar = self._open.enter_context(
+            self._reporter.bar(f"Trial {number}", total=None, unit="images")
+        )
 
     def _step(self, number: int, progress: FitProgress) -> None:  # noqa: ARG002
         if self._bar is None:
             return
-        images, steps = len(progress.samples), progress.steps
-        self._bar.set(
-            (progress.epoch * steps + progress.step) * images,
-            total=self._epochs * steps * images,
-            note=f"epoch {progress.epoch + 1}/{self._epochs}, loss {progress.loss:.3f}",
-        )
+        show_step(self._bar, progress, self._epochs)
 
     def _epoch(self, number: int, row: Mapping[str, Any]) -> None:
         measures = {name: value for name, value in flatten(row).items() if name in SHOWN}
@@ -149,8 +149,8 @@ class _Teller:
         )
 
 
-def _print(results: Results, command: str, without_option: Mapping[str, str]) -> None:
-    """Print the best values, the best trials, and how to use them, on standard output."""
+def _print_results(results: Results) -> None:
+    """Print the best values and the best trials on standard output."""
     console = Console(highlight=False)
     console.print(f"Study {results.name}: {describe_budget(results.plan)}", markup=False)
     counts = ", ".join(
@@ -163,10 +163,20 @@ def _print(results: Results, command: str, without_option: Mapping[str, str]) ->
         return
     console.print(_parameters(results))
     console.print(_best_trials(results))
+
+
+def _print_use(results: Results, path: Path | None) -> None:
+    """Print how to fit with the best values: the plan file, unless it is in `path`, and a command.
+
+    Prints nothing until a trial is complete.
+    """
+    if results.best is None:
+        return
+    console = Console(highlight=False)
+    if path is None:
+        console.print(f"\n# Save as {PLAN_FILE}\n{compose_plan(results)}", markup=False)
+    command = compose_command(results, str(path or PLAN_FILE))
     console.print(f"\n{command}", markup=False, soft_wrap=True)
-    if without_option:
-        stated = ", ".join(f"{name} ({value})" for name, value in without_option.items())
-        console.print(f"`facetag train` has no option for {stated}.", markup=False)
 
 
 def _parameters(results: Results) -> Table:

@@ -1,67 +1,83 @@
-"""What determines a fit, as data: the defaults are for a network that starts from ImageNet."""
+"""The plan of a fit, as data; the defaults suit a network that starts from ImageNet's weights."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from facetag_trainer.data.augment import Jitter
 
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(
+    frozen=True, slots=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True)
+)
 class FitPlan:
-    """All that determines a fit, given the cache and the starting weights."""
+    """All that decides a fit besides the crop cache and the starting weights.
 
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.04
-    warm_up_steps: int = 300
-    frozen_layers: int = 52
-    age_weight: float = 10.0
+    Raises ValueError for a value that is not allowed.
+    """
+
+    epochs: Count = 8
+    """Passes over the training images."""
+    batch_size: Count = 32
+    """Images per step."""
+    learning_rate: Positive = 3e-4
+    """Peak of the learning rate."""
+    weight_decay: NotNegative = 0.04
+    """Weight decay of AdamW; biases and batch norms have none."""
+    warm_up_steps: Annotated[int, Field(ge=0)] = 300
+    """Steps over which the learning rate rises to its peak."""
+    frozen_layers: Annotated[int, Field(ge=0)] = 52
+    """Number of the backbone's first layers that keep their starting weights."""
+    age_weight: NotNegative = 10.0
     """Weight of the squared age error, in units of 50 years."""
-    distribution_weight: float = 0.25
-    """Weight of the cross entropy of ages, where the age head gives a distribution."""
-    seed: int = 1
-    checkpoint_steps: int = 200
+    distribution_weight: Positive = 0.25
+    """Weight of the cross entropy of ages, if the age head gives a distribution."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the starting weights, of the order of images and of the augmentation."""
+    checkpoint_steps: Count = 200
+    """Steps between two checkpoints."""
     jitter: Jitter = field(default_factory=Jitter)
-    gender_weight: float = 1.0
-    race_weight: float = 1.0
+    """Bounds of the random changes of crops."""
+    gender_weight: NotNegative = 1.0
+    """Weight of the loss of apparent gender."""
+    race_weight: NotNegative = 1.0
+    """Weight of the loss of apparent race."""
     schedule: Literal["cosine", "plateau"] = "cosine"
-    """How the rate falls from its peak: with the steps, or where validation no longer improves."""
-    plateau_epochs: int = 2
-    """Epochs without a better score before a plateau lowers the rate."""
-    plateau_factor: float = 0.3
+    """How the learning rate falls from its peak: `cosine` with the steps, `plateau` by
+    `plateau_factor` whenever the validation score stops improving."""
+    plateau_epochs: Count = 2
+    """Epochs without a better score before a plateau lowers the learning rate."""
+    plateau_factor: BelowOne = 0.3
+    """Factor by which a plateau lowers the learning rate."""
     keep: Literal["best", "last"] = "best"
-    """Which epoch's weights are kept: that of the best validation score, or the last, where the
-    rate has fallen to nothing: few images validate, and the best of many scores is luck."""
-    stop_after: int | None = 5
-    """Epochs without a better validation score that end the fit early; None: never."""
+    """Epoch whose weights are kept: the one with the best validation score, or the last one. With
+    few validation images the best of many scores is luck."""
+    stop_after: Count | None = 5
+    """Epochs without a better validation score after which the fit ends early."""
     age_loss: Literal["mse", "huber"] = "mse"
-    """`huber` is the squared error up to `huber_years`, and grows linearly beyond them."""
-    huber_years: float = 10.0
-    label_smoothing: float = 0.05
+    """Loss of an age head that gives years; `huber` grows linearly beyond `huber_years`."""
+    huber_years: Positive = 10.0
+    """Age error beyond which the Huber loss grows linearly."""
+    label_smoothing: BelowOne = 0.05
     """Share of a gender's or race's target that is spread evenly over all labels."""
-    mixup: float = 0.2
-    """Alpha of the Beta distribution by which two images are mixed; 0.1 to 0.2 is mild, 0 none."""
-    teacher_share: float = 0.0
-    """Share of a target that is the teachers' answer instead of the label; 0 without teachers."""
-    averaging: float = 0.998
-    """Decay a step of the weights' running average, which is then measured and kept; 0: none."""
-    balanced: tuple[str, ...] = ()
-    """Heads whose samples weigh inversely to how frequent their class is."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}: give 0 to below 1.")
-        if not 0 <= self.teacher_share <= 1:
-            raise ValueError(f"teacher_share is {self.teacher_share}: give 0 to 1.")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"averaging is {self.averaging}: give 0 to below 1, such as 0.999.")
-        if self.distribution_weight <= 0:
-            raise ValueError(
-                f"distribution_weight is {self.distribution_weight}: give more than 0, as 0.25."
-            )
-        if self.mixup < 0:
-            raise ValueError(f"mixup is {self.mixup}: give 0 or more.")
+    mixup: NotNegative = 0.2
+    """Alpha of the Beta distribution by which pairs of images are mixed: 0.1 to 0.2 is mild, 0
+    mixes none."""
+    teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of a target that is the teachers' answer; the rest is the label. With teachers the
+    default is 0.5."""
+    averaging: BelowOne = 0.998
+    """Decay per step of the running average of weights, which is measured and kept; 0 turns
+    averaging off."""
+    balanced: tuple[Literal["gender", "race"], ...] = ()
+    """Heads whose samples are weighted inversely to how frequent their class is."""
 
     @property
     def soft_targets(self) -> bool:

@@ -41,7 +41,7 @@ def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> Non
     retraining = RetrainingSession(
         shelf,
         _take_shards(shelf, claim, keeper, root / "cache" / "shards"),
-        RetrainingPlan(options["replay"], options["precision"], _read_fit(options["fit"])),
+        RetrainingPlan(options["replay"], options["precision"], options["fit"]),
         run=root / "runs",
         cache=root / "cache",
         reporter=keeper,
@@ -82,13 +82,6 @@ def _take_shard(shelf: Shelf, source: Mapping[str, str], folder: Path) -> Path:
     draft.symlink_to(copy.absolute())
     draft.replace(named)
     return named
-
-
-def _read_fit(stated: Mapping[str, object]) -> dict[str, object]:
-    # JSON has no tuples, of which plans are made.
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
-    }
 
 
 def _state_of(verdict: Verdict, *, promoted: bool) -> RetrainingState:

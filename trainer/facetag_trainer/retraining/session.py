@@ -30,7 +30,7 @@ from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.evaluation.metrics import flatten
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
-from facetag_trainer.progress import ProgressReporter
+from facetag_trainer.progress import ProgressReporter, show_step
 from facetag_trainer.retraining.admission import Admission, Asked, admit_shards, known_rounds
 from facetag_trainer.retraining.promotion_gate import Verdict
 from facetag_trainer.retraining.retrain import RetrainingPlan, judge_candidate, retrain_network
@@ -168,16 +168,11 @@ class RetrainingSession:
         with self._reporter.bar("Fitting", total=None) as bar:
 
             def on_step(progress: FitProgress) -> None:
-                images, epochs = len(progress.samples), plans[0].epochs
-                done = progress.epoch * progress.steps + progress.step
-                steps = epochs * progress.steps
-                bar.set(
-                    done * images,
-                    total=steps * images,
-                    note=f"epoch {progress.epoch + 1}/{epochs}, loss {progress.loss:.3f}",
-                )
+                epochs = plans[0].epochs
+                show_step(bar, progress, epochs)
                 if self._order is not None:
-                    self._order.on_step(progress.epoch + 1, done, steps)
+                    done = progress.epoch * progress.steps + progress.step
+                    self._order.on_step(progress.epoch + 1, done, epochs * progress.steps)
 
             return retrain_network(
                 champion,

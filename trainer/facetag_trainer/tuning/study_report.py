@@ -1,7 +1,7 @@
 """`facetag tune --report DIR`: a page that needs nothing else, its data, and the pictures."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,16 +10,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
+from facetag_trainer.fit.plan_file import write_plan
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.tuning.search_space import Range
 from facetag_trainer.tuning.study_plots import draw_results
 from facetag_trainer.tuning.study_results import (
     FEWEST_FOR_IMPORTANCE,
     Results,
+    best_plan,
     format_value,
-    train_options,
 )
 
+PLAN_FILE = "plan.toml"
 TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
 PICTURES = {
     "history": "Score of each trial; a pruned trial's is of the epoch at which it was stopped",
@@ -27,28 +29,38 @@ PICTURES = {
 }
 
 
-def write_tuning_report(folder: Path, results: Results, known: Collection[str]) -> Path:
-    """Write tuning.html, tuning.json and plots/ into a folder; return the page's path.
+def write_tuning_report(folder: Path, results: Results) -> Path:
+    """Write tuning.html, tuning.json, plots/ and plan.toml into a folder; return the page's path.
 
-    `known` are the names of the options of `facetag train`. Raises nothing of its own: what is not
-    known yet is left out.
+    What is not known yet is left out: without a complete trial there is no plan.toml.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_results(results)
     save(pictures, folder / "plots")
-    (folder / "tuning.json").write_text(json.dumps(_data(results, known), indent=2) + "\n")
+    (folder / "tuning.json").write_text(json.dumps(_data(results), indent=2) + "\n")
+    if results.best is not None:
+        (folder / PLAN_FILE).write_text(compose_plan(results))
     page = folder / "tuning.html"
-    page.write_text(_render(results, known, pictures))
+    page.write_text(_render(results, pictures))
     return page
 
 
-def compose_command(results: Results, known: Collection[str]) -> str:
-    """Return the `facetag train` command of the best values; empty until there are any."""
-    options, _ = train_options(results, known)
-    if not options:
+def compose_plan(results: Results) -> str:
+    """Return the plan file of the best values, for `facetag train --plan`."""
+    return write_plan(best_plan(results))
+
+
+def compose_command(results: Results, plan: str = PLAN_FILE) -> str:
+    """Return the `facetag train` command with the best values in the file `plan`.
+
+    It is empty until a trial is complete.
+    """
+    if results.best is None:
         return ""
-    shards = " ".join(one["name"] for one in results.plan["shards"])
-    return " ".join([f"facetag train {shards}", *(f"{name} {value}" for name, value in options)])
+    weights = results.plan["starting_weights"]
+    start = [] if weights is None else ["--backbone-weights", weights["file"]]
+    shards = [one["name"] for one in results.plan["shards"]]
+    return " ".join(["facetag train", *shards, *start, "--plan", plan])
 
 
 def parameter_rows(results: Results) -> list[dict[str, str]]:
@@ -86,23 +98,21 @@ def describe_budget(plan: Mapping[str, Any]) -> str:
     )
 
 
-def _data(results: Results, known: Collection[str]) -> dict[str, Any]:
+def _data(results: Results) -> dict[str, Any]:
     best = results.best
-    _, without_option = train_options(results, known)
     return {
         "study": results.name,
         "date": datetime.now(UTC).date().isoformat(),
         "plan": results.plan,
         "compute_s": round(results.compute_s),
         "best": None if best is None else asdict(best),
-        "command": compose_command(results, known),
-        "without_option": without_option,
+        "command": compose_command(results),
         "importances": results.importances,
         "trials": [asdict(one) for one in results.trials],
     }
 
 
-def _render(results: Results, known: Collection[str], pictures: Mapping[str, Figure]) -> str:
+def _render(results: Results, pictures: Mapping[str, Figure]) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -112,8 +122,8 @@ def _render(results: Results, known: Collection[str], pictures: Mapping[str, Fig
         date=datetime.now(UTC).date().isoformat(),
         budget=describe_budget(results.plan),
         rows=parameter_rows(results),
-        command=compose_command(results, known),
-        without_option=train_options(results, known)[1],
+        command=compose_command(results),
+        plan=compose_plan(results),
         fewest=FEWEST_FOR_IMPORTANCE,
         pictures=[(name, PICTURES[name], embed(picture)) for name, picture in pictures.items()],
     )

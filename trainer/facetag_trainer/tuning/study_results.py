@@ -1,6 +1,6 @@
 """What a study has found so far: its trials, the best of them, and which parameters mattered."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,31 +88,20 @@ def read_results(study: Study) -> Results:
     )
 
 
-def train_options(
-    results: Results, known: Collection[str]
-) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Return `facetag train`'s options for the best values, and values that it has no option for.
+def best_plan(results: Results) -> dict[str, Any]:
+    """Return the best values as fields of `NetworkSpec` and `FitPlan`; none until there are any.
 
-    `known` are the names of its options, such as `batch_size`.
+    Size and epochs are left out: a study's budget is smaller than that of a whole fit.
     """
     best, plan = results.best, results.plan
     if best is None:
-        return [], {}
-    weights = plan["starting_weights"]
+        return {}
     fixed = {"backbone": plan["network"], "age_output": plan["age_output"]}
-    if weights is not None:
-        fixed["backbone_weights"] = weights["file"]
-    values = {"frozen_layers": plan["frozen_layers"], **best.values}
-    stated = {**fixed, **{name: format_value(value) for name, value in values.items()}}
-    options = [(f"--{name.replace('_', '-')}", str(stated[name])) for name in stated]
-    return (
-        [pair for pair, name in zip(options, stated, strict=True) if name in known],
-        {name: str(value) for name, value in stated.items() if name not in known},
-    )
+    return {**fixed, "frozen_layers": plan["frozen_layers"], **best.values}
 
 
 def format_value(value: Any) -> str:
-    """Return a parameter's value as a person reads it and the command line takes it."""
+    """Return a parameter's value as a person reads it."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

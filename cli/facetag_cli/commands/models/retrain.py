@@ -12,24 +12,26 @@ from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
     from facetag_trainer.data.shard_sources import ShardSource
+    from facetag_trainer.fit.plan_file import StatedPlan
 
 
 @click.command()
 @click.argument("shards", nargs=-1, required=True, type=ShardArgument())
+@click.option(
+    "--earlier",
+    multiple=True,
+    type=ShardArgument(),
+    metavar="SHARD",
+    help="Shard that the champion was fitted on before the ledger recorded it. May be repeated.",
+)
 @click.option(
     "--replay",
     type=click.FloatRange(0, 1),
     default=0.3,
     show_default=True,
     metavar="SHARE",
-    help="Share of the earlier shards' images that are fitted on again; 0 is the paper's way.",
-)
-@click.option(
-    "--earlier",
-    multiple=True,
-    type=ShardArgument(),
-    metavar="SHARD",
-    help="A shard that the champion was fitted on before the ledger knew of it. May be repeated.",
+    help="Share of the earlier shards' images that are fitted on again; 0 fits on the new images "
+    "alone, as the student paper does.",
 )
 @click.option(
     "--test",
@@ -37,28 +39,35 @@ if TYPE_CHECKING:
     multiple=True,
     type=ShardArgument(),
     metavar="SHARD",
-    help="A test set, whose images no network is fitted on from now on. May be repeated.",
-)
-@click.option("--leave-out", is_flag=True, help="Leave images of test sets out; do not refuse.")
-@click.option(
-    "--again", is_flag=True, help="Take shards that only a bundle which was not kept has learnt."
+    help="Test set, whose images no network is fitted on from now on. May be repeated.",
 )
 @click.option(
-    "--queue", is_flag=True, help="Have a trainer worker do it, and print the retraining's id."
+    "--leave-out",
+    is_flag=True,
+    help="Leave images of test sets and holdouts out of the new shards instead of refusing.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also take shards that were learnt by a bundle outside the champion's line of descent.",
+)
+@fit_options
+@precision_option
+@click.option(
+    "--queue",
+    is_flag=True,
+    help="Leave the work to a trainer worker, and print the id of the retraining.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--no-promote", is_flag=True, help="Do not promote, even if the candidate passes.")
-@precision_option
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs/retrain"),
     show_default=True,
-    help="Folder of the retrainings' own folders, in which a killed one goes on.",
+    help="Folder with a folder per retraining. A killed retraining is resumed from it.",
 )
 @cache_option
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@fit_options
 @data_dir_option
 @quiet_option
 @click.pass_context
@@ -67,12 +76,15 @@ def retrain(
     /,
     shards: "tuple[ShardSource, ...]",
     earlier: "tuple[ShardSource, ...]",
-    tests: "tuple[ShardSource, ...]",
     replay: float,
-    precision: str,
-    seed: int,
+    tests: "tuple[ShardSource, ...]",
     leave_out: bool,
     again: bool,
+    plan: "StatedPlan | None",
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    precision: str,
     queue: bool,
     dry_run: bool,
     no_promote: bool,
@@ -80,24 +92,24 @@ def retrain(
     cache: Path,
     data_dir: Path | None,
     quiet: bool,
-    **options: Any,
 ) -> None:
-    """Fit the champion further on new SHARDS, and promote what comes of it if it holds.
+    """Fit the champion further on new SHARDS, and promote the candidate if it passes.
 
-    A shard is a path or s3://BUCKET/KEY. A ledger in the database knows every shard by its content:
-    none is learnt twice, and one that holds an image of a test set or of the holdout is refused.
-    Near twins of known images are left out. What is fitted is a candidate; it takes the champion's
-    place only where age RMSE, gender and race accuracy hold against the champion, overall and in
-    every group, on what the earlier shards hold out, and only where the champion agrees with the
-    new labels as it does with the earlier ones. A killed run goes on: give the same options.
+    A shard is a path or s3://BUCKET/KEY. A ledger in the database records every shard by its
+    content: no shard is learnt twice, and a shard with an image of a test set or of the holdout is
+    refused. Near duplicates of known images are left out. The candidate is compared with the
+    champion on the held-out images of the earlier shards. It is promoted only if age RMSE, gender
+    accuracy and race accuracy are no worse, overall and in every group, and if the champion agrees
+    with the new labels about as often as with the earlier ones. To resume a killed retraining, give
+    the same options again.
 
-    The champion that ships was fitted on UTKFace: give its parts with --earlier once, and they are
-    kept. Without any earlier shard say --replay 0; the candidate then waits for `facetag models
-    promote`, since nothing can be compared.
+    The champion that ships was fitted on UTKFace: give its shards with --earlier once, and they are
+    stored. If you have none of the earlier shards, give --replay 0. Nothing can be compared then,
+    so the candidate waits for `facetag models promote`.
 
     With --queue the command returns at once and a trainer worker does the retraining:
     `facetag retrainings list` shows its progress and `facetag retrainings log` its log. One
-    retraining waits or runs at a time. --dry-run always runs here.
+    retraining waits or runs at a time. A --dry-run always runs here.
 
     \b
     Examples:
@@ -112,7 +124,12 @@ def retrain(
     from facetag_cli.params.interrupts import stop_on_sigterm
 
     reporter = Reporter(quiet=quiet)
-    fit = {"seed": seed, **given(options)}
+    fit, precision = _choose_fit(
+        ctx,
+        plan,
+        precision,
+        given(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+    )
     if queue and not dry_run:
         _refuse_folders(ctx)
         wishes = {
@@ -130,7 +147,7 @@ def retrain(
     from facetag_trainer.retraining.retrain import RetrainingPlan
     from facetag_trainer.retraining.session import RetrainingSession
 
-    plan = RetrainingPlan(replay, precision, fit)
+    retraining = RetrainingPlan(replay, precision, fit)
     with (
         stop_on_sigterm(),
         use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
@@ -140,7 +157,9 @@ def retrain(
         )
         asked = Asked(new, known, held, leave_out=leave_out, again=again)
         with closing(Shelf(settings)) as shelf:
-            session = RetrainingSession(shelf, asked, plan, run=run, cache=cache, reporter=reporter)
+            session = RetrainingSession(
+                shelf, asked, retraining, run=run, cache=cache, reporter=reporter
+            )
             if dry_run:
                 click.echo(_describe(*session.rehearse(), replay))
                 return
@@ -148,8 +167,24 @@ def retrain(
     click.echo(_conclude(candidate.version, verdict, promotion))
 
 
+def _choose_fit(
+    ctx: click.Context, plan: "StatedPlan | None", precision: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Return the stated fields of the fit, and the precision; options win over the plan file."""
+    if plan is None:
+        return {"seed": 1, **options}, precision
+    if plan.network or plan.fold or plan.answers:
+        raise click.UsageError(
+            "The plan file of a retraining states [fit] and precision alone: remove network, fold "
+            "and answers. The candidate keeps the champion's network."
+        )
+    default = ctx.get_parameter_source("precision") is click.core.ParameterSource.DEFAULT
+    chosen = plan.precision if default and plan.precision else precision
+    return {"seed": 1, **plan.fit, **options}, chosen
+
+
 def _refuse_folders(ctx: click.Context) -> None:
-    """Refuse what says where on this machine a retraining has its folders: it is done elsewhere."""
+    """Refuse options that name folders of this machine: a queued retraining runs elsewhere."""
     for name in ("run", "cache"):
         if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             raise click.UsageError(

@@ -25,84 +25,89 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
+    "--head",
+    type=click.Choice(["race", "gender"]),
+    default="race",
+    show_default=True,
+    help="Attribute whose labels are compared.",
+)
+@click.option(
     "--start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The bundle whose features are taken; the one that ships if neither is given.",
+    help="Bundle whose pooled features are used; the bundle that ships if not given.",
 )
 @click.option(
     "--backbone-weights",
     type=BackboneWeights(),
     metavar="FILE|imagenet",
-    help="Instead of a bundle, weights of a backbone that was fitted on something else.",
+    help="Weights of a backbone whose pooled features are used instead of a bundle's.",
 )
 @click.option(
     "--backbone",
     type=click.Choice(["inceptionv3", "xception"]),
     default="inceptionv3",
     show_default=True,
-    help="Whose weights those are.",
+    help="Backbone that --backbone-weights belong to.",
 )
-@click.option("--head", type=click.Choice(["race", "gender"]), default="race", show_default=True)
 @click.option(
     "--whole",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A bundle that `facetag train` fitted on the same shards, as a row of its own; those that "
-    "differ by seed alone make one row. May be repeated.",
+    help="Bundle that `facetag train` fitted on the same shards, as a row of its own. Bundles that "
+    "differ by their seed alone share a row. May be repeated.",
 )
 @click.option(
-    "--run",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/imbalance"),
-    show_default=True,
-    help="Folder of features, fits, imbalance.json and the picture.",
+    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Fits per method."
 )
-@cache_option
-@click.option(
-    "--size", type=click.IntRange(75), help="Input pixels; the bundle's, or 160, if not given."
-)
-@precision_option
-@click.option(
-    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Fits a method."
-)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option(
     "--epochs",
     type=click.IntRange(1),
     default=20,
     show_default=True,
-    help="Budget of a fit, in passes over the training images: the same steps for every method.",
+    help="Length of a fit in passes over the training images; every method gets as many steps.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=128, show_default=True)
+@precision_option
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/imbalance"),
+    show_default=True,
+    help="Folder of the features, the fits, imbalance.json and the plot of recalls.",
 )
+@cache_option
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the comparison.",
 )
 @quiet_option
 def imbalance(
     shards: "tuple[ShardSource, ...]",
+    head: str,
     start: Path | None,
     backbone_weights: Any,
     backbone: str,
     whole: tuple[Path, ...],
+    seeds: int,
+    epochs: int,
+    precision: str,
     run: Path,
     cache: Path,
-    size: int | None,
-    precision: str,
     form: str,
     quiet: bool,
-    **plan: Any,
 ) -> None:
-    """Compare what can be done about rare labels, on images that are held out of SHARDS.
+    """Compare three treatments of rare labels on held-out images of SHARDS.
 
-    A network's pooled features are computed once; then its head (Dense, Dropout, Dense) is fitted
-    on them plainly, with weights inverse to how frequent labels are, and on a set that SMOTE has
-    filled up to equal numbers. The epoch with the best macro F1 on the validation part is kept;
-    accuracy, macro F1 and the recall of each label are measured on the other held-out images.
-    Figures are means over the seeds, with their standard deviation and the bootstrap's central 95%.
-    Give no test shards: a choice is made here. An interrupted run goes on where it stopped.
+    The pooled features of a network are computed once. A head (Dense, Dropout, Dense) is then
+    fitted on them in three ways: plain, with weights inverse to how frequent each label is, and on
+    a set that SMOTE has filled up to equal numbers. The epoch with the best macro F1 on the
+    validation part is kept. Accuracy, macro F1 and the recall of each label are measured on the
+    other held-out images. Figures are means over the seeds, with their standard deviation and a
+    95% confidence interval from the bootstrap. Give no test shards, since a choice is made by these
+    figures. The same command resumes an interrupted run.
 
     \b
     Examples:
@@ -119,13 +124,11 @@ def imbalance(
 
     if start is not None and backbone_weights is not None:
         raise click.UsageError(
-            "Give --start or --backbone-weights: features come from one network."
+            "Give --start or --backbone-weights, but not both: features come from one network."
         )
     settings = load_settings()
-    stated = ImbalancePlan(**plan)
-    network = _choose_network(
-        settings, stated.head, start, backbone, backbone_weights, size, precision
-    )
+    stated = ImbalancePlan(head=head, seeds=seeds, epochs=epochs)
+    network = _choose_network(settings, head, start, backbone, backbone_weights, precision)
     bundles = [open_bundle(folder) for folder in whole]
     reporter = Reporter(quiet=quiet)
     cut = partial(_cut_faces, reporter, settings, take_shards(shards, settings, quiet=quiet), cache)
@@ -148,23 +151,18 @@ def _choose_network(
     start: Path | None,
     backbone: str,
     backbone_weights: Any,
-    size: int | None,
     precision: str,
 ) -> "TrainingPlan":
-    """Return the network whose features are taken; nothing of it is fitted."""
-    from dataclasses import replace
-
+    """Return the network whose features are used; none of it is fitted."""
     from facetag.vision.bundle import open_bundle
     from facetag.vision.network.spec import NetworkSpec
     from facetag_trainer.fit.training_run import TrainingPlan
 
     if backbone_weights is not None:
         spec = NetworkSpec(backbone=backbone, heads=(head,))
-        spec = replace(spec, input_size=size or spec.input_size)
         return TrainingPlan(spec, backbone_weights=backbone_weights, precision=precision)
     bundle = open_bundle(start or settings.bundle)
-    spec = replace(bundle.spec, input_size=size or bundle.spec.input_size)
-    return TrainingPlan(spec, start=bundle, precision=precision)
+    return TrainingPlan(bundle.spec, start=bundle, precision=precision)
 
 
 def _cut_faces(
@@ -175,7 +173,7 @@ def _cut_faces(
     size: int,
     bundle: "Bundle | None",
 ) -> Any:
-    """Return the crops that a network of this size is to see, cut by its bundle's rule."""
+    """Return the crops for a network of this input size, cut by its bundle's crop rule."""
     from facetag.vision.crop import CropRule
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 
@@ -191,7 +189,7 @@ def _cut_faces(
 
 @contextmanager
 def _watch(reporter: "Reporter") -> Iterator["ComparisonWatcher"]:
-    """Show how far features and fits are, as a context: a bar, then a line for each fit."""
+    """Report the progress as a context: a bar for the features, then a line per fit."""
     from facetag_trainer.imbalance.compare import ComparisonWatcher
 
     with ExitStack() as stack:

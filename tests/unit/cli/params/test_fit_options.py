@@ -1,53 +1,47 @@
-"""The options of fitting: each is a field of the plan, and what is not given is left to it."""
-
-import dataclasses
+"""Options of fitting win over the plan file, which is checked when it is read."""
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from facetag_cli.params.fit_options import FIT_OPTIONS, BackboneWeights, fit_options, given
-from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_cli.params.fit_options import BackboneWeights, fit_options, given
 
 
 @click.command()
 @fit_options
 @click.option("--weights", type=BackboneWeights())
-def show(weights, **options):
-    click.echo(repr((weights, given(options))))
+def show(weights, plan, **options):
+    click.echo(repr((weights, plan and plan.fit, given(**options))))
 
 
 def run(*arguments):
-    return CliRunner().invoke(show, arguments)
+    return CliRunner().invoke(show, [str(one) for one in arguments])
 
 
-def test_every_option_is_a_field_of_the_plan():
-    fields = {field.name for field in dataclasses.fields(FitPlan)}
-    assert {name for name, *_ in FIT_OPTIONS} | {"balanced"} <= fields
+def test_options_that_are_not_given_are_left_to_the_plan():
+    assert run().output == "(None, None, {})\n"
 
 
-def test_every_field_that_is_a_number_or_a_choice_has_an_option():
-    elsewhere = {"seed", "frozen_layers", "jitter", "teacher_share"}
-    fields = {field.name for field in dataclasses.fields(FitPlan)}
-    assert fields - elsewhere == {name for name, *_ in FIT_OPTIONS} | {"balanced"}
+def test_options_and_the_values_of_a_plan_file_reach_the_command(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text('[fit]\nmixup = 0.0\nschedule = "plateau"\nbalanced = ["race"]\n')
+    result = run("--plan", path, "--epochs", "3")
+    stated = {"mixup": 0.0, "schedule": "plateau", "balanced": ["race"]}
+    assert eval(result.output) == (None, stated, {"epochs": 3})
 
 
-def test_what_is_not_given_is_left_to_the_plan():
-    assert run().output == "(None, {})\n"
-
-
-def test_what_is_given_reaches_the_plan():
-    result = run("--mixup", "0", "--schedule", "plateau", "--stop-after", "5", "--balanced", "race")
-    assert eval(result.output) == (
-        None,
-        {"mixup": 0.0, "schedule": "plateau", "stop_after": 5, "balanced": ("race",)},
-    )
+def test_a_wrong_plan_file_is_a_wrong_argument_that_names_the_key(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text("[fit]\nlabel_smoothing = 1.0\n")
+    result = run("--plan", path)
+    assert result.exit_code == 2
+    assert "fit.label_smoothing: should be less than 1, but is 1.0" in result.output
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--label-smoothing", "1"], ["--learning-rate", "0"], ["--balanced", "age"]]
+    "wrong", [["--batch-size", "0"], ["--learning-rate", "0"], ["--plan", "nowhere.toml"]]
 )
-def test_what_no_plan_can_hold_is_refused(wrong):
+def test_wrong_options_are_refused(wrong):
     assert run(*wrong).exit_code == 2
 
 
@@ -55,5 +49,5 @@ def test_weights_are_a_file_that_exists_or_those_of_keras(tmp_path):
     path = tmp_path / "some.weights.h5"
     path.touch()
     assert "'imagenet'" in run("--weights", "imagenet").output
-    assert "some.weights.h5" in run("--weights", str(path)).output
-    assert run("--weights", str(tmp_path / "none.h5")).exit_code == 2
+    assert "some.weights.h5" in run("--weights", path).output
+    assert run("--weights", tmp_path / "none.h5").exit_code == 2

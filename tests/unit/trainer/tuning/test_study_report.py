@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from facetag_trainer.fit.plan_file import read_plan
 from facetag_trainer.tuning.search_space import Range
 from facetag_trainer.tuning.study_report import (
     compose_command,
@@ -37,7 +38,6 @@ TRIALS = (
     Tried(2, "failed", None, 1.75, 1, VALUES, {}, None),
     Tried(3, "waiting", None, 1.75, 0, {}, {}, 2),
 )
-KNOWN = ("backbone", "learning_rate", "frozen_layers")
 
 
 def results(trials=TRIALS, importances=None, plan=PLAN):
@@ -47,18 +47,24 @@ def results(trials=TRIALS, importances=None, plan=PLAN):
 @pytest.fixture
 def page(tmp_path):
     shares = {"learning_rate": 0.75, "batch_size": 0.25}
-    path = write_tuning_report(tmp_path / "report", results(importances=shares), KNOWN)
+    path = write_tuning_report(tmp_path / "report", results(importances=shares))
     return path.read_text()
 
 
-def test_the_page_states_budget_best_values_command_and_what_train_cannot_take(page):
+def test_the_page_states_budget_best_values_command_and_plan(page):
     assert "images of 96 pixels, 25% of the training images, 3 epochs" in page
     assert "1 complete and 1 pruned trials, 1 interrupted" in page
     assert "score 1.7500" in page
-    command = "facetag train part-1.tar part-2.tar --backbone cnn --frozen-layers 0"
-    assert f"{command} --learning-rate 0.00123<" in page
-    assert "batch_size (16)" in page
+    assert "facetag train part-1.tar part-2.tar --plan plan.toml<" in page
+    assert "learning_rate = 0.00123" in page
     assert "again of 2" in page
+
+
+def test_the_plan_beside_the_page_is_one_that_train_reads(tmp_path):
+    write_tuning_report(tmp_path, results())
+    plan = read_plan(tmp_path / "plan.toml")
+    assert plan.network == {"backbone": "cnn", "age_output": "distribution"}
+    assert plan.fit == {"frozen_layers": 0, **VALUES}
 
 
 def test_the_page_needs_nothing_else_and_reads_no_name_as_markup(page):
@@ -69,22 +75,22 @@ def test_the_page_needs_nothing_else_and_reads_no_name_as_markup(page):
 
 
 def test_the_data_and_both_forms_of_the_pictures_lie_beside_it(tmp_path):
-    write_tuning_report(tmp_path, results(), KNOWN)
+    write_tuning_report(tmp_path, results())
     data = json.loads((tmp_path / "tuning.json").read_text())
     assert data["best"]["value"] == 1.75
-    assert data["without_option"] == {"age_output": "distribution", "batch_size": "16"}
     assert [one["state"] for one in data["trials"]] == ["complete", "pruned", "failed", "waiting"]
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"history.svg", "history.png"}
 
 
 def test_a_study_without_a_complete_trial_has_a_page_too(tmp_path):
-    page = write_tuning_report(tmp_path, results(trials=TRIALS[1:]), KNOWN).read_text()
+    page = write_tuning_report(tmp_path, results(trials=TRIALS[1:])).read_text()
     assert "No trial is complete yet" in page
     assert "facetag train part-1" not in page
+    assert not (tmp_path / "plan.toml").exists()
 
 
 def test_importances_that_are_not_known_yet_are_promised(tmp_path):
-    page = write_tuning_report(tmp_path, results(), KNOWN).read_text()
+    page = write_tuning_report(tmp_path, results()).read_text()
     assert "from 4 complete trials on" in page
 
 
@@ -116,5 +122,11 @@ def test_the_budget_tells_the_starting_weights_and_one_epoch():
     assert "1 epoch, from the weights w.weights.h5" in words
 
 
+def test_the_command_has_the_starting_weights_by_their_file_name():
+    plan = {**PLAN, "starting_weights": {"file": "w.weights.h5", "sha256": "ab"}}
+    command = compose_command(results(plan=plan), "tuned/plan.toml")
+    assert command.endswith("--backbone-weights w.weights.h5 --plan tuned/plan.toml")
+
+
 def test_there_is_no_command_without_a_complete_trial():
-    assert compose_command(results(trials=()), KNOWN) == ""
+    assert compose_command(results(trials=())) == ""

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from facetag_trainer.tuning.search_space import Range
-from facetag_trainer.tuning.study_results import format_value, read_results, train_options
+from facetag_trainer.tuning.study_results import best_plan, format_value, read_results
 
 SPACE = (
     Range("learning_rate", "logarithmic", 1e-4, 1e-2),
@@ -18,7 +18,6 @@ PLAN = {
     "starting_weights": None,
     "space": [one.to_json() for one in SPACE],
 }
-KNOWN = ("backbone", "age_output", "learning_rate", "batch_size", "frozen_layers")
 
 
 def begin(plan=PLAN):
@@ -80,7 +79,7 @@ def test_an_empty_study_has_no_best_and_no_importances():
     results = read_results(begin())
     assert results.best is None
     assert results.importances is None
-    assert train_options(results, KNOWN) == ([], {})
+    assert best_plan(results) == {}
 
 
 def test_a_queued_first_trial_shows_its_values():
@@ -116,27 +115,19 @@ def test_the_parameter_that_matters_is_the_most_important():
     assert importances == read_results(study).importances
 
 
-def test_options_are_those_that_train_knows_and_the_rest_is_named(study):
-    options, rest = train_options(read_results(study), KNOWN)
-    assert dict(options) == {
-        "--backbone": "cnn",
-        "--age-output": "distribution",
-        "--frozen-layers": "0",
-        "--learning-rate": "0.005",
-        "--batch-size": "16",
+def test_the_best_plan_has_the_studys_network_and_the_best_values(study):
+    assert best_plan(read_results(study)) == {
+        "backbone": "cnn",
+        "age_output": "distribution",
+        "frozen_layers": 0,
+        "learning_rate": 0.005,
+        "batch_size": 16,
+        "dropout": 0.2,
     }
-    assert rest == {"dropout": "0.2"}
-
-
-def test_the_starting_weights_are_an_option_by_their_file_name():
-    study = begin({**PLAN, "starting_weights": {"file": "w.weights.h5", "sha256": "ab"}})
-    add(study, 1.0)
-    options, _ = train_options(read_results(study), (*KNOWN, "backbone_weights"))
-    assert dict(options)["--backbone-weights"] == "w.weights.h5"
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.000123456, "0.000123"), (0.25, "0.25"), (64, "64"), ("x", "x")]
 )
-def test_values_are_written_as_the_command_line_takes_them(value, text):
+def test_values_are_written_in_three_digits(value, text):
     assert format_value(value) == text

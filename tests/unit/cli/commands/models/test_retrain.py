@@ -35,3 +35,13 @@ def test_a_queue_without_redis_says_which_setting_is_missing(run, monkeypatch):
     result = run("retrain", "new.tar", "--queue")
     assert result.exit_code == 1
     assert "FACETAG_REDIS_URL" in result.output
+
+
+def test_a_plan_that_states_a_network_is_refused_since_the_candidate_keeps_the_champions(
+    run, tmp_path
+):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[network]\nbackbone = "cnn"\n')
+    result = run("retrain", "new.tar", "--plan", str(plan))
+    assert result.exit_code == 2
+    assert "keeps the champion's network" in " ".join(result.output.split())

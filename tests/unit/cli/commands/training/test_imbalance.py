@@ -25,14 +25,16 @@ def run(folder, command, *more):
 
 @pytest.fixture(scope="module")
 def bundle(folder):
-    plan = ("--backbone", "tiny", "--size", "75", "--epochs", "1", "--balanced", "race")
+    path = folder / "balanced.toml"
+    path.write_text('[fit]\nbalanced = ["race"]\n')
+    plan = ("--backbone", "tiny", "--size", "75", "--epochs", "1", "--plan", str(path))
     trained = run(folder, "train", *plan, "--run", str(folder / "train"))
     assert trained.exit_code == 0, trained.output
     return folder / "train" / "bundle"
 
 
 def compared(folder, bundle, *more, seeds=2):
-    budget = ("--seeds", str(seeds), "--epochs", "2", "--batch-size", "16")
+    budget = ("--seeds", str(seeds), "--epochs", "8")
     start = ("--start", str(bundle), "--run", str(folder / "run"))
     return run(folder, "imbalance", *start, *budget, *more)
 
@@ -95,7 +97,7 @@ def test_features_of_two_networks_are_refused(folder, bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], ["x.tar", "--head", "age"], ["x.tar", "--seeds", "0"], ["x.tar", "--size", "9"]]
+    "wrong", [[], ["x.tar", "--head", "age"], ["x.tar", "--seeds", "0"], ["x.tar", "--epochs", "0"]]
 )
 def test_wrong_options_are_refused(wrong):
     assert CliRunner().invoke(main, ["imbalance", *wrong]).exit_code == 2

@@ -76,7 +76,7 @@ def test_the_same_command_goes_on_with_the_finished_run(trained, folder):
     again = CliRunner().invoke(main, arguments(folder))
     assert again.exit_code == 0, again.output
     assert "on validation" not in again.output
-    assert "36/36 faces cut out" in again.output
+    assert "36 faces cut out" in again.output
 
 
 def test_another_plan_in_the_same_run_folder_is_a_fault_that_says_what_to_do(trained, folder):
@@ -87,13 +87,17 @@ def test_another_plan_in_the_same_run_folder_is_a_fault_that_says_what_to_do(tra
 
 def test_a_head_alone_is_fitted_with_its_rarer_labels_weighing_more(folder):
     run = folder / "race-only"
-    more = ("--heads", "race", "--balanced", "race", "--mixup", "0", "--run", str(run))
+    plan = folder / "balanced.toml"
+    plan.write_text('[fit]\nbalanced = ["race"]\nmixup = 0\nepochs = 7\n')
+    more = ("--heads", "race", "--plan", str(plan), "--run", str(run))
     result = CliRunner().invoke(main, arguments(folder, *more))
     assert result.exit_code == 0, result.output
     manifest = json.loads((run / "bundle" / "bundle.json").read_text())
     assert manifest["network"]["heads"] == ["race"]
     assert manifest["training"]["fit"]["balanced"] == ["race"]
     assert manifest["training"]["fit"]["mixup"] == 0
+    # The command line wins over the file.
+    assert manifest["training"]["fit"]["epochs"] == 2
 
 
 def test_a_missing_shard_is_a_fault_that_names_it(tmp_path):
@@ -112,24 +116,26 @@ def test_a_missing_shard_is_a_fault_that_names_it(tmp_path):
         ["--epochs", "0"],
         ["--size", "10"],
         ["--seed", "-1"],
-        ["--answers", "nowhere.npz"],
+        ["--plan", "nowhere.toml"],
     ],
 )
 def test_wrong_options_are_refused(wrong):
     assert CliRunner().invoke(main, ["train", "x.tar", *wrong]).exit_code == 2
 
 
-@pytest.mark.parametrize("fold", ["6/5", "one", "1/1"])
-def test_a_fold_that_is_none_is_refused_in_words(fold, folder):
-    result = CliRunner().invoke(main, arguments(folder, "--fold", fold))
+def test_a_fold_that_is_none_is_refused_in_words(folder, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('fold = "6/5"')
+    result = CliRunner().invoke(main, arguments(folder, "--plan", str(plan)))
     assert result.exit_code == 2
-    assert "write the first of five as 1/5" in result.output
+    assert 'write the first of five as "1/5"' in " ".join(result.output.split())
 
 
-def test_answers_stand_for_teachers_and_are_about_all_images(trained, folder):
-    answers = str(folder / "run" / "plan.json")
+def test_answers_stand_for_teachers_and_are_about_all_images(trained, folder, tmp_path):
     bundle = str(folder / "run" / "bundle")
-    for other in (["--teacher", bundle], ["--fold", "1/5"]):
-        result = CliRunner().invoke(main, arguments(folder, "--answers", answers, *other))
+    plan = tmp_path / "plan.toml"
+    for text, other in (("", ["--teacher", bundle]), ('fold = "1/5"', [])):
+        plan.write_text(f'answers = "answers.npz"\n{text}')
+        result = CliRunner().invoke(main, arguments(folder, "--plan", str(plan), *other))
         assert result.exit_code == 2
-        assert "--answers" in result.output
+        assert "answers" in result.output

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import optuna
@@ -59,17 +60,26 @@ def test_tune_runs_its_trials_and_prints_what_to_do_with_them(tuned, folder):
     assert "images of 75 pixels, 100% of the training images, 2 epochs" in tuned.stderr
     assert "Trial 0, epoch 2/2: score" in tuned.stderr
     assert "Trials: 2 complete" in tuned.stdout
-    assert "facetag train chips.tar --backbone tiny" in tuned.stdout
-    assert "--learning-rate" in tuned.stdout
+    assert f"facetag train chips.tar --plan {folder}/report/plan.toml" in tuned.stdout
 
 
-def test_the_printed_command_is_one_that_train_takes(tuned):
+def test_the_printed_command_is_one_that_train_takes(tuned, folder):
     (line,) = [line for line in tuned.stdout.splitlines() if line.startswith("facetag train")]
     words = line.split()[1:]
     shown = CliRunner().invoke(main, [*words, "--epochs", "0"])
-    # Only what was added is refused.
+    # Only the added option is refused.
     assert "'--epochs'" in shown.output
     assert shown.exit_code == 2
+    plan = tomllib.loads((folder / "report" / "plan.toml").read_text())
+    assert plan["network"]["backbone"] == "tiny"
+    assert plan["network"].keys() >= {"hidden_units", "dropout"}
+    assert "learning_rate" in plan["fit"]
+
+
+def test_without_a_report_the_plan_itself_is_printed(tuned, folder):
+    shown = tune(folder, "--report-only")
+    assert "# Save as plan.toml\n[network]\n" in shown.stdout
+    assert "facetag train chips.tar --plan plan.toml" in shown.stdout
 
 
 def test_the_first_trial_has_the_values_of_train(tuned, folder):
