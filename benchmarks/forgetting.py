@@ -29,6 +29,7 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.bundle_calibration import predict_held_out_crops
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache, read_clean_set
+from facetag_trainer.data.shard_index import index_shards, shards_of_images
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
@@ -37,7 +38,6 @@ from facetag_trainer.reports.figures import save
 from facetag_trainer.retraining.paired_comparison import MEASURES
 from facetag_trainer.retraining.replay import join_caches, keep_held_out
 from facetag_trainer.retraining.retrain import JUDGED_BY, RetrainingPlan, retrain_network
-from facetag_trainer.retraining.rounds import shards_of_images
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))
@@ -127,10 +127,11 @@ def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> R
         )
         names = [" and ".join(RACE.labels[code] for code in some) for some in RACE_ROUNDS]
     else:
-        shard_of = shards_of_images(shards)
+        indexes = index_shards(shards, settings)
+        shard_of = shards_of_images(indexes)
         order = list(cache.facts["shards"].values())
-        samples = read_clean_set(shards, settings)[0].samples
-        number = np.array([order.index(shard_of[sample.sha256]) for sample in samples])
+        samples = read_clean_set(indexes)[0].samples
+        number = np.array([order.index(shard_of[sample.sha256].sha256) for sample in samples])
         names = list(cache.facts["shards"])
     keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)
     return Rounds(cache, number, names, keep_held_out(cache, keep), number[cache.validation][keep])

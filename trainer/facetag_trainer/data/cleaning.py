@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facetag.errors import ImageUnreadable
-from facetag.settings import Settings
-from facetag.vision.decode import decode_image
 from facetag_trainer.data.shards import BadSample, Drop, Sample
-from facetag_trainer.data.splits import HASH_BYTES, Hashes, difference_hash
+from facetag_trainer.data.splits import HASH_BYTES, Hashes
 
 
 @dataclass(slots=True)
@@ -53,25 +51,24 @@ def clean(items: Iterable[Sample | BadSample]) -> CleanSet:
 
 def drop_undecodable(
     cleaned: CleanSet,
-    settings: Settings,
+    hash_image: Callable[[Sample], Hashes],
     *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[CleanSet, Hashes]:
-    """Return the set without what the service could not decode, and the hashes of what remains.
+    """Return the set without the images that the service could not decode, and the others' hashes.
 
-    `on_progress` is told how many images were tried so far.
+    `hash_image` returns the difference hash (32,) of an image, or raises ImageUnreadable.
+    `on_progress` gets the number of images that were tried so far.
     """
     kept, hashes = CleanSet(left_out=[*cleaned.left_out]), []
     for done, sample in enumerate(cleaned.samples, 1):
         try:
-            photo = decode_image(
-                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-            )
+            one = hash_image(sample)
         except ImageUnreadable as error:
             kept.left_out.append(BadSample(sample.name, Drop.UNDECODABLE, str(error)))
         else:
             kept.samples.append(sample)
-            hashes.append(difference_hash(photo))
+            hashes.append(one)
         on_progress(done)
     return kept, np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
 

@@ -9,7 +9,8 @@ from facetag.settings import Settings
 from facetag.vision.crop import CropRule
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.crop_cache import CropCache, cache_key, open_cache, write_cache
-from facetag_trainer.data.shards import name_apart, read_shards, shard_digest
+from facetag_trainer.data.shard_index import ShardIndex, index_shards, shards_of_images
+from facetag_trainer.data.shards import name_apart
 from facetag_trainer.data.splits import Hashes, hold_out
 
 
@@ -36,12 +37,13 @@ def prepare_cache(
     `on_progress` gets how many faces are cut out, and of how many. Raises ShardUnreadable where a
     shard cannot be read, and where no usable image remains.
     """
-    digests = [shard_digest(path) for path in shards]
+    indexes = index_shards(shards, plan.settings)
+    digests = [shard.sha256 for shard in indexes]
     key = cache_key(digests, plan.rule, plan.size, plan.validation_share, plan.settings)
     folder = root / key
     if (folder / "cache.json").exists():
         return open_cache(folder)
-    cleaned, hashes = read_clean_set(shards, plan.settings)
+    cleaned, hashes = read_clean_set(indexes)
     if not cleaned.samples:
         raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
     total = len(cleaned.samples)
@@ -62,9 +64,13 @@ def prepare_cache(
     return open_cache(folder)
 
 
-def read_clean_set(shards: Sequence[Path], settings: Settings) -> tuple[CleanSet, Hashes]:
+def read_clean_set(shards: Sequence[ShardIndex]) -> tuple[CleanSet, Hashes]:
     """Return the samples of the shards that can be fitted on, and their difference hashes (n, 32).
 
     Raises ShardUnreadable where a shard cannot be read.
     """
-    return drop_undecodable(clean(read_shards(shards)), settings)
+    homes = shards_of_images(shards)
+    return drop_undecodable(
+        clean(item for shard in shards for item in shard.items),
+        lambda sample: homes[sample.sha256].hash_image(sample),
+    )

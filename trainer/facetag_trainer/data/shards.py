@@ -66,7 +66,8 @@ def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
 def read_shard(path: Path) -> Iterator[Sample | BadSample]:
     """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar."""
     try:
-        with tarfile.open(path) as archive:
+        # Given a path, tarfile opens it anew for each compression that it tries.
+        with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
             sidecars = _read_sidecars(archive)
             for member in archive.getmembers():
                 if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):

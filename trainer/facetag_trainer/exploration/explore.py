@@ -13,6 +13,7 @@ from facetag.heads import HEADS, MAX_AGE
 from facetag.settings import Settings
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.labels import LabelValues, group_codes, group_names, label_arrays
+from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 from facetag_trainer.data.splits import Hashes, group_look_alikes
 
@@ -86,7 +87,9 @@ def explore_shards(
     cleaned = clean(count_items())
     total = len(cleaned.samples)
     kept, hashes = drop_undecodable(
-        cleaned, settings, on_progress=lambda done: on_progress("Decoding", done, total)
+        cleaned,
+        lambda sample: hash_sample(sample, settings),
+        on_progress=lambda done: on_progress("Decoding", done, total),
     )
     labels = label_arrays(kept.samples, [head.name for head in HEADS])
     return Exploration(

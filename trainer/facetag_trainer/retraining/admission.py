@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -19,14 +18,14 @@ from facetag.retraining.ledger import (
     refuse_known,
 )
 from facetag_trainer.data.prepare import PreparePlan
-from facetag_trainer.data.shards import shard_digest
+from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.retraining.retrain import list_rounds
 from facetag_trainer.retraining.rounds import (
     Examined,
     Round,
     examine_shards,
     examine_tests,
-    shards_of_images,
+    name_shards,
     to_hashes,
 )
 
@@ -38,9 +37,9 @@ SHOWN = 3
 class Asked:
     """Shards as the user gives them: new ones, earlier ones of the champion, and test sets."""
 
-    shards: Sequence[Path]
-    earlier: Sequence[Path] = ()
-    tests: Sequence[Path] = ()
+    shards: Sequence[ShardIndex]
+    earlier: Sequence[ShardIndex] = ()
+    tests: Sequence[ShardIndex] = ()
     leave_out: bool = False
     """Whether images of test sets and holdouts are left out of new shards, which else are
     refused."""
@@ -72,9 +71,10 @@ def admit_shards(
     Raises ShardRefused where a shard is known already or holds images that must not be fitted on.
     """
     learnt = learnt_shards(manifest)
-    names = {shard_digest(path): path.name for path in asked.shards}
     with transaction(sessions) as session:
-        refuse_known(session, names, learnt, again=asked.again, tenant_id=tenant_id)
+        refuse_known(
+            session, name_shards(asked.shards), learnt, again=asked.again, tenant_id=tenant_id
+        )
     images = shards_of_images(asked.shards)
     # Examining takes minutes, for which no transaction is held open.
     with transaction(sessions) as session:
@@ -82,7 +82,7 @@ def admit_shards(
         earlier = known_rounds(session, manifest, tenant_id=tenant_id)
         known = known_hashes(session, list(learnt), tenant_id=tenant_id)
         protected = find_protected(session, images, list(learnt), tenant_id=tenant_id)
-    tests = examine_tests(asked.tests, plan.settings) if asked.tests else None
+    tests = examine_tests(asked.tests) if asked.tests else None
     given = examine_shards(unrecorded, plan, known=to_hashes([])) if unrecorded else None
     for examined in (tests, given):
         if examined is not None:
@@ -111,13 +111,15 @@ def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: st
 
 
 def _find_unrecorded(
-    session: Session, shards: Sequence[Path], learnt: Mapping[str, str], *, tenant_id: str
-) -> list[Path]:
+    session: Session, shards: Sequence[ShardIndex], learnt: Mapping[str, str], *, tenant_id: str
+) -> list[ShardIndex]:
     """Return those earlier shards that the ledger does not hold; refuse what was not learnt."""
-    digests = {shard_digest(path): path for path in shards}
-    for digest, path in digests.items():
+    digests = {shard.sha256: shard for shard in shards}
+    for digest, shard in digests.items():
         if digest not in learnt:
-            raise ShardRefused(f"{path.name} is none of the champion's shards: leave it out.")
+            raise ShardRefused(
+                f"{shard.name} is not one of the champion's shards: do not give it with --earlier."
+            )
     recorded = find_shards(session, list(digests), tenant_id=tenant_id)
     # In the manifest's order, in which `facetag train` made its crop cache.
     order = [digest for digest in learnt if digest in digests and digest not in recorded]

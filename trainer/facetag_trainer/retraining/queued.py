@@ -16,6 +16,7 @@ from facetag.retraining.lease import Ending, RetrainingClaim, end_retraining
 from facetag.retraining.log_lines import append_lines
 from facetag.retraining.shard_store import fetch_shard
 from facetag_trainer.data import shard_sources
+from facetag_trainer.data.shard_index import ShardIndex
 from facetag_trainer.retraining.admission import Asked
 from facetag_trainer.retraining.heartbeat import Keeper
 from facetag_trainer.retraining.promotion_gate import Verdict
@@ -53,12 +54,13 @@ def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> Non
 
 
 def _take_shards(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper, folder: Path) -> Asked:
-    lists: dict[str, list[Path]] = {}
+    lists: dict[str, list[ShardIndex]] = {}
     for name in ("new", "earlier", "tests"):
         lists[name] = []
         for source in claim.shards[name]:
             keeper.note_stage(f"Fetching {source.get('name') or source['url']}")
-            lists[name].append(_take_shard(shelf, source, folder))
+            path = _take_shard(shelf, source, folder)
+            lists[name].append(ShardIndex(path, shelf.settings))
     return Asked(
         lists["new"],
         lists["earlier"],

@@ -7,7 +7,8 @@ from facetag.bundles.bundle_store import Shelf
 from facetag.retraining.shard_store import fetch_shard
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
-from facetag_trainer.data.shards import Sample, shard_digest
+from facetag_trainer.data.shard_index import ShardIndex
+from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import Hashes
 from facetag_trainer.progress import ProgressReporter
 from facetag_trainer.retraining.rounds import (
@@ -36,7 +37,7 @@ class RoundCaches:
         found = find_round_cache(examined.round, self._root, self._plan)
         return found or self._cut(examined.round, examined.samples, examined.hashes)
 
-    def open(self, one: Round, at_hand: Sequence[Path]) -> CropCache:
+    def open(self, one: Round, at_hand: Sequence[ShardIndex]) -> CropCache:
         """Return the cache of a recorded round, from its shards at hand or in object storage.
 
         Raises ShardUnreadable where a shard is neither here nor there.
@@ -44,14 +45,15 @@ class RoundCaches:
         found = find_round_cache(one, self._root, self._plan)
         if found is not None:
             return found
-        here = {shard_digest(path): path for path in at_hand}
+        here = {shard.sha256: shard for shard in at_hand}
         shards = [here.get(digest) or self._fetch(digest) for digest in one.shards]
-        samples, hashes = read_round(one, shards, self._plan.settings)
+        samples, hashes = read_round(one, shards)
         return self._cut(order_parts(one, samples), samples, hashes)
 
-    def _fetch(self, digest: str) -> Path:
+    def _fetch(self, digest: str) -> ShardIndex:
         shelf = self._shelf
-        return fetch_shard(shelf.storage, shelf.tenant_id, digest, self._root / "shards")
+        path = fetch_shard(shelf.storage, shelf.tenant_id, digest, self._root / "shards")
+        return ShardIndex(path, self._plan.settings)
 
     def _cut(self, one: Round, samples: Sequence[Sample], hashes: Hashes) -> CropCache:
         names = ", ".join(one.shards.values())

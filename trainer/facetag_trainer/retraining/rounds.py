@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from facetag.errors import ImageUnreadable
 from facetag.retraining.ledger import TEST, TRAINING, LedgerImage
-from facetag.settings import Settings
 from facetag_trainer.data.crop_cache import CropCache, cache_key, name_of, open_cache, write_cache
-from facetag_trainer.data.near_duplicates import hash_images
 from facetag_trainer.data.prepare import PreparePlan, read_clean_set
-from facetag_trainer.data.shards import Sample, name_apart, read_shards, shard_digest
-from facetag_trainer.data.splits import Hashes, hold_out, look_alikes, split_held_out
+from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
+from facetag_trainer.data.shards import Sample, name_apart
+from facetag_trainer.data.splits import HASH_BYTES, Hashes, hold_out, look_alikes, split_held_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Examined:
 
 
 def examine_shards(
-    shards: Sequence[Path],
+    shards: Sequence[ShardIndex],
     plan: PreparePlan,
     *,
     known: Hashes,
@@ -61,8 +61,7 @@ def examine_shards(
     `known` (m, 32) are difference hashes whose near twins are dropped; `left_out` are images by
     SHA-256. Raises ShardUnreadable where a shard cannot be read.
     """
-    names = {shard_digest(path): path.name for path in shards}
-    cleaned, hashes = read_clean_set(shards, plan.settings)
+    cleaned, hashes = read_clean_set(shards)
     dropped = Counter(cleaned.dropped)
     forbidden = np.array([one.sha256 in left_out for one in cleaned.samples], bool)
     twins = look_alikes(hashes.reshape(-1, known.shape[1]), known) & ~forbidden
@@ -72,21 +71,32 @@ def examine_shards(
     samples, hashes = [cleaned.samples[index] for index in kept], hashes[kept]
     parts = _decide_parts(samples, hashes, plan.validation_share)
     used = {one.sha256: str(part) for one, part in zip(samples, parts, strict=True)}
-    return Examined(Round(names, used), samples, hashes, shards_of_images(shards), +dropped)
+    names, shard_of = name_shards(shards), _shard_digests(shards)
+    return Examined(Round(names, used), samples, hashes, shard_of, +dropped)
 
 
-def examine_tests(shards: Sequence[Path], settings: Settings) -> Examined:
-    """Read test sets, of which every labelled image counts that can be decoded, copies once."""
+def examine_tests(shards: Sequence[ShardIndex]) -> Examined:
+    """Read test sets: every labelled image that can be decoded, identical images once."""
     samples: dict[str, Sample] = {}
     hashes = []
-    for item, one in hash_images(shards, settings):
-        if item.sha256 not in samples:
-            samples[item.sha256] = item
-            hashes.append(one)
-    names = {shard_digest(path): path.name for path in shards}
-    tests = Round(names, dict.fromkeys(samples, TEST))
-    shard_of = shards_of_images(shards)
-    return Examined(tests, list(samples.values()), np.array(hashes, np.uint8), shard_of)
+    for digest, shard in shards_of_images(shards).items():
+        try:
+            hashes.append(shard.hash_image(shard.samples[digest]))
+        except ImageUnreadable:
+            continue
+        samples[digest] = shard.samples[digest]
+    tests = Round(name_shards(shards), dict.fromkeys(samples, TEST))
+    found = np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
+    return Examined(tests, list(samples.values()), found, _shard_digests(shards))
+
+
+def name_shards(shards: Sequence[ShardIndex]) -> dict[str, str]:
+    """Return the shards' names by SHA-256."""
+    return {shard.sha256: shard.name for shard in shards}
+
+
+def _shard_digests(shards: Sequence[ShardIndex]) -> dict[str, str]:
+    return {digest: shard.sha256 for digest, shard in shards_of_images(shards).items()}
 
 
 def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.str_]:
@@ -96,17 +106,6 @@ def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> np
         if validation.any():
             parts[validation] = split_held_out(hashes[validation])
     return parts
-
-
-def shards_of_images(shards: Sequence[Path]) -> dict[str, str]:
-    """Return the SHA-256 of the first shard that holds an image, by the image's SHA-256."""
-    found: dict[str, str] = {}
-    for path in shards:
-        digest = shard_digest(path)
-        for item in read_shards([path]):
-            if isinstance(item, Sample):
-                found.setdefault(item.sha256, digest)
-    return found
 
 
 def find_round_cache(one: Round, root: Path, plan: PreparePlan) -> CropCache | None:
@@ -148,11 +147,9 @@ def cut_round(
     return open_cache(folder)
 
 
-def read_round(
-    one: Round, shards: Sequence[Path], settings: Settings
-) -> tuple[list[Sample], Hashes]:
+def read_round(one: Round, shards: Sequence[ShardIndex]) -> tuple[list[Sample], Hashes]:
     """Return the samples and hashes of a recorded round from its shards, in the shards' order."""
-    cleaned, hashes = read_clean_set(shards, settings)
+    cleaned, hashes = read_clean_set(shards)
     kept = [index for index, item in enumerate(cleaned.samples) if item.sha256 in one.parts]
     return [cleaned.samples[index] for index in kept], hashes[kept]
 
@@ -164,7 +161,7 @@ def order_parts(one: Round, samples: Sequence[Sample]) -> Round:
 
 def to_hashes(values: Sequence[bytes]) -> Hashes:
     """Return difference hashes as the ledger holds them as an array (n, 32)."""
-    return np.frombuffer(b"".join(values), np.uint8).reshape(-1, 32)
+    return np.frombuffer(b"".join(values), np.uint8).reshape(-1, HASH_BYTES)
 
 
 def _plain_folder(one: Round, root: Path, plan: PreparePlan) -> Path:

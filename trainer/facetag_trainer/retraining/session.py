@@ -26,7 +26,6 @@ from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import CropRule
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
-from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.evaluation.metrics import flatten
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
@@ -139,8 +138,8 @@ class RetrainingSession:
     def _keep_given(self, champion: Champion, admission: Admission) -> None:
         """Store all shards, and record the test sets and the earlier shards that were given."""
         shelf = self._shelf
-        for path in (*self._asked.shards, *self._asked.earlier):
-            store_shard(shelf.storage, shelf.tenant_id, path, shard_digest(path))
+        for shard in (*self._asked.shards, *self._asked.earlier):
+            store_shard(shelf.storage, shelf.tenant_id, shard.path, shard.sha256)
         for examined, version in (
             (admission.given_earlier, champion.version),
             (admission.given_tests, None),

@@ -143,6 +143,7 @@ def retrain(
         lists = {"new": shards, "earlier": earlier, "tests": tests}
         click.echo(_queue(read_settings(data_dir), lists, wishes, reporter))
         return
+    from facetag_trainer.data.shard_index import index_shards
     from facetag_trainer.retraining.admission import Asked
     from facetag_trainer.retraining.retrain import RetrainingPlan
     from facetag_trainer.retraining.session import RetrainingSession
@@ -153,7 +154,8 @@ def retrain(
         use_servers(read_settings(data_dir), on_event=reporter.say) as settings,
     ):
         new, known, held = (
-            take_shards(sources, settings, quiet=quiet) for sources in (shards, earlier, tests)
+            index_shards(take_shards(sources, settings, quiet=quiet), settings)
+            for sources in (shards, earlier, tests)
         )
         asked = Asked(new, known, held, leave_out=leave_out, again=again)
         with closing(Shelf(settings)) as shelf:

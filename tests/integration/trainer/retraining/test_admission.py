@@ -8,13 +8,16 @@ from facetag.errors import ShardRefused
 from facetag.retraining.ledger import record_shards
 from facetag.settings import Settings
 from facetag_trainer.data.prepare import PreparePlan
+from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.retraining.admission import Asked, admit_shards, known_rounds
-from facetag_trainer.retraining.rounds import examine_shards, to_hashes
+from facetag_trainer.retraining.rounds import examine_shards, read_round, to_hashes
 from tests.unit.trainer.chips import encode, waves, write_tar
+from tests.unit.trainer.opened_files import count_opened
 
 pytestmark = pytest.mark.integration
-PLAN = PreparePlan(Settings(), size=75, validation_share=0.4)
+SETTINGS = Settings()
+PLAN = PreparePlan(SETTINGS, size=75, validation_share=0.4)
 
 
 def write_shard(path, seeds):
@@ -34,12 +37,16 @@ def manifest_of(*paths):
     return {"shards": [{"name": path.name, "sha256": shard_digest(path)} for path in paths]}
 
 
+def ask(shards, earlier=(), **choices):
+    return Asked(index_shards(shards, SETTINGS), index_shards(earlier, SETTINGS), **choices)
+
+
 def admit(sessions, asked, manifest):
     return admit_shards(sessions, asked, manifest, PLAN, tenant_id="local")
 
 
 def record(sessions, path, version):
-    examined = examine_shards([path], PLAN, known=to_hashes([]))
+    examined = examine_shards(index_shards([path], SETTINGS), PLAN, known=to_hashes([]))
     with transaction(sessions) as session:
         record_shards(
             session,
@@ -62,8 +69,8 @@ def test_an_image_of_the_recorded_holdout_refuses_its_shard(sessions, old, tmp_p
     seed = image_of_part(examined, "holdout")
     new = write_shard(tmp_path / "new.tar", [seed, 100, 101])
     with pytest.raises(ShardRefused, match=r"1 images .* holdout of old\.tar"):
-        admit(sessions, Asked([new]), manifest_of(old))
-    left = admit(sessions, Asked([new], leave_out=True), manifest_of(old))
+        admit(sessions, ask([new]), manifest_of(old))
+    left = admit(sessions, ask([new], leave_out=True), manifest_of(old))
     assert left.new.dropped == {"image of a test set or a holdout": 1}
     assert len(left.new.samples) == 2
 
@@ -72,20 +79,20 @@ def test_an_image_that_was_trained_on_is_dropped_and_counted(sessions, old, tmp_
     examined = record(sessions, old, "v1")
     seed = image_of_part(examined, "training")
     new = write_shard(tmp_path / "new.tar", [seed, 100, 101])
-    admission = admit(sessions, Asked([new]), manifest_of(old))
+    admission = admit(sessions, ask([new]), manifest_of(old))
     assert admission.new.dropped == {"near twin of a known image": 1}
 
 
 def test_a_holdout_that_is_given_just_now_protects_as_a_recorded_one(sessions, old, tmp_path):
-    examined = examine_shards([old], PLAN, known=to_hashes([]))
+    examined = examine_shards(index_shards([old], SETTINGS), PLAN, known=to_hashes([]))
     new = write_shard(tmp_path / "new.tar", [image_of_part(examined, "holdout"), 100])
     with pytest.raises(ShardRefused, match=r"holdout of old\.tar"):
-        admit(sessions, Asked([new], earlier=[old]), manifest_of(old))
+        admit(sessions, ask([new], earlier=[old]), manifest_of(old))
 
 
 def test_a_test_set_that_was_recorded_protects_and_is_no_shard_itself(sessions, old, tmp_path):
     test = write_shard(tmp_path / "test.tar", [100, 200])
-    record_tests = examine_shards([test], PLAN, known=to_hashes([]))
+    record_tests = examine_shards(index_shards([test], SETTINGS), PLAN, known=to_hashes([]))
     with transaction(sessions) as session:
         images = [
             type(image)(image.shard, image.sha256, image.difference_hash, "test")
@@ -95,23 +102,23 @@ def test_a_test_set_that_was_recorded_protects_and_is_no_shard_itself(sessions, 
         record_shards(session, names, images, tenant_id="local", version=None)
     new = write_shard(tmp_path / "new.tar", [100, 101])
     with pytest.raises(ShardRefused, match=r"of the test of test\.tar"):
-        admit(sessions, Asked([new]), manifest_of(old))
+        admit(sessions, ask([new]), manifest_of(old))
     with pytest.raises(ShardRefused, match="is a test set"):
-        admit(sessions, Asked([test]), manifest_of(old))
+        admit(sessions, ask([test]), manifest_of(old))
 
 
 def test_a_shard_of_another_line_is_learnt_again_only_when_asked(sessions, old, tmp_path):
     new = write_shard(tmp_path / "new.tar", range(100, 110))
     record(sessions, new, "v2")
     with pytest.raises(ShardRefused, match="learnt already, by v2"):
-        admit(sessions, Asked([new]), manifest_of(old))
-    admission = admit(sessions, Asked([new], again=True), manifest_of(old))
+        admit(sessions, ask([new]), manifest_of(old))
+    admission = admit(sessions, ask([new], again=True), manifest_of(old))
     assert len(admission.new.samples) == 10
 
 
 def test_the_champions_own_shard_is_never_learnt_again(sessions, old):
     with pytest.raises(ShardRefused, match="none is learnt twice"):
-        admit(sessions, Asked([old], again=True), manifest_of(old))
+        admit(sessions, ask([old], again=True), manifest_of(old))
 
 
 def test_a_shard_of_which_nothing_is_new_is_refused(sessions, old, tmp_path):
@@ -119,7 +126,7 @@ def test_a_shard_of_which_nothing_is_new_is_refused(sessions, old, tmp_path):
     seed = image_of_part(examined, "training")
     new = write_shard(tmp_path / "new.tar", [seed])
     with pytest.raises(ShardRefused, match="Nothing remains"):
-        admit(sessions, Asked([new]), manifest_of(old))
+        admit(sessions, ask([new]), manifest_of(old))
 
 
 def test_rounds_are_those_of_the_champions_line_that_the_ledger_holds(sessions, old, tmp_path):
@@ -129,3 +136,20 @@ def test_rounds_are_those_of_the_champions_line_that_the_ledger_holds(sessions, 
         rounds = known_rounds(session, manifest_of(old, other), tenant_id="local")
     assert [one.shards for one in rounds] == [{shard_digest(old): "old.tar"}]
     assert rounds[0].parts == examined.round.parts
+
+
+def test_each_shard_is_opened_once_for_its_digest_and_once_for_its_images(sessions, old, tmp_path):
+    new = write_shard(tmp_path / "new.tar", range(100, 110))
+    test = write_shard(tmp_path / "test.tar", range(200, 205))
+    asked = ask([new], earlier=[old], tests=index_shards([test], SETTINGS))
+    manifest = manifest_of(old)
+    with count_opened() as opened:
+        admission = admit(sessions, asked, manifest)
+        read_round(admission.earlier[0], asked.earlier)
+        read_round(admission.new.round, asked.shards)
+        assert admission.new.round.shards == {asked.shards[0].sha256: "new.tar"}
+    assert {name: opened[name] for name in ("new.tar", "old.tar", "test.tar")} == {
+        "new.tar": 2,
+        "old.tar": 2,
+        "test.tar": 2,
+    }

@@ -6,6 +6,7 @@ import numpy as np
 
 from facetag.settings import Settings
 from facetag_trainer.data.cleaning import clean, drop_undecodable
+from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Drop, Sample
 from facetag_trainer.data.splits import difference_hash
 from tests.unit.trainer.chips import encode, make_chip
@@ -13,6 +14,10 @@ from tests.unit.trainer.chips import encode, make_chip
 
 def sample(name, data, **labels):
     return Sample(name, data, labels)
+
+
+def hash_image(sample):
+    return hash_sample(sample, Settings())
 
 
 def test_one_of_equal_copies_stays_and_the_order_is_kept():
@@ -88,7 +93,7 @@ def test_what_does_not_decode_goes_and_the_rest_is_hashed():
     ]
     done = []
     cleaned = clean([BadSample("z", Drop.BAD_LABELS, "why"), *samples])
-    kept, hashes = drop_undecodable(cleaned, Settings(), on_progress=done.append)
+    kept, hashes = drop_undecodable(cleaned, hash_image, on_progress=done.append)
     assert [each.name for each in kept.samples] == ["a", "d"]
     assert kept.dropped == {"labels missing or out of range": 1, "undecodable image": 2}
     assert kept.left_out[2] == BadSample("c", Drop.UNDECODABLE, "The file is empty.")
@@ -98,5 +103,5 @@ def test_what_does_not_decode_goes_and_the_rest_is_hashed():
 
 
 def test_where_nothing_decodes_there_are_no_hashes():
-    _, hashes = drop_undecodable(clean([sample("b", b"no image", age=3)]), Settings())
+    _, hashes = drop_undecodable(clean([sample("b", b"no image", age=3)]), hash_image)
     assert hashes.shape == (0, 32)

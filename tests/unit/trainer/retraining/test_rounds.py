@@ -3,7 +3,7 @@ import pytest
 
 from facetag.settings import Settings
 from facetag_trainer.data.prepare import PreparePlan, prepare_cache
-from facetag_trainer.data.shards import shard_digest
+from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.retraining.rounds import (
     Round,
     cut_round,
@@ -30,10 +30,11 @@ def write_shard(path, seeds):
 
 @pytest.fixture
 def shards(tmp_path):
-    return [
+    paths = [
         write_shard(tmp_path / "one.tar", range(12)),
         write_shard(tmp_path / "two.tar", range(10, 24)),
     ]
+    return index_shards(paths, PLAN.settings)
 
 
 def test_a_round_holds_each_image_once_with_its_part_and_its_shard(shards):
@@ -43,7 +44,7 @@ def test_a_round_holds_each_image_once_with_its_part_and_its_shard(shards):
     assert examined.dropped == {"identical image": 2}
     assert 0 < sum(part != "training" for part in examined.round.parts.values()) < 24
     rows = {row.sha256: row for row in examined.ledger_images()}
-    first, second = (shard_digest(path) for path in shards)
+    first, second = (shard.sha256 for shard in shards)
     for sample in examined.samples[:12]:
         assert rows[sample.sha256].shard == first
     assert rows[examined.samples[20].sha256].shard == second
@@ -69,7 +70,7 @@ def test_images_that_are_to_be_left_out_are_counted_apart_from_twins(shards):
 
 
 def test_of_a_test_set_every_image_is_protected(shards):
-    tests = examine_tests(shards, Settings())
+    tests = examine_tests(shards)
     assert set(tests.round.parts.values()) == {"test"}
     assert len(tests.round.parts) == len(tests.hashes) == 24
 
@@ -80,7 +81,7 @@ def test_the_cache_of_a_round_is_found_again_and_follows_its_parts(shards, tmp_p
     cache = cut_round(examined.round, examined.samples, examined.hashes, tmp_path / "cache", PLAN)
     parts = list(examined.round.parts.values())
     assert list(cache.validation) == [part != "training" for part in parts]
-    assert cache.facts["shards"] == {path.name: shard_digest(path) for path in shards}
+    assert cache.facts["shards"] == {shard.name: shard.sha256 for shard in shards}
     found = find_round_cache(examined.round, tmp_path / "cache", PLAN)
     assert np.array_equal(found.hashes, cache.hashes)
 
@@ -90,7 +91,7 @@ def test_a_recorded_round_is_read_again_from_its_shards_in_their_order(shards, t
     # As a database gives it: in no order, and without one image.
     items = sorted(examined.round.parts.items())[1:]
     recorded = Round(examined.round.shards, dict(items))
-    samples, hashes = read_round(recorded, shards, PLAN.settings)
+    samples, hashes = read_round(recorded, shards)
     assert len(samples) == len(hashes) == 23
     ordered = order_parts(recorded, samples)
     assert list(ordered.parts) == [sample.sha256 for sample in samples]
@@ -98,7 +99,7 @@ def test_a_recorded_round_is_read_again_from_its_shards_in_their_order(shards, t
 
 
 def test_the_cache_of_train_serves_a_round_of_the_same_images_alone(shards, tmp_path):
-    made = prepare_cache(shards, tmp_path / "cache", PLAN)
+    made = prepare_cache([shard.path for shard in shards], tmp_path / "cache", PLAN)
     examined = examine_shards(shards, PLAN, known=NOTHING)
     found = find_round_cache(examined.round, tmp_path / "cache", PLAN)
     assert np.array_equal(found.hashes, made.hashes)
