@@ -1,1 +1,1 @@
-"""Pixels to faces to attributes, the one shared room that imports TensorFlow and Keras."""
+"""Find faces in photos and label their apparent age, gender and race (see README.md here)."""

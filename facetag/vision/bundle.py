@@ -1,8 +1,8 @@
-"""A bundle: a network's weights with the manifest that says how to build, feed and read it.
+"""Open a bundle: a network's weights and the manifest that says how to build, feed and read it.
 
-`bundle.json`, `network.weights.h5` (float16 Keras weights) and `card.md`. The architecture is
-built by code; only weights are loaded, and only after their checksum. Never a pickle, never a
-whole model. A bundle is opened without Keras; its network is not.
+A bundle holds `bundle.json`, `network.weights.h5` (float16 Keras weights) and `card.md`. Code
+builds the architecture. Only weights are loaded, after a check of their checksum: never a pickle,
+never a whole Keras model. Opening a bundle needs no Keras; loading its network does.
 """
 
 import json
@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle's manifest and the folder that it was read from."""
+    """Hold a bundle's manifest and the folder it was read from."""
 
     folder: Path
     manifest: Mapping[str, Any]
 
     @property
     def version(self) -> str:
-        """The bundle's name: its date and the start of its weights' checksum."""
+        """The bundle's name: its date and the first characters of its weights' checksum."""
         return str(self.manifest["version"])
 
     @property
     def spec(self) -> NetworkSpec:
-        """What the network is built from."""
+        """The architecture of the network."""
         return NetworkSpec.from_json(self.manifest["network"])
 
     @property
     def crop_rule(self) -> CropRule:
-        """The rule by which the network's crops were cut."""
+        """The rule by which crops for the network are cut."""
         return CropRule.from_json(self.manifest["crop"])
 
     @property
     def age_range(self) -> AgeRange:
-        """The range about an apparent age; raises BundleInvalid where the manifest has none."""
+        """The range around an apparent age; raises BundleInvalid if the manifest has none."""
         try:
             return AgeRange.from_json(self.manifest["age_range"])
         except (KeyError, TypeError) as error:
@@ -58,26 +58,26 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration:
-        """Temperatures and thresholds; those of a manifest without them change nothing."""
+        """The calibration; without one in the manifest, it changes nothing."""
         return Calibration.from_json(self.manifest.get("calibration"))
 
     @property
     def mirror(self) -> Mirroring:
-        """Whose mirror image is read too; nobody's where the manifest says nothing."""
+        """For which faces the mirror image is read too; for none if the manifest does not say."""
         return Mirroring.from_json(self.manifest.get("mirror", False))
 
     @property
     def activation_ranges(self) -> Sequence[Sequence[float] | None]:
-        """The ranges by which convolutions are quantized (see `inference.convert`), or none."""
+        """The ranges by which convolutions are quantised (see `inference.convert`), or none."""
         ranges: Sequence[Sequence[float] | None] = self.manifest.get("activation_ranges", [])
         return ranges
 
     def ranges_in(self, precision: str) -> Sequence[Sequence[float] | None] | None:
-        """Return what convolutions are quantized by if computed in `precision`: in int8 alone."""
+        """Return the ranges for quantising if `precision` is int8, otherwise None."""
         return self.activation_ranges if precision == "int8" else None
 
     def load_network(self) -> "keras.Model":
-        """Build the network and load its weights; raises BundleInvalid unless the checksum fits."""
+        """Build the network and load its weights; raises BundleInvalid for a wrong checksum."""
         from facetag.vision.network.attributes import build_network
 
         check_weights(self.folder, self.manifest)
@@ -87,9 +87,9 @@ class Bundle:
 
 
 def open_bundle(folder: Path | None = None) -> Bundle:
-    """Read and check the manifest of a bundle; the one that ships where no folder is given.
+    """Read and check the manifest of a bundle, by default of the bundle that ships.
 
-    Raises BundleInvalid where files are missing, or the format or the heads are not known here.
+    Raises BundleInvalid if files are missing, or if the format or the heads are unknown.
     """
     folder = folder or DEFAULT_FOLDER
     bundle = Bundle(folder, read_manifest(folder))
@@ -110,7 +110,7 @@ def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _check_known(bundle: Bundle) -> None:
-    """Raise BundleInvalid, or what a missing or odd field causes, for what cannot be used here."""
+    """Raise BundleInvalid, or the error that a missing or invalid field causes."""
     for field in ("version", "weights_sha256", "crop"):
         if not bundle.manifest[field]:
             raise ValueError(f"{field} is empty")
@@ -118,7 +118,7 @@ def _check_known(bundle: Bundle) -> None:
         raise ValueError(f"backbone {bundle.spec.backbone!r} is not known")
     stated_heads = bundle.manifest["heads"]
     if [stated["name"] for stated in stated_heads] != list(bundle.spec.heads):
-        raise ValueError("the heads are not those of the network")
+        raise ValueError("`heads` differs from the heads of `network`")
     for stated in stated_heads:
         head = HEADS_BY_NAME.get(stated["name"])
         if head is None or list(head.labels) != stated["labels"] or head.kind != stated["kind"]:

@@ -1,4 +1,4 @@
-"""Bytes to an upright RGB image, or a named reason why not."""
+"""Decode a file's bytes to an upright RGB image, or raise an error that names the reason."""
 
 import io
 import math
@@ -29,7 +29,7 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise on damaged files."""
+"""The exceptions that Pillow's decoders raise on damaged files."""
 
 SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a|....ftyp(avi|hei|hev|mif|msf)", re.DOTALL
@@ -45,7 +45,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The turn that makes an image upright, by its EXIF orientation."""
 ON_THE_SIDE = (
     Image.Transpose.TRANSPOSE,
     Image.Transpose.ROTATE_270,
@@ -55,15 +55,15 @@ ON_THE_SIDE = (
 """Turns that swap width and height."""
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-MUCH_PIXELS = 32_000_000
-"""Above this, what is no JPEG file is decoded where memory is limited."""
+MANY_PIXELS = 32_000_000
+"""Images with more pixels that are no JPEG files are decoded in a process of limited memory."""
 
 
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
     """Return the first frame, upright, as uint8 (height, width, 3).
 
-    `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparency is laid on white. Raises
-    ImageUnreadable with the code that fits; the size is checked before any pixel is decoded.
+    `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparent parts become white. Raises
+    ImageUnreadable with the code of the reason. The size is checked before any pixel is decoded.
     """
     return np.asarray(_decode(data, formats, max_pixels)[0])
 
@@ -73,7 +73,8 @@ def decode_picture(
 ) -> Picture:
     """Return the first frame, upright, with a copy reduced to a long side of `copy_side` pixels.
 
-    A JPEG file is decoded reduced where the copy needs no more. Raises as `decode_image` does.
+    A JPEG file is decoded at a reduced size if that is enough for the copy. Raises as
+    `decode_image` does.
     """
     image, (width, height) = _decode(data, formats, max_pixels, copy_side)
     copy = np.asarray(reduce_image(image, copy_side))
@@ -89,9 +90,9 @@ def decode_picture(
 def _decode(
     data: bytes, formats: Sequence[str], max_pixels: int, long_side: int | None = None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Return an upright RGB image, loaded, and the width and height of the whole photo.
+    """Return an upright, loaded RGB image and the width and height of the whole photo.
 
-    A JPEG file is decoded reduced if that leaves its long side the pixels that are asked for.
+    A JPEG file is decoded at a reduced size if its long side still has `long_side` pixels.
     """
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
@@ -118,31 +119,31 @@ def _decode(
         raise _name_damage(data, error) from error
     except MemoryError as error:
         raise ImageUnreadable(
-            ErrorCode.DECODER_CRASHED, "Decoding it takes more memory than the decoder may have."
+            ErrorCode.DECODER_CRASHED, "Decoding it takes more memory than the decoder may use."
         ) from error
 
 
 def takes_much_memory(data: bytes) -> bool:
-    """Tell from a file's header whether decoding it may take gigabytes.
+    """Return whether decoding a file may take gigabytes, as its header tells.
 
-    Animations and transparency are decoded in several copies of the whole canvas, which a few
-    hundred bytes can make as large as the cap allows. JPEG files are not even opened for this.
+    Decoding an animation or transparency takes several copies of the whole canvas, and a few
+    hundred bytes can state a canvas as large as the cap allows. JPEG files need no such check.
     """
     if data.startswith(JPEG_SIGNATURE):
         return False
     _prepare_pillow()
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return image.width * image.height > MUCH_PIXELS
+            return image.width * image.height > MANY_PIXELS
     except (Image.DecompressionBombError, *DAMAGE):
         return False
 
 
 @cache
 def _prepare_pillow() -> None:
-    """Teach Pillow HEIC, and keep it quiet about sizes: our own cap is checked from the header.
+    """Register HEIC with Pillow, and silence its warnings about size: our own cap is checked first.
 
-    Once a process, not around each image: filters of warnings are no thread's own.
+    This happens once per process, because threads share the filters of warnings.
     """
     pillow_heif.register_heif_opener()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -161,20 +162,20 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageUnreadable(
             ErrorCode.TOO_MANY_PIXELS,
-            f"{width}x{height} is above the cap of {max_pixels} pixels (FACETAG_MAX_IMAGE_PIXELS).",
+            f"{width}x{height} is above {max_pixels} pixels, the limit (FACETAG_MAX_IMAGE_PIXELS).",
         )
 
 
 def _decode_reduced(image: Image.Image, long_side: int) -> None:
-    """Have libjpeg decode an eighth, a quarter or a half of the size, if that is large enough."""
+    """Have libjpeg decode at an eighth, a quarter or half of the size, if that is large enough."""
     share = long_side / max(image.size)
     if share < 1:
         image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:
-    # Not ImageOps.exif_transpose: it copies every image, and fails where it cannot write the EXIF
-    # data anew. Damaged EXIF data says nothing about the orientation, and the pixels may be whole.
+    # ImageOps.exif_transpose would copy every image, and it fails if it cannot rewrite the EXIF
+    # data. If EXIF data is damaged, the orientation is unknown, but the pixels may be sound.
     try:
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DAMAGE:
@@ -183,19 +184,19 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # 16 bits of grey: Pillow would clip them to 8 instead of scaling them.
+        # Pillow would clip 16-bit grey to 8 bits instead of scaling it.
         wide = np.asarray(image, dtype=np.float32)
         image = Image.fromarray((wide / 257.0).round().clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
-    # A conversion that changes nothing would copy the image.
+    # Converting an RGB image to RGB would copy it.
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _name_damage(data: bytes, error: Exception) -> ImageUnreadable:
-    """Return the error that says what is wrong with data that Pillow cannot open or decode."""
+    """Return an error that says why Pillow cannot open or decode this data."""
     text = str(error).rstrip(".")
     if _ends_early(data) or any(words in text.lower() for words in CUT_SHORT):
         return ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
@@ -203,18 +204,18 @@ def _name_damage(data: bytes, error: Exception) -> ImageUnreadable:
         return ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {text}.")
     if SIGNATURES.match(data):
         return ImageUnreadable(ErrorCode.DECODE_ERROR, "The image's header is damaged.")
-    return ImageUnreadable(ErrorCode.NOT_AN_IMAGE, "The file is no image of a known format.")
+    return ImageUnreadable(ErrorCode.NOT_AN_IMAGE, "The file is not an image of a known format.")
 
 
 def _ends_early(data: bytes) -> bool:
-    """Say whether the sizes that a RIFF (WebP) or ISO (AVIF, HEIC) file states pass its end."""
+    """Return whether a RIFF (WebP) or ISO (AVIF, HEIC) file is shorter than it states itself."""
     if data.startswith(b"RIFF"):
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     place = 0
     if data[4:8] == b"ftyp":
         while place + 8 <= len(data):
             size = int.from_bytes(data[place : place + 4], "big")
-            if size < 8:  # up to the end, or in 64 bits: nothing that a cut could be told by
+            if size < 8:  # It reaches to the end or is given in 64 bits.
                 return False
             place += size
     return place > len(data)

@@ -1,4 +1,4 @@
-"""From photos to labelled faces: detector, crop and network behind one call."""
+"""Label the faces of photos: detector, crop and network behind one call."""
 
 import math
 import threading
@@ -28,20 +28,21 @@ from facetag.vision.photo import Picture, Pixels
 
 STAGES = ("detect", "crop", "predict")
 KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
-"""What labelling may hold beyond what it held before the first photo; free memory above is handed
-back. Mixed photos of up to 12 megapixels keep within it (`benchmarks.memory`)."""
+"""Memory that labelling may hold in addition to what it held before the first photo; free memory
+above that goes back to the system. Photos of up to 12 megapixels need less
+(`benchmarks.memory`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
-    """The faces of each photo, largest first, and the milliseconds that each stage took in all."""
+    """Hold the faces of each photo, largest first, and the milliseconds of each stage in all."""
 
     faces: list[list[Face]]
     stage_ms: dict[str, float]
 
 
 class Labeller:
-    """Labels the faces of photos with one bundle, in as many lanes at a time as there are."""
+    """Label the faces of photos with one bundle, in several lanes at the same time."""
 
     def __init__(
         self,
@@ -65,9 +66,9 @@ class Labeller:
         self._most_resident = math.inf
 
     def warm_up(self) -> None:
-        """Run every graph in every lane, so that the first photo is as fast as the next.
+        """Run every graph in every lane, so that the first photo is as fast as later ones.
 
-        Networks keep something for each number of crops: it is taken now, not with some photo.
+        Networks allocate memory for each number of crops: they do so now instead of at some photo.
         """
         self._in_every_lane(self.detector.warm_up)
         blank = np.zeros((MOST_AT_ONCE, *[self.network.input_size] * 2, 3), np.uint8)
@@ -77,9 +78,9 @@ class Labeller:
         self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
-        """Label photos in lanes: a lane takes the next batch of one shape, then its share of crops.
+        """Label photos in lanes: each lane detects in batches of one shape, then reads its crops.
 
-        `stage_ms` is by the clock, added up over the lanes.
+        `stage_ms` is wall-clock time, added up over the lanes.
         """
         clock = _Clock()
         batches = self.detector.batches([photo.copy for photo in photos])
@@ -113,7 +114,7 @@ class Labeller:
         return LabelledBatch(faces, clock.stage_ms)
 
     def _in_every_lane(self, work: Callable[[], object]) -> None:
-        # At the same time: while one uses its compiled networks, another takes its own.
+        # All lanes run at the same time, so that each one takes a compiled network of its own.
         together = threading.Barrier(self._lanes)
 
         def run(_: int) -> None:
@@ -131,13 +132,13 @@ class Labeller:
         ]
 
     def read(self, crops: Sequence[Pixels]) -> Outputs:
-        """Return the calibrated outputs (n, units) a head of n crops (size, size, 3)."""
+        """Return the calibrated outputs (n, units) per head for n crops (size, size, 3)."""
         size = self.network.input_size
         batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
         return self._calibration.apply(self.network.predict(batch))
 
     def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
-        """Cut a photo's faces, from a reduced photo where that has the pixels for all of them."""
+        """Cut a photo's faces, from the reduced photo if that has enough pixels for all of them."""
         if not faces:
             return []
         size = self.network.input_size
@@ -203,13 +204,13 @@ def _size(detection: Detection) -> float:
 
 
 def _share_out(crops: Sequence[Pixels], lanes: int) -> list[Sequence[Pixels]]:
-    """Return a part for each lane, as even as may be: one at least, which may be empty."""
+    """Split crops evenly, a part per lane; return at least one part, which may be empty."""
     size = max(1, math.ceil(len(crops) / lanes))
     return [crops[start : start + size] for start in range(0, max(1, len(crops)), size)]
 
 
 class _Clock:
-    """Milliseconds a stage, added up over threads."""
+    """Add up the milliseconds of each stage over threads."""
 
     def __init__(self) -> None:
         self.stage_ms = dict.fromkeys(STAGES, 0.0)
@@ -217,7 +218,7 @@ class _Clock:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Book the time that the block takes."""
+        """Add the time that the block takes to a stage."""
         started = time.perf_counter()
         yield
         with self._lock:

@@ -1,7 +1,8 @@
-"""A decoded photo as labelling needs it: a small copy to find faces in, and more for a small face.
+"""Hold a decoded photo: a small copy to find faces in, and larger pixels to cut small faces from.
 
-A JPEG file is decoded at a half, a quarter or an eighth of its size at a fraction of the cost. Most
-photos are far larger than what the detector looks at, and most faces are read as well there.
+Decoding a JPEG file at a half, a quarter or an eighth of its size costs a fraction of the time.
+Most photos are far larger than the detector needs, and most faces are read equally well at a
+reduced size.
 """
 
 from collections.abc import Callable
@@ -15,19 +16,20 @@ Pixels = npt.NDArray[np.uint8]
 """An upright image: uint8, (height, width, 3), RGB."""
 
 WORKING_FACE_PX = 40
-"""Side of the smallest face asked for on a working copy: the output network sees 48 pixels."""
+"""Side of the smallest face on a working copy; MTCNN's output network sees 48 pixels."""
 LARGEST_WORKING_SIDE = 4096
 SMALL_ENOUGH = 1.1
-"""An image up to so many times as large as it is to be stays as it is, such as a quarter of 4,032
-pixels: making it smaller takes longer than looking at the rest of its pixels."""
+"""An image up to this many times its target size is not reduced, such as a quarter of 4,032 pixels:
+reducing it would take longer than searching its additional pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An upright photo of `width` x `height` pixels.
+    """Hold an upright photo of `width` x `height` pixels.
 
-    `copy` is the photo reduced for the detector, `image` the photo as it was decoded: whole, or
-    reduced, and then `decode_larger(scale)` returns it at that share of its size or more.
+    `copy` is the photo reduced for the detector. `image` is the photo as it was decoded, whole or
+    reduced. If it is reduced, `decode_larger(scale)` decodes it again, at that share of its size
+    or more.
     """
 
     width: int
@@ -38,13 +40,13 @@ class Picture:
 
     @property
     def pixels_held(self) -> int:
-        """How many pixels of it are in memory, the copy's aside."""
+        """The number of its pixels in memory, without those of the copy."""
         return self.image.width * self.image.height
 
     def at_least(self, scale: float) -> Image.Image:
-        """Return the photo at this share of its size or more; whole, where `scale` is 1 or more.
+        """Return the photo at this share of its size or more; the whole photo from 1 on.
 
-        Raises ImageUnreadable where the file must be decoded again and cannot be.
+        Raises ImageUnreadable if the file has to be decoded again and decoding fails.
         """
         if self.decode_larger is None or self.image.width >= scale * self.width:
             return self.image
@@ -58,19 +60,19 @@ def whole_picture(pixels: Pixels, copy_side: int) -> Picture:
 
 
 def working_side(min_face: float) -> int:
-    """Return the long side of working copies, in pixels, for the smallest face asked for."""
+    """Return the long side of working copies in pixels; `min_face` is the smallest face to find."""
     return min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / min_face))
 
 
 def reduce_to(photo: Pixels, side: int) -> Pixels:
-    """Return a photo as `reduce_image` does; the same, if it is small enough."""
+    """Return a photo reduced to a long side of `side` pixels, or unchanged if small enough."""
     if max(photo.shape[:2]) <= SMALL_ENOUGH * side:
         return photo
     return np.asarray(reduce_image(Image.fromarray(photo), side))
 
 
 def reduce_image(image: Image.Image, side: int) -> Image.Image:
-    """Return an image reduced to a long side of `side` pixels; the same, if it is small enough."""
+    """Return an image reduced to a long side of `side` pixels, or unchanged if small enough."""
     if max(image.size) <= SMALL_ENOUGH * side:
         return image
     scale = side / max(image.size)

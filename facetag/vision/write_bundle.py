@@ -1,4 +1,4 @@
-"""A fitted network as a bundle: its weights halved, and the manifest that goes with them."""
+"""Write a fitted network as a bundle: float16 weights and their manifest."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +19,9 @@ from facetag.vision.network.spec import NetworkSpec
 def write_bundle(
     folder: Path, network: keras.Model, spec: NetworkSpec, rule: CropRule, facts: Mapping[str, Any]
 ) -> Bundle:
-    """Write weights and manifest, in this order; `facts` are added to the manifest.
+    """Write the weights, then the manifest, to which `facts` are added.
 
-    `facts` must hold `created` (an ISO date), which with the weights' checksum makes the version.
+    `facts` must hold `created` (an ISO date). That date and the weights' checksum make the version.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_float16(network, folder / WEIGHTS)
@@ -43,9 +43,9 @@ def write_bundle(
 
 
 def save_float16(network: keras.Model, path: Path) -> None:
-    """Save a network's weights as Keras does, halved to float16.
+    """Save a network's weights in Keras's format as float16.
 
-    Raises BundleInvalid where a weight does not fit into float16.
+    Raises BundleInvalid if a weight does not fit into float16.
     """
     whole = path.with_name("whole.weights.h5")
     network.save_weights(whole)
@@ -60,7 +60,7 @@ def save_float16(network: keras.Model, path: Path) -> None:
 
 def _copy_halved(name: str, item: h5py.Dataset | h5py.Group, target: h5py.File) -> None:
     if name.split("/")[0] == "optimizer":
-        # Keras adds a fitted network's moments, twice the weights, which predict nothing.
+        # The optimizer's moments take twice the space of the weights and are not needed to predict.
         return
     if isinstance(item, h5py.Group):
         copy = target.require_group(name)

@@ -1,6 +1,7 @@
-"""What glibc keeps of memory that is free: what the next photos need, and no more.
+"""Set how much free memory glibc keeps for the next photos, and give the rest back.
 
-A block that is given back is taken anew page by page, and while one thread does, the others wait.
+A block that was given back to the system is mapped again page by page, and while one thread does
+so, the others wait.
 """
 
 import ctypes
@@ -12,20 +13,19 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE = 4 * 2**20
-"""Bytes from which on a block is handed back when it is freed; with all smaller ones, the heap is
-kept."""
+"""Blocks of this many bytes or more go back to the system when they are freed; smaller blocks stay
+in the heap, which is kept."""
 NEVER = 2**31 - 1
 PR_SET_THP_DISABLE = 41
 STATM = Path("/proc/self/statm")
 
 
 def set_up_heaps() -> None:
-    """Have the threads of this process share one heap, in small pages, and keep it.
+    """Make all threads of this process share one heap of small pages, and keep that heap.
 
-    By default there are eight heaps a core, each of which keeps its own peak, and a thread that is
-    there before this is called has one already. NumPy asks for pages of 2 MB, all of which a few
-    bytes in use would hold. Does what the system and its C library know of: all, on Linux with
-    glibc.
+    By default there are eight heaps per core, and each keeps its own peak. Call this before any
+    thread starts: a thread that runs already has its heap. NumPy asks for pages of 2 MB, and a few
+    bytes in use would hold a whole page. Without Linux or glibc, this does what the system allows.
     """
     prctl = _find("prctl")
     if prctl is not None:
@@ -38,7 +38,7 @@ def set_up_heaps() -> None:
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process has; 0 where the system does not say (Linux does)."""
+    """Return the resident memory of this process in bytes; 0 without Linux."""
     try:
         return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -46,13 +46,13 @@ def resident_bytes() -> int:
 
 
 def collect_garbage() -> None:
-    """Free what only cycles hold, such as a network whose graph was frozen, and hand it back."""
+    """Free objects that only reference cycles hold, such as a traced network, and their memory."""
     gc.collect()
     return_free_memory()
 
 
 def return_free_memory() -> None:
-    """Give the system all whole pages that are free; does nothing without glibc."""
+    """Give all free whole pages back to the system; do nothing without glibc."""
     trim = _find("malloc_trim")
     if trim is not None:
         trim(0)

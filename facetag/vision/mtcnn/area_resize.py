@@ -1,7 +1,7 @@
-"""Photos reduced by area: a pixel is the mean of what it covers, as in TensorFlow's `ResizeArea`.
+"""Reduce photos by area: each pixel is the mean of the pixels it covers.
 
-The `mtcnn` package reduces so, and which faces are found hangs on single pixels. Rows, then columns
-are weighted by a matrix that is nearly all zeros.
+This follows TensorFlow's `ResizeArea`, which the `mtcnn` package uses: single pixels decide which
+faces are found. A sparse matrix weights the rows, and another one the columns.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ Reduced = npt.NDArray[np.float32]
 """Pixels in 0..255: float32, (height, width, 3)."""
 
 KEPT = 512
-"""Matrices kept for sides that come again, of some 20 kB each."""
+"""Number of matrices that are cached, of some 20 kB each."""
 
 
 def reduce_by_area(photo: Pixels, sizes: Sequence[tuple[int, int]]) -> list[Reduced]:
-    """Return a photo reduced to each of some heights and widths, none larger than its own."""
+    """Return a photo reduced to each of these heights and widths, none larger than its own."""
     height, width = photo.shape[:2]
     rows = photo.reshape(height, width * 3).astype(np.float32)
     levels = []
     for reduced_height, reduced_width in sizes:
-        # A matrix is turned in a quarter of the time that pixels of three values take.
+        # Transposing a matrix takes a quarter of the time that pixels of three values take.
         columns = np.ascontiguousarray((_shares(height, reduced_height, 1) @ rows).T)
         reduced = _shares(width, reduced_width, 3) @ columns
         levels.append(reduced.T.reshape(reduced_height, reduced_width, 3))
@@ -35,17 +35,17 @@ def reduce_by_area(photo: Pixels, sizes: Sequence[tuple[int, int]]) -> list[Redu
 
 @lru_cache(KEPT)
 def _shares(side: int, reduced: int, values: int) -> csr_array:
-    """Return what each of `side` pixels, of so many values, has a share in: (reduced, side)."""
-    # In float32, as TensorFlow computes where a pixel begins and ends.
+    """Return the weights (reduced, side) of pixels of so many values in the reduced pixels."""
+    # TensorFlow too computes in float32 where a pixel begins and ends.
     step = np.float32(side) / np.float32(reduced)
     begin = np.arange(reduced, dtype=np.float32)[:, None] * step
     end = np.arange(1, reduced + 1, dtype=np.float32)[:, None] * step
     places = np.floor(begin) + np.arange(int(np.ceil(step)) + 1, dtype=np.float32)
     weights = (np.minimum(places + 1, end) - np.maximum(places, begin)) / step
     row, tap = np.nonzero(weights > 0)
-    # The last may end a little beyond the photo, by rounding.
+    # By rounding, the last pixel may end just beyond the photo.
     column = np.minimum(places[row, tap].astype(np.int32), side - 1)
-    # The values of a pixel lie side by side.
+    # The values of a pixel are neighbours.
     value = np.arange(values)
     shape = reduced * values, side * values
     index = (row[:, None] * values + value).ravel(), (column[:, None] * values + value).ravel()

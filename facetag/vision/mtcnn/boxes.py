@@ -1,4 +1,4 @@
-"""Arithmetic of boxes, which are float arrays (n, 4) of x1, y1, x2, y2."""
+"""Compute with boxes, which are float arrays (n, 4) of x1, y1, x2, y2."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Boxes = npt.NDArray[np.float32]
 BOXES = 2
 """Rises whenever the detector's boxes of one photo change: crops cut by others are cut anew."""
 BLOCK = 512
-"""Boxes compared at a time, so that suppression needs memory for BLOCK x n overlaps, not n x n."""
+"""Boxes compared at a time: suppression needs memory for BLOCK x n overlaps instead of n x n."""
 
 
 def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") -> Boxes:
@@ -20,7 +20,7 @@ def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") ->
     """
     left, top, right, bottom = a.T[:, :, None]
     others = b.T[:, None, :]
-    # A side at a time: as arrays of four the same takes four times as long.
+    # Computing all four sides in one array takes four times as long.
     width = np.minimum(right, others[2]) - np.maximum(left, others[0])
     height = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
     shared = np.maximum(width, 0) * np.maximum(height, 0)
@@ -31,7 +31,7 @@ def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") ->
 
 
 def areas(boxes: Boxes) -> Boxes:
-    """Return the areas (n,) of boxes (n, 4) in square pixels; inverted boxes have none."""
+    """Return the areas (n,) of boxes (n, 4) in square pixels; that of an inverted box is 0."""
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
     result: Boxes = sides[:, 0] * sides[:, 1]
     return result
@@ -46,9 +46,9 @@ def suppress(
 ) -> npt.NDArray[np.intp]:
     """Return the indices of the boxes to keep, best score first.
 
-    A box goes when any box of a better score overlaps it by more than `threshold`, whether or not
-    that one is kept itself: the rule of the `mtcnn` package, and one that needs no loop over boxes.
-    Of boxes in several `groups` (n,) only those of its own can do so.
+    A box is dropped if any box with a better score overlaps it by more than `threshold`, even if
+    that other box is dropped too. This is the rule of the `mtcnn` package, and it needs no loop
+    over boxes. With `groups` (n,), only boxes of the same group are compared.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
@@ -65,13 +65,13 @@ def suppress(
 
 
 def to_squares(boxes: Boxes) -> Boxes:
-    """Return boxes grown about their centres to squares of their longer side, (n, 4)."""
+    """Return the squares (n, 4) with the boxes' centres and longer sides."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = np.max(boxes[:, 2:] - boxes[:, :2], axis=1, keepdims=True) / 2
     return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
 
 
 def shift_by_offsets(boxes: Boxes, offsets: Boxes) -> Boxes:
-    """Return boxes moved by regressed offsets (n, 4), which are in units of the box's own sides."""
+    """Return boxes moved by predicted offsets (n, 4), which are in units of each box's sides."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes + offsets * np.concatenate([sides, sides], axis=1)

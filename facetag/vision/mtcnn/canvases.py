@@ -1,6 +1,6 @@
-"""Photos as the detector holds them: working copies on canvases of a bounded set of shapes.
+"""Lay working copies on canvases of few shapes, and cut what MTCNN's networks see from them.
 
-What the networks see is cut from them: sheets of pyramid levels, and patches.
+The networks see sheets of pyramid levels, and patches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,17 @@ from facetag.vision.mtcnn.sheets import Sheet, spread
 from facetag.vision.photo import Pixels
 
 GREY = 127.5
-"""What lies outside a photo: it is normalised to nothing."""
+"""The value of pixels outside a photo; it is normalised to 0."""
 CANVAS_STEP = 64
-"""Sides of canvases are multiples of this, which bounds how many shapes there are."""
+"""Sides of canvases are multiples of this, which limits the number of shapes."""
 
 
 class Canvases:
-    """Working copies of one canvas shape, each in the upper left corner of a grey canvas."""
+    """Hold working copies of one canvas shape, each in the upper left corner of a grey canvas."""
 
     def __init__(self, copies: Sequence[Pixels], min_face: float) -> None:
         shape = canvas_shape(copies[0])
-        # They stay bytes, a quarter of the memory: levels and patches alone are floats.
+        # Canvases stay bytes, a quarter of the memory; only levels and patches are floats.
         self._pixels = np.full((len(copies), *shape, 3), 128, dtype=np.uint8)
         for canvas, copy in zip(self._pixels, copies, strict=True):
             canvas[: copy.shape[0], : copy.shape[1]] = copy
@@ -34,9 +34,9 @@ class Canvases:
         self._min_face = min_face
 
     def sheets(self) -> Iterator[tuple[Sheet, Reduced]]:
-        """Yield the photos' levels on sheets, and these as drawn: (photos, height, width, 3).
+        """Yield each sheet and its pixels (photos, height, width, 3), with the photos' levels.
 
-        They are in 0..255, and grey between the levels.
+        Pixels are in 0..255, and grey between the levels.
         """
         levels = list(build_pyramid(self._sizes, self._min_face))
         reduced = []
@@ -52,12 +52,12 @@ class Canvases:
             yield sheet, drawn
 
     def cut(self, boxes: Boxes, photos: npt.NDArray[np.int32], side: int) -> Reduced:
-        """Return what boxes x1, y1, x2, y2 on photos show, (n, side, side, 3), in 0..255.
+        """Return the pixels (n, side, side, 3) within boxes x1, y1, x2, y2 of photos, in 0..255.
 
-        Interpolated between four pixels each, as `tf.image.crop_and_resize` does.
+        Each is interpolated between four pixels, as `tf.image.crop_and_resize` does.
         """
         (_, height, width, _), sizes = self._pixels.shape, self._sizes[photos].astype(np.float32)
-        # A pixel of each photo as mtcnn counts, who has no canvas.
+        # The size of a pixel as mtcnn counts it, which uses no canvas.
         unit = (sizes - 1) / sizes
         rows = _Samples(boxes[:, 1] * unit[:, 0], boxes[:, 3] * unit[:, 0], side, height)
         columns = _Samples(boxes[:, 0] * unit[:, 1], boxes[:, 2] * unit[:, 1], side, width)
@@ -82,7 +82,7 @@ class Canvases:
 
 
 class _Samples:
-    """The pixels that lie before and after evenly spaced places in `length` pixels: (n, count)."""
+    """Find the pixels (n, count) before and after evenly spaced places in `length` pixels."""
 
     def __init__(self, first: Boxes, last: Boxes, count: int, length: int) -> None:
         step = (last - first) / np.float32(count - 1)
@@ -95,6 +95,6 @@ class _Samples:
 
 
 def canvas_shape(copy: Pixels) -> tuple[int, int]:
-    """Return height and width of the canvas that a working copy is laid on."""
+    """Return the height and width of the canvas for a working copy."""
     height, width = (round_up(side, CANVAS_STEP) for side in copy.shape[:2])
     return height, width

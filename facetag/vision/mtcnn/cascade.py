@@ -1,4 +1,4 @@
-"""The three networks of MTCNN, compiled."""
+"""Hold the three networks of MTCNN, compiled."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ from facetag.vision.inference.openvino_backend import Compiled
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Proposal (n, any, any, 3), refinement (n, 24, 24, 3) and output (n, 48, 48, 3) network.
+    """Hold the proposal, refinement and output network.
 
+    Their inputs are (n, any, any, 3), (n, 24, 24, 3) and (n, 48, 48, 3).
     Each takes pixels in 0..255 and returns box offsets (..., 4) and probabilities of a face (...).
     """
 

@@ -1,9 +1,9 @@
-"""MTCNN over many photos at once: finds the faces, as unclipped boxes in each photo's own pixels.
+"""Find faces in many photos at once by MTCNN, as unclipped boxes in each photo's own pixels.
 
-Photos are reduced to working copies on canvases of a bounded set of shapes, so that one compiled
-network serves all and memory stays flat; proposals, refinement and output run in batches across
-photos. One photo's emptiness is never another's. The `mtcnn` package is the source of the weights
-and, in the tests, the reference.
+Photos are reduced to working copies on canvases of few shapes, so that one compiled network serves
+all and memory stays flat. Proposal, refinement and output run in batches across photos; a photo
+without faces does not affect the others. The weights are those of the `mtcnn` package, which is
+also the reference in the tests.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,15 +23,15 @@ from facetag.vision.mtcnn.sheets import Sheet
 from facetag.vision.photo import Pixels, reduce_to, working_side
 
 BATCH_PIXELS = 4 * 768 * 576
-"""Canvas pixels computed at a time; more are no faster, and hold more memory."""
+"""Canvas pixels computed at a time; more are no faster and take more memory."""
 SHEET_PIXELS = 80_000
-"""Pixels of sheets given to the proposal network at a time: of more, caches hold too little."""
+"""Pixels of sheets given to the proposal network at a time; more do not fit into caches."""
 PATCH_BATCH = 64
-"""Patches computed at a time, a power of two; more are no faster, and hold more memory."""
+"""Patches computed at a time, a power of two; more are no faster and take more memory."""
 MOST_PROPOSALS = 4000
-"""Proposals kept per photo and level, best first: a page of noise must not take all memory."""
+"""Proposals kept per photo and level, best first: a photo of noise must not take all memory."""
 FEW_PROPOSALS = 256
-"""Proposals of several groups compared at once: with fewer, calls take most of the time."""
+"""Proposals of several groups compared at once; with fewer, most time is spent on calls."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
 
 
@@ -58,7 +58,7 @@ class Candidates:
 
 @dataclass(slots=True)
 class Work:
-    """What the networks were given: pyramid levels (photos, height, width), numbers of patches."""
+    """Count what the networks were given: levels (photos, height, width) and numbers of patches."""
 
     levels: list[tuple[int, int, int]] = field(default_factory=list)
     refined: int = 0
@@ -66,7 +66,7 @@ class Work:
 
 
 class Detector:
-    """Finds faces whose box is at least `min_face` of the photo's long side (and 20 pixels)."""
+    """Find faces whose box is at least `min_face` of the photo's long side, and 20 pixels."""
 
     def __init__(self, networks: Cascade, *, min_face: float, confidence: float) -> None:
         self.min_face = min_face
@@ -74,7 +74,7 @@ class Detector:
         self.networks = networks
 
     def warm_up(self) -> None:
-        """Run every graph, those too that a photo without a face does not reach."""
+        """Run every graph, including those that only a photo with a face reaches."""
         blank = np.full((480, 640, 3), 127, np.uint8)
         self.detect([blank])
         canvases = Canvases([blank], self.min_face)
@@ -88,15 +88,15 @@ class Detector:
             self._judge(self.networks.output, 48, canvases, some, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
-        """Return the places of photos that are looked at together, what costs most first."""
+        """Return the indices of photos that are processed together, the most costly batch first."""
         batches = list(_batches([canvas_shape(photo) for photo in photos]))
         return sorted(batches, key=lambda batch: sum(photos[i].size for i in batch), reverse=True)
 
     def detect(self, photos: Sequence[Pixels], work: Work | None = None) -> list[list[Detection]]:
-        """Return each photo's faces, best confidence first; an empty list where there is none.
+        """Return each photo's faces, best confidence first; an empty list if it has none.
 
-        Photos that are larger than a working copy are reduced to one; boxes are in pixels of what
-        was given. What the networks are given is added to `work`.
+        Photos larger than a working copy are reduced to one; boxes are in pixels of the given
+        photos. What the networks are given is added to `work`.
         """
         work = work or Work()
         found: list[list[Detection]] = [[] for _ in photos]
@@ -139,7 +139,7 @@ class Detector:
         faces: Candidates,
         threshold: float,
     ) -> Candidates:
-        """Score patches anew, move their boxes, keep those above the threshold."""
+        """Score patches again, move their boxes, and keep those above the threshold."""
         kept = [_NOTHING]
         for start in range(0, len(faces.boxes), PATCH_BATCH):
             part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
@@ -157,7 +157,7 @@ _NOTHING = Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.
 
 
 def largest_face(faces: Sequence[Detection]) -> Detection | None:
-    """Return the face with the highest box: the one that a chip is of; None where there is none."""
+    """Return the face with the highest box, which a face chip shows; None without faces."""
     return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
 
 
@@ -174,7 +174,7 @@ def _on_photo(faces: Candidates, copy: Pixels, photo: Pixels) -> list[Detection]
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Yield lists of indices whose canvases have one shape, of BATCH_PIXELS at most if several."""
+    """Yield lists of indices of canvases of one shape, with at most BATCH_PIXELS if several."""
     order = sorted(range(len(shapes)), key=shapes.__getitem__)
     for (height, width), group in groupby(order, key=shapes.__getitem__):
         members = list(group)
@@ -184,8 +184,8 @@ def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
 
 
 def _read_proposals(sheet: Sheet, offsets: Boxes, scores: npt.NDArray[np.float32]) -> Candidates:
-    """Turn cells (photos, rows, columns) that may show a face into boxes on the working copies."""
-    # Flat, since NumPy looks through three dimensions at a tenth of the speed.
+    """Turn the cells (photos, rows, columns) that may show a face into boxes on working copies."""
+    # NumPy searches a flat array ten times as fast as one of three dimensions.
     likely = np.flatnonzero(scores.ravel() > PROPOSAL_THRESHOLD)
     photos, rows, columns = np.unravel_index(likely, scores.shape)
     located = sheet.locate(photos, np.stack([rows, columns], axis=1))
@@ -205,7 +205,7 @@ def _suppress(
     over: Literal["union", "smaller"] = "union",
     groups: npt.NDArray[np.signedinteger] | None = None,
 ) -> Candidates:
-    """Drop what overlaps a better face of its own group (n,), of its photo unless told."""
+    """Drop faces that overlap a better one of the same group (n,), by default of the same photo."""
     groups = faces.photos if groups is None else groups
     kept = [
         part[suppress(faces.boxes[part], faces.scores[part], threshold, over, groups[part])]
@@ -217,7 +217,7 @@ def _suppress(
 def _in_parts(
     scores: npt.NDArray[np.float32], groups: npt.NDArray[np.signedinteger]
 ) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the places of each group's best, of several groups together while they are few."""
+    """Yield the indices of each group's best, with several small groups in one part."""
     part: list[npt.NDArray[np.intp]] = []
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -243,5 +243,5 @@ def _concatenate(parts: Sequence[Candidates]) -> Candidates:
 
 
 def _bucket(count: int) -> int:
-    """Return how many patches to compute for `count`: a power of two bounds the shapes."""
+    """Return how many patches to compute for `count`: powers of two limit the number of shapes."""
     return 1 << max(3, (count - 1).bit_length())

@@ -1,8 +1,7 @@
-"""The three networks of MTCNN as pure functions over the weights that the `mtcnn` package carries.
+"""Build MTCNN's three networks as pure functions, with the weights of the `mtcnn` package.
 
 Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks", IEEE SPL 2016. The weights are constants of whatever graph calls these functions, so a
-graph is frozen from the start.
+Networks", IEEE SPL 2016. The weights become constants of the graph that calls these functions.
 """
 
 import hashlib
@@ -22,23 +21,23 @@ WEIGHTS_SHA256 = {
     "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
     "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
 }
-"""Of the files in the wheel of mtcnn 1.0.0: joblib files, so they are checked before loading."""
+"""Checksums of the weights in the wheel of mtcnn 1.0.0. They are joblib files, which can run code,
+so they are checked before they are loaded."""
 
 Scored = tuple[tf.Tensor, tf.Tensor]
 """Box offsets (..., 4) and the probability of a face (...)."""
-
 
 SHAPES = {
     "propose": (None, None, None, 3),
     "refine": (None, 24, 24, 3),
     "output": (None, 48, 48, 3),
 }
-"""Of the batches that each network takes."""
+"""The shape of the batches that each network takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class MtcnnNetworks:
-    """Proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32 pixels."""
+    """Hold the proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32."""
 
     propose: Callable[[tf.Tensor], Scored]
     refine: Callable[[tf.Tensor], Scored]
@@ -46,9 +45,9 @@ class MtcnnNetworks:
 
 
 def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
-    """Load the three networks from the `mtcnn` package, or from another folder of its weights.
+    """Load the three networks from the `mtcnn` package, or from a folder with its weights.
 
-    Raises BundleInvalid unless the weights are the known ones.
+    Raises BundleInvalid if a checksum of the weights is wrong.
     """
     folder = folder or importlib.resources.files("mtcnn") / "assets" / "weights"
     pnet, rnet, onet = (
@@ -74,7 +73,7 @@ def _load_weights(folder: Traversable, name: str) -> list[Any]:
 
 
 def _take_pixels(weights: list[Any]) -> list[Any]:
-    """Fold into the first convolution that pixels in 0..255 are scaled to -1..1."""
+    """Fold the scaling of pixels from 0..255 to -1..1 into the first convolution."""
     kernel, bias, *others = weights
     return [kernel / 128, bias - 127.5 / 128 * kernel.sum(axis=(0, 1, 2)), *others]
 

@@ -1,7 +1,7 @@
-"""The sizes that MTCNN looks at photos in.
+"""Compute the sizes in which MTCNN searches photos.
 
-Every photo has the levels that the `mtcnn` package would give it alone: which of a face's candidate
-boxes wins, and so where its box ends, hangs on single pixels.
+Every photo has exactly the levels that the `mtcnn` package gives it: single pixels decide which of
+a face's candidate boxes wins, and so where its box ends.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CELL = 12
 STRIDE = 2
 SCALE_FACTOR = 0.709
 SMALLEST_FACE_PX = 20
-"""The smallest face that is looked for in a photo shown at full size: mtcnn's own default."""
+"""The smallest face that is searched for in a photo at full size, as mtcnn does by default."""
 
 Sizes = npt.NDArray[np.int32]
 """Heights and widths, (n, 2)."""
@@ -23,27 +23,27 @@ Sizes = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of the pyramids of some photos of a batch, of nearly one size."""
+    """Hold one pyramid level of photos of a batch that are of nearly the same size."""
 
     photos: npt.NDArray[np.int32]
-    """Their places in the batch; those whose pyramid ended before are missing."""
+    """Indices in the batch; photos whose pyramid has ended before are missing."""
     scales: npt.NDArray[np.float64]
     sizes: Sizes
 
     @property
     def room(self) -> tuple[int, int]:
-        """Height and width that hold the level of each photo, in whole steps of the cells."""
+        """The height and width that hold the level of each photo, in whole steps of the cells."""
         height, width = (round_up(int(side), STRIDE) for side in self.sizes.max(axis=0))
         return height, width
 
     def size_of(self, photo: int) -> tuple[int, int]:
-        """Return the height and width of one of its photos, by its place in the batch."""
+        """Return the height and width of one of its photos, given its index in the batch."""
         height, width = self.sizes[self.photos == photo][0]
         return int(height), int(width)
 
 
 def build_pyramid(sizes: Sizes, min_face: float) -> Iterator[Level]:
-    """Yield the levels of photos of these sizes, the largest first."""
+    """Yield the levels of photos of these sizes, the largest level first."""
     scales = CELL / np.maximum(SMALLEST_FACE_PX, min_face * sizes.max(axis=1))
     while True:
         levels = (sizes * scales[:, None]).astype(np.int32)
@@ -55,10 +55,10 @@ def build_pyramid(sizes: Sizes, min_face: float) -> Iterator[Level]:
 
 
 def cells_of(levels: Sizes) -> Sizes:
-    """Return how many rows and columns of cells the proposal network judges in levels (n, 2)."""
+    """Return the rows and columns of cells (n, 2) that the proposal network judges in levels."""
     return (levels - 1) // STRIDE - 4
 
 
 def round_up(side: int, step: int) -> int:
-    """Return the multiple of `step` that is no less than `side`."""
+    """Return the smallest multiple of `step` that is at least `side`."""
     return -(-side // step) * step

@@ -1,7 +1,7 @@
-"""Levels of pyramids side by side: the proposal network sees them in two calls, not in nine.
+"""Lay pyramid levels side by side, so that the proposal network needs two calls instead of nine.
 
-A photo's largest level is a sheet of its own, and all smaller ones, which come to as many pixels,
-are another. A cell that lies across two levels is nobody's.
+A photo's largest level is one sheet. All smaller levels together have about as many pixels and are
+another sheet. A cell that lies across two levels belongs to none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ import numpy.typing as npt
 from facetag.vision.mtcnn.pyramid import STRIDE, Level, Sizes, cells_of, round_up
 
 SHEET_STEP = 8
-"""Sides of sheets are multiples of this, which bounds how many shapes there are."""
+"""Sides of sheets are multiples of this, which limits the number of shapes."""
 KEPT = 512
-"""Arrangements kept for levels that come again."""
+"""Number of arrangements that are cached."""
 
 Size = tuple[int, int]
 Places = npt.NDArray[np.intp]
 
 
 class Sheet:
-    """Some levels of a batch of photos, each in the same place of every photo's sheet."""
+    """Place levels of a batch of photos, each at the same place of every photo's sheet."""
 
     def __init__(self, levels: Sequence[Level], photos: int) -> None:
         self.levels = levels
@@ -38,7 +38,7 @@ class Sheet:
             self._scales[level.photos, place] = level.scales
 
     def locate(self, photos: Places, cells: Places) -> "Located":
-        """Return on which levels cells (n, 2) of the photos' sheets (n,) lie, row and column."""
+        """Find the levels on which cells (n, 2: row, column) of the photos' sheets (n,) lie."""
         inside = cells[:, None] - self._first
         within = ((inside >= 0) & (inside < self._cells[photos])).all(axis=2)
         found, level = np.nonzero(within)
@@ -46,20 +46,20 @@ class Sheet:
 
 
 class Located(NamedTuple):
-    """Cells that lie on a level: of n, m do."""
+    """Hold the m of n cells that lie on a level."""
 
     found: Places
-    """Which these are (m,)."""
+    """Their indices (m,) among the n cells."""
     level: Places
-    """The places (m,) of their levels on the sheet."""
+    """The indices (m,) of their levels on the sheet."""
     cells: Places
-    """Their rows and columns (m, 2) on these levels."""
+    """Their rows and columns (m, 2) within these levels."""
     scales: npt.NDArray[np.float64]
-    """By how much these levels reduce their photos (m,)."""
+    """The scales (m,) of these levels relative to their photos."""
 
 
 def spread(levels: Sequence[Level], photos: int) -> Iterator[Sheet]:
-    """Yield the sheets that hold the levels of so many photos, the largest level's first."""
+    """Yield the sheets for the levels of `photos` photos, the largest level's sheet first."""
     for part in (levels[:1], levels[1:]):
         if part:
             yield Sheet(part, photos)
@@ -67,10 +67,10 @@ def spread(levels: Sequence[Level], photos: int) -> Iterator[Sheet]:
 
 @lru_cache(KEPT)
 def arrange(sizes: tuple[Size, ...]) -> tuple[list[Size], Size]:
-    """Return the upper left corners of rectangles, none over another, and what they fill in all.
+    """Return the upper left corners of rectangles that do not overlap, and the size they fill.
 
-    They are heights and widths, and rows and columns. Each is laid, as it comes, as far left as it
-    can be within the greatest height, in a corner that those before it leave.
+    Sizes are (height, width), corners (row, column). In the given order, each rectangle is put as
+    far left as possible within the greatest height, at a corner that the earlier ones leave.
     """
     most = max(height for height, _ in sizes)
     laid: list[tuple[int, int, int, int]] = []

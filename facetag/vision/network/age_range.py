@@ -1,4 +1,4 @@
-"""The range in which an apparent age lies: offsets about the prediction that depend on its size."""
+"""Give the range around a predicted apparent age; its width depends on the predicted age."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Years = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class AgeRange:
-    """Offsets in years below and above, interpolated between predicted ages (`knots`)."""
+    """Hold offsets in years below and above a prediction, interpolated between ages (`knots`)."""
 
     coverage: float
     knots: Sequence[float]
@@ -21,18 +21,18 @@ class AgeRange:
     above: Sequence[float]
 
     def around(self, age: float) -> tuple[float, float]:
-        """Return the range in years about a predicted age; it never starts below 0."""
+        """Return the range in years around a predicted age; it never starts below 0."""
         low, high = self.bounds(np.array([age]))
         return float(low[0]), float(high[0])
 
     def bounds(self, ages: npt.NDArray[Any]) -> tuple[Years, Years]:
-        """Return the lower and upper ends in years about predicted ages, all (n,)."""
+        """Return the lower and upper ends in years around predicted ages, all (n,)."""
         low = ages - np.interp(ages, self.knots, self.below)
         high = ages + np.interp(ages, self.knots, self.above)
         return np.maximum(0.0, low), np.maximum(0.0, high)
 
     def covers(self, predicted: Ages, labels: Ages) -> npt.NDArray[np.bool_]:
-        """Return which labels lie in the range that results report, whole years, ends included."""
+        """Return which labels lie in the reported range: whole years, ends included."""
         low, high = self.bounds(predicted.astype(np.float64))
         return (labels >= np.rint(low)) & (labels <= np.rint(high))
 

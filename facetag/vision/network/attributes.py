@@ -1,9 +1,9 @@
-"""The networks: a backbone's pooled features, and per head Dense, Dropout, Dense.
+"""Build the network of attributes: a backbone, then Dense, Dropout, Dense per head.
 
-The architecture is the student paper's: one of three backbones; age through a ReLU, or as the mean
-of a distribution over years; gender through a sigmoid, race through a softmax. A network is built
-by code from a `NetworkSpec` (what a bundle's manifest states); only weights are ever loaded.
-Backend-neutral: Keras alone.
+The architecture is the student paper's, with one of three backbones. Age passes through a ReLU or
+is the mean of a distribution over years; gender passes through a sigmoid, race through a softmax.
+Code builds a network from the `NetworkSpec` that a bundle's manifest states; only weights are ever
+loaded. It uses Keras alone and works with any backend.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,19 +18,19 @@ from facetag.vision.network.backbones import build_backbone
 from facetag.vision.network.spec import NetworkSpec
 
 AGE_SCALE = 50.0
-"""Years in the unit that the age head works in, so that its weights are of the others' size."""
+"""Years per unit of the age head, so that its weights are as large as other heads'."""
 MEAN_AGE = 33.0
 AGE_SPREAD = 20.0
-"""Of ages about their mean, in years, as a fresh age head takes them to lie."""
+"""Standard deviation in years of the ages that a new age head assumes, around MEAN_AGE."""
 YEARS = np.arange(MAX_AGE + 1, dtype=np.float32)
-"""The ages that a distribution gives probabilities to."""
+"""The ages for which a distribution gives probabilities."""
 
 
 class Years(layers.Rescaling):
-    """The age head's ReLU, in years; while the network is fitted, everything passes.
+    """Apply the age head's ReLU and scale to years; while the network is fitted, no ReLU.
 
-    A ReLU passes no gradient below zero: an adult who is once given less than nothing would never
-    teach the head again.
+    A ReLU passes no gradient below zero: an adult who once got a negative age would no longer
+    change the head.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -39,26 +39,26 @@ class Years(layers.Rescaling):
 
 
 class MeanAge(layers.Layer):
-    """The mean, in years (n, 1), of a distribution (n, 117) over `YEARS`.
+    """Compute the mean in years (n, 1) of a distribution (n, 117) over `YEARS`.
 
-    While the network is fitted the distribution itself passes: the loss is about all of it.
+    While the network is fitted, the distribution itself passes, because the loss uses all of it.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the distribution if `training`, else its mean."""
+        """Return the distribution if `training`, otherwise its mean."""
         return inputs if training else keras.ops.matmul(inputs, YEARS[:, None])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of what is predicted."""
+        """Return the shape of the predicted means."""
         return (*input_shape[:-1], 1)
 
 
 def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> keras.Model:
     """Build a network with random weights.
 
-    Input: float32 (n, size, size, 3), RGB in 0..255. Output: dict of (n, units) a head: years for
-    age, probability of the second label for gender, probabilities for race. Raises ValueError for
-    an unknown backbone or head. `backbone` stands in for the spec's own, for tests.
+    Input: float32 (n, size, size, 3), RGB in 0..255. Output: a dict of (n, units) per head: years
+    for age, the probability of the second label for gender, probabilities for race. Raises
+    ValueError for an unknown backbone. `backbone` replaces the one that the spec names.
     """
     images = keras.Input((spec.input_size, spec.input_size, 3), name="image")
     scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
@@ -68,9 +68,9 @@ def build_network(spec: NetworkSpec, backbone: keras.Model | None = None) -> ker
 
 
 def build_head(name: str, spec: NetworkSpec, width: int) -> keras.Model:
-    """Build one head alone, with random weights, to be fitted on pooled features.
+    """Build a single head with random weights, to be fitted on pooled features.
 
-    Input: float32 (n, width). Output: what the network gives for this head, (n, units) by its name.
+    Input: float32 (n, width). Output: a dict with this head's (n, units), as the network gives it.
     """
     features = keras.Input((width,), name="features")
     outputs = {name: _head_layers(HEADS_BY_NAME[name], spec)(features)}
@@ -78,17 +78,17 @@ def build_head(name: str, spec: NetworkSpec, width: int) -> keras.Model:
 
 
 def take_features(network: keras.Model, spec: NetworkSpec) -> keras.Model:
-    """Return the part of a network that all heads share: images to pooled features (n, width)."""
+    """Return the part that all heads share, from images to pooled features (n, width)."""
     return keras.Model(network.input, network.get_layer(f"{spec.heads[0]}_hidden").input)
 
 
 def take_heads(network: keras.Model, spec: NetworkSpec) -> keras.Model:
-    """Return the rest of a network: pooled features (n, width) to a dict of outputs a head."""
+    """Return the heads of a network, from pooled features (n, width) to a dict of outputs."""
     return keras.Model(network.get_layer(f"{spec.heads[0]}_hidden").input, network.output)
 
 
 def _head_layers(head: Head, spec: NetworkSpec) -> Callable[[Any], Any]:
-    # Outputs stay in float32 under any dtype policy: bfloat16 would round ages to quarters.
+    # Outputs are float32 under any dtype policy: bfloat16 would round ages to quarters of a year.
     hidden = layers.Dense(spec.hidden_units, activation="relu", name=f"{head.name}_hidden")
     dropout = layers.Dropout(spec.dropout, name=f"{head.name}_dropout")
     chain: Sequence[Callable[[Any], Any]]

@@ -1,7 +1,7 @@
-"""The backbones: scaled images to pooled features, which layers stay frozen, and starting weights.
+"""Build the backbones, which turn scaled images into pooled features, and load their weights.
 
-`cnn` is a small network of four convolution blocks, fitted from nothing; `xception` is to be frozen
-under new layers; `inceptionv3` is what ships. Backend-neutral: Keras alone.
+`cnn` is a small network of four convolution blocks that is fitted from random weights. `xception`
+stays frozen under new layers. `inceptionv3` ships. Keras alone is used, with any backend.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,22 @@ from facetag.errors import FacetagError
 from facetag.vision.network.spec import BACKBONES
 
 IMAGENET = "imagenet"
-"""In the place of a file of weights: those that Keras publishes, which it fetches itself."""
+"""Stands for the ImageNet weights that Keras publishes and downloads, instead of a file."""
 APPLICATIONS = {"inceptionv3": "InceptionV3", "xception": "Xception"}
-"""Backbones of `keras.applications`, for which ImageNet weights are published."""
+"""The backbones of `keras.applications`, for which ImageNet weights are published."""
 FROZEN_LAYERS = {"cnn": 0, "xception": 133, "inceptionv3": 52, "tiny": 0}
-"""Layers that keep their starting weights, as in the student paper; all of Xception's."""
+"""Number of first layers that keep their starting weights, as in the student paper."""
 CNN_WIDTHS = (32, 64, 128, 256)
 
 
 def build_backbone(name: str, input_size: int) -> keras.Model:
-    """Build a backbone: scaled images (n, size, size, 3) in -1..1 to pooled features (n, width).
+    """Build a backbone with random weights.
 
-    Its weights are random. Raises ValueError for an unknown name.
+    Input: scaled images (n, size, size, 3) in -1..1. Output: pooled features (n, width). Raises
+    ValueError for an unknown name.
     """
     if name not in _BUILDERS:
-        raise ValueError(f"unknown backbone {name!r}: give one of {', '.join(BACKBONES)}")
+        raise ValueError(f"unknown backbone {name!r}: use {', '.join(BACKBONES)}")
     return _BUILDERS[name](input_size)
 
 
@@ -41,28 +42,28 @@ def load_backbone_weights(network: keras.Model, name: str, path: Path) -> None:
 def load_imagenet_weights(network: keras.Model, name: str) -> None:
     """Load the ImageNet weights that Keras publishes into a built network's backbone.
 
-    Keras fetches them once, into its own folder, and checks them. Raises FacetagError where there
-    are none for this backbone, or where they cannot be fetched.
+    Keras downloads them once into its own folder and checks them. Raises FacetagError if there are
+    none for this backbone, or if the download fails.
     """
     if name not in APPLICATIONS:
         raise FacetagError(
-            f"Keras publishes no ImageNet weights for {name}: give a file, or leave them random."
+            f"Keras publishes no ImageNet weights for {name}: give a file of weights, or none."
         )
     backbone = network.get_layer(name)
     try:
         published = _application(name, backbone.input_shape[1], IMAGENET)
     except Exception as error:
-        # Keras raises no class of its own for a fetch that fails.
+        # Keras has no exception class of its own for a failed download.
         if "URL fetch failure" not in str(error):
             raise
         raise FacetagError(
-            f"Keras cannot fetch its ImageNet weights from here ({error}): give a file of them."
+            f"Keras could not download its ImageNet weights ({error}): give a file of weights."
         ) from error
     backbone.set_weights(published.get_weights())
 
 
 def freeze_layers(network: keras.Model, name: str, count: int) -> None:
-    """Freeze the backbone's first `count` layers; their batch norms keep their statistics."""
+    """Freeze the backbone's first `count` layers, including the statistics of their batch norms."""
     for index, layer in enumerate(network.get_layer(name).layers):
         layer.trainable = index >= count
 
@@ -95,7 +96,7 @@ def _cnn(input_size: int) -> keras.Model:
 
 
 def _tiny(input_size: int) -> keras.Model:
-    """A backbone of some hundred weights, for tests: it learns little, but takes every step."""
+    """Build a backbone of some hundred weights for tests."""
     images = keras.Input((input_size, input_size, 3))
     x = layers.Conv2D(8, 5, strides=4, padding="same", use_bias=False)(images)
     x = layers.BatchNormalization()(x)

@@ -1,9 +1,8 @@
-"""What a bundle knows of its own errors: temperatures, a line through ages, uncertain labels.
+"""Correct a network's outputs by what its bundle states: temperatures, an age line, thresholds.
 
 A temperature T divides the logits of a head (Guo et al., 2017, "On Calibration of Modern Neural
-Networks"): it changes how sure the network says it is, and never which label is likeliest. The line
-undoes that ages are drawn towards the mean by what a network is fitted with: mixed images, the
-answers of teachers.
+Networks"). It changes the confidence of a prediction, but never which label is likeliest. Fitting
+on mixed images and on teachers' outputs draws ages towards the mean; the age line undoes this.
 """
 
 import math
@@ -18,22 +17,22 @@ from facetag.heads import AGE, HEADS_BY_NAME
 
 Values = npt.NDArray[np.float32]
 SMALLEST = 1e-7
-"""Probabilities are held off 0 and 1 by this much, so that every logit is finite."""
+"""Probabilities are clipped to this distance from 0 and 1, so that every logit is finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgeLine:
-    """What results state where a network says `age`: offset + slope x age, and 0 years at least."""
+    """Map a predicted age to the reported one: offset + slope x age, at least 0 years."""
 
     offset: float = 0.0
     slope: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.offset) and 0 < self.slope < math.inf):
-            raise ValueError(f"no line through ages: {self}")
+            raise ValueError(f"the age line needs a finite offset and a positive slope: {self}")
 
     def apply(self, ages: Values) -> Values:
-        """Return years (n, 1) for those that a network gives."""
+        """Return the reported ages (n, 1) for ages that a network predicts."""
         if (self.offset, self.slope) == (0, 1):
             return ages
         moved: Values = np.maximum(np.float32(self.offset) + np.float32(self.slope) * ages, 0)
@@ -42,7 +41,7 @@ class AgeLine:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperatures and thresholds a head; a head that is not named has temperature 1 and none."""
+    """Hold a temperature and a threshold per head, by default 1 and none, and the age line."""
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
@@ -50,12 +49,12 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if any(not 0 < value < float("inf") for value in self.temperatures.values()):
-            raise ValueError(f"a temperature is not positive: {dict(self.temperatures)}")
+            raise ValueError(f"temperatures must be positive: {dict(self.temperatures)}")
         if any(not 0 <= value <= 1 for value in self.uncertain_below.values()):
-            raise ValueError(f"a threshold is no probability: {dict(self.uncertain_below)}")
+            raise ValueError(f"a threshold must be in 0..1: {dict(self.uncertain_below)}")
 
     def apply(self, outputs: Mapping[str, Values]) -> dict[str, Values]:
-        """Return a network's outputs (n, units) a head with calibrated probabilities and ages."""
+        """Return the outputs (n, units) per head with calibrated probabilities and ages."""
         return {
             name: self.age_line.apply(values)
             if name == AGE.name
@@ -64,9 +63,10 @@ class Calibration:
         }
 
     def uncertain_heads(self, top: Mapping[str, float]) -> list[str] | None:
-        """Return the heads whose top calibrated probability is under the bundle's threshold.
+        """Return the heads whose top calibrated probability is below the bundle's threshold.
 
-        `top` holds that probability a head that was predicted. None where no threshold is stated.
+        `top` holds that probability for each predicted head. Returns None if the bundle states no
+        thresholds.
         """
         if not self.uncertain_below:
             return None
@@ -74,7 +74,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any] | None) -> "Calibration":
-        """Return what a manifest's `calibration` states; raises ValueError for what is odd."""
+        """Return the calibration that a manifest states; raises ValueError for invalid values."""
         fields = fields or {}
         return cls(
             {name: float(value) for name, value in fields.get("temperatures", {}).items()},
@@ -84,16 +84,16 @@ class Calibration:
 
 
 def at_temperature(head: str, values: Values, temperature: float) -> Values:
-    """Return a head's probabilities (n, units) with their logits divided by the temperature."""
+    """Return a head's probabilities (n, units) after dividing their logits by the temperature."""
     if temperature == 1:
         return values
     return _from_logits(head, _to_logits(head, values) / temperature)
 
 
 def mean_reading(head: str, one: Values, other: Values) -> Values:
-    """Return the mean of two readings (n, units) of the same faces: of ages, or of logits.
+    """Return the mean of two predictions (n, units) for the same faces, over ages or over logits.
 
-    A sure reading counts for more among logits than among probabilities, whose means are unsure.
+    A confident prediction counts for more in a mean of logits than in a mean of probabilities.
     """
     if HEADS_BY_NAME[head].kind == "regression":
         return np.asarray((one + other) / 2, np.float32)

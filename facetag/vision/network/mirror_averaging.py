@@ -1,7 +1,7 @@
-"""Reading a face's mirror image too: always, or where the face alone leaves doubt.
+"""Average predictions over a face and its mirror image: always, or only for uncertain faces.
 
-The mean over both errs less than either, at twice the cost. Most labels that it changes are those
-of faces whose likeliest label is hardly likelier than another.
+The mean over both has a smaller error than either, at twice the cost. Most labels that it changes
+belong to faces whose two likeliest labels are about equally likely.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,20 +18,20 @@ Outputs = dict[str, Values]
 
 @dataclass(frozen=True, slots=True)
 class Mirroring:
-    """Whose mirror image is read: everybody's, nobody's, or that of whom `below` is true of."""
+    """Say for which faces the mirror image is read too: for all, for none, or by `below`."""
 
     always: bool = False
     below: Mapping[str, float] = field(default_factory=dict)
-    """By head, the top probability, as the network gives it, under which the image is read."""
+    """Per head, the top probability of the network below which the mirror image is read."""
 
     def __post_init__(self) -> None:
         if any(not 0 <= bound <= 1 for bound in self.below.values()):
-            raise ValueError(f"a bound is no probability: {dict(self.below)}")
+            raise ValueError(f"a bound must be in 0..1: {dict(self.below)}")
 
     def read(self, network: Callable[[Any], Outputs], images: npt.NDArray[Any]) -> Outputs:
-        """Return a network's outputs (n, units) a head for images (n, size, size, 3).
+        """Return a network's outputs (n, units) per head for images (n, size, size, 3).
 
-        They are means over an image and its mirror image where that is read: of ages, of logits.
+        Where the mirror image is read too, they are means over both, of ages or of logits.
         """
         outputs = network(images)
         again = np.flatnonzero(self._wanted(outputs, len(images)))
@@ -51,12 +51,12 @@ class Mirroring:
         return wanted
 
     def to_json(self) -> bool | dict[str, float]:
-        """Return what a manifest's `mirror` states."""
+        """Return the value of a manifest's `mirror`."""
         return dict(self.below) or self.always
 
     @classmethod
     def from_json(cls, stated: bool | Mapping[str, float]) -> "Mirroring":
-        """Return what a manifest's `mirror` states; raises ValueError for what is odd."""
+        """Read a manifest's `mirror`; raises ValueError if a bound is invalid."""
         if isinstance(stated, bool):
             return cls(always=stated)
         return cls(below={name: float(bound) for name, bound in stated.items()})

@@ -1,4 +1,4 @@
-"""What a network is built from, as bundles state it."""
+"""Describe the architecture of a network, as bundles state it."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -6,12 +6,12 @@ from typing import Any, Literal
 from facetag.heads import HEADS_BY_NAME
 
 BACKBONES = ("cnn", "xception", "inceptionv3", "tiny")
-"""Names of the backbones that there are (`facetag.vision.network.backbones`)."""
+"""Names of the backbones in `facetag.vision.network.backbones`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """All that determines a network's architecture."""
+    """Hold everything that determines a network's architecture."""
 
     backbone: str = "inceptionv3"
     input_size: int = 160
@@ -19,7 +19,7 @@ class NetworkSpec:
     hidden_units: int = 256
     dropout: float = 0.4
     age_output: Literal["value", "distribution"] = "value"
-    """Whether the age head gives years, or a distribution over them, of which it is the mean."""
+    """Whether the age head outputs years, or a distribution over years whose mean is the age."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as a bundle's manifest states it."""
@@ -27,8 +27,8 @@ class NetworkSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
-        """Return the spec that a manifest states, ignoring what is not the network's."""
-        # Manifests of before there was a choice do not state it.
+        """Return the spec that a manifest states; fields of other purpose are ignored."""
+        # Older manifests do not state `age_output`.
         stated = {"age_output": "value", **values}
         known = {name: stated[name] for name in (field.name for field in fields(cls))}
         return cls(**{**known, "heads": tuple(known["heads"])})

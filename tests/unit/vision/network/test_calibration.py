@@ -66,7 +66,7 @@ def test_ages_follow_the_line_and_stay_in_years():
 @pytest.mark.parametrize("line", [(float("nan"), 1), (0, 0), (0, -1), (1, float("inf"))])
 def test_what_is_no_line_is_refused(line):
     fields = {"age_line": dict(zip(("offset", "slope"), line, strict=True))}
-    with pytest.raises(ValueError, match="no line"):
+    with pytest.raises(ValueError, match="age line"):
         Calibration.from_json(fields)
 
 

@@ -87,5 +87,5 @@ def test_manifests_state_it(stated):
 
 @pytest.mark.parametrize("stated", [{"gender": 1.5}, {"gender": float("nan")}, {"race": -1}])
 def test_bounds_that_are_no_probabilities_are_refused(stated):
-    with pytest.raises(ValueError, match="no probability"):
+    with pytest.raises(ValueError, match=r"must be in 0\.\.1"):
         Mirroring.from_json(stated)
