@@ -1,1 +1,1 @@
-"""The servers that facetag starts itself on one machine: PostgreSQL, Valkey and SeaweedFS."""
+"""Run the servers of a service on one machine: PostgreSQL, Valkey and SeaweedFS."""

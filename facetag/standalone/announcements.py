@@ -1,4 +1,4 @@
-"""Lets other commands find the service that `facetag up` runs on a data folder."""
+"""Let other commands find the service that `facetag up` runs on a data folder."""
 
 import http.client
 import json
@@ -14,28 +14,31 @@ ANSWER_TIMEOUT_S = 3.0
 
 
 def announce_service(data_dir: Path, api_url: str) -> None:
-    """Write down where this process's service is."""
+    """Record the URL of this process's service in the data folder."""
     text = json.dumps({"api_url": api_url, "pid": os.getpid()})
     _notice(data_dir).write_text(text, encoding="utf-8")
 
 
 def withdraw_service(data_dir: Path) -> None:
-    """Forget what was announced."""
+    """Remove the record of this process's service."""
     _notice(data_dir).unlink(missing_ok=True)
 
 
 def announce_servers(run_dir: Path, environment: dict[str, str]) -> None:
-    """Write down which variables lead to this process's servers, for their owner alone."""
+    """Record the variables that lead to this process's servers; only the owner may read them."""
     write_private(run_dir / "servers", json.dumps(environment))
 
 
 def withdraw_servers(run_dir: Path) -> None:
-    """Forget which servers were announced."""
+    """Remove the record of this process's servers."""
     (run_dir / "servers").unlink(missing_ok=True)
 
 
 def find_servers(run_dir: Path) -> dict[str, str] | None:
-    """Return the settings that lead to the announced database and storage; None without both."""
+    """Return the settings that lead to the recorded servers.
+
+    Return None unless both a database and object storage are recorded.
+    """
     try:
         environment = json.loads((run_dir / "servers").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -48,18 +51,18 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
 
 
 def find_running(data_dir: Path) -> str | None:
-    """Return the URL of the service that was announced for this folder, if it answers now."""
+    """Return the URL of the service that is recorded for this folder, if it answers."""
     try:
         notice = json.loads(_notice(data_dir.expanduser()).read_text(encoding="utf-8"))
         api_url, pid = str(notice["api_url"]), int(notice["pid"])
     except (OSError, ValueError, KeyError, TypeError):
-        # None was announced, or the notice was cut off by a crash.
+        # No service is recorded, or a crash cut the record off.
         return None
     return api_url if _lives(pid) and answers(api_url) else None
 
 
 def answers(api_url: str, path: str = "/healthz") -> bool:
-    """Say whether a service of ours answers with 200 there; never by way of a proxy."""
+    """Return whether a service answers with 200 there; no proxy is used."""
     address = urlsplit(api_url)
     connection = http.client.HTTPConnection(
         address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S

@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_is_gone_on_with(start, run, samples, tmp_path):
 
     again = run("tag", samples, "--data-dir", data, "--format", "jsonl")
     assert again.returncode == 3, again.stderr
-    assert "Going on with job" in again.stderr
+    assert "Continuing job" in again.stderr
     assert "Sent 0 photos" in again.stderr
     lines = [json.loads(line) for line in again.stdout.splitlines()]
     assert [line["image"] for line in lines] == sorted(EXPECTED)

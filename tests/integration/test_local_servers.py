@@ -323,7 +323,7 @@ def test_a_cluster_whose_password_was_lost_is_named(data_dir):
     with LocalStack(only_postgres(data_dir)):
         pass
     (data_dir / "credentials.json").unlink()
-    with pytest.raises(LocalServerFailed, match="another password"):
+    with pytest.raises(LocalServerFailed, match="is not the one of"):
         LocalStack(only_postgres(data_dir)).start()
 
 
@@ -358,7 +358,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(data_dir):
     with LocalStack(only_postgres(data_dir)):
         pass
     (data_dir / "postgresql" / "global" / "pg_control").unlink()
-    with pytest.raises(LocalServerFailed, match=r"(?s)PostgreSQL does not start.*pg_control"):
+    with pytest.raises(LocalServerFailed, match=r"(?s)PostgreSQL did not start.*pg_control"):
         LocalStack(only_postgres(data_dir)).start()
     assert not list((data_dir / "run").glob("*.json"))
     with lock_folder(data_dir):
@@ -369,7 +369,7 @@ def test_a_cluster_of_another_release_is_named(data_dir):
     with LocalStack(only_postgres(data_dir)):
         pass
     (data_dir / "postgresql" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(LocalServerFailed, match="is of PostgreSQL 17"):
+    with pytest.raises(LocalServerFailed, match="was made by PostgreSQL 17"):
         LocalStack(only_postgres(data_dir)).start()
 
 

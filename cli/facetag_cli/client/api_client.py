@@ -1,4 +1,4 @@
-"""The command line's side of the HTTP API: typed calls, and errors that say what to do."""
+"""Call the HTTP API with typed methods, and raise errors that say what to do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,20 +19,20 @@ from facetag.errors import (
 )
 
 UPLOAD_BATCH = 1000
-"""The most files that one request may ask uploads for."""
+"""The most files per request for upload forms."""
 LONG_TIMEOUT_S = 600.0
-"""For calls that write or delete all images of a job, of which there may be a million."""
+"""The timeout of calls that write or delete all images of a job: there may be a million."""
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "facetag"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Line = dict[str, Any]
-"""One image's line of the results; see `facetag.results.image_lines.image_line`."""
+"""The results of one image; see `facetag.results.image_lines.image_line`."""
 
 
 class JobView(TypedDict):
-    """A job as the API shows it; `total` is null while a prefix is being listed."""
+    """A job as the API shows it; `total` is None while a prefix is being listed."""
 
     id: str
     state: str
@@ -46,7 +46,7 @@ class JobView(TypedDict):
 
 
 class WantedFile(TypedDict):
-    """A file that the client wants to send."""
+    """A file that the client wants to upload."""
 
     sha256: str
     size: int
@@ -55,7 +55,7 @@ class WantedFile(TypedDict):
 
 
 class UploadTarget(TypedDict):
-    """Where a file goes; `post` (url and form fields) is null where it already is."""
+    """The object key of a file; `post` (url, form fields) is None if the object exists."""
 
     key: str
     exists: bool
@@ -70,7 +70,7 @@ class ImageEntry(TypedDict):
 
 
 def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
-    """Return an HTTP client for the host of `url`; proxies are passed by on this very machine."""
+    """Return an HTTP client for the host of `url`; no proxy is used for this machine."""
     return httpx.Client(
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(max_connections=connections),
@@ -80,10 +80,9 @@ def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> ht
 
 
 class ApiClient:
-    """Calls the API at `api_url`; every method raises errors of `facetag.errors` alone.
+    """Calls the API at `api_url`; every method raises only errors of `facetag.errors`.
 
-    Reads, and the writes that may be sent twice without harm, are tried `attempts` times while the
-    service does not answer.
+    While the service does not answer, a call is tried `attempts` times if repeating it is safe.
     """
 
     def __init__(self, api_url: str, *, attempts: int = 4, first_pause_s: float = 0.25) -> None:
@@ -101,7 +100,7 @@ class ApiClient:
         self._http.close()
 
     def request_uploads(self, files: Sequence[WantedFile]) -> list[UploadTarget]:
-        """Ask where up to 1,000 files go; the answer has the same order."""
+        """Return the upload targets of up to 1,000 files, in the same order."""
         answer = self._call("POST", "/v1/uploads", json={"files": list(files)})
         uploads: list[UploadTarget] = answer.json()["uploads"]
         return uploads
@@ -109,7 +108,7 @@ class ApiClient:
     def create_job(
         self, images: Sequence[ImageEntry], *, name: str | None, idempotency_key: str
     ) -> JobView:
-        """Start a job; the key makes another try after a lost answer harmless."""
+        """Start a job; the key keeps a repeated request from starting a second one."""
         body = {"images": list(images), "name": name}
         headers = {"Idempotency-Key": idempotency_key}
         job: JobView = self._call(
@@ -118,38 +117,38 @@ class ApiClient:
         return job
 
     def get_job(self, job_id: str) -> JobView:
-        """Return a job; raises JobNotFound."""
+        """Return a job; raise JobNotFound if there is none."""
         job: JobView = self._call("GET", f"/v1/jobs/{job_id}").json()
         return job
 
     def cancel_job(self, job_id: str) -> JobView:
-        """Stop a job; what is finished stays."""
+        """Stop a job and keep its finished results."""
         job: JobView = self._call("POST", f"/v1/jobs/{job_id}/cancel").json()
         return job
 
     def retry_job(self, job_id: str, *, only: str) -> JobView:
-        """Queue a job's failed images again; raises JobStateConflict while it still runs."""
+        """Queue a job's failed images again; raise JobStateConflict while it still runs."""
         job: JobView = self._call(
             "POST", f"/v1/jobs/{job_id}/retry", json={"only": only}, timeout=LONG_TIMEOUT_S
         ).json()
         return job
 
     def retag_job(self, job_id: str) -> JobView:
-        """Start a job that labels a finished job's images again, and return it."""
+        """Start and return a new job that labels a finished job's images again."""
         job: JobView = self._call("POST", f"/v1/jobs/{job_id}/retag", timeout=LONG_TIMEOUT_S).json()
         return job
 
     def champion_version(self) -> str | None:
-        """Return the version of the bundle that labels; None where none is known yet."""
+        """Return the champion's version; None if no bundle is known yet."""
         bundles = self._call("GET", "/v1/models").json()["models"]
         return next((one["version"] for one in bundles if one["state"] == "champion"), None)
 
     def delete_job(self, job_id: str) -> None:
-        """Delete a job, its results, and the photos that no other job refers to."""
+        """Delete a job, its results, and the photos that no other job uses."""
         self._call("DELETE", f"/v1/jobs/{job_id}", timeout=LONG_TIMEOUT_S)
 
     def predict(self, file_name: str, data: bytes, *, timeout_s: float = 120.0) -> Line:
-        """Label one photo and wait for it."""
+        """Label one photo and return its line."""
         line: Line = self._call(
             "POST",
             "/v1/predict",
@@ -160,14 +159,14 @@ class ApiClient:
         return line
 
     def readiness(self) -> dict[str, str]:
-        """Return what the parts of the service say of themselves, also where it is not ready."""
+        """Return the state of each part of the service, even if the service is not ready."""
         with self._translated():
             parts: dict[str, str] = self._http.get(f"{self.api_url}/readyz").json()["parts"]
         return parts
 
     @contextmanager
     def stream_results(self, job_id: str) -> Iterator[Iterator[str]]:
-        """Open a job's results as lines of JSON, in the order of the job's images."""
+        """Open a job's results as JSON lines, in the order of the job's images."""
         url = f"{self.api_url}/v1/jobs/{job_id}/results"
         with (
             self._translated(),
@@ -201,23 +200,23 @@ class ApiClient:
             yield
         except httpx.TimeoutException as error:
             raise ApiUnavailable(
-                f"The service at {self.api_url} does not answer in time. Try again, or look at the "
+                f"The service at {self.api_url} does not answer in time. Try again, or read the "
                 "log of `facetag api`."
             ) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ApiUnavailable(
                 f"No service answers at {self.api_url} ({error}). Start one with `facetag up`, or "
-                "set FACETAG_API_URL to where it runs."
+                "set FACETAG_API_URL to the address of a running service."
             ) from error
 
 
 def raise_for_problem(answer: httpx.Response) -> None:
-    """Raise the error that a problem document stands for; nothing for an answer that succeeded."""
+    """Raise the error that a problem document describes; do nothing after a success."""
     if answer.is_success:
         return
     status, said = answer.status_code, _problem_text(answer)
     if status == 404 and "/v1/jobs/" in answer.request.url.path:
-        raise JobNotFound(f"{said} List the jobs of the service with GET /v1/jobs.")
+        raise JobNotFound(f"{said} GET /v1/jobs lists the jobs of the service.")
     if status == 409:
         error = JobStateConflict if "/v1/jobs/" in answer.request.url.path else Conflict
         raise error(said)
@@ -229,7 +228,7 @@ def raise_for_problem(answer: httpx.Response) -> None:
 
 
 def _problem_text(answer: httpx.Response) -> str:
-    """Return what a problem document says in one line, or the status where there is none."""
+    """Return a problem document as one line, or the status if there is no document."""
     fallback = f"{answer.status_code} {answer.reason_phrase}."
     try:
         problem = answer.json()
@@ -253,7 +252,7 @@ def _fault_text(fault: object) -> str:
 
 
 def _json_lines(answer: httpx.Response) -> Iterator[str]:
-    # httpx's own `iter_lines` also splits at U+2028 and its like, which JSON strings may hold.
+    # httpx's own `iter_lines` also splits at characters like U+2028, which JSON strings may hold.
     rest = b""
     for block in answer.iter_bytes():
         *lines, rest = (rest + block).split(b"\n")

@@ -1,4 +1,4 @@
-"""Follows a job until it ends, and says what holds it up when nothing moves."""
+"""Follow a job until it ends, and explain why if it does not start."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,9 +11,9 @@ from facetag_cli.output.reporter import Reporter
 FIRST_POLL_S = 0.2
 SLOWEST_POLL_S = 1.0
 PATIENCE_S = 60.0
-"""How long a service may be away (it is restarted, for one) before following gives up."""
+"""How long the service may be unreachable, as in a restart, before an error is raised."""
 QUIET_S = 30.0
-"""How long a job may wait without a start before its user is told why."""
+"""How long a job may wait for its start before the user is told why."""
 
 
 def finished_count(job: JobView) -> int:
@@ -23,7 +23,7 @@ def finished_count(job: JobView) -> int:
 
 
 def describe_counts(job: JobView) -> str:
-    """Return `180 tagged, 15 no face, 5 failed`, leaving out what is zero."""
+    """Return text such as `180 tagged, 15 no face, 5 failed`, without zero counts."""
     shown = {"tagged": "tagged", "no_face": "no face", "failed": "failed", "cancelled": "cancelled"}
     counts = job["counts"]
     parts = [f"{counts[state]} {label}" for state, label in shown.items() if counts[state]]
@@ -33,9 +33,9 @@ def describe_counts(job: JobView) -> str:
 def poll_job(
     client: ApiClient, job_id: str, *, patience_s: float = PATIENCE_S
 ) -> Iterator[JobView]:
-    """Yield the job now and then, at last as it ended.
+    """Yield the job again and again, the last time in its final state.
 
-    Raises ApiUnavailable once the service has been away for `patience_s`.
+    Raise ApiUnavailable once the service has been unreachable for `patience_s`.
     """
     pause_s = FIRST_POLL_S
     away_since: float | None = None
@@ -49,7 +49,7 @@ def poll_job(
         else:
             away_since = None
             yield job
-            # A cancelled job ends only when what a worker had begun is done.
+            # A cancelled job ends when its workers have finished the images that they had begun.
             if job["finished_at"] is not None:
                 return
         time.sleep(pause_s)
@@ -57,7 +57,7 @@ def poll_job(
 
 
 def labelling_time_s(jobs: Iterable[JobView]) -> float:
-    """Return the seconds in which workers were at jobs, without what these waited before."""
+    """Return the seconds from the start to the end of each job, added up."""
     spans = [
         (datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]))
         for job in jobs
@@ -69,9 +69,9 @@ def labelling_time_s(jobs: Iterable[JobView]) -> float:
 def wait_for_job(
     client: ApiClient, job_id: str, reporter: Reporter, *, worker_starts: bool = False
 ) -> JobView:
-    """Show a bar until the job ends; returns the job as it ended.
+    """Show a progress bar until the job ends, and return the job in its final state.
 
-    `worker_starts`: a worker was just started for it, and loads its network first.
+    `worker_starts` says that a worker was just started for the job and loads its network first.
     """
     hint = None if worker_starts else WaitingHint(client, reporter)
     wait = "the worker loads its network" if worker_starts else "waiting for a worker"
@@ -86,7 +86,7 @@ def wait_for_job(
 
 
 class WaitingHint:
-    """Says once why a job does not start, after it has waited for a while."""
+    """Explains once why a job does not start, after it has waited for `quiet_s`."""
 
     def __init__(
         self,
@@ -103,18 +103,18 @@ class WaitingHint:
         self._given = False
 
     def give(self) -> None:
-        """Say it if it is time and not said yet."""
+        """Print the hint if it is due and was not printed yet."""
         if self._given or self._clock() < self._due:
             return
         self._given = True
         try:
             parts = self._client.readiness()
         except FacetagError:
-            # The loop that follows the job meets the same fault and reports it.
+            # `poll_job` meets the same error and reports it.
             return
         silent = [f"{part}: {said}" for part, said in parts.items() if said != "ok"]
         if silent:
             self._reporter.warn(
-                f"The job waits ({'; '.join(silent)}). A worker that was just started loads its "
-                "network first; if none was, start one with `facetag worker`."
+                f"The job waits ({'; '.join(silent)}). A new worker loads its network first. If no "
+                "worker runs, start one with `facetag worker`."
             )

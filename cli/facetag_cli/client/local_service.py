@@ -1,4 +1,4 @@
-"""The whole service on one machine: the local servers, and facetag's own processes on top."""
+"""Run the whole service on one machine: the local servers and facetag's own processes."""
 
 import os
 import signal
@@ -20,14 +20,14 @@ from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
 API_START_TIMEOUT_S = 60.0
 API_START_ATTEMPTS = 4
 WORKER_STOP_TIMEOUT_S = 75.0
-"""A worker that is asked to stop first finishes the chunk that it computes."""
+"""How long a worker may take to stop: it finishes the chunk that it computes."""
 
 
 class LocalService:
-    """Runs everything on `settings.data_dir` for as long as the body of a `with` statement runs.
+    """Runs the service on `settings.data_dir` during the body of a `with` statement.
 
-    The API listens on loopback, on `api_port` if it is given and free. With `announce` other
-    commands find the service (`find_running`): only for one that stays until somebody ends it.
+    The API listens on loopback, on `api_port` if that is given and free. With `announce`, other
+    commands find the service (`find_running`); this is for a service that a person ends.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class LocalService:
 
     @property
     def logs_dir(self) -> Path:
-        """Where each process's log is."""
+        """The folder of the processes' logs."""
         return self.stack.folders.logs
 
     def __enter__(self) -> "LocalService":
@@ -69,22 +69,22 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        # Whoever used the service saw no more than that it went away: here is why.
+        # The body saw only that the service went away; this is the reason.
         if isinstance(error, FacetagError) and self.fault is not None:
             raise LocalServerFailed(self.fault) from error
 
     @property
     def fault(self) -> str | None:
-        """Why the service gave up; None while all is well."""
+        """The reason why the service gave up; None while it runs."""
         return self._supervisor.fault if self._supervisor else None
 
     def start(self) -> None:
-        """Start the servers, bring the tables up to date, make the bucket, start our processes.
+        """Start the servers, update the tables, create the bucket, and start our processes.
 
-        Returns once the API answers; the worker may still load its network, and jobs wait for it.
-        Raises BundleInvalid for a bundle that no worker could load, what `LocalStack.start` raises,
-        and DatabaseUnavailable or StorageUnavailable where a server that the settings name does
-        not answer. Nothing runs then.
+        Return once the API answers. The worker may still load its network; jobs wait for it. After
+        an error nothing runs. Raise BundleInvalid for a bundle that no worker could load,
+        DatabaseUnavailable or StorageUnavailable if a server of the settings does not answer, and
+        the errors of `LocalStack.start`.
         """
         self._check_bundle()
         with ExitStack() as cleanup:
@@ -98,7 +98,8 @@ class LocalService:
                 f"--concurrency={self._workers}",
                 f"--min-face={self.stack.settings.min_face}",
             ]
-            # It takes seconds to load its network: first. It ends what it began when we are killed.
+            # Starts first, since it loads its network for seconds. SIGTERM at our death lets it
+            # finish its chunk.
             self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
             if self._trainer:
                 self._start_child(
@@ -117,18 +118,18 @@ class LocalService:
             self._cleanup = cleanup.pop_all()
 
     def stop(self) -> None:
-        """Stop our processes, then the servers; a second call does nothing."""
+        """Stop our processes, then the servers; do nothing if they are stopped."""
         self._cleanup.close()
 
     def wait(self) -> None:
-        """Return only by an exception: LocalServerFailed where the service gave up."""
-        # Python takes signals between waits.
+        """Wait without end; raise LocalServerFailed once the service has given up."""
+        # The timeout lets Python handle signals.
         while not self._faulty.wait(timeout=1.0):
             pass
         raise LocalServerFailed(self.fault or "The service has ended.")
 
     def _check_bundle(self) -> None:
-        # What no worker can load is told now, not after minutes of workers that end and come again.
+        # Without this check the error comes only after minutes of workers that end and restart.
         folder = self.stack.settings.bundle or DEFAULT_FOLDER
         check_weights(folder, read_manifest(folder))
 
@@ -151,9 +152,9 @@ class LocalService:
             child = self._start_child("api", options, 15.0, signal.SIGKILL)
             if child.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
                 return
-            # Another process may have taken the port since.
+            # Another process may have taken the port: try another one.
             self._children.remove(child)
-        raise LocalServerFailed(f"The API does not start.\n{child.log_tail()}")
+        raise LocalServerFailed(f"The API did not start.\n{child.log_tail()}")
 
     def _start_child(
         self,
@@ -169,7 +170,7 @@ class LocalService:
         command = Command(
             name=title or name,
             arguments=[*program, *options],
-            # Relative paths in the settings mean the same as here.
+            # Relative paths in the settings then mean the same as in this process.
             folder=Path.cwd(),
             environment=self.environment,
             stop_timeout_s=stop_timeout_s,
@@ -190,7 +191,7 @@ class LocalService:
         cleanup.callback(self._supervisor.stop)
 
     def _give_up(self) -> None:
-        # Clients that wait for the API learn that there is nothing to wait for.
+        # Clients that wait for the API then fail at once.
         for child in self._children:
             child.ask_to_stop()
         self._faulty.set()

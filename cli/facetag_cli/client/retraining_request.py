@@ -1,4 +1,4 @@
-"""Hands a retraining to a trainer worker: its shards to object storage, the rest to Postgres."""
+"""Queue a retraining: store its shards in object storage and its request in PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -26,10 +26,10 @@ def queue_retraining(
     options: Mapping[str, Any],
     reporter: Reporter,
 ) -> Retraining:
-    """Ask a trainer worker for a retraining; `shards` are lists `new`, `earlier` and `tests`.
+    """Queue a retraining for a trainer worker; `shards` are the lists `new`, `earlier`, `tests`.
 
-    What can be told at once is told before anything is sent. Raises RetrainingBusy, ShardRefused,
-    ShardUnreadable, and what object storage raises.
+    Refuse before anything is sent what can be refused at once: raise RetrainingBusy, ShardRefused
+    or ShardUnreadable. Errors of object storage are raised as they come.
     """
     celery = make_celery(settings)
     with closing(Shelf(settings)) as shelf:
@@ -41,7 +41,7 @@ def queue_retraining(
         }
         _refuse_at_once(shelf, shards["new"], digests, again=options["again"])
         for path in digests:
-            # Its first image, or ShardUnreadable.
+            # Reads the first image, or raises ShardUnreadable.
             next(iter(read_shards([path])))
         sources = {
             name: [_to_source(shelf, one, digests, reporter) for one in given]
@@ -49,7 +49,7 @@ def queue_retraining(
         }
         with transaction(shelf.sessions) as session:
             row = ask_retraining(session, sources, options, tenant_id=shelf.tenant_id)
-    # Unheard, the sweeper rings again.
+    # If nobody hears this ring, the sweeper rings again.
     ring_retraining(celery, row.id)
     return row
 
@@ -69,9 +69,9 @@ def _to_source(
     shelf: Shelf, shard: "ShardSource", digests: Mapping[Path, str], reporter: Reporter
 ) -> Source:
     if not isinstance(shard, Path):
-        # Missing or refused, that is told now.
+        # A shard that is missing or refused is reported now.
         with shelf.storage.download(shard.bucket, shard.key):
             return {"url": str(shard)}
-    reporter.say(f"Storing {shard.name}, unless object storage has it")
+    reporter.say(f"Storing {shard.name}, unless object storage has it already")
     store_shard(shelf.storage, shelf.tenant_id, shard, digests[shard])
     return {"name": shard.name, "sha256": digests[shard]}

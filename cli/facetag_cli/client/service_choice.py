@@ -1,4 +1,4 @@
-"""Decides which service a command speaks to: the one that is set, one that runs, or its own."""
+"""Choose the service that a command uses: a given one, a running one, or one of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +13,14 @@ from facetag_cli.output.reporter import Reporter
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the API is; `own` if this command started it and will stop it."""
+    """The URL of an API; `own` says that this command started the service and will stop it."""
 
     api_url: str
     own: bool
 
 
 def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Settings:
-    """Read the settings; what the command line says wins over the environment."""
+    """Read the settings; options of the command line override the environment."""
     said: dict[str, Any] = {}
     if data_dir is not None:
         said["data_dir"] = data_dir.expanduser().absolute()
@@ -31,7 +31,7 @@ def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Se
 
 @contextmanager
 def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
-    """Find a service, or start one for as long as the body runs."""
+    """Find a service, or run one during the body of the `with` statement."""
     running = find_service(settings)
     if running is not None:
         yield Service(running, own=False)
@@ -44,18 +44,18 @@ def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
 
 
 def require_service(settings: Settings) -> str:
-    """Return the URL of a service that runs; raises ApiUnavailable where there is none."""
+    """Return the URL of a running service; raise ApiUnavailable if there is none."""
     api_url = find_service(settings)
     if api_url is None:
         raise ApiUnavailable(
             f"No service runs on {settings.data_dir}. Start one with `facetag up`, or set "
-            "FACETAG_API_URL to where one runs."
+            "FACETAG_API_URL to the address of a running service."
         )
     return api_url
 
 
 def find_service(settings: Settings) -> str | None:
-    """Return the URL that is set, else that of a `facetag up` on the data folder, else None."""
+    """Return FACETAG_API_URL, else the URL of a `facetag up` on the data folder, else None."""
     if settings.api_url:
         return settings.api_url
     from facetag.standalone.announcements import find_running

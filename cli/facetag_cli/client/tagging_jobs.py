@@ -1,4 +1,4 @@
-"""Makes jobs of uploaded photos, and joins their results with the photos that were not sent."""
+"""Start jobs on uploaded photos, and merge their results with the photos that were not sent."""
 
 import json
 import uuid
@@ -14,14 +14,14 @@ MAX_NAME = 1024
 """The longest name of an image that the API takes."""
 MAX_JOB_NAME = 200
 JOB_BYTES = 28 * 2**20
-"""What the images of one request may take as JSON; the API's limit is 320 bytes an image."""
+"""The most bytes of JSON for the images of a request; the API allows 320 bytes per image."""
 IMAGE_OVERHEAD = 32
 
 
 def plan_jobs(
     photos: Sequence[LocalPhoto], outcomes: Sequence[str | NotSent], *, max_images: int
 ) -> list[list[ImageEntry]]:
-    """Return the images of the photos that were sent: one job's, or several jobs'."""
+    """Return the images of the photos that were sent, divided into one or more jobs."""
     images: list[ImageEntry] = [
         {"key": outcome, "name": photo.name[-MAX_NAME:]}
         for photo, outcome in zip(photos, outcomes, strict=True)
@@ -31,7 +31,7 @@ def plan_jobs(
 
 
 def start_job(client: ApiClient, images: Sequence[ImageEntry], *, name: str) -> JobView:
-    """Start a job; its name may be any text, cut to what the API takes."""
+    """Start a job; a name that is too long for the API is cut."""
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
     return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()))
 
@@ -39,7 +39,7 @@ def start_job(client: ApiClient, images: Sequence[ImageEntry], *, name: str) -> 
 def split_images(
     images: Sequence[ImageEntry], *, max_images: int, max_bytes: int = JOB_BYTES
 ) -> Iterator[list[ImageEntry]]:
-    """Yield runs of images, each within the number and the bytes that one request may have."""
+    """Yield parts of the images, each within the limits of one request."""
     part: list[ImageEntry] = []
     size = 0
     for image in images:
@@ -56,7 +56,7 @@ def split_images(
 def merge_lines(
     client: ApiClient, photos: Sequence[LocalPhoto], report: UploadReport, jobs: Sequence[JobView]
 ) -> Iterator[Line]:
-    """Yield one line a photo in the photos' order: the service's, or why it was not sent."""
+    """Yield one line per photo in order: the service's, or the reason why it was not sent."""
     lines = stream_lines(client, [job["id"] for job in jobs])
     for photo, outcome in zip(photos, report.outcomes, strict=True):
         if isinstance(outcome, NotSent):
@@ -64,7 +64,9 @@ def merge_lines(
             continue
         line = next(lines, None)
         if line is None:
-            raise FacetagError("The service gave fewer results than the job has photos: run again.")
+            raise FacetagError(
+                "The service gave fewer results than the job has photos. Run the command again."
+            )
         yield line | {"image": photo.name}
 
 

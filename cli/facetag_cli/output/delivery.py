@@ -1,4 +1,4 @@
-"""Hands results to the user: the lines, the report page, and a summary."""
+"""Deliver results to the user: the lines, the report page and a summary."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ EXIT_OK = 0
 EXIT_SOME_FAILED = 3
 
 FindPhoto = Callable[[str], Path | None]
-"""Where the photo of this name lies on this machine, if it does."""
+"""Returns the path of a photo on this machine by its name, or None."""
 
 
 def deliver(
@@ -26,7 +26,7 @@ def deliver(
     find_photo: FindPhoto,
     skipped: int = 0,
 ) -> Composition:
-    """Write the lines, and the report page where one is wanted; returns what was counted."""
+    """Write the lines, and the report if `report` is given; return the counts."""
     composition = Composition()
     if report is None:
         sample = None
@@ -56,13 +56,13 @@ def deliver(
 
 
 def exit_status(composition: Composition) -> int:
-    """Return 0 when every photo is labelled or has no face, 3 otherwise."""
+    """Return 0 if every photo is tagged or has no face, else 3."""
     done = composition.states["tagged"] + composition.states["no_face"]
     return EXIT_OK if done == composition.photos else EXIT_SOME_FAILED
 
 
 def summary(composition: Composition, *, skipped: int = 0, labelled_s: float | None = None) -> str:
-    """Return one line on what became of all photos."""
+    """Return one line with the counts of all states."""
     states = composition.states
     parts = [
         f"{states['tagged']} tagged",
@@ -88,7 +88,7 @@ def say_summary(
     skipped: int = 0,
     labelled_s: float | None = None,
 ) -> None:
-    """Say the summary, and why photos failed, on standard error: the results stay alone."""
+    """Print the summary and the failures on standard error, apart from the results."""
     reporter.say(summary(composition, skipped=skipped, labelled_s=labelled_s))
     for code, group in sorted(composition.failures.items()):
         names = ", ".join(group.names[:SHOWN_NAMES])

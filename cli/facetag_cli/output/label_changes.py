@@ -1,33 +1,34 @@
-"""What a second labelling of the same photos changed."""
+"""Count what a second labelling of the same photos changed."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from facetag_cli.client.api_client import Line
+from facetag_cli.output.delivery import plural
 
 NAMED = 20
-"""Changed photos that are named."""
+"""The most changed photos that are listed."""
 
 
 @dataclass(slots=True)
 class LabelChanges:
-    """Counts of what differs between two labellings, and a few photos that do."""
+    """Counts the differences between two labellings, and lists some photos that differ."""
 
     photos: int = 0
     faces: int = 0
-    """In photos with as many faces in both."""
+    """Compared faces: those of photos with the same number of faces in both."""
     regrouped: int = 0
-    """Photos with another state, or another number of faces."""
+    """Photos whose state or number of faces changed."""
     labels: dict[str, int] = field(default_factory=lambda: {"gender": 0, "race": 0})
     years: list[float] = field(default_factory=list)
     versions: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     examples: list[str] = field(default_factory=list)
     changed: int = 0
     champion: str | None = None
-    """The bundle that was to label the second time; None where that is not known."""
+    """The bundle that should have labelled the second time; None if it is not known."""
     behind: int = 0
-    """Photos that another one labelled all the same: its worker had not switched yet."""
+    """Photos that another bundle labelled, because a worker had not switched yet."""
 
     def add(self, old: Line, new: Line) -> None:
         """Count one photo."""
@@ -43,18 +44,18 @@ class LabelChanges:
                 self.examples.append(f"{new['image']}: {'; '.join(changes)}")
 
     def describe(self) -> str:
-        """Return the comparison in lines."""
+        """Return the differences as lines."""
         before, after = (", ".join(sorted(one)) or "none" for one in self.versions)
         share = 100 / max(1, self.faces)
         lines = [
             (
-                f"{self.photos} photos, labelled by {before} and now by {after}; "
+                f"{self.photos} photos, labelled by {before} before and by {after} now: "
                 f"{self.changed} changed"
             ),
-            f"{self.regrouped} have another state or number of faces",
+            f"the state or the number of faces changed for {self.regrouped} photos",
         ]
         lines += [
-            f"{name} of {count} of {self.faces} faces ({count * share:.1f}%) is another"
+            f"{name} changed for {count} of {self.faces} faces ({count * share:.1f}%)"
             for name, count in self.labels.items()
         ]
         if self.years:
@@ -64,8 +65,8 @@ class LabelChanges:
             )
         if self.behind:
             lines.append(
-                f"{self.behind} were not labelled by the champion {self.champion}: a worker had "
-                "not switched yet, so run it again"
+                f"{self.behind} photos were not labelled by the champion {self.champion}, because "
+                "a worker had not switched yet: run the command again"
             )
         if self.examples:
             lines += ["", *self.examples]
@@ -74,11 +75,14 @@ class LabelChanges:
         return "\n".join(lines)
 
     def _count(self, old: Line, new: Line) -> Iterator[str]:
-        """Yield in words what differs in labels; ages are counted, and named by none."""
+        """Yield a text per changed label; age differences are only collected."""
         counts = [len(line["faces"]) for line in (old, new)]
         if old["state"] != new["state"] or counts[0] != counts[1]:
             self.regrouped += 1
-            yield f"{old['state']}, {counts[0]} faces, was; {new['state']}, {counts[1]} faces, is"
+            yield (
+                f"was {old['state']} ({plural(counts[0], 'face')}), "
+                f"now {new['state']} ({counts[1]})"
+            )
             return
         for before, after in zip(old["faces"], new["faces"], strict=True):
             self.faces += 1
@@ -91,15 +95,15 @@ class LabelChanges:
             was, now = (face.get(name, {}).get("label") for face in (before, after))
             if was != now:
                 self.labels[name] += 1
-                yield f"{name} {was}, now {now}"
+                yield f"{name} was {was}, now {now}"
 
 
 def compare_lines(
     old: Iterable[Line], new: Iterable[Line], *, champion: str | None = None
 ) -> LabelChanges:
-    """Compare two jobs' lines, which are of the same photos in the same order.
+    """Compare two jobs' lines, which belong to the same photos in the same order.
 
-    The new ones were to be by `champion`, where that is given.
+    `champion` is the bundle that should have made the new lines.
     """
     comparison = LabelChanges(champion=champion)
     for before, after in zip(old, new, strict=True):

@@ -1,4 +1,4 @@
-"""Renders the composition report as one HTML file that needs neither network nor script."""
+"""Render the composition report as one HTML file that needs no network and no script."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from facetag_cli.output.thumbnails import MAX_THUMBNAILS, Thumbnail
 
 TEMPLATES = Path(__file__).parent / "templates"
 LABELLED_FACES = 4
-"""Faces that a thumbnail's caption describes; the others are only counted."""
+"""The most faces that a thumbnail's caption describes; others are only counted."""
 
 REASONS = {
     "empty_file": "Empty file",
@@ -38,15 +38,15 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class BarRow:
-    """One bar: its label, its count, and its length from 0 to 100."""
+    """A bar with its label, its count and its length (0 to 100)."""
 
     label: str
     count: int
     length: float
     share: float = 0.0
-    """Of all that the chart counts, 0 to 1."""
+    """The count as a share of the chart's total, 0 to 1."""
     parts: tuple[tuple[str, int, float], ...] = ()
-    """Label, count and length of the bar's segments, where it has any."""
+    """Label, count and length of each of the bar's segments."""
 
 
 def render_page(
@@ -57,7 +57,7 @@ def render_page(
     skipped: int = 0,
     made_at: datetime | None = None,
 ) -> str:
-    """Return the page; everything that a user or a file name supplied is escaped."""
+    """Return the page; text from users and file names is escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -81,7 +81,7 @@ def render_page(
 
 
 def pyramid_rows(composition: Composition) -> list[dict[str, Any]]:
-    """Return the age bands, oldest first, with a bar for each gender on one scale."""
+    """Return the age bands, oldest first, with one bar per gender on one scale."""
     longest = max((max(counts) for counts in composition.pyramid.values()), default=0) or 1
     total = sum(sum(counts) for counts in composition.pyramid.values()) or 1
     rows = []
@@ -95,7 +95,7 @@ def pyramid_rows(composition: Composition) -> list[dict[str, Any]]:
 
 
 def race_rows(composition: Composition) -> list[BarRow]:
-    """Return a bar for each race, split by gender where the network predicts it."""
+    """Return one bar per race, split by gender if the network predicts it."""
     longest = max(composition.races.values(), default=0) or 1
     total = composition.races.total() or 1
     return [
@@ -114,7 +114,7 @@ def race_rows(composition: Composition) -> list[BarRow]:
 
 
 def bar_rows(labels: Sequence[str], counts: Sequence[int]) -> list[BarRow]:
-    """Return bars whose longest has the length 100."""
+    """Return bars that are scaled so that the longest has length 100."""
     longest, total = max(counts, default=0) or 1, sum(counts) or 1
     return [
         BarRow(label, count, 100 * count / longest, count / total)
@@ -123,7 +123,7 @@ def bar_rows(labels: Sequence[str], counts: Sequence[int]) -> list[BarRow]:
 
 
 def sureness_charts(composition: Composition) -> list[dict[str, Any]]:
-    """Return a histogram for each thing that the networks are more or less sure of."""
+    """Return one histogram of probabilities per scale of the composition."""
     charts = []
     for name, scale in SCALES.items():
         counts = composition.confidence[name]
@@ -153,7 +153,7 @@ def failure_rows(composition: Composition) -> list[dict[str, Any]]:
 
 
 def frame(thumbnail: Thumbnail) -> dict[str, Any]:
-    """Return a thumbnail with its boxes in shares of the photo, and a caption a face."""
+    """Return the template's data of a thumbnail, with one caption per face."""
     line = thumbnail.line
     faces = line["faces"]
     return {
@@ -169,7 +169,7 @@ def frame(thumbnail: Thumbnail) -> dict[str, Any]:
 
 
 def caption(face: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a thumbnail says of a face: the labels, and the range of its age."""
+    """Return a face's caption: its labels and its age range."""
     low, high = face.get("age_range") or (None, None)
     return {
         "labels": face_text(face),
@@ -178,12 +178,12 @@ def caption(face: Mapping[str, Any]) -> dict[str, str]:
 
 
 def percent(share: float) -> str:
-    """Return a share as whole percent; what is there but small is not called nothing."""
+    """Return a share as a whole percentage, with `<1%` for small shares above 0."""
     if 0 < share < 0.005:
         return "<1%"
     return f"{share:.0%}"
 
 
 def grouped(count: int) -> str:
-    """Return `12,345`."""
+    """Return a count with commas, such as `12,345`."""
     return f"{count:,}"

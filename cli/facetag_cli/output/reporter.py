@@ -1,4 +1,7 @@
-"""Progress on standard error: live bars in a terminal, a plain line now and then elsewhere."""
+"""Report progress on standard error: live bars in a terminal, else a line every few seconds.
+
+`Reporter` implements `facetag_trainer.progress.ProgressReporter` for the trainer.
+"""
 
 import time
 from collections.abc import Iterator
@@ -24,36 +27,36 @@ PHOTOS = "photos"
 
 
 class Bar(Protocol):
-    """One thing that advances: how many photos, or so, of how many, and a few words beside it."""
+    """The progress of one task, counted in photos or another unit, with a short note."""
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
-        """Show `done` of `total` (None: as before)."""
+        """Show `done` of `total` (None: the total stays as it is), and a short note."""
 
     def advance(self, photos: int, size: int) -> None:
-        """Count photos, and their bytes, as done."""
+        """Add photos and their bytes to what is done."""
 
 
 class Reporter:
-    """Says on standard error what goes on; `quiet` leaves only what the user must know."""
+    """Reports to a person on standard error; with `quiet` only warnings are printed."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
 
     def say(self, text: str) -> None:
-        """Write one line; the text is not read as markup."""
+        """Print one line, unless quiet; the text is not read as markup."""
         if not self._quiet:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Write one line, also when quiet."""
+        """Print one line, even if quiet."""
         self.console.print(text, markup=False)
 
     @contextmanager
     def bar(
         self, title: str, *, total: int | None, size: int | None = None, unit: str = PHOTOS
     ) -> Iterator[Bar]:
-        """Show a bar while the body runs; `size` in bytes adds bytes and their rate."""
+        """Show a bar while the body runs; `size` in bytes adds the bytes to it."""
         if self._quiet:
             yield PlainBar(self, title, total, size, unit=unit, every_s=float("inf"))
         elif self.console.is_terminal:
@@ -64,7 +67,7 @@ class Reporter:
 
 
 class LiveBar:
-    """A rich bar: photos, bytes, rate, time left."""
+    """A bar in a terminal with counts, bytes, rate and time left."""
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class LiveBar:
         )
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Draw the bar."""
         self._progress.start()
         return self
 
@@ -106,17 +109,17 @@ class LiveBar:
         self._progress.stop()
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
-        """Show `done` of `total` (None: as before)."""
+        """Show `done` of `total` (None: the total stays as it is), and a short note."""
         self._progress.update(self._task, completed=done, total=total, note=note)
 
     def advance(self, photos: int, size: int) -> None:
-        """Count photos, and their bytes, as done."""
+        """Add photos and their bytes to what is done."""
         sent = self._progress.tasks[0].fields["sent"] + size
         self._progress.update(self._task, advance=photos, sent=sent)
 
 
 class PlainBar:
-    """The same for logs and pipes: one line every few seconds."""
+    """Prints one line every few seconds, for logs and pipes."""
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class PlainBar:
         self._sent = 0
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
-        """Show `done` of `total` (None: as before)."""
+        """Show `done` of `total` (None: the total stays as it is), and a short note."""
         self._done = done
         self._total = self._total if total is None else total
         now = time.monotonic()
@@ -148,7 +151,7 @@ class PlainBar:
             self._reporter.say(self._line(now - self._begun, note))
 
     def advance(self, photos: int, size: int) -> None:
-        """Count photos, and their bytes, as done."""
+        """Add photos and their bytes to what is done."""
         self._sent += size
         self.set(self._done + photos)
 
@@ -180,5 +183,5 @@ class _Rate(ProgressColumn):
 
 
 def count_of(done: int, total: int | None, unit: str = PHOTOS) -> str:
-    """Return `12 of 200 photos`, or what is known of it."""
+    """Return text such as `12 of 200 photos`, or `12 photos` without a total."""
     return f"{done} {unit}" if total is None else f"{done} of {total} {unit}"

@@ -1,4 +1,4 @@
-"""The table of results for people: one row a photo, whatever the terminal's width."""
+"""Print results as a table: one row per photo at every width of the terminal."""
 
 import os
 import shutil
@@ -14,23 +14,23 @@ from facetag_cli.client.api_client import Line
 
 SHOWN_FACES = 4
 PLAIN_WIDTH = 120
-"""Columns where the output is no terminal, unless COLUMNS says otherwise."""
+"""Columns if the output is not a terminal and COLUMNS is not set."""
 STATE_WIDTH, FACES_WIDTH, GAP = 9, 5, 2
 NAME_SHARE = 0.45
-"""Of what the narrow columns leave, the most that the names take."""
+"""The names' largest share of the width that the narrow columns leave."""
 NARROWEST = 12
 STYLES = {"tagged": "green", "no_face": "dim", "failed": "red", "cancelled": "yellow"}
 
 
 def print_table(lines: Iterable[Line], file: TextIO) -> None:
-    """Print one row a line; a name that is too long keeps its end, which tells photos apart."""
+    """Print one row per line; a long name keeps its end, which tells photos apart."""
     rows = [(printable(line["image"]), line) for line in lines]
     console = console_for(file)
     left = max(console.width - STATE_WIDTH - FACES_WIDTH - 3 * GAP, 2 * NARROWEST)
     longest = max((cell_len(name) for name, _ in rows), default=0)
     name_width = max(min(longest, int(left * NAME_SHARE)), NARROWEST)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    # Fixed widths, since rich would shrink the short columns too, down to nothing.
+    # Fixed widths, since rich would also shrink the short columns.
     table.add_column("Photo", no_wrap=True, width=name_width)
     table.add_column("State", no_wrap=True, width=STATE_WIDTH)
     table.add_column("Faces", justify="right", no_wrap=True, width=FACES_WIDTH)
@@ -51,7 +51,7 @@ def print_table(lines: Iterable[Line], file: TextIO) -> None:
 
 
 def keep_end(text: str, width: int) -> str:
-    """Return the text in at most `width` cells of a terminal, cut at its beginning."""
+    """Return the text cut at its beginning to at most `width` cells of a terminal."""
     if cell_len(text) <= width:
         return text
     start = len(text)
@@ -62,7 +62,7 @@ def keep_end(text: str, width: int) -> str:
 
 
 def console_for(file: TextIO) -> Console:
-    """Return a console of the terminal's width, or of a fixed one where there is none."""
+    """Return a console as wide as the terminal, or of a fixed width without a terminal."""
     if file.isatty():
         return Console(file=file, highlight=False)
     columns = os.environ.get("COLUMNS", "")
@@ -71,7 +71,7 @@ def console_for(file: TextIO) -> Console:
 
 
 def outcome_text(line: Line) -> Text:
-    """Return what is known of the faces, or why the photo failed."""
+    """Return the labels of the faces, or the reason why the photo failed."""
     if line["error"] is not None:
         return Text(f"{line['error']['code']}: {printable(line['error']['message'])}", style="red")
     faces = [face_text(face) for face in line["faces"]]
@@ -81,7 +81,7 @@ def outcome_text(line: Line) -> Text:
 
 
 def face_text(face: Mapping[str, Any]) -> str:
-    """Return `31 female asian`, as far as the network predicts them."""
+    """Return text such as `31 female asian`, with the heads that the network has."""
     parts = []
     if face.get("age") is not None:
         parts.append(f"{face['age']:.0f}")
@@ -90,14 +90,14 @@ def face_text(face: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters shown, not sent to the terminal."""
+    """Return the text with control characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 
 def print_faces(line: Line, file: TextIO) -> None:
-    """Print one row a face of a single photo, with how sure the network is."""
+    """Print one row per face of a single photo, with probabilities."""
     console = console_for(file)
     console.print(Text.assemble((printable(line["image"]), "bold"), f": {_state(line)}"))
     if not line["faces"]:

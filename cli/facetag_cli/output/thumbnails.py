@@ -1,4 +1,4 @@
-"""Small pictures of some photos for the report page, as data URIs with a bound on their bytes."""
+"""Make thumbnails of some photos for the report, as data URIs of bounded total size."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_THUMBNAILS = 60
 MAX_BYTES = 3 * 2**20
-"""Of all thumbnails together, before base64 adds a third."""
+"""The most bytes of all thumbnails together, before base64 adds a third."""
 LONG_SIDE = 360
 QUALITY = 78
 MAX_PIXELS = 120_000_000
@@ -23,24 +23,24 @@ MAX_PIXELS = 120_000_000
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small picture of a photo whose faces are in `line`; boxes are in the photo's own pixels."""
+    """A thumbnail of a photo; the boxes in `line` are in pixels of the photo itself."""
 
     line: Line
     uri: str
 
 
 class PhotoSample:
-    """An even sample of photos with faces: at most `size`, each as likely as every other."""
+    """A uniform random sample of at most `size` photos with faces."""
 
     def __init__(self, size: int = MAX_THUMBNAILS) -> None:
         self._size = size
         self._offered = 0
         self._kept: list[tuple[int, Line]] = []
-        # The same collection gives the same page.
+        # A fixed seed, so that the same collection gives the same page.
         self._random = random.Random(0)
 
     def offer(self, line: Line) -> None:
-        """Take the line into the draw if its photo has faces (reservoir sampling)."""
+        """Offer a line to the sample if its photo has faces (reservoir sampling)."""
         if not line["faces"]:
             return
         self._offered += 1
@@ -50,14 +50,14 @@ class PhotoSample:
             self._kept[place] = (self._offered, line)
 
     def lines(self) -> list[Line]:
-        """Return the sample in the order in which its lines were offered."""
+        """Return the sampled lines in the order in which they were offered."""
         return [line for _, line in sorted(self._kept, key=lambda kept: kept[0])]
 
 
 def make_thumbnails(
     lines: Iterable[Line], find_photo: Callable[[str], Path | None], *, max_bytes: int = MAX_BYTES
 ) -> list[Thumbnail]:
-    """Return thumbnails of the photos that lie on this machine, until `max_bytes` are used."""
+    """Return thumbnails of the photos on this machine, up to `max_bytes` in total."""
     thumbnails: list[Thumbnail] = []
     left = max_bytes
     for line in lines:
@@ -74,7 +74,7 @@ def make_thumbnails(
 
 
 def shrink(path: Path) -> bytes | None:
-    """Return the photo upright and small, as JPEG; None where it is gone or has changed."""
+    """Return the photo upright and small, as JPEG; None if it cannot be read any more."""
     from PIL import Image, ImageOps
 
     _know_heif()
@@ -82,14 +82,14 @@ def shrink(path: Path) -> bytes | None:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
-            # A JPEG is decoded at a fraction of its size: twelve megapixels in some milliseconds.
+            # Decodes a JPEG at a fraction of its size: twelve megapixels take some milliseconds.
             image.draft("RGB", (2 * LONG_SIDE, 2 * LONG_SIDE))
             upright = ImageOps.exif_transpose(image)
             upright.thumbnail((LONG_SIDE, LONG_SIDE))
             out = io.BytesIO()
             _without_alpha(upright).save(out, "JPEG", quality=QUALITY, optimize=True)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        # The service read it some minutes ago; the page is complete without its picture.
+        # The photo was deleted or changed since it was labelled; the page omits it.
         return None
     return out.getvalue()
 

@@ -1,7 +1,7 @@
-"""Posts files by presigned forms, over connections that are kept.
+"""Post files with presigned forms over kept connections.
 
-Not by httpx, which writes a form field by field and spends 3 ms of a processor on a small photo:
-as much as the rest of an upload. What it knows of proxies and certificates holds here too.
+httpx is not used for this: it writes a form field by field and needs 3 ms of CPU time per small
+photo, as much as the rest of an upload. Proxies and certificates are handled as httpx does.
 """
 
 import os
@@ -21,11 +21,11 @@ SEND_TIMEOUT_S = 120.0
 JOINED_BYTES = 256 * 2**10
 
 FormsUnanswered = urllib3.exceptions.HTTPError
-"""What `FormPoster.post` raises where no answer comes: worth another try."""
+"""The error of `FormPoster.post` if no answer comes; another try may succeed."""
 
 
 class FormPoster:
-    """Posts forms, up to `connections` to a host at a time; threads may share it."""
+    """Posts forms, up to `connections` per host at a time; threads may share it."""
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
@@ -43,14 +43,15 @@ class FormPoster:
             pool.clear()
 
     def post(self, url: str, fields: Mapping[str, str], data: bytes) -> tuple[int, str]:
-        """Post the fields, then the file; returns status and reason. Raises FormsUnanswered."""
+        """Post the fields, then the file; return status and reason, or raise FormsUnanswered."""
         head, tail = self._frame(fields)
         parts = (head, data, tail)
         length = sum(map(len, parts))
         answer = self._pool_of(url).request(
             "POST",
             url,
-            # Each part is a write, and a packet; a large photo is rather not copied.
+            # Each part costs a write and a packet, so small bodies are joined; large ones are not
+            # copied.
             body=b"".join(parts) if length <= JOINED_BYTES else parts,
             headers={
                 "Content-Type": f"multipart/form-data; boundary={self._boundary}",
@@ -62,7 +63,7 @@ class FormPoster:
         return answer.status, answer.reason or ""
 
     def _pool_of(self, url: str) -> urllib3.PoolManager:
-        # By host: whether a proxy stands before it depends on that.
+        # One pool per host, since the host decides whether a proxy is used.
         host = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         with self._lock:
             if host not in self._pools:
@@ -70,10 +71,10 @@ class FormPoster:
             return self._pools[host]
 
     def _frame(self, fields: Mapping[str, str]) -> tuple[bytes, bytes]:
-        """Return what goes before the file's bytes and what goes behind them."""
+        """Return the parts of the form before and after the file's bytes."""
         disposition = 'Content-Disposition: form-data; name="{}"'.format
         parts = [f"{disposition(name)}\r\n\r\n{value}" for name, value in fields.items()]
-        # S3 takes the type from the fields and ignores what comes behind the file.
+        # S3 reads the type from the fields and ignores every field after the file.
         parts.append(f'{disposition("file")}; filename="photo"\r\n\r\n')
         head = "".join(f"--{self._boundary}\r\n{part}\r\n" for part in parts).removesuffix("\r\n")
         return head.encode(), f"\r\n--{self._boundary}--\r\n".encode()

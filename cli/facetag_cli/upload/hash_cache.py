@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered by path, size and time, so that a second run need not read them."""
+"""Remember the SHA-256 of files by path, size and time: a second run does not read them again."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from facetag_cli.upload.photos import LocalPhoto
 
 HASH_THREADS = 4
 SETTLED_S = 2.0
-"""A file changed this recently may change again within its clock's tick: it is not remembered."""
+"""A file changed this recently may change again at the same mtime, so it is not remembered."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS hashes (
@@ -24,12 +24,12 @@ CREATE TABLE IF NOT EXISTS hashes (
 
 
 def default_cache_path() -> Path:
-    """Return where hashes are remembered."""
+    """Return the path of the file that remembers hashes."""
     return cache_folder() / "hashes.sqlite3"
 
 
 class HashCache:
-    """Hashes of files; without a place to write (`path` None, or a full disk) it only hashes."""
+    """Hashes files and remembers the results, or only hashes if it cannot write to `path`."""
 
     def __init__(self, path: Path | None) -> None:
         self._rows = None if path is None else _open(path)
@@ -44,7 +44,7 @@ class HashCache:
             self._rows.close()
 
     def hash_photos(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
-        """Return the hex SHA-256 of each photo, or why it could not be read."""
+        """Return the hex SHA-256 of each photo, or the error of reading it."""
         known = {photo.path: self._look_up(photo) for photo in photos}
         unknown = [photo for photo in photos if known[photo.path] is None]
         with ThreadPoolExecutor(HASH_THREADS) as threads:
@@ -63,7 +63,7 @@ class HashCache:
                 (os.fsencode(photo.path.absolute()), photo.size, photo.mtime_ns),
             ).fetchone()
         except sqlite3.Error:
-            # A cache that cannot be read costs time, nothing else.
+            # An unreadable cache costs only time.
             return None
         return None if row is None else str(row[0])
 
@@ -80,18 +80,18 @@ class HashCache:
             with self._rows:
                 self._rows.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)", rows)
         except sqlite3.Error:
-            # As above: on a full disk the next run hashes again.
+            # On a full disk the next run hashes again.
             self._rows = None
 
 
 def _open(path: Path) -> sqlite3.Connection | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Used by one thread at a time, which need not be the one that opens it.
+        # One thread at a time uses it, but not always the thread that opened it.
         rows = sqlite3.connect(path, timeout=2.0, check_same_thread=False)
         rows.execute(_TABLE)
     except (OSError, sqlite3.Error):
-        # A home that is read-only is no reason to refuse an upload.
+        # An upload must also work with a read-only home folder.
         return None
     return rows
 

@@ -1,4 +1,4 @@
-"""Finds the photos of a folder, in the order in which every output names them."""
+"""Find the photos of a folder, in the order of all outputs."""
 
 import os
 import stat
@@ -11,10 +11,10 @@ from facetag.image_suffixes import IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class LocalPhoto:
-    """A file whose name has an image's extension.
+    """A file with an image extension.
 
-    `name` is its path relative to the folder with `/` between the parts, fit for JSON: bytes that
-    are not UTF-8 are shown as U+FFFD. `fault` says why the file cannot be read, if it cannot.
+    `name` is the path relative to the folder, with `/` between its parts; U+FFFD replaces bytes
+    that are not UTF-8. `fault` gives the reason if the file cannot be read.
     """
 
     name: str
@@ -26,26 +26,26 @@ class LocalPhoto:
 
 @dataclass(slots=True)
 class Collection:
-    """The photos of a folder, sorted by name, and what was passed over."""
+    """The photos of a folder, sorted by name, and what was skipped."""
 
     folder: Path
     photos: list[LocalPhoto] = field(default_factory=list)
     skipped: int = 0
-    """Files whose names have no image's extension."""
+    """How many files have no image extension."""
     closed_folders: list[str] = field(default_factory=list)
     """Folders that could not be listed."""
 
     @property
     def title(self) -> str:
-        """What people call the folder, as text that any encoder takes."""
+        """The folder's name, as text that every encoder accepts."""
         return as_text(self.folder.resolve().name or str(self.folder))
 
 
 def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
-    """Return every photo below `folder`, each folder visited once even where links make a loop.
+    """Return every photo below `folder`.
 
-    Links are followed. `hidden=False` passes over names that begin with a dot. Raises OSError if
-    `folder` itself cannot be listed.
+    Links are followed, and each folder is visited once even if links form a loop. `hidden=False`
+    skips names that begin with a dot. Raise OSError if `folder` itself cannot be listed.
     """
     collection = Collection(folder)
     os.scandir(folder).close()
@@ -59,30 +59,33 @@ def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
 
 
 def no_photos(collection: Collection) -> str:
-    """Say that a folder holds no photos, and what it holds instead."""
+    """Return an error message about a folder without photos."""
     others = "other file" if collection.skipped == 1 else "other files"
     found = f"{collection.skipped} {others}" if collection.skipped else "it is empty"
     return f"The folder {collection.folder} holds no photos ({found})."
 
 
 def shown_name(path: Path, folder: Path) -> str:
-    """Return the path below `folder` with `/` between its parts, as text that any encoder takes."""
+    """Return the path relative to `folder` with `/`, as text that every encoder accepts."""
     return as_text(path.relative_to(folder).as_posix())
 
 
 def as_text(name: str) -> str:
-    """Return a file's name with U+FFFD for bytes that are not UTF-8."""
+    """Return a file's name with U+FFFD in place of bytes that are not UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def photo_below(folder: Path, name: str) -> Path | None:
-    """Return the path of the photo that results call `name`; None if it would lie elsewhere."""
+    """Return the path of the photo `name` below `folder`; None if it would lie outside."""
     parts = PurePosixPath(name).parts
     return None if ".." in parts or name.startswith("/") else folder.joinpath(*parts)
 
 
 def _walk_files(folder: Path, collection: Collection, *, hidden: bool) -> Iterator[Path]:
-    """Yield files; real folders come before linked ones, so that a photo keeps its nearest name."""
+    """Yield files, those of real folders before those of linked ones.
+
+    A photo that is reachable in both ways is so named by its real path.
+    """
     real, linked, seen = [folder], list[Path](), set[tuple[int, int]]()
     while real or linked:
         current = real.pop() if real else linked.pop(0)
@@ -121,7 +124,7 @@ def _describe(path: Path, folder: Path) -> LocalPhoto:
         status = path.stat()
     except OSError as error:
         return LocalPhoto(name, path, fault=f"The file cannot be read: {error.strerror}.")
-    # A pipe would block whoever opens it.
+    # Opening a pipe would block.
     if not stat.S_ISREG(status.st_mode):
         return LocalPhoto(name, path, fault="This is not a regular file.")
     return LocalPhoto(name, path, size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""The steps that `tag` and `upload` share: announce, send, label, and what is kept afterwards."""
+"""Run the steps that `tag` and `upload` share: announce, send, label, and keep or delete."""
 
 from collections.abc import Sequence
 
@@ -20,20 +20,20 @@ SHOWN_FAILURES = 20
 
 
 def announce(collection: Collection, reporter: Reporter) -> None:
-    """Say what was found, and which folders are closed."""
+    """Print what was found, and which folders cannot be listed."""
     size = decimal(sum(photo.size for photo in collection.photos))
     reporter.say(
         f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.folder}"
         + (f", {plural(collection.skipped, 'other file')} skipped." if collection.skipped else ".")
     )
     for name in collection.closed_folders:
-        reporter.warn(f"The folder {name} cannot be listed: its photos are left out.")
+        reporter.warn(f"The folder {name} cannot be listed. Its photos are skipped.")
 
 
 def send_photos(
     client: ApiClient, photos: Sequence[LocalPhoto], settings: Settings, reporter: Reporter
 ) -> UploadReport:
-    """Send what the service does not have; says what was sent, and what was not and why."""
+    """Send the photos that the service does not have, and print how many were sent."""
     size = sum(photo.size for photo in photos)
     with (
         HashCache(default_cache_path()) as hashes,
@@ -49,7 +49,7 @@ def send_photos(
 
 
 def say_not_sent(photos: Sequence[LocalPhoto], report: UploadReport, reporter: Reporter) -> None:
-    """List the photos that did not reach the service, with the reason of each."""
+    """Print the photos that did not reach the service, each with the reason."""
     failures = [
         (photo.name, outcome)
         for photo, outcome in zip(photos, report.outcomes, strict=True)
@@ -89,7 +89,7 @@ class TaggingRun:
         self._leftovers = leftovers
 
     def work(self) -> None:
-        """Send and label the photos; where it is stopped, the jobs are cancelled first."""
+        """Send and label the photos; cancel the jobs if it is stopped."""
         photos = self._collection.photos
         try:
             self.report = send_photos(self._client, photos, self._settings, self._reporter)
@@ -120,13 +120,13 @@ class TaggingRun:
                     self._leftovers.add(job["id"], digest)
             else:
                 self._reporter.say(
-                    f"Going on with job {job['id']} of an earlier run: {finished_count(job)} of "
+                    f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
                     f"{job['total']} photos are done."
                 )
             self.jobs.append(job)
 
     def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
-        """Return the open jobs over the wanted images, by digest; cancel those over others."""
+        """Return the open jobs on the wanted images, by digest; cancel the other open jobs."""
         taken: dict[str, JobView] = {}
         left = {} if self._leftovers is None else self._leftovers.read()
         for job_id, digest in left.items():
@@ -137,9 +137,11 @@ class TaggingRun:
                         taken[digest] = job
                         continue
                     self._client.cancel_job(job_id)
-                    self._reporter.say(f"Cancelled job {job_id}, which an earlier run left.")
+                    self._reporter.say(
+                        f"Cancelled job {job_id}, which an earlier run left unfinished."
+                    )
             except (JobNotFound, JobStateConflict):
-                # Deleted, or it ended meanwhile: nothing is left of it.
+                # The job was deleted, or it ended meanwhile.
                 pass
             self._forget(job_id)
         return taken
@@ -149,7 +151,7 @@ class TaggingRun:
             self._leftovers.remove(job_id)
 
     def finish(self, *, keep: bool) -> None:
-        """Delete what the service holds of this run, or say what it keeps."""
+        """Delete the service's data of this run, or print what it keeps."""
         if not keep:
             for job in self.jobs:
                 self._client.delete_job(job["id"])
@@ -169,7 +171,7 @@ class TaggingRun:
             try:
                 ended = self._client.cancel_job(job["id"])
             except JobStateConflict:
-                # It had finished: there was nothing left to stop.
+                # The job had finished.
                 continue
             except FacetagError as error:
                 self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
@@ -177,9 +179,9 @@ class TaggingRun:
             self._forget(job["id"])
             self._reporter.warn(
                 f"Cancelled job {job['id']}; {finished_count(ended)} of {ended['total']} photos "
-                "were dealt with."
+                "were finished."
             )
         where = self._client.api_url if self._leftovers is None else self._settings.data_dir
         self._reporter.warn(
-            f"Stopped. Photos sent so far are kept in {where}: the same command sends the rest."
+            f"Stopped. The photos sent so far are kept in {where}; the same command sends the rest."
         )

@@ -1,4 +1,4 @@
-"""Sends a folder's photos to object storage: each content once, and nothing that is there."""
+"""Send photos to object storage: each content once, and only what is missing there."""
 
 import hashlib
 import mimetypes
@@ -22,30 +22,30 @@ from facetag_cli.upload.hash_cache import HashCache
 from facetag_cli.upload.photos import LocalPhoto
 
 BATCH = 200
-"""Photos that are hashed and asked for at a time; the API takes up to 1,000."""
+"""Photos per batch of hashing and of requests for forms; the API allows 1,000."""
 SEND_THREADS = 16
 SEND_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.25
 
-# One content has one key, whatever spelling of JPEG its name ends in.
+# One content has one key, whichever spelling of JPEG its name ends in.
 _SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 
 _UNTYPED = "application/octet-stream"
 
 Advance = Callable[[int, int], None]
-"""Told of photos that are dealt with: how many, and their bytes."""
+"""Takes the number of finished photos and their bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a photo holds, which is what it is stored under."""
+    """The content of a photo, which decides its object key."""
 
     sha256: str
     size: int
     suffix: str
 
     def as_wanted(self) -> WantedFile:
-        """Return the API's form of it."""
+        """Return the content as the API's request has it."""
         guess, _ = mimetypes.guess_type(f"photo{self.suffix}")
         return {
             "sha256": self.sha256,
@@ -57,7 +57,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Why a photo did not reach object storage."""
+    """The reason why a photo did not reach object storage."""
 
     code: ErrorCode
     message: str
@@ -65,7 +65,7 @@ class NotSent:
 
 @dataclass(slots=True)
 class UploadReport:
-    """What became of each photo, in their order: its key, or why it was not sent."""
+    """The outcome of each photo, in order: its key, or the reason why it was not sent."""
 
     outcomes: list[str | NotSent] = field(default_factory=list)
     sent: int = 0
@@ -73,34 +73,34 @@ class UploadReport:
 
     @property
     def failed(self) -> int:
-        """How many photos did not reach object storage."""
+        """The number of photos that did not reach object storage."""
         return sum(isinstance(outcome, NotSent) for outcome in self.outcomes)
 
     @property
     def already(self) -> int:
-        """Photos whose content was there before, or is that of another photo."""
+        """The number of photos whose content was there before or equals another photo's."""
         return len(self.outcomes) - self.failed - self.sent
 
 
 @dataclass(frozen=True, slots=True)
 class UploadBatch:
-    """Photos that are ready to be sent: what each holds, and where new contents go."""
+    """Photos that are ready to be sent, with their contents and the targets of new ones."""
 
     photos: Sequence[LocalPhoto]
     contents: Sequence[Content | NotSent]
     fresh: dict[Content, LocalPhoto]
-    """Contents that this run had not met, each with the first photo that has it."""
+    """Contents that are new in this run, each with the first photo that has it."""
     uploads: Sequence[UploadTarget]
-    """One for each fresh content."""
+    """One target per content of `fresh`."""
 
 
 class Uploader:
     """Sends photos through presigned forms, several at a time.
 
-    While a batch is sent, the next one is hashed and asked for.
+    While one batch is sent, the next one is hashed and its forms are requested.
 
-    Raises StorageUnavailable or ApiUnavailable where a server does not answer at all; what was sent
-    before stays, and another run goes on from there. A photo that is refused alone is reported.
+    Raises StorageUnavailable or ApiUnavailable if a server does not answer. What was sent stays,
+    and another run continues from there. A single photo that is refused is only reported.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class Uploader:
         self._keys: dict[Content, str | NotSent] = {}
 
     def upload(self, photos: Sequence[LocalPhoto], advance: Advance) -> UploadReport:
-        """Send the photos; tells `advance` of each as soon as it is dealt with."""
+        """Send the photos, and call `advance` after each one."""
         report = UploadReport()
         with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
             sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
             sending: deque[tuple[UploadBatch, Iterator[str | NotSent]]] = deque()
             try:
                 for batch in self._prepare_ahead(photos):
-                    # Queued behind the batch before, so that no thread waits for its last photos.
+                    # Queued behind the previous batch: no thread idles during its last photos.
                     outcomes = threads.map(
                         sender.send, batch.fresh, batch.fresh.values(), batch.uploads
                     )
@@ -141,7 +141,7 @@ class Uploader:
         return report
 
     def _prepare_ahead(self, photos: Sequence[LocalPhoto]) -> Iterator[UploadBatch]:
-        # One thread: what a batch holds decides what is new in the next.
+        # Only one thread: a batch's contents decide which of the next batch are new.
         with ThreadPoolExecutor(1) as ahead:
             coming: deque[Future[UploadBatch]] = deque()
             for start in range(0, len(photos), BATCH):
@@ -201,14 +201,14 @@ class Uploader:
         if photo.size > self._max_bytes:
             return NotSent(
                 ErrorCode.TOO_MANY_BYTES,
-                f"The file has {photo.size} bytes; at most {self._max_bytes} are sent "
+                f"The file has {photo.size} bytes; the limit is {self._max_bytes} "
                 "(FACETAG_MAX_IMAGE_BYTES).",
             )
         return None
 
 
 class Sender:
-    """Sends single photos, each in its thread, trying again where another try may succeed."""
+    """Sends single photos, each in its thread, and tries again if that may succeed."""
 
     def __init__(
         self, client: ApiClient, poster: FormPoster, *, first_pause_s: float = FIRST_PAUSE_S
@@ -218,21 +218,22 @@ class Sender:
         self._first_pause_s = first_pause_s
 
     def send(self, content: Content, photo: LocalPhoto, upload: UploadTarget) -> str | NotSent:
-        """Send one photo; returns its key, or why object storage does not take it."""
+        """Send one photo; return its key, or the reason why object storage refuses it."""
         if upload["post"] is None:
             return upload["key"]
         try:
             data = photo.path.read_bytes()
         except OSError as error:
             return _unreadable(error)
-        # A key promises its content for good, so a file that changed meanwhile must not get it.
+        # A key stands for its content, so a file that changed meanwhile must not get it.
         if hashlib.sha256(data).hexdigest() != content.sha256:
             return NotSent(
-                ErrorCode.FILE_UNREADABLE, "The file changed while it was read: run again."
+                ErrorCode.FILE_UNREADABLE,
+                "The file changed while it was read. Run the command again.",
             )
         status, reason = self._post(upload, data)
         if status == 403:
-            # The form ran out before its turn came.
+            # The form has expired: request a new one.
             (upload,) = self._client.request_uploads([content.as_wanted()])
             if upload["post"] is not None:
                 status, reason = self._post(upload, data)
@@ -255,7 +256,7 @@ class Sender:
             answer: tuple[int, str] = retrying(self._poster.post, post["url"], post["fields"], data)
         except FormsUnanswered as error:
             raise StorageUnavailable(
-                f"Object storage does not take the photos ({error}). Run the same command "
+                f"Object storage does not accept the photos ({error}). Run the same command "
                 "again later: what was sent is not sent again."
             ) from error
         return answer
@@ -266,7 +267,7 @@ def _is_transient(answer: tuple[int, str]) -> bool:
 
 
 def key_suffix(photo: LocalPhoto) -> str:
-    """Return the suffix that the photo's key ends in: lower case, one spelling each."""
+    """Return the suffix of the photo's key: lower case, one spelling per format."""
     suffix = photo.path.suffix.lower()
     return _SAME_SUFFIX.get(suffix, suffix)
 

@@ -1,4 +1,4 @@
-"""The user that a server runs as where root may not run it."""
+"""Find the user that runs a server which refuses to run as root."""
 
 import pwd
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Account:
 
 
 def find_unprivileged() -> Account:
-    """Return the account of `nobody`; raises LocalServerFailed where the system has none."""
+    """Return the account of `nobody`; raise LocalServerFailed if the system has none."""
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError as error:

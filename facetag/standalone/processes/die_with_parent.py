@@ -1,7 +1,8 @@
-"""Becomes a server that ends with its parent: run as a program, by its path, before the server.
+"""Run a server that ends with its parent process.
 
-It runs on the standard library alone and imports nothing of facetag, in a process of its own,
-because Python code between fork and exec of a process with threads may hang.
+This program is started by its path and then becomes the server. It is a program of its own because
+Python code between fork and exec can hang in a process with threads. It imports only the standard
+library.
 """
 
 import argparse
@@ -26,20 +27,20 @@ def main() -> None:
         os.setgroups([])
         os.setgid(arguments.gid)
         os.setuid(arguments.uid)
-    # After setuid, which clears it.
+    # Comes after setuid, which clears the signal.
     end_with_parent(arguments.parent, arguments.death_signal)
     os.execve(arguments.command[0], arguments.command, os.environ)  # noqa: S606
 
 
 def end_with_parent(parent: int, death_signal: int) -> None:
-    """Have the kernel send a signal when the parent ends; Linux alone can do this."""
+    """Ask the kernel to send a signal when the parent ends; only Linux supports this."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.Signals(death_signal), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
-        # It ended before we asked.
+        # The parent ended before the request.
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""A child process that logs to a file, is found again after a crash, and ends with its parent."""
+"""Run child processes that log to a file, end with their parent, and are found after a crash."""
 
 import functools
 import json
@@ -20,14 +20,14 @@ from facetag.standalone.processes import die_with_parent
 from facetag.standalone.processes.account import Account
 
 LOG_BYTES = 10 * 2**20
-"""A log larger than this is put aside when its process starts; one older log is kept."""
+"""A larger log is renamed when its process starts; one older log is kept."""
 
 LOG_TAIL_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a child is; `death_signal` reaches it when its parent ends without stopping it."""
+    """The command of a child; it gets `death_signal` if its parent ends without stopping it."""
 
     name: str
     arguments: Sequence[str | Path]
@@ -41,7 +41,7 @@ class Command:
 
 
 class ChildProcess:
-    """One child, remembered in `run_dir` in case this process dies; its log is in `logs_dir`."""
+    """A child process; a record in `run_dir` lets the next start find it after a crash."""
 
     def __init__(self, command: Command, *, run_dir: Path, logs_dir: Path) -> None:
         self.command = command
@@ -51,43 +51,46 @@ class ChildProcess:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name that messages use."""
         return f"The {self.command.name} process"
 
     @property
     def pid(self) -> int | None:
-        """Process id, None before the start."""
+        """The process id; None before the start."""
         return self._process.pid if self._process else None
 
     @property
     def exit_status(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs.
+        """The exit status, negative for a signal; None while the process runs.
 
-        Whatever the process started and left behind is killed before its end is known.
+        When the process has ended, all processes that it left behind are killed first.
         """
         process = self._process
         if process is None or process.returncode is not None:
             return process.returncode if process else None
         if _has_ended(process.pid):
-            # Not reaped yet: no other process group can have its id.
+            # The process is not reaped yet, so no other process group can have its id.
             _kill_group(process.pid)
             process.wait()
         return process.returncode
 
     def start(self) -> None:
-        """Start it, in a session of its own: Ctrl-C in a terminal reaches the parent alone."""
+        """Start the process in a session of its own, so that only the parent gets Ctrl-C."""
         _put_aside(self.log)
-        # The kernel's signal comes when the *thread* that forked ends, so one thread forks all
-        # children and lives as long as this process.
+        # The kernel sends the signal when the *thread* that forked ends. One thread that lives as
+        # long as this process therefore forks all children.
         self._process = _spawner().submit(self._spawn).result()
         self._remember(self._process.pid)
 
     def restart(self) -> None:
-        """Start the process once more."""
+        """Start the process again."""
         self.start()
 
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> bool:
-        """Poll until the process is ready; False if it ended first, or raises LocalServerFailed."""
+        """Poll until the process is ready; return False if it ended first.
+
+        Raise LocalServerFailed after `timeout_s`.
+        """
         deadline = time.monotonic() + timeout_s
         while self.exit_status is None:
             if is_ready():
@@ -106,7 +109,7 @@ class ChildProcess:
             self._process.send_signal(self.command.stop_signal)
 
     def wait_stopped(self) -> None:
-        """Wait for the end; what outlives its time limit is killed with all that it started."""
+        """Wait for the end; kill the process and its children after the time limit."""
         if self._process is None:
             return
         deadline = time.monotonic() + self.command.stop_timeout_s
@@ -120,12 +123,12 @@ class ChildProcess:
             self._record.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Stop the process and wait for its end; a second call does nothing."""
+        """Stop the process and wait for its end; do nothing if it is stopped."""
         self.ask_to_stop()
         self.wait_stopped()
 
     def log_tail(self) -> str:
-        """Return where the log is and its last lines, for an error message."""
+        """Return the path and the last lines of the log, for an error message."""
         try:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
@@ -136,7 +139,7 @@ class ChildProcess:
         command = self.command
         account = command.account
         drop = [] if account is None else [f"--uid={account.uid}", f"--gid={account.gid}"]
-        # -I and -S: nothing of the surroundings' Python settings, and a start in 20 ms.
+        # -I and -S ignore the user's Python settings and make the start take 20 ms.
         launcher = [sys.executable, "-I", "-S", die_with_parent.__file__, *drop]
         watched = [f"--parent={os.getpid()}", f"--death-signal={int(command.death_signal)}", "--"]
         with self.log.open("ab") as log:
@@ -160,9 +163,9 @@ class ChildProcess:
 
 
 def kill_leftovers(run_dir: Path) -> list[str]:
-    """Kill what an earlier process started and did not live to stop; returns the names.
+    """Kill the recorded children of an earlier process that crashed; return their names.
 
-    Only a process with the recorded id *and* start time is ours: ids are used again.
+    Only a process with the recorded id *and* start time is ours, because ids are reused.
     """
     killed = []
     for record in sorted(run_dir.glob("*.json")):
@@ -174,7 +177,7 @@ def kill_leftovers(run_dir: Path) -> list[str]:
                 process.wait(10)
                 killed.append(record.stem)
         except (psutil.NoSuchProcess, ValueError, KeyError, TypeError):
-            # It ended long ago, or the record was cut off by the crash.
+            # The process ended long ago, or the crash cut the record off.
             pass
         record.unlink(missing_ok=True)
     return killed
@@ -187,17 +190,17 @@ def _spawner() -> ThreadPoolExecutor:
 
 def _has_ended(pid: int) -> bool:
     if not hasattr(os, "waitid"):
-        # macOS before Python 3.13; a zombie tells as much.
+        # macOS before Python 3.13 lacks waitid; a zombie also means the end.
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
-        # Somebody else in this process waited for it.
+        # Other code in this process has waited for it.
         return True
 
 
 def _kill_group(pid: int) -> None:
-    # Gone; macOS says "not permitted" of a group that holds zombies alone.
+    # The group is gone. macOS answers "not permitted" for a group of zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 

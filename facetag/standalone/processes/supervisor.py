@@ -1,4 +1,4 @@
-"""Starts again what ends by itself, later each time, and gives up on what cannot live."""
+"""Restart processes that end by themselves, and give up after several short lives."""
 
 import signal
 import threading
@@ -13,24 +13,24 @@ LOOK_EVERY_S = 0.5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 LONG_LIFE_S = 120.0
-"""What lived as long as this was sound: its next end counts as the first."""
+"""After a life this long, the count of short lives starts again."""
 GIVE_UP_AFTER = 4
-"""Short lives in a row after which another start is no use."""
+"""The number of short lives in a row after which the supervisor gives up."""
 
 
 class Restartable(Protocol):
-    """A process, or a server with its preparations."""
+    """A process that can be started again, or a server with its preparations."""
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name that messages use."""
 
     @property
     def exit_status(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs."""
+        """The exit status, negative for a signal; None while the process runs."""
 
     def restart(self) -> None:
-        """Start it once more, where its users look for it."""
+        """Start it again at the same address."""
 
     def log_tail(self) -> str:
         """Return the end of its log."""
@@ -55,7 +55,7 @@ class Supervisor:
         on_fault: Callable[[], None],
     ) -> None:
         self.fault: str | None = None
-        """Why it gave up; None while all is well."""
+        """The reason for giving up; None while all is well."""
         self._watched = [_Watched(process) for process in processes]
         self._on_event = on_event
         self._on_fault = on_fault
@@ -63,11 +63,11 @@ class Supervisor:
         self._thread = threading.Thread(target=self._watch, name="facetag-supervisor", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; nothing is started any more once this returns."""
+        """Stop watching; no process is started after this returns."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -106,7 +106,7 @@ class Supervisor:
 
 
 def describe_end(status: int) -> str:
-    """Say how a process ended, after its exit status."""
+    """Return in words how a process with this exit status ended."""
     if status >= 0:
         return f"ended with status {status}"
     try:

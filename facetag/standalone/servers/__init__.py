@@ -1,1 +1,1 @@
-"""The local servers: PostgreSQL, Valkey and SeaweedFS from wheels."""
+"""Run PostgreSQL, Valkey and SeaweedFS from their wheels."""

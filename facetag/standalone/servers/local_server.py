@@ -1,4 +1,4 @@
-"""What the three local servers have in common: start, wait, try other ports, stop."""
+"""Start a local server, wait for it, try other ports, and stop it."""
 
 import os
 from abc import ABC, abstractmethod
@@ -13,30 +13,30 @@ from facetag.standalone.servers.ports import find_free_ports
 
 START_ATTEMPTS = 4
 START_TIMEOUT_S = 60.0
-"""Far above what a start takes, for a machine that is busy or recovers a large database."""
+"""Far longer than usual, for a busy machine or the recovery of a large database."""
 
 _FOREIGN = ("PG", "AWS_", "WEED_", "VALKEY", "REDIS")
-"""Prefixes of variables by which the surroundings would change how a server of ours runs."""
+"""Prefixes of environment variables that would change how a server runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a data folder keeps what."""
+    """The folders within a data folder."""
 
     data_dir: Path
 
     @property
     def run(self) -> Path:
-        """Records of the processes that run, and what they read at their start."""
+        """The folder for records of running processes and for their configuration."""
         return self.data_dir / "run"
 
     @property
     def logs(self) -> Path:
-        """One log for each process."""
+        """The folder with one log per process."""
         return self.data_dir / "logs"
 
     def make(self) -> None:
-        """Make the folders, for their owner alone; raises LocalServerFailed where that fails."""
+        """Make the folders, readable for their owner only; raise LocalServerFailed on failure."""
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             self.data_dir.chmod(0o700)
@@ -50,7 +50,7 @@ class Folders:
 
 
 class LocalServer(ABC):
-    """One of the servers; its ports are new at every start."""
+    """A local server; it gets new ports at every start."""
 
     title: str
     port_count: int
@@ -63,11 +63,11 @@ class LocalServer(ABC):
 
     @abstractmethod
     def prepare(self) -> Command:
-        """Make ready what the server needs on its ports and return how it is started."""
+        """Prepare the server for its ports and return its command."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Say whether the server answers and can be used."""
+        """Return whether the server answers and can be used."""
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
@@ -75,11 +75,11 @@ class LocalServer(ABC):
 
     @abstractmethod
     def clear_leftovers(self) -> None:
-        """Remove what a crash left in the way of the next start."""
+        """Remove files and processes of a crash that would block the next start."""
 
     @property
     def child(self) -> ChildProcess:
-        """The server's process; raises RuntimeError before `start()`."""
+        """The server's process; raise RuntimeError before `start()`."""
         if self._child is None:
             raise RuntimeError(f"{self.title} was not started")
         return self._child
@@ -90,7 +90,7 @@ class LocalServer(ABC):
         self._start()
 
     def restart(self) -> None:
-        """Start the server once more on the ports where its users look for it; return at once."""
+        """Start the server again on the same ports and return at once."""
         self.clear_leftovers()
         self._start()
 
@@ -101,15 +101,15 @@ class LocalServer(ABC):
         self._child.start()
 
     def wait_ready(self) -> None:
-        """Wait until the server can be used; begins again where it ends, as for a taken port.
+        """Wait until the server can be used; start it again if it ends, as for a taken port.
 
-        Raises LocalServerFailed with the end of its log after some attempts, or a minute.
+        Raise LocalServerFailed with the end of the log after START_ATTEMPTS, or START_TIMEOUT_S.
         """
         attempts = 1
         while not self.child.wait_until(self.is_ready, START_TIMEOUT_S):
             if attempts == START_ATTEMPTS:
                 raise LocalServerFailed(
-                    f"{self.title} does not start (exit status {self.child.exit_status}).\n"
+                    f"{self.title} did not start (exit status {self.child.exit_status}).\n"
                     f"{self.child.log_tail()}"
                 )
             self.clear_leftovers()
@@ -118,11 +118,11 @@ class LocalServer(ABC):
 
     @property
     def exit_status(self) -> int | None:
-        """Exit status of the process, negative for a signal; None while it runs."""
+        """The process's exit status, negative for a signal; None while it runs."""
         return self.child.exit_status
 
     def log_tail(self) -> str:
-        """Return where the server's log is and its last lines."""
+        """Return the path and the last lines of the server's log."""
         return self.child.log_tail()
 
     def ask_to_stop(self) -> None:
@@ -131,7 +131,7 @@ class LocalServer(ABC):
             self._child.ask_to_stop()
 
     def wait_stopped(self) -> None:
-        """Wait for the end and clear up."""
+        """Wait for the end and remove leftovers."""
         if self._child is not None:
             self._child.wait_stopped()
             self.clear_leftovers()
@@ -139,6 +139,6 @@ class LocalServer(ABC):
 
 
 def clean_environment(**additions: str) -> Mapping[str, str]:
-    """Return this process's environment without what would change how a server runs."""
+    """Return this process's environment without variables that would change a server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return kept | additions

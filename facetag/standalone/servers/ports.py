@@ -1,18 +1,18 @@
-"""Finds free ports on loopback, away from those that the kernel hands out by itself."""
+"""Find free ports on loopback, outside the kernel's range of ephemeral ports."""
 
 import random
 import socket
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 15000, 31999
-"""Below Linux's and macOS's ephemeral ports: no outgoing connection takes one before its server."""
+"""Below the ephemeral ports of Linux and macOS, so that no outgoing connection takes one."""
 
 
 def find_free_ports(count: int) -> list[int]:
     """Return `count` different ports on which nothing listens.
 
-    Another process may take one before it is used: callers start again with others then.
-    Raises OSError where no port is free.
+    Another process may take a port before it is used; callers then try again with other ports.
+    Raise OSError if too few ports are free.
     """
     candidates = random.sample(range(FIRST_PORT, LAST_PORT + 1), k=LAST_PORT - FIRST_PORT + 1)
     found: list[int] = []
@@ -25,9 +25,9 @@ def find_free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on this port of loopback now."""
+    """Return whether a server could listen on this port of loopback now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do it: a port whose last connections are still winding down is free.
+        # Servers do the same: a port with connections in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""Runs PostgreSQL, which holds jobs, images and faces."""
+"""Run PostgreSQL, which holds jobs, images and faces."""
 
 import os
 import shutil
@@ -26,9 +26,9 @@ MAX_CONNECTIONS = 100
 
 
 class Postgres(LocalServer):
-    """PostgreSQL on one loopback port, without a Unix socket, behind a password.
+    """PostgreSQL on one loopback port, with a password and without a Unix socket.
 
-    It refuses to run as root: root's server runs as `nobody`, which owns nothing but the cluster.
+    PostgreSQL refuses to run as root. For root it runs as `nobody`, which owns only the cluster.
     """
 
     title = "PostgreSQL"
@@ -41,11 +41,11 @@ class Postgres(LocalServer):
 
     @property
     def cluster(self) -> Path:
-        """The folder with the tables."""
+        """The folder of the database cluster."""
         return self.folders.data_dir / "postgresql"
 
     def prepare(self) -> Command:
-        """Make the cluster at the first start; raises LocalServerFailed where that fails."""
+        """Make the cluster at the first start; raise LocalServerFailed if that fails."""
         installation = find_postgres()
         if self._account is not None:
             installation = share_postgres(installation, self._account)
@@ -67,7 +67,7 @@ class Postgres(LocalServer):
             arguments=[installation / "bin" / "postgres", "-D", folder, *options],
             folder=self.folders.data_dir,
             environment=clean_environment(LC_ALL="C"),
-            # The "fast" shutdown: running transactions end, and the files are complete.
+            # The "fast" shutdown ends running transactions and completes the files.
             stop_signal=signal.SIGINT,
             stop_timeout_s=20.0,
             death_signal=signal.SIGINT,
@@ -76,9 +76,9 @@ class Postgres(LocalServer):
         )
 
     def is_ready(self) -> bool:
-        """Connect, and make the database at the first time.
+        """Return whether a connection succeeds; create the database the first time.
 
-        Raises LocalServerFailed where it is another server, or the password is not this cluster's.
+        Raise LocalServerFailed if the server refuses the password.
         """
         import psycopg
 
@@ -88,11 +88,11 @@ class Postgres(LocalServer):
                 if link.execute(query, (DATABASE,)).fetchone() is None:
                     link.execute(f'CREATE DATABASE "{DATABASE}"')
         except psycopg.OperationalError as error:
-            # Errors of connecting carry no SQLSTATE; its language is ours, by LC_ALL.
+            # Connection errors carry no SQLSTATE. LC_ALL makes their text English.
             if "password authentication failed" not in str(error):
                 return False
             raise LocalServerFailed(
-                f"{self.cluster} was made with another password than credentials.json holds. "
+                f"The password in credentials.json is not the one of {self.cluster}. "
                 f"Restore that file, or delete {self.folders.data_dir} with all its data."
             ) from error
         return True
@@ -102,10 +102,10 @@ class Postgres(LocalServer):
         return {"FACETAG_DATABASE_URL": self._url(DATABASE, scheme="postgresql+psycopg")}
 
     def clear_leftovers(self) -> None:
-        """Stop what is left of an earlier server on this cluster, and remove its stale lock.
+        """Stop the processes of an earlier server on this cluster and remove its stale lock.
 
-        A process is this cluster's if it is called postgres and works in the cluster's folder:
-        the id in the lock may be another process's by now.
+        A process belongs to this cluster if it is called postgres and works in the cluster's
+        folder. The id in the lock is not used, since another process may have it by now.
         """
         processes = _find_processes(self.cluster)
         for process in processes:
@@ -119,7 +119,7 @@ class Postgres(LocalServer):
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def wait_stopped(self) -> None:
-        """Wait for the end and close the cluster's folder."""
+        """Wait for the end and close the folder of the cluster."""
         super().wait_stopped()
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -160,14 +160,14 @@ class Postgres(LocalServer):
             )
         if made.returncode != 0:
             raise LocalServerFailed(f"PostgreSQL could not make a cluster:\n{made.stderr.strip()}")
-        # Only a complete cluster gets the name: a crash on the way leaves none.
+        # Only a complete cluster gets its name, so that a crash leaves none.
         draft.rename(self.cluster)
 
     def _open(self, cluster: Path) -> tuple[str, list[int]]:
-        """Name a cluster so that its server finds it.
+        """Return the cluster's path for the server, and the descriptors that it must inherit.
 
-        Root's data folder may lie where `nobody` may not go, such as below /root. On Linux the
-        server therefore gets the opened folder, which it reaches past all folders above.
+        `nobody` cannot reach a data folder of root, such as one below /root. On Linux the server
+        therefore inherits the opened folder and needs no access to the folders above.
         """
         if self._account is None or sys.platform != "linux":
             return str(cluster), []
@@ -180,8 +180,9 @@ class Postgres(LocalServer):
         found = (self.cluster / "PG_VERSION").read_text(encoding="ascii").strip()
         if found != MAJOR_VERSION:
             raise LocalServerFailed(
-                f"{self.cluster} is of PostgreSQL {found}, and this facetag runs {MAJOR_VERSION}. "
-                "Give another data folder, or the facetag that made this one."
+                f"{self.cluster} was made by PostgreSQL {found}, but this facetag runs "
+                f"PostgreSQL {MAJOR_VERSION}. Use another data folder, or the version of facetag "
+                "that made this one."
             )
 
     def _url(self, database: str, *, scheme: str = "postgresql") -> str:

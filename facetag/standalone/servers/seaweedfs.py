@@ -1,4 +1,4 @@
-"""Runs SeaweedFS, which keeps the photos behind an S3 interface."""
+"""Run SeaweedFS, which stores the photos behind an S3 interface."""
 
 import http.client
 import itertools
@@ -15,11 +15,11 @@ from facetag.standalone.servers.local_server import LocalServer, clean_environme
 from facetag.standalone.servers.ports import LOOPBACK
 
 PARTS = ("master", "volume", "filer", "s3")
-"""Each has an HTTP and a gRPC port, in this order."""
+"""The parts of SeaweedFS; each has an HTTP and a gRPC port, in this order."""
 
 VOLUME_MIB = 1024
 MAX_VOLUMES = 100_000
-"""No limit but the disk's: volumes are files that grow, of a gibibyte at most."""
+"""Only the disk limits the data: volumes are files that grow up to a gibibyte."""
 
 
 class SeaweedFS(LocalServer):
@@ -30,11 +30,11 @@ class SeaweedFS(LocalServer):
 
     @property
     def folder(self) -> Path:
-        """Where the objects are."""
+        """The folder of the objects."""
         return self.folders.data_dir / "seaweedfs"
 
     def prepare(self) -> Command:
-        """Make the folder and the identity file, which holds the keys, for the owner alone."""
+        """Make the folder and the file with the keys, readable for the owner only."""
         program = find_seaweedfs()
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self._forget_masters()
@@ -48,9 +48,9 @@ class SeaweedFS(LocalServer):
             arguments=[program, "-logtostderr=true", "server", *self._options(identity)],
             folder=self.folder,
             environment=clean_environment(
-                # Its settings of other clusters lie in ~/.seaweedfs.
+                # SeaweedFS reads settings of other clusters from ~/.seaweedfs.
                 HOME=str(self.folder),
-                # Else every user of this machine could read and write past S3's access check.
+                # Without keys, every user of this machine could bypass S3's access check.
                 WEED_JWT_SIGNING_KEY=signing_key,
                 WEED_JWT_SIGNING_READ_KEY=signing_key,
                 WEED_JWT_FILER_SIGNING_KEY=signing_key,
@@ -58,13 +58,13 @@ class SeaweedFS(LocalServer):
                 WEED_MASTER_VOLUME_GROWTH_COPY_1="2",
             ),
             stop_signal=signal.SIGTERM,
-            # It waits 15 s for streams between its own parts that never end; what has been
-            # answered is in its files by then, as after a crash.
+            # SeaweedFS waits 15 s for streams between its parts that never end. Everything that
+            # it has confirmed is in its files already, as after a crash.
             stop_timeout_s=1.0,
         )
 
     def is_ready(self) -> bool:
-        """Ask the S3 interface, then the master whether it knows of a place to write to."""
+        """Return whether the S3 interface answers and the master has a volume to write to."""
         if _get(self.s3_port, "/healthz") is None:
             return False
         status = _get(self.ports[0], "/dir/status")
@@ -72,11 +72,11 @@ class SeaweedFS(LocalServer):
 
     @property
     def s3_port(self) -> int:
-        """Port of the S3 interface."""
+        """The port of the S3 interface."""
         return self.ports[6]
 
     def environment(self) -> dict[str, str]:
-        """Return the endpoint and its keys."""
+        """Return FACETAG_S3_ENDPOINT_URL and its keys."""
         return {
             "FACETAG_S3_ENDPOINT_URL": f"http://{LOOPBACK}:{self.s3_port}",
             "FACETAG_S3_ACCESS_KEY": self.credentials.s3_access_key,
@@ -84,11 +84,11 @@ class SeaweedFS(LocalServer):
         }
 
     def clear_leftovers(self) -> None:
-        """Remove the sockets that it makes in /tmp, those of a crashed run too."""
+        """Remove the sockets that SeaweedFS leaves in /tmp."""
         used = self.folders.run / "seaweedfs-ports"
         if used.exists():
             for part, port in itertools.product(PARTS, used.read_text(encoding="ascii").split()):
-                # The path is in its code: no option names another.
+                # The path is fixed in SeaweedFS's code.
                 socket = Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock")  # noqa: S108
                 with suppress(PermissionError):
                     socket.unlink(missing_ok=True)
@@ -103,9 +103,9 @@ class SeaweedFS(LocalServer):
         return {"identities": [{"name": "facetag", "credentials": [keys], "actions": actions}]}
 
     def _forget_masters(self) -> None:
-        """Remove the master's notes, which name earlier ports: it would wait for masters there.
+        """Remove the master's records, which name earlier ports: it would wait for masters there.
 
-        The master learns from the volumes what it must know. The filer's names stay.
+        The master reads all that it needs from the volumes. The filer's records stay.
         """
         for notes in self.folder.glob("m[0-9]*"):
             shutil.rmtree(notes)
@@ -114,11 +114,11 @@ class SeaweedFS(LocalServer):
         names = [f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")]
         return [
             *(f"-{name}={port}" for name, port in zip(names, self.ports, strict=True)),
-            # Its own folder, by no name: a comma in one would make two.
+            # The working folder without its name, since a comma in a name would separate two.
             "-dir=.",
             f"-ip={LOOPBACK}",
             f"-ip.bind={LOOPBACK}",
-            # One master needs no election, which takes seconds.
+            # A single master needs no election, which would take seconds.
             "-master.peers=none",
             "-master.telemetry=false",
             f"-master.volumeSizeLimitMB={VOLUME_MIB}",
@@ -127,7 +127,7 @@ class SeaweedFS(LocalServer):
             "-volume.preStopSeconds=0",
             "-filer",
             "-filer.ui.deleteDir=false",
-            # Relative to its folder: the path of a socket may have 107 bytes.
+            # Relative paths, since a socket's path can have only 107 bytes.
             "-filer.localSocket=filer.sock",
             "-s3",
             "-s3.localSocket=s3.sock",
@@ -140,7 +140,7 @@ class SeaweedFS(LocalServer):
 
 
 def _get(port: int, path: str) -> bytes | None:
-    # Not urllib, which may go by a proxy.
+    # Not urllib, which may use a proxy.
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", path)

@@ -1,4 +1,4 @@
-"""Runs Valkey, which carries messages and keeps nothing on disk: PostgreSQL is the truth."""
+"""Run Valkey, which carries messages and stores nothing on disk: PostgreSQL is the truth."""
 
 import signal
 
@@ -8,7 +8,7 @@ from facetag.standalone.servers.binaries import find_valkey
 from facetag.standalone.servers.local_server import LocalServer, clean_environment
 from facetag.standalone.servers.ports import LOOPBACK
 
-# A full memory must refuse messages, never drop some of them.
+# With full memory, Valkey must refuse new messages and never drop old ones.
 CONFIGURATION = """\
 bind {host}
 port {port}
@@ -22,13 +22,13 @@ daemonize no
 
 
 class Valkey(LocalServer):
-    """Valkey on one loopback port, behind a password."""
+    """Valkey on one loopback port, with a password."""
 
     title = "Valkey"
     port_count = 1
 
     def prepare(self) -> Command:
-        """Write the configuration, which holds the password, for the owner alone."""
+        """Write the configuration with the password, readable for the owner only."""
         program = find_valkey()
         path = self.folders.run / "valkey.conf"
         text = CONFIGURATION.format(
@@ -45,7 +45,7 @@ class Valkey(LocalServer):
         )
 
     def is_ready(self) -> bool:
-        """Ping it, with the password: another server on the port would refuse that."""
+        """Return whether the server answers a ping with our password."""
         from redis import Redis
         from redis.exceptions import RedisError
 
@@ -58,11 +58,11 @@ class Valkey(LocalServer):
             client.close()
 
     def clear_leftovers(self) -> None:
-        """Nothing: it leaves no files."""
+        """Do nothing: Valkey leaves no files."""
 
     @property
     def url(self) -> str:
-        """Where it is, with the password."""
+        """The URL with the password."""
         return f"redis://:{self.credentials.redis_password}@{LOOPBACK}:{self.ports[0]}/0"
 
     def environment(self) -> dict[str, str]:

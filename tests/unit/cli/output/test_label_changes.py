@@ -17,11 +17,11 @@ def test_what_changed_is_counted_by_face_and_named_by_photo():
     male = another(FACE, gender={"label": "male", "probability": 0.6}, age=35.4)
     new = of_version("v2", [line_of("a.jpg"), line_of("b.jpg", faces=[FACE, male])])
     told = compare_lines(old, new).describe()
-    assert "2 photos, labelled by v1 and now by v2; 1 changed" in told
-    assert "gender of 1 of 3 faces (33.3%) is another" in told
-    assert "race of 0 of 3 faces (0.0%) is another" in told
+    assert "2 photos, labelled by v1 before and by v2 now: 1 changed" in told
+    assert "gender changed for 1 of 3 faces (33.3%)" in told
+    assert "race changed for 0 of 3 faces (0.0%)" in told
     assert "ages differ by 1.3 years on average, 4 at most" in told
-    assert told.endswith("b.jpg: gender female, now male")
+    assert told.endswith("b.jpg: gender was female, now male")
 
 
 def test_photos_with_another_number_of_faces_are_not_compared_face_by_face():
@@ -29,7 +29,7 @@ def test_photos_with_another_number_of_faces_are_not_compared_face_by_face():
     new = of_version("v2", [line_of("a.jpg", faces=[FACE, FACE]), line_of("b.jpg")])
     comparison = compare_lines(old, new)
     assert (comparison.regrouped, comparison.faces) == (2, 0)
-    assert "b.jpg: no_face, 0 faces, was; tagged, 1 faces, is" in comparison.describe()
+    assert "b.jpg: was no_face (0 faces), now tagged (1)" in comparison.describe()
 
 
 def test_many_changed_photos_are_named_in_part():
@@ -46,7 +46,7 @@ def test_faces_without_a_head_have_nothing_to_compare_there():
     bare = {"box": [1, 2, 3, 4], "confidence": 0.9, "age": 30.0, "age_range": [25, 35]}
     line = line_of("a.jpg", faces=[bare])
     told = compare_lines([line], [line]).describe()
-    assert "gender of 0 of 1 faces" in told
+    assert "gender changed for 0 of 1 faces" in told
     assert "0 changed" in told
 
 
@@ -54,6 +54,6 @@ def test_photos_that_a_worker_labelled_before_it_switched_are_counted():
     old = of_version("v1", [line_of(name) for name in ("a.jpg", "b.jpg", "c.jpg")])
     new = [*of_version("v1", old[:2]), *of_version("v2", old[2:])]
     told = compare_lines(old, new, champion="v2").describe()
-    assert "2 were not labelled by the champion v2" in told
+    assert "2 photos were not labelled by the champion v2" in told
     assert "champion" not in compare_lines(old, new[2:] * 3, champion="v2").describe()
     assert "champion" not in compare_lines(old, new).describe()
