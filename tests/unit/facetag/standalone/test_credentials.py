@@ -32,7 +32,7 @@ def test_a_file_that_holds_something_else_is_named(tmp_path):
     path = tmp_path / "credentials.json"
     for text in ("", "[]", '{"database_password": "x"}'):
         path.write_text(text)
-        with pytest.raises(LocalServerFailed, match="Restore it"):
+        with pytest.raises(LocalServerFailed, match="Restore the file"):
             load_credentials(path)
 
 
