@@ -18,8 +18,8 @@ from facetag.vision.mtcnn.detector import Work
 from facetag.vision.photo import Pixels
 from facetag_worker.child_process import make_decode
 from facetag_worker.claims import ClaimedImage
-from facetag_worker.fetch import Photo, PhotoReader
-from facetag_worker.label import Labels, label_photos
+from facetag_worker.photo_labels import Labels, label_photos
+from facetag_worker.photo_reader import Photo, PhotoReader
 
 
 def cut_faces(

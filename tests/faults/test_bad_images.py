@@ -15,7 +15,7 @@ from facetag.settings import Settings
 from facetag.vision.decode import decode_picture
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.fetch import Photo, PhotoReader
+from facetag_worker.photo_reader import Photo, PhotoReader
 from tests.faults import bad_images
 from tests.faults.bad import label_bad_and_good
 from tests.faults.fault_harness import Arena, with_lease

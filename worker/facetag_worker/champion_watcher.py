@@ -1,4 +1,4 @@
-"""Follows the champion: loads a new one beside the old one, warms it, and has it take over."""
+"""Watch for a new champion: load it beside the old one, warm it up, and switch to it."""
 
 import threading
 from collections.abc import Callable
@@ -6,6 +6,13 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    wait_fixed,
+)
 
 from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
 from facetag.bundles.object_store import fetch_bundle, fetched_root
@@ -14,16 +21,16 @@ from facetag.db.engine import transaction
 from facetag.errors import BundleInvalid, ServiceUnavailable
 from facetag.settings import Settings
 from facetag.storage.client import Storage
-from facetag_worker.label import Labeller, LoadLabeller
+from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
 
 RETRY_S = 60.0
-"""How long a champion that cannot be loaded is left alone."""
+"""How long to wait before a champion that could not be loaded is tried again."""
 
 log = structlog.get_logger(__name__)
 
 
-class ChampionFollower:
-    """Holds the labeller of the champion; a thread of its own loads whoever is promoted."""
+class ChampionWatcher:
+    """Hold the champion's labeller; a thread loads each bundle that is promoted."""
 
     def __init__(
         self,
@@ -36,19 +43,19 @@ class ChampionFollower:
         self._load_labeller = load_labeller
         self._storage = storage
         self._stopping = stopping
-        self._labeller: Labeller
+        self._labeller: PhotoLabeller
         self._number = 0
         self._ended = threading.Event()
 
-    def current(self) -> Labeller:
-        """Return the labeller for the next chunk; whole and warm, whatever is being loaded."""
+    def current(self) -> PhotoLabeller:
+        """Return the labeller for the next chunk: it is warm, even while another one is loaded."""
         return self._labeller
 
-    def load_first(self, champion: Champion | None) -> Labeller:
-        """Load the promoted champion, or where none was ever promoted the bundle of the settings.
+    def load_first(self, champion: Champion | None) -> PhotoLabeller:
+        """Load the promoted champion, or the bundle of the settings if none was ever promoted.
 
-        Waits for object storage that does not answer, unless stopping. Raises BundleInvalid, and
-        what the loading raises.
+        Waits while object storage does not answer, unless the worker is stopping. Raises
+        BundleInvalid, and what the loading raises.
         """
         folder = self._settings.bundle
         if champion is not None and champion.number:
@@ -58,18 +65,18 @@ class ChampionFollower:
         return self._labeller
 
     def follow(self, sessions: sessionmaker[Session]) -> None:
-        """Start the thread that looks for a new champion until `close`."""
+        """Start the thread that checks for a new champion until `close`."""
         thread = threading.Thread(
             target=self._watch, args=(sessions,), name="champion", daemon=True
         )
         thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         self._ended.set()
 
     def look(self, sessions: sessionmaker[Session]) -> None:
-        """Load whoever was promoted since; what cannot be loaded leaves the old one in place.
+        """Load the bundle that was promoted since; if that fails, the old champion stays.
 
         Raises BundleInvalid, ServiceUnavailable and what the loading raises.
         """
@@ -95,11 +102,11 @@ class ChampionFollower:
                 log.error("champion_refused", reason=str(error), kept=self._labeller.version)
                 pause_s = RETRY_S
             except Exception:
-                # Whatever a new bundle does at its loading, the old one labels on.
+                # Whatever goes wrong while a new bundle loads, the old one goes on labelling.
                 log.exception("champion_not_loaded", kept=self._labeller.version)
                 pause_s = RETRY_S
 
-    def _load(self, folder: Path | None) -> Labeller:
+    def _load(self, folder: Path | None) -> PhotoLabeller:
         labeller = self._load_labeller(self._settings.model_copy(update={"bundle": folder}))
         labeller.warm_up()
         return labeller
@@ -112,17 +119,22 @@ class ChampionFollower:
         local = self._settings.bundle or DEFAULT_FOLDER
         if read_manifest(local)["version"] != champion.version:
             raise BundleInvalid(
-                f"The champion {champion.version} is neither in object storage nor at {local}: "
+                f"The champion {champion.version} is neither in object storage nor in {local}: "
                 "promote another version."
             )
         return local
 
     def _fetch_patiently(self, champion: Champion) -> Path:
-        while True:
-            try:
-                return self._folder_of(champion)
-            except ServiceUnavailable as error:
-                if self._stopping():
-                    raise
-                log.warning("champion_not_fetched", reason=str(error))
-            self._ended.wait(self._settings.champion_poll_s)
+        def tell(state: RetryCallState) -> None:
+            reason = state.outcome.exception() if state.outcome else None
+            log.warning("champion_not_fetched", reason=str(reason))
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(ServiceUnavailable),
+            wait=wait_fixed(self._settings.champion_poll_s),
+            stop=lambda _: self._stopping(),
+            sleep=sleep_using_event(self._ended),
+            before_sleep=tell,
+            reraise=True,
+        )
+        return retrying(self._folder_of, champion)

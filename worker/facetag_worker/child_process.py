@@ -1,4 +1,4 @@
-"""What one child process of a worker holds: made after the fork, and warm before any claim."""
+"""Hold what one child process of a worker needs: made after the fork, warm before any claim."""
 
 import os
 import socket
@@ -20,28 +20,27 @@ from facetag.storage.client import Storage, make_storage
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory
 from facetag.vision.photo import Picture, whole_picture, working_side
-from facetag_worker.champion_watcher import ChampionFollower
+from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
-from facetag_worker.fetch import Decode, PhotoReader
-from facetag_worker.heartbeat import Heartbeat
-from facetag_worker.isolated_decoder import SuspectDecoder
-from facetag_worker.label import Labeller, LoadLabeller
-from facetag_worker.list_prefix import list_prefix
+from facetag_worker.isolated_decoder import IsolatedDecoder
+from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
+from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
+from facetag_worker.photo_reader import Decode, PhotoReader
 from facetag_worker.pipeline import Pipeline
-from facetag_worker.shutdown import release_when_late
+from facetag_worker.prefix_listing import list_prefix
 
 THREADS_BESIDE_THE_READERS = 5
-"""What else uses a connection at the same time: the drain, its next chunk, the heartbeat, and who
-looks for a new champion."""
+"""The most threads that use a database connection at the same time, such as the drain, the thread
+that prepares its next chunk, the heartbeat and the champion watcher."""
 
 log = structlog.get_logger(__name__)
 
 
 class WorkerProcess:
-    """The connections, the network and the pipeline of one child process.
+    """Hold the connections, the network and the pipeline of one child process.
 
-    Made empty in the parent and filled by `open` in the child: neither connections nor a network
-    survive a fork. Until then its tasks do nothing.
+    The parent makes it empty, and `open` fills it in the child, because neither connections nor a
+    network survive a fork. Until then its tasks do nothing.
     """
 
     def __init__(
@@ -57,34 +56,35 @@ class WorkerProcess:
         self._celery = celery
         self._stopping = stopping
         self._slots = slots
-        # Made in the parent, so that all children of one worker and nobody else carry it.
+        # The parent makes the name, so that all children of this worker share it and no others do.
         self._worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
         self._sessions: sessionmaker[Session]
         self._storage: Storage
         self._pipeline: Pipeline | None = None
 
     def open(self) -> None:
-        """Load the network, warm it up, register its bundle; raises what the loading raises."""
-        # It connects once the network is warm, and stays connected: by that the worker is seen.
+        """Load the network, warm it up and register its bundle; raises what the loading raises."""
+        # This engine connects once the network is warm and stays connected, which shows that the
+        # worker is ready.
         engine = make_engine(
             self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION
         )
         self._sessions = make_sessions(engine)
         self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
-        follower = ChampionFollower(
+        follower = ChampionWatcher(
             self._settings, self._load_labeller, self._storage, lambda: self._stopping.asked
         )
-        labeller = follower.load_first(self._look_around())
+        labeller = follower.load_first(self._find_champion())
         self._register(labeller)
         follower.follow(self._sessions)
         self._pipeline = self._make_pipeline(follower)
         log.info("ready", bundle=labeller.version, pid=os.getpid(), cores=self._slots.lanes)
 
     def drain(self, job_id: UUID) -> None:
-        """Answer one doorbell: work on the job whose turn it is, and ring again for what is left.
+        """Answer one doorbell: work on the job whose turn it is, and ring again if work is left.
 
-        Any doorbell says that there is work; which job is served is decided by priority and
-        waiting time, so that a small job does not wait behind all doorbells of a large one.
+        A doorbell says only that there is work. Priority and waiting time decide which job is
+        served, so that a small job does not wait behind all doorbells of a large one.
         """
         if self._pipeline is None:
             return
@@ -93,16 +93,16 @@ class WorkerProcess:
                 turn = choose_job(session)
             if turn is not None:
                 goes_on = self._pipeline.drain(turn)
-                # At work what is free is kept for the next chunk; the next drain may be far.
+                # Between chunks free memory is kept, but the next drain may be a long time away.
                 return_free_memory()
                 if goes_on:
                     self._ring_again(job_id)
         except ServiceUnavailable as error:
-            # Nothing is lost: leases run out, and the sweeper rings.
+            # Nothing is lost: the leases run out, and the sweeper rings again.
             log.warning("drain_interrupted", job_id=str(job_id), reason=str(error))
 
     def list_prefix(self, job_id: UUID) -> None:
-        """List a job's prefix, then ring for its images, or to go on with the listing."""
+        """List a job's prefix, then ring for its images or for the rest of the listing."""
         if self._pipeline is None:
             return
         try:
@@ -127,13 +127,13 @@ class WorkerProcess:
         if priority is not None:
             ring(self._celery, job_id, images=1, settings=self._settings, priority=priority)
 
-    def _look_around(self) -> Champion | None:
-        """Bury the siblings that died and return the champion, before the network is loaded."""
-        # Under another name than a warm worker's: we are none yet.
+    def _find_champion(self) -> Champion | None:
+        """Expire the leases of dead siblings, and return the champion."""
+        # This engine does not use WORKER_APPLICATION: no worker is ready yet.
         engine = make_engine(self._settings, pool_size=1)
         sessions = make_sessions(engine)
         try:
-            self._bury_siblings(sessions)
+            self._expire_dead_siblings(sessions)
             return persist(
                 sessions,
                 lambda session: find_champion(session, tenant_id=self._settings.tenant_id),
@@ -142,10 +142,10 @@ class WorkerProcess:
         finally:
             engine.dispose()
 
-    def _bury_siblings(self, sessions: sessionmaker[Session]) -> None:
-        """Have the leases run out that dead children of this worker held: one of them we replace.
+    def _expire_dead_siblings(self, sessions: sessionmaker[Session]) -> None:
+        """End the leases of dead children of this worker at once: this child replaces one of them.
 
-        Sooner than by themselves, and surely: their ids are of this very machine.
+        This is safe because their process ids are of this machine.
         """
         try:
             with transaction(sessions) as session:
@@ -157,16 +157,16 @@ class WorkerProcess:
             if expired:
                 log.info("siblings_buried", workers=fallen, images=expired)
 
-    def _register(self, labeller: Labeller) -> None:
+    def _register(self, labeller: PhotoLabeller) -> None:
         persist(
             self._sessions,
             lambda session: register_model(session, self._settings.tenant_id, labeller.manifest),
             give_up=lambda: self._stopping.asked,
         )
 
-    def _make_pipeline(self, follower: ChampionFollower) -> Pipeline:
+    def _make_pipeline(self, follower: ChampionWatcher) -> Pipeline:
         settings = self._settings
-        decode_suspect = SuspectDecoder(settings)
+        decode_suspect = IsolatedDecoder(settings)
         side = working_side(settings.min_face)
 
         def look_at_suspect(data: bytes) -> Picture:
@@ -194,7 +194,7 @@ class WorkerProcess:
 
 
 def make_decode(settings: Settings) -> Decode:
-    """Return what makes a picture of a file, as the settings have it."""
+    """Return the function that decodes a file to a picture within the limits of the settings."""
     from facetag.vision.decode import decode_picture
 
     def decode(data: bytes) -> Picture:
@@ -209,7 +209,7 @@ def make_decode(settings: Settings) -> Decode:
 
 
 def is_alive(claimant: str) -> bool:
-    """Tell whether the child that claimed images under this name lives; its id comes last."""
+    """Return whether the child process whose id ends this claimant name lives."""
     try:
         os.kill(int(claimant.rpartition(":")[2]), 0)
     except ProcessLookupError:

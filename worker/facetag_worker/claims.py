@@ -1,6 +1,6 @@
-"""Who works on which image: the SQL that claims images, keeps, returns and finishes them.
+"""Claim images, extend their leases, give them back and finish them, in SQL.
 
-Locks are taken in the order that facetag.jobs lays down: images by ascending id, then the job.
+Locks are taken in the order of facetag.jobs: images by ascending id, then the job.
 """
 
 import json
@@ -24,10 +24,10 @@ MAX_MESSAGE_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class ClaimedImage:
-    """One image that this worker may work on.
+    """Hold one image that this worker may work on.
 
-    `suspicion` counts the workers that died of it, `releases` how often it was given back with a
-    backoff.
+    `suspicion` counts the workers that died while at work on it, `releases` how often it was given
+    back with a backoff.
     """
 
     id: int
@@ -41,7 +41,7 @@ class ClaimedImage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Images of one job that belong to the holder of the token until their lease runs out."""
+    """Hold images of one job that belong to the holder of the token until their lease ends."""
 
     token: uuid.UUID
     job_id: uuid.UUID
@@ -51,15 +51,15 @@ class Claim:
 
     @property
     def image_ids(self) -> list[int]:
-        """The rows of the claimed images."""
+        """The ids of the claimed images."""
         return [image.id for image in self.images]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
+    """State the result of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
 
-    `stage_ms` has milliseconds a stage; `model_version` is None where no network saw the image.
+    `stage_ms` holds milliseconds per stage; `model_version` is None if no network saw the image.
     """
 
     image_id: int
@@ -83,15 +83,15 @@ class Outcome:
 
 CLAIMABLE = "state = 'queued' AND (not_before IS NULL OR not_before <= now())"
 
-# Ordered as the index is. Without the order, or as an EXISTS, PostgreSQL reads the table from its
-# beginning where it expects a claimable row soon: past half a million finished ones, for seconds.
+# The order is that of the index. Without it, or with EXISTS, PostgreSQL may expect a claimable row
+# soon and scan the table from its start, for seconds past half a million finished rows.
 HAS_CLAIMABLE = f"""(
     SELECT true FROM images WHERE job_id = jobs.id AND {CLAIMABLE}
     ORDER BY suspicion, position LIMIT 1
 )"""  # noqa: S608 - built from the constant above
 
-# A job that nobody works on comes first, then the one that was served the longest time ago: so
-# jobs take turns, whatever the order of their messages.
+# Jobs that no worker serves come first, then the job that was served the longest time ago. So jobs
+# take turns, whatever the order of their messages.
 CHOOSE_JOB = text(f"""
     SELECT id FROM jobs
     WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0
@@ -124,15 +124,15 @@ CLAIM = text(f"""
         job.tenant_id, job.priority
 """)  # noqa: S608 - built from the constant above
 
-# `rung_at` is moved on as well: a job that is being served needs no announcement.
+# `rung_at` is set too: a job that is being served needs no further doorbell.
 SERVE_JOB = text("""
     UPDATE jobs SET rung_at = now(), started_at = coalesce(started_at, now()),
         state = CASE WHEN state = 'queued' THEN 'running' ELSE state END
     WHERE id = :job_id
 """)
 
-# Rows that a finisher or the sweeper holds at this moment are left out: a heartbeat waits for
-# nobody, so it can be part of no deadlock.
+# Rows that a finishing chunk or the sweeper has locked are skipped: a heartbeat waits for no lock,
+# so it cannot take part in a deadlock.
 EXTEND = text("""
     WITH mine AS (
         SELECT id FROM images
@@ -191,13 +191,13 @@ FINISH = text("""
 
 
 def choose_job(session: Session, *, above: int = -1) -> uuid.UUID | None:
-    """Return the job whose turn it is, of those with a priority `above`; None if none waits."""
+    """Return the job whose turn it is among those of a priority `above`; None if none waits."""
     job_id: uuid.UUID | None = session.execute(CHOOSE_JOB, {"above": above}).scalar()
     return job_id
 
 
 def waiting_priority(session: Session, job_id: uuid.UUID) -> int | None:
-    """Return the priority of a job of which something can be claimed now, None for another."""
+    """Return the priority of a job with claimable images; None if it has none now."""
     priority: int | None = session.execute(WAITING, {"job_id": job_id}).scalar()
     return priority
 
@@ -211,10 +211,10 @@ def claim_images(
     worker: str,
     suspects: bool = True,
 ) -> Claim | None:
-    """Claim the next images of a job (of the job whose turn it is, without `job_id`).
+    """Claim the next images of a job; without `job_id`, of the job whose turn it is.
 
-    Images at which no worker died come first, up to `limit` in order of position; then, unless
-    `suspects` is false, the suspects one at a time. None when there is nothing to claim.
+    Images that no worker died of come first, up to `limit` in order of position. Then, unless
+    `suspects` is false, suspects come one at a time. Returns None if there is nothing to claim.
     """
     job_id = job_id or choose_job(session)
     if job_id is None:
@@ -233,20 +233,20 @@ def claim_images(
 
 
 def extend_lease(session: Session, claim: Claim, lease_s: float) -> int:
-    """Keep a claim for another `lease_s`; returns how many images were extended."""
+    """Extend a claim's lease by `lease_s` from now; return the number of images extended."""
     values = {"ids": claim.image_ids, "token": claim.token, "lease_s": lease_s}
     return len(session.execute(EXTEND, values).all())
 
 
 def claimants(session: Session, worker: str) -> list[str]:
-    """Return who holds images now, of those whose name begins with `worker`."""
+    """Return the names of workers that hold images now and whose name begins with `worker`."""
     return list(session.execute(CLAIMANTS, {"worker": worker}).scalars())
 
 
 def expire_leases(session: Session, workers: Collection[str]) -> int:
-    """Let the leases of workers that are dead run out now; returns how many images they held.
+    """End the leases of dead workers now; return the number of images they held.
 
-    The sweeper does the rest, as for any lease that ran out.
+    The sweeper then handles these images as those of any expired lease.
     """
     if not workers:
         return 0
@@ -254,9 +254,9 @@ def expire_leases(session: Session, workers: Collection[str]) -> int:
 
 
 def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:
-    """Record that work on the claim's images begins; returns those that are still this claim's.
+    """Record that work on the claim's images begins; return the ids still held by this claim.
 
-    From here on the death of the worker counts against them.
+    From now on, if the worker dies, these images become suspects.
     """
     mine = _lock_mine(session, claim, claim.image_ids)
     session.execute(START, {"ids": list(mine), "lease_s": lease_s})
@@ -266,10 +266,10 @@ def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:
 def release(
     session: Session, claim: Claim, image_ids: Collection[int], backoff_s: float = 0.0
 ) -> int:
-    """Give images back, unfinished and unblamed; returns how many were still this claim's.
+    """Give unfinished images back without suspicion; return how many this claim still held.
 
-    With a `backoff_s` they wait that long, doubled for each earlier release, up to a minute. Those
-    of a job that was cancelled meanwhile are cancelled.
+    With a `backoff_s` they wait that long, doubled for each earlier release, up to a minute. Images
+    of a job that was cancelled in the meantime are cancelled.
     """
     mine = _lock_mine(session, claim, image_ids)
     session.execute(
@@ -286,10 +286,10 @@ def release(
 
 
 def finish_chunk(session: Session, claim: Claim, outcomes: Sequence[Outcome]) -> set[int]:
-    """Record outcomes once: states, faces, provenance, the job's counts, in this transaction.
+    """Record states, faces, provenance and the job's counts once, in this transaction.
 
-    Only images that are still this claim's are touched; returns them. Closes the job when these
-    were its last.
+    Only images that this claim still holds are changed; their ids are returned. Closes the job if
+    these were its last images.
     """
     mine = _lock_mine(session, claim, [outcome.image_id for outcome in outcomes])
     done = [outcome for outcome in outcomes if outcome.image_id in mine]
@@ -302,7 +302,7 @@ def finish_chunk(session: Session, claim: Claim, outcomes: Sequence[Outcome]) ->
 
 
 def leave_running(session: Session, job_id: uuid.UUID, states: Sequence[ImageState]) -> None:
-    """Move the job's counts for images that left `running` for `states`; close the job if done."""
+    """Update the job's counts for images that left `running` for `states`; close it if done."""
     if states:
         move_counts(session, job_id, {ImageState.RUNNING: -len(states), **Counter(states)})
         close_job_if_done(session, job_id)
@@ -328,7 +328,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def _storable(message: str) -> str:
-    """Return a message as PostgreSQL can hold it: no NUL, no lone surrogate, not endless."""
+    """Return a message that PostgreSQL can store: no NUL, no lone surrogate, limited length."""
     return message.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_MESSAGE_CHARS]
 
 

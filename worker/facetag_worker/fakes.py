@@ -1,4 +1,4 @@
-"""A labeller without TensorFlow, for tests of everything around the labelling."""
+"""Provide a labeller without a network, for tests of everything around the labelling."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ FAKE_VERSION = "fake-1"
 
 @dataclass(frozen=True, slots=True)
 class FakeBatch:
-    """What `FakeLabeller.label` answers."""
+    """Hold the answer of `FakeLabeller.label`."""
 
     faces: list[list[Face]]
     stage_ms: dict[str, float]
@@ -21,25 +21,25 @@ class FakeBatch:
 
 @dataclass
 class FakeLabeller:
-    """Sees one face, a quarter of the photo, in every photo that is brighter than middle grey.
+    """Find one face, a quarter of the photo, in every photo that is brighter than middle grey.
 
-    `photo_s` is the time that each photo takes. `before` is called with each photo before it is
-    labelled: what it raises is what the network would raise for such a photo.
+    Each photo takes `photo_s` seconds. `before` is called with each photo before it is labelled;
+    it may raise what a network would raise for this photo.
     """
 
     photo_s: float = 0.0
     before: Callable[[Picture], None] = lambda _photo: None
     version: str = FAKE_VERSION
     batches: list[int] = field(default_factory=list)
-    """How many photos each call was given."""
+    """The number of photos of each call."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """Return the least that a bundle's manifest holds."""
+        """Return the minimum that a bundle's manifest holds."""
         return {"version": self.version, "backbone": "fake"}
 
     def warm_up(self) -> None:
-        """Do nothing: there is nothing to compile."""
+        """Do nothing, as there is nothing to compile."""
 
     def label(self, photos: Sequence[Picture], /) -> FakeBatch:
         """Label each photo by its brightness."""

@@ -1,4 +1,4 @@
-"""Decodes images at which a worker died, in a child process that may die of them alone."""
+"""Decode images that a worker died of, in a child process, so that only the child may die."""
 
 import json
 import os
@@ -20,16 +20,17 @@ from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
 
 START_LIMIT_S = 60.0
 """How long the child may take to import its decoders on a busy machine."""
+# -P keeps the current folder off the path: a user's folder may hold a random.py.
 PROGRAM = ("-P", "-m", "facetag_worker.isolated_decoder_main")
 
 log = structlog.get_logger(__name__)
 
 
-class SuspectDecoder:
-    """Decodes one image at a time in a child process, made at the first and kept for the next.
+class IsolatedDecoder:
+    """Decode one image at a time in a child process, which is started once and then kept.
 
-    The child has `suspect_memory_mb` of address space and `suspect_timeout_s` for an image; where
-    it ends or is too slow, that is the image's outcome, and the next image gets a new child.
+    The child has `suspect_memory_mb` of address space and `suspect_timeout_s` per image. If it dies
+    or is too slow, the image fails with that reason, and the next image gets a new child.
     """
 
     def __init__(self, settings: Settings, *, program: tuple[str, ...] = PROGRAM) -> None:
@@ -41,8 +42,8 @@ class SuspectDecoder:
     def __call__(self, data: bytes) -> Pixels:
         """Return the pixels, uint8 (height, width, 3).
 
-        Raises ImageUnreadable with the decoder's own code, `decode_timeout` or `decoder_crashed`;
-        ServiceUnavailable where no child can be started, which is no fault of the image.
+        Raises ImageUnreadable with the decoder's code, `decode_timeout` or `decoder_crashed`, and
+        ServiceUnavailable if no child can be started, which is not the image's fault.
         """
         with self._lock:
             child = self._child or self._start()
@@ -80,8 +81,8 @@ class SuspectDecoder:
         except (OSError, EOFError) as error:
             self._end_child()
             raise ServiceUnavailable(
-                "The process that decodes suspects does not start: is there memory for it "
-                f"(FACETAG_SUSPECT_MEMORY_MB)? ({error})"
+                "The process that decodes suspect images does not start. Check that it gets the "
+                f"memory that FACETAG_SUSPECT_MEMORY_MB states ({error})."
             ) from error
         return self._child
 
@@ -117,7 +118,7 @@ class SuspectDecoder:
 
 @contextmanager
 def _killed_after(child: subprocess.Popen[bytes], limit_s: float) -> Iterator[threading.Event]:
-    """Kill the child where the body takes longer; yields what tells that this happened."""
+    """Kill the child if the block takes longer; yields an event that is set when that happens."""
     overdue = threading.Event()
 
     def kill() -> None:
@@ -135,9 +136,9 @@ def _killed_after(child: subprocess.Popen[bytes], limit_s: float) -> Iterator[th
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which the child finds our packages and keeps to one thread."""
+    """Return an environment in which the child finds our packages and uses one thread."""
     path = os.pathsep.join(part for part in sys.path if part)
-    # Each thread of a numeric library takes address space, of which the child has little.
+    # Each thread of a numeric library takes address space, and the child has little of it.
     return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -147,7 +148,7 @@ def _stream(pipe: Any) -> BinaryIO:
 
 
 def _close(pipe: Any) -> None:
-    # What was still to be written has nobody to read it.
+    # The reader is gone, so bytes that were not yet written do not matter.
     with suppress(BrokenPipeError):
         pipe.close()
 

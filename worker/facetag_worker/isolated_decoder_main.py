@@ -1,8 +1,8 @@
-"""A process that only decodes, limited in memory: what kills it is an image, and kills no worker.
+"""Decode images in a process of its own with limited memory, so that no image kills a worker.
 
-`isolated_decoder` runs it as a program. It reads a file (8 bytes of length, then the file) and
-answers with 4 bytes of length, a JSON object, and, where that has a `shape`, the pixels; again and
-again, until its input ends.
+`isolated_decoder` runs this program. It reads a file (8 bytes of length, then the file) and answers
+with 4 bytes of length, a JSON object and, if the object has a `shape`, the pixels. It repeats this
+until its input ends.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ANSWER_LENGTH = struct.Struct(">I")
 
 
 def main() -> None:
-    """Limit this process, then decode what comes."""
+    """Limit this process, then decode files until the input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--memory-mb", type=int, required=True)
@@ -30,10 +30,10 @@ def main() -> None:
     parser.add_argument("--formats", required=True)
     options = parser.parse_args()
     end_with_parent(options.parent, signal.SIGKILL)
-    # Ctrl-C in a terminal is for the worker, which ends us by closing our input.
+    # Ctrl-C in a terminal is for the worker, which ends this process by closing its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    # What a decoder prints must not get among the answers.
+    # Text that a decoder prints must not get among the answers.
     os.dup2(2, 1)
     _limit(options.memory_mb)
     _load_decoder()
@@ -52,7 +52,7 @@ def _limit(memory_mb: int) -> None:
 
 
 def _load_decoder() -> None:
-    """Import it before the clock of the first image runs."""
+    """Import the decoder before the time of the first image runs."""
     import facetag.vision.decode  # noqa: F401
 
 

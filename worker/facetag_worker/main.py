@@ -1,4 +1,4 @@
-"""Runs a worker: a parent that listens for messages, and children that each hold a network."""
+"""Run a worker: a parent that receives messages, and children that each hold a network."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ from facetag.settings import Settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
 from facetag_worker.child_process import WorkerProcess
-from facetag_worker.label import Labeller, LoadLabeller
+from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
 
 LOAD_LIMIT_S = 900.0
 """How long a child may take to load and compile its network on a slow and busy machine."""
-LOOK_S = 0.2
+POLL_S = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 def run_worker(
     settings: Settings, *, concurrency: int = 1, load_labeller: LoadLabeller | None = None
 ) -> int:
-    """Work until asked to stop; returns the exit status, 1 where the network cannot be loaded.
+    """Work until asked to stop; return the exit status, which is 1 if the network cannot be loaded.
 
-    `concurrency` children, each with its own network and its share of the cores. Raises
-    SettingsInvalid, and DatabaseUnavailable where the database is away or has no tables.
+    There are `concurrency` children, each with its own network and its share of the cores. Raises
+    SettingsInvalid, and DatabaseUnavailable if the database does not answer or has no tables.
     """
     set_up_heaps()
     check_database(settings)
@@ -50,7 +50,7 @@ def run_worker(
         app,
         stopping,
         name="facetag",
-        # In this order: a prediction does not wait behind the doorbells of jobs.
+        # Predictions come first, so that none waits behind the doorbells of jobs.
         queues=(QUEUE_PREDICT, QUEUE_TAG),
         concurrency=concurrency,
         open_child=lambda: open_process(process, stopping),
@@ -60,8 +60,8 @@ def run_worker(
 def make_worker_app(settings: Settings) -> Celery:
     """Make the Celery app of a worker, whose children load networks."""
     app = make_consumer(settings)
-    # A child reports that it is up once its network is loaded and warm. Celery's 4 s would kill it
-    # while it loads, again and again.
+    # A child reports that it is up once its network is warm. Celery's default of 4 s would kill
+    # each child while it loads.
     app.conf.update(worker_proc_alive_timeout=LOAD_LIMIT_S)
     return app
 
@@ -78,8 +78,8 @@ def add_tasks(app: Celery, process: WorkerProcess) -> None:
         process.list_prefix(UUID(job_id))
 
 
-def load_real_labeller(settings: Settings, *, slots: CpuSlots) -> Labeller:
-    """Load the detector and the network, which survive no fork: only children call it."""
+def load_real_labeller(settings: Settings, *, slots: CpuSlots) -> PhotoLabeller:
+    """Load the detector and the network; only children call this, as neither survives a fork."""
     from facetag.vision.labeller import load_labeller
 
     return load_labeller(settings, slots)
@@ -87,11 +87,11 @@ def load_real_labeller(settings: Settings, *, slots: CpuSlots) -> Labeller:
 
 @contextmanager
 def leave_when_asked(stopping: Stopping) -> Iterator[None]:
-    """End this process as soon as it is to stop: while it loads, it holds nothing of value."""
+    """End this process at once when asked to stop: while it loads, it holds no claims."""
     loaded = threading.Event()
 
     def watch() -> None:
-        while not loaded.wait(LOOK_S):
+        while not loaded.wait(POLL_S):
             if stopping.asked:
                 os._exit(0)
 
@@ -115,6 +115,6 @@ def open_process(process: WorkerProcess, stopping: Stopping) -> None:
         log.exception("cannot_start")
     else:
         return
-    # Celery would go on with a child that can do nothing. The whole worker ends instead.
+    # Celery would keep a child that can do nothing, so the whole worker ends.
     stopping.fail()
     os.kill(os.getppid(), signal.SIGTERM)

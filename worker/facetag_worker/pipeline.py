@@ -1,4 +1,4 @@
-"""The story of a job's images: claim, fetch, decode, label, finish; the next chunk meanwhile."""
+"""Take a job's images from claim to result, and prepare the next chunk at the same time."""
 
 import time
 from collections.abc import Callable
@@ -22,21 +22,21 @@ from facetag_worker.claims import (
     mark_started,
     release,
 )
-from facetag_worker.fetch import INTERNAL, Photo, PhotoReader, Unread
-from facetag_worker.heartbeat import Heartbeat
-from facetag_worker.label import Labeller, Labels, label_photos
+from facetag_worker.lease_heartbeat import Heartbeat
+from facetag_worker.photo_labels import Labels, PhotoLabeller, label_photos
+from facetag_worker.photo_reader import INTERNAL, Photo, PhotoReader, Unread
 
 BACKOFF_S = 1.0
-"""How long an image waits after its first transient fault."""
+"""How long an image waits after its first temporary fault."""
 OUTAGE_S = 120.0
-"""How long finished work is kept for a database that is away."""
+"""How long finished work is kept while the database is unavailable."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Chunk:
-    """A claim whose images were read: the photos to label, what failed, what is given back."""
+    """Hold a claim whose images were read: photos to label, failures, and images to give back."""
 
     claim: Claim
     photos: list[Photo] = field(default_factory=list)
@@ -45,24 +45,24 @@ class Chunk:
 
     @property
     def suspect(self) -> bool:
-        """Whether a worker died at its image, so that nothing else may be under way beside it."""
+        """Whether a worker died of its image, so that nothing else may be in progress meanwhile."""
         return any(image.suspicion for image in self.claim.images)
 
     @property
     def away(self) -> bool:
-        """Whether object storage yielded none of its images."""
+        """Whether object storage delivered none of its images."""
         return any(one.away for one in self.unread) and not self.photos and not self.failures
 
 
 class Pipeline:
-    """Drains jobs with one labeller a chunk; one drain at a time."""
+    """Drain jobs, one drain at a time, with one labeller per chunk."""
 
     def __init__(
         self,
         *,
         sessions: sessionmaker[Session],
         reader: PhotoReader,
-        current_labeller: Callable[[], Labeller],
+        current_labeller: Callable[[], PhotoLabeller],
         heartbeat: Heartbeat,
         settings: Settings,
         worker: str,
@@ -78,16 +78,16 @@ class Pipeline:
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._ahead.shutdown()
         self._reader.close()
 
     def drain(self, job_id: UUID) -> bool:
-        """Work on a job while something of it can be claimed, for `drain_s` and a chunk at most.
+        """Work on a job while it has claimable images, for at most `drain_s` and one chunk.
 
-        Jobs of higher priority are served between its chunks. Ends early when stopping (what is
-        claimed and not yet being labelled is given back), and where object storage is away: then
-        returns False, as there is no sense in going on at once. Raises DatabaseUnavailable.
+        Jobs of higher priority are served between its chunks. Ends early when the worker stops, and
+        then gives claims back that are not being labelled. Ends early too, and returns False, if
+        object storage is unavailable: going on at once would not help. Raises DatabaseUnavailable.
         """
         until = time.monotonic() + self._settings.drain_s
         away = False
@@ -118,7 +118,7 @@ class Pipeline:
         return not away
 
     def _prepare(self, job_id: UUID, *, suspects: bool = True) -> Chunk | None:
-        """Claim the next images of a job, fetch and decode them; None if none can be claimed."""
+        """Claim, fetch and decode the next images of a job; None if there is nothing to claim."""
         with transaction(self._sessions) as session:
             claim = claim_images(
                 session,
@@ -146,14 +146,14 @@ class Pipeline:
         return chunk
 
     def _serve_urgent(self, *, above: int, until: float) -> None:
-        """Work on what waits with a higher priority, and not for ever, however much comes."""
+        """Work on jobs of a higher priority, but not after `until`, however many come."""
         while not self._stopping() and time.monotonic() < until:
             try:
                 with transaction(self._sessions) as session:
                     job_id = choose_job(session, above=above)
                 chunk = None if job_id is None else self._prepare(job_id, suspects=False)
             except DatabaseUnavailable as error:
-                # No reason to drop the chunk in hand: its finishing outlasts an outage.
+                # Keep the current chunk: finishing it survives an outage.
                 log.warning("urgent_unknown", reason=str(error))
                 return
             if chunk is None:
@@ -161,9 +161,9 @@ class Pipeline:
             self._complete(chunk)
 
     def _complete(self, chunk: Chunk) -> None:
-        """Label a chunk's photos and record the outcomes; give back what could not be read."""
+        """Label a chunk's photos and record the outcomes; give unread images back."""
         began = time.perf_counter()
-        # Between two chunks a new champion may have taken over; within one it does not.
+        # A new champion takes over between chunks, never within one.
         labeller = self._current_labeller()
         labels = label_photos(
             labeller,
@@ -206,7 +206,7 @@ class Pipeline:
             log.info("claim_given_back", job_id=str(chunk.claim.job_id), images=given)
 
     def _persist(self, work: Callable[[Session], Answer]) -> Answer:
-        """Do `work` in a transaction, over an outage of the database unless stopping."""
+        """Do `work` in a transaction; wait out an outage of the database unless stopping."""
         until = time.monotonic() + OUTAGE_S
         return persist(
             self._sessions,
@@ -217,7 +217,7 @@ class Pipeline:
 
 
 def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
-    """Return what is recorded of a photo that a labeller of this version was given."""
+    """Return the outcome of a photo that a labeller of this version has labelled."""
     width, height = photo.picture.width, photo.picture.height
     if isinstance(labels, Exception):
         error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)

@@ -1,4 +1,4 @@
-"""Deletes what an API that was killed left of its predictions: the photo, its job, its result."""
+"""Delete predictions that a killed API left behind: the photo, its job and its result."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from facetag.settings import Settings
 from facetag.storage.client import Storage
 
 ROUND = 100
-"""Predictions that are deleted in one round, at the most."""
+"""The most predictions that one round deletes."""
 
 FIND = text("""
     SELECT jobs.id, jobs.tenant_id, images.key
@@ -28,14 +28,14 @@ log = structlog.get_logger(__name__)
 
 
 def delete_abandoned(sessions: sessionmaker[Session], storage: Storage, settings: Settings) -> int:
-    """Delete predictions that nobody can be waiting for any more; return how many.
+    """Delete predictions that no caller can still be waiting for; return how many.
 
-    What cannot be deleted yet is left to a later round.
+    Those that cannot be deleted yet are left to a later round.
     """
     values = {
         "priority": PREDICT_PRIORITY,
         "bucket": storage.bucket,
-        # While it lives, the API tries for two leases itself.
+        # A living API tries to delete them itself for two leases.
         "age_s": settings.predict_timeout_s + 3 * settings.lease_s,
         "most": ROUND,
     }

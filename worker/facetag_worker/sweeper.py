@@ -1,4 +1,4 @@
-"""Hands on what fell to the ground: expired leases, unheard doorbells, jobs left open."""
+"""Repair what died processes left: expired leases, lost doorbells, jobs that stayed open."""
 
 import time
 from collections import defaultdict
@@ -29,13 +29,13 @@ from facetag_worker.claims import HAS_CLAIMABLE, leave_running
 from facetag_worker.stale_predictions import delete_abandoned
 
 DEATHS = 3
-"""After so many workers died at an image, it is not tried again."""
+"""After this many workers died of an image, it is not tried again."""
 BATCH = 1000
 STEPS_A_ROUND = 10
-"""Batches of a cancelled job that are cancelled before other jobs get their turn."""
+"""Batches of a cancelled job that are cancelled before other jobs are handled."""
 LONGEST_PAUSE_S = 30.0
 SWEEPER_LOCK = 0x7377656570
-"""Key of the advisory lock that one sweeper at a time holds (the bytes of "sweep")."""
+"""Key of the advisory lock that only one sweeper holds at a time (the bytes of "sweep")."""
 
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 
@@ -85,22 +85,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one round did."""
+    """Count what one round did."""
 
     requeued: int = 0
     lost: int = 0
     """Images that failed as `worker_lost`."""
     closed: int = 0
     rung: int = 0
-    """Jobs that were announced again."""
+    """Jobs for which a doorbell was rung again."""
     forgotten: int = 0
-    """Predictions that a killed API left behind."""
+    """Predictions of a killed API that were deleted."""
     retrainings: int = 0
-    """Retrainings whose trainer worker died, or that were announced again."""
+    """Retrainings that a dead trainer worker lost, or for which a doorbell was rung again."""
 
 
 class Sweeper:
-    """Sweeps in rounds; of several sweepers, one at a time does anything."""
+    """Sweep in rounds; of several sweepers, only one works at a time."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Sweeper:
         self._spare_leases_until = 0.0
 
     def run(self, *, wait: Callable[[float], bool]) -> None:
-        """Sweep every `sweep_interval_s` until `wait(seconds)` says that it was interrupted."""
+        """Sweep every `sweep_interval_s` until `wait(seconds)` returns True."""
         pause_s = interval_s = self._settings.sweep_interval_s
         while True:
             try:
@@ -124,7 +124,7 @@ class Sweeper:
                 pause_s = interval_s
             except DatabaseUnavailable as error:
                 pause_s = min(2 * pause_s, max(interval_s, LONGEST_PAUSE_S))
-                # Workers could not extend their leases either: they get the time to do so.
+                # Workers could not extend their leases either, so they get time to do so.
                 self._spare_leases_until = time.monotonic() + pause_s + self._settings.lease_s
                 log.warning("sweep_put_off", reason=str(error), pause_s=pause_s)
             if wait(pause_s):
@@ -157,7 +157,7 @@ class Sweeper:
         return swept
 
     def _return_expired(self) -> tuple[int, int]:
-        """Queue the images of expired claims again; returns how many were, and how many failed."""
+        """Queue the images of expired claims again; return how many were queued and failed."""
         if time.monotonic() < self._spare_leases_until:
             return 0, 0
         returned: list[str] = []
@@ -174,7 +174,7 @@ class Sweeper:
         return sum(self._close(job_id) for job_id in found)
 
     def _close(self, job_id: UUID) -> bool:
-        """Close a job; a large one that was cancelled takes several steps, or rounds."""
+        """Close a job; a large cancelled job takes several steps or rounds."""
         for _ in range(STEPS_A_ROUND):
             with transaction(self._sessions) as session:
                 if close_job_if_done(session, job_id):
@@ -184,7 +184,7 @@ class Sweeper:
         return False
 
     def _announce_unheard(self) -> int:
-        """Ring for jobs that wait and were neither rung for nor served for two rounds.
+        """Ring for waiting jobs that had no doorbell and were not served for two rounds.
 
         Any doorbell serves any job, so none is rung while enough of them wait in Redis.
         """
@@ -207,7 +207,7 @@ class Sweeper:
             return return_expired_retrainings(session)
 
     def _announce_retrainings(self) -> int:
-        """Ring for retrainings that wait, unless a message for a trainer worker waits in Redis."""
+        """Ring for waiting retrainings, unless a doorbell for trainer workers waits in Redis."""
         try:
             if count_doorbells(self._settings, [QUEUE_RETRAIN]):
                 return 0
@@ -226,9 +226,9 @@ class Sweeper:
 
 
 def return_expired(session: Session) -> list[str]:
-    """Queue images again whose lease ran out; returns the states that they got.
+    """Queue images again whose lease has expired; return their new states.
 
-    Those at which their worker was at work are suspect, and fail after DEATHS deaths.
+    Images that their worker had started become suspects, and fail after DEATHS deaths.
     """
     message = f"{DEATHS} workers died or hung while at work on this image."
     values = {"deaths": DEATHS, "batch": BATCH, "code": ErrorCode.WORKER_LOST.value}

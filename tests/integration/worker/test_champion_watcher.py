@@ -6,7 +6,7 @@ from facetag.bundles.folder import WEIGHTS, read_manifest
 from facetag.bundles.object_store import bundle_key, store_bundle
 from facetag.bundles.registry import add_bundle, find_champion, promote, register_model, roll_back
 from facetag.errors import BundleInvalid
-from facetag_worker.champion_watcher import ChampionFollower
+from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.fakes import FakeLabeller
 from tests.integration.paper_bundles import write_paper_bundle
 
@@ -40,7 +40,7 @@ def follower(stage, tmp_path, loads):
     stage.set(data_dir=tmp_path / "data", bundle=machine)
     with stage.transaction() as session:
         register_model(session, "local", read_manifest(machine))
-    return ChampionFollower(stage.settings, loads, stage.storage, lambda: False)
+    return ChampionWatcher(stage.settings, loads, stage.storage, lambda: False)
 
 
 def champion(stage):

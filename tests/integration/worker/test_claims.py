@@ -18,7 +18,7 @@ from facetag_worker.claims import (
     release,
     waiting_priority,
 )
-from facetag_worker.heartbeat import Heartbeat
+from facetag_worker.lease_heartbeat import Heartbeat
 
 pytestmark = pytest.mark.integration
 

@@ -13,8 +13,8 @@ from facetag.errors import (
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
-from facetag_worker.fetch import PhotoReader
-from facetag_worker.heartbeat import Heartbeat
+from facetag_worker.lease_heartbeat import Heartbeat
+from facetag_worker.photo_reader import PhotoReader
 from facetag_worker.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration

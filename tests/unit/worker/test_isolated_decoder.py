@@ -8,7 +8,7 @@ from PIL import Image
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
-from facetag_worker.isolated_decoder import SuspectDecoder
+from facetag_worker.isolated_decoder import IsolatedDecoder
 
 ROOT = Path(__file__).parents[3]
 OBEDIENT = ("-m", "tests.unit.worker.crashing_decoder")
@@ -21,7 +21,7 @@ def make_decoder(monkeypatch):
     made = []
 
     def make(settings=SETTINGS, **options):
-        made.append(SuspectDecoder(settings, **options))
+        made.append(IsolatedDecoder(settings, **options))
         return made[-1]
 
     yield make

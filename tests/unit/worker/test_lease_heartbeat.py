@@ -4,9 +4,10 @@ import pytest
 
 from facetag.db.engine import make_engine, make_sessions
 from facetag.errors import DatabaseUnavailable
+from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
 from facetag_worker.claims import Claim
-from facetag_worker.heartbeat import Heartbeat
+from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 
 NOWHERE = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
 CLAIM = Claim(uuid.uuid4(), uuid.uuid4(), "local", 0, ())
@@ -70,3 +71,26 @@ def test_progress_keeps_the_leases(heartbeat, clock):
     clock.now = 61
     with pytest.raises(DatabaseUnavailable):
         heartbeat.beat()
+
+
+class Holder:
+    def __init__(self):
+        self.surrendered = 0
+
+    def surrender(self):
+        self.surrendered += 1
+        return 4
+
+
+def test_what_is_held_is_given_back_only_some_time_after_the_word_to_stop():
+    stopping, holder, slept = Stopping(), Holder(), []
+
+    def sleep(pause_s):
+        assert holder.surrendered == 0
+        slept.append(pause_s)
+        if len(slept) == 3:
+            stopping.ask()
+
+    release_when_late(stopping, holder, after_s=50.0, sleep=sleep).join(30)
+    assert slept[3:] == [50.0]
+    assert holder.surrendered == 1

@@ -16,7 +16,7 @@ from facetag.errors import (
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.fetch import REFUSALS, Photo, PhotoReader, Unread
+from facetag_worker.photo_reader import REFUSALS, Photo, PhotoReader, Unread
 from tests.faults.bad_images import png
 
 

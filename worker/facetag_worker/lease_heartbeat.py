@@ -1,4 +1,4 @@
-"""Keeps a worker's claims for as long as its work moves on."""
+"""Extend the leases of a worker's claims while its work makes progress, and give claims back."""
 
 import threading
 import time
@@ -10,17 +10,21 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.errors import DatabaseUnavailable
+from facetag.queue.consumer import Stopping
 from facetag_worker.claims import Claim, extend_lease, release
 
 STALL_S = 180.0
-"""The longest that a worker may take for one step, a batch on a slow machine included. After it
-the worker counts as hung: its leases run out, and somebody else gets its images."""
+"""The longest time that one step of a worker may take, such as a batch on a slow machine. After it
+the worker counts as hung: its leases run out, and another worker gets its images."""
+RELEASE_AFTER_S = 50.0
+"""How long after the request to stop unfinished claims are given back. The process ends later."""
+POLL_S = 0.5
 
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Extends the leases of the claims that it holds, in a thread, while progress is reported."""
+    """Extend the leases of the claims it holds, in a thread, while progress is reported."""
 
     def __init__(
         self,
@@ -45,34 +49,34 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread; leases that are still held run out by themselves."""
+        """Stop the thread; leases that are still held run out."""
         self._quit.set()
         self._thread.join()
 
     def hold(self, claim: Claim) -> None:
-        """Keep a claim from now on."""
+        """Extend the lease of a claim from now on."""
         self._claims[claim.token] = claim
         self.progress()
 
     def drop(self, claim: Claim) -> None:
-        """Keep a claim no longer: it was finished or given back."""
+        """Stop extending a claim that was finished or given back."""
         self._claims.pop(claim.token, None)
         self.progress()
 
     def forget(self) -> None:
-        """Keep nothing any longer: what was not finished is left to its lease."""
+        """Stop extending every claim: the leases of unfinished ones run out."""
         self._claims.clear()
 
     def abandon(self) -> None:
-        """Give back, unblamed, what is held as soon as the database answers: it was away for long.
+        """Give every claim back as soon as the database answers again, without suspicion.
 
-        The sweeper spares leases for as long as that takes.
+        Until then the sweeper spares leases.
         """
         self._abandoned |= self._claims
         self._claims.clear()
 
     def surrender(self) -> int:
-        """Give back every claim, unblamed; returns how many images were given back."""
+        """Give every claim back at once, without suspicion; return the number of images."""
         self.abandon()
         try:
             return self._give_back()
@@ -81,13 +85,13 @@ class Heartbeat:
             return 0
 
     def progress(self) -> None:
-        """Report that a step was done."""
+        """Report that a step is done."""
         self._progress_at = self._clock()
 
     def beat(self) -> bool:
-        """Extend the leases of what is held; False, and nothing, where the work has stalled.
+        """Extend the leases of all claims; return False without extending any if work has stalled.
 
-        What was abandoned is given back first.
+        Abandoned claims are given back first.
         """
         self._give_back()
         silent_s = self._clock() - self._progress_at
@@ -101,7 +105,7 @@ class Heartbeat:
         return True
 
     def _give_back(self) -> int:
-        """Give back what was abandoned; returns how many images. Raises DatabaseUnavailable."""
+        """Give abandoned claims back; return the number of images. Raises DatabaseUnavailable."""
         given = 0
         for claim in list(self._abandoned.values()):
             with transaction(self._sessions) as session:
@@ -117,3 +121,27 @@ class Heartbeat:
                 self.beat()
             except DatabaseUnavailable as error:
                 log.warning("heartbeat_missed", reason=str(error))
+
+
+def release_when_late(
+    stopping: Stopping,
+    heartbeat: Heartbeat,
+    *,
+    after_s: float = RELEASE_AFTER_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> threading.Thread:
+    """Start a thread that gives all claims back `after_s` seconds after the request to stop.
+
+    The worker may still finish a chunk after that. If another worker has claimed its images by
+    then, these late results are refused, and no suspicion falls on images of a slow worker.
+    """
+
+    def wait() -> None:
+        while not stopping.asked:
+            sleep(POLL_S)
+        sleep(after_s)
+        heartbeat.surrender()
+
+    thread = threading.Thread(target=wait, name="surrender", daemon=True)
+    thread.start()
+    return thread

@@ -2,7 +2,7 @@ import pytest
 
 from facetag.db.tables import Job
 from facetag.settings import Settings
-from facetag_worker.list_prefix import images_among, may_list
+from facetag_worker.prefix_listing import images_among, may_list
 
 SETTINGS = Settings(s3_bucket="own", source_buckets=("archive",))
 

@@ -1,4 +1,4 @@
-"""Claimed images to pixels: fetched and decoded in threads, each image by itself."""
+"""Fetch and decode claimed images in threads, each image by itself."""
 
 import threading
 import time
@@ -26,19 +26,19 @@ Decode = Callable[[bytes], Picture]
 """Raises ImageUnreadable."""
 
 MAX_PIXELS_AHEAD = 64_000_000
-"""No further image of a chunk is begun once so many pixels of it are in memory (3 bytes each)."""
+"""Once so many pixels of a chunk are in memory (3 bytes each), no further image is started."""
 
 REFUSALS = 8
-"""Releases (4 minutes, by the doubled backoff) after which a refused object is a failed image. Keys
-that are changed, and a store that is starting, refuse everything for a while."""
+"""Releases (4 minutes, by the doubled backoff) after which a refused object is a failed image.
+Object storage refuses everything for a while when it starts or when its keys are replaced."""
 
-INTERNAL = "facetag failed on this image: the worker's log says how, and a retry may help."
+INTERNAL = "facetag failed on this image: see the worker's log. A retry may help."
 
 log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
-    """What is read from: `facetag.storage.client.Storage`, or a fake."""
+    """Describe where images are read from: `facetag.storage.client.Storage`, or a fake."""
 
     def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
         """Return an object's bytes; raises ObjectMissing, ObjectRefused, ImageUnreadable,
@@ -48,7 +48,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An image that is ready to be labelled."""
+    """Hold an image that is ready to be labelled."""
 
     image: ClaimedImage
     picture: Picture
@@ -57,16 +57,16 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An image that is given back as it was; `away` where object storage did not yield it."""
+    """Hold an image that is given back unread; `away` if object storage did not deliver it."""
 
     image: ClaimedImage
     away: bool
 
 
 class PhotoReader:
-    """Fetches in `threads` threads at a time and decodes where a core is free.
+    """Fetch in `threads` threads, and decode whenever a CPU slot is free.
 
-    Images at which a worker died, and what may take much memory, go to `decode_suspect`, where one
+    Images that a worker died of, and images that may take much memory, go to `decode_suspect` if it
     is given.
     """
 
@@ -90,7 +90,7 @@ class PhotoReader:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._threads.shutdown()
 
     def read(
@@ -100,10 +100,10 @@ class PhotoReader:
         stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[], None] = lambda: None,
     ) -> list[Photo | Outcome | Unread]:
-        """Return, in order, each image's picture, its failure, or that it was not read.
+        """Return, in order, each image's photo, its failure, or that it was not read.
 
-        Images are left unread where object storage is away, once `stopping` says so, and where
-        the chunk's photos fill the memory that is set aside for them.
+        Images stay unread if object storage is unavailable, once `stopping` is true, and once the
+        chunk's photos fill their share of memory.
         """
         ahead = _Budget(self._max_pixels_ahead)
 
@@ -148,7 +148,7 @@ class PhotoReader:
 
 
 class _Budget:
-    """How much may still be begun; threads share it."""
+    """Count down an amount that threads share."""
 
     def __init__(self, amount: int) -> None:
         self._left = amount
@@ -164,14 +164,14 @@ class _Budget:
 
 
 class _Watch:
-    """Milliseconds between laps."""
+    """Measure the milliseconds between laps."""
 
     def __init__(self) -> None:
         self.stage_ms: dict[str, float] = {}
         self._since = time.perf_counter()
 
     def lap(self, stage: str | None) -> None:
-        """Book the time since the last lap on a stage; None for time that is nobody's."""
+        """Record the time since the last lap for a stage; with None, discard it."""
         now = time.perf_counter()
         if stage is not None:
             self.stage_ms[stage] = 1000 * (now - self._since)

@@ -1,4 +1,4 @@
-"""What the worker asks of a labeller, and how one bad photo is kept from spoiling its batch."""
+"""Label the photos of a chunk, so that one bad photo does not spoil its batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from facetag.vision.photo import Picture
 log = structlog.get_logger(__name__)
 
 
-class LabelledBatch(Protocol):
-    """The faces of each photo, largest first, and the milliseconds that each stage took."""
+class BatchLabels(Protocol):
+    """Describe a labeller's answer: faces per photo, largest first, and milliseconds per stage."""
 
     @property
     def faces(self) -> Sequence[Sequence[Face]]:
-        """One sequence for each photo, in the order of the photos."""
+        """A sequence of faces per photo, in the order of the photos."""
 
     @property
     def stage_ms(self) -> Mapping[str, float]:
-        """For the whole batch: detect, crop, predict."""
+        """Milliseconds of detect, crop and predict for the whole batch."""
 
 
-class Labeller(Protocol):
-    """A detector and a network that are loaded: `facetag.vision.labeller.Labeller`, or a fake."""
+class PhotoLabeller(Protocol):
+    """Describe a loaded detector and network: `facetag.vision.labeller.Labeller`, or a fake."""
 
     @property
     def version(self) -> str:
@@ -37,32 +37,32 @@ class Labeller(Protocol):
         """The bundle's manifest, with its `version`."""
 
     def warm_up(self) -> None:
-        """Compile whatever the first photo would otherwise wait for."""
+        """Prepare everything that the first photo would otherwise wait for."""
 
-    def label(self, photos: Sequence[Picture], /) -> LabelledBatch:
+    def label(self, photos: Sequence[Picture], /) -> BatchLabels:
         """Find and label the faces of photos of any sizes."""
 
 
-LoadLabeller = Callable[[Settings], Labeller]
+LoadLabeller = Callable[[Settings], PhotoLabeller]
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The faces of one photo and its share of the batch's milliseconds."""
+    """Hold the faces of one photo and its share of the batch's milliseconds."""
 
     faces: tuple[Face, ...]
     stage_ms: Mapping[str, float]
 
 
 def label_photos(
-    labeller: Labeller,
+    labeller: PhotoLabeller,
     photos: Sequence[Picture],
     *,
     on_progress: Callable[[], None] = lambda: None,
 ) -> list[Labels | Exception]:
-    """Label photos in one batch; where that raises, one by one.
+    """Label photos in one batch; if that raises, label them one by one.
 
-    Returns, in order, each photo's labels, or what the labeller raised for this very photo.
+    Returns, in order, each photo's labels or the exception that the labeller raised for it.
     """
     if not photos:
         return []
@@ -78,7 +78,7 @@ def label_photos(
     return labels
 
 
-def _label_alone(labeller: Labeller, photo: Picture) -> Labels | Exception:
+def _label_alone(labeller: PhotoLabeller, photo: Picture) -> Labels | Exception:
     try:
         return _label_batch(labeller, [photo])[0]
     except Exception as error:
@@ -86,9 +86,9 @@ def _label_alone(labeller: Labeller, photo: Picture) -> Labels | Exception:
         return error
 
 
-def _label_batch(labeller: Labeller, photos: Sequence[Picture]) -> list[Labels]:
+def _label_batch(labeller: PhotoLabeller, photos: Sequence[Picture]) -> list[Labels]:
     batch = labeller.label(photos)
     share = {stage: ms / len(photos) for stage, ms in batch.stage_ms.items()}
     if len(batch.faces) != len(photos):
-        raise ValueError(f"{len(photos)} photos gave {len(batch.faces)} answers")
+        raise ValueError(f"the labeller gave {len(batch.faces)} answers for {len(photos)} photos")
     return [Labels(tuple(faces), share) for faces in batch.faces]

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from facetag.db.tables import JobState
 from facetag.errors import ObjectMissing, StorageUnavailable
 from facetag.jobs import cancel_job, create_prefix_job
-from facetag_worker.list_prefix import list_prefix
+from facetag_worker.prefix_listing import list_prefix
 
 pytestmark = pytest.mark.integration
 

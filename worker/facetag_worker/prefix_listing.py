@@ -1,4 +1,4 @@
-"""Finds the images of a job that was given as a prefix, page by page, where the last one ended."""
+"""List the images of a job that was given as a prefix, page by page from where it stopped."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,18 +19,18 @@ from facetag.settings import Settings
 from facetag.storage.client import tenant_prefix
 
 PAGE_KEYS = 1000
-"""The most that S3 lists at a time."""
+"""The most keys that S3 lists per page."""
 
 log = structlog.get_logger(__name__)
 
 
 class Index(Protocol):
-    """What lists keys: `facetag.storage.client.Storage`, or a fake."""
+    """Describe what lists keys: `facetag.storage.client.Storage`, or a fake."""
 
     def list_prefix(
         self, bucket: str, prefix: str, cursor: str | None, limit: int = PAGE_KEYS
     ) -> tuple[Sequence[str], str | None]:
-        """Return keys after the cursor and the next cursor; ObjectMissing without the bucket."""
+        """Return keys and the next cursor; raises ObjectMissing if there is no such bucket."""
 
 
 def list_prefix(
@@ -41,11 +41,11 @@ def list_prefix(
     *,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Job | None:
-    """List a job's prefix into image rows, for `drain_s` at most.
+    """List a job's prefix into image rows, for at most `drain_s`.
 
-    Returns the job as this call left it: still `listing` where time was up, `queued` or finished
-    where all is listed, `failed` where it may or can not be listed; None where the job is no
-    longer this caller's to list. Raises StorageUnavailable and DatabaseUnavailable.
+    Returns the job as this call leaves it: `listing` if time was up, `queued` or finished if all is
+    listed, `failed` if it must not or cannot be listed. Returns None if the job is not listing, or
+    if another worker has taken over. Raises StorageUnavailable and DatabaseUnavailable.
     """
     until = time.monotonic() + settings.drain_s
     with transaction(sessions) as session:
@@ -62,7 +62,7 @@ def list_prefix(
 
 
 def may_list(settings: Settings, job: Job) -> bool:
-    """Tell whether a job's prefix lies in a source bucket, or below the tenant's own."""
+    """Return whether a job's prefix lies in a source bucket or below the tenant's own prefix."""
     own = job.source_bucket == settings.s3_bucket and (job.source_prefix or "").startswith(
         tenant_prefix(job.tenant_id)
     )
@@ -70,7 +70,7 @@ def may_list(settings: Settings, job: Job) -> bool:
 
 
 def images_among(keys: Sequence[str], bucket: str, prefix: str) -> list[NewImage]:
-    """Return the images among keys, by their suffix; named by their path below the prefix."""
+    """Return the keys that have an image suffix; each is named by its path below the prefix."""
     folder = prefix[: prefix.rfind("/") + 1]
     return [
         NewImage(key, key.removeprefix(folder), bucket)
@@ -86,7 +86,7 @@ def _list_page(sessions: sessionmaker[Session], storage: Index, job: Job) -> Job
     except ObjectMissing as error:
         return _fail(sessions, job, str(error))
     except ClientError as error:
-        # Refused for good: what may pass by itself is raised as StorageUnavailable.
+        # This refusal is final: temporary ones are raised as StorageUnavailable.
         return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
     images = images_among(keys, bucket, prefix)
     with transaction(sessions) as session:
