@@ -28,6 +28,7 @@ FacetagError
 ├── ShardUnreadable            a training shard cannot be used
 ├── ShardRefused               a shard must not be fitted on: known already, or holds test images
 ├── BundleInvalid              a bundle is incomplete, tampered with or of another version
+├── RequirementInvalid         a requirement on shares is not written as one
 ├── QuantificationUnavailable  shares cannot be corrected: the bundle does not state its errors
 └── LocalServerFailed          a server that facetag runs itself does not start, or ended
     ├── ServerMissing          this platform has no wheel for it: says which setting to give
@@ -182,6 +183,10 @@ class ShardRefused(FacetagError):
 
 class BundleInvalid(FacetagError):
     """A bundle is incomplete, was tampered with, or needs another version of facetag."""
+
+
+class RequirementInvalid(FacetagError):
+    """A requirement on the shares of a collection is not written as one."""
 
 
 class QuantificationUnavailable(FacetagError):

@@ -100,7 +100,9 @@ class HeldOut:
         return cls(Answers(*columns), codes)
 
 
-def to_manifest(labels: Mapping[str, Values], outputs: Mapping[str, Values]) -> dict[str, Any]:
+def to_manifest(
+    labels: Mapping[str, npt.NDArray[Any]], outputs: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, Any]:
     """Return the manifest's field from labels (n,) and calibrated outputs (n, units) a head.
 
     Faces with a missing label are left out. Probabilities keep four decimals, as in results.

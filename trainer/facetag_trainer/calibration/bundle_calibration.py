@@ -14,6 +14,8 @@ from scipy.optimize import minimize_scalar
 
 from facetag.errors import FacetagError
 from facetag.heads import AGE, HEADS_BY_NAME
+from facetag.quantification.held_out import FIELD as HELD_OUT_ANSWERS
+from facetag.quantification.held_out import to_manifest
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.age_range import AgeRange
 from facetag.vision.network.calibration import (
@@ -106,9 +108,10 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
     """Return the manifest's fields that follow from a network's outputs on what is held out.
 
     `outputs` are (n, units) a head, uncalibrated, in the order of the cache's held-out images. The
-    fields are `calibration`, `age_range`, `held_out` (images a part) and `metrics` (of validation
-    and holdout). Temperatures, the line through ages and the range's coverage are fitted on the
-    calibration part; the range's shape on the validation part.
+    fields are `calibration`, `age_range`, `held_out` (images a part), `held_out_answers` (for the
+    estimation of shares) and `metrics` (of validation and holdout). Temperatures, the line through
+    ages and the range's coverage are fitted on the calibration part; the range's shape on the
+    validation part.
     """
     parts = split_held_out(cache.hashes[cache.validation])
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
@@ -143,6 +146,7 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
         name: _measure(_take(labels, members[name]), _take(certain, members[name]), age_range)
         for name in (VALIDATION, HOLDOUT)
     }
+    fields[HELD_OUT_ANSWERS] = to_manifest(labels, certain)
     fields["calibration"]["uncertain"] = _count_uncertain(
         calibration, _take(labels, members[HOLDOUT]), _take(certain, members[HOLDOUT])
     )

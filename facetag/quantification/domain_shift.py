@@ -1,0 +1,70 @@
+"""A test of whether a collection's answers look like the held-out images' under any shares.
+
+Estimated shares assume that only the shares differ from the held-out images. If photos are blurred
+or of another kind, the labeller is less sure of every group, which no shares explain. The test
+compares how sure it is: the distribution of the top probability in the collection against that of
+the held-out faces, weighted to the estimated shares (Kolmogorov-Smirnov distance).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facetag.quantification.groupings import Grouping
+from facetag.quantification.held_out import Answers, HeldOut, Values
+
+LARGEST_DISTANCE = 0.10
+"""Distances of more make shares doubtful, if chance does not explain them too."""
+CRITICAL = 1.63
+"""The Kolmogorov-Smirnov statistic's quantile for a false alarm in 100 tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far a collection's certainty about one factor is from the held-out faces'."""
+
+    factor: str
+    distance: float
+    """Kolmogorov-Smirnov distance, 0 to 1."""
+    critical: float
+    """The distance that chance alone exceeds once in 100 collections of this size."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether the estimates' assumption fails."""
+        return self.distance > max(LARGEST_DISTANCE, self.critical)
+
+
+def measure_shift(factor: str, shares: Values, answers: Answers, held_out: HeldOut) -> Shift | None:
+    """Return how far certainty has shifted for `gender` or `race`; None for what has no certainty.
+
+    `shares` (groups,) are the estimated ones.
+    """
+    observed, known = _certainty(factor, answers), _certainty(factor, held_out.answers)
+    if observed is None or known is None:
+        return None
+    codes = Grouping((factor,)).codes(held_out.codes)
+    counts = np.bincount(codes, minlength=len(shares))
+    weights = (shares / np.maximum(counts, 1))[codes]
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    distance = _distance(observed, known, weights / weights.sum())
+    critical = CRITICAL * np.sqrt(1 / len(observed) + 1 / effective)
+    return Shift(factor, float(distance), float(critical))
+
+
+def _certainty(factor: str, answers: Answers) -> Values | None:
+    if factor == "gender" and answers.female is not None:
+        top: Values = np.maximum(answers.female, 1 - answers.female)
+        return top
+    if factor == "race" and answers.race is not None:
+        return np.asarray(answers.race.max(axis=1))
+    return None
+
+
+def _distance(observed: Values, known: Values, weights: Values) -> float:
+    grid = np.unique(np.concatenate([observed, known]))
+    order = np.argsort(known)
+    expected = np.append(0.0, np.cumsum(weights[order]))
+    below_known = expected[np.searchsorted(known[order], grid, side="right")]
+    below = np.searchsorted(np.sort(observed), grid, side="right") / len(observed)
+    return float(np.abs(below - below_known).max())

@@ -1,0 +1,79 @@
+"""Requirements that a collection is held to, such as `female>=0.4` or `age 60+ >= 0.1`."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from facetag.errors import RequirementInvalid
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.intervals import Shares
+
+_FORM = re.compile(r"^(?P<group>.+?)\s*(?P<sign>>=|<=)\s*(?P<bound>[0-9.]+)\s*(?P<percent>%?)$")
+
+
+class Verdict(Enum):
+    """What the photos say of a requirement, with 95% confidence."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    OPEN = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A bound on the share of one group."""
+
+    grouping: str
+    label: str
+    at_least: bool
+    bound: float
+    """A share, 0 to 1."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Requirement":
+        """Return the requirement that is written as `GROUP>=SHARE` or `GROUP<=SHARE`.
+
+        A group is a label (`female`), a band (`age 60+`) or a crossing (`female, 60+`). Raises
+        RequirementInvalid, with the groups that there are.
+        """
+        found = _FORM.match(text.strip())
+        if found is None:
+            raise RequirementInvalid(
+                f"{text!r} is not a requirement: write GROUP>=SHARE, as in 'female>=0.4' or "
+                "'age 60+ >= 0.1'."
+            )
+        try:
+            bound = float(found["bound"]) / (100 if found["percent"] else 1)
+        except ValueError:
+            bound = -1.0
+        if not 0 <= bound <= 1:
+            raise RequirementInvalid(f"{text!r} bounds no share: give 0 to 1, or a percentage.")
+        wanted = _normalise(found["group"])
+        for grouping in GROUPINGS:
+            for label in grouping.labels:
+                if wanted in (_normalise(label), _normalise(f"{grouping.factors[-1]} {label}")):
+                    return cls(grouping.name, label, found["sign"] == ">=", bound)
+        known = "; ".join(", ".join(each.labels) for each in GROUPINGS if len(each.factors) == 1)
+        raise RequirementInvalid(
+            f"{found['group']!r} is no group. Groups are {known}, and crossings such as "
+            "'female, 60+'."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.label} {'>=' if self.at_least else '<='} {self.bound:.4g}"
+
+    def judge(self, shares: Shares) -> Verdict:
+        """Return what the interval of the group's share says."""
+        place = shares.grouping.labels.index(self.label)
+        low, high = shares.interval()[:, place]
+        if not self.at_least:
+            low, high, bound = -high, -low, -self.bound
+        else:
+            bound = self.bound
+        if low >= bound:
+            return Verdict.HOLDS
+        return Verdict.FAILS if high < bound else Verdict.OPEN
+
+
+def _normalise(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("–", "-").strip().lower())
