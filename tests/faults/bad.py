@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.bad_images import READING_CODES, make_bad_images
-from tests.faults.fault_harness import REAL_WORKER, Arena, with_lease
+from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
 from tests.faults.long import make_portraits
 from tests.faults.trial import post, wait_for_all
 from tests.integration.worker.harness import png
@@ -34,7 +34,7 @@ class Found:
 
 
 def label_bad_and_good(
-    arena: Arena, *, bad: int, good: int, seed: int, portraits: bool = False
+    fault_harness: FaultHarness, *, bad: int, good: int, seed: int, portraits: bool = False
 ) -> Found:
     """Label bad files and good ones, mixed, in one job."""
     rng = random.Random(seed)
@@ -44,10 +44,10 @@ def label_bad_and_good(
     mixed = [(data, True) for data in files]
     mixed += [(fine[index % len(fine)], False) for index in range(good)]
     rng.shuffle(mixed)
-    keys = arena.stage.put(*(data for data, _ in mixed))
-    job_id = post(arena, keys)
-    wait_for_all(arena, patience_s=180)
-    lines = arena.stage.lines(job_id)
+    keys = fault_harness.harness.put(*(data for data, _ in mixed))
+    job_id = post(fault_harness, keys)
+    wait_for_all(fault_harness, patience_s=180)
+    lines = fault_harness.harness.lines(job_id)
     ends = Counter(
         line["error"]["code"] if line["error"] else line["state"]
         for line, (_, is_bad) in zip(lines, mixed, strict=True)
@@ -58,9 +58,9 @@ def label_bad_and_good(
         for line, (_, is_bad) in zip(lines, mixed, strict=True)
         if not is_bad
     ]
-    claimed = {row.claimed_by for row in arena.stage.rows(job_id)}
+    claimed = {row.claimed_by for row in fault_harness.harness.rows(job_id)}
     children = {int(name.rpartition(":")[2]) for name in claimed}
-    alive = [child for worker in arena.workers for child in arena.children(worker)]
+    alive = [child for worker in fault_harness.workers for child in fault_harness.children(worker)]
     return Found(sum(tagged), dict(ends), children, max(map(_peak_mb, alive), default=0.0))
 
 
@@ -79,12 +79,14 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="facetag-bad-") as folder,
-        Arena(Path(folder), **with_lease(60.0)) as arena,
+        FaultHarness(Path(folder), **with_lease(60.0)) as fault_harness,
     ):
-        arena.start_sweeper()
-        arena.start_workers(1, program=REAL_WORKER) if options.bundle else arena.start_workers(1)
+        fault_harness.start_sweeper()
+        fault_harness.start_workers(
+            1, program=REAL_WORKER
+        ) if options.bundle else fault_harness.start_workers(1)
         found = label_bad_and_good(
-            arena,
+            fault_harness,
             bad=options.bad,
             good=options.good,
             seed=options.seed,

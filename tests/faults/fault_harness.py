@@ -24,14 +24,14 @@ from facetag.standalone.servers.postgres import Postgres
 from facetag.standalone.servers.seaweedfs import SeaweedFS
 from facetag.standalone.servers.valkey import Valkey
 from facetag.standalone.stack import LocalStack
-from tests.integration.worker.harness import ROOT, Stage, environment
+from tests.integration.worker.harness import ROOT, Harness, environment
 
 FAKE_WORKER = ("-m", "tests.integration.worker.fake_worker")
-REAL_WORKER = ("-P", "-m", "facetag_cli.main", "worker")
+REAL_WORKER = ("-m", "facetag_cli.main", "worker")
 PATIENCE_S = 60.0
 
 
-class Arena:
+class FaultHarness:
     """Servers, workers and a sweeper below a folder; a context manager.
 
     Workers and sweeper that end are started again at once, as under a supervisor; servers are
@@ -45,14 +45,14 @@ class Arena:
         self._tending = threading.Lock()
         self._quit = threading.Event()
         self._tender = threading.Thread(target=self._tend, daemon=True)
-        self.stage: Stage
+        self.harness: Harness
 
-    def __enter__(self) -> "Arena":
+    def __enter__(self) -> "FaultHarness":
         self._stack.start()
         settings = self._stack.connected_settings().model_copy(update=self._wanted)
         migrate(settings.require("database_url"))
-        self.stage = Stage(settings)
-        self.stage.storage.ensure_bucket()
+        self.harness = Harness(settings)
+        self.harness.storage.ensure_bucket()
         self._tender.start()
         return self
 
@@ -63,7 +63,7 @@ class Arena:
             if child.pid is not None and child.exit_status is None:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait_stopped()
-        self.stage.sessions.kw["bind"].dispose()
+        self.harness.sessions.kw["bind"].dispose()
         self._stack.stop()
 
     # Processes of ours
@@ -74,7 +74,7 @@ class Arena:
             name=name,
             arguments=[sys.executable, *arguments],
             folder=ROOT,
-            environment=os.environ | environment(self.stage.settings) | {"PYTHONPATH": str(ROOT)},
+            environment=os.environ | environment(self.harness.settings),
         )
         folders = self._stack.folders
         child = ChildProcess(command, run_dir=folders.run, logs_dir=folders.logs)
@@ -163,7 +163,7 @@ class Arena:
 
     @property
     def redis(self) -> "Redis[Any]":
-        return Redis.from_url(self.stage.settings.require("redis_url"), socket_timeout=5)
+        return Redis.from_url(self.harness.settings.require("redis_url"), socket_timeout=5)
 
     def end(self, server: LocalServer, number: int = signal.SIGKILL) -> None:
         """End a server at once, and wait until it is gone."""
@@ -183,7 +183,7 @@ class Arena:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                with transaction(self.stage.sessions) as session:
+                with transaction(self.harness.sessions) as session:
                     return session.execute(text(query), values).scalar()
             except DatabaseUnavailable:
                 assert time.monotonic() < until

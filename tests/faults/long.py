@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance
 from skimage import data
 
-from tests.faults.fault_harness import REAL_WORKER, Arena, with_lease
+from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
 from tests.faults.faulting import KINDS, plan_faults
 from tests.faults.trial import Verdict, make_photos, run_undisturbed, run_with_faults, store
 
@@ -47,41 +47,46 @@ def try_all(options: argparse.Namespace, folder: Path) -> dict[str, Verdict]:
     verdicts = {}
     if options.images:
         tell(f"{options.images} images, {options.faults} faults of {len(KINDS)} kinds")
-        with Arena(folder / "many", **with_lease(options.lease_s)) as arena:
+        with FaultHarness(folder / "many", **with_lease(options.lease_s)) as fault_harness:
             photos = make_photos(options.images, random.Random(options.seed))
             verdicts["small photos, fake labeller"] = try_one(
-                arena, photos, options.faults, options.seed, photo_s=options.photo_s
+                fault_harness, photos, options.faults, options.seed, photo_s=options.photo_s
             )
     if options.bundle_images:
         tell(f"{options.bundle_images} images through the bundle, {options.bundle_faults} faults")
-        with Arena(folder / "bundle", **with_lease(options.lease_s)) as arena:
+        with FaultHarness(folder / "bundle", **with_lease(options.lease_s)) as fault_harness:
             photos = make_portraits(options.bundle_images, random.Random(options.seed))
             verdicts["portraits, shipped bundle"] = try_one(
-                arena, photos, options.bundle_faults, options.seed, photo_s=None
+                fault_harness, photos, options.bundle_faults, options.seed, photo_s=None
             )
     return verdicts
 
 
 def try_one(
-    arena: Arena, photos: list[bytes], faults: int, seed: int, *, photo_s: float | None
+    fault_harness: FaultHarness,
+    photos: list[bytes],
+    faults: int,
+    seed: int,
+    *,
+    photo_s: float | None,
 ) -> Verdict:
     """Label photos without faults, then with; `photo_s` None for the real network."""
     rng = random.Random(seed)
-    keys = store(arena, photos)
+    keys = store(fault_harness, photos)
     tell("stored; the undisturbed run")
     program = {} if photo_s is not None else {"program": REAL_WORKER}
-    arena.start_workers(1, **program)
-    reference = run_undisturbed(arena, keys, patience_s=LOADING_S)
-    arena.stop_workers()
+    fault_harness.start_workers(1, **program)
+    reference = run_undisturbed(fault_harness, keys, patience_s=LOADING_S)
+    fault_harness.stop_workers()
     tell("the run with faults")
-    arena.start_sweeper()
+    fault_harness.start_sweeper()
     if photo_s is None:
-        arena.start_workers(1, program=REAL_WORKER)
+        fault_harness.start_workers(1, program=REAL_WORKER)
     else:
-        arena.start_workers(2, f"--photo-s={photo_s}", "--concurrency=2")
+        fault_harness.start_workers(2, f"--photo-s={photo_s}", "--concurrency=2")
     plan = plan_faults(faults, rng)
     verdict = run_with_faults(
-        arena,
+        fault_harness,
         keys,
         reference,
         plan=plan,

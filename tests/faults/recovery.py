@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.faults.fault_harness import Arena
+from tests.faults.fault_harness import FaultHarness
 from tests.faults.long import tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 
@@ -43,35 +43,39 @@ def main() -> None:
     rng = random.Random(options.seed)
     with (
         tempfile.TemporaryDirectory(prefix="facetag-recovery-") as folder,
-        Arena(Path(folder)) as arena,
+        FaultHarness(Path(folder)) as fault_harness,
     ):
-        keys = store(arena, make_photos(200, rng))
-        arena.start_sweeper()
-        arena.start_workers(3, f"--photo-s={PHOTO_S}")
-        post(arena, keys[:40])
-        wait_for_all(arena, patience_s=120)
+        keys = store(fault_harness, make_photos(200, rng))
+        fault_harness.start_sweeper()
+        fault_harness.start_workers(3, f"--photo-s={PHOTO_S}")
+        post(fault_harness, keys[:40])
+        wait_for_all(fault_harness, patience_s=120)
         figures = {
-            **measure_kills(arena, keys, options.kills, rng),
-            **measure_flush(arena, keys),
-            **measure_freeze(arena, keys, options.frozen_s),
-            **measure_storage(arena, keys, options.gone_s),
-            **measure_api(arena, keys),
+            **measure_kills(fault_harness, keys, options.kills, rng),
+            **measure_flush(fault_harness, keys),
+            **measure_freeze(fault_harness, keys, options.frozen_s),
+            **measure_storage(fault_harness, keys, options.gone_s),
+            **measure_api(fault_harness, keys),
         }
     print(json.dumps(figures, indent=2))
     kept = all(figures[name] <= limit for name, limit in PROMISED_S.items())
     sys.exit(not (kept and figures["failed by storage"] == 0))
 
 
-def measure_kills(arena: Arena, keys: list[str], kills: int, rng: random.Random) -> dict[str, Any]:
+def measure_kills(
+    fault_harness: FaultHarness, keys: list[str], kills: int, rng: random.Random
+) -> dict[str, Any]:
     """Kill whoever holds most images, and time until each of them is somebody else's."""
     waits: dict[str, list[float]] = {"child": [], "worker": []}
     for number in range(kills):
         kind = "child" if number % 2 else "worker"
-        job_id = post(arena, rng.sample(keys, 64))
-        arena.wait(lambda job=job_id: holder(arena, job)[1] >= 16, "a worker holds images", 120)
+        job_id = post(fault_harness, rng.sample(keys, 64))
+        fault_harness.wait(
+            lambda job=job_id: holder(fault_harness, job)[1] >= 16, "a worker holds images", 120
+        )
         time.sleep(rng.uniform(0, 2))
-        name, _ = holder(arena, job_id)
-        held = ids_of(arena, "state = 'running' AND claimed_by = :name", name=name)
+        name, _ = holder(fault_harness, job_id)
+        held = ids_of(fault_harness, "state = 'running' AND claimed_by = :name", name=name)
         if not held:
             continue
         child = psutil.Process(int(name.rpartition(":")[2]))
@@ -82,12 +86,12 @@ def measure_kills(arena: Arena, keys: list[str], kills: int, rng: random.Random)
         began, left = time.monotonic(), set(held)
         while left:
             still = "state IN ('queued', 'running') AND (claimed_by = :name OR claimed_by IS NULL)"
-            remaining = set(ids_of(arena, still, name=name)) & left
+            remaining = set(ids_of(fault_harness, still, name=name)) & left
             waits[kind] += [time.monotonic() - began] * len(left - remaining)
             left = remaining
             time.sleep(0.1)
         tell(f"kill {number + 1} of a {kind}: {len(held)} images, {waits[kind][-1]:.1f} s")
-        wait_for_all(arena, patience_s=180)
+        wait_for_all(fault_harness, patience_s=180)
     both = sorted(waits["child"] + waits["worker"])
     return {
         "kills": kills,
@@ -96,57 +100,57 @@ def measure_kills(arena: Arena, keys: list[str], kills: int, rng: random.Random)
         "killed, claimed again (p99)": round(both[int(0.99 * (len(both) - 1))], 1),
         "killed child, claimed again (longest)": round(max(waits["child"], default=0.0), 1),
         "killed worker, claimed again (longest)": round(max(waits["worker"], default=0.0), 1),
-        "failed as worker_lost": arena.ask(
+        "failed as worker_lost": fault_harness.ask(
             "SELECT count(*) FROM images WHERE error_code = 'worker_lost'"
         ),
     }
 
 
-def measure_flush(arena: Arena, keys: list[str]) -> dict[str, Any]:
+def measure_flush(fault_harness: FaultHarness, keys: list[str]) -> dict[str, Any]:
     """Post a job whose messages are lost with all else that Redis holds; time until it is begun."""
-    with arena.redis as redis:
+    with fault_harness.redis as redis:
         redis.flushall()
-    job_id = post(arena, keys[:16], rung=False)
-    return {"Redis flushed": seconds(lambda: begun(arena, job_id), arena)}
+    job_id = post(fault_harness, keys[:16], rung=False)
+    return {"Redis flushed": seconds(lambda: begun(fault_harness, job_id), fault_harness)}
 
 
-def measure_freeze(arena: Arena, keys: list[str], frozen_s: float) -> dict[str, Any]:
+def measure_freeze(fault_harness: FaultHarness, keys: list[str], frozen_s: float) -> dict[str, Any]:
     """Freeze Redis, post a job meanwhile, and time from its return until the job is begun."""
-    process = psutil.Process(arena.valkey.child.pid)
+    process = psutil.Process(fault_harness.valkey.child.pid)
     process.suspend()
     time.sleep(frozen_s / 2)
-    job_id = post(arena, keys[:16])
+    job_id = post(fault_harness, keys[:16])
     time.sleep(frozen_s / 2)
     process.resume()
-    return {"Redis frozen": seconds(lambda: begun(arena, job_id), arena)}
+    return {"Redis frozen": seconds(lambda: begun(fault_harness, job_id), fault_harness)}
 
 
-def measure_storage(arena: Arena, keys: list[str], gone_s: float) -> dict[str, Any]:
+def measure_storage(fault_harness: FaultHarness, keys: list[str], gone_s: float) -> dict[str, Any]:
     """Take object storage away in the middle of a job, and count what failed by it."""
-    wait_for_all(arena, patience_s=180)
+    wait_for_all(fault_harness, patience_s=180)
     fine = [key for key in keys if not key.endswith("-gone")]
-    job_id = post(arena, fine)
-    arena.wait(lambda: begun(arena, job_id), "the job is begun", 60)
-    arena.end(arena.seaweedfs)
+    job_id = post(fault_harness, fine)
+    fault_harness.wait(lambda: begun(fault_harness, job_id), "the job is begun", 60)
+    fault_harness.end(fault_harness.seaweedfs)
     time.sleep(gone_s)
-    arena.bring_back(arena.seaweedfs)
+    fault_harness.bring_back(fault_harness.seaweedfs)
     back = time.monotonic()
-    wait_for_all(arena, patience_s=180)
+    wait_for_all(fault_harness, patience_s=180)
     by_storage = (
         "SELECT count(*) FROM images WHERE job_id = :job AND error_code IN "
         "('object_missing', 'object_refused', 'internal_error', 'worker_lost')"
     )
     return {
-        "failed by storage": arena.ask(by_storage, job=job_id),
+        "failed by storage": fault_harness.ask(by_storage, job=job_id),
         "storage back, job done": round(time.monotonic() - back, 1),
     }
 
 
-def measure_api(arena: Arena, keys: list[str]) -> dict[str, Any]:
+def measure_api(fault_harness: FaultHarness, keys: list[str]) -> dict[str, Any]:
     """Post a job while Redis is frozen; the longest of five requests."""
     images = [{"key": key, "name": key} for key in keys]
-    process, took = psutil.Process(arena.valkey.child.pid), []
-    with httpx.Client(base_url=arena.start_api(), timeout=30, trust_env=False) as api:
+    process, took = psutil.Process(fault_harness.valkey.child.pid), []
+    with httpx.Client(base_url=fault_harness.start_api(), timeout=30, trust_env=False) as api:
         process.suspend()
         for _ in range(5):
             began = time.monotonic()
@@ -156,9 +160,9 @@ def measure_api(arena: Arena, keys: list[str]) -> dict[str, Any]:
     return {"POST /v1/jobs without Redis": round(max(took), 2)}
 
 
-def holder(arena: Arena, job_id: Any) -> tuple[str, int]:
+def holder(fault_harness: FaultHarness, job_id: Any) -> tuple[str, int]:
     """Return who holds most images of a job, and how many."""
-    found = arena.ask(
+    found = fault_harness.ask(
         "SELECT json_build_array(claimed_by, count(*)) FROM images WHERE state = 'running' "
         "AND job_id = :job GROUP BY claimed_by ORDER BY count(*) DESC LIMIT 1",
         job=job_id,
@@ -166,17 +170,21 @@ def holder(arena: Arena, job_id: Any) -> tuple[str, int]:
     return (found[0], found[1]) if found else ("", 0)
 
 
-def ids_of(arena: Arena, where: str, **values: Any) -> list[int]:
-    return list(arena.ask(f"SELECT array_agg(id) FROM images WHERE {where}", **values) or [])
+def ids_of(fault_harness: FaultHarness, where: str, **values: Any) -> list[int]:
+    return list(
+        fault_harness.ask(f"SELECT array_agg(id) FROM images WHERE {where}", **values) or []
+    )
 
 
-def begun(arena: Arena, job_id: Any) -> bool:
-    return bool(arena.ask("SELECT started_at IS NOT NULL FROM jobs WHERE id = :job", job=job_id))
+def begun(fault_harness: FaultHarness, job_id: Any) -> bool:
+    return bool(
+        fault_harness.ask("SELECT started_at IS NOT NULL FROM jobs WHERE id = :job", job=job_id)
+    )
 
 
-def seconds(condition: Callable[[], bool], arena: Arena) -> float:
+def seconds(condition: Callable[[], bool], fault_harness: FaultHarness) -> float:
     began = time.monotonic()
-    arena.wait(condition, "work flows again", 180)
+    fault_harness.wait(condition, "work flows again", 180)
     return round(time.monotonic() - began, 1)
 
 

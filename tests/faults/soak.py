@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from facetag.standalone.processes.process import ChildProcess
-from tests.faults.fault_harness import REAL_WORKER, Arena
+from tests.faults.fault_harness import REAL_WORKER, FaultHarness
 from tests.faults.long import make_portraits, tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 
@@ -49,25 +49,27 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="facetag-soak-") as folder,
-        Arena(Path(folder)) as arena,
+        FaultHarness(Path(folder)) as fault_harness,
     ):
         rng = random.Random(1)
         photos = make_portraits(500, rng) if options.bundle else make_photos(500, rng)
-        keys = store(arena, photos)
-        arena.start_sweeper()
-        arena.start_workers(1, program=REAL_WORKER) if options.bundle else arena.start_workers(1)
-        post(arena, keys)
-        wait_for_all(arena, patience_s=PATIENCE_S)
+        keys = store(fault_harness, photos)
+        fault_harness.start_sweeper()
+        fault_harness.start_workers(
+            1, program=REAL_WORKER
+        ) if options.bundle else fault_harness.start_workers(1)
+        post(fault_harness, keys)
+        wait_for_all(fault_harness, patience_s=PATIENCE_S)
         tell("warm")
         until = time.monotonic() + 60 * options.minutes
-        samples = work_and_watch(arena, keys, options.images, options.every_s, until)
+        samples = work_and_watch(fault_harness, keys, options.images, options.every_s, until)
     tenth = max(1, len(samples) // 10)
     parts = {"second tenth": samples[tenth : 2 * tenth], "last tenth": samples[-tenth:]}
     print(json.dumps({name: median_of(part) for name, part in parts.items()}, indent=2))
 
 
 def work_and_watch(
-    arena: Arena, keys: list[str], images: int, every_s: float, until: float
+    fault_harness: FaultHarness, keys: list[str], images: int, every_s: float, until: float
 ) -> list[Sample]:
     """Label images in jobs of all keys, and return the samples taken meanwhile.
 
@@ -78,7 +80,7 @@ def work_and_watch(
 
     def watch() -> None:
         while not done.wait(every_s):
-            samples.append(take_sample(arena))
+            samples.append(take_sample(fault_harness))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -86,8 +88,8 @@ def work_and_watch(
         for number in range(-(-images // len(keys))):
             if time.monotonic() > until:
                 break
-            post(arena, keys)
-            wait_for_all(arena, patience_s=PATIENCE_S)
+            post(fault_harness, keys)
+            wait_for_all(fault_harness, patience_s=PATIENCE_S)
             tell(f"{(number + 1) * len(keys)} images; {samples[-1] if samples else ''}")
     finally:
         done.set()
@@ -95,13 +97,13 @@ def work_and_watch(
     return samples
 
 
-def take_sample(arena: Arena) -> Sample:
-    (worker,), sweeper = arena.workers, arena.sweeper
+def take_sample(fault_harness: FaultHarness) -> Sample:
+    (worker,), sweeper = fault_harness.workers, fault_harness.sweeper
     assert sweeper is not None
     return Sample(
         *(megabytes(one) for one in (worker, sweeper)),
         *(open_files(one) for one in (worker, sweeper)),
-        arena.ask(CONNECTIONS),
+        fault_harness.ask(CONNECTIONS),
     )
 
 

@@ -18,7 +18,7 @@ from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.photo_reader import Photo, PhotoReader
 from tests.faults import bad_images
 from tests.faults.bad import label_bad_and_good
-from tests.faults.fault_harness import Arena, with_lease
+from tests.faults.fault_harness import FaultHarness, with_lease
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
@@ -128,11 +128,11 @@ def test_a_scrambled_file_has_an_end(read, form, seed):
 
 @pytest.mark.integration
 def test_bad_images_cost_a_job_nothing_but_themselves(tmp_path):
-    with Arena(tmp_path / "arena", **with_lease(10.0)) as arena:
-        arena.start_sweeper()
-        arena.start_workers(1)
-        found = label_bad_and_good(arena, bad=120, good=60, seed=5)
-        (child,) = arena.children(arena.workers[0])
+    with FaultHarness(tmp_path / "fault_harness", **with_lease(10.0)) as fault_harness:
+        fault_harness.start_sweeper()
+        fault_harness.start_workers(1)
+        found = label_bad_and_good(fault_harness, bad=120, good=60, seed=5)
+        (child,) = fault_harness.children(fault_harness.workers[0])
         assert found.good_tagged == 60
         assert set(found.ends) <= {"tagged", "no_face", *bad_images.READING_CODES}
         assert sum(found.ends.values()) == 120

@@ -4,7 +4,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.faults.fault_harness import Arena, with_lease
+from tests.faults.fault_harness import FaultHarness, with_lease
 from tests.faults.trial import make_photos, store
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -14,22 +14,22 @@ ACCEPTED_WITHIN_S = 3.0
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory):
-    with Arena(tmp_path_factory.mktemp("arena"), **with_lease(2.0)) as arena:
-        yield arena
+def fault_harness(tmp_path_factory):
+    with FaultHarness(tmp_path_factory.mktemp("fault_harness"), **with_lease(2.0)) as fault_harness:
+        yield fault_harness
 
 
 @pytest.fixture(scope="module")
-def api(arena):
-    with httpx.Client(base_url=arena.start_api(), timeout=60, trust_env=False) as client:
+def api(fault_harness):
+    with httpx.Client(base_url=fault_harness.start_api(), timeout=60, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture
-def body(arena):
+def body(fault_harness):
     import random
 
-    keys = store(arena, make_photos(4, random.Random(1)))
+    keys = store(fault_harness, make_photos(4, random.Random(1)))
     return {"images": [{"key": key, "name": key} for key in keys]}
 
 
@@ -38,9 +38,9 @@ def state_of(api, job_id):
 
 
 @pytest.mark.parametrize("how", ["frozen", "gone"])
-def test_a_job_is_accepted_without_redis_and_done_when_it_is_back(arena, api, body, how):
-    valkey = psutil.Process(arena.valkey.child.pid)
-    valkey.suspend() if how == "frozen" else arena.end(arena.valkey)
+def test_a_job_is_accepted_without_redis_and_done_when_it_is_back(fault_harness, api, body, how):
+    valkey = psutil.Process(fault_harness.valkey.child.pid)
+    valkey.suspend() if how == "frozen" else fault_harness.end(fault_harness.valkey)
     answer = api.post("/v1/jobs", json=body, timeout=ACCEPTED_WITHIN_S)
     assert answer.status_code == 202
     ready = api.get("/readyz")
@@ -49,15 +49,17 @@ def test_a_job_is_accepted_without_redis_and_done_when_it_is_back(arena, api, bo
         "queue",
         "worker",
     ]
-    valkey.resume() if how == "frozen" else arena.bring_back(arena.valkey)
-    arena.start_sweeper()
-    arena.start_workers(1)
-    arena.wait(lambda: state_of(api, answer.json()["id"]) == "completed", "the job is done", 60)
-    arena.stop_workers()
+    valkey.resume() if how == "frozen" else fault_harness.bring_back(fault_harness.valkey)
+    fault_harness.start_sweeper()
+    fault_harness.start_workers(1)
+    fault_harness.wait(
+        lambda: state_of(api, answer.json()["id"]) == "completed", "the job is done", 60
+    )
+    fault_harness.stop_workers()
 
 
-def test_without_postgres_a_job_is_a_503_that_says_so(arena, api, body):
-    arena.end(arena.postgres)
+def test_without_postgres_a_job_is_a_503_that_says_so(fault_harness, api, body):
+    fault_harness.end(fault_harness.postgres)
     answer = api.post("/v1/jobs", json=body)
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
@@ -68,5 +70,5 @@ def test_without_postgres_a_job_is_a_503_that_says_so(arena, api, body):
     parts = ready.json()["parts"]
     assert parts["database"] != "ok"
     assert (parts["queue"], parts["storage"]) == ("ok", "ok")
-    arena.bring_back(arena.postgres)
+    fault_harness.bring_back(fault_harness.postgres)
     assert api.post("/v1/jobs", json=body).status_code == 202

@@ -14,7 +14,7 @@ from typing import Any
 from facetag.errors import DatabaseUnavailable
 from facetag.jobs import NewImage, create_job
 from facetag.queue.celery_app import ring
-from tests.faults.fault_harness import Arena
+from tests.faults.fault_harness import FaultHarness
 from tests.faults.faulting import KINDS
 from tests.integration.worker.harness import png
 
@@ -69,14 +69,14 @@ def make_photos(number: int, rng: random.Random) -> list[bytes]:
     return photos
 
 
-def store(arena: Arena, photos: Sequence[bytes]) -> list[str]:
+def store(fault_harness: FaultHarness, photos: Sequence[bytes]) -> list[str]:
     """Store photos and return their keys; one in fifty keys leads to nothing."""
     folder = f"tenants/local/images/{uuid.uuid4().hex}"
     keys = [f"{folder}/{index:06}.png" for index in range(len(photos))]
     with ThreadPoolExecutor(8) as threads:
         list(
             threads.map(
-                lambda pair: arena.stage.storage.put(*pair, "image/png"),
+                lambda pair: fault_harness.harness.storage.put(*pair, "image/png"),
                 zip(keys, photos, strict=True),
             )
         )
@@ -84,16 +84,16 @@ def store(arena: Arena, photos: Sequence[bytes]) -> list[str]:
 
 
 def run_undisturbed(
-    arena: Arena, keys: Sequence[str], *, patience_s: float = 60.0
+    fault_harness: FaultHarness, keys: Sequence[str], *, patience_s: float = 60.0
 ) -> dict[str, Line]:
     """Label the keys without any fault; returns their lines by name."""
-    job_id = post(arena, keys)
-    wait_for_all(arena, patience_s=patience_s)
-    return {line["image"]: line for line in arena.stage.lines(job_id)}
+    job_id = post(fault_harness, keys)
+    wait_for_all(fault_harness, patience_s=patience_s)
+    return {line["image"]: line for line in fault_harness.harness.lines(job_id)}
 
 
 def run_with_faults(
-    arena: Arena,
+    fault_harness: FaultHarness,
     keys: Sequence[str],
     reference: dict[str, Line],
     *,
@@ -108,70 +108,72 @@ def run_with_faults(
     `close`: numbers may differ a little from the reference, as a network's do in other batches.
     Raises Stuck where nothing moves for `patience_s` seconds though images are left.
     """
-    began, before = time.monotonic(), arena.finished()
+    began, before = time.monotonic(), fault_harness.finished()
     size = -(-len(keys) // jobs)
     parts = [keys[start : start + size] for start in range(0, len(keys), size)]
-    posted = [post(arena, part) for part in parts[: max(1, jobs // 2)]]
+    posted = [post(fault_harness, part) for part in parts[: max(1, jobs // 2)]]
     late = parts[len(posted) :]
-    harm = [_Harm(arena, rng.random()) for _ in range(2)]
+    harm = [_Harm(fault_harness, rng.random()) for _ in range(2)]
     for number, kind in enumerate(plan):
         due = (number + 1) * len(keys) // (len(plan) + 2)
         if late and due > len(keys) * len(posted) // (jobs + 1):
-            posted.append(post(arena, late.pop(0)))
-        wait_for_all(arena, patience_s=patience_s, until=before + due)
+            posted.append(post(fault_harness, late.pop(0)))
+        wait_for_all(fault_harness, patience_s=patience_s, until=before + due)
         # Two at a time, now and then: an outage in which a worker dies.
         harm[0].wait()
         harm[rng.random() < 0.3].do(kind)
-    posted += [post(arena, part) for part in late]
+    posted += [post(fault_harness, part) for part in late]
     for each in harm:
         each.wait()
-    wait_for_all(arena, patience_s=patience_s)
-    verdict = judge(arena, posted, keys, reference, close=close)
+    wait_for_all(fault_harness, patience_s=patience_s)
+    verdict = judge(fault_harness, posted, keys, reference, close=close)
     verdict.faults = dict(Counter(plan))
     verdict.seconds = round(time.monotonic() - began, 1)
     return verdict
 
 
-def post(arena: Arena, keys: Sequence[str], *, rung: bool = True) -> uuid.UUID:
+def post(fault_harness: FaultHarness, keys: Sequence[str], *, rung: bool = True) -> uuid.UUID:
     """Make a job as the API does: in one transaction, and rung for as well as may be.
 
     Not `rung`: as if Redis had lost its messages at once.
     """
-    settings = arena.stage.settings
+    settings = fault_harness.harness.settings
     images = [NewImage(key, key, settings.s3_bucket) for key in keys]
     # Without the key, an answer that a fault swallowed would leave a second job behind.
     once, until = uuid.uuid4().hex, time.monotonic() + 60
     while True:
         try:
-            with arena.stage.transaction() as session:
+            with fault_harness.harness.transaction() as session:
                 job, _ = create_job(session, tenant_id="local", images=images, idempotency_key=once)
             break
         except DatabaseUnavailable:
             assert time.monotonic() < until
             time.sleep(0.2)
     if rung:
-        ring(arena.stage.celery, job.id, images=len(images), settings=settings)
+        ring(fault_harness.harness.celery, job.id, images=len(images), settings=settings)
     return job.id
 
 
-def wait_for_all(arena: Arena, *, patience_s: float, until: int | None = None) -> None:
+def wait_for_all(
+    fault_harness: FaultHarness, *, patience_s: float, until: int | None = None
+) -> None:
     """Wait until all jobs are closed, or `until` images have ended; Stuck where nothing moves."""
     seen, moved = -1, time.monotonic()
     while True:
-        finished = arena.finished()
-        done = arena.ask("SELECT bool_and(finished_at IS NOT NULL) FROM jobs")
+        finished = fault_harness.finished()
+        done = fault_harness.ask("SELECT bool_and(finished_at IS NOT NULL) FROM jobs")
         if done or (until is not None and finished >= until):
             return
         if finished != seen:
             seen, moved = finished, time.monotonic()
         if time.monotonic() - moved > patience_s:
-            states = arena.ask("SELECT json_agg(json_build_array(state, total)) FROM jobs")
+            states = fault_harness.ask("SELECT json_agg(json_build_array(state, total)) FROM jobs")
             raise Stuck(f"{finished} images ended, then nothing for {patience_s} s: {states}")
         time.sleep(0.2)
 
 
 def judge(
-    arena: Arena,
+    fault_harness: FaultHarness,
     jobs: Sequence[uuid.UUID],
     keys: Sequence[str],
     reference: dict[str, Line],
@@ -179,16 +181,16 @@ def judge(
     close: bool = False,
 ) -> Verdict:
     """Compare what the jobs hold with what an undisturbed run gave."""
-    # Stage.job also checks that each job's counts are those of its rows.
-    counted = [arena.stage.job(job_id) for job_id in jobs]
-    lines = [line for job_id in jobs for line in arena.stage.lines(job_id)]
-    rows = [row for job_id in jobs for row in arena.stage.rows(job_id)]
+    # Harness.job also checks that each job's counts are those of its rows.
+    counted = [fault_harness.harness.job(job_id) for job_id in jobs]
+    lines = [line for job_id in jobs for line in fault_harness.harness.lines(job_id)]
+    rows = [row for job_id in jobs for row in fault_harness.harness.rows(job_id)]
     verdict = Verdict(submitted=len(keys), states=dict(Counter(line["state"] for line in lines)))
     verdict.stuck = sum(job.queued + job.running for job in counted)
     verdict.terminal = sum(job.tagged + job.no_face + job.failed + job.cancelled for job in counted)
     verdict.lost = len(set(keys) - {line["image"] for line in lines})
     verdict.suspects = sum(row.suspicion > 0 for row in rows)
-    stored = arena.ask(
+    stored = fault_harness.ask(
         "SELECT count(*) FROM faces JOIN images ON images.id = image_id WHERE job_id = ANY(:jobs)",
         jobs=list(jobs),
     )
@@ -216,8 +218,8 @@ def alike(one: Any, other: Any) -> bool:
 class _Harm:
     """Does faults one after the other, in a thread."""
 
-    def __init__(self, arena: Arena, seed: float) -> None:
-        self._arena = arena
+    def __init__(self, fault_harness: FaultHarness, seed: float) -> None:
+        self._arena = fault_harness
         self._rng = random.Random(seed)
         self._threads = ThreadPoolExecutor(1)
         self._last: Any = None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from facetag.settings import Settings
 from facetag_api.app import create_app
-from tests.integration.worker.harness import Stage
+from tests.integration.worker.harness import Harness
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,26 +62,26 @@ def settings(servers, database):
 
 
 @pytest.fixture
-def stage(settings, tmp_path):
-    stage = Stage(settings, log=tmp_path / "worker.log")
-    stage.storage.ensure_bucket()
-    yield stage
-    stage.sessions.kw["bind"].dispose()
+def harness(settings, tmp_path):
+    harness = Harness(settings, log=tmp_path / "worker.log")
+    harness.storage.ensure_bucket()
+    yield harness
+    harness.sessions.kw["bind"].dispose()
 
 
 @pytest.fixture
-def api(settings, stage):
+def api(settings, harness):
     with serve(settings) as client:
         yield client
 
 
 @pytest.fixture
-def worker(stage):
+def worker(harness):
     """Start a worker whose labeller is a fake; killed with its children at the end."""
     started = []
 
     def start(*arguments):
-        started.append(stage.start_worker(*arguments))
+        started.append(harness.start_worker(*arguments))
         return started[-1]
 
     yield start

@@ -10,21 +10,23 @@ from tests.integration.api.conftest import serve
 KEY = "tenants/local/images/aa/{number}.jpg"
 
 
-def await_doorbells(stage, number):
+def await_doorbells(harness, number):
     """The answer does not wait for Redis, so doorbells come a little later."""
-    stage.wait_until(lambda: count_doorbells(stage.settings) == number, f"{number} doorbells rang")
+    harness.wait_until(
+        lambda: count_doorbells(harness.settings) == number, f"{number} doorbells rang"
+    )
 
 
 def images(number):
     return [{"key": KEY.format(number=i), "name": f"é {i}.jpg"} for i in range(number)]
 
 
-def count_jobs(stage):
-    with stage.transaction() as session:
+def count_jobs(harness):
+    with harness.transaction() as session:
         return session.execute(text("SELECT count(*) FROM jobs")).scalar_one()
 
 
-def test_ten_thousand_keys_are_a_job_in_one_request(api, stage):
+def test_ten_thousand_keys_are_a_job_in_one_request(api, harness):
     answer = api.post("/v1/jobs", json={"images": images(10_000), "name": "many"})
     assert answer.status_code == 202
     job = answer.json()
@@ -32,16 +34,16 @@ def test_ten_thousand_keys_are_a_job_in_one_request(api, stage):
     assert (job["state"], job["total"], job["name"]) == ("queued", 10_000, "many")
     assert job["counts"]["queued"] == 10_000
     assert sum(job["counts"].values()) == 10_000
-    rows = stage.rows(uuid.UUID(job["id"]))
+    rows = harness.rows(uuid.UUID(job["id"]))
     assert [row.name for row in rows] == [f"é {i}.jpg" for i in range(10_000)]
-    assert {row.bucket for row in rows} == {stage.settings.s3_bucket}
+    assert {row.bucket for row in rows} == {harness.settings.s3_bucket}
     assert api.get(answer.headers["location"]).json() == job
 
 
-def test_the_doorbell_rings_after_the_job_is_there(api, stage):
+def test_the_doorbell_rings_after_the_job_is_there(api, harness):
     api.post("/v1/jobs", json={"images": images(20)})
     # Two chunks of 16 at most.
-    await_doorbells(stage, 2)
+    await_doorbells(harness, 2)
 
 
 def test_one_key_may_have_two_names_and_a_name_may_occur_twice(api):
@@ -56,39 +58,39 @@ def test_an_image_without_a_name_is_called_by_its_key(api):
     assert line["image"] == KEY
 
 
-def test_photos_in_a_source_bucket_are_taken_where_they_lie(api, stage):
+def test_photos_in_a_source_bucket_are_taken_where_they_lie(api, harness):
     job = api.post("/v1/jobs", json={"images": [{"key": "s3://museum/1920s/a b.jpg"}]}).json()
-    (row,) = stage.rows(uuid.UUID(job["id"]))
+    (row,) = harness.rows(uuid.UUID(job["id"]))
     assert (row.bucket, row.key) == ("museum", "1920s/a b.jpg")
 
 
-def test_a_prefix_is_a_job_whose_total_is_not_known_yet(api, stage):
+def test_a_prefix_is_a_job_whose_total_is_not_known_yet(api, harness):
     answer = api.post("/v1/jobs", json={"prefix": "s3://museum/1920s/"})
     assert answer.status_code == 202
     job = answer.json()
     assert (job["state"], job["total"]) == ("listing", None)
-    await_doorbells(stage, 1)
+    await_doorbells(harness, 1)
 
 
-def test_a_replay_gives_the_first_answer_again(api, stage):
+def test_a_replay_gives_the_first_answer_again(api, harness):
     body, headers = {"images": images(3), "name": "x"}, {"Idempotency-Key": "k1"}
     first = api.post("/v1/jobs", json=body, headers=headers)
-    stage.change_images("state = 'running'", uuid.UUID(first.json()["id"]), "position = 0")
-    with stage.transaction() as session:
+    harness.change_images("state = 'running'", uuid.UUID(first.json()["id"]), "position = 0")
+    with harness.transaction() as session:
         session.execute(text("UPDATE jobs SET state = 'running', queued = 2, running = 1"))
     again = api.post("/v1/jobs", json=body, headers=headers)
     assert (again.status_code, again.json()) == (first.status_code, first.json())
     assert again.headers["location"] == first.headers["location"]
     assert again.headers["idempotent-replayed"] == "true"
-    assert count_jobs(stage) == 1
+    assert count_jobs(harness) == 1
 
 
-def test_a_replay_may_write_its_json_in_another_way(api, stage):
+def test_a_replay_may_write_its_json_in_another_way(api, harness):
     headers = {"Idempotency-Key": "k1", "Content-Type": "application/json"}
     for body in ('{"images": [{"key": "%s"}]}', '{"name":null,"images":[{"name":"","key":"%s"}]}'):
         answer = api.post("/v1/jobs", content=body % KEY, headers=headers)
         assert answer.status_code == 202
-    assert count_jobs(stage) == 1
+    assert count_jobs(harness) == 1
 
 
 @pytest.mark.parametrize(
@@ -100,16 +102,16 @@ def test_a_replay_may_write_its_json_in_another_way(api, stage):
         {"prefix": "s3://museum/", "name": "x"},
     ],
 )
-def test_an_idempotency_key_with_another_body_is_refused(api, stage, other):
+def test_an_idempotency_key_with_another_body_is_refused(api, harness, other):
     headers = {"Idempotency-Key": "k1"}
     api.post("/v1/jobs", json={"images": images(3), "name": "x"}, headers=headers)
     answer = api.post("/v1/jobs", json=other, headers=headers)
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:facetag:problem:idempotency-conflict"
-    assert count_jobs(stage) == 1
+    assert count_jobs(harness) == 1
 
 
-def test_two_that_race_with_one_idempotency_key_make_one_job(api, stage):
+def test_two_that_race_with_one_idempotency_key_make_one_job(api, harness):
     answers = []
 
     def post():
@@ -124,10 +126,10 @@ def test_two_that_race_with_one_idempotency_key_make_one_job(api, stage):
         thread.join()
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.text for answer in answers}) == 1
-    assert count_jobs(stage) == 1
+    assert count_jobs(harness) == 1
 
 
-def test_a_job_is_accepted_while_redis_is_down(settings, stage):
+def test_a_job_is_accepted_while_redis_is_down(settings, harness):
     from pydantic import SecretStr
 
     without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
@@ -138,7 +140,7 @@ def test_a_job_is_accepted_while_redis_is_down(settings, stage):
         assert ready.json()["parts"]["database"] == "ok"
         assert ready.json()["parts"]["storage"] == "ok"
         assert "FACETAG_REDIS_URL" in ready.json()["parts"]["queue"]
-    assert count_jobs(stage) == 1
+    assert count_jobs(harness) == 1
 
 
 def test_jobs_are_listed_page_by_page_the_newest_first(api):
@@ -162,27 +164,27 @@ def test_a_cancelled_job_is_cancelled_once_and_for_all(api):
         assert answer.json()["counts"]["cancelled"] == 3
 
 
-def test_what_failed_is_tried_again(api, stage):
+def test_what_failed_is_tried_again(api, harness):
     job = api.post("/v1/jobs", json={"images": images(3)}).json()
     path = f"/v1/jobs/{job['id']}/retry"
     early = api.post(path, json={"only": "failed"})
     assert early.status_code == 409
     assert early.headers["content-type"] == "application/problem+json"
-    stage.change_images("state = 'failed', error_code = 'truncated'", uuid.UUID(job["id"]))
-    with stage.transaction() as session:
+    harness.change_images("state = 'failed', error_code = 'truncated'", uuid.UUID(job["id"]))
+    with harness.transaction() as session:
         session.execute(
             text("UPDATE jobs SET state = 'failed', queued = 0, failed = 3, finished_at = now()")
         )
-    await_doorbells(stage, 1)
+    await_doorbells(harness, 1)
     answer = api.post(path)
     assert answer.status_code == 202
     assert answer.json()["state"] == "running"
     assert answer.json()["counts"] | {"queued": 3, "failed": 0} == answer.json()["counts"]
-    await_doorbells(stage, 2)
+    await_doorbells(harness, 2)
 
 
-def test_deleting_a_job_deletes_the_photos_that_no_other_job_needs(api, stage):
-    own, shared = stage.put(b"1", b"2")
+def test_deleting_a_job_deletes_the_photos_that_no_other_job_needs(api, harness):
+    own, shared = harness.put(b"1", b"2")
     first = api.post("/v1/jobs", json={"images": [{"key": own}, {"key": shared}]}).json()
     api.post("/v1/jobs", json={"images": [{"key": shared}]})
     path = f"/v1/jobs/{first['id']}"
@@ -190,7 +192,7 @@ def test_deleting_a_job_deletes_the_photos_that_no_other_job_needs(api, stage):
     api.post(f"{path}/cancel")
     answer = api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert (stage.storage.exists(own), stage.storage.exists(shared)) == (False, True)
+    assert (harness.storage.exists(own), harness.storage.exists(shared)) == (False, True)
     assert api.get(path).status_code == 404
     assert api.delete(path).status_code == 404
 
@@ -203,22 +205,22 @@ def test_the_backlog_is_among_the_metrics(api):
     assert "facetag_database_up 1.0" in text_
 
 
-def test_bundles_are_shown_with_their_manifests(api, stage):
+def test_bundles_are_shown_with_their_manifests(api, harness):
     from facetag.bundles.registry import register_model
 
     assert api.get("/v1/models").json() == {"models": []}
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         register_model(session, "local", {"version": "v1", "backbone": "tiny"})
     (bundle,) = api.get("/v1/models").json()["models"]
     assert (bundle["version"], bundle["state"]) == ("v1", "champion")
     assert bundle["manifest"]["backbone"] == "tiny"
 
 
-def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, stage):
+def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, harness):
     from facetag.bundles.registry import add_bundle, register_model
 
     verdict = {"holds": False, "against": "v1", "reasons": ["age RMSE: fails", "gender: holds"]}
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         register_model(session, "local", {"version": "v1"})
         manifest = {"version": "v2", "weights_sha256": "aa"}
         add_bundle(session, manifest, {}, tenant_id="local", verdict=verdict)
@@ -227,33 +229,33 @@ def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, stage):
     assert (found["v1"]["verdict"], found["v2"]["promoted_at"]) == (None, None)
 
 
-def test_a_finished_job_is_labelled_again_as_a_job_of_its_own(api, stage):
+def test_a_finished_job_is_labelled_again_as_a_job_of_its_own(api, harness):
     job = api.post("/v1/jobs", json={"images": images(20), "name": "album"}).json()
     path = f"/v1/jobs/{job['id']}/retag"
     assert api.post(path).status_code == 409
-    stage.change_images("state = 'no_face'", uuid.UUID(job["id"]))
-    with stage.transaction() as session:
+    harness.change_images("state = 'no_face'", uuid.UUID(job["id"]))
+    with harness.transaction() as session:
         session.execute(
             text(
                 "UPDATE jobs SET state = 'completed', queued = 0, no_face = 20, finished_at = now()"
             )
         )
-    await_doorbells(stage, 2)
+    await_doorbells(harness, 2)
     answer = api.post(path)
     assert answer.status_code == 202
     new = answer.json()
     assert new["id"] != job["id"]
     assert answer.headers["location"] == f"/v1/jobs/{new['id']}"
     assert (new["state"], new["total"], new["name"]) == ("queued", 20, "album")
-    await_doorbells(stage, 4)
-    old_rows, new_rows = (stage.rows(uuid.UUID(one["id"])) for one in (job, new))
+    await_doorbells(harness, 4)
+    old_rows, new_rows = (harness.rows(uuid.UUID(one["id"])) for one in (job, new))
     assert [(r.position, r.bucket, r.key, r.name) for r in new_rows] == [
         (r.position, r.bucket, r.key, r.name) for r in old_rows
     ]
     assert {row.state for row in new_rows} == {"queued"}
     # The old results stay, and the counts of both add up.
-    assert stage.job(uuid.UUID(job["id"])).no_face == 20
-    assert stage.job(uuid.UUID(new["id"])).queued == 20
+    assert harness.job(uuid.UUID(job["id"])).no_face == 20
+    assert harness.job(uuid.UUID(new["id"])).queued == 20
 
 
 def test_what_does_not_exist_is_not_labelled_again(api):

@@ -13,24 +13,24 @@ def predict(api, data, name="face.png"):
     return api.post("/v1/predict", files={"file": (name, data, "image/png")})
 
 
-def assert_nothing_is_kept(stage):
+def assert_nothing_is_kept(harness):
     prefix = f"{tenant_prefix('local')}predict/"
-    keys, _ = stage.storage.list_prefix(stage.settings.s3_bucket, prefix, None)
+    keys, _ = harness.storage.list_prefix(harness.settings.s3_bucket, prefix, None)
     assert list(keys) == []
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
 
 
-def wait_for_worker(api, stage):
-    stage.wait_until(
+def wait_for_worker(api, harness):
+    harness.wait_until(
         lambda: api.get("/readyz").json()["parts"]["worker"] == "ok", "a worker listens"
     )
 
 
-def test_a_photo_is_answered_with_its_faces_and_not_kept(api, stage, worker):
+def test_a_photo_is_answered_with_its_faces_and_not_kept(api, harness, worker):
     assert api.get("/readyz").json()["parts"]["worker"] == "none seen"
     worker()
-    wait_for_worker(api, stage)
+    wait_for_worker(api, harness)
     answer = predict(api, png(64, 48), "späte Party.png")
     assert answer.status_code == 200
     line = answer.json()
@@ -42,22 +42,22 @@ def test_a_photo_is_answered_with_its_faces_and_not_kept(api, stage, worker):
     assert predict(api, png(color="black")).json()["faces"] == []
     broken = predict(api, b"no photo").json()
     assert (broken["state"], broken["error"]["code"]) == ("failed", "not_an_image")
-    assert_nothing_is_kept(stage)
+    assert_nothing_is_kept(harness)
 
 
-def test_a_photo_that_was_uploaded_before_stays(api, stage, worker):
-    (key,) = stage.put(png())
+def test_a_photo_that_was_uploaded_before_stays(api, harness, worker):
+    (key,) = harness.put(png())
     worker()
-    wait_for_worker(api, stage)
+    wait_for_worker(api, harness)
     assert predict(api, png()).status_code == 200
-    assert stage.storage.exists(key)
+    assert harness.storage.exists(key)
 
 
-def test_a_prediction_does_not_wait_behind_a_large_job(api, stage, worker):
-    keys = stage.put(png()) * 2000
+def test_a_prediction_does_not_wait_behind_a_large_job(api, harness, worker):
+    keys = harness.put(png()) * 2000
     job = api.post("/v1/jobs", json={"images": [{"key": key} for key in keys]}).json()
     worker("--photo-s", "0.05")
-    stage.wait_until(
+    harness.wait_until(
         lambda: api.get(f"/v1/jobs/{job['id']}").json()["counts"]["tagged"] > 0, "the job runs"
     )
     answer = predict(api, png())
@@ -68,29 +68,29 @@ def test_a_prediction_does_not_wait_behind_a_large_job(api, stage, worker):
     assert api.get("/readyz").json()["parts"]["worker"] == "ok"
 
 
-def test_without_a_worker_the_caller_is_told_in_time(settings, stage):
+def test_without_a_worker_the_caller_is_told_in_time(settings, harness):
     with serve(settings.model_copy(update={"predict_timeout_s": 0.3})) as api:
         answer = predict(api, png())
         assert answer.status_code == 504
         assert answer.headers["content-type"] == "application/problem+json"
-        assert_nothing_is_kept(stage)
+        assert_nothing_is_kept(harness)
 
 
-def test_what_a_worker_still_holds_is_forgotten_once_it_lets_go(settings, stage, worker):
+def test_what_a_worker_still_holds_is_forgotten_once_it_lets_go(settings, harness, worker):
     with serve(settings.model_copy(update={"predict_timeout_s": 0.5})) as api:
         worker("--photo-s", "3")
-        wait_for_worker(api, stage)
+        wait_for_worker(api, harness)
         assert predict(api, png()).status_code == 504
 
         def forgotten():
-            with stage.transaction() as session:
+            with harness.transaction() as session:
                 return session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
 
-        stage.wait_until(forgotten, "the job is deleted")
-        assert_nothing_is_kept(stage)
+        harness.wait_until(forgotten, "the job is deleted")
+        assert_nothing_is_kept(harness)
 
 
-def test_without_redis_the_caller_is_told_at_once(settings, stage):
+def test_without_redis_the_caller_is_told_at_once(settings, harness):
     from pydantic import SecretStr
 
     without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
@@ -98,10 +98,10 @@ def test_without_redis_the_caller_is_told_at_once(settings, stage):
         answer = predict(api, png())
     assert answer.status_code == 503
     assert "FACETAG_REDIS_URL" in answer.json()["detail"]
-    assert_nothing_is_kept(stage)
+    assert_nothing_is_kept(harness)
 
 
-def test_waiting_predictions_keep_nobody_else_waiting(api, stage):
+def test_waiting_predictions_keep_nobody_else_waiting(api, harness):
     # More than all threads that the process has for requests.
     number = SYNC_THREADS + PREDICT_THREADS + 2
     answers = []
@@ -114,21 +114,21 @@ def test_waiting_predictions_keep_nobody_else_waiting(api, stage):
     def waiting():
         return [job["id"] for job in api.get("/v1/jobs").json()["jobs"]]
 
-    stage.wait_until(lambda: len(waiting()) == number, "all wait")
+    harness.wait_until(lambda: len(waiting()) == number, "all wait")
     assert answers == []
     for job in waiting():
         assert api.post(f"/v1/jobs/{job}/cancel").status_code == 200
     for thread in threads:
         thread.join()
     assert {answer.json()["state"] for answer in answers} == {"cancelled"}
-    assert_nothing_is_kept(stage)
+    assert_nothing_is_kept(harness)
 
 
-def test_a_worker_is_seen_for_as_long_as_it_lives(api, stage, worker):
+def test_a_worker_is_seen_for_as_long_as_it_lives(api, harness, worker):
     process = worker()
-    wait_for_worker(api, stage)
+    wait_for_worker(api, harness)
     stop_group(process)
-    stage.wait_until(
+    harness.wait_until(
         lambda: api.get("/readyz").json()["parts"]["worker"] == "none seen", "none is seen"
     )
 

@@ -19,13 +19,13 @@ FACE = {
 
 
 @pytest.fixture
-def job(stage):
+def job(harness):
     """A job of 1,203 images: position 0 failed, 1 has two faces, the rest none."""
-    job_id = stage.post([f"tenants/local/images/{i:05}.jpg" for i in range(1203)])
+    job_id = harness.post([f"tenants/local/images/{i:05}.jpg" for i in range(1203)])
     done = "model_version = 'v1', width = 64, height = 48, finished_at = now()"
-    stage.change_images(f"state = 'no_face', {done}", job_id, "position > 1")
-    stage.change_images(f"state = 'tagged', {done}", job_id, "position = 1")
-    stage.change_images(
+    harness.change_images(f"state = 'no_face', {done}", job_id, "position > 1")
+    harness.change_images(f"state = 'tagged', {done}", job_id, "position = 1")
+    harness.change_images(
         "state = 'failed', error_code = 'truncated', error_message = 'The file ends early.'",
         job_id,
         "position = 0",
@@ -35,7 +35,7 @@ def job(stage):
         " attributes) SELECT 'local', id, :position, 1, 2, 3, 4, 0.99, CAST(:face AS jsonb)"
         " FROM images WHERE job_id = :job AND position = 1"
     )
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         for position in (0, 1):
             values = {"position": position, "face": json.dumps(FACE), "job": job_id}
             session.execute(insert, values)
@@ -93,25 +93,25 @@ def post_long_job(api):
     return api.post("/v1/jobs", json={"images": [image] * 12_000}).json()["id"]
 
 
-def test_a_stream_that_cannot_be_completed_breaks_off(api, stage):
+def test_a_stream_that_cannot_be_completed_breaks_off(api, harness):
     job = post_long_job(api)
     with api.stream("GET", f"/v1/jobs/{job}/results") as answer:
         blocks = answer.iter_bytes()
         next(blocks)
-        with stage.transaction() as session:
+        with harness.transaction() as session:
             session.execute(text("DELETE FROM jobs"))
         with pytest.raises(httpx.RemoteProtocolError):
             list(blocks)
 
 
-def test_a_client_that_does_not_read_holds_no_connection_to_the_database(api, stage):
+def test_a_client_that_does_not_read_holds_no_connection_to_the_database(api, harness):
     job = post_long_job(api)
     with api.stream("GET", f"/v1/jobs/{job}/results") as answer:
         next(answer.iter_bytes())
 
         def idle():
             query = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE '%in transaction'"
-            with stage.transaction() as session:
+            with harness.transaction() as session:
                 return session.execute(text(query)).scalar_one() == 0
 
-        stage.wait_until(idle, "no transaction is open")
+        harness.wait_until(idle, "no transaction is open")

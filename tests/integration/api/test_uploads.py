@@ -19,7 +19,7 @@ def send(upload, data):
     )
 
 
-def test_a_second_run_is_told_to_send_nothing(api, stage):
+def test_a_second_run_is_told_to_send_nothing(api, harness):
     photos = [b"one", b"two", b""]
     wanted = {"files": [describe(photo) for photo in photos]}
     first = api.post("/v1/uploads", json=wanted).json()["uploads"]
@@ -27,7 +27,7 @@ def test_a_second_run_is_told_to_send_nothing(api, stage):
     for upload, photo in zip(first, photos, strict=True):
         assert send(upload, photo).is_success
         assert upload["key"].startswith("tenants/local/images/")
-        assert stage.storage.fetch(stage.settings.s3_bucket, upload["key"], 100) == photo
+        assert harness.storage.fetch(harness.settings.s3_bucket, upload["key"], 100) == photo
     second = api.post("/v1/uploads", json=wanted).json()["uploads"]
     assert [upload["key"] for upload in second] == [upload["key"] for upload in first]
     assert [(upload["exists"], upload["post"]) for upload in second] == [(True, None)] * 3

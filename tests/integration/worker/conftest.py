@@ -4,11 +4,11 @@ import signal
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.worker.harness import Stage
+from tests.integration.worker.harness import Harness
 
 
 @pytest.fixture
-def stage(servers, database, tmp_path):
+def harness(servers, database, tmp_path):
     settings = servers.model_copy(
         update={
             "database_url": SecretStr(database),
@@ -17,19 +17,19 @@ def stage(servers, database, tmp_path):
             "sweep_interval_s": 0.5,
         }
     )
-    stage = Stage(settings, log=tmp_path / "worker.log")
-    stage.storage.ensure_bucket()
-    yield stage
-    stage.sessions.kw["bind"].dispose()
+    harness = Harness(settings, log=tmp_path / "worker.log")
+    harness.storage.ensure_bucket()
+    yield harness
+    harness.sessions.kw["bind"].dispose()
 
 
 @pytest.fixture
-def start(stage):
+def start(harness):
     """Start a worker or a sweeper; whatever still runs at the end is killed with its children."""
     kinds = {
-        "worker": stage.start_worker,
-        "sweeper": stage.start_sweeper,
-        "command": stage.start_command,
+        "worker": harness.start_worker,
+        "sweeper": harness.start_sweeper,
+        "command": harness.start_command,
     }
     started = []
 

@@ -37,7 +37,9 @@ def png(width: int = 32, height: int = 24, color: str = "white") -> bytes:
 
 
 @dataclass
-class Stage:
+class Harness:
+    """A database, a queue and object storage, with what tests do to them."""
+
     settings: Settings
     sessions: sessionmaker[Session] = field(init=False)
     storage: Storage = field(init=False)

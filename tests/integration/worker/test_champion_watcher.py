@@ -35,93 +35,95 @@ def loads():
 
 
 @pytest.fixture
-def follower(stage, tmp_path, loads):
+def follower(harness, tmp_path, loads):
     machine = write_paper_bundle(tmp_path / "machine", "v1")
-    stage.set(data_dir=tmp_path / "data", bundle=machine)
-    with stage.transaction() as session:
+    harness.set(data_dir=tmp_path / "data", bundle=machine)
+    with harness.transaction() as session:
         register_model(session, "local", read_manifest(machine))
-    return ChampionWatcher(stage.settings, loads, stage.storage, lambda: False)
+    return ChampionWatcher(harness.settings, loads, harness.storage, lambda: False)
 
 
-def champion(stage):
-    with stage.transaction() as session:
+def champion(harness):
+    with harness.transaction() as session:
         return find_champion(session, tenant_id="local")
 
 
-def crown(stage, folder):
+def crown(harness, folder):
     manifest = read_manifest(folder)
-    files = store_bundle(stage.storage, "local", folder)
-    with stage.transaction() as session:
+    files = store_bundle(harness.storage, "local", folder)
+    with harness.transaction() as session:
         add_bundle(session, manifest, files, tenant_id="local")
         promote(session, manifest["version"], tenant_id="local")
     return files
 
 
-def test_where_nothing_was_promoted_the_bundle_of_the_settings_labels(stage, follower, loads):
-    assert follower.load_first(champion(stage)).version == "v1"
-    follower.look(stage.sessions)
+def test_where_nothing_was_promoted_the_bundle_of_the_settings_labels(harness, follower, loads):
+    assert follower.load_first(champion(harness)).version == "v1"
+    follower.look(harness.sessions)
     assert follower.current().version == "v1"
     assert loads.warm == ["v1"]
 
 
-def test_a_worker_that_starts_after_a_promotion_loads_the_champion(stage, follower, tmp_path):
-    crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
-    assert follower.load_first(champion(stage)).version == "v2"
+def test_a_worker_that_starts_after_a_promotion_loads_the_champion(harness, follower, tmp_path):
+    crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
+    assert follower.load_first(champion(harness)).version == "v2"
 
 
-def test_a_promotion_and_a_rollback_are_followed_and_each_is_warm(stage, follower, loads, tmp_path):
-    follower.load_first(champion(stage))
-    crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
-    follower.look(stage.sessions)
+def test_a_promotion_and_a_rollback_are_followed_and_each_is_warm(
+    harness, follower, loads, tmp_path
+):
+    follower.load_first(champion(harness))
+    crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
+    follower.look(harness.sessions)
     assert follower.current().version == "v2"
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         roll_back(session, tenant_id="local")
     # The first champion was never stored: it lies on this machine alone.
-    follower.look(stage.sessions)
+    follower.look(harness.sessions)
     assert follower.current().version == "v1"
     assert loads.warm == ["v1", "v2", "v1"]
 
 
-def test_looking_again_loads_nothing_again(stage, follower, loads, tmp_path):
-    follower.load_first(champion(stage))
-    crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
-    follower.look(stage.sessions)
-    follower.look(stage.sessions)
+def test_looking_again_loads_nothing_again(harness, follower, loads, tmp_path):
+    follower.load_first(champion(harness))
+    crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
+    follower.look(harness.sessions)
+    follower.look(harness.sessions)
     assert loads.warm == ["v1", "v2"]
 
 
-def test_a_champion_with_a_changed_byte_leaves_the_old_one_in_place(stage, follower, tmp_path):
-    follower.load_first(champion(stage))
-    files = crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
+def test_a_champion_with_a_changed_byte_leaves_the_old_one_in_place(harness, follower, tmp_path):
+    follower.load_first(champion(harness))
+    files = crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     key = bundle_key("local", "v2", WEIGHTS, files[WEIGHTS])
-    stage.storage.put(key, b"the weights of v3", "text/plain")
+    harness.storage.put(key, b"the weights of v3", "text/plain")
     with pytest.raises(BundleInvalid, match="tampered"):
-        follower.look(stage.sessions)
+        follower.look(harness.sessions)
     assert follower.current().version == "v1"
 
 
 def test_a_champion_that_does_not_load_leaves_the_old_one_in_place(
-    stage, follower, loads, tmp_path
+    harness, follower, loads, tmp_path
 ):
-    follower.load_first(champion(stage))
+    follower.load_first(champion(harness))
     loads.broken = "v2"
-    crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
+    crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     with pytest.raises(ValueError, match="does not load"):
-        follower.look(stage.sessions)
+        follower.look(harness.sessions)
     assert follower.current().version == "v1"
-    crown(stage, write_paper_bundle(tmp_path / "third", "v3"))
-    follower.look(stage.sessions)
+    crown(harness, write_paper_bundle(tmp_path / "third", "v3"))
+    follower.look(harness.sessions)
     assert follower.current().version == "v3"
 
 
 def test_the_thread_looks_by_itself_and_survives_a_champion_that_does_not_load(
-    stage, follower, loads, tmp_path, monkeypatch
+    harness, follower, loads, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("facetag_worker.champion_watcher.RETRY_S", 0.1)
-    follower.load_first(champion(stage))
+    follower.load_first(champion(harness))
     loads.broken = "v2"
-    follower.follow(stage.sessions)
-    crown(stage, write_paper_bundle(tmp_path / "second", "v2"))
-    crown(stage, write_paper_bundle(tmp_path / "third", "v3"))
-    stage.wait_until(lambda: follower.current().version == "v3", "the worker has switched")
+    follower.follow(harness.sessions)
+    crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
+    crown(harness, write_paper_bundle(tmp_path / "third", "v3"))
+    harness.wait_until(lambda: follower.current().version == "v3", "the worker has switched")
     follower.close()

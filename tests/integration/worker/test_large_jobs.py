@@ -28,10 +28,10 @@ ROWS_READ = text("""
 
 
 @pytest.fixture
-def large_job(stage):
+def large_job(harness):
     """A job of many images, of which the first so many are done."""
-    job_id = stage.post(["source/0.jpg"])
-    with stage.transaction() as session:
+    job_id = harness.post(["source/0.jpg"])
+    with harness.transaction() as session:
         session.execute(ADD_IMAGES, {"job_id": job_id, "images": IMAGES})
         session.execute(
             text("UPDATE images SET state = 'tagged', finished_at = now() WHERE position < :done"),
@@ -66,26 +66,26 @@ READERS = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_statement_does_not_read_past_what_is_done(stage, large_job, reader):
-    with stage.transaction() as session:
+def test_a_statement_does_not_read_past_what_is_done(harness, large_job, reader):
+    with harness.transaction() as session:
         before = session.scalar(ROWS_READ)
         READERS[reader](session, large_job)
         assert session.scalar(ROWS_READ) - before <= FEW
 
 
-def test_the_sweeper_cancels_what_a_cancel_left(stage):
-    job_id = stage.post(["source/0.jpg"])
-    with stage.transaction() as session:
+def test_the_sweeper_cancels_what_a_cancel_left(harness):
+    job_id = harness.post(["source/0.jpg"])
+    with harness.transaction() as session:
         session.execute(ADD_IMAGES, {"job_id": job_id, "images": IMAGES})
         session.execute(text("UPDATE jobs SET total = :all, queued = :all"), {"all": IMAGES})
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         assert jobs.cancel_job(session, job_id, tenant_id="local").finished_at is None
-    left = stage.job(job_id)
+    left = harness.job(job_id)
     assert (left.state, left.cancelled) == (JobState.CANCELLED, 2 * CANCEL_BATCH)
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         assert claim(session, job_id) is None
-    swept = Sweeper(stage.sessions, stage.celery, stage.storage, stage.settings).sweep()
+    swept = Sweeper(harness.sessions, harness.celery, harness.storage, harness.settings).sweep()
     assert swept.closed == 1
-    job = stage.job(job_id)
+    job = harness.job(job_id)
     assert (job.queued, job.cancelled) == (0, IMAGES)
     assert job.finished_at is not None

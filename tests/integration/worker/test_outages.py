@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from facetag.standalone.servers.binaries import find_valkey
 from facetag.standalone.servers.ports import LOOPBACK
-from tests.integration.worker.harness import Stage, free_port, png
+from tests.integration.worker.harness import Harness, free_port, png
 
 pytestmark = pytest.mark.integration
 
@@ -50,10 +50,10 @@ def valkey():
 
 
 @pytest.fixture
-def stage(stage, valkey):
-    """The stage of the other tests, on a broker of its own."""
-    settings = stage.settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
-    own = Stage(settings, log=stage.log)
+def harness(harness, valkey):
+    """The harness of the other tests, on a broker of its own."""
+    settings = harness.settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
+    own = Harness(settings, log=harness.log)
     yield own
     own.sessions.kw["bind"].dispose()
 
@@ -71,29 +71,31 @@ def cut_connections(database, *, for_s):
             time.sleep(0.005)
 
 
-def test_jobs_are_done_though_redis_went_away_and_forgot_everything(stage, start, valkey):
-    keys = stage.put(png()) * 40
+def test_jobs_are_done_though_redis_went_away_and_forgot_everything(harness, start, valkey):
+    keys = harness.put(png()) * 40
     start("sweeper")
     start("worker", "--photo-s", "0.03")
-    job_id = stage.post(keys, announced=True)
-    stage.wait_until(lambda: stage.job(job_id).tagged > 0, "the job is under way")
+    job_id = harness.post(keys, announced=True)
+    harness.wait_until(lambda: harness.job(job_id).tagged > 0, "the job is under way")
     valkey.stop()
-    unannounced = stage.post(keys[:4])
+    unannounced = harness.post(keys[:4])
     time.sleep(3)
     valkey.start()
     for each in (job_id, unannounced):
-        assert stage.wait_until_closed(each).state == "completed"
-    later = stage.post(keys[:4], announced=True)
-    assert stage.wait_until_closed(later).state == "completed"
+        assert harness.wait_until_closed(each).state == "completed"
+    later = harness.post(keys[:4], announced=True)
+    assert harness.wait_until_closed(later).state == "completed"
 
 
-def test_a_database_that_drops_connections_costs_no_result_and_doubles_none(stage, start, database):
-    keys = stage.put(png()) * 40
+def test_a_database_that_drops_connections_costs_no_result_and_doubles_none(
+    harness, start, database
+):
+    keys = harness.put(png()) * 40
     start("sweeper")
     start("worker", "--photo-s", "0.03")
-    job_id = stage.post(keys, announced=True)
-    stage.wait_until(lambda: stage.job(job_id).tagged > 0, "the job is under way")
+    job_id = harness.post(keys, announced=True)
+    harness.wait_until(lambda: harness.job(job_id).tagged > 0, "the job is under way")
     cut_connections(database, for_s=2.0)
-    assert "PostgreSQL does not answer" in stage.log.read_text()
-    assert stage.wait_until_closed(job_id).tagged == 40
-    assert {len(line["faces"]) for line in stage.lines(job_id)} == {1}
+    assert "PostgreSQL does not answer" in harness.log.read_text()
+    assert harness.wait_until_closed(job_id).tagged == 40
+    assert {len(line["faces"]) for line in harness.lines(job_id)} == {1}

@@ -33,50 +33,50 @@ class Index:
 
 
 @pytest.fixture
-def job_id(stage):
-    stage.set(source_buckets=(SOURCE,))
-    with stage.transaction() as session:
+def job_id(harness):
+    harness.set(source_buckets=(SOURCE,))
+    with harness.transaction() as session:
         job, _ = create_prefix_job(session, tenant_id="local", bucket=SOURCE, prefix="p/")
     return job.id
 
 
 @pytest.fixture
-def list_into(stage, job_id):
+def list_into(harness, job_id):
     def list_all(index, **options):
-        return list_prefix(stage.sessions, index, stage.settings, job_id, **options)
+        return list_prefix(harness.sessions, index, harness.settings, job_id, **options)
 
     return list_all
 
 
-def names(stage, job_id):
-    return [line["image"] for line in stage.lines(job_id)]
+def names(harness, job_id):
+    return [line["image"] for line in harness.lines(job_id)]
 
 
-def test_pages_become_images_in_their_order(stage, job_id, list_into):
+def test_pages_become_images_in_their_order(harness, job_id, list_into):
     job = list_into(Index(["p/a.jpg", "p/b.txt"], ["p/sub/c.png", "p/d.JPG"]))
     assert job.state == JobState.QUEUED
-    assert names(stage, job_id) == ["a.jpg", "sub/c.png", "d.JPG"]
-    assert stage.job(job_id).total == 3
+    assert names(harness, job_id) == ["a.jpg", "sub/c.png", "d.JPG"]
+    assert harness.job(job_id).total == 3
 
 
-def test_a_listing_goes_on_where_a_fault_ended_it(stage, job_id, list_into):
+def test_a_listing_goes_on_where_a_fault_ended_it(harness, job_id, list_into):
     index = Index(["p/a.jpg"], StorageUnavailable("down"), ["p/c.jpg"])
     with pytest.raises(StorageUnavailable):
         list_into(index)
-    job = stage.job(job_id)
+    job = harness.job(job_id)
     assert (job.state, job.total, job.queued) == ("listing", None, 1)
     assert list_into(index).state == JobState.QUEUED
     assert index.asked == [None, "1", "1", "2"]
-    assert names(stage, job_id) == ["a.jpg", "c.jpg"]
+    assert names(harness, job_id) == ["a.jpg", "c.jpg"]
 
 
-def test_a_listing_that_is_told_to_stop_is_left_for_another(stage, job_id, list_into):
+def test_a_listing_that_is_told_to_stop_is_left_for_another(harness, job_id, list_into):
     index = Index(["p/a.jpg"], ["p/b.jpg"])
     job = list_into(index, stopping=lambda: bool(index.asked))
     assert (job.state, index.asked) == (JobState.LISTING, [None])
 
 
-def test_two_listings_of_one_job_double_nothing(stage, job_id, list_into):
+def test_two_listings_of_one_job_double_nothing(harness, job_id, list_into):
     class Interrupted(Index):
         """While the second page is on its way, somebody else lists all of it."""
 
@@ -86,12 +86,12 @@ def test_two_listings_of_one_job_double_nothing(stage, job_id, list_into):
             return super().list_prefix(bucket, prefix, cursor, limit)
 
     assert list_into(Interrupted(["p/a.jpg"], ["p/b.jpg"])) is None
-    assert names(stage, job_id) == ["a.jpg", "b.jpg"]
+    assert names(harness, job_id) == ["a.jpg", "b.jpg"]
 
 
-def test_a_prefix_without_images_is_a_finished_job(stage, job_id, list_into):
+def test_a_prefix_without_images_is_a_finished_job(harness, job_id, list_into):
     assert list_into(Index(["p/notes.txt"])).state == JobState.COMPLETED
-    assert stage.job(job_id).total == 0
+    assert harness.job(job_id).total == 0
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_a_prefix_without_images_is_a_finished_job(stage, job_id, list_into):
     ],
 )
 def test_a_prefix_that_cannot_be_listed_fails_the_job_with_the_reason(
-    stage, job_id, list_into, fault
+    harness, job_id, list_into, fault
 ):
     job = list_into(Index(fault))
     assert job.state == JobState.FAILED
     assert SOURCE in job.error
 
 
-def test_a_cancelled_or_unknown_job_is_not_listed(stage, job_id, list_into):
-    with stage.transaction() as session:
+def test_a_cancelled_or_unknown_job_is_not_listed(harness, job_id, list_into):
+    with harness.transaction() as session:
         cancel_job(session, job_id, tenant_id="local")
     index = Index(["p/a.jpg"])
     assert list_into(index) is None
-    assert list_prefix(stage.sessions, index, stage.settings, uuid.uuid4()) is None
+    assert list_prefix(harness.sessions, index, harness.settings, uuid.uuid4()) is None
     assert index.asked == []

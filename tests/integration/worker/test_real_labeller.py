@@ -34,16 +34,18 @@ def jpeg(pixels):
 
 
 @pytest.mark.timeout(300)
-def test_the_command_labels_photos_in_its_child_and_holds_no_tensorflow(stage, start, tiny_bundle):
-    stage.set(bundle=tiny_bundle.folder)
-    keys = stage.put(jpeg(data.astronaut()), jpeg(data.coffee()), jpeg(data.astronaut())[:9000])
-    job_id = stage.post(keys, announced=True)
+def test_the_command_labels_photos_in_its_child_and_holds_no_tensorflow(
+    harness, start, tiny_bundle
+):
+    harness.set(bundle=tiny_bundle.folder)
+    keys = harness.put(jpeg(data.astronaut()), jpeg(data.coffee()), jpeg(data.astronaut())[:9000])
+    job_id = harness.post(keys, announced=True)
     worker = start("command")
-    stage.wait_until_closed(job_id)
-    assert [line["state"] for line in stage.lines(job_id)] == ["tagged", "no_face", "failed"]
-    (face,) = stage.lines(job_id)[0]["faces"]
+    harness.wait_until_closed(job_id)
+    assert [line["state"] for line in harness.lines(job_id)] == ["tagged", "no_face", "failed"]
+    (face,) = harness.lines(job_id)[0]["faces"]
     assert set(face) == {"box", "confidence", "age", "age_range", "gender", "race"}
-    (row, *_) = stage.rows(job_id)
+    (row, *_) = harness.rows(job_id)
     assert row.model_version == tiny_bundle.version
     child = int(row.claimed_by.rpartition(":")[2])
     assert maps(child, "libopenvino")
@@ -52,10 +54,10 @@ def test_the_command_labels_photos_in_its_child_and_holds_no_tensorflow(stage, s
     assert "THP_enabled:\t0\n" in Path(f"/proc/{child}/status").read_text()
 
 
-def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(stage, start, tmp_path):
-    stage.set(bundle=tmp_path / "none")
+def test_the_command_says_in_one_line_what_is_wrong_with_a_bundle(harness, start, tmp_path):
+    harness.set(bundle=tmp_path / "none")
     assert start("command").wait(60) == 1
-    events = [json.loads(line) for line in stage.log.read_text().splitlines() if line[:1] == "{"]
+    events = [json.loads(line) for line in harness.log.read_text().splitlines() if line[:1] == "{"]
     (failure,) = [event for event in events if event["event"] == "cannot_start"]
     assert str(tmp_path / "none") in failure["reason"]
     assert "exception" not in failure

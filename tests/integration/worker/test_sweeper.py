@@ -18,141 +18,141 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def sweeper(stage):
-    return Sweeper(stage.sessions, stage.celery, stage.storage, stage.settings)
+def sweeper(harness):
+    return Sweeper(harness.sessions, harness.celery, harness.storage, harness.settings)
 
 
 @pytest.fixture
-def lose(stage):
+def lose(harness):
     """Claim a job's images and let the lease run out, as if the worker had died."""
 
     def lose_claim(job_id, *, started):
-        with stage.transaction() as session:
+        with harness.transaction() as session:
             claim = claim_images(session, job_id=job_id, limit=4, lease_s=60.0, worker="w")
             if started:
                 mark_started(session, claim, 60.0)
-        stage.change_images("lease_until = now() - interval '1 s'", job_id, "state = 'running'")
+        harness.change_images("lease_until = now() - interval '1 s'", job_id, "state = 'running'")
         return claim
 
     return lose_claim
 
 
-def let_time_pass(stage, job_id):
-    with stage.transaction() as session:
+def let_time_pass(harness, job_id):
+    with harness.transaction() as session:
         session.execute(
             text("UPDATE jobs SET rung_at = now() - interval '1 h' WHERE id = :id"), {"id": job_id}
         )
 
 
-def test_a_live_lease_is_left_alone(stage, sweeper):
-    job_id = stage.post(["a"])
-    with stage.transaction() as session:
+def test_a_live_lease_is_left_alone(harness, sweeper):
+    job_id = harness.post(["a"])
+    with harness.transaction() as session:
         claim_images(session, job_id=job_id, limit=4, lease_s=60.0, worker="w")
     assert sweeper.sweep().requeued == 0
-    assert stage.job(job_id).running == 1
+    assert harness.job(job_id).running == 1
 
 
 @pytest.mark.parametrize(("started", "suspicion"), [(False, 0), (True, 1)])
 def test_a_death_counts_only_against_images_that_were_begun(
-    stage, sweeper, lose, started, suspicion
+    harness, sweeper, lose, started, suspicion
 ):
-    job_id = stage.post(["a", "b"])
+    job_id = harness.post(["a", "b"])
     lose(job_id, started=started)
     assert sweeper.sweep().requeued == 2
-    assert [(row.state, row.suspicion, row.claim_token) for row in stage.rows(job_id)] == [
+    assert [(row.state, row.suspicion, row.claim_token) for row in harness.rows(job_id)] == [
         ("queued", suspicion, None)
     ] * 2
-    assert stage.job(job_id).queued == 2
+    assert harness.job(job_id).queued == 2
 
 
-def test_an_image_at_which_workers_keep_dying_is_given_up(stage, sweeper, lose):
-    job_id = stage.post(["a"])
+def test_an_image_at_which_workers_keep_dying_is_given_up(harness, sweeper, lose):
+    job_id = harness.post(["a"])
     for _ in range(DEATHS - 1):
         lose(job_id, started=True)
         assert sweeper.sweep().requeued == 1
     lose(job_id, started=True)
     assert sweeper.sweep().lost == 1
-    (line,) = stage.lines(job_id)
+    (line,) = harness.lines(job_id)
     assert (line["state"], line["error"]["code"]) == ("failed", "worker_lost")
-    assert stage.job(job_id).state == "failed"
+    assert harness.job(job_id).state == "failed"
 
 
-def test_jobs_that_wait_unheard_are_announced(stage, sweeper):
-    job_id, urgent = stage.post(["a"]), stage.post(["b"], priority=10)
+def test_jobs_that_wait_unheard_are_announced(harness, sweeper):
+    job_id, urgent = harness.post(["a"]), harness.post(["b"], priority=10)
     assert sweeper.sweep().rung == 0
     for each in (job_id, urgent):
-        let_time_pass(stage, each)
+        let_time_pass(harness, each)
     assert sweeper.sweep().rung == 2
-    assert count_doorbells(stage.settings) == 2
+    assert count_doorbells(harness.settings) == 2
     assert sweeper.sweep().rung == 0
 
 
-def test_a_prefix_that_nobody_lists_is_announced(stage, sweeper):
-    with stage.transaction() as session:
+def test_a_prefix_that_nobody_lists_is_announced(harness, sweeper):
+    with harness.transaction() as session:
         job, _ = create_prefix_job(session, tenant_id="local", bucket="b", prefix="p")
-    let_time_pass(stage, job.id)
+    let_time_pass(harness, job.id)
     assert sweeper.sweep().rung == 1
 
 
-def test_nothing_is_announced_that_cannot_be_claimed(stage, sweeper):
-    job_id = stage.post(["a"])
-    stage.change_images("not_before = now() + interval '1 h'", job_id)
-    let_time_pass(stage, job_id)
+def test_nothing_is_announced_that_cannot_be_claimed(harness, sweeper):
+    job_id = harness.post(["a"])
+    harness.change_images("not_before = now() + interval '1 h'", job_id)
+    let_time_pass(harness, job_id)
     assert sweeper.sweep().rung == 0
 
 
-def test_no_doorbell_is_added_while_enough_of_them_wait(stage, sweeper):
-    waiting = stage.settings.max_doorbells
-    ring(stage.celery, uuid.uuid4(), images=10_000, settings=stage.settings)
-    assert count_doorbells(stage.settings) == waiting
-    let_time_pass(stage, stage.post(["a"]))
+def test_no_doorbell_is_added_while_enough_of_them_wait(harness, sweeper):
+    waiting = harness.settings.max_doorbells
+    ring(harness.celery, uuid.uuid4(), images=10_000, settings=harness.settings)
+    assert count_doorbells(harness.settings) == waiting
+    let_time_pass(harness, harness.post(["a"]))
     assert sweeper.sweep().rung == 0
-    assert count_doorbells(stage.settings) == waiting
+    assert count_doorbells(harness.settings) == waiting
 
 
-def test_a_job_that_was_left_open_is_closed(stage, sweeper):
-    job_id = stage.post(["a"])
-    stage.change_images("state = 'no_face'", job_id)
-    with stage.transaction() as session:
+def test_a_job_that_was_left_open_is_closed(harness, sweeper):
+    job_id = harness.post(["a"])
+    harness.change_images("state = 'no_face'", job_id)
+    with harness.transaction() as session:
         session.execute(text("UPDATE jobs SET queued = 0, no_face = 1"))
     assert sweeper.sweep().closed == 1
-    assert stage.job(job_id).state == "completed"
+    assert harness.job(job_id).state == "completed"
 
 
-def test_of_two_sweepers_one_does_nothing(stage, sweeper, lose):
-    job_id = stage.post(["a"])
+def test_of_two_sweepers_one_does_nothing(harness, sweeper, lose):
+    job_id = harness.post(["a"])
     lose(job_id, started=False)
-    with stage.transaction() as other:
+    with harness.transaction() as other:
         assert other.execute(LOCK, {"key": SWEEPER_LOCK}).scalar()
         assert sweeper.sweep() == Swept()
     assert sweeper.sweep().requeued == 1
 
 
-def test_an_outage_of_the_database_is_waited_out_with_growing_pauses(stage):
-    away = stage.settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/x"})
+def test_an_outage_of_the_database_is_waited_out_with_growing_pauses(harness):
+    away = harness.settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/x"})
     pauses = []
 
     def wait(pause_s):
         pauses.append(pause_s)
         return len(pauses) == 4
 
-    engine = make_engine(stage.settings.model_validate(away.model_dump()))
-    Sweeper(make_sessions(engine), stage.celery, stage.storage, stage.settings).run(wait=wait)
+    engine = make_engine(harness.settings.model_validate(away.model_dump()))
+    Sweeper(make_sessions(engine), harness.celery, harness.storage, harness.settings).run(wait=wait)
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
-def test_workers_get_time_to_extend_their_leases_after_an_outage(stage, lose):
+def test_workers_get_time_to_extend_their_leases_after_an_outage(harness, lose):
     """The sweeper's first round finds no database, the second finds a lease that ran out."""
-    job_id = stage.post(["a"])
+    job_id = harness.post(["a"])
     lose(job_id, started=True)
-    broken = stage.settings.model_copy(update={"lease_s": 60.0})
+    broken = harness.settings.model_copy(update={"lease_s": 60.0})
     sessions = make_sessions(make_engine(broken))
-    sweeper = Sweeper(sessions, stage.celery, stage.storage, broken)
+    sweeper = Sweeper(sessions, harness.celery, harness.storage, broken)
     rounds = []
 
     def wait(_pause_s):
-        rounds.append(stage.job(job_id).running)
-        sessions.configure(bind=stage.sessions.kw["bind"])
+        rounds.append(harness.job(job_id).running)
+        sessions.configure(bind=harness.sessions.kw["bind"])
         return len(rounds) == 2
 
     nowhere = broken.model_validate(
@@ -161,67 +161,67 @@ def test_workers_get_time_to_extend_their_leases_after_an_outage(stage, lose):
     sessions.configure(bind=make_engine(nowhere))
     sweeper.run(wait=wait)
     assert rounds == [1, 1]
-    assert stage.rows(job_id)[0].suspicion == 0
+    assert harness.rows(job_id)[0].suspicion == 0
 
 
-def test_without_redis_the_rest_is_swept_all_the_same(stage, lose):
-    job_id = stage.post(["a"])
+def test_without_redis_the_rest_is_swept_all_the_same(harness, lose):
+    job_id = harness.post(["a"])
     lose(job_id, started=False)
-    deaf = stage.settings.model_validate(
-        stage.settings.model_dump() | {"redis_url": "redis://127.0.0.1:1/0"}
+    deaf = harness.settings.model_validate(
+        harness.settings.model_dump() | {"redis_url": "redis://127.0.0.1:1/0"}
     )
-    swept = Sweeper(stage.sessions, stage.celery, stage.storage, deaf).sweep()
+    swept = Sweeper(harness.sessions, harness.celery, harness.storage, deaf).sweep()
     assert (swept.requeued, swept.rung) == (1, 0)
 
 
-def test_the_command_sweeps_until_it_is_told_to_stop(stage, start, lose):
-    job_id = stage.post(["a"])
+def test_the_command_sweeps_until_it_is_told_to_stop(harness, start, lose):
+    job_id = harness.post(["a"])
     lose(job_id, started=False)
     process = start("sweeper")
-    stage.wait_until(lambda: stage.job(job_id).queued == 1, "the image is queued again")
+    harness.wait_until(lambda: harness.job(job_id).queued == 1, "the image is queued again")
     process.terminate()
     assert process.wait(30) == 0
 
 
-def test_jobs_are_swept_while_their_rows_are_being_finished(stage, sweeper, lose):
+def test_jobs_are_swept_while_their_rows_are_being_finished(harness, sweeper, lose):
     """A finisher that holds an image's row makes the sweeper pass over it, not wait."""
-    job_id = stage.post(["a"])
+    job_id = harness.post(["a"])
     lose(job_id, started=False)
     done = threading.Event()
-    with stage.transaction() as finisher:
+    with harness.transaction() as finisher:
         finisher.execute(text("SELECT id FROM images FOR UPDATE"))
         threading.Thread(target=lambda: (sweeper.sweep(), done.set())).start()
         assert done.wait(10)
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         assert session.get_one(Job, job_id).running == 1
 
 
-def test_a_prediction_that_a_killed_api_left_is_deleted_with_its_photo(stage, sweeper):
-    kept = stage.post(["a"])
+def test_a_prediction_that_a_killed_api_left_is_deleted_with_its_photo(harness, sweeper):
+    kept = harness.post(["a"])
     key = "tenants/local/predict/0123"
-    stage.storage.put(key, b"photo", "image/png")
-    left = stage.post([key], priority=PREDICT_PRIORITY)
+    harness.storage.put(key, b"photo", "image/png")
+    left = harness.post([key], priority=PREDICT_PRIORITY)
     assert sweeper.sweep().forgotten == 0, "its caller may wait still"
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         session.execute(text("UPDATE jobs SET created_at = now() - interval '1 h'"))
     assert sweeper.sweep().forgotten == 1
-    assert not stage.storage.exists(key)
-    with stage.transaction() as session:
+    assert not harness.storage.exists(key)
+    with harness.transaction() as session:
         assert session.get(Job, left) is None
         assert session.get(Job, kept) is not None
 
 
-def test_a_retraining_whose_worker_died_is_queued_again_and_rung_for_once(stage, sweeper):
+def test_a_retraining_whose_worker_died_is_queued_again_and_rung_for_once(harness, sweeper):
     shards = {"new": [], "earlier": [], "tests": []}
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         ask_retraining(session, shards, {}, tenant_id="local")
         claim_retraining(session, tenant_id="local", worker="w", lease_s=-1.0)
         session.execute(text("UPDATE retrainings SET rung_at = now() - interval '1 h'"))
     assert sweeper.sweep().retrainings == 2
-    assert count_doorbells(stage.settings, [QUEUE_RETRAIN]) == 1
+    assert count_doorbells(harness.settings, [QUEUE_RETRAIN]) == 1
     # While a message waits, another would say nothing new.
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         session.execute(text("UPDATE retrainings SET rung_at = now() - interval '1 h'"))
     assert sweeper.sweep().retrainings == 0
-    assert count_doorbells(stage.settings, [QUEUE_RETRAIN]) == 1
-    assert count_doorbells(stage.settings) == 0
+    assert count_doorbells(harness.settings, [QUEUE_RETRAIN]) == 1
+    assert count_doorbells(harness.settings) == 0

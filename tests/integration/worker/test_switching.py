@@ -36,16 +36,16 @@ def write_tiny_bundle(folder, seed):
     return write_bundle(folder, build_network(spec), spec, CropRule(), facts)
 
 
-def crown(stage, folder, manifest):
-    files = store_bundle(stage.storage, "local", folder)
-    with stage.transaction() as session:
+def crown(harness, folder, manifest):
+    files = store_bundle(harness.storage, "local", folder)
+    with harness.transaction() as session:
         add_bundle(session, manifest, files, tenant_id="local")
         promote(session, manifest["version"], tenant_id="local")
 
 
-def versions_in_order(stage, job_id):
+def versions_in_order(harness, job_id):
     """The versions of each worker's results, in the order of their recording, runs made one."""
-    finished = [row for row in stage.rows(job_id) if row.finished_at is not None]
+    finished = [row for row in harness.rows(job_id) if row.finished_at is not None]
     rows = sorted(finished, key=lambda row: row.finished_at)
     found = {}
     for row in rows:
@@ -53,45 +53,47 @@ def versions_in_order(stage, job_id):
     return [[version for version, _ in groupby(versions)] for versions in found.values()]
 
 
-def labelled_with(stage, job_id, version):
-    return sum(row.model_version == version for row in stage.rows(job_id))
+def labelled_with(harness, job_id, version):
+    return sum(row.model_version == version for row in harness.rows(job_id))
 
 
-def test_real_networks_switch_under_load_without_a_failed_image(stage, start, tmp_path):
+def test_real_networks_switch_under_load_without_a_failed_image(harness, start, tmp_path):
     first, second = (write_tiny_bundle(tmp_path / name, seed) for seed, name in enumerate("ab"))
-    stage.set(bundle=first.folder, data_dir=tmp_path / "data", champion_poll_s=0.2)
+    harness.set(bundle=first.folder, data_dir=tmp_path / "data", champion_poll_s=0.2)
     file = io.BytesIO()
     Image.fromarray(data.astronaut()).save(file, "JPEG")
-    job_id = stage.post(stage.put(file.getvalue()) * 3000, announced=True)
+    job_id = harness.post(harness.put(file.getvalue()) * 3000, announced=True)
     start("command")
-    labelled = partial(labelled_with, stage, job_id)
-    stage.wait_until(lambda: labelled(first.version) > 0, "the first labels", LOADING_S)
-    crown(stage, second.folder, second.manifest)
-    stage.wait_until(lambda: labelled(second.version) > 20, "the second labels", LOADING_S)
+    labelled = partial(labelled_with, harness, job_id)
+    harness.wait_until(lambda: labelled(first.version) > 0, "the first labels", LOADING_S)
+    crown(harness, second.folder, second.manifest)
+    harness.wait_until(lambda: labelled(second.version) > 20, "the second labels", LOADING_S)
     before = labelled(first.version)
-    with stage.transaction() as session:
+    with harness.transaction() as session:
         roll_back(session, tenant_id="local")
-    stage.wait_until(lambda: labelled(first.version) > before + 20, "the first is back", LOADING_S)
-    done = [row for row in stage.rows(job_id) if row.state not in ("queued", "running")]
+    harness.wait_until(
+        lambda: labelled(first.version) > before + 20, "the first is back", LOADING_S
+    )
+    done = [row for row in harness.rows(job_id) if row.state not in ("queued", "running")]
     assert {row.state for row in done} == {"tagged"}
     assert {row.model_version for row in done} == {first.version, second.version}
-    assert versions_in_order(stage, job_id) == [[first.version, second.version, first.version]]
+    assert versions_in_order(harness, job_id) == [[first.version, second.version, first.version]]
 
 
-def test_each_of_two_workers_switches_once_and_every_image_is_labelled(stage, start, tmp_path):
+def test_each_of_two_workers_switches_once_and_every_image_is_labelled(harness, start, tmp_path):
     folders = {name: write_paper_bundle(tmp_path / name, name) for name in ("v1", "v2")}
-    stage.set(bundle=folders["v1"], data_dir=tmp_path / "data", champion_poll_s=0.2)
-    keys = stage.put(png()) * 500
-    job_id = stage.post(keys)
+    harness.set(bundle=folders["v1"], data_dir=tmp_path / "data", champion_poll_s=0.2)
+    keys = harness.put(png()) * 500
+    job_id = harness.post(keys)
     for _ in range(2):
         start("worker", "--photo-s", "0.03")
-    stage.ring(job_id)
-    stage.wait_until(lambda: labelled_with(stage, job_id, "v1") > 20, "v1 labels")
-    crown(stage, folders["v2"], {"version": "v2", "weights_sha256": "aa"})
-    job = stage.wait_until_closed(job_id)
+    harness.ring(job_id)
+    harness.wait_until(lambda: labelled_with(harness, job_id, "v1") > 20, "v1 labels")
+    crown(harness, folders["v2"], {"version": "v2", "weights_sha256": "aa"})
+    job = harness.wait_until_closed(job_id)
     assert (job.state, job.tagged) == ("completed", 500)
-    assert labelled_with(stage, job_id, "v1") + labelled_with(stage, job_id, "v2") == 500
-    assert labelled_with(stage, job_id, "v2") > 0
+    assert labelled_with(harness, job_id, "v1") + labelled_with(harness, job_id, "v2") == 500
+    assert labelled_with(harness, job_id, "v2") > 0
     assert all(
-        order in (["v1", "v2"], ["v1"], ["v2"]) for order in versions_in_order(stage, job_id)
+        order in (["v1", "v2"], ["v1"], ["v2"]) for order in versions_in_order(harness, job_id)
     )
