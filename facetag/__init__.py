@@ -1,1 +1,1 @@
-"""The shared ground: what every other room may import, and which imports none of them."""
+"""Label faces in image collections by apparent age, gender and race, in batches."""

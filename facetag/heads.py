@@ -1,4 +1,4 @@
-"""The attributes that a network predicts and their labels, in order, in one place."""
+"""Define the attributes that a network predicts, and their labels, in order."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,9 +8,9 @@ HeadKind = Literal["regression", "binary", "categorical"]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One attribute of a face.
+    """Describe one attribute of a face.
 
-    `labels` is indexed by the code that UTKFace's file names use; it is empty for a regression.
+    `labels` is indexed by the codes in UTKFace's file names; it is empty for a regression.
     A binary head's network output is the probability of `labels[1]`.
     """
 
@@ -36,4 +36,4 @@ HEADS: tuple[Head, ...] = (AGE, GENDER, RACE)
 HEADS_BY_NAME: dict[str, Head] = {head.name: head for head in HEADS}
 
 MAX_AGE = 116
-"""The oldest apparent age in UTKFace's labels; a label outside 0..116 is out of range."""
+"""The oldest apparent age in UTKFace's labels. Labels outside 0..116 are invalid."""

@@ -1,7 +1,7 @@
-"""Which file names are photos to their owners: the one list for folders and for prefixes."""
+"""List the file name suffixes that count as photos, in folders and below prefixes."""
 
-# Wider than what workers decode: a raw or TIFF file is a photo to its owner, who wants to read
-# that it was not labelled rather than find it missing.
+# The list is wider than what workers decode. The owner of a raw or TIFF file should read that it
+# was not labelled, not find it missing.
 _NAMES = """
 jpg jpeg jpe jfif jif pjpeg pjp mpo png apng webp gif bmp dib avif avifs heic heics heif heifs hif
 tif tiff ico icns cur ppm pgm pbm pnm svg svgz psd psb xcf tga pcx dds eps exr hdr jp2 j2k jpf jpx
@@ -9,4 +9,4 @@ jpm jxl jxr wdp raw cr2 cr3 crw nef nrw dng arw sr2 srf orf raf rw2 pef srw x3f 
 """
 
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-"""Lower case, with the dot."""
+"""Suffixes in lower case, with the dot."""

@@ -1,4 +1,4 @@
-"""How every process of facetag logs: lines for people on a terminal, JSON for machines."""
+"""Set up logging for every process: lines for people on a terminal, JSON for machines."""
 
 import logging
 import sys
@@ -8,9 +8,10 @@ from structlog.typing import Processor
 
 
 def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
-    """Send structlog's and the standard library's records to stderr in one form.
+    """Send the records of structlog and of the standard library to stderr in one form.
 
-    Called once by each process's entry. `json` unset: JSON unless stderr is a terminal.
+    Each process calls this once, at its entry. Without `json`, JSON is written unless stderr is a
+    terminal.
     """
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[Processor] = [
@@ -38,7 +39,7 @@ def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Below warnings, these tell what each request or message did: noise beside our own lines.
+    # Below warnings, these log every request or message, which would bury our own lines.
     for noisy in ("botocore", "boto3", "urllib3", "kombu", "amqp", "httpx", "httpcore", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
@@ -49,5 +50,5 @@ def _rendering(*, as_json: bool) -> list[Processor]:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
-    # Without rich's frames: they print local variables, and with them passwords.
+    # rich's tracebacks would print local variables, and passwords with them.
     return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

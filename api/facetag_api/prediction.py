@@ -122,7 +122,9 @@ class Prediction:
         if not ring(
             services.celery, job.id, images=1, settings=services.settings, priority=PREDICT_PRIORITY
         ):
-            raise QueueUnavailable("Redis does not answer at FACETAG_REDIS_URL: is it running?")
+            raise QueueUnavailable(
+                "Redis does not answer at FACETAG_REDIS_URL: check that it runs."
+            )
 
     def _read_line(self) -> dict[str, Any] | None:
         assert self.job_id is not None  # noqa: S101 - narrows the type for mypy

@@ -1,1 +1,1 @@
-"""Bundles: their folders and object storage, and the registry of which one labels."""
+"""Keep bundles in folders and object storage, and record which one is the champion."""

@@ -1,4 +1,4 @@
-"""A tenant's bundles in one hand: their rows in Postgres and their files in object storage."""
+"""Keep a tenant's bundles: their rows in Postgres and their files in object storage."""
 
 import tempfile
 from pathlib import Path
@@ -25,7 +25,7 @@ from facetag.storage.client import Storage, make_storage
 
 
 class Shelf:
-    """Finds, stores and promotes the bundles of one tenant."""
+    """Find, store and promote the bundles of one tenant."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -35,7 +35,7 @@ class Shelf:
         self.storage: Storage = make_storage(settings)
 
     def close(self) -> None:
-        """Let the connections end."""
+        """Close the connections."""
         self.engine.dispose()
 
     def rows(self) -> list[Model]:
@@ -44,19 +44,19 @@ class Shelf:
             return list_models(session, tenant_id=self.tenant_id)
 
     def find(self, version: str) -> Model:
-        """Return a bundle by its version or the end of it; raises BundleUnknown."""
+        """Return a bundle by its version or the end of its version; raises BundleUnknown."""
         with transaction(self.sessions) as session:
             return find_bundle(session, version, tenant_id=self.tenant_id)
 
     def champion(self) -> Champion | None:
-        """Return the champion; None where no bundle is known yet."""
+        """Return the champion; None if no bundle is registered yet."""
         with transaction(self.sessions) as session:
             return find_champion(session, tenant_id=self.tenant_id)
 
     def store(self, folder: Path) -> str:
-        """Store a bundle's folder, make it visible and return its version.
+        """Store the files of a bundle's folder, register the bundle and return its version.
 
-        Raises BundleInvalid where the folder holds no whole bundle.
+        Raises BundleInvalid if the folder holds no complete bundle.
         """
         files = store_bundle(self.storage, self.tenant_id, folder)
         with transaction(self.sessions) as session:
@@ -64,10 +64,10 @@ class Shelf:
             return add_bundle(session, manifest, files, tenant_id=self.tenant_id).version
 
     def promote(self, version: str, *, force: bool) -> Promotion:
-        """Make a bundle the champion; one that lies in this machine's folder is stored first.
+        """Make a bundle the champion; if it is this machine's own bundle, store it first.
 
-        Raises BundleInvalid where what is stored of it was tampered with or damaged: workers would
-        refuse it, and the old champion would go on under its name.
+        Raises BundleInvalid if the stored files were damaged or tampered with. Workers would refuse
+        them and go on with the old champion under the new one's name.
         """
         row = self.find(version)
         local = self.local_folder()
@@ -81,15 +81,15 @@ class Shelf:
             return promote(session, row.version, tenant_id=self.tenant_id, force=force)
 
     def roll_back(self) -> Promotion:
-        """Bring back the champion before this one."""
+        """Make the previous champion the champion again."""
         with transaction(self.sessions) as session:
             return roll_back(session, tenant_id=self.tenant_id)
 
     def ensure_champion(self) -> Champion:
         """Return the champion with its files in object storage.
 
-        Where there is none, the bundle of FACETAG_BUNDLE, or the one that ships, becomes the first.
-        Raises BundleStateConflict where the champion's files are neither stored nor here.
+        If there is no champion, the bundle of FACETAG_BUNDLE, or the one that ships, becomes it.
+        Raises BundleStateConflict if the champion's files are neither stored nor on this machine.
         """
         local = self.local_folder()
         manifest = read_manifest(local)
@@ -111,7 +111,7 @@ class Shelf:
         return champion
 
     def fetch(self, champion: Champion) -> Path:
-        """Return a folder with the champion's checked files; raises BundleInvalid."""
+        """Return a folder with the champion's files, checked; raises BundleInvalid."""
         root = fetched_root(self.settings)
         files = champion.files or {}
         return fetch_bundle(self.storage, self.tenant_id, champion.version, files, root)

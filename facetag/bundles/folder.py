@@ -1,4 +1,4 @@
-"""A bundle's folder on disk, which can be told to be whole without building its network."""
+"""Read a bundle's folder and check that it is complete, without building its network."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
 _INSTALLED = Path(__file__).resolve().parents[1] / "models" / "default"
 _CHECKOUT = Path(__file__).resolve().parents[2] / "models" / "default"
 DEFAULT_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
-"""The bundle that ships: the wheel carries it below this package."""
+"""The bundle that ships; an installed wheel has it inside this package."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a bundle whose files are all there and whose format is known.
+    """Return the manifest of a complete bundle of a known format.
 
-    Raises BundleInvalid, which says what to do, for any other folder.
+    Raises BundleInvalid for any other folder.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleInvalid(
             f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
-            "or make one with `facetag train`."
+            "or fit one with `facetag train`."
         ) from error
     except ValueError as error:
         raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
@@ -39,7 +39,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_weights(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise BundleInvalid unless the weights are the file that the manifest names."""
+    """Raise BundleInvalid if the weights are not those that the manifest names."""
     path = folder / WEIGHTS
     if file_sha256(path) != manifest.get("weights_sha256"):
         raise BundleInvalid(

@@ -1,4 +1,4 @@
-"""Carries bundles to object storage and back; no byte that was changed on the way gets through."""
+"""Store bundles in object storage and fetch them, with a check of every byte."""
 
 import shutil
 import tempfile
@@ -18,24 +18,24 @@ from facetag.settings import Settings
 from facetag.storage.client import Storage, tenant_prefix
 
 FILES = (WEIGHTS, CARD, MANIFEST)
-"""What a bundle is made of."""
+"""The files of a bundle."""
 OPTIONAL = frozenset({CARD})
 
 
 def fetched_root(settings: Settings) -> Path:
-    """Return the folder in which this machine keeps fetched bundles."""
+    """Return this machine's folder for fetched bundles."""
     return settings.data_dir / "bundles"
 
 
 def bundle_key(tenant_id: str, version: str, name: str, sha256: str) -> str:
-    """Return where a file of a bundle lies in object storage: never where another one lies."""
+    """Return the key of a bundle's file, which no other content has."""
     return f"{tenant_prefix(tenant_id)}bundles/{version}/{sha256}/{name}"
 
 
 def store_bundle(storage: Storage, tenant_id: str, folder: Path) -> dict[str, str]:
-    """Store a bundle's files and return the SHA-256 of each; a second time changes nothing.
+    """Store a bundle's files and return the SHA-256 of each; storing twice changes nothing.
 
-    Nobody sees them before a row names them. Raises BundleInvalid where a file is missing or the
+    The files are used only once a row names them. Raises BundleInvalid if a file is missing or the
     weights are not those of the manifest.
     """
     manifest = read_manifest(folder)
@@ -46,7 +46,7 @@ def store_bundle(storage: Storage, tenant_id: str, folder: Path) -> dict[str, st
         if name in OPTIONAL and not path.is_file():
             continue
         files[name] = file_sha256(path)
-        # Also where it is stored already: what was damaged there since is whole again.
+        # A file that is stored already is stored again: it may have been damaged since.
         storage.put_file(bundle_key(tenant_id, manifest["version"], name, files[name]), path)
     return files
 
@@ -54,10 +54,10 @@ def store_bundle(storage: Storage, tenant_id: str, folder: Path) -> dict[str, st
 def fetch_bundle(
     storage: Storage, tenant_id: str, version: str, files: Mapping[str, str], root: Path
 ) -> Path:
-    """Return a folder below `root` with the bundle's files, fetched unless they lie there already.
+    """Return a folder below `root` with the bundle's files; fetch them if they are not there.
 
-    `files` are the checksums of the bundle's row. Raises BundleInvalid where a byte differs or a
-    file is missing, and StorageUnavailable. Several processes may fetch at the same time.
+    `files` are the checksums of the bundle's row. Several processes may fetch at the same time.
+    Raises BundleInvalid if a file is missing or differs, and StorageUnavailable.
     """
     folder = root / version
     if _is_whole(folder, files):
@@ -69,13 +69,13 @@ def fetch_bundle(
             _fetch_checked(storage, bundle_key(tenant_id, version, name, digest), draft / name)
             if file_sha256(draft / name) != digest:
                 raise BundleInvalid(
-                    f"{name} of {version} in object storage is not the file that was stored (its "
-                    "SHA-256 differs): it was tampered with or damaged, and is not used."
+                    f"{name} of {version} in object storage was damaged or tampered with (its "
+                    "SHA-256 differs). Store the bundle again with `facetag models promote FOLDER`."
                 )
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
     except OSError:
-        # Another process was faster, and its folder is as good.
+        # Another process was faster, and its folder is used.
         if not _is_whole(folder, files):
             raise
     finally:

@@ -1,7 +1,7 @@
-"""The registry of bundles: which are known, which one labels, and how another takes its place.
+"""Register bundles and record which one is the champion, by promotion or rollback.
 
-Every function takes a Session inside a transaction and leaves the commit to its caller. Whoever
-changes a state holds one advisory lock, so that no two champions are ever seen.
+Every function takes a Session inside a transaction and leaves the commit to its caller. A change of
+state holds one advisory lock, so that there are never two champions.
 """
 
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ from facetag.errors import BundleStateConflict, BundleUnknown
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The bundle that labels; `files` is None where it lies on the workers' disks alone."""
+    """The bundle that labels; `files` is None if only the workers' disks have it."""
 
     version: str
     number: int
-    """That of its promotion, which only grows; 0 for the first champion, which nobody promoted."""
+    """Number of its promotion; numbers only grow. The first champion, never promoted, has 0."""
     files: Mapping[str, str] | None
     manifest: Mapping[str, Any]
 
 
 def list_models(session: Session, *, tenant_id: str) -> list[Model]:
-    """Return the bundles known to a tenant, the newest first."""
+    """Return a tenant's bundles, the newest first."""
     query = (
         select(Model)
         .where(Model.tenant_id == tenant_id)
@@ -38,10 +38,10 @@ def list_models(session: Session, *, tenant_id: str) -> list[Model]:
 
 
 def register_model(session: Session, tenant_id: str, manifest: Mapping[str, Any]) -> Model:
-    """Record a bundle by its manifest's `version`; one that is known keeps its state.
+    """Record a bundle under its manifest's `version`; a known one keeps its state.
 
-    A tenant's first bundle is its champion, every later one a candidate. What is in object storage
-    keeps the manifest that was stored with it.
+    A tenant's first bundle becomes the champion, later ones are candidates. A bundle in object
+    storage keeps the manifest that was stored with it.
     """
     _lock_models(session)
     champion = select(Model.version).where(
@@ -62,13 +62,13 @@ def register_model(session: Session, tenant_id: str, manifest: Mapping[str, Any]
 
 
 def find_champion(session: Session, *, tenant_id: str) -> Champion | None:
-    """Return the champion; None where no worker has started and nothing was promoted yet."""
+    """Return the champion; None before the first worker start or promotion."""
     number = (
         select(func.coalesce(func.max(Promotion.number), 0))
         .where(Promotion.tenant_id == tenant_id)
         .scalar_subquery()
     )
-    # One statement, so that the champion and its number are of one moment.
+    # One statement reads the champion and its number at one moment.
     row = session.execute(
         select(Model.version, number.label("number"), Model.files, Model.manifest).where(
             Model.tenant_id == tenant_id, Model.state == BundleState.CHAMPION
@@ -78,7 +78,7 @@ def find_champion(session: Session, *, tenant_id: str) -> Champion | None:
 
 
 def find_bundle(session: Session, version: str, *, tenant_id: str) -> Model:
-    """Return a bundle by its version, or by an ending that no other has; raises BundleUnknown."""
+    """Return a bundle by its version, or by a unique end of it; raises BundleUnknown."""
     ours = select(Model).where(Model.tenant_id == tenant_id)
     found = session.scalars(ours.where(Model.version == version)).all()
     found = found or session.scalars(ours.where(Model.version.endswith(version))).all()
@@ -96,9 +96,9 @@ def add_bundle(
     tenant_id: str,
     verdict: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Make a bundle visible whose files are in object storage; one that is known keeps its state.
+    """Register a bundle whose files are in object storage; a known one keeps its state.
 
-    A new one is a candidate. Raises BundleStateConflict where its version names other weights.
+    A new bundle is a candidate. Raises BundleStateConflict if its version names other weights.
     """
     _lock_models(session)
     row = session.get(Model, (tenant_id, manifest["version"]), populate_existing=True)
@@ -109,7 +109,8 @@ def add_bundle(
         session.add(row)
     elif row.manifest.get("weights_sha256") != manifest["weights_sha256"]:
         raise BundleStateConflict(
-            f"Other weights are known as {row.version}: make the bundle anew, on another day."
+            f"The version {row.version} belongs to other weights: fit the bundle again, so that it "
+            "gets another version."
         )
     row.manifest, row.files = dict(manifest), dict(files)
     row.verdict = row.verdict if verdict is None else dict(verdict)
@@ -118,10 +119,10 @@ def add_bundle(
 
 
 def promote(session: Session, version: str, *, tenant_id: str, force: bool = False) -> Promotion:
-    """Make a bundle the champion; workers load it beside the old one and switch between chunks.
+    """Make a bundle the champion; workers load it and switch between two chunks.
 
-    Raises BundleUnknown, and BundleStateConflict where it is the champion already, where its files
-    are not in object storage, or, unless `force`, where its verdict speaks against it.
+    Raises BundleUnknown, and BundleStateConflict if it is the champion already, if its files are
+    not in object storage, or if it did not pass its comparison, unless `force` is set.
     """
     _lock_models(session)
     row = find_bundle(session, version, tenant_id=tenant_id)
@@ -129,23 +130,23 @@ def promote(session: Session, version: str, *, tenant_id: str, force: bool = Fal
         raise BundleStateConflict(f"{row.version} is the champion already.")
     if row.files is None:
         raise BundleStateConflict(
-            f"{row.version} is not in object storage, where workers would look for it: give its "
-            "folder instead of its version."
+            f"{row.version} is not in object storage, where workers look for it: give its folder "
+            "instead of its version."
         )
     verdict = row.verdict or {"holds": True}
     if not verdict["holds"] and not force:
         reasons = "".join(f"\n  {reason}" for reason in verdict["reasons"])
         raise BundleStateConflict(
-            f"{row.version} did not hold against {verdict['against']}:{reasons}\n"
-            "Promote it all the same with --force."
+            f"{row.version} did not pass the comparison with {verdict['against']}:{reasons}\n"
+            "Promote it anyway with --force."
         )
     return _crown(session, row, rollback=False)
 
 
 def roll_back(session: Session, *, tenant_id: str) -> Promotion:
-    """Bring back the champion that the present one took the place of.
+    """Make the previous champion the champion again.
 
-    Raises BundleStateConflict where there was none before.
+    Raises BundleStateConflict if there was none.
     """
     _lock_models(session)
     champion = find_champion(session, tenant_id=tenant_id)
@@ -160,14 +161,14 @@ def roll_back(session: Session, *, tenant_id: str) -> Promotion:
         .limit(1)
     )
     if not previous:
-        raise BundleStateConflict("No champion came before this one: there is nothing to go to.")
+        raise BundleStateConflict("This champion is the first one: there is none to roll back to.")
     return _crown(session, session.get_one(Model, (tenant_id, previous)), rollback=True)
 
 
 def _crown(session: Session, row: Model, *, rollback: bool) -> Promotion:
     before = find_champion(session, tenant_id=row.tenant_id)
     unsynchronised = {"synchronize_session": False}
-    # First the old one: at most one row may be the champion at any moment.
+    # The old champion retires first: a unique index allows only one.
     session.execute(
         update(Model)
         .where(Model.tenant_id == row.tenant_id, Model.state == BundleState.CHAMPION)
@@ -193,7 +194,7 @@ def _crown(session: Session, row: Model, *, rollback: bool) -> Promotion:
 
 
 def _lock_models(session: Session) -> None:
-    """Wait for whoever changes a bundle's state, and keep others waiting until the commit.
+    """Hold the lock for changes of a bundle's state until the commit.
 
     Two workers that start at once must not both find that there is no champion.
     """

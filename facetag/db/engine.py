@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: engines, transactions that name a lost connection, and the migration."""
+"""Connect to PostgreSQL: engines, transactions that report lost connections, and migrations."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,15 +34,15 @@ Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
 
 _LOST = ("08", "57P", "53")
-"""SQLSTATEs of a connection that failed, a server that goes down, and one short of resources."""
+"""SQLSTATEs of a failed connection, of a server that shuts down, or lacks resources."""
 _BUSY = ("40001", "40P01", "55P03", "57014")
-"""SQLSTATEs of transactions that gave way to others: worth another try."""
+"""SQLSTATEs of transactions that gave way to others; another try may succeed."""
 _UNDEFINED_TABLE = "42P01"
 
 
 APPLICATION = "facetag"
 WORKER_APPLICATION = "facetag-worker"
-"""How the connections of a warm worker are named in pg_stat_activity: it is seen by them."""
+"""Application name of a warm worker's connections in pg_stat_activity, by which it is found."""
 
 
 def make_engine(
@@ -54,35 +54,35 @@ def make_engine(
 ) -> Engine:
     """Make an engine on FACETAG_DATABASE_URL; nothing connects before the first use.
 
-    `application` names its connections in pg_stat_activity. One for `read` alone (`reads_only`)
-    neither asks whether a connection is alive nor opens a transaction. Raises SettingsInvalid where
-    the URL is missing or names another kind of database.
+    `application` names its connections in pg_stat_activity. With `reads_only`, the engine is for
+    `read` alone: it neither checks whether a connection is alive nor opens a transaction. Raises
+    SettingsInvalid if the URL is not set.
     """
     ways: dict[str, Any] = (
         {"isolation_level": "AUTOCOMMIT"}
         if reads_only
-        # A restarted server leaves dead connections in the pool.
+        # After a restart of the server, connections in the pool are dead.
         else {"pool_pre_ping": True}
     )
     return create_engine(
         _psycopg_url(settings.require("database_url")),
         pool_size=pool_size,
         max_overflow=pool_size,
-        # A caller that waits longer for a connection is better off with an error.
+        # An error helps a caller more than a longer wait for a connection.
         pool_timeout=CONNECT_TIMEOUT_S + 2,
         **ways,
         connect_args=_connect_args(
             application,
             statement_timeout=STATEMENT_TIMEOUT_S,
             lock_timeout=LOCK_TIMEOUT_S,
-            # A client that stops reading its results must not hold back vacuum for ever.
+            # A client that stops reading must not hold back vacuum for ever.
             idle_in_transaction_session_timeout=IDLE_TRANSACTION_TIMEOUT_S,
         ),
     )
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Make the factory that `transaction` takes; rows stay readable after the commit."""
+    """Make the session factory for `transaction`; rows stay readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -90,18 +90,18 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
     """Yield a session that commits at the end and rolls back on an exception.
 
-    Raises DatabaseUnavailable where the server does not answer, went away, or was too busy.
+    Raises DatabaseUnavailable if the server does not answer, went away, or was too busy.
     """
     with translate_errors(), sessions() as session, session.begin():
         yield session
 
 
 def read(sessions: sessionmaker[Session], ask: Callable[[Session], Answer]) -> Answer:
-    """Return what `ask` reads by one statement, in one round trip to the server.
+    """Return the answer to one statement, in one round trip to the server.
 
-    `sessions` are of an engine made with `reads_only`. With a transaction and the question whether
-    the connection is alive it would be four, each of which waits for a turn where the processor is
-    busy. What lost its connection is asked again once, on a new one. Raises DatabaseUnavailable.
+    `sessions` belong to an engine made with `reads_only`. A transaction and a check of the
+    connection would take four round trips. If the connection is lost, the statement is sent once
+    more on a new one. Raises DatabaseUnavailable.
     """
     with translate_errors():
         try:
@@ -115,7 +115,7 @@ def read(sessions: sessionmaker[Session], ask: Callable[[Session], Answer]) -> A
 
 
 def allow_long_statements(session: Session) -> None:
-    """Let the statements of this transaction take ten minutes: they touch a million rows."""
+    """Allow the statements of this transaction ten minutes, for a million rows."""
     session.execute(text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_TIMEOUT_S}s'"))
 
 
@@ -126,10 +126,10 @@ def persist(
     give_up: Callable[[], bool],
     on_wait: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Do `work` in a transaction, again and again while the database is unavailable.
+    """Do `work` in a transaction, and repeat it while the database is unavailable.
 
-    `work` may have been committed by an attempt whose answer was lost: it must be such that a
-    second time does nothing. Raises DatabaseUnavailable once `give_up` says so.
+    `work` must be idempotent: an attempt may have committed although its answer was lost. Raises
+    DatabaseUnavailable once `give_up` returns true.
     """
 
     def attempt() -> Answer:
@@ -152,13 +152,13 @@ def persist(
 
 
 def ping(engine: Engine) -> None:
-    """Ask the database for one row; raises DatabaseUnavailable where it does not answer."""
+    """Check that the database answers; raises DatabaseUnavailable."""
     with translate_errors(), engine.connect() as connection:
         connection.execute(text("SELECT 1"))
 
 
 def migrate(database_url: str) -> None:
-    """Bring the tables to the newest revision; several callers at once are safe.
+    """Migrate the tables to the newest revision; several callers at once are safe.
 
     All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable.
     """
@@ -167,7 +167,7 @@ def migrate(database_url: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(files("facetag_migrations")).replace("%", "%%"))
-    # No statement or lock timeout: a migration may take long, and waits for its turn.
+    # No statement or lock timeout: a migration may take long, or wait for another one.
     engine = create_engine(
         _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args(APPLICATION)
     )
@@ -178,7 +178,7 @@ def migrate(database_url: str) -> None:
 
 
 def _psycopg_url(url: str) -> URL:
-    # Hosting services still write `postgres`, which SQLAlchemy has given up.
+    # Hosting services still write `postgres`, which SQLAlchemy no longer accepts.
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
@@ -188,7 +188,7 @@ def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": application,
         "options": f"-c timezone=UTC{options}",
-        # A host that vanished without a word is noticed within a minute, not after two hours.
+        # A vanished host is noticed within a minute, not after two hours.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -197,14 +197,14 @@ def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise DatabaseUnavailable for what the body's statements raise of a server that is away."""
+    """Raise DatabaseUnavailable if a statement in the body fails because the server is away."""
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable(
             "Every connection to PostgreSQL is busy: try again, or start more processes."
         ) from error
-    # COPY goes past SQLAlchemy, so its errors come as psycopg raises them.
+    # COPY bypasses SQLAlchemy, so its errors are psycopg's.
     except (DBAPIError, psycopg.Error) as error:
         message = _recognise(error.orig if isinstance(error, DBAPIError) else error)
         if message is None:
@@ -213,17 +213,17 @@ def translate_errors() -> Iterator[None]:
 
 
 def _recognise(error: BaseException | None) -> str | None:
-    """Return what to tell the user of a fault that is the database's, None for a fault of ours."""
+    """Return a message if the database is at fault, None if we are."""
     sqlstate: str | None = getattr(error, "sqlstate", None)
     if sqlstate == _UNDEFINED_TABLE:
-        return "The database has no tables of facetag yet: run `facetag migrate`."
+        return "The database has no facetag tables yet: run `facetag migrate`."
     if sqlstate in _BUSY:
         return f"PostgreSQL was too busy ({type(error).__name__}): try again."
-    # Whoever did not get as far as an answer has no SQLSTATE.
+    # An error without an answer from the server has no SQLSTATE.
     lost = sqlstate is None and isinstance(error, psycopg.OperationalError)
     if lost or (sqlstate or "").startswith(_LOST):
         return (
-            "PostgreSQL does not answer at FACETAG_DATABASE_URL: is it running, and are user, "
-            f"password and database right? ({' '.join(str(error).split())})"
+            "PostgreSQL does not answer at FACETAG_DATABASE_URL: check that it runs, and that "
+            f"user, password and database are right. ({' '.join(str(error).split())})"
         )
     return None

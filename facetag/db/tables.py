@@ -1,4 +1,4 @@
-"""The tables. Postgres is the truth: every state, count and result of facetag is a row here."""
+"""Define the tables. Postgres is the truth: every state, count and result is a row here."""
 
 import uuid
 from datetime import datetime
@@ -66,9 +66,10 @@ def _one_of(column: str, states: type[StrEnum]) -> str:
 class RetrainingState(StrEnum):
     """`queued -> running -> promoted | candidate | refused | failed | cancelled`.
 
-    `promoted`: its bundle is the champion. `candidate`: it holds, and was not to be promoted.
-    `refused`: it does not hold against the champion. Back from `running` to `queued` when its
-    trainer worker dies, stops, or must wait.
+    `promoted`: its bundle is the champion. `candidate`: its bundle passed the comparison but was
+    not to be promoted. `refused`: its bundle did not pass the comparison with the champion. A
+    retraining goes back from `running` to `queued` when its trainer worker dies, stops or must
+    wait.
     """
 
     QUEUED = "queued"
@@ -81,7 +82,7 @@ class RetrainingState(StrEnum):
 
 
 class Base(DeclarativeBase):
-    """Declarative base; every timestamp carries its zone."""
+    """Declare the tables; every timestamp has a time zone."""
 
     type_annotation_map = {
         datetime: DateTime(timezone=True),
@@ -92,10 +93,10 @@ class Base(DeclarativeBase):
 
 
 class Job(Base):
-    """A request to label a list of images, or everything below a prefix.
+    """A request to label a list of images, or all images below a prefix.
 
-    The count columns are moved in the same transaction as the images' states, so they always add up
-    to `total`, which is null while a prefix is still being listed.
+    The count columns change in the same transaction as the images' states. They always add up to
+    `total`, which is null while a prefix is being listed.
     """
 
     __tablename__ = "jobs"
@@ -111,7 +112,7 @@ class Job(Base):
     state: Mapped[str]
     name: Mapped[str | None]
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Above 0 for `predict`: claimed before every other job."""
+    """Above 0 for `predict`, whose jobs are claimed before all others."""
     source_bucket: Mapped[str | None]
     source_prefix: Mapped[str | None]
     listing_cursor: Mapped[str | None]
@@ -125,7 +126,7 @@ class Job(Base):
     failed: Mapped[int] = mapped_column(server_default="0")
     cancelled: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[str | None]
-    """Why the job as a whole could not be done (its prefix could not be listed, for one)."""
+    """Why the whole job failed, for example because its prefix could not be listed."""
     rung_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
@@ -133,7 +134,7 @@ class Job(Base):
 
 
 class Image(Base):
-    """One image of one job, with its claim and, once done, its outcome and provenance."""
+    """One image of one job, with its claim and, when finished, its outcome and provenance."""
 
     __tablename__ = "images"
     __table_args__ = (
@@ -163,19 +164,19 @@ class Image(Base):
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
-    """When a worker began on this very image under the present claim; null while it only waits."""
+    """When a worker began on this image under the present claim; null while the image waits."""
     not_before: Mapped[datetime | None]
-    """Not claimed before this moment: the backoff after a transient fault."""
+    """Earliest time for a claim: the backoff after a transient fault."""
     releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     suspicion: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """How many workers died while at work on this image."""
+    """How many workers died while they worked on this image."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
     model_version: Mapped[str | None]
     stage_ms: Mapped[dict[str, Any] | None]
-    """Milliseconds a stage: fetch, decode, detect, crop, predict."""
+    """Milliseconds per stage: fetch, decode, detect, crop, predict."""
     finished_at: Mapped[datetime | None]
 
 
@@ -195,7 +196,7 @@ class FaceRow(Base):
     height: Mapped[int]
     confidence: Mapped[float] = mapped_column(Float)
     attributes: Mapped[dict[str, Any]]
-    """The heads' JSON values, as in the results' contract."""
+    """The JSON value of each head, as in the results."""
 
 
 class BundleState(StrEnum):
@@ -224,17 +225,17 @@ class Model(Base):
     version: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
     manifest: Mapped[dict[str, Any]]
-    """Among others its `parent`, `weights_sha256` and `metrics`."""
+    """The bundle's manifest, with its `parent`, `weights_sha256`, `metrics` and more."""
     files: Mapped[dict[str, Any] | None]
-    """SHA-256 of each file in object storage, by name; null where it lies on a disk alone."""
+    """SHA-256 of each file in object storage, by name; null if the bundle is only on a disk."""
     verdict: Mapped[dict[str, Any] | None]
-    """How it did against the champion of its day; null where nobody compared them."""
+    """The comparison with the champion of that time; null if there was none."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     promoted_at: Mapped[datetime | None]
 
 
 class Promotion(Base):
-    """A change of champion; its number only grows, so a worker knows which one is the newer."""
+    """A change of champion. Numbers only grow, so a worker knows which change is newer."""
 
     __tablename__ = "promotions"
     __table_args__ = (Index("promotions_newest", "tenant_id", text("number DESC")),)
@@ -248,7 +249,7 @@ class Promotion(Base):
 
 
 class Shard(Base):
-    """A shard that a bundle was fitted on, or whose images no bundle may be fitted on."""
+    """A shard that a bundle was fitted on, or a test set that none may be fitted on."""
 
     __tablename__ = "shards"
 
@@ -256,12 +257,12 @@ class Shard(Base):
     sha256: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     version: Mapped[str | None]
-    """The bundle that was fitted on it; null for a test set, which none may be."""
+    """The bundle that was fitted on the shard; null for a test set."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class ShardImage(Base):
-    """One usable image of a shard: what it is known by, and the part that it plays."""
+    """One usable image of a shard: its hashes and the part of the data it belongs to."""
 
     __tablename__ = "shard_images"
     __table_args__ = (
@@ -283,12 +284,12 @@ class ShardImage(Base):
 
 
 class Retraining(Base):
-    """A retraining that was asked of the queue, with its claim and, once done, what came of it."""
+    """A retraining in the queue, with its claim and, when finished, its outcome."""
 
     __tablename__ = "retrainings"
     __table_args__ = (
         CheckConstraint(_one_of("state", RetrainingState), name="retrainings_state"),
-        # Two at once are refused, whoever asks.
+        # At most one retraining may be open.
         Index(
             "retrainings_one_open",
             "tenant_id",
@@ -302,27 +303,27 @@ class Retraining(Base):
     tenant_id: Mapped[str]
     state: Mapped[str] = mapped_column(server_default=RetrainingState.QUEUED.value)
     shards: Mapped[dict[str, Any]]
-    """Lists `new`, `earlier` and `tests`, each of `{"url"}` or of `{"name", "sha256"}`."""
+    """Lists `new`, `earlier` and `tests` of `{"url"}` or `{"name", "sha256"}`."""
     options: Mapped[dict[str, Any]]
     """`replay`, `precision`, `fit`, `leave_out`, `again`, `promote`."""
     claim_token: Mapped[uuid.UUID | None]
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
-    """Not claimed before this moment: it waits for another retraining."""
+    """Earliest time for a claim, while another retraining runs."""
     rung_at: Mapped[datetime | None]
     stage: Mapped[str | None]
-    """What is being done, in words."""
+    """The present stage, in words."""
     epoch: Mapped[int | None]
-    """The epoch that is being fitted, from 1 on."""
+    """The present epoch, from 1."""
     step: Mapped[int] = mapped_column(server_default="0")
-    """Steps that are done, of all epochs."""
+    """Finished steps, over all epochs."""
     steps: Mapped[int | None]
     deaths: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Trainer workers that died in a row without a step beyond `died_at_step`."""
+    """Trainer workers that died in a row without getting past `died_at_step`."""
     died_at_step: Mapped[int] = mapped_column(server_default="0")
     version: Mapped[str | None]
-    """The bundle that came of it."""
+    """The bundle that was fitted."""
     verdict: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -332,7 +333,7 @@ class Retraining(Base):
 
 
 class RetrainingLine(Base):
-    """A line of a retraining's log; the oldest go when there are too many."""
+    """A line of a retraining's log. The oldest are deleted when there are too many."""
 
     __tablename__ = "retraining_lines"
     __table_args__ = (Index("retraining_lines_in_order", "retraining_id", "id"),)

@@ -1,13 +1,13 @@
-"""Everything that happens to jobs and their images, save the worker's claims; always in SQL.
+"""Create, read, cancel, retry and delete jobs and their images in SQL. Workers claim elsewhere.
 
 Each function takes a Session inside a transaction and leaves the commit to its caller (see
 `facetag.db.engine.transaction`).
 
-Order of locks, here and in the worker: first the images' rows, then the job's row, whose counters
-move by one `UPDATE jobs SET queued = queued - :n ...` (`move_counts`). Who holds a job's row takes
-no lock on an image that others may hold, save with SKIP LOCKED. Claims skip locked images; whoever
-waits for images takes them by ascending id. So nobody waits in a circle, and whoever holds the
-job's row knows that the images' committed states and the counters agree.
+Locks are taken in one order, here and in the worker: first the images' rows, then the job's row,
+whose counters change by one `UPDATE jobs SET queued = queued - :n ...` (`move_counts`). A holder of
+the job's row locks no image that others may hold, except with SKIP LOCKED. Claims skip locked
+images; everybody who waits for images locks them by ascending id. So there is no deadlock, and for
+the holder of a job's row the images' committed states and the counters agree.
 """
 
 from facetag.jobs.counts import close_job_if_done, move_counts

@@ -1,4 +1,4 @@
-"""The counts of a job: moved with the images' states, and checked by counting when it closes."""
+"""Change a job's counts with its images' states, and check them when the job closes."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobSt
 from facetag.errors import JobStateConflict
 
 CANCEL_BATCH = 10_000
-"""Images that are cancelled at a time: a million in one statement would take a minute and more."""
+"""Images that are cancelled at a time: a million would take more than a minute."""
 
 
 def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState, int]) -> None:
-    """Add to a job's counts what the caller's transaction did to its images.
+    """Apply the caller's changes of image states to the job's counts.
 
-    `changes` such as `{QUEUED: -3, RUNNING: 3}`; they must cancel out. Raises JobStateConflict
-    where the job is gone. Locks the job's row: call it after the images are locked.
+    `changes`, such as `{QUEUED: -3, RUNNING: 3}`, must add up to 0. The job's row is locked, so
+    lock the images first. Raises JobStateConflict if the job was deleted.
     """
     if sum(changes.values()) != 0:
         raise ValueError(f"images cannot appear or vanish: {dict(changes)}")
@@ -35,7 +35,7 @@ def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState
 def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bool) -> int:
     """Cancel up to CANCEL_BATCH of the job's queued images and return how many.
 
-    The caller moves the counts.
+    The caller changes the counts.
     """
     next_ones = (
         select(Image.id)
@@ -59,12 +59,12 @@ def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bo
 
 
 def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
-    """Close a job none of whose images is queued or running; return whether it was closed.
+    """Close a job without queued or running images; return whether it was closed.
 
-    Counts the rows under a lock of the job's row and writes what it counted; they are many, so
-    not while the job's counts say that it is open. A job that is being listed, or closed, is left
-    alone; of a cancelled one the next queued images are cancelled first (CANCEL_BATCH of those
-    that a large job still has, or that a worker gave back since).
+    The rows are counted under a lock of the job's row, and the counts are written. Because the
+    rows may be many, they are counted only if the job's counts say that nothing is open. A job
+    that is being listed, or is closed already, is left alone. If the job is cancelled, the next
+    CANCEL_BATCH of its queued images are cancelled first.
     """
     job = session.scalar(
         select(Job)
@@ -104,7 +104,7 @@ def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
 
 
 def count_images(session: Session, job_id: uuid.UUID) -> dict[ImageState, int]:
-    """Count the job's images by state, zeroes included."""
+    """Return the number of the job's images in each state, zeroes included."""
     rows = session.execute(
         select(Image.state, func.count()).where(Image.job_id == job_id).group_by(Image.state)
     )

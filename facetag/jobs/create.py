@@ -1,4 +1,4 @@
-"""Creating jobs: the row and its images in one transaction, once for each idempotency key."""
+"""Create a job and its images in one transaction, once per idempotency key."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from facetag.jobs.queries import get_job
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image to be labelled: where it lies, and the name that its results carry.
+    """An image to label: its bucket and key, and its name in the results.
 
     Raises ValueError for text that PostgreSQL cannot hold (a zero character, half a surrogate).
     """
@@ -31,8 +31,8 @@ class NewImage:
     def __post_init__(self) -> None:
         for text in (self.key, self.name, self.bucket):
             if "\0" in text:
-                raise ValueError("names and keys cannot hold the character U+0000")
-            # Known without a look at the text, of which a job may have 200,000.
+                raise ValueError("names and keys must not hold the character U+0000")
+            # A flag of the string, found without reading it: a job may have 200,000 strings.
             if text.isascii():
                 continue
             try:
@@ -53,8 +53,8 @@ def create_job(
 ) -> tuple[Job, bool]:
     """Create a job of these images, in this order; return it and whether it is new.
 
-    A second call with one idempotency key returns the first one's job; it waits for a first one
-    that has not committed yet. Raises IdempotencyConflict where `request_sha256` differs.
+    A second call with the same idempotency key returns the first call's job, and waits if the
+    first has not committed yet. Raises IdempotencyConflict if `request_sha256` differs.
     """
     total = len(images)
     job, created = _insert_job(
@@ -85,7 +85,7 @@ def create_prefix_job(
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
 ) -> tuple[Job, bool]:
-    """Create a job whose images a worker finds by listing `prefix`; otherwise as `create_job`."""
+    """Create a job whose images a worker finds by listing `prefix`; see `create_job`."""
     return _insert_job(
         session,
         tenant_id=tenant_id,
@@ -101,12 +101,12 @@ def create_prefix_job(
 def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Create a job of the same images in the same order, and return it.
 
-    Raises JobNotFound, and JobStateConflict while the old one is not finished.
+    Raises JobNotFound, and JobStateConflict while the old job is not finished.
     """
     allow_long_statements(session)
     old = get_job(session, job_id, tenant_id=tenant_id)
     if old.finished_at is None:
-        raise JobStateConflict(f"The job is {old.state} and not done: wait until it has ended.")
+        raise JobStateConflict(f"The job is {old.state} and not finished: wait until it is.")
     new = Job(
         id=uuid.uuid4(),
         tenant_id=tenant_id,
@@ -136,7 +136,7 @@ def copy_images(
     images: Iterable[NewImage],
     first_position: int,
 ) -> None:
-    """Write images as queued rows by COPY, many times faster than INSERT for a large job."""
+    """Write images as queued rows by COPY, which is many times faster than INSERT."""
     raw = session.connection().connection.driver_connection
     if not isinstance(raw, Connection):
         raise TypeError("images are copied over a psycopg 3 connection")
@@ -164,7 +164,7 @@ def _insert_job(
             created_at=func.clock_timestamp(),
             **values,
         )
-        # Where another transaction is just inserting the key, this waits for its end.
+        # If another transaction is inserting the key, this waits for its end.
         .on_conflict_do_nothing(constraint="jobs_idempotency")
         .returning(Job.id)
     )
@@ -174,7 +174,7 @@ def _insert_job(
         select(Job).where(Job.tenant_id == tenant_id, Job.idempotency_key == idempotency_key)
     )
     if first is None:
-        # Deleted since the insert met it: the key is free.
+        # The other job was deleted meanwhile, so the key is free.
         return _insert_job(
             session,
             tenant_id=tenant_id,

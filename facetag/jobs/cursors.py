@@ -1,4 +1,4 @@
-"""Page cursors: where a page ended, in a form that clients hand back and do not take apart."""
+"""Write and read page cursors, which clients hand back without reading them."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ def encode_cursor(*parts: str | int) -> str:
 
 
 def decode_cursor(cursor: str, *types: type) -> list[str | int]:
-    """Return the sort values of a cursor, one of each type; raises CursorInvalid."""
+    """Return the sort values of a cursor, one per type; raises CursorInvalid."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))

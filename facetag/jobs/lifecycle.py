@@ -1,4 +1,4 @@
-"""What users do to a job that exists: cancel it, retry what failed, delete it."""
+"""Cancel a job, retry its failed images, or delete it, as users ask."""
 
 import uuid
 
@@ -17,10 +17,10 @@ _NO_SYNC = {"synchronize_session": False}
 
 
 def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
-    """Cancel what is queued; what runs is finished, and what is finished stays.
+    """Cancel the queued images of a job; running ones are finished, finished ones stay.
 
-    The job is `cancelled` at once, and nothing more of it is claimed; of many thousands of queued
-    images the sweeper cancels the rest. `finished_at` is set once nothing is left. To cancel
+    The job is `cancelled` at once, and none of its images is claimed any more. If many thousands
+    are queued, the sweeper cancels the rest. `finished_at` is set when no image is left. Cancelling
     a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict for a finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -45,7 +45,7 @@ def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         if job.state != JobState.CANCELLED:
             raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
         return job
-    # Also takes images that a listing or a worker put back since the first statement.
+    # This includes images that a listing or a worker queued since the first statement.
     close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)
 
@@ -53,8 +53,8 @@ def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Queue the failed images of a finished job again, as if they had never been tried.
 
-    A job whose prefix could not be listed is listed anew (state `listing`: ring the listing).
-    Raises JobNotFound, and JobStateConflict where the job runs, was cancelled, or nothing failed.
+    If its prefix could not be listed, the job is in state `listing` again: ring the listing.
+    Raises JobNotFound, and JobStateConflict if the job runs, was cancelled, or nothing failed.
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -85,14 +85,14 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str) -> list[str]:
     """Delete a finished job with its results; return the keys that no other job refers to.
 
-    Only keys in `bucket`, our own: sources are never touched. The caller deletes the objects after
-    the commit. Raises JobNotFound, and JobStateConflict while something may still run.
+    Only keys in our own `bucket` are returned: source buckets are never changed. The caller deletes
+    the objects after the commit. Raises JobNotFound, and JobStateConflict while an image may run.
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.finished_at is None:
         raise JobStateConflict(
-            f"The job is {job.state} and not done: cancel it, and delete it once nothing runs."
+            f"The job is {job.state} and not finished: cancel it, and delete it when it has ended."
         )
     other = aliased(Image)
     elsewhere = (
@@ -106,13 +106,15 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
         .distinct()
         .order_by(Image.key)
     ).all()
-    # The job's images and their faces go with it.
+    # This also deletes the job's images and their faces.
     gone = session.scalar(
         delete(Job).where(Job.id == job_id, Job.finished_at.is_not(None)).returning(Job.id),
         execution_options=_NO_SYNC,
     )
     if gone is None:
-        raise JobStateConflict("The job was retried or deleted by somebody else meanwhile.")
+        raise JobStateConflict(
+            "Somebody else has retried or deleted the job meanwhile: look at it again."
+        )
     session.expunge(job)
     return list(keys)
 

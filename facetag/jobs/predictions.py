@@ -1,4 +1,4 @@
-"""A prediction is a job of one image that goes before all others and is not kept."""
+"""Delete predictions: jobs of one image that go ahead of all others and are not kept."""
 
 import uuid
 
@@ -13,11 +13,11 @@ PREDICT_PRIORITY = 10
 def forget_prediction(
     sessions: sessionmaker[Session], job_id: uuid.UUID, *, tenant_id: str, bucket: str
 ) -> None:
-    """Delete a prediction's job with its result, cancelled first where it still waits.
+    """Cancel a prediction's job if it still waits, and delete it with its result.
 
-    Two transactions: what was cancelled stays so where it cannot be deleted yet. The caller deletes
-    the object before: nothing would lead there afterwards. Raises JobNotFound, JobStateConflict
-    while a worker holds the image, and DatabaseUnavailable.
+    These are two transactions: a job that cannot be deleted yet stays cancelled. The caller deletes
+    the object first, because afterwards no row names it. Raises JobNotFound, JobStateConflict while
+    a worker holds the image, and DatabaseUnavailable.
     """
     with transaction(sessions) as session:
         job = get_job(session, job_id, tenant_id=tenant_id)

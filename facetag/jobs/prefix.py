@@ -1,4 +1,4 @@
-"""Jobs that are given as a prefix: their images come page by page, as a worker lists them."""
+"""Fill a job that was given as a prefix, page by page, while a worker lists it."""
 
 import uuid
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ def append_listed_images(
 ) -> bool:
     """Append a page of the listing that began after `after` and ended at `cursor`.
 
-    Returns False, and does nothing, where the job is no longer being listed (cancelled, deleted)
-    or somebody else has appended this page: the caller then stops listing. `cursor` None leaves
-    the job's cursor as it is (the last page: call `finish_listing` in the same transaction).
+    Returns False, and changes nothing, if the job is no longer being listed (it was cancelled or
+    deleted) or another worker appended this page: the caller then stops listing. With the last page
+    `cursor` is None and the job's cursor stays: call `finish_listing` in the same transaction.
     """
     job = _lock_listed(session, job_id)
     if job is None or job.listing_cursor != after:
@@ -39,10 +39,9 @@ def append_listed_images(
 
 
 def finish_listing(session: Session, job_id: uuid.UUID) -> Job | None:
-    """End the listing: the total is known now, and the images may be claimed.
+    """End the listing: set the total and let the images be claimed.
 
-    Returns the job, which is closed at once where nothing was found; None where the job is no
-    longer being listed.
+    Returns the job, or None if it is no longer being listed. A job without images is closed.
     """
     job = _lock_listed(session, job_id)
     if job is None:
@@ -55,11 +54,11 @@ def finish_listing(session: Session, job_id: uuid.UUID) -> Job | None:
 
 
 def fail_listing(session: Session, job_id: uuid.UUID, error: str) -> None:
-    """Close a job whose prefix cannot be listed, with the reason; a retry lists it anew."""
+    """Close a job whose prefix cannot be listed, with the reason; a retry lists it again."""
     job = _lock_listed(session, job_id)
     if job is None:
         return
-    # Nothing claims the images of a job that is being listed, so nobody holds these rows.
+    # Images of a job that is being listed are not claimed, so nobody holds these rows.
     session.execute(delete(Image).where(Image.job_id == job_id))
     session.execute(
         update(Job)

@@ -1,4 +1,4 @@
-"""Reading jobs: one by its id, or a page of them, the newest first."""
+"""Read a job by its id, or a page of jobs, the newest first."""
 
 import uuid
 from datetime import datetime
@@ -26,7 +26,7 @@ def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 def list_jobs(
     session: Session, *, tenant_id: str, cursor: str | None = None, limit: int = 50
 ) -> tuple[list[Job], str | None]:
-    """Return up to `limit` jobs, the newest first, and the next page's cursor or None.
+    """Return up to `limit` jobs, the newest first, and the cursor of the next page or None.
 
     Raises CursorInvalid.
     """

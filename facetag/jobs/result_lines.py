@@ -23,7 +23,7 @@ def list_images(
     after_position: int | None = None,
     limit: int = 100,
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return up to `limit` lines, each with its `position`, and where to go on, or None.
+    """Return up to `limit` lines with their `position`, and the last position or None at the end.
 
     Raises JobNotFound.
     """
@@ -32,21 +32,21 @@ def list_images(
     if state is None:
         query = lines_of_job.where(Image.position > after).order_by(Image.position)
     else:
-        # The same rows as `state = ...` in the same order, said so that only the index by state
-        # gives it: PostgreSQL else walks the job in order, past all that is in other states.
+        # The same rows as `state = ...` in the same order, written so that only the index by state
+        # fits. Otherwise PostgreSQL walks through all images of the job, whatever their state.
         query = lines_of_job.where(
             tuple_(Image.state, Image.position) > tuple_(state.value, after),
             Image.state <= state.value,
         ).order_by(Image.state, Image.position)
     rows = session.execute(query).all()
-    # The job last: were it deleted between the two, missing lines would pass for its end.
+    # The job is read last: if it was deleted meanwhile, missing lines must not look like its end.
     get_job(session, job_id, tenant_id=tenant_id)
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
 
 
 def _select_lines(job_id: uuid.UUID) -> Select[Any]:
-    # One statement, so that an image and its faces are of one moment.
+    # One statement reads an image and its faces at one moment.
     face = func.json_build_array(
         FaceRow.x, FaceRow.y, FaceRow.width, FaceRow.height, FaceRow.confidence, FaceRow.attributes
     )
@@ -85,7 +85,7 @@ def _line(row: Row[Any]) -> dict[str, Any]:
 
 
 def _in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a face's attributes in the order of the heads, which JSONB does not keep."""
+    """Return a face's attributes in the order of the heads, which JSONB loses."""
     ordered: dict[str, Any] = {}
     for head in HEADS:
         ordered |= {

@@ -1,4 +1,4 @@
-"""The doorbell: Celery on Redis, which says only that a job has work. Postgres is the truth."""
+"""Ring the doorbell: Celery messages on Redis say only that a job has work."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ QUEUE_PREDICT = "predict"
 QUEUE_TAG = "tag"
 QUEUE_LISTING = QUEUE_TAG
 QUEUE_RETRAIN = "retrain"
-"""Trainer workers alone listen to it."""
+"""Queue that only trainer workers listen to."""
 
 TASK_TAG = "facetag.tag"
 """Drain a job; its one argument is the job's id as a string."""
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 def make_celery(settings: Settings) -> Celery:
     """Make the Celery app on FACETAG_REDIS_URL; nothing connects before the first use.
 
-    It knows no task: a worker registers those that it runs, everybody else sends by name.
+    The app has no tasks: workers register those that they run, senders use the names above.
     """
     app = Celery("facetag", broker=settings.require("redis_url"), set_as_current=False)
     app.conf.update(_queues(), **_messages(), **_publishing(), **_worker(settings))
@@ -45,9 +45,9 @@ def make_celery(settings: Settings) -> Celery:
 def ring(
     celery: Celery, job_id: object, *, images: int, settings: Settings, priority: int = 0
 ) -> bool:
-    """Send one message for each chunk of `images`, at most `max_doorbells`; best effort.
+    """Send one message per chunk of `images`, at most `max_doorbells`.
 
-    Returns False, and logs why, where Redis does not take them: the sweeper rings again.
+    Returns False, and logs why, if Redis does not take them: the sweeper rings again.
     """
     messages = min(math.ceil(images / settings.chunk_images), settings.max_doorbells)
     queue = QUEUE_PREDICT if priority > 0 else QUEUE_TAG
@@ -55,25 +55,25 @@ def ring(
 
 
 def ring_listing(celery: Celery, job_id: object) -> bool:
-    """Send the message to list a job's prefix; best effort, as `ring`."""
+    """Send the message to list a job's prefix; see `ring`."""
     return _send(celery, TASK_LIST, str(job_id), QUEUE_LISTING, 1)
 
 
 def ring_retraining(celery: Celery, retraining_id: object) -> bool:
-    """Send the message that a retraining waits; best effort, as `ring`."""
+    """Send the message that a retraining waits; see `ring`."""
     return _send(celery, TASK_RETRAIN, str(retraining_id), QUEUE_RETRAIN, 1)
 
 
 def ping_queue(settings: Settings) -> None:
-    """Ask Redis for an answer; raises QueueUnavailable where none comes."""
+    """Check that Redis answers; raises QueueUnavailable."""
     with _client(settings) as client:
         client.ping()
 
 
 def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, QUEUE_TAG)) -> int:
-    """Return how many messages nobody has taken yet; raises QueueUnavailable."""
+    """Return the number of waiting messages; raises QueueUnavailable."""
     with _client(settings) as client:
-        # Kombu keeps a queue as a list of its name.
+        # Kombu keeps a queue as a Redis list of the same name.
         return sum(int(client.llen(queue)) for queue in queues)
 
 
@@ -84,7 +84,7 @@ def _client(settings: Settings) -> Iterator[Any]:
     from redis.retry import Retry
 
     client = redis.Redis.from_url(
-        # Celery's name for a socket's path, and redis-py's.
+        # Celery and redis-py write the URL of a socket differently.
         settings.require("redis_url").replace("redis+socket://", "unix://", 1),
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
@@ -94,7 +94,7 @@ def _client(settings: Settings) -> Iterator[Any]:
         yield client
     except redis.RedisError as error:
         raise QueueUnavailable(
-            f"Redis does not answer at FACETAG_REDIS_URL: is it running? ({error})"
+            f"Redis does not answer at FACETAG_REDIS_URL: check that it runs. ({error})"
         ) from error
     finally:
         client.close()
@@ -115,21 +115,21 @@ def _queues() -> dict[str, Any]:
     return {
         "task_queues": (Queue(QUEUE_PREDICT), Queue(QUEUE_TAG), Queue(QUEUE_RETRAIN)),
         "task_default_queue": QUEUE_TAG,
-        # A mistyped queue must fail, not fill a list in Redis that nobody reads.
+        # A mistyped queue name must fail, not fill a list in Redis that nobody reads.
         "task_create_missing_queues": False,
     }
 
 
 def _messages() -> dict[str, Any]:
     return {
-        # A pickle in Redis would be code that anybody with access to Redis can run.
+        # With pickles, anybody with access to Redis could run code here.
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
-        # Results are rows in Postgres.
+        # Results are stored in Postgres.
         "task_ignore_result": True,
-        # A message is only a doorbell: lost with a dying worker, the sweeper rings again; kept
-        # unacknowledged, Redis would hand a long drain to a second worker.
+        # Acknowledged early: if a worker dies, the sweeper rings again. Unacknowledged, Redis would
+        # hand a long drain to a second worker.
         "task_acks_late": False,
     }
 
@@ -137,21 +137,21 @@ def _messages() -> dict[str, Any]:
 def _publishing() -> dict[str, Any]:
     return {
         "broker_transport_options": {
-            # The request that rings has committed its job and must not wait for Redis: one try,
-            # a second to connect and one for the answer.
+            # A request that has committed its job must not wait for Redis: one try, with one
+            # second to connect and one for the answer.
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
             "socket_timeout": SOCKET_TIMEOUT_S,
             "max_retries": 0,
-            # A firewall that forgets idle connections is noticed by the kernel.
+            # The kernel notices if a firewall drops an idle connection.
             "socket_keepalive": True,
-            # Kombu asks Redis by one BRPOP for all queues, and Redis looks at them in the order
-            # given. kombu's default turns that order round after each message; "priority" keeps
-            # it as declared, so `predict` goes first.
+            # Kombu reads all queues by one BRPOP, and Redis looks at them in the order given. By
+            # default kombu rotates that order after each message; "priority" keeps it, so
+            # `predict` always comes first.
             "queue_order_strategy": "priority",
         },
-        # Retrying would double the wait; the sweeper rings again anyway.
+        # A retry would double the wait, and the sweeper rings again anyway.
         "task_publish_retry": False,
-        # Threads of the API ring at the same time; one that finds no free connection gives up.
+        # If many threads of the API ring at once, one without a free connection gives up.
         "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
     }
 
@@ -159,22 +159,22 @@ def _publishing() -> dict[str, Any]:
 def _worker(settings: Settings) -> dict[str, Any]:
     limit_mb = settings.worker_max_memory_mb
     return {
-        # A message held back by a busy process is one that an idle one cannot answer.
+        # A busy process must not hold back messages that an idle one could take.
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
-        # Redis may start after the worker, and may go away for as long as it likes.
+        # Redis may start after the worker and may be away for any time.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # Concerns late acknowledgement alone, so nothing of ours: a drain goes on while Redis is
-        # away. False would have Celery warn at each loss that its default will change.
+        # This concerns late acknowledgement, which we do not use: a drain goes on while Redis is
+        # away. With False, Celery would warn at each lost connection about its future default.
         "worker_cancel_long_running_tasks_on_connection_loss": True,
-        # A drain ends by itself after drain_s and the chunk in hand. What runs far longer hangs,
-        # and is killed: its images are claimed by somebody else.
+        # A drain ends after drain_s and the present chunk. If it runs far longer it hangs and is
+        # killed, and another worker claims its images.
         "task_time_limit": settings.drain_s + HANGING_S,
-        # The detector's memory grows with the sizes of photos that it has seen; a process past
-        # the limit is replaced between two drains. Celery counts kibibytes.
+        # The detector's memory grows with the variety of photo sizes. A process past the limit is
+        # replaced between two drains. Celery counts in kibibytes.
         "worker_max_memory_per_child": None if limit_mb is None else limit_mb * 1024,
-        # Nobody listens to events; each would be one more message in Redis.
+        # Nobody reads Celery's events, and each would be another message in Redis.
         "worker_send_task_events": False,
         "task_send_sent_event": False,
         # facetag.log sets up logging.

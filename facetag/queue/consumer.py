@@ -1,4 +1,4 @@
-"""What every process that takes messages has in common: a parent that listens, forked children."""
+"""Run a process that takes messages: a parent that listens and forked children that work."""
 
 import logging
 import mmap
@@ -19,7 +19,7 @@ from facetag.queue.celery_app import make_celery
 from facetag.settings import Settings
 
 GRACE_S = 60.0
-"""How long what is being computed may go on after a worker is asked to stop."""
+"""Seconds that present work may go on after a worker is asked to stop."""
 
 _ASKED, _FAILED = 1, 2
 
@@ -27,9 +27,9 @@ log = structlog.get_logger(__name__)
 
 
 class Stopping:
-    """Whether to stop; made before the children are forked, which share its memory.
+    """Tell all processes of a worker to stop, by memory that is shared with forked children.
 
-    A plain byte, no lock: a child that is killed can leave no lock behind.
+    It is a plain byte without a lock, because a killed child could leave a lock behind.
     """
 
     def __init__(self) -> None:
@@ -37,25 +37,25 @@ class Stopping:
 
     @property
     def asked(self) -> bool:
-        """Whether this worker is to claim nothing more."""
+        """Whether this worker must claim nothing more."""
         return self._byte[0] != 0
 
     @property
     def failed(self) -> bool:
-        """Whether it stops because a child could not start."""
+        """Whether the worker stops because a child could not start."""
         return self._byte[0] == _FAILED
 
     def ask(self) -> None:
-        """Ask every process of this worker to stop; what failed stays failed."""
+        """Ask every process of this worker to stop; an earlier failure is kept."""
         self._byte[0] = self._byte[0] or _ASKED
 
     def fail(self) -> None:
-        """Ask to stop because this worker cannot work at all."""
+        """Ask every process to stop because this worker cannot work."""
         self._byte[0] = _FAILED
 
 
 def make_consumer(settings: Settings) -> Celery:
-    """Make the Celery app with what only a process that consumes needs to have set."""
+    """Make the Celery app with the settings that only consumers need."""
     app = make_celery(settings)
     app.conf.update(
         # Children are forked before any thread or network exists, and share `Stopping`.
@@ -76,13 +76,13 @@ def consume(
     concurrency: int = 1,
     open_child: Callable[[], None],
 ) -> int:
-    """Answer the messages of `queues`, the first ones first, until asked to stop.
+    """Answer the messages of `queues`, the first queue first, until asked to stop.
 
-    `open_child` runs in each child before its first task. Returns the exit status, 1 where
-    `stopping` says that the worker has failed.
+    `open_child` runs in each child before its first task. Returns the exit status: 1 if `stopping`
+    says that the worker has failed.
     """
     _listen_to_signals(stopping, open_child)
-    # Celery warns of root because of pickled messages, which make_celery does not accept.
+    # Celery warns about root because of pickles, which make_celery does not accept.
     warnings.simplefilter("ignore", SecurityWarning)
     worker = app.Worker(
         pool="prefork",
@@ -90,7 +90,7 @@ def consume(
         queues=list(queues),
         hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
         quiet=True,
-        # Workers need not know of one another: each of these would keep Redis busy with news.
+        # Workers need not know of one another, and each of these would keep Redis busy.
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -100,7 +100,7 @@ def consume(
 
 
 def check_database(settings: Settings) -> None:
-    """Raise DatabaseUnavailable, saying what to do, where the tables cannot be read."""
+    """Raise DatabaseUnavailable if the tables cannot be read."""
     engine = make_engine(settings, pool_size=1)
     try:
         with transaction(make_sessions(engine)) as session:
@@ -110,12 +110,12 @@ def check_database(settings: Settings) -> None:
 
 
 def _listen_to_signals(stopping: Stopping, open_child: Callable[[], None]) -> None:
-    """Connect Celery's signals; `weak=False` as nothing else keeps these functions alive."""
+    """Connect Celery's signals. `weak=False` keeps these functions alive."""
 
     @signals.setup_logging.connect(weak=False)
     def keep_our_logging(**_: object) -> None:
-        """Leave logging as facetag.log set it up: a receiver is all that Celery asks for."""
-        # celery.apps.worker says "ready" before any child is.
+        """Keep the logging of facetag.log: with a receiver, Celery does not set up its own."""
+        # celery.apps.worker logs "ready" before any child is ready.
         for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.apps.worker"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -125,7 +125,7 @@ def _listen_to_signals(stopping: Stopping, open_child: Callable[[], None]) -> No
 
     @signals.worker_shutting_down.connect(weak=False)
     def stop_claiming(**_: object) -> None:
-        """Runs in the parent's signal handler."""
+        """Stop claiming. This runs in the parent's signal handler."""
         stopping.ask()
         log.info("stopping", grace_s=GRACE_S)
         last_word = threading.Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGQUIT))

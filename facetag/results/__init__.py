@@ -1,1 +1,1 @@
-"""Results as outsiders read them: image lines, csv rows, composition."""
+"""Write results for outsiders: image lines, CSV rows and the composition of a collection."""

@@ -1,4 +1,4 @@
-"""Who is in a collection: the counts behind the composition report, gathered line by line."""
+"""Count who is in a collection, line by line, for the composition report."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,18 +12,18 @@ AGE_BINS: tuple[str, ...] = (
     *(f"{low}–{low + AGE_STEP - 1}" for low in range(0, 80, AGE_STEP)),
     "80+",
 )
-"""Apparent ages in years, youngest first."""
+"""Bins of apparent age in years, the youngest first."""
 
 FACE_BINS: tuple[str, ...] = ("0", "1", "2", "3", "4", "5–9", "10+")
-"""Faces in one photo."""
+"""Bins of the number of faces in a photo."""
 
 NAMES_PER_CODE = 100
-"""How many names a kind of failure lists; all are counted."""
+"""Most photo names listed per kind of failure; all photos are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The bins of a histogram of probabilities from `low` to 1; lower values count in the first."""
+    """Divide probabilities from `low` to 1 into bins; lower values count in the first bin."""
 
     title: str
     low: float
@@ -31,7 +31,7 @@ class Scale:
 
     def bin_of(self, value: float) -> int:
         """Return the bin of a probability."""
-        # Ten decimals, so that 0.7 does not fall below its own edge.
+        # Rounded to ten decimals, so that 0.7 does not fall below the edge 0.7.
         place = round((value - self.low) / (1 - self.low) * self.bins, 10)
         return min(max(int(place), 0), self.bins - 1)
 
@@ -46,22 +46,22 @@ SCALES: Mapping[str, Scale] = {
     "gender": Scale("Apparent gender", 0.5, 10),
     "race": Scale("Apparent race", 0.2, 8),
 }
-"""What the networks are sure of: the detector's confidence, then the chosen label's probability."""
+"""Histograms of confidence: the detector's, and the probability of the chosen labels."""
 
 
 @dataclass(slots=True)
 class FailureGroup:
-    """The photos that failed for one reason."""
+    """Hold the photos that failed for one reason."""
 
     count: int = 0
     message: str = ""
-    """What the first of them said."""
+    """The message of the first photo."""
     names: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Composition:
-    """Counts over photos and faces; a face without an attribute is not counted for it."""
+    """Count photos and faces; a face without an attribute is left out of its counts."""
 
     photos: int = 0
     faces: int = 0
@@ -100,7 +100,7 @@ class Composition:
 
     @property
     def median_age(self) -> int | None:
-        """Apparent age of the middle face (the younger of two); None without ages."""
+        """Median apparent age, the lower of two middle ones; None without ages."""
         below = 0
         total = self.ages.total()
         for age in sorted(self.ages):
@@ -144,7 +144,7 @@ class Composition:
 
 
 def compose(lines: Iterable[Mapping[str, Any]]) -> Composition:
-    """Count all lines."""
+    """Return the composition of all lines."""
     composition = Composition()
     for line in lines:
         composition.add(line)
@@ -152,18 +152,18 @@ def compose(lines: Iterable[Mapping[str, Any]]) -> Composition:
 
 
 def age_bin(age: float) -> int:
-    """Return the index into AGE_BINS of an age in years."""
+    """Return the index in AGE_BINS of an age in years."""
     return min(int(age) // AGE_STEP, len(AGE_BINS) - 1)
 
 
 def face_bin(count: int) -> int:
-    """Return the index into FACE_BINS of a number of faces."""
+    """Return the index in FACE_BINS of a number of faces."""
     if count < 5:
         return count
     return 5 if count < 10 else 6
 
 
 def shares(counts: Mapping[str, int], labels: Sequence[str] = RACE.labels) -> dict[str, float]:
-    """Return each label's share of all counts, 0 to 1; zeros where nothing was counted."""
+    """Return each label's share of all counts, 0 to 1; zeros if nothing was counted."""
     total = sum(counts.values())
     return {label: counts.get(label, 0) / total if total else 0.0 for label in labels}

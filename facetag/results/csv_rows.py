@@ -1,4 +1,4 @@
-"""The one writer of results as CSV, so that the API and the command line give the same columns."""
+"""Write results as CSV, with the same columns for the API and the command line."""
 
 import csv
 import io
@@ -36,21 +36,21 @@ COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS
 
 
 def csv_header() -> str:
-    """Return the first line, its line end included."""
+    """Return the header line with its line end."""
     return _write_rows([COLUMNS])
 
 
 def csv_rows(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return the rows of image lines (`facetag.results.image_lines.image_line`): one a face.
+    """Return the rows of image lines (`facetag.results.image_lines.image_line`), one per face.
 
-    An image without a face gets one row whose face columns are empty. Names are written as they
-    are: whoever opens the file in a spreadsheet should import the first column as text.
+    An image without a face gets one row with empty face columns. Names are written unchanged:
+    import the first column as text into a spreadsheet.
     """
     return _write_rows(row for line in lines for row in rows_of_line(line))
 
 
 def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the cells of one image's rows; None stands for an empty cell."""
+    """Yield the cells of one image's rows; None is an empty cell."""
     error = line["error"] or {}
     image_cells = (
         line["image"],
@@ -68,7 +68,7 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:
-    # A head that the worker's settings leave out has no field: its cells stay empty.
+    # A head that FACETAG_HEADS leaves out has no field, so its cells stay empty.
     age_range = face.get("age_range") or (None, None)
     gender = face.get("gender") or {}
     race = face.get("race") or {}

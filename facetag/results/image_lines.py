@@ -1,4 +1,4 @@
-"""What is known of one image once it is done, and the one JSON form in which it leaves facetag."""
+"""Write the result of one image in the JSON form that outsiders read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ class Face:
     """One detected face.
 
     `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence`
-    is the detector's. `attributes` maps a head's name to its JSON value, and `uncertain` to the
-    names of the heads whose label the bundle calls uncertain (absent where it states no threshold).
+    is the detector's. `attributes` maps each head's name to its JSON value, and `uncertain` to the
+    names of heads with an uncertain label (absent if the bundle states no threshold).
     """
 
     box: tuple[int, int, int, int]
@@ -19,7 +19,7 @@ class Face:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the face as the results' contract has it."""
+        """Return the face in the JSON form of the results."""
         return {
             "box": list(self.box),
             "confidence": round(self.confidence, 4),
@@ -37,7 +37,7 @@ def image_line(
     height: int | None,
     faces: Sequence[Face],
 ) -> dict[str, Any]:
-    """Return one image's line of the results (the jsonl contract); `error` is code and message."""
+    """Return one image's line of the results; `error` is a code and a message."""
     return {
         "image": name,
         "state": state,

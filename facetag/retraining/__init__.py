@@ -1,1 +1,1 @@
-"""Retrainings as the service keeps them: requests, claims, log and ledger."""
+"""Keep retrainings in Postgres: requests, leases, log lines and the ledger of shards."""

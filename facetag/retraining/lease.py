@@ -1,4 +1,4 @@
-"""Who works on a retraining: claimed by one trainer worker, kept by its heartbeat, ended once.
+"""Claim a retraining for one trainer worker, keep the lease by heartbeats, and end it once.
 
 Every function takes a Session inside a transaction and leaves the commit to its caller.
 """
@@ -17,7 +17,7 @@ from facetag.errors import LeaseLost
 from facetag.retraining.log_lines import append_lines
 
 DEATHS = 3
-"""After so many trainer workers died in a row at the same place, it is not tried again."""
+"""Deaths of trainer workers in a row at the same place after which a retraining fails."""
 
 CLAIM = text("""
     WITH next AS (
@@ -57,7 +57,7 @@ END = text("""
     RETURNING id
 """)
 
-# A death beyond the place of the last one is the first at its place: what goes on is not given up.
+# A death after more steps than the last one counts as the first: progress is not given up.
 RETURN_EXPIRED = text("""
     WITH expired AS (
         SELECT id, claimed_by AS worker,
@@ -88,7 +88,7 @@ FIND_UNHEARD = text("""
 
 @dataclass(frozen=True, slots=True)
 class RetrainingClaim:
-    """A retraining that belongs to the holder of the token until its lease runs out."""
+    """A retraining that belongs to the holder of the token until the lease runs out."""
 
     token: uuid.UUID
     id: uuid.UUID
@@ -99,19 +99,19 @@ class RetrainingClaim:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a retraining is; None leaves what was noted before."""
+    """The progress of a retraining; None keeps the earlier value."""
 
     stage: str | None = None
     epoch: int | None = None
-    """From 1 on."""
+    """The present epoch, from 1."""
     step: int | None = None
-    """Steps that are done, of all epochs."""
+    """Finished steps, over all epochs."""
     steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of a retraining: a bundle with its verdict, or an error."""
+    """The outcome of a retraining: a bundle with its verdict, or an error."""
 
     state: RetrainingState
     version: str | None = None
@@ -122,7 +122,7 @@ class Ending:
 def claim_retraining(
     session: Session, *, tenant_id: str, worker: str, lease_s: float
 ) -> RetrainingClaim | None:
-    """Claim the retraining that waits; None where there is none."""
+    """Claim the waiting retraining; None if none waits."""
     token = uuid.uuid4()
     values = {"tenant_id": tenant_id, "token": token, "worker": worker, "lease_s": lease_s}
     row = session.execute(CLAIM, values).one_or_none()
@@ -133,7 +133,7 @@ def claim_retraining(
 
 
 def keep_claim(session: Session, claim: RetrainingClaim, place: Place, *, lease_s: float) -> bool:
-    """Keep a claim for another `lease_s` and note how far it is; False where it is lost."""
+    """Extend a claim by `lease_s` and record its progress; False if the claim is lost."""
     values = {
         "stage": place.stage,
         "epoch": place.epoch,
@@ -145,15 +145,15 @@ def keep_claim(session: Session, claim: RetrainingClaim, place: Place, *, lease_
 
 
 def release_retraining(session: Session, claim: RetrainingClaim, *, wait_s: float = 0.0) -> bool:
-    """Give a retraining back, unblamed, for `wait_s` seconds from now; False where it is lost."""
+    """Queue a claimed retraining again in `wait_s` seconds; False if the claim is lost."""
     return bool(session.execute(RELEASE, {"wait_s": wait_s} | _mine(claim)).all())
 
 
 def end_retraining(session: Session, claim: RetrainingClaim, ending: Ending) -> None:
-    """Record what became of a retraining.
+    """Record the outcome of a retraining.
 
-    Raises LeaseLost where it belongs to somebody else by now or was cancelled: whoever makes a
-    bundle visible in the same transaction must not.
+    Raises LeaseLost if another worker has claimed it or it was cancelled. The caller's transaction
+    then rolls back, and no bundle of it becomes visible.
     """
     values = {
         "state": ending.state.value,
@@ -162,14 +162,14 @@ def end_retraining(session: Session, claim: RetrainingClaim, ending: Ending) -> 
         "error": ending.error,
     }
     if not session.execute(END, values | _mine(claim)).all():
-        raise LeaseLost(f"Retraining {claim.id} was cancelled, or handed to another worker.")
+        raise LeaseLost(f"Retraining {claim.id} was cancelled, or another worker has claimed it.")
     append_lines(session, claim.id, [ending.error or ending.state], tenant_id=claim.tenant_id)
 
 
 def return_expired_retrainings(session: Session) -> int:
-    """Queue retrainings again whose trainer worker went silent; returns how many were found.
+    """Queue retrainings again whose lease ran out; return how many were found.
 
-    After DEATHS deaths in a row without a step forward it has failed.
+    After DEATHS deaths in a row without progress, a retraining fails.
     """
     message = (
         f"{DEATHS} trainer workers died or hung in a row at the same place: look at their logs, "
@@ -185,7 +185,7 @@ def return_expired_retrainings(session: Session) -> int:
 
 
 def find_unheard_retrainings(session: Session, *, quiet_s: float) -> list[uuid.UUID]:
-    """Return, and count as rung for, what waits and was not rung for during `quiet_s`."""
+    """Return waiting retrainings without a message for `quiet_s`, and mark them as rung."""
     return list(session.scalars(FIND_UNHEARD, {"quiet_s": quiet_s}))
 
 

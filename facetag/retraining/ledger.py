@@ -1,6 +1,6 @@
-"""The ledger: every shard that a bundle was fitted on or must never see, and each image's part.
+"""Record every shard that a bundle was fitted on, every test set, and the part of each image.
 
-Every function takes a Session inside a transaction. Shards and images are known by SHA-256 alone.
+Every function takes a Session inside a transaction. Shards and images are identified by SHA-256.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -26,12 +26,12 @@ NEVER_FITTED = (HOLDOUT, TEST)
 
 @dataclass(frozen=True, slots=True)
 class LedgerImage:
-    """One usable image: its shard and itself by SHA-256 in hex, difference hash, and part."""
+    """One usable image: SHA-256 of shard and image in hex, difference hash, and part."""
 
     shard: str
     sha256: str
     difference_hash: bytes
-    """32 bytes."""
+    """The difference hash, 32 bytes."""
     part: str
 
 
@@ -43,9 +43,9 @@ def record_shards(
     tenant_id: str,
     version: str | None,
 ) -> None:
-    """Write shards (SHA-256 to name) and their images; what was known of them is replaced.
+    """Record shards (SHA-256 to name) and their images; earlier records are replaced.
 
-    `version` is the bundle that was fitted on them; None makes them a test set.
+    `version` is the bundle that was fitted on them; None records a test set.
     """
     for digest, name in shards.items():
         values = {"name": name, "version": version}
@@ -68,18 +68,18 @@ def record_shards(
         for image in images
     ]
     if rows:
-        # A shard may hold one image twice.
+        # A shard may hold the same image twice.
         session.execute(insert(ShardImage).on_conflict_do_nothing(), rows)
 
 
 def find_shards(session: Session, digests: Collection[str], *, tenant_id: str) -> dict[str, Shard]:
-    """Return which of these shards the ledger holds, by SHA-256."""
+    """Return the SHA-256 of those shards that the ledger holds."""
     query = select(Shard).where(Shard.tenant_id == tenant_id, Shard.sha256.in_(digests))
     return {row.sha256: row for row in session.scalars(query)}
 
 
 def learnt_shards(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the shards of a bundle's line, SHA-256 to name, as its manifest lists them."""
+    """Return the shards in a bundle's ancestry, SHA-256 to name, from its manifest."""
     return {shard["sha256"]: shard["name"] for shard in manifest.get("shards", [])}
 
 
@@ -91,33 +91,36 @@ def refuse_known(
     again: bool,
     tenant_id: str,
 ) -> None:
-    """Raise ShardRefused where one of the shards (SHA-256 to name) was learnt, or is a test set.
+    """Raise ShardRefused if a bundle was fitted on one of the shards, or one is a test set.
 
-    `learnt` are those of the champion's line; with `again` those of other lines are let through.
+    `shards` maps SHA-256 to name. `learnt` are the shards of the champion and its ancestors. With
+    `again`, shards that only other bundles were fitted on are accepted.
     """
     recorded = find_shards(session, list(shards), tenant_id=tenant_id)
     for digest, name in shards.items():
         row = recorded.get(digest)
         if digest in learnt:
             raise ShardRefused(
-                f"{name} was learnt already: it is one of the champion's shards "
-                f"({learnt[digest]}), and none is learnt twice."
+                f"The champion was fitted on {name} already, as {learnt[digest]}: leave this "
+                "shard out."
             )
         if row is not None and row.version is None:
-            raise ShardRefused(f"{name} is a test set ({row.name}): it is never fitted on.")
+            raise ShardRefused(
+                f"{name} is a test set ({row.name}), so it is never fitted on: leave it out."
+            )
         if row is not None and not again:
             raise ShardRefused(
-                f"{name} was learnt already, by {row.version}, which is not of the champion's "
-                "line: promote that one, or give --again to learn it anew."
+                f"{row.version} was fitted on {name} already, but is no ancestor of the champion: "
+                "promote that bundle, or give --again to fit on the shard once more."
             )
 
 
 def find_protected(
     session: Session, images: Collection[str], shards: Collection[str], *, tenant_id: str
 ) -> dict[str, tuple[str, str]]:
-    """Return which images are of a test set or of these shards' holdout.
+    """Return the images that belong to a test set or to the holdout of these shards.
 
-    As SHA-256 to (part, name of the shard).
+    Maps SHA-256 to (part, name of the shard).
     """
     rows = session.execute(
         select(ShardImage.sha256, ShardImage.part, Shard.name)
@@ -136,7 +139,7 @@ def find_protected(
 
 
 def known_hashes(session: Session, shards: Collection[str], *, tenant_id: str) -> list[bytes]:
-    """Return the difference hashes of these shards' images and of every test set's."""
+    """Return the difference hashes of the images of these shards and of all test sets."""
     rows = session.scalars(
         select(ShardImage.difference_hash).where(
             ShardImage.tenant_id == tenant_id,

@@ -1,4 +1,4 @@
-"""One retraining at a time: a lock that belongs to a connection, and so dies with its process."""
+"""Allow one retraining at a time, by a lock that ends with its connection and process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ _KEY = "hashtextextended('retraining/' || :tenant_id, 0)"
 
 @contextmanager
 def hold_lock(engine: Engine, *, tenant_id: str) -> Iterator[None]:
-    """Be the one process that retrains.
+    """Hold the lock of the one process that may retrain.
 
-    Raises RetrainingBusy where another one is, and DatabaseUnavailable.
+    Raises RetrainingBusy if another process holds it, and DatabaseUnavailable.
     """
     tenant = {"tenant_id": tenant_id}
     with translate_errors():
@@ -28,12 +28,12 @@ def hold_lock(engine: Engine, *, tenant_id: str) -> Iterator[None]:
             raise RetrainingBusy
         yield
     finally:
-        # Invalid where the server went away meanwhile, and the lock with it.
+        # If the server went away meanwhile, connection and lock are gone.
         connection.invalidate()
         connection.close()
 
 
 def try_lock(session: Session, *, tenant_id: str) -> bool:
-    """Keep others from retraining until the transaction ends; False where one retrains now."""
+    """Hold the lock until the transaction ends; False if another process holds it."""
     values = {"tenant_id": tenant_id}
     return bool(session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_KEY})"), values))

@@ -1,4 +1,4 @@
-"""The log of a retraining by the queue: lines in Postgres, so that it is read from anywhere."""
+"""Keep the log of a queued retraining in Postgres, where every machine can read it."""
 
 import uuid
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import RetrainingLine
 
 MOST_LINES = 1000
-"""Lines that are kept of a retraining; the oldest go."""
+"""Most lines kept per retraining; the oldest are deleted."""
 MAX_LINE_CHARS = 2000
 
 
 def append_lines(
     session: Session, retraining_id: uuid.UUID, lines: Sequence[str], *, tenant_id: str
 ) -> None:
-    """Write lines below those that are there."""
+    """Append lines to a retraining's log."""
     if not lines:
         return
     session.execute(
@@ -38,7 +38,7 @@ def append_lines(
 def read_lines(
     session: Session, retraining_id: uuid.UUID, *, after: int = 0
 ) -> list[RetrainingLine]:
-    """Return the lines of a retraining in order, those after the line with the id `after`."""
+    """Return the lines of a retraining, in order, after the line with the id `after`."""
     query = (
         select(RetrainingLine)
         .where(RetrainingLine.retraining_id == retraining_id, RetrainingLine.id > after)
@@ -48,5 +48,5 @@ def read_lines(
 
 
 def _storable(line: str) -> str:
-    """Return a line as PostgreSQL can hold it: no NUL, no lone surrogate, not endless."""
+    """Return a line that PostgreSQL can hold: without NUL or lone surrogates, and bounded."""
     return line.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_LINE_CHARS]

@@ -1,4 +1,4 @@
-"""Requests retrainings of trainer workers, one at a time; finds, describes and cancels them.
+"""Request retrainings of trainer workers, one at a time; find, describe and cancel them.
 
 Every function takes a Session inside a transaction and leaves the commit to its caller.
 """
@@ -17,7 +17,7 @@ from facetag.retraining.lock import try_lock
 from facetag.retraining.log_lines import append_lines
 
 Source = Mapping[str, str]
-"""A shard as a trainer worker finds it: `{"url"}`, or `{"name", "sha256"}` of a stored one."""
+"""A shard for a trainer worker to fetch: `{"url"}`, or `{"name", "sha256"}` if it is stored."""
 
 
 def ask_retraining(
@@ -106,7 +106,7 @@ def cancel_retraining(session: Session, which: str | None, *, tenant_id: str) ->
         raise RetrainingEnded(f"Retraining {name_retraining(row)} {tell_state(row)}.")
     row.state = RetrainingState.CANCELLED.value
     row.claim_token = row.lease_until = None
-    # By the database's clock, like every other moment of a row.
+    # The database's clock gives all times of a row.
     row.finished_at = session.scalar(select(func.now()))
     append_lines(session, row.id, ["cancelled"], tenant_id=tenant_id)
     return row

@@ -1,4 +1,4 @@
-"""Keeps copies of shards in object storage, so that a later retraining finds them anywhere."""
+"""Keep copies of shards in object storage, so that later retrainings find them anywhere."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from facetag.storage.client import Storage, tenant_prefix
 
 
 def shard_key(tenant_id: str, sha256: str) -> str:
-    """Return where a shard lies in object storage."""
+    """Return the key of a shard in object storage."""
     return f"{tenant_prefix(tenant_id)}shards/{sha256}.tar"
 
 
 def store_shard(storage: Storage, tenant_id: str, path: Path, sha256: str) -> None:
-    """Store a shard under its SHA-256, unless it is there already."""
+    """Store a shard under its SHA-256, unless it is stored already."""
     key = shard_key(tenant_id, sha256)
     if not storage.exists(key):
         storage.put_file(key, path)
 
 
 def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Path:
-    """Return a file below `root` with the shard, fetched unless it lies there already.
+    """Return a file below `root` with the shard; fetch it if it is not there.
 
-    Raises ShardUnreadable where it is not in object storage or not the one that was stored.
+    Raises ShardUnreadable if object storage does not have it, or has a damaged copy.
     """
     path = root / f"{sha256}.tar"
     if path.is_file() and file_sha256(path) == sha256:

@@ -1,4 +1,4 @@
-"""The way to object storage: fetch, put, list and presign over S3, bounded in time."""
+"""Fetch, store, list and presign objects over S3, within bounded time."""
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
-"""HEAD has no body to carry a code, so botocore gives the status."""
+"""Codes of a missing object. HEAD has no body, so botocore gives the status as the code."""
 _MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"403", "AccessDenied", "Forbidden"})
 _REFUSED_FETCH = _REFUSED | {
@@ -42,7 +42,7 @@ _REFUSED_FETCH = _REFUSED | {
     "InvalidObjectState",
     "SignatureDoesNotMatch",
 }
-"""An identity that may not, keys that are not (or no longer) known, an object in an archive."""
+"""Codes of a refused read: no permission, unknown or expired keys, an archived object."""
 _CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"})
 _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 
@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An object that is being read: what tells its content from another's, its size in bytes."""
+    """An object that is being read: its ETag, its size in bytes and its chunks."""
 
     etag: str
     size: int
@@ -64,15 +64,15 @@ def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
 
 
 def tenant_prefix(tenant_id: str) -> str:
-    """Return the prefix below which all keys of a tenant lie."""
+    """Return the prefix of all keys of a tenant."""
     return f"tenants/{tenant_id}/"
 
 
 class Storage:
-    """One bucket of our own, and read-only sources beside it, over one S3 client.
+    """Read and write our own bucket, and read source buckets, over one S3 client.
 
-    Threads may share it. Whatever is worth another try is raised as StorageUnavailable, after the
-    client's own attempts.
+    Threads may share it. Transient errors are raised as StorageUnavailable, after the client's own
+    attempts.
     """
 
     def __init__(self, client: Any, thin: "ThinS3", bucket: str, region: str) -> None:
@@ -82,9 +82,9 @@ class Storage:
         self._region = region
 
     def ensure_bucket(self) -> None:
-        """Create the bucket where it is missing, and let browsers POST to it.
+        """Create the bucket if it is missing, and let browsers POST to it.
 
-        Raises SettingsInvalid where the credentials are refused, and StorageUnavailable.
+        Raises SettingsInvalid if the credentials are refused, and StorageUnavailable.
         """
         with _translated_errors():
             if not self._has_bucket():
@@ -99,7 +99,7 @@ class Storage:
         """
         with _translated_errors():
             answer = self._get_object(bucket, key)
-            # As a context of its own it would give the stream below, whose errors nobody knows.
+            # The body as a context manager gives the raw stream, whose errors are not translated.
             with closing(answer["Body"]) as body:
                 size = answer["ContentLength"]
                 if size > max_bytes:
@@ -113,10 +113,9 @@ class Storage:
 
     @contextmanager
     def download(self, bucket: str, key: str) -> Iterator[Download]:
-        """Open an object of any size, as a context; its bytes come as its chunks are asked for.
+        """Open an object of any size as a context; its bytes are read as chunks are taken.
 
-        Raises ObjectMissing, ObjectRefused and StorageUnavailable, the last also while chunks are
-        read.
+        Raises ObjectMissing, ObjectRefused and StorageUnavailable, also while chunks are read.
         """
         with _translated_errors():
             answer = self._get_object(bucket, key)
@@ -125,7 +124,7 @@ class Storage:
                 yield Download(answer["ETag"], answer["ContentLength"], chunks)
 
     def exists(self, key: str) -> bool:
-        """Tell whether our bucket holds an object under this key."""
+        """Return whether our bucket holds an object under this key."""
         from botocore.exceptions import ClientError
 
         if (found := self._thin.exists(key)) is not None:
@@ -142,9 +141,9 @@ class Storage:
     def presign_post(
         self, key: str, *, size: int, content_type: str, sha256: str
     ) -> "PresignedPost":
-        """Return a form that stores exactly `size` bytes under exactly `key`, for an hour.
+        """Return a form that stores exactly `size` bytes under exactly `key` within an hour.
 
-        `sha256` in hex: a store that knows checksums refuses other bytes.
+        A store that checks checksums refuses bytes with another `sha256` (in hex).
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         fields = {
@@ -165,7 +164,7 @@ class Storage:
             )
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a file of any size under a key of our bucket, in parts where it is large."""
+        """Store a file of any size under a key of our bucket; large files go in parts."""
         with _translated_errors(), path.open("rb") as file:
             self._client.upload_fileobj(file, self.bucket, key)
 
@@ -182,7 +181,7 @@ class Storage:
                 raise
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects of our bucket; one that is not there counts as deleted."""
+        """Delete objects of our bucket; a missing object counts as deleted."""
         left = iter(keys)
         while batch := list(islice(left, DELETE_BATCH)):
             with _translated_errors():
@@ -201,8 +200,8 @@ class Storage:
     ) -> tuple[Sequence[str], str | None]:
         """Return up to `limit` keys (at most 1000) after `cursor`, and the next cursor.
 
-        A cursor is the last key seen, so it stays valid for ever; None where all keys were seen.
-        Raises ObjectMissing where the bucket does not exist.
+        A cursor is the last key of a page and stays valid for ever; None after the last page.
+        Raises ObjectMissing if the bucket does not exist.
         """
         from botocore.exceptions import ClientError
 
@@ -220,7 +219,7 @@ class Storage:
         return keys, keys[-1] if keys and answer.get("IsTruncated") else None
 
     def ping(self) -> None:
-        """Ask for our bucket; raises StorageUnavailable where no answer comes or it is missing."""
+        """Check that our bucket is there; raises StorageUnavailable."""
         with _translated_errors():
             if not self._has_bucket():
                 raise StorageUnavailable(
@@ -237,8 +236,8 @@ class Storage:
                 raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
             if _code(error) in _REFUSED_FETCH:
                 raise ObjectRefused(
-                    f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): may "
-                    "FACETAG_S3_ACCESS_KEY read it?"
+                    f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): let "
+                    "FACETAG_S3_ACCESS_KEY read it."
                 ) from error
             raise
 
@@ -250,7 +249,7 @@ class Storage:
         except ClientError as error:
             if _code(error) in _REFUSED:
                 raise SettingsInvalid(
-                    f"Object storage refuses us the bucket {self.bucket}: check "
+                    f"Object storage refuses access to the bucket {self.bucket}: check "
                     "FACETAG_S3_ACCESS_KEY, FACETAG_S3_SECRET_KEY and FACETAG_S3_BUCKET."
                 ) from error
             if _code(error) not in _MISSING_BUCKET:
@@ -261,7 +260,7 @@ class Storage:
     def _create_bucket(self) -> None:
         from botocore.exceptions import ClientError
 
-        # AWS wants the region of every bucket but those of us-east-1, where it refuses it.
+        # AWS demands the region of a new bucket, but refuses it in us-east-1.
         place = (
             {}
             if self._region == "us-east-1"
@@ -276,7 +275,7 @@ class Storage:
     def _admit_browsers(self) -> None:
         from botocore.exceptions import ClientError
 
-        # What may be posted is decided by the signature, not by the page that posts it.
+        # The signature decides what may be posted, not the page that posts it.
         rule = {
             "AllowedMethods": ["POST", "GET", "HEAD"],
             "AllowedOrigins": ["*"],
@@ -290,14 +289,14 @@ class Storage:
         except ClientError as error:
             if _code(error) not in _CORS_REFUSED:
                 raise
-            # Some stores answer to any page anyway, and at some an administrator sets the rules.
+            # Some stores accept any page anyway; in others only an administrator sets the rules.
             log.warning("cors_left_alone", bucket=self.bucket, reason=_code(error))
 
 
 def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 16) -> Storage:
-    """Make the client of FACETAG_S3_ENDPOINT_URL, or of AWS where that is unset.
+    """Make the client of FACETAG_S3_ENDPOINT_URL, or of AWS if that is not set.
 
-    `public`: for what clients get to see (presigned forms), at FACETAG_S3_PUBLIC_ENDPOINT_URL.
+    With `public`, the client is for FACETAG_S3_PUBLIC_ENDPOINT_URL: it presigns forms for clients.
     """
     import boto3
     import botocore.session
@@ -326,9 +325,9 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=pool_size,
             signature_version="s3v4",
-            # Buckets as host names need DNS that a server of one's own seldom has.
+            # Host names for buckets need DNS, which a private server seldom has.
             s3={"addressing_style": "path" if endpoint else "auto"},
-            # Checksum trailers, boto3's default, are news to many S3 servers.
+            # Many S3 servers do not know checksum trailers, boto3's default.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -355,7 +354,7 @@ def _translated_errors() -> Iterator[None]:
         yield
     except boto.NoCredentialsError as error:
         raise SettingsInvalid(
-            "Object storage wants credentials: set FACETAG_S3_ACCESS_KEY and FACETAG_S3_SECRET_KEY."
+            "Object storage needs credentials: set FACETAG_S3_ACCESS_KEY and FACETAG_S3_SECRET_KEY."
         ) from error
     except (
         boto.ConnectionError,
@@ -364,10 +363,11 @@ def _translated_errors() -> Iterator[None]:
         boto.IncompleteReadError,
     ) as error:
         raise StorageUnavailable(
-            f"Object storage does not answer at FACETAG_S3_ENDPOINT_URL: is it running? ({error})"
+            f"Object storage does not answer at FACETAG_S3_ENDPOINT_URL: check that it "
+            f"runs. ({error})"
         ) from error
     except boto.ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status < 500 and status != 429 and _code(error) not in _TRANSIENT:
             raise
-        raise StorageUnavailable(f"Object storage is in trouble: try again. ({error})") from error
+        raise StorageUnavailable(f"Object storage failed: try again. ({error})") from error

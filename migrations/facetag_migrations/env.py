@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates over the connection that the caller gives (see facetag.database)."""
+"""Migrate over the caller's connection (see `facetag.db.engine.migrate`); Alembic runs this."""
 
 from alembic import context
 

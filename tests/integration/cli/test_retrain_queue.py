@@ -132,7 +132,7 @@ def test_a_trainer_worker_does_what_was_asked_to_its_end(
     assert list((tmp_path / "data" / "trainer" / "runs").iterdir()) == []
     again = queue("new.tar", "--replay", "0.5")
     assert again.exit_code == 1
-    assert "new.tar was learnt already" in again.output
+    assert "The champion was fitted on new.tar already" in again.output
 
 
 def test_another_trainer_worker_finishes_what_a_killed_one_began(

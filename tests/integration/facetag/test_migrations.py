@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from facetag.db.engine import MIGRATIONS, migrate
+from facetag.db.engine import migrate
 from facetag.db.tables import Base
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +60,7 @@ def test_indexes_constraints_and_defaults_are_those_of_the_tables(empty_database
 def test_downgrading_leaves_nothing_behind(empty_database, connection):
     migrate(empty_database)
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(files("facetag_migrations")))
     config.attributes["connection"] = connection
     with connection.begin():
         command.downgrade(config, "base")

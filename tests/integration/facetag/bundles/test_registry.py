@@ -71,7 +71,7 @@ def test_rollback_brings_back_the_one_before_and_then_the_one_before_that(sessio
     assert rollback(sessions).version == "v2"
     assert champion(sessions).number > number
     assert rollback(sessions).version == "v1"
-    with pytest.raises(BundleStateConflict, match="nothing to go to"):
+    with pytest.raises(BundleStateConflict, match="none to roll back to"):
         rollback(sessions)
     assert states(sessions) == {"v1": "champion", "v2": "retired", "v3": "retired"}
 
@@ -113,7 +113,7 @@ def test_a_version_may_be_cut_to_an_ending_that_no_other_has(sessions):
 
 def test_other_weights_under_a_known_version_are_refused(sessions):
     add(sessions, "v1")
-    with pytest.raises(BundleStateConflict, match="Other weights"):
+    with pytest.raises(BundleStateConflict, match="other weights"):
         add(sessions, "v1", weights="bb")
 
 

@@ -49,7 +49,7 @@ def test_a_folder_is_stored_and_promoted_and_rolled_back(facetag, settings, sess
     assert states(facetag) == {"v1": "champion", "v2": "retired"}
     again = facetag("models", "rollback")
     assert again.exit_code == 1
-    assert "nothing to go to" in again.output
+    assert "none to roll back to" in again.output
 
 
 def test_the_machines_own_bundle_is_stored_when_it_is_promoted_by_its_version(
@@ -107,7 +107,7 @@ def test_a_byte_that_was_changed_in_object_storage_refuses_the_promotion(
     )
     refused = facetag("models", "promote", "v2")
     assert refused.exit_code == 1
-    assert "tampered with or damaged" in refused.output
+    assert "damaged or tampered with" in refused.output
     assert states(facetag)["v1"] == "champion"
 
 

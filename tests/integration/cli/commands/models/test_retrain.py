@@ -62,7 +62,7 @@ def test_shards_are_learnt_one_after_the_other_and_none_twice(bench, facetag, se
 
     again = bench("new.tar", "--replay", "0.5")
     assert again.exit_code == 1
-    assert "new.tar was learnt already" in again.output
+    assert "The champion was fitted on new.tar already" in again.output
     assert len(bundles(facetag)) == 2
 
     if made["state"] == "candidate":
