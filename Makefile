@@ -5,7 +5,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench clean
+.PHONY: help demo test faults lint bench picture clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -28,7 +28,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
 	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs; PYTHON=path chooses the interpreter."
 
 # What the demo's servers keep lies in the checkout, not in the home folder.
@@ -87,6 +87,9 @@ bench: $(DEV) ## Print the figures of the programs in benchmarks/
 		echo "Left out: benchmarks.scenes, which needs the folder of UTKFace's test.tar in" \
 			"FACETAG_TEST_DATA."; \
 	fi
+
+picture: demo ## Draw the README's picture of the demo's report, which needs Chromium
+	@$(BIN)/python -m benchmarks.report_picture build/report.html docs/images/report.png
 
 clean: ## Remove build/ and the tools' caches (.venv/ stays)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
