@@ -35,7 +35,7 @@ from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.figures import save
-from facetag_trainer.retraining.paired_comparison import MEASURES
+from facetag_trainer.retraining.paired_comparison import GATED
 from facetag_trainer.retraining.replay import join_caches, keep_held_out
 from facetag_trainer.retraining.retrain import JUDGED_BY, RetrainingPlan, retrain_network
 
@@ -213,13 +213,13 @@ def _measure(labels: Outputs, outputs: Outputs, members: npt.NDArray[np.bool_]) 
     weights = np.ones((1, int(members.sum())))
     return {
         head: float(_values(head, labels[head][members], outputs[head][members], weights)[0])
-        for head in MEASURES
+        for head in GATED
     }
 
 
 def _differences(labels: Outputs, outputs: Outputs, joint: Outputs) -> dict[str, Any]:
     differences = {}
-    for head in MEASURES:
+    for head in GATED:
         weights = draw_beside_all(len(labels[head]), head)
         mine, other = (
             _values(head, labels[head], answers[head], weights) for answers in (outputs, joint)
@@ -231,7 +231,7 @@ def _differences(labels: Outputs, outputs: Outputs, joint: Outputs) -> dict[str,
 
 def _values(head: str, truth: Any, output: Any, weights: Weights) -> Weights:
     """Return what the gate compares of a head, for each weighting (b, n), as (b,)."""
-    return measure_head(head, truth, output, weights)[MEASURES[head].name]
+    return measure_head(head, truth, output, weights)[GATED[head].measure.field]
 
 
 def to_table(found: Mapping[str, Any]) -> str:
@@ -245,7 +245,7 @@ def to_table(found: Mapping[str, Any]) -> str:
     for line, steps in found["lines"].items():
         for number, step in enumerate(steps, 1):
             name = line if line == JOINT else f"{line}, round {number}"
-            age, gender, race = (step["all"][head] for head in MEASURES)
+            age, gender, race = (step["all"][head] for head in GATED)
             lines.append(f"| {name} | {step['images']:,} | {age:.2f} | {gender:.3f} | {race:.3f} |")
     for line, differences in found["against_joint"].items():
         words = []

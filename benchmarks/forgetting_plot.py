@@ -6,16 +6,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from facetag_trainer.reports.figures import COLOURS, INK, new_figure, strip
-from facetag_trainer.retraining.paired_comparison import MEASURES
+from facetag_trainer.retraining.paired_comparison import GATED
 
 
 def draw_forgetting(found: Mapping[str, Any]) -> Figure:
     """Draw every line after each round; a fit on all shards together is a dashed level."""
     rows = [("all", "all held-out images"), ("first", f"held out of {found['rounds'][0]}")]
-    figure = new_figure(4.2 * len(MEASURES), 3.4 * len(rows))
-    grid = figure.subplots(len(rows), len(MEASURES), squeeze=False)
+    figure = new_figure(4.2 * len(GATED), 3.4 * len(rows))
+    grid = figure.subplots(len(rows), len(GATED), squeeze=False)
     for row, (images, title) in enumerate(rows):
-        for column, (head, measure) in enumerate(MEASURES.items()):
+        for column, (head, measure) in enumerate(GATED.items()):
             axes = grid[row][column]
             for colour, (line, steps) in zip(COLOURS, found["lines"].items(), strict=False):
                 values = [step[images][head] for step in steps]

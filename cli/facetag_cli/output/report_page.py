@@ -6,12 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-
 from facetag.heads import GENDER, RACE
 from facetag.results.composition import AGE_BINS, FACE_BINS, SCALES, Composition
 from facetag_cli.output.results_table import face_text
 from facetag_cli.output.thumbnails import MAX_THUMBNAILS, Thumbnail
+from facetag_trainer.reports.pages import render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
 LABELLED_FACES = 4
@@ -58,13 +57,11 @@ def render_page(
     made_at: datetime | None = None,
 ) -> str:
     """Return the page; text from users and file names is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = percent
-    environment.filters["grouped"] = grouped
     made_at = made_at or datetime.now().astimezone()
-    return environment.get_template("report.html.jinja").render(
+    return render_template(
+        "report.html.jinja",
+        folder=TEMPLATES,
+        filters={"percent": percent, "grouped": grouped},
         title=title,
         made_at=f"{made_at:%d %B %Y, %H:%M}".lstrip("0"),
         composition=composition,

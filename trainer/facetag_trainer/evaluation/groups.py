@@ -1,6 +1,6 @@
-"""Whom a network reads well and whom it does not: every measure by gender, race, age and crossings.
+"""Measures a network by group: by gender, race, age band and their combinations.
 
-Groups are made by the labels, not by what the network says.
+Groups follow from the labels, not from the network's predictions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,38 +16,42 @@ from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.data.labels import LabelValues, group_codes, group_names
 from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
+from facetag_trainer.reports.table_measures import find_measure
 
 EVERYBODY = "all"
 SMALLEST = 100
-"""Images below which a group is not named as the worst: its figure is mostly chance."""
-WORST_BY = {"age": ("mae", max), "gender": ("accuracy", min), "race": ("accuracy", min)}
+"""A smaller group is never called the worst: its figure is mostly chance."""
+WORST_BY = tuple(
+    find_measure(*one) for one in (("age", "mae"), ("gender", "accuracy"), ("race", "accuracy"))
+)
+"""The measure of each head by which its worst group is found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A measure's value, with the bootstrap's central 95% where there are images enough."""
+    """A measure's value and, if there are enough images, its 95% confidence interval."""
 
     value: float | None
     interval: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return value and interval as reports state them."""
+        """Return value and interval, ready for JSON."""
         return {"value": self.value, "interval": self.interval and list(self.interval)}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group of images: by which heads it is made, its name, size, and measures a head."""
+    """A group of images: the heads that define it, its name, size and measures per head."""
 
     by: tuple[str, ...]
     name: str
     n: int
     counts: dict[str, int]
-    """Images with a known label, a head."""
+    """Images with a known label, per head."""
     measures: dict[str, dict[str, Measured]]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the group as reports state it."""
+        """Return the group, ready for JSON."""
         measures = {
             head: {name: measured.to_json() for name, measured in row.items()}
             for head, row in self.measures.items()
@@ -62,7 +66,7 @@ def measure_groups(
     *,
     seed: int = 1,
 ) -> list[Group]:
-    """Measure everybody, then every group that has an image; labels (n,) may hold NaN."""
+    """Measure all images, then every group with an image; labels (n,) may hold NaN."""
     return [
         _measure(by, name, members, labels, outputs, age_range, seed)
         for by, name, members in find_groups(labels)
@@ -72,7 +76,7 @@ def measure_groups(
 def find_groups(
     labels: Mapping[str, LabelValues],
 ) -> Iterator[tuple[tuple[str, ...], str, npt.NDArray[np.intp]]]:
-    """Yield the heads, the name and the members of each group that has one; everybody first."""
+    """Yield the heads, name and members of each group that is not empty; all images come first."""
     columns = {name: group_codes(name, values).tolist() for name, values in labels.items()}
     count = len(next(iter(columns.values())))
     yield (), EVERYBODY, np.arange(count)
@@ -89,23 +93,24 @@ def find_groups(
 
 
 def worst_groups(groups: Sequence[Group], smallest: int = SMALLEST) -> dict[str, dict[str, Any]]:
-    """Return, a head, the group with the worst figure among those of `smallest` images or more."""
+    """Return per head the worst group among those with `smallest` images or more."""
     worst = {}
-    for head, (measure, choose) in WORST_BY.items():
+    for measure in WORST_BY:
+        head, choose = measure.head, max if measure.more_is_worse else min
         able = [
             (value, group)
             for group in groups
             if group.by
             and group.counts.get(head, 0) >= smallest
-            and (value := group.measures[head][measure].value) is not None
+            and (value := group.measures[head][measure.field].value) is not None
         ]
         if able:
             _, found = choose(able, key=itemgetter(0))
             worst[head] = {
-                "measure": measure,
+                "measure": measure.field,
                 "group": found.name,
                 "n": found.counts[head],
-                **found.measures[head][measure].to_json(),
+                **found.measures[head][measure.field].to_json(),
             }
     return worst
 

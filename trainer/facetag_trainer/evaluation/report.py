@@ -1,4 +1,4 @@
-"""`facetag evaluate --report DIR`: a page that needs nothing else, data, tables and pictures."""
+"""Writes the report of an evaluation: a page that opens offline, its data, tables and plots."""
 
 import json
 from collections.abc import Mapping
@@ -9,38 +9,38 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
+from facetag.atomic_write import atomic_write
 from facetag_trainer.evaluation.bootstrap import ROUNDS
 from facetag_trainer.evaluation.evaluate import Evaluation
 from facetag_trainer.evaluation.findings import Findings, state
 from facetag_trainer.evaluation.groups import SMALLEST, WORST_BY
 from facetag_trainer.evaluation.plots import draw_all
 from facetag_trainer.evaluation.tables import write_tables
-from facetag_trainer.reports.card import MEASURES, PAPER, figure
 from facetag_trainer.reports.figures import embed, save
+from facetag_trainer.reports.pages import render_template
+from facetag_trainer.reports.table_measures import find_measure
 
-TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
 PICTURES = {
-    "confusion-gender": "Apparent gender: labelled against read",
-    "confusion-race": "Apparent race: labelled against read",
-    "roc": "ROC: gender, and each race against all others",
+    "confusion-gender": "Apparent gender: labelled against predicted",
+    "confusion-race": "Apparent race: labelled against predicted",
+    "roc": "ROC curves: gender, and each race against all others",
     "reliability": "Reliability: stated probability against accuracy",
     "age-scatter": "Apparent age: labelled against predicted",
-    "age-by-band": "Error of ages by labelled band",
+    "age-by-band": "Error of apparent age by labelled age band",
     "groups": "Groups of gender and race",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a report is made of."""
+    """An evaluation, its findings, and the facts that the report states."""
 
     evaluation: Evaluation
     findings: Findings
     facts: Mapping[str, Any]
-    """`version`, `command`, `date`, `shards`, and what else the data should state."""
+    """`version`, `command`, `date` and `shards`; report.json also holds any other key."""
     without_twins: Findings | None = None
     twins: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
 
@@ -55,9 +55,9 @@ def write_report(folder: Path, reported: Reported) -> Path:
     if reported.without_twins is not None:
         sets["without near twins"] = reported.without_twins
     write_tables(folder / "tables", evaluation, sets, reported.twins)
-    (folder / "report.json").write_text(json.dumps(_data(reported, sets), indent=2) + "\n")
+    atomic_write(folder / "report.json", json.dumps(_data(reported, sets), indent=2) + "\n")
     page = folder / "report.html"
-    page.write_text(_render(reported, pictures))
+    atomic_write(page, _render(reported, pictures))
     return page
 
 
@@ -83,45 +83,35 @@ def _data(reported: Reported, sets: Mapping[str, Findings]) -> dict[str, Any]:
 
 
 def _render(reported: Reported, pictures: Mapping[str, Figure]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = figure
     findings = reported.findings
-    return environment.get_template("evaluation.html.jinja").render(
+    return render_template(
+        "evaluation.html.jinja",
         facts=reported.facts,
         findings=findings,
         evaluation=reported.evaluation,
         twins=None if reported.twins is None else int(reported.twins.sum()),
         rows=_measure_rows(findings, reported.without_twins),
-        worst=findings.worst(),
+        worst=[(find_measure(head, row["measure"]), row) for head, row in findings.worst().items()],
         smallest=SMALLEST,
         rounds=ROUNDS,
-        measures=MEASURES,
         pictures=[
-            (name, title, embed(pictures[name]))
-            for name, title in PICTURES.items()
-            if name in pictures
+            (title, embed(pictures[name])) for name, title in PICTURES.items() if name in pictures
         ],
         crossings=[
             (" × ".join(by), list(groups))
             for by, groups in groupby(findings.groups[1:], key=lambda group: group.by)
         ],
-        main=[
-            (head, measure) for head, (measure, _) in WORST_BY.items() if head in findings.table_1
-        ],
+        main=[measure for measure in WORST_BY if measure.head in findings.table_1],
     )
 
 
 def _measure_rows(findings: Findings, without: Findings | None) -> list[dict[str, Any]]:
-    """Return a row a measure: the head, its name, the paper's figure, and what was found."""
+    """Return a row per measure: the measure, its value, and its value without near twins."""
     rows = []
     for head, measures in findings.groups[0].measures.items():
         for name, found in measures.items():
             other = None if without is None else without.groups[0].measures[head][name]
-            paper = PAPER[head].get(name)
-            row = {"head": head, "name": MEASURES[name], "paper": paper, "found": found}
-            rows.append({**row, "without": other})
+            rows.append({"measure": find_measure(head, name), "found": found, "without": other})
     return rows
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from facetag.atomic_write import atomic_open_text
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.evaluate import Evaluation
@@ -83,7 +84,7 @@ def _predictions(evaluation: Evaluation, twins: Any) -> tuple[Row, Iterator[Row]
 
 
 def _write(path: Path, columns: Row, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="") as file:
+    with atomic_open_text(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

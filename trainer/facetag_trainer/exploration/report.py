@@ -1,4 +1,4 @@
-"""`facetag explore --report`: one page that needs nothing else; in a folder, its data beside it."""
+"""Writes the report of an exploration: a page that opens offline and, in a folder, its data."""
 
 import json
 from collections.abc import Mapping
@@ -7,47 +7,45 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
+from facetag.atomic_write import atomic_write
 from facetag_trainer.data.shards import BadSample, Drop
 from facetag_trainer.data.splits import LOOK_ALIKE_BITS
 from facetag_trainer.exploration.explore import BY, Exploration
 from facetag_trainer.exploration.plots import PICTURES, draw_exploration
 from facetag_trainer.exploration.tables import TITLES, age_rows, cross_tables, group_rows, to_json
 from facetag_trainer.reports.figures import embed, save
+from facetag_trainer.reports.pages import render_template
 
-TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
 PAGE = "exploration.html"
 EXAMPLES = 20
-"""Names that the page lists a kind of what was left out; the data lists all."""
+"""The page lists this many names per kind of dropped image; the JSON file lists all."""
 
 
 def write_exploration(target: Path, exploration: Exploration, facts: Mapping[str, Any]) -> Path:
     """Write the page and return its path.
 
-    A `target` whose name ends in .html is the page. Any other is a folder, which gets
-    exploration.html, exploration.json and plots/. `facts` are `command`, `date` and `shards` (name
-    and sha256 each).
+    A `target` whose name ends in .html or .htm is the page. Any other target is a folder, which
+    gets exploration.html, exploration.json and plots/. `facts` are `command`, `date` and `shards`
+    (each with name and sha256).
     """
     pictures = draw_exploration(exploration)
     page = target if target.suffix.lower() in (".html", ".htm") else target / PAGE
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(_render(exploration, facts, pictures), encoding="utf-8")
+    atomic_write(page, _render(exploration, facts, pictures))
     if page != target:
         save(pictures, target / "plots")
         data = json.dumps({**facts, **to_json(exploration)}, indent=2)
-        page.with_suffix(".json").write_text(data + "\n")
+        atomic_write(page.with_suffix(".json"), data + "\n")
     return page
 
 
 def _render(
     exploration: Exploration, facts: Mapping[str, Any], pictures: Mapping[str, Figure]
 ) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("exploration.html.jinja").render(
+    return render_template(
+        "exploration.html.jinja",
         facts=facts,
         found=exploration,
         kinds=_by_kind(exploration.left_out),

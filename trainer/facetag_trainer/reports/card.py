@@ -1,64 +1,49 @@
-"""A bundle's card, made from its manifest: what it is, measures, and what its labels are not."""
+"""Writes a bundle's card from its manifest: origin, figures, limits of the labels, and terms."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from facetag.vision.network.mirror_averaging import Mirroring
+from facetag_trainer.reports.table_measures import find_measure
 from facetag_trainer.reports.terms import is_of_utkface, write_terms
-
-PAPER = {
-    "age": {"rmse": 8.70},
-    "gender": {
-        "accuracy": 0.9239,
-        "f1": 0.9191,
-        "precision": 0.9272,
-        "recall": 0.9112,
-        "auc": 0.9783,
-    },
-    "race": {"accuracy": 0.8307, "macro_f1": 0.7110},
-}
-"""Table 1 of the student paper (InceptionV3)."""
-
-MEASURES = {
-    "rmse": "RMSE (years)",
-    "mae": "MAE (years)",
-    "cs5": "within 5 years",
-    "bias": "mean error (years)",
-    "coverage": "in the stated range",
-    "accuracy": "accuracy",
-    "f1": "F1 (female)",
-    "precision": "precision (female)",
-    "recall": "recall (female)",
-    "auc": "AUC",
-    "macro_f1": "macro F1",
-    "ece": "calibration error (ECE)",
-}
 
 LABELS = """## What the labels are, and are not
 
-- The labels are **apparent** age, gender and race **as {seen}, not
-  facts about persons. Nobody was asked.
-- Gender has two labels and race five (white, black, asian, indian, other) because UTKFace has;
-  people do not sort so. Nothing here says how somebody identifies.
-- Errors differ between groups: old and very young faces, the label `other`, and photographs unlike
-  those that it was fitted on{mostly} are read worse. Measure on your own labelled images
-  with `facetag evaluate` before you rely on a figure.
-- Meant for describing image collections as a whole. Not for identifying, admitting, ranking or
-  pricing people, and not for a decision about any single person. No face embedding is kept.
+- The labels are **apparent** age, gender and race **as {seen}. They are not
+  facts about persons: nobody was asked.
+- Gender has two labels and race five (white, black, asian, indian, other), as in UTKFace. People do
+  not fall into such classes, and the labels do not say how somebody identifies.
+- Errors differ between groups. The network is worse on old and very young faces, on the label
+  `other`, and on photographs unlike those that it was fitted on{mostly}.
+  Measure it on your own labelled images with `facetag evaluate` before you rely on a figure.
+- Use the network to describe image collections as a whole. Do not use it to identify, admit, rank
+  or price people, nor for a decision about any single person. No face embedding is stored.
 """
+
+WITHOUT_TWINS = tuple(
+    find_measure(*one)
+    for one in (
+        ("age", "rmse"),
+        ("gender", "accuracy"),
+        ("gender", "auc"),
+        ("race", "accuracy"),
+        ("race", "macro_f1"),
+    )
+)
+"""Measures that the card also gives without near twins."""
 
 UTKFACE_WORDS = {
     "seen": (
-        "UTKFace's labellers saw them**: guesses\n  about photographs "
-        "(made by an algorithm and corrected by people)"
+        "UTKFace's labellers saw them**: guesses\n  about photographs, made by "
+        "an algorithm and corrected by people"
     ),
     "mostly": " (mostly portraits found on the web)",
 }
-OTHER_WORDS = {"seen": "those who labelled the training images saw them**", "mostly": ""}
+OTHER_WORDS = {"seen": "the people who labelled the training images saw them**", "mostly": ""}
 
 
 def write_card(manifest: Mapping[str, Any]) -> str:
-    """Return the card, in Markdown, of a bundle with this manifest."""
+    """Return the card of a bundle with this manifest, in Markdown."""
     parts = [
         f"# facetag network {manifest['version']}",
         _summary(manifest),
@@ -79,19 +64,12 @@ def write_card(manifest: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def figure(value: float | None) -> str:
-    """Return a figure as cards and reports print it: years to two places, shares to four."""
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if abs(value) > 1.5 else f"{value:.4f}"
-
-
 def _descent(training: Mapping[str, Any]) -> list[str]:
-    """Return which other networks have a part in it, beside its parent."""
+    """Return the other networks that contributed to it, besides its parent."""
     lines = [f"- weights averaged with those of `{name}`" for name in training.get("averaged", ())]
-    lines += [f"- taught by `{name}`" for name in training.get("teachers", ())]
+    lines += [f"- teacher: `{name}`" for name in training.get("teachers", ())]
     if training.get("answers"):
-        lines.append(f"- taught by the answers with SHA-256 `{training['answers']}`")
+        lines.append(f"- teacher: the stored outputs with SHA-256 `{training['answers']}`")
     return lines
 
 
@@ -102,17 +80,22 @@ def _summary(manifest: Mapping[str, Any]) -> str:
     mirror = _mirrored(Mirroring.from_json(manifest.get("mirror", False)))
     return (
         "Predicts the **apparent** age, gender and race of a face that MTCNN has found. "
-        f"{network['backbone']} at {network['input_size']} pixels with three heads{mirror}, "
-        f"{count} training shard{'' if count == 1 else 's'}, {samples['training']} images fitted "
-        f"on, {samples['validation']} held out. Dropped beforehand: {dropped or 'none'}."
+        f"Backbone: {network['backbone']} at {network['input_size']} pixels, with three heads"
+        f"{mirror}. Training data: {count} shard{'' if count == 1 else 's'}, "
+        f"{samples['training']} images for fitting and {samples['validation']} held out. Dropped "
+        f"before the split: {dropped or 'none'}."
     )
 
 
 def _mirrored(mirror: Mirroring) -> str:
     if mirror.always:
-        return ", each face read with its mirror image"
+        return "; each face is averaged with its mirror image"
     bounds = " or ".join(f"{name} below {bound:g}" for name, bound in mirror.below.items())
-    return f", faces of an uncalibrated {bounds} read with their mirror image" if bounds else ""
+    return (
+        f"; faces with an uncalibrated {bounds} are averaged with their mirror image"
+        if bounds
+        else ""
+    )
 
 
 def _measured(manifest: Mapping[str, Any]) -> list[str]:
@@ -122,18 +105,23 @@ def _measured(manifest: Mapping[str, Any]) -> list[str]:
         return [
             "## Measured",
             (
-                f"`{test['command']}` printed on {test['date']}, over {test['table']['n']} images "
+                f"Output of `{test['command']}` on {test['date']}, for {test['table']['n']} images "
                 f"({test['machine']}). Every image goes through detector and crop as in the "
-                "service; nothing validly labelled is dropped. The test shard had no part in "
-                "fitting or choosing. Intervals are the central 95% of 1000 bootstrap rounds over "
-                "the images. The paper's column is the student paper's Table 1, on its own split."
+                "service, and no image with valid labels is dropped. The test shard was not used "
+                "for fitting or for any choice. Intervals are 95% confidence intervals from 1000 "
+                'bootstrap rounds over the images. The column "paper" is Table 1 of the student '
+                "paper, which used a split of its own."
             ),
             _rows(test["table"], validation),
             *_worst(test["table"]),
             *_without_twins(test["table"]),
         ]
     if validation:
-        return ["## Measured", "On the validation images only.", _rows(validation, None)]
+        return [
+            "## Measured",
+            "On the validation images, which chose the weights.",
+            _rows(validation, None),
+        ]
     return []
 
 
@@ -145,10 +133,12 @@ def _rows(table: Mapping[str, Any], validation: Mapping[str, Any] | None) -> str
     for head in ("age", "gender", "race"):
         intervals = table.get("intervals", {}).get(head, {})
         for name, value in table.get(head, {}).items():
+            measure = find_measure(head, name)
             held_out = (validation or {}).get(head, {}).get(name)
             lines.append(
-                f"| {head}: {MEASURES[name]} | {figure(value)} | {_interval(intervals.get(name))} "
-                f"| {figure(PAPER[head].get(name))} | {figure(held_out)} |"
+                f"| {head}: {measure.title} | {measure.format(value)} "
+                f"| {measure.format_interval(intervals.get(name))} "
+                f"| {measure.format(measure.paper)} | {measure.format(held_out)} |"
             )
     return "\n".join(lines)
 
@@ -157,19 +147,19 @@ def _worst(table: Mapping[str, Any]) -> list[str]:
     worst = table.get("worst_groups")
     if not worst:
         return []
-    lines = [
-        (
-            f"- {head}: **{row['group']}** ({row['n']} images), {MEASURES[row['measure']]} "
-            f"{figure(row['value'])} ({_interval(row['interval'])}), "
-            f"{figure(table[head][row['measure']])} over all"
+    lines = []
+    for head, row in worst.items():
+        measure = find_measure(head, row["measure"])
+        lines.append(
+            f"- {head}: **{row['group']}** ({row['n']} images), {measure.title} "
+            f"{measure.format(row['value'])} ({measure.format_interval(row['interval'])}), "
+            f"{measure.format(table[head][row['measure']])} for all images"
         )
-        for head, row in worst.items()
-    ]
     words = (
-        "Of all groups by labelled gender, race, age band and their crossings that hold 100 "
+        "Among all groups by labelled gender, race, age band and their combinations with 100 "
         "images or more:"
     )
-    return ["### The group that is read worst", words, "\n".join(lines)]
+    return ["### Worst groups", words, "\n".join(lines)]
 
 
 def _without_twins(table: Mapping[str, Any]) -> list[str]:
@@ -177,15 +167,9 @@ def _without_twins(table: Mapping[str, Any]) -> list[str]:
     if not others:
         return []
     figures = [
-        f"{head}: {MEASURES[name]} {figure(others[head][name])}"
-        for head, name in (
-            ("age", "rmse"),
-            ("gender", "accuracy"),
-            ("gender", "auc"),
-            ("race", "accuracy"),
-            ("race", "macro_f1"),
-        )
-        if head in others
+        f"{measure.head}: {measure.title} {measure.format(others[measure.head][measure.field])}"
+        for measure in WITHOUT_TWINS
+        if measure.head in others
     ]
     return [
         (
@@ -200,39 +184,44 @@ def _calibrated(manifest: Mapping[str, Any]) -> list[str]:
     if not calibration:
         return []
     lines = [
-        f"- {head}: temperature {temperature:g}; a label under "
-        f"{calibration['uncertain_below'][head]:g} is called `uncertain`"
-        + _uncertain(calibration["uncertain"].get(head))
+        f"- {head}: temperature {temperature:g}; a label with a probability below "
+        f"{calibration['uncertain_below'][head]:g} is marked `uncertain`"
+        + _uncertain(head, calibration["uncertain"].get(head))
         for head, temperature in calibration["temperatures"].items()
     ]
-    line = calibration.get("age_line", {})
-    if line.get("slope", 1) != 1:
-        lines.append(f"- age: {line['offset']:+g} years and {line['slope']:g} times what it says")
+    line = calibration["age_line"]
+    if line["slope"] != 1:
+        sign = "plus" if line["offset"] >= 0 else "minus"
+        lines.append(
+            f"- age: the network's output times {line['slope']:g}, {sign} {abs(line['offset']):g} "
+            "years"
+        )
     if "age_range" in manifest:
-        lines.append(f"- age: the range is made to hold {manifest['age_range']['coverage']:.0%}")
+        lines.append(
+            f"- age: the stated range should contain {manifest['age_range']['coverage']:.0%} of "
+            "the labels"
+        )
     table = manifest["metrics"].get("holdout", {})
     found = [
-        f"{MEASURES[name]} of {head} {figure(row[name])}"
+        f"{head} {measure.title} {measure.format(row[name])}"
         for head, row in table.items()
         for name in ("coverage", "ece")
-        if row.get(name) is not None
+        if row.get(name) is not None and (measure := find_measure(head, name))
     ]
     held_out = manifest["held_out"]
     words = (
-        f"Fitted on {calibration['fitted_on']} held-out images, which the network was not fitted "
-        f"on. On {held_out['holdout']} further ones, the holdout: {', '.join(found)}."
+        f"Fitted on {calibration['fitted_on']} held-out images, on which the network was not "
+        f"fitted. On the {held_out['holdout']} images of the holdout: {', '.join(found)}."
     )
     return ["## Calibration", words, "\n".join(lines)]
 
 
-def _uncertain(counted: Mapping[str, Any] | None) -> str:
+def _uncertain(head: str, counted: Mapping[str, Any] | None) -> str:
     if not counted or counted["share"] is None:
         return ""
+    accuracy = find_measure(head, "accuracy")
     return (
-        f" ({counted['share']:.0%} of the holdout; accuracy {figure(counted['accuracy'])}, of the "
-        f"others {figure(counted['accuracy_of_others'])})"
+        f" ({counted['share']:.0%} of the holdout, with accuracy "
+        f"{accuracy.format(counted['accuracy'])}; the others have "
+        f"{accuracy.format(counted['accuracy_of_others'])})"
     )
-
-
-def _interval(interval: Any) -> str:
-    return "–" if not interval else f"{figure(interval[0])} to {figure(interval[1])}"

@@ -1,4 +1,4 @@
-"""What all pictures of reports have in common: colours, frames, and how they are kept."""
+"""Makes and saves the plots of reports: colours, axes, and formats."""
 
 import base64
 import io
@@ -15,14 +15,14 @@ FORMATS = ("svg", "png")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure; its sides are inches."""
+    """Return an empty figure; its sides are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure with one frame; its sides are inches."""
+    """Return a figure with one pair of axes; its sides are in inches."""
     figure = new_figure(width, height)
     axes = figure.subplots()
     strip(axes)
@@ -30,14 +30,14 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def strip(axes: Axes) -> None:
-    """Leave of a frame what the eye needs."""
+    """Remove the top and right spine, and colour the others."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color(SOFT)
     axes.tick_params(colors=INK, labelsize=9)
 
 
 def save(pictures: Mapping[str, Figure], folder: Path) -> None:
-    """Write every picture into the folder, as SVG and as PNG."""
+    """Write every plot into the folder, as SVG and as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in pictures.items():
         for form in FORMATS:
@@ -45,7 +45,7 @@ def save(pictures: Mapping[str, Figure], folder: Path) -> None:
 
 
 def embed(figure: Figure) -> str:
-    """Return a picture as a data URI, for pages that need nothing else."""
+    """Return a plot as a data URI, so that a page needs no other file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg")
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""On which terms a network may be used: those of the data and of the weights that it came from."""
+"""Writes the terms of use of a network: those of its training data and of its starting weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,18 +12,18 @@ UTKFACE_SHARDS = frozenset(
         "d3d324d04b844ca4087794c868d5a009cc5c37a7e140157f08cca7277fa2e3fe",
     }
 )
-"""SHA-256 of the four parts in which facetag's own networks are given UTKFace."""
+"""SHA-256 of the four UTKFace shards that facetag's own networks are fitted on."""
 
 UTKFACE_TERMS = """\
 - Fitted on **UTKFace**, which is licensed for non-commercial research only; the photographs belong
-  to their owners. A network fitted on it is to be used within those terms.
+  to their owners. Use a network that was fitted on it within those terms.
 """
 OWN_TERMS = """\
-- {shards} no data that facetag knows: the terms of your own data apply to a network that was fitted
-  on it.
+- facetag does not know the data of {shards}: the terms of your own data apply to a network that
+  was fitted on it.
 """
 PARENT_TERMS = """\
-- Fitted further from the network {parent}: the terms of what that one was fitted on apply as well.
+- Fitted further from the network {parent}: the terms of that network's data apply as well.
 """
 
 NSFWJS_SHA256 = "583a4ae618b8ffba336bfc1d0694b744ddb666ba5766f103b6b5645a81bed12c"
@@ -50,7 +50,7 @@ NSFWJS_NOTICE = """\
 > DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 > OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
-"""What the terms add where the starting weights are the file with this SHA-256."""
+"""The licence of the starting weights with this SHA-256, which must be passed on."""
 
 
 def is_of_utkface(manifest: Mapping[str, Any]) -> bool:
@@ -59,12 +59,11 @@ def is_of_utkface(manifest: Mapping[str, Any]) -> bool:
 
 
 def write_terms(manifest: Mapping[str, Any]) -> str:
-    """Return the terms, in Markdown, of a bundle with this manifest."""
+    """Return the terms of a bundle with this manifest, in Markdown."""
     _, others = _split(manifest)
     parts = [UTKFACE_TERMS] if is_of_utkface(manifest) else []
     if others and manifest.get("data") != UTKFACE:
-        named = ", ".join(f"`{name}`" for name in others)
-        parts.append(OWN_TERMS.format(shards=f"{named} {'is' if len(others) == 1 else 'are'}"))
+        parts.append(OWN_TERMS.format(shards=", ".join(f"`{name}`" for name in others)))
     if manifest.get("parent"):
         parts.append(PARENT_TERMS.format(parent=manifest["parent"]))
     parts.append(_origin(manifest))
@@ -72,7 +71,7 @@ def write_terms(manifest: Mapping[str, Any]) -> str:
 
 
 def _split(manifest: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the shards that are UTKFace's, and of the others."""
+    """Return the names of the UTKFace shards, and of the other shards."""
     ours: list[str] = []
     others: list[str] = []
     for shard in manifest["shards"]:

@@ -1,18 +1,19 @@
-"""Whether new labels are ones that the champion agrees with as it does with earlier ones.
+"""Checks new labels: the champion must agree with them about as well as with earlier ones.
 
-A candidate may learn a share of wrong labels without losing enough on earlier images to be refused
-for that: replay holds against them. The champion has seen neither set; where it agrees with new
-labels less than half as well as with those of earlier images of the same group, somebody has to
-look at them before they count.
+A candidate can learn some wrong labels and still pass the comparison on earlier images, since
+replay protects those. The champion was fitted on neither set of images. If its error on the new
+labels is more than twice that on the earlier labels of the same group, somebody has to look at the
+new labels first.
 """
 
 from dataclasses import dataclass
 
 from facetag_trainer.evaluation.groups import SMALLEST, Group, measure_groups
-from facetag_trainer.retraining.paired_comparison import MEASURES, Measure, Outputs
+from facetag_trainer.reports.table_measures import MAIN, Measure
+from facetag_trainer.retraining.paired_comparison import Outputs
 
 TIMES = 2.0
-"""How often as large an error, or as small a share of equal labels, is doubted."""
+"""New labels fail if the error is this many times larger, or the accuracy this many times lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,42 +26,46 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a bundle reads one group of earlier and of new images, and how sure the latter is."""
+    """A bundle's figures in one group: on the earlier labels and on the new ones."""
 
     group: str
     n: int
     earlier: float
     new: float
     nearest: float
-    """The end of the 95% range of the new value that is nearer to the earlier one."""
+    """The end of the new value's 95% confidence interval that is nearer to the earlier value."""
 
     def excess(self, measure: Measure) -> float:
-        """Return how much farther apart they surely are than is let through: above 1 is doubted."""
+        """Return the significant difference in units of what is allowed: above 1 fails."""
         if measure.more_is_worse:
             return self.nearest / max(TIMES * self.earlier, 1e-9)
         return self.earlier / TIMES / max(self.nearest, 1e-9)
 
 
-def doubt_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
-    """Return for each head whether new labels are to be believed, and the reason in words.
+def check_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
+    """Return per head whether the new labels pass, and the reason in words.
 
-    Groups are those of 100 images or more on both sides; everybody is one.
+    Compares all images, and every group with 100 images or more on both sides.
     """
     found = []
-    for head, measure in MEASURES.items():
+    for measure in MAIN:
+        head = measure.head
         if head not in new.outputs:
             continue
         agreements = _compare(head, measure, earlier, new)
         if not agreements:
-            found.append((True, f"{measure.title} of the new labels: too few images to tell"))
+            found.append(
+                (True, f"{measure.full_name} on the new labels: passes, too few images to check")
+            )
             continue
         farthest = max(agreements, key=lambda one: one.excess(measure))
         holds = farthest.excess(measure) <= 1
-        verdict = "holds" if holds else f"fails, it is more than {TIMES:g} times as far from them"
+        verdict = "passes" if holds else f"fails, more than {TIMES:g} times worse: check the labels"
+        unit = measure.unit and f" {measure.unit}"
         reason = (
-            f"{measure.title} of the champion by the new labels, farthest group ({farthest.group}, "
-            f"{farthest.n} images): {farthest.new:.3f}{measure.unit}, and {farthest.earlier:.3f} "
-            f"by the earlier labels: {verdict}"
+            f"{measure.full_name} of the champion on the new labels, in the group that differs "
+            f"most ({farthest.group}, {farthest.n} images): {farthest.new:.3f}{unit}, on earlier "
+            f"labels {farthest.earlier:.3f}: {verdict}"
         )
         found.append((holds, reason))
     return found
@@ -72,8 +77,8 @@ def _compare(head: str, measure: Measure, earlier: Read, new: Read) -> list[Agre
     for group in _large_groups(head, new):
         if group.name not in before:
             continue
-        old = before[group.name].measures[head][measure.name]
-        now = group.measures[head][measure.name]
+        old = before[group.name].measures[head][measure.field]
+        now = group.measures[head][measure.field]
         if old.value is not None and now.value is not None and now.interval is not None:
             nearest = now.interval[0] if measure.more_is_worse else now.interval[1]
             count = group.counts[head]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from facetag.atomic_write import atomic_write
 from facetag.bundles.folder import CARD
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
@@ -22,7 +23,7 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
-from facetag_trainer.retraining.label_check import Read, doubt_labels
+from facetag_trainer.retraining.label_check import Read, check_labels
 from facetag_trainer.retraining.promotion_gate import Verdict, judge
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_held_out
 
@@ -99,7 +100,7 @@ def retrain_network(
         "replay": {"share": plan.replay, "images": replayed},
     }
     save_manifest(bundle.folder, manifest)
-    (bundle.folder / CARD).write_text(write_card(manifest))
+    atomic_write(bundle.folder / CARD, write_card(manifest))
     return open_bundle(bundle.folder)
 
 
@@ -125,11 +126,11 @@ def judge_candidate(
     frozen = join_caches([(cache, np.arange(len(cache.validation))) for cache in judged])
     before, after = (read_all(bundle, frozen, on_read=on_read) for bundle in (champion, candidate))
     verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
-    doubts = doubt_labels(before, read_all(champion, new, on_read=on_read))
+    checks = check_labels(before, read_all(champion, new, on_read=on_read))
     return Verdict(
-        verdict.holds and all(holds for holds, _ in doubts),
+        verdict.holds and all(holds for holds, _ in checks),
         verdict.against,
-        [*verdict.reasons, *(reason for _, reason in doubts)],
+        [*verdict.reasons, *(reason for _, reason in checks)],
     )
 
 

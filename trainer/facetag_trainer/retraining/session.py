@@ -30,13 +30,14 @@ from facetag_trainer.evaluation.metrics import flatten
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.progress import ProgressReporter, show_step
+from facetag_trainer.reports.table_measures import MAIN
 from facetag_trainer.retraining.admission import Admission, Asked, admit_shards, known_rounds
 from facetag_trainer.retraining.promotion_gate import Verdict
 from facetag_trainer.retraining.retrain import RetrainingPlan, judge_candidate, retrain_network
 from facetag_trainer.retraining.round_caches import RoundCaches
 from facetag_trainer.retraining.rounds import Examined, Round
 
-SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
+SHOWN = tuple(f"{measure.head}_{measure.field}" for measure in MAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from facetag_trainer.fit.plan_file import write_plan
 from facetag_trainer.reports.figures import embed, save
+from facetag_trainer.reports.pages import render_template
 from facetag_trainer.tuning.search_space import Range
 from facetag_trainer.tuning.study_plots import draw_results
 from facetag_trainer.tuning.study_results import (
@@ -22,7 +22,6 @@ from facetag_trainer.tuning.study_results import (
 )
 
 PLAN_FILE = "plan.toml"
-TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
 PICTURES = {
     "history": "Score of each trial; a pruned trial's is of the epoch at which it was stopped",
     "importance": "How much of the score's variance each parameter explains",
@@ -113,11 +112,9 @@ def _data(results: Results) -> dict[str, Any]:
 
 
 def _render(results: Results, pictures: Mapping[str, Figure]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["value"] = format_value
-    return environment.get_template("tuning.html.jinja").render(
+    return render_template(
+        "tuning.html.jinja",
+        filters={"value": format_value},
         results=results,
         date=datetime.now(UTC).date().isoformat(),
         budget=describe_budget(results.plan),

@@ -49,6 +49,7 @@ def calibrate(
     Example:
       facetag calibrate --model runs/train/bundle
     """
+    from facetag.atomic_write import atomic_write
     from facetag.bundles.folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
@@ -59,7 +60,8 @@ def calibrate(
         find_cache,
     )
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
-    from facetag_trainer.reports.card import MEASURES, figure, write_card
+    from facetag_trainer.reports.card import write_card
+    from facetag_trainer.reports.table_measures import find_measure
 
     settings, reporter = load_settings(), Reporter(quiet=quiet)
     bundle = open_bundle(model or settings.bundle)
@@ -79,11 +81,12 @@ def calibrate(
             mirror=MIRRORINGS[mirror] if mirror else None,
             on_read=lambda done, total: bar.set(done, total=total),
         )
-    (bundle.folder / CARD).write_text(write_card(bundle.manifest))
+    atomic_write(bundle.folder / CARD, write_card(bundle.manifest))
     for part in ("validation", "holdout"):
         click.echo(f"{part}, {bundle.manifest['held_out'][part]} images:")
         for head, row in bundle.manifest["metrics"][part].items():
-            figures = ", ".join(f"{MEASURES[name]} {figure(value)}" for name, value in row.items())
+            measures = [(find_measure(head, name), value) for name, value in row.items()]
+            figures = ", ".join(f"{one.title} {one.format(value)}" for one, value in measures)
             click.echo(f"  {head}: {figures}")
     for head, temperature in bundle.manifest["calibration"]["temperatures"].items():
         click.echo(f"temperature of {head}: {temperature:g}")

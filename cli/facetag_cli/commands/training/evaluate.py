@@ -159,6 +159,7 @@ def _describe(
 
 
 def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
+    from facetag.atomic_write import atomic_write
     from facetag.bundles.folder import CARD
     from facetag.vision.bundle import save_manifest
     from facetag_trainer.reports.card import write_card
@@ -167,21 +168,22 @@ def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
     metrics = {**bundle.manifest["metrics"], "test": {**measured, "table": table}}
     manifest = {**bundle.manifest, "metrics": metrics}
     save_manifest(bundle.folder, manifest)
-    (bundle.folder / CARD).write_text(write_card(manifest))
+    atomic_write(bundle.folder / CARD, write_card(manifest))
 
 
 def _tell(table: dict[str, Any], result: Any, twins: Any) -> None:
     """Print, below the table, what it was counted on and whom the network reads worst."""
-    from facetag_trainer.reports.card import MEASURES, figure
+    from facetag_trainer.reports.table_measures import find_measure
 
     click.echo(
         f"{table['n']} images; no face found in {result.faceless}; "
         f"{result.invalid} without a valid label do not count."
     )
     for head, row in table["worst_groups"].items():
+        measure = find_measure(head, row["measure"])
         click.echo(
-            f"Worst group, {head}: {row['group']} ({row['n']} images), "
-            f"{MEASURES[row['measure']]} {figure(row['value'])}."
+            f"Worst group, {head}: {row['group']} ({row['n']} images), {measure.title} "
+            f"{measure.format(row['value'])}."
         )
     if twins is not None:
         click.echo(f"{int(twins.sum())} images have a near twin in the training data.")
@@ -191,17 +193,19 @@ def _render(version: str, table: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    from facetag_trainer.reports.card import MEASURES, PAPER
+    from facetag_trainer.reports.table_measures import find_measure
 
     grid = Table("head", "measure", version, "95% interval", "paper")
     for head in ("age", "gender", "race"):
         for name, value in table.get(head, {}).items():
-            paper = PAPER[head].get(name)
-            interval = table["intervals"][head][name] or (None, None)
-            one, low, high, other = (
-                "–" if x is None else f"{x:.4f}" for x in (value, *interval, paper)
+            measure = find_measure(head, name)
+            grid.add_row(
+                head,
+                measure.title,
+                measure.format(value),
+                measure.format_interval(table["intervals"][head][name]),
+                measure.format(measure.paper),
             )
-            grid.add_row(head, MEASURES[name], one, f"{low} to {high}", other)
     console = Console()
     with console.capture() as capture:
         console.print(grid)

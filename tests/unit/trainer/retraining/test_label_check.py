@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.label_check import Read, doubt_labels
+from facetag_trainer.retraining.label_check import Read, check_labels
 
 COUNT = 1500
 
@@ -38,7 +38,7 @@ def relabelled(new, **labels):
 
 
 def doubts(earlier, new):
-    found = doubt_labels(earlier, new)
+    found = check_labels(earlier, new)
     assert len(found) == 3
     return [reason for holds, reason in found if not holds]
 
@@ -56,7 +56,7 @@ def test_one_groups_flipped_genders_are_doubted_by_the_name_of_measure_and_group
     flipped = np.where(new.labels["race"] == 2, 1 - new.labels["gender"], new.labels["gender"])
     (reason,) = doubts(earlier, relabelled(new, gender=flipped))
     assert re.match(
-        r"gender accuracy of the champion by the new labels, .*asian, \d+ images", reason
+        r"gender accuracy of the champion on the new labels, .*asian, \d+ images", reason
     )
     assert "fails" in reason
 
@@ -78,8 +78,8 @@ def test_ages_in_months_are_doubted(earlier):
 
 @pytest.mark.parametrize("count", [5, 80])
 def test_of_few_images_nothing_is_said(earlier, count):
-    found = doubt_labels(earlier, read(8, count=count))
-    assert all(holds and "too few images to tell" in reason for holds, reason in found)
+    found = check_labels(earlier, read(8, count=count))
+    assert all(holds and "too few images to check" in reason for holds, reason in found)
 
 
 def test_heads_whose_labels_are_missing_or_that_are_not_predicted_are_not_doubted(earlier):
@@ -87,4 +87,4 @@ def test_heads_whose_labels_are_missing_or_that_are_not_predicted_are_not_doubte
     without = relabelled(new, gender=np.full(COUNT, np.nan, np.float32))
     assert doubts(earlier, without) == []
     alone = Read(new.labels, {"age": new.outputs["age"]})
-    assert [reason.split()[0] for _, reason in doubt_labels(earlier, alone)] == ["age"]
+    assert [reason.split()[0] for _, reason in check_labels(earlier, alone)] == ["age"]
