@@ -49,6 +49,7 @@ CHAPTERS = (
             Entry("upload", "Send a folder's photos to the service and start a job."),
             Entry("status", "Show a job's progress."),
             Entry("results", "Print a job's results."),
+            Entry("compose", "Estimate who is in a collection.", "cpu"),
             Entry("retry", "Try a job's failed photos again."),
             Entry("cancel", "Stop a job and keep its finished results."),
             Entry("retag", "Label a job's photos again and show what changed."),

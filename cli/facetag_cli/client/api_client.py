@@ -140,8 +140,12 @@ class ApiClient:
 
     def champion_version(self) -> str | None:
         """Return the champion's version; None if no bundle is known yet."""
-        bundles = self._call("GET", "/v1/models").json()["models"]
+        bundles = self.list_bundles()
         return next((one["version"] for one in bundles if one["state"] == "champion"), None)
+
+    def list_bundles(self) -> list[dict[str, Any]]:
+        """Return the bundles that the service knows, with their manifests, the newest first."""
+        return list(self._call("GET", "/v1/models").json()["models"])
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job uses."""

@@ -1,0 +1,77 @@
+"""Where a collection's result lines come from: a job of the service, or a file of results."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
+from facetag.errors import FacetagError
+from facetag.quantification.collection import Collection, gather
+from facetag.quantification.held_out import HeldOut
+from facetag.settings import Settings
+from facetag_cli.client.api_client import ApiClient, Line
+from facetag_cli.client.service_choice import require_service
+from facetag_cli.client.tagging_jobs import stream_lines
+
+
+def read_collection(source: str, settings: Settings) -> Collection:
+    """Return the collection of a job's id, or of a jsonl file of results.
+
+    Raises FacetagError for what is neither, and for a file that holds other lines.
+    """
+    path = Path(source)
+    if path.is_file():
+        return gather(read_lines(path))
+    try:
+        job = uuid.UUID(source)
+    except ValueError as error:
+        raise FacetagError(
+            f"{source} is neither a job nor a file: give a job's id, or a file that `facetag tag "
+            "--format jsonl --output FILE` wrote."
+        ) from error
+    with ApiClient(require_service(settings)) as client:
+        return gather(stream_lines(client, [str(job)]))
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the result lines of a jsonl file; raises FacetagError for a line that is none."""
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            try:
+                line = json.loads(text)
+                line["state"], line["model"], line["faces"]
+            except (ValueError, TypeError, KeyError) as error:
+                raise FacetagError(
+                    f"Line {number} of {path} is no result of a photo: give a file that `facetag "
+                    "tag --format jsonl` wrote."
+                ) from error
+            yield line
+
+
+def find_held_out(version: str, settings: Settings) -> HeldOut:
+    """Return the held-out faces of the bundle with this version.
+
+    The bundle on this machine is asked first, then the service. Raises QuantificationUnavailable
+    where the bundle keeps none, and FacetagError where nobody knows the bundle.
+    """
+    return HeldOut.from_manifest(_find_manifest(version, settings))
+
+
+def _find_manifest(version: str, settings: Settings) -> dict[str, Any]:
+    folder = settings.bundle or DEFAULT_FOLDER
+    if folder.is_dir():
+        manifest = read_manifest(folder)
+        if manifest["version"] == version:
+            return manifest
+    with ApiClient(require_service(settings)) as client:
+        for known in client.list_bundles():
+            if known["version"] == version:
+                return dict(known["manifest"])
+    raise FacetagError(
+        f"The bundle {version}, which labelled these photos, is neither in {folder} nor known to "
+        "the service: set FACETAG_BUNDLE to its folder."
+    )

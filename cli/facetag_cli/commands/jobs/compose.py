@@ -1,0 +1,99 @@
+"""`facetag compose`: the estimated shares of groups in a collection."""
+
+import json
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option
+
+EXIT_FAILS = 4
+EXIT_OPEN = 5
+
+
+@click.command()
+@click.argument("source", metavar="JOB")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    help="Print tables (the default) or one JSON object.",
+)
+@click.option(
+    "--require",
+    "required",
+    multiple=True,
+    metavar="BOUND",
+    help="Check a bound on a group's share, such as 'female>=0.4' or 'age 60+ >= 10%'. May be "
+    "given several times.",
+)
+@data_dir_option
+@click.pass_context
+def compose(
+    ctx: click.Context,
+    source: str,
+    format_: str,
+    required: tuple[str, ...],
+    data_dir: Path | None,
+) -> None:
+    """Estimate who is in a collection: shares by apparent gender, race and age.
+
+    JOB is a job's id, or a file of results in jsonl. Counted shares are what the labels say.
+    Estimated shares are corrected for the errors that the network makes on held-out images, with
+    95% intervals.
+
+    \b
+    Exit status: 0 when every required bound surely holds (or none is given), 4 when one surely
+    fails, 5 when the photos cannot tell.
+
+    \b
+    Examples:
+      facetag compose faces.jsonl
+      facetag compose faces.jsonl --require 'female>=0.4' --require 'age 60+ >= 0.1'
+    """
+    from facetag.quantification.composition_estimate import estimate_composition
+    from facetag.quantification.requirements import Requirement, Verdict
+    from facetag_cli.client.collection_source import find_held_out, read_collection
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.output.share_tables import WORDS, share_table, shares_json, shift_lines
+
+    requirements = [Requirement.parse(text) for text in required]
+    settings = read_settings(data_dir)
+    collection = read_collection(source, settings)
+    held_out = find_held_out(collection.version, settings)
+    estimate = estimate_composition(collection, held_out)
+    verdicts = [(each, estimate.judge(each)) for each in requirements]
+    facts = {
+        "model": collection.version,
+        "photos": collection.photos,
+        "faces": len(collection.faces),
+        "duplicates": collection.duplicates,
+        "uncertain_faces": collection.uncertain,
+    }
+    if format_ == "json":
+        found = shares_json(
+            estimate.shares, estimate.shifts, verdicts, facts, len(collection.faces)
+        )
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        console = Console()
+        console.print(
+            f"{len(collection.faces):,} faces in {collection.photos:,} distinct photos, "
+            f"{collection.uncertain:,} with an uncertain label. Apparent labels, by the network "
+            f"{collection.version}.",
+            highlight=False,
+        )
+        for shares in estimate.shares:
+            console.print(share_table(shares, len(collection.faces)))
+        for text in shift_lines(estimate.shifts):
+            console.print(text, highlight=False)
+        for requirement, verdict in verdicts:
+            console.print(f"{requirement}: {WORDS[verdict]}", highlight=False)
+    found_verdicts = {verdict for _, verdict in verdicts}
+    if Verdict.FAILS in found_verdicts:
+        ctx.exit(EXIT_FAILS)
+    if Verdict.OPEN in found_verdicts:
+        ctx.exit(EXIT_OPEN)

@@ -1,0 +1,56 @@
+"""Who is in a collection: every grouping's shares, what makes them doubtful, and requirements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from facetag.errors import RequirementInvalid
+from facetag.quantification.collection import Collection
+from facetag.quantification.domain_shift import Shift, measure_shift
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.held_out import HeldOut
+from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
+from facetag.quantification.requirements import Requirement, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CompositionEstimate:
+    """Shares by grouping, and how far the collection is from the held-out images."""
+
+    shares: Sequence[Shares]
+    shifts: Sequence[Shift]
+
+    def judge(self, requirement: Requirement) -> Verdict:
+        """Return what the photos say of a requirement; doubtful shares tell nothing.
+
+        Raises RequirementInvalid for a group whose heads were not predicted.
+        """
+        for each in self.shares:
+            if each.grouping.name == requirement.grouping:
+                doubtful = {shift.factor for shift in self.shifts if shift.doubtful}
+                return (
+                    Verdict.OPEN
+                    if doubtful & set(each.grouping.factors)
+                    else requirement.judge(each)
+                )
+        raise RequirementInvalid(
+            f"{requirement} is about {requirement.grouping}, which these results do not state."
+        )
+
+
+def estimate_composition(
+    collection: Collection, held_out: HeldOut, *, rounds: int = ROUNDS, seed: int = 1
+) -> CompositionEstimate:
+    """Estimate the shares of every grouping that the collection's results tell of.
+
+    Raises QuantificationUnavailable where the results carry no label.
+    """
+    answers, photos = collection.answers()
+    known = set(answers.factors) & set(held_out.codes)
+    groupings = [each for each in GROUPINGS if set(each.factors) <= known]
+    shares = bootstrap_shares(answers, photos, held_out, groupings, rounds=rounds, seed=seed)
+    found = [
+        measure_shift(each.grouping.factors[0], each.estimated, answers, held_out)
+        for each in shares
+        if len(each.grouping.factors) == 1
+    ]
+    return CompositionEstimate(shares, [shift for shift in found if shift is not None])

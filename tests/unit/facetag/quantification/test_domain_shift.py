@@ -1,0 +1,27 @@
+import numpy as np
+
+from facetag.quantification.domain_shift import measure_shift
+from facetag.quantification.expectation_maximization import estimate_shares
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.likelihoods import fit_likelihoods
+from tests.unit.facetag.quantification.conftest import draw_faces
+
+RACE = GROUPINGS[1]
+
+
+def shift_of(drawn, held_out):
+    shares = estimate_shares(fit_likelihoods(held_out).of(RACE, drawn.answers))
+    return measure_shift("race", shares, drawn.answers, held_out)
+
+
+def test_other_shares_are_no_shift(held_out):
+    drawn = draw_faces(500, seed=3, races=(0.05, 0.5, 0.05, 0.2, 0.2))
+    assert not shift_of(drawn, held_out).doubtful
+
+
+def test_photos_that_are_read_with_less_certainty_are_doubtful(held_out):
+    assert shift_of(draw_faces(500, seed=4, blur=3.0), held_out).doubtful
+
+
+def test_ages_state_no_certainty(held_out):
+    assert measure_shift("age", np.full(5, 0.2), held_out.answers, held_out) is None

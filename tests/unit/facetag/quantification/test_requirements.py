@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from facetag.errors import RequirementInvalid
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.intervals import Shares
+from facetag.quantification.requirements import Requirement, Verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "grouping", "label"),
+    [
+        ("female>=0.4", "gender", "female"),
+        ("age 60+ >= 10%", "age", "60+"),
+        ("13-19 <= 0.5", "age", "13–19"),
+        ("Female, 60+ >= .05", "gender by age", "female, 60+"),
+    ],
+)
+def test_labels_bands_and_crossings_can_be_required(text, grouping, label):
+    found = Requirement.parse(text)
+    assert (found.grouping, found.label) == (grouping, label)
+
+
+@pytest.mark.parametrize("text", ["female", "female>=2", "women>=0.4", "female>=0.4.1", ">=0.1"])
+def test_what_is_no_requirement_is_refused_with_the_way_to_write_one(text):
+    with pytest.raises(RequirementInvalid, match=r"write GROUP|share|Groups are"):
+        Requirement.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("female>=0.3", Verdict.HOLDS),
+        ("female>=0.7", Verdict.FAILS),
+        ("female>=0.5", Verdict.OPEN),
+        ("female<=0.7", Verdict.HOLDS),
+        ("female<=0.3", Verdict.FAILS),
+        ("female<=0.5", Verdict.OPEN),
+    ],
+)
+def test_a_bound_outside_the_interval_is_sure(text, verdict):
+    draws = np.linspace([0.6, 0.4], [0.4, 0.6], 101)
+    half = np.array([0.5, 0.5])
+    shares = Shares(GROUPINGS[0], half, half, draws, draws)
+    assert Requirement.parse(text).judge(shares) is verdict
