@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance
 from skimage import data
 
 from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
-from tests.faults.faulting import KINDS, plan_faults
+from tests.faults.fault_kinds import KINDS, plan_faults
 from tests.faults.trial import Verdict, make_photos, run_undisturbed, run_with_faults, store
 
 LOADING_S = 300.0

@@ -17,7 +17,7 @@ from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.photo_reader import Photo, PhotoReader
 from tests.faults import bad_images
-from tests.faults.bad import label_bad_and_good
+from tests.faults.bad_image_trial import label_bad_and_good
 from tests.faults.fault_harness import FaultHarness, with_lease
 
 pytestmark = [

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.faults.fault_harness import FaultHarness, with_lease
-from tests.faults.faulting import KINDS, kill_worker, plan_faults
+from tests.faults.fault_kinds import KINDS, kill_worker, plan_faults
 from tests.faults.trial import (
     Stuck,
     make_photos,

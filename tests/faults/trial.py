@@ -15,7 +15,7 @@ from facetag.errors import DatabaseUnavailable
 from facetag.jobs import NewImage, create_job
 from facetag.queue.celery_app import ring
 from tests.faults.fault_harness import FaultHarness
-from tests.faults.faulting import KINDS
+from tests.faults.fault_kinds import KINDS
 from tests.integration.worker.harness import png
 
 Line = dict[str, Any]

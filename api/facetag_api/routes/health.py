@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from facetag.errors import DatabaseUnavailable
 from facetag_api.dependencies import AtDesk
-from facetag_api.metrics import Metrics
+from facetag_api.prometheus_metrics import Metrics
 from facetag_api.readiness import OK, check_parts
 from facetag_api.schemas import Health, Readiness
 

@@ -1,11 +1,7 @@
 """The migrations and the tables' metadata must say the same, to the last constraint."""
 
 import re
-import subprocess
-import sys
-import zipfile
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from alembic import command
@@ -16,8 +12,6 @@ from sqlalchemy import create_engine, inspect, text
 
 from facetag.db.engine import migrate
 from facetag.db.tables import Base
-
-ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.integration
 
@@ -76,23 +70,3 @@ def describe(connection):
         )
         for query in (INDEXES, CONSTRAINTS, COLUMNS)
     ]
-
-
-def test_an_installed_wheel_brings_its_migrations(empty_database, connection, tmp_path):
-    run("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT)
-    (wheel,) = tmp_path.glob("facetag-*.whl")
-    installed = tmp_path / "site-packages"
-    zipfile.ZipFile(wheel).extractall(installed)
-    program = (
-        f"import sys; sys.path.insert(0, {str(installed)!r}); "
-        "import facetag.db.engine as database; "
-        f"print(database.__file__); database.migrate({empty_database!r})"
-    )
-    # From a folder where no other `migrations` or `facetag` is found first.
-    assert run("-c", program, cwd=tmp_path).startswith(str(installed))
-    assert "jobs" in inspect(connection).get_table_names()
-
-
-def run(*arguments, **options):
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout

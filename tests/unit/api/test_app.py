@@ -3,7 +3,10 @@ import sys
 
 from facetag_api.limits import SYNC_THREADS
 
-HEAVY = ("tensorflow", "keras", "numpy", "PIL", "vision", "worker", "trainer", "mtcnn")
+HEAVY = (
+    *("tensorflow", "keras", "numpy", "PIL", "mtcnn"),
+    *("facetag.vision", "facetag_worker", "facetag_trainer", "facetag_cli"),
+)
 
 
 def test_importing_the_application_loads_nothing_heavy():

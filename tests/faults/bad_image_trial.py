@@ -1,4 +1,4 @@
-"""A job of bad and good photos: `python -m tests.faults.bad`. Prints how the bad ones ended.
+"""Label bad and good photos in one job: `python -m tests.faults.bad_image_trial`. Prints each end.
 
 Exit status 1 where a good photo was not tagged, or a bad one ended without a code of its own.
 """
