@@ -1,7 +1,7 @@
 """The one crop rule: which square the network sees of a face, in training and in service.
 
 The square follows from the detector's unclipped box alone. What of it lies outside the photo
-repeats the photo's edge. Eyes are not levelled (see docs/architecture.md).
+repeats the photo's edge. Eyes are not levelled (docs/decisions/015-one-crop-rule.md).
 """
 
 from dataclasses import asdict, dataclass
