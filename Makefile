@@ -68,13 +68,13 @@ lint: $(DEV) ## Check style, types and the directions of imports
 
 bench: $(DEV) ## Print the figures of the programs in benchmarks/
 	@mkdir -p build
-	@$(BIN)/python -m benchmarks.pipeline --plot build/pipeline.png
-	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.labelling_speed --plot build/pipeline.png
+	@$(BIN)/python -m benchmarks.service_speed
 	@$(BIN)/python -m benchmarks.scaling --plot build/scaling.png
 	@$(BIN)/python -m benchmarks.memory --count 1000 --plot build/memory.png
 	@$(BIN)/python -m benchmarks.api_memory
 	@$(BIN)/python -m benchmarks.api_latency --images 100000 --seconds 20 --plot build/api-latency.png
-	@$(BIN)/python -m benchmarks.upload --files 1000 --rounds 3
+	@$(BIN)/python -m benchmarks.upload_speed --files 1000 --rounds 3
 	@if [ -f "$$FACETAG_TEST_DATA/part-1.tar" ]; then \
 		$(BIN)/python -m benchmarks.same_faces "$$FACETAG_TEST_DATA/part-1.tar"; \
 	else \

@@ -1,1 +1,1 @@
-"""Programs that print figures or make sample photos; no test asserts what they print."""
+"""Programs that print figures or write sample photos; no test asserts the figures."""

@@ -1,12 +1,12 @@
-"""How fast the API answers about large jobs, on real local servers.
+"""Measure how fast the API answers about large jobs, on real local servers.
 
     python -m benchmarks.api_latency
     python -m benchmarks.api_latency --images 100000 --seconds 20 --plot build/api-latency.png
 
-Times jobs of many keys, and the statements of workers and sweeper at the start, middle and end of a
-job of a million images. In its middle, locust asks for the job at a constant rate (each request has
-its time, and its latency counts from then), pages are asked for, and all results are read. At last
-the job is cancelled and deleted.
+The program times jobs of many keys. Then it times the statements of workers and of the sweeper at
+the start, middle and end of a job of a million images. In the middle, locust requests the job's
+status at a constant rate (latency counts from the time at which a request is due), and pages and
+all results are read. At the end the job is cancelled and deleted.
 """
 
 import json
@@ -20,10 +20,10 @@ import click
 import httpx
 from sqlalchemy import text
 
-from benchmarks.load import Latencies, ask_at_rate
-from benchmarks.local_api import LocalApi, create_job, make_images, resident_mb, serve_api
-from benchmarks.machine import describe_machine, in_words
-from benchmarks.million import LargeJob
+from benchmarks.harness.constant_rate import Latencies, ask_at_rate
+from benchmarks.harness.large_job import LargeJob
+from benchmarks.harness.local_api import LocalApi, create_job, make_images, resident_mb, serve_api
+from benchmarks.harness.machine import describe_machine, in_words
 from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.log import configure_logging
 from facetag.queue.celery_app import make_celery
@@ -31,16 +31,16 @@ from facetag.storage.client import make_storage
 from facetag_worker.sweeper import Sweeper
 
 JOBS = {10_000: 5, 100_000: 3}
-"""Keys of a job, and how many such jobs are made."""
+"""How many jobs are made, by the number of keys per job."""
 WARM_UP = 100
 
 
 @click.command(help=__doc__)
 @click.option("--images", default=1_000_000, show_default=True, help="Images of the large job.")
-@click.option("--rate", default=50.0, show_default=True, help="Requests a second.")
+@click.option("--rate", default=50.0, show_default=True, help="Requests per second.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long requests are sent.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
-              show_default=True, help="What is printed.")  # fmt: skip
+              show_default=True, help="Output format.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the latencies into this file.")
 def main(images: int, rate: float, seconds: float, format_: str, plot: Path | None) -> None:
     """Measure, print, draw."""
@@ -58,7 +58,7 @@ def main(images: int, rate: float, seconds: float, format_: str, plot: Path | No
 
 
 def time_jobs(api: LocalApi, keys: int) -> dict[str, float]:
-    """Return the median and the longest time in seconds until such a job was accepted."""
+    """Return the median and the longest time in seconds until a job of so many keys is accepted."""
     taken = []
     body = {"images": make_images(keys)}
     for _ in range(JOBS[keys]):
@@ -72,7 +72,7 @@ def time_jobs(api: LocalApi, keys: int) -> dict[str, float]:
 def measure_large_job(
     api: LocalApi, report: dict[str, Any], images: int, rate: float, seconds: float
 ) -> Latencies:
-    """Take a job through its life, and put what each part took into the report."""
+    """Take a job from creation to deletion, and add the time of each part to the report."""
     engine = make_engine(api.settings)
     sessions = make_sessions(engine)
     sweeper = Sweeper(sessions, make_celery(api.settings), make_storage(api.settings), api.settings)
@@ -100,7 +100,7 @@ def measure_large_job(
 
 
 def read_results(api: LocalApi, path: str, images: int) -> dict[str, float]:
-    """Read all results; return seconds, and the API's resident memory before, at most and after."""
+    """Read all results; return the seconds, and the API's memory before and at its peak."""
     before = most = resident_mb(api.pid)
     began, lines = time.perf_counter(), 0
     with api.client.stream("GET", f"{path}/results") as answer:
@@ -113,7 +113,7 @@ def read_results(api: LocalApi, path: str, images: int) -> dict[str, float]:
 
 
 def end(api: LocalApi, path: str, sweeper: Sweeper) -> dict[str, float]:
-    """Cancel what is left, have it swept, and delete the job; return the seconds of each."""
+    """Cancel the job, sweep until it is closed, and delete it; return the seconds of each step."""
     taken = {}
     for name, act in {
         "cancel": lambda: api.client.post(f"{path}/cancel").raise_for_status(),
@@ -127,13 +127,13 @@ def end(api: LocalApi, path: str, sweeper: Sweeper) -> dict[str, float]:
 
 
 def sweep_until_done(client: httpx.Client, path: str, sweeper: Sweeper) -> None:
-    """Sweep until the job is over."""
+    """Sweep until the job is finished."""
     while client.get(path).raise_for_status().json()["finished_at"] is None:
         sweeper.sweep()
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print tables."""
+    """Print the report as tables."""
     click.echo(in_words(report["machine"]))
     for keys, taken in report["accepted_s"].items():
         click.echo(
@@ -143,14 +143,14 @@ def print_report(report: dict[str, Any]) -> None:
     click.echo(f"\na job of {report['images']:,} images")
     status = report["status"]
     click.echo(
-        f"its status, {report['rate']:g} times a second: "
+        f"its status, {report['rate']:g} requests per second: "
         + ", ".join(f"{name.replace('_ms', '')} {value}" for name, value in status.items())
         + " (ms)"
     )
     results = report["results"]
     click.echo(
         f"all its results in {results['seconds']} s; the API holds {results['mb_before']} MB "
-        f"before and {results['mb_most']} MB at the most"
+        f"before and {results['mb_most']} MB at its peak"
     )
     for name, taken in report["ended_s"].items():
         click.echo(f"{name}: {taken} s")
@@ -165,7 +165,7 @@ def print_report(report: dict[str, Any]) -> None:
 
 
 def draw(latencies: Latencies, rate: float, file: Path) -> None:
-    """Draw each request's latency by when it was due, and the percentiles."""
+    """Draw the latency of each request over the time it was due, and the percentiles."""
     import numpy as np
 
     from facetag_trainer.reports.figures import FIRST, SECOND, new_figure, strip
@@ -173,7 +173,7 @@ def draw(latencies: Latencies, rate: float, file: Path) -> None:
     figure = new_figure(9.0, 3.4)
     over_time, shares = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
     over_time.plot(latencies.due_s, latencies.late_ms, ".", markersize=2, color=FIRST)
-    over_time.set(yscale="log", xlabel=f"seconds, at {rate:g} requests a second",
+    over_time.set(yscale="log", xlabel=f"seconds, at {rate:g} requests per second",
                   ylabel="milliseconds until the answer")  # fmt: skip
     for axis in (over_time.yaxis.set_major_formatter, over_time.yaxis.set_minor_formatter):
         axis("{x:g}")

@@ -1,12 +1,12 @@
-"""How much memory the API process holds after 1,000 requests of every kind, on real servers.
+"""Measure how much memory the API holds after 1,000 requests of all kinds, on real servers.
 
     nice .venv/bin/python -m benchmarks.api_memory
     nice .venv/bin/python -m benchmarks.api_memory --python OTHER_VENV/bin/python
 
-The second form runs the API from another environment, such as one that holds `.[api]` alone.
-Starts the local servers in a temporary folder and `facetag api` beside them, sends the requests
-from this process, and prints the resident memory of the API at the start, at the end and at its
-peak. Linux only (it reads /proc).
+The second form runs the API in another environment, for example one with `.[api]` alone. The
+program starts the local servers in a temporary folder and `facetag api` with them, sends the
+requests, and prints the API's resident memory at the start, at the end and at its peak. It needs
+Linux, because it reads /proc.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import httpx
 
-from benchmarks.local_api import create_job, make_images, peak_mb, resident_mb, serve_api
+from benchmarks.harness.local_api import create_job, make_images, peak_mb, resident_mb, serve_api
 
 LIMIT_MB = 150
 KEYS = 1000
@@ -27,8 +27,14 @@ KEYS = 1000
 
 @click.command()
 @click.option("--requests", default=1000, show_default=True, help="Requests to send.")
-@click.option("--large-jobs", default=0, help="Also jobs of 100,000 keys, read back.")
-@click.option("--python", default=sys.executable, help="Python that runs the API; else this one.")
+@click.option(
+    "--large-jobs",
+    default=0,
+    help="Also make this many jobs of 100,000 keys and read their results.",
+)
+@click.option(
+    "--python", default=sys.executable, help="Python that runs the API; by default the current one."
+)
 def main(requests: int, large_jobs: int, python: str) -> None:
     """Measure the API's resident memory."""
     with tempfile.TemporaryDirectory() as folder, serve_api(Path(folder), python) as api:
@@ -49,7 +55,7 @@ def main(requests: int, large_jobs: int, python: str) -> None:
 
 
 def send(client: httpx.Client, requests: int) -> None:
-    """Send a mix: uploads, jobs of 1,000 keys, states, pages, results as JSON lines and CSV."""
+    """Send a mix of requests: uploads, jobs of 1,000 keys, states, pages, results."""
     keys = [f"tenants/local/images/aa/{hashlib.sha256(bytes([i % 256])).hexdigest()}.jpg"
             for i in range(KEYS)]  # fmt: skip
     body = {"images": [{"key": key, "name": f"holiday/{i}.jpg"} for i, key in enumerate(keys)]}
@@ -71,7 +77,7 @@ def send(client: httpx.Client, requests: int) -> None:
 
 
 def send_large_job(client: httpx.Client, keys: int) -> float:
-    """Make a job of many keys and read its results; return the seconds until it is accepted."""
+    """Make a job of many keys and read its results; return the seconds until it was accepted."""
     body = {"images": make_images(keys)}
     begun = time.perf_counter()
     job = create_job(client, body)
@@ -83,12 +89,12 @@ def send_large_job(client: httpx.Client, keys: int) -> float:
 
 
 def check(answer: httpx.Response) -> None:
-    """Stop the measurement where a request fails: it would measure something else."""
+    """Stop the measurement if a request failed: its figures would mean something else."""
     assert answer.is_success, answer.text
 
 
 def files(number: int) -> list[dict[str, object]]:
-    """Return files for an upload request, none of which object storage has."""
+    """Return files for an upload request that are not in object storage."""
     return [
         {
             "sha256": hashlib.sha256(str(i).encode()).hexdigest(),

@@ -1,7 +1,8 @@
-"""Measure what each bound of the detector's confidence finds, and what it finds that is no face.
+"""Measure how many faces and non-faces the detector finds at each confidence bound.
 
-Chips of a labelled shard are pasted into scenes without another face, as `benchmarks.scenes` does;
-the detector looks at the scenes once. Choose the bound on a training shard, not on a test shard.
+Face chips of a labelled shard are pasted into scenes without other faces, as `benchmarks.scenes`
+does, and the detector runs over the scenes once. Choose the bound on a training shard, never on a
+test shard.
 
     python -m benchmarks.confidence path/to/part-1.tar
 """
@@ -28,10 +29,12 @@ MIN_FACE = 0.04
 
 @click.command(help=__doc__)
 @click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--chips", type=int, default=800, show_default=True)
-@click.option("--seed", type=int, default=11, show_default=True)
+@click.option("--chips", type=int, default=800, show_default=True, help="Face chips to paste.")
+@click.option(
+    "--seed", type=int, default=11, show_default=True, help="Another seed makes other scenes."
+)
 def main(shard: Path, chips: int, seed: int) -> None:
-    """Make the scenes, detect, print a line a bound."""
+    """Make the scenes, detect faces, and print a line per bound."""
     rng = np.random.default_rng(seed)
     samples = [item for item in read_shards([shard]) if isinstance(item, Sample)]
     picked = [samples[index] for index in rng.permutation(len(samples))[:chips]]
@@ -60,7 +63,7 @@ def main(shard: Path, chips: int, seed: int) -> None:
 def _split(
     pasted: Sequence[Pasted], faces: Sequence[Detection]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the best confidence at each chip (0 where there is none), and those of the rest."""
+    """Return the best confidence at each chip (0 if not found), and those of all other faces."""
     if not faces:
         return np.zeros(len(pasted), np.float32), np.zeros(0, np.float32)
     scores = np.array([face.confidence for face in faces], np.float32)

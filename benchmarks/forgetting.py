@@ -1,10 +1,10 @@
-"""Measure what a network forgets that is retrained shard by shard, and what replay keeps.
+"""Measure how much a network forgets when it is retrained shard by shard, and what replay keeps.
 
-A network is fitted on the first shard and retrained on the others in turn, as `facetag retrain`
-does it: once with a share of the earlier images beside the new ones, once without (the student
-paper's way). A third is fitted on all shards together, on as many images in all as the first.
-They are measured on what all shards hold out, less the validation part. By `--by-race` the same
-images come in shards of one apparent race each: new data that is unlike the old.
+A network is fitted on the first shard and then retrained on the other shards in turn, as `facetag
+retrain` does: once with a share of the earlier images among the new ones, once without, as in the
+student paper. Another network is fitted on all shards together, on as many images in total. All are
+measured on the held-out images of all shards, without the part used for validation. With
+`--by-race`, the same images come in shards of one apparent race each: new data unlike the old.
 
     python -m benchmarks.forgetting path/to/part-*.tar --backbone-weights FILE
 """
@@ -18,9 +18,9 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
-from benchmarks.forgetting_plot import draw_forgetting
-from benchmarks.machine import describe_machine, in_words
+from benchmarks.harness.machine import describe_machine, in_words
 from facetag.heads import RACE
 from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle
@@ -34,25 +34,25 @@ from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
-from facetag_trainer.reports.figures import save
+from facetag_trainer.reports.figures import COLOURS, INK, new_figure, save, strip
 from facetag_trainer.retraining.paired_comparison import GATED
 from facetag_trainer.retraining.replay import join_caches, keep_held_out
 from facetag_trainer.retraining.retrain import JUDGED_BY, RetrainingPlan, retrain_network
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))
-"""Codes of apparent race that come together by `--by-race`: the two rarest share a round."""
+"""Codes of apparent race per round with `--by-race`: the two rarest share a round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """The images of all shards in one cache, and the round in which each is new."""
+    """Hold the images of all shards in one cache, and the round in which each is new."""
 
     cache: CropCache
     number: npt.NDArray[np.intp]
     names: Sequence[str]
     judged: CropCache
-    """What is measured on; no weights are chosen by it."""
+    """The images that networks are measured on; no weights are chosen by them."""
     judged_number: npt.NDArray[np.intp]
 
     def take(self, index: int) -> CropCache:
@@ -67,24 +67,32 @@ class Rounds:
 @click.option(
     "--backbone-weights",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="InceptionV3 without top, that all fits start from; random weights if not given.",
+    help="Backbone weights that all fits start from; random weights if not given.",
 )
-@click.option("--backbone", default="inceptionv3", show_default=True)
-@click.option("--size", type=click.IntRange(32), default=80, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--learning-rate", type=float, default=3e-4, show_default=True)
-@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True)
-@click.option("--by-race", is_flag=True, help="Shards of one apparent race each.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--backbone", default="inceptionv3", show_default=True, help="Backbone to fit.")
+@click.option(
+    "--size", type=click.IntRange(32), default=80, show_default=True, help="Crop side, pixels."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=4, show_default=True, help="Epochs per round."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images a step."
+)
+@click.option("--learning-rate", type=float, default=3e-4, show_default=True, help="Peak rate.")
+@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+              help="Share of earlier images in each retraining.")  # fmt: skip
+@click.option("--by-race", is_flag=True, help="Make shards of one apparent race each.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of all fits.")
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs/forgetting"),
     show_default=True,
-    help="Folder of the fits, in which a killed run goes on, of the figures and of the picture.",
+    help="Folder for fits, figures and picture. A killed run continues there.",
 )
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"),
+              show_default=True, help="Folder of crop caches.")  # fmt: skip
 def main(
     shards: Sequence[Path],
     backbone_weights: Path | None,
@@ -99,7 +107,7 @@ def main(
     run: Path,
     cache: Path,
 ) -> None:
-    """Fit, retrain, measure after every round; print a table and draw it."""
+    """Fit, retrain, and measure after every round; print a table and draw it."""
     machine = describe_machine()
     rounds = divide(shards, size, cache, by_race=by_race)
     options = {
@@ -117,7 +125,7 @@ def main(
 
 
 def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> Rounds:
-    """Return the shards' images by round: by the shard that holds them, or by apparent race."""
+    """Return the shards' images in rounds, by their shard or by apparent race."""
     settings = load_settings()
     cache = prepare_cache(shards, root, PreparePlan(settings, size=size))
     if by_race:
@@ -145,7 +153,7 @@ def fit_lines(
     replay: float,
     run: Path,
 ) -> dict[str, list[tuple[int, Outputs]]]:
-    """Return a line of networks each: images fitted on so far, and outputs on what is judged."""
+    """Return, per line of networks, images fitted on and outputs after each round."""
     parts = [rounds.take(index) for index in range(len(rounds.names))]
     plan = RetrainingPlan(replay, options=options)
 
@@ -182,13 +190,15 @@ def fit_lines(
 
 
 def tell(name: str) -> Any:
-    """Return what prints a fit's epochs."""
+    """Return a function that prints the epochs of a fit."""
     return lambda row: click.echo(f"{name}: epoch {row['epoch'] + 1}, {row['score']:.3f}", err=True)
 
 
 def compare(rounds: Rounds, lines: Mapping[str, Sequence[tuple[int, Outputs]]]) -> dict[str, Any]:
-    """Return each network's measures on everything judged and on the first round's, and how far
-    the lines' ends lie from the joint fit, with the central 95% of a paired bootstrap.
+    """Return each network's measures, and how far the last ones are from the joint fit.
+
+    Measures are over all held-out images and over those of the first round. Differences have a 95%
+    confidence interval from a paired bootstrap.
     """
     first = rounds.judged_number == 0
     labels = rounds.judged.labels
@@ -230,16 +240,16 @@ def _differences(labels: Outputs, outputs: Outputs, joint: Outputs) -> dict[str,
 
 
 def _values(head: str, truth: Any, output: Any, weights: Weights) -> Weights:
-    """Return what the gate compares of a head, for each weighting (b, n), as (b,)."""
+    """Return the measure (b,) that the promotion gate compares, for each weighting (b, n)."""
     return measure_head(head, truth, output, weights)[GATED[head].measure.field]
 
 
 def to_table(found: Mapping[str, Any]) -> str:
-    """Return the figures as Markdown."""
+    """Return the figures as a Markdown table."""
     lines = [
         f"{found['judged']} held-out images; {found['machine']}",
         "",
-        "| fitted | on images in all | age RMSE | gender accuracy | race accuracy |",
+        "| fitted | images in total | age RMSE | gender accuracy | race accuracy |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for line, steps in found["lines"].items():
@@ -254,6 +264,29 @@ def to_table(found: Mapping[str, Any]) -> str:
             words.append(f"{head} {gap['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
         lines += ["", f"{line} against joint: {', '.join(words)}"]
     return "\n".join(lines)
+
+
+def draw_forgetting(found: Mapping[str, Any]) -> Figure:
+    """Draw every line after each round; the fit on all shards together is a dashed line."""
+    rows = [("all", "all held-out images"), ("first", f"held out of {found['rounds'][0]}")]
+    figure = new_figure(4.2 * len(GATED), 3.4 * len(rows))
+    grid = figure.subplots(len(rows), len(GATED), squeeze=False)
+    for row, (images, title) in enumerate(rows):
+        for column, (head, measure) in enumerate(GATED.items()):
+            axes = grid[row][column]
+            for colour, (line, steps) in zip(COLOURS, found["lines"].items(), strict=False):
+                values = [step[images][head] for step in steps]
+                if len(values) == 1:
+                    axes.axhline(values[0], color=INK, linestyle="--", linewidth=1.2, label=line)
+                else:
+                    places = range(1, len(values) + 1)
+                    axes.plot(places, values, color=colour, marker="o", linewidth=1.6, label=line)
+            axes.set_xticks(range(1, len(found["rounds"]) + 1), found["rounds"], fontsize=8)
+            axes.set_title(f"{measure.title}{measure.unit and ','}{measure.unit}: {title}")
+            axes.title.set_fontsize(9)
+            strip(axes)
+    grid[0][0].legend(frameon=False, fontsize=9)
+    return figure
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How much memory a worker's labelling holds over thousands of photos of varied sizes.
+"""Measure how much memory labelling holds over thousands of photos of varied sizes.
 
     python -m benchmarks.memory --count 5000 --plot docs/images/memory.png
 
-Reads and labels through the worker's reader and labeller, no two photos of one size in a row. After
-each hundred it notes the resident memory at work, and at rest, when free memory was handed back as
-a worker does between two drains; then labels a JPEG of 100 megapixels and a PNG of 20,000 x 20.
-Linux only (it reads /proc).
+The program labels photos with the worker's reader and labeller, each photo of another size than the
+one before. After every hundred photos it notes the resident memory at work, then at rest, after
+giving free memory back as a worker does between two drains. At the end it labels a JPEG of 100
+megapixels and a PNG of 20,000 x 20 pixels. It needs Linux, because it reads /proc.
 """
 
 import json
@@ -20,16 +20,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.local_api import peak_mb, resident_mb
-from benchmarks.machine import describe_machine, in_words
-from benchmarks.photos import make_photo
+from benchmarks.harness.local_api import peak_mb, resident_mb
+from benchmarks.harness.machine import describe_machine, in_words
+from benchmarks.harness.photo_mix import make_photo
 from benchmarks.samples import encode
 from facetag.cpu import available_cores
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory, set_up_heaps
 
 SIZES = 250
-"""Distinct photos that are labelled again and again, each of a size of its own."""
+"""Number of distinct photos, each of a size of its own, which are labelled in turn."""
 EVERY = 100
 EARLY = 1000
 
@@ -37,13 +37,13 @@ EARLY = 1000
 @click.command(help=__doc__)
 @click.option("--count", default=5000, show_default=True, help="Photos to label.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other photos.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw memory over photos here.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw memory into this file.")
 def main(count: int, seed: int, plot: Path | None) -> None:
-    """Label, note, print as JSON."""
+    """Label, note memory, and print the report as JSON."""
     set_up_heaps()
     slots = CpuSlots.for_lanes(available_cores())
     slots.limit_tensorflow()
-    from benchmarks.paths import OurPath
+    from benchmarks.harness.labelling_paths import OurPath
     from facetag.settings import Settings
 
     machine = describe_machine()
@@ -78,13 +78,13 @@ def main(count: int, seed: int, plot: Path | None) -> None:
 
 
 def grown(noted: Sequence[float]) -> float | None:
-    """Return the share by which memory grew after the first thousand photos; None of fewer."""
+    """Return the share by which memory grew after the first thousand photos; None if fewer."""
     early = EARLY // EVERY
     return round(noted[-1] / noted[early - 1] - 1, 4) if len(noted) > early else None
 
 
 def write_apart(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
-    """Write all photos in a process of their own, whose memory is not what is measured."""
+    """Write all photos in another process, so that its memory is not measured."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
         varied = apart.submit(write_varied, folder, count, seed).result()
         return varied, apart.submit(write_large, folder).result()
@@ -113,7 +113,7 @@ def write_large(folder: Path) -> list[Path]:
 
 
 def draw(noted: Mapping[str, Sequence[float]], title: str, file: Path) -> None:
-    """Draw resident memory over photos."""
+    """Draw resident memory over the number of photos."""
     from facetag_trainer.reports.figures import new_axes
 
     figure, axes = new_axes(6, 3.5)

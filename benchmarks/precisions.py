@@ -1,12 +1,12 @@
-"""What the network of attributes costs in each precision, and how far it says the same.
+"""Measure what the network of attributes costs in each precision, and how far the answers agree.
 
-On the faces that the bundle's crop cache holds out; never on a test set.
+The program uses the held-out faces of the bundle's crop cache, never a test set.
 
     python -m benchmarks.precisions --cache .cache
 
 \b
-ms a face  of processor, with the mirror image where the bundle says so, in batches
-ages, genders, races  the share that is within a year, or the same, as in float32
+ms per face            CPU time in batches, with mirror images where the bundle says so
+ages, genders, races   the share that is within a year of float32's, or equal to it
 """
 
 import time
@@ -16,7 +16,7 @@ from typing import get_args
 import click
 import numpy as np
 
-from benchmarks.machine import describe_machine, in_words
+from benchmarks.harness.machine import describe_machine, in_words
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.inference.compiled_network import CompiledNetwork
@@ -33,11 +33,11 @@ WARM_UP = 16
 
 @click.command(help=__doc__)
 @click.option("--model", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="Folder of the bundle; the one that ships if not given.")  # fmt: skip
+              help="Folder of the bundle; by default the one that ships.")  # fmt: skip
 @click.option("--cache", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              required=True, help="Folder of crop caches, as `calibrate` fills it.")  # fmt: skip
+              required=True, help="Folder of crop caches of `facetag calibrate`.")  # fmt: skip
 def main(model: Path | None, cache: Path) -> None:
-    """Read the faces in each precision; print a line each."""
+    """Predict the faces in each precision, and print a line per precision."""
     slots = CpuSlots.for_lanes(1)
     slots.limit_tensorflow()
     bundle = open_bundle(model)
@@ -54,14 +54,14 @@ def main(model: Path | None, cache: Path) -> None:
         exact = exact or outputs
         table = table_1(labels, outputs)
         click.echo(
-            f"{precision}: {ms:.1f} ms a face; age RMSE {table['age']['rmse']:.3f}, "
+            f"{precision}: {ms:.1f} ms per face; age RMSE {table['age']['rmse']:.3f}, "
             f"gender {table['gender']['accuracy']:.4f} (AUC {table['gender']['auc']:.5f}), "
             f"race {table['race']['accuracy']:.4f}; as in float32: {_agreement(outputs, exact)}"
         )
 
 
 def _read(network: CompiledNetwork, faces: np.ndarray) -> tuple[Outputs, float]:
-    """Return outputs and the milliseconds of processor a face."""
+    """Return the outputs and the CPU milliseconds per face."""
     network.predict(faces[:WARM_UP])
     started = time.process_time()
     outputs = network.predict(faces)

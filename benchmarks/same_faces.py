@@ -1,16 +1,16 @@
-"""Whether our detector finds what `mtcnn` finds, and the working copy what the whole photo shows.
+"""Measure whether our detector finds the faces that `mtcnn` finds, on the working copy too.
 
-Scenes are made of chips of labelled shards, as `benchmarks.scenes` does; name training shards.
+Scenes are made of face chips of labelled shards, as `benchmarks.scenes` does. Give training shards.
 
     python -m benchmarks.same_faces path/to/part-1.tar --scenes 500
 
 \b
-same faces    against `mtcnn` on the same working copy: of its faces at confidence 0.9 or more, how
-              many are found with IoU >= 0.7, and of ours, how many have no counterpart among its
-              faces of any confidence that we report; ages within a year, equal genders and races
-working size  against `mtcnn` on the whole photo: of its faces at confidence 0.9 or more that are at
-              least 4% of the photo's long side high, how many are found with IoU >= 0.5; the same
-              of the smallest alone, of 4 to 6%
+same faces    compared with `mtcnn` on the same working copy: the share of its faces of confidence
+              0.9 or more that we find with IoU >= 0.7; the share of our faces that it does not
+              find at all; and of common faces, ages within a year, equal genders and races
+working size  compared with `mtcnn` on the whole photo: the share of its faces of confidence 0.9 or
+              more, and at least 4% of the photo's long side high, that we find with IoU >= 0.5;
+              the same for the smallest ones alone, of 4 to 6%
 """
 
 import json
@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.machine import describe_machine
-from benchmarks.reference import load_reference
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from facetag.vision.crop import cut_square
@@ -39,16 +39,16 @@ SURE = 0.9
 SAME_IOU, FOUND_IOU = 0.7, 0.5
 BATCH = 8
 WHOLE_SIDE = 2560
-"""Long side to which scenes of 1280x960 are enlarged, so that there is something to lose."""
+"""Long side to which scenes of 1280x960 are enlarged, so that a working copy loses pixels."""
 SMALLEST_CHIP = 50
-"""Side of the smallest chip in a scene: its face is just below 4% of the long side."""
+"""Side of the smallest chip in a scene; its face is just below 4% of the long side."""
 SMALL = 1.5
-"""A face is among the smallest up to so many times the height of the smallest asked for."""
+"""Faces up to this many times the smallest height that is searched for count as smallest."""
 
 
 @dataclass
 class Tally:
-    """Counts of faces; shares are of what stands beside them."""
+    """Count faces, and compute the shares that are bounded."""
 
     theirs: int = 0
     found: int = 0
@@ -64,7 +64,7 @@ class Tally:
     small_found: int = 0
 
     def shares(self) -> dict[str, float]:
-        """Return the shares that bounds are put on."""
+        """Return the shares, by name."""
         return {
             "found": self.found / max(1, self.theirs),
             "without_counterpart": self.alone / max(1, self.ours),
@@ -79,11 +79,11 @@ class Tally:
 @click.command(help=__doc__)
 @click.argument("shards", nargs=-1, required=True,
                 type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
-@click.option("--scenes", default=500, show_default=True, help="Scenes to make.")
+@click.option("--scenes", default=500, show_default=True, help="Number of scenes to make.")
 @click.option("--seed", default=5, show_default=True, help="Another seed makes other scenes.")
-@click.option("--whole/--no-whole", default=True, help="Also measure the working size (slow).")
+@click.option("--whole/--no-whole", default=True, help="Also compare with whole photos (slow).")
 def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
-    """Make the scenes, compare, print shares as JSON."""
+    """Make the scenes, compare, and print the shares as JSON."""
     from benchmarks.scenes import MOST_A_SCENE, write_scenes
     from facetag_trainer.data.shards import Sample, read_shards
 
@@ -101,9 +101,9 @@ def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
 
 
 def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None) -> Tally:
-    """Hold our faces and labels against those of `mtcnn`; returns the counts.
+    """Compare our faces and labels with those of `mtcnn`, and return the counts.
 
-    With a `whole_side` also against `mtcnn` on whole photos, enlarged to that long side if smaller.
+    With a `whole_side`, also compare with `mtcnn` on whole photos, enlarged to that long side.
     """
     from facetag.vision.labeller import load_labeller
     from facetag_worker.child_process import make_decode
@@ -119,7 +119,7 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
             ours = as_corners([face.box for face in faces])
             theirs, scores = _detect(reference, picture.copy, settings)
             height, width = picture.copy.shape[:2]
-            # A copy's sides are whole pixels, so it is not reduced by quite the same in both.
+            # A copy's sides are whole pixels, so its two scales differ slightly.
             across, down = picture.width / width, picture.height / height
             theirs = theirs * np.array([across, down, across, down], np.float32)
             answers = _read_attributes(labeller, picture, theirs)
@@ -139,7 +139,7 @@ def as_corners(boxes: Sequence[Sequence[float]]) -> Boxes:
 def _detect(
     reference: Any, photo: Pixels, settings: Settings, *, smallest: float | None = None
 ) -> tuple[Boxes, npt.NDArray[np.float32]]:
-    """Return unclipped boxes x1, y1, x2, y2, not rounded, and scores of what `mtcnn` finds."""
+    """Return unclipped, unrounded boxes x1, y1, x2, y2 that `mtcnn` finds, and their scores."""
     longest = max(photo.shape[:2])
     found = reference.detect_faces(
         photo,
@@ -153,7 +153,7 @@ def _detect(
 
 
 def _read_attributes(labeller: Labeller, picture: Picture, boxes: Boxes) -> list[dict[str, Any]]:
-    """Return what the network says of faces that are cut from the whole photo."""
+    """Return the attributes of faces that are cut from the whole photo."""
     size = labeller.network.input_size
     whole = picture.at_least(1)
     squares = [labeller.crop_rule.square((float(a), float(b), float(c), float(d)))
@@ -186,7 +186,7 @@ def _count_same(
     if not len(ours) or not len(theirs):
         tally.alone += len(ours)
         return
-    # Ours are clipped to the photo; so are theirs, here.
+    # Our boxes are clipped to the photo, so theirs are clipped too.
     shared = overlaps(theirs.clip(0), ours)
     best = shared.argmax(axis=1)
     same = shared.max(axis=1) >= SAME_IOU
@@ -208,7 +208,7 @@ def _count_whole(
     settings: Settings,
     whole_side: int,
 ) -> None:
-    """Count the faces of the photo at its whole size, or enlarged, that its working copy shows."""
+    """Count how many faces of the whole or enlarged photo are found on its working copy."""
     with Image.open(path) as image:
         factor = max(1.0, whole_side / max(image.size))
         size = (round(image.width * factor), round(image.height * factor))

@@ -1,8 +1,8 @@
-"""Writes the sample photos of the demo: `python -m benchmarks.samples DIR`, always the same bytes.
+"""Write the sample photos of the demo: `python -m benchmarks.samples DIR`, always the same bytes.
 
-The photos are those of scikit-image's wheel that are in the public domain or CC0:
-`astronaut` (NASA), `chelsea` (Stefan van der Walt), `coffee` (Rachel Michetti) and `rocket`
-(SpaceX). The rest is made from them or from nothing, damaged files included.
+The photos are public-domain or CC0 images of scikit-image's wheel: `astronaut` (NASA), `chelsea`
+(Stefan van der Walt), `coffee` (Rachel Michetti) and `rocket` (SpaceX). All other files are made
+from them or by code, damaged files included.
 """
 
 import io
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how a camera was held."""
+"""The EXIF tag that states how the camera was held."""
 QUARTER_TURN_LEFT = 6
-"""Its value for a photo that must be turned a quarter to the right to stand upright."""
+"""Its value for a photo that must be turned a quarter to the right to be upright."""
 
-# What becomes of each file: its state, the error's code, and the number of faces.
+# The result of each file: its state, the error code, and the number of faces.
 EXPECTED: dict[str, tuple[str, str | None, int]] = {
     "Été à Noël/crème brûlée.png": ("tagged", None, 1),
     "astronaut.jpg": ("tagged", None, 1),
@@ -39,7 +39,7 @@ SKIPPED = ("about these photos.txt",)
 
 
 def write_samples(folder: Path) -> list[str]:
-    """Write all samples below `folder`; returns their names, sorted, skipped files included."""
+    """Write all samples below `folder`; return their sorted names, skipped files included."""
     for name, make in _MAKERS.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _held_sideways() -> bytes:
 
 
 def _three_portraits() -> bytes:
-    """Three sizes of one face on a wall: a photo with several faces."""
+    """Return a photo with several faces: one face in three sizes on a wall."""
     from PIL import Image, ImageOps
 
     portrait = load_photo("astronaut.png").crop((120, 0, 340, 270))
@@ -92,7 +92,7 @@ def _three_portraits() -> bytes:
 
 
 def _with_alpha() -> bytes:
-    """A portrait that fades out: the transparent parts must not become faces or black frames."""
+    """Return a portrait that fades out; transparent parts must become neither faces nor black."""
     from PIL import Image
 
     portrait = load_photo("astronaut.png").crop((60, 0, 400, 340))
@@ -129,7 +129,7 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
 
 
 def main() -> None:
-    """Write the samples below the folder that the first argument names."""
+    """Write the samples below the folder given as the first argument."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m benchmarks.samples DIR")
     folder = Path(sys.argv[1])

@@ -1,9 +1,10 @@
-"""What several worker processes do on the cores that one would use alone.
+"""Measure the speed of several worker processes on the cores that one would use alone.
 
     python -m benchmarks.scaling --processes 1 --processes 2 --processes 4
 
-Each number of processes is a `facetag worker --concurrency N` on real servers, which shares out the
-cores; they run in turns, so that a change of the machine's load meets all alike.
+For each number of processes, `facetag worker --concurrency N` runs on real servers and divides the
+cores among its children. The numbers take turns, so that a change of the machine's load affects all
+alike.
 """
 
 import json
@@ -13,20 +14,20 @@ from statistics import median
 
 import click
 
-from benchmarks.machine import describe_machine, in_words
-from benchmarks.photos import find_photos, write_photos
-from benchmarks.processes import run_worker, serve
+from benchmarks.harness.machine import describe_machine, in_words
+from benchmarks.harness.measured_service import run_worker, serve
+from benchmarks.harness.photo_mix import find_photos, write_photos
 
 
 @click.command(help=__doc__)
 @click.option("--processes", multiple=True, default=(1, 2, 4), show_default=True,
-              type=click.IntRange(1, 64), help="Worker processes; may be repeated.")  # fmt: skip
+              type=click.IntRange(1, 64), help="Worker processes; repeatable.")  # fmt: skip
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
-@click.option("--count", default=160, show_default=True, help="Photos of the fixed mix.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+              help="A folder of photos to use instead of the fixed mix.")  # fmt: skip
+@click.option("--count", default=160, show_default=True, help="Number of photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds to take medians over.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
-              show_default=True, help="What is printed.")  # fmt: skip
+              show_default=True, help="Output format.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the figures into this file.")
 def main(
     processes: tuple[int, ...],
@@ -45,7 +46,7 @@ def main(
         for _ in range(rounds):
             for number in processes:
                 with run_worker(service, concurrency=number):
-                    # The first photos still trace graphs and fill caches.
+                    # The first photos fill caches and do not count.
                     service.label(keys[: 16 * number])
                     rates[number].append(len(keys) / service.label(keys))
     medians = {number: median(values) for number, values in rates.items()}
@@ -62,20 +63,20 @@ def main(
     else:
         click.echo(in_words(machine))
         for number, rate in medians.items():
-            click.echo(f"{number} processes  {rate:6.2f} photos a second, {rate / first:.3f} x")
+            click.echo(f"{number} processes  {rate:6.2f} photos per second, {rate / first:.3f} x")
     if plot:
         draw(medians, in_words(machine), plot)
 
 
 def draw(medians: dict[int, float], title: str, file: Path) -> None:
-    """Draw photos a second by the number of processes."""
+    """Draw photos per second by the number of processes."""
     from facetag_trainer.reports.figures import new_axes
 
     figure, axes = new_axes(6, 3.5)
     bars = axes.bar([str(number) for number in medians], list(medians.values()))
     axes.bar_label(bars, fmt="%.2f")
     axes.set_xlabel("worker processes")
-    axes.set_ylabel("photos a second")
+    axes.set_ylabel("photos per second")
     axes.set_title(title, fontsize=7)
     figure.savefig(file, dpi=110)
 

@@ -1,9 +1,9 @@
-"""Measure what the whole service keeps of a chip's accuracy when it lies in a larger photo.
+"""Measure how accurate the whole service is for face chips that lie in larger photos.
 
-Chips of a labelled shard are pasted at random places and sizes into 1280x960 scenes, the scenes
-go through `facetag tag` (object storage, queue, worker, Postgres), and the faces that come back
-are held against `facetag evaluate` on the very same chips. A missed face counts as wrong; for the
-age, as if the training set's mean had been answered.
+Chips of a labelled shard are pasted at random places and sizes into scenes of 1280x960 pixels.
+`facetag tag` labels the scenes (object storage, queue, worker, Postgres), and its faces are
+compared with `facetag evaluate` on the same chips. A missed face counts as wrong; its age counts as
+the training set's mean.
 
     python -m benchmarks.scenes path/to/test.tar
 """
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.shards import write_shard
+from benchmarks.harness.shard_writer import write_shard
 from facetag.heads import GENDER, RACE
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.network.attributes import MEAN_AGE
@@ -33,15 +33,15 @@ WIDTH, HEIGHT = 1280, 960
 SMALLEST, LARGEST = 80, 400
 MOST_A_SCENE = 3
 FACE_IN_CHIP = (0.0725, 0.0, 0.8875, 0.96)
-"""Where UTKFace's alignment puts the face, in shares of the chip: x1, y1, x2, y2."""
+"""The place of the face in an aligned UTKFace chip, in shares of the chip: x1, y1, x2, y2."""
 FOUND_IOU = 0.5
 GROUNDS = ("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass")
-"""Images of scikit-image without a face, which lie behind the chips."""
+"""Images of scikit-image without a face, used as backgrounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """A chip in a scene: which sample, and its face's box x1, y1, x2, y2 in the scene's pixels."""
+    """Hold a chip in a scene: its sample, and its face's box x1, y1, x2, y2 in the scene."""
 
     sample: Sample
     box: tuple[float, float, float, float]
@@ -49,11 +49,13 @@ class Pasted:
 
 @click.command(help=__doc__)
 @click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--chips", type=int, default=500, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--chips", type=int, default=500, show_default=True, help="Face chips to paste.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Another seed makes other scenes."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Write the figures here as JSON.")
 def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
-    """Make the scenes, run both commands, print the comparison."""
+    """Make the scenes, run both commands, and print the comparison."""
     rng = np.random.default_rng(seed)
     samples = [item for item in read_shards([shard]) if isinstance(item, Sample)]
     picked = [samples[index] for index in rng.permutation(len(samples))[:chips]]
@@ -75,9 +77,9 @@ def main(shard: Path, chips: int, seed: int, output: Path | None) -> None:
 def write_scenes(
     samples: Sequence[Sample], folder: Path, rng: np.random.Generator, *, smallest: int = SMALLEST
 ) -> Iterator[tuple[str, list[Pasted]]]:
-    """Write the samples into scenes, as JPEG files in a new folder; yield each name's chips.
+    """Paste samples into scenes and write these as JPEG files; yield each name with its chips.
 
-    Chips have sides of `smallest` pixels and more.
+    Chips have sides of at least `smallest` pixels.
     """
     folder.mkdir()
     waiting = list(samples)
@@ -105,7 +107,7 @@ def _ground(rng: np.random.Generator) -> Image.Image:
 def _paste(
     scene: Image.Image, samples: Sequence[Sample], rng: np.random.Generator, smallest: int
 ) -> tuple[list[Pasted], list[Sample]]:
-    """Paste what finds room beside the others; return it and what found none."""
+    """Paste the samples that do not overlap others; return the pasted ones and the rest."""
     pasted: list[Pasted] = []
     places: list[tuple[int, int, int, int]] = []
     left_over = []
@@ -130,7 +132,7 @@ def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
 
 
 def _tag(folder: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
-    """Run `facetag tag` as a user does; return the faces of each scene."""
+    """Run `facetag tag` as a user would; return the faces of each scene."""
     command = [sys.executable, "-m", "facetag_cli.main", "tag", str(folder)]
     subprocess.run([*command, "--format", "jsonl", "--output", str(output)], check=True)
     lines = (json.loads(line) for line in output.read_text().splitlines())
@@ -148,7 +150,7 @@ def _evaluate(samples: Sequence[Sample], path: Path) -> dict[str, Any]:
 def _match(
     pasted: Sequence[Pasted], faces: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Pasted, Mapping[str, Any] | None]]:
-    """Pair each chip with the face that overlaps it most, if by FOUND_IOU at least."""
+    """Pair each chip with the face that overlaps it most, if the IoU is at least FOUND_IOU."""
     if not faces:
         return [(chip, None) for chip in pasted]
     boxes = np.array([face["box"] for face in faces], np.float32)

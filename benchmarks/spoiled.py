@@ -1,10 +1,10 @@
-"""Write a shard with labels made wrong on purpose, which `facetag retrain` is to refuse.
+"""Write a shard with deliberately wrong labels, which `facetag retrain` should refuse.
 
-    python -m benchmarks.spoiled SHARD OUT --shuffle        # every image has another one's labels
-    python -m benchmarks.spoiled SHARD OUT --flip white     # this apparent race's genders, swapped
-    python -m benchmarks.spoiled SHARD OUT                  # as labelled, for comparison
+    python -m benchmarks.spoiled SHARD OUT --shuffle        # each image gets the labels of another
+    python -m benchmarks.spoiled SHARD OUT --flip white     # swap the genders of one apparent race
+    python -m benchmarks.spoiled SHARD OUT                  # unchanged labels, for comparison
 
-Images are those of SHARD, byte for byte, under names that state the new labels.
+Images are the unchanged ones of SHARD, under names that state the new labels.
 """
 
 import random
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.shards import write_shard
+from benchmarks.harness.shard_writer import write_shard
 from facetag.errors import FacetagError
 from facetag.heads import GENDER, HEADS, RACE
 from facetag_trainer.data.shards import Sample, read_shard
@@ -22,7 +22,7 @@ Labels = Mapping[str, float]
 
 
 def shuffle_labels(labels: Sequence[Labels], seed: int) -> list[Labels]:
-    """Return the same labels in another order: each sample's age, gender and race of another."""
+    """Return the same labels in random order, so that each sample gets those of another."""
     return random.Random(seed).sample(labels, len(labels))
 
 
@@ -36,7 +36,7 @@ def flip_genders(labels: Sequence[Labels], race: str) -> list[Labels]:
 
 
 def name_by_labels(samples: Sequence[Sample], labels: Sequence[Labels]) -> list[Sample]:
-    """Return the samples with these labels, under names of the form AGE_GENDER_RACE_* for them."""
+    """Return the samples with these labels and names that state them (AGE_GENDER_RACE_*)."""
     named = []
     for number, (sample, each) in enumerate(zip(samples, labels, strict=True)):
         codes = "_".join(f"{each[head.name]:.0f}" for head in HEADS)
@@ -48,16 +48,16 @@ def name_by_labels(samples: Sequence[Sample], labels: Sequence[Labels]) -> list[
 @click.command(help=__doc__)
 @click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--shuffle", is_flag=True, help="Give every image another one's labels.")
-@click.option("--flip", type=click.Choice(RACE.labels), help="Swap this apparent race's genders.")
-@click.option("--most", type=click.IntRange(1), help="Take this many images at most.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--shuffle", is_flag=True, help="Give each image the labels of another.")
+@click.option("--flip", type=click.Choice(RACE.labels), help="Swap genders of this apparent race.")
+@click.option("--most", type=click.IntRange(1), help="Use at most this many images.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of --shuffle.")
 def main(
     shard: Path, out: Path, shuffle: bool, flip: str | None, most: int | None, seed: int
 ) -> None:
-    """Read, spoil, write; say how many images have other labels now."""
+    """Read the shard, change labels, write it, and print how many images have other labels."""
     if shuffle and flip is not None:
-        raise click.UsageError("Say one of --shuffle and --flip.")
+        raise click.UsageError("--shuffle cannot be combined with --flip: give one of them.")
     try:
         samples = [item for item in read_shard(shard) if isinstance(item, Sample)]
     except FacetagError as error:

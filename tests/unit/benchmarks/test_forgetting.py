@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.forgetting import FORGETTING, JOINT, REPLAYED, Rounds, compare, fit_lines, to_table
-from benchmarks.forgetting_plot import draw_forgetting
+from benchmarks.forgetting import (
+    FORGETTING,
+    JOINT,
+    REPLAYED,
+    Rounds,
+    compare,
+    draw_forgetting,
+    fit_lines,
+    to_table,
+)
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.retraining.replay import keep_held_out
 from tests.unit.trainer.tiny_caches import write_tiny_cache

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from benchmarks.photos import find_photos, size_class, sort_by_size, write_photos
+from benchmarks.harness.photo_mix import find_photos, size_class, sort_by_size, write_photos
 from benchmarks.same_faces import compare
 from facetag.settings import Settings
 

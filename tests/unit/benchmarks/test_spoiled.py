@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.shards import write_shard
+from benchmarks.harness.shard_writer import write_shard
 from benchmarks.spoiled import main, name_by_labels
 from facetag_trainer.data.shards import Sample, read_shard
 
@@ -56,4 +56,4 @@ def test_without_a_way_labels_stay_and_few_can_be_taken(shard):
 def test_two_ways_at_once_are_refused(shard):
     outcome, _ = spoil(shard, "--shuffle", "--flip", "white")
     assert outcome.exit_code == 2
-    assert "one of --shuffle and --flip" in outcome.output
+    assert "--shuffle cannot be combined with --flip" in outcome.output

@@ -10,7 +10,7 @@ from mtcnn import MTCNN
 from PIL import Image
 from skimage import data
 
-from benchmarks.reference import load_reference
+from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.vision.decode import decode_image
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.mtcnn.detector import Detection, Detector, Work, largest_face

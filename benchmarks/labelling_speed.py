@@ -1,17 +1,16 @@
-"""How fast photos are labelled, as ratios of medians over interleaved rounds.
+"""Measure how fast photos are labelled, as ratios of medians over interleaved rounds.
 
-    python -m benchmarks.pipeline                 # a fixed mix of 40 photos, see benchmarks.photos
-    python -m benchmarks.pipeline --photos DIR --plot docs/images/pipeline.png
+    python -m benchmarks.labelling_speed                 # 40 photos of the fixed mix
+    python -m benchmarks.labelling_speed --photos DIR --plot docs/images/pipeline.png
 
 \b
-(a)  the paper's path: `mtcnn` as its users call it on the whole photo, then the network's predict,
-     a photo at a time
-(a') the same with `mtcnn` on our working copy, for our smallest face
-(b)  our pipeline in process: the worker's reader and labeller, the next chunk read meanwhile
-(d)  the bound: the bare networks at full batch, for the same pyramids, patches and faces
-Each runs in a process of its own, in turns: (b) with a lane of photos a core, as the worker does,
-the others with threads for every core in each operation.
-(c), the whole service, is measured by benchmarks.service.
+(a)  the paper's path, one photo at a time: `mtcnn` on the whole photo, then the network
+(a') the same with `mtcnn` on our working copy, for faces as small as we search for
+(b)  our pipeline in one process: the worker's reader and labeller, which overlap
+(d)  the bound: only the networks in full batches, for the same pyramids, patches and faces
+Each path runs in a process of its own, and they take turns. (b) uses one lane per core, as the
+worker does; the others use all cores in each operation. The program benchmarks.service_speed
+measures (c), the whole service.
 """
 
 import json
@@ -24,17 +23,17 @@ from typing import Any
 
 import click
 
-from benchmarks.apart import Turn, run_apart
-from benchmarks.machine import describe_machine, in_words
-from benchmarks.photos import find_photos, sort_by_size, write_photos
+from benchmarks.harness.machine import describe_machine, in_words
+from benchmarks.harness.photo_mix import find_photos, sort_by_size, write_photos
+from benchmarks.harness.separate_process import Turn, run_apart
 
 Turns = dict[str, dict[str, list[Turn]]]
-"""By size class, path and round."""
+"""Turns by size class, path and round."""
 TITLES = {
-    "a": "(a) mtcnn, then predict, one by one",
+    "a": "(a) mtcnn, then the network, one by one",
     "a'": "(a') mtcnn on our working copy",
     "b": "(b) our pipeline in process",
-    "d": "(d) the bare networks at full batch",
+    "d": "(d) only the networks, in full batches",
 }
 
 IN_BATCHES = ("b", "d")
@@ -42,11 +41,11 @@ IN_BATCHES = ("b", "d")
 
 @click.command(help=__doc__)
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
-@click.option("--count", default=40, show_default=True, help="Photos of the fixed mix.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+              help="A folder of photos to use instead of the fixed mix.")  # fmt: skip
+@click.option("--count", default=40, show_default=True, help="Number of photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds to take medians over.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
-              show_default=True, help="What is printed.")  # fmt: skip
+              show_default=True, help="Output format.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the figures into this file.")
 def main(photos: Path | None, count: int, rounds: int, format_: str, plot: Path | None) -> None:
     """Measure, print, draw."""
@@ -64,7 +63,7 @@ def main(photos: Path | None, count: int, rounds: int, format_: str, plot: Path 
 
 
 def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
-    """Return photos a second of each path by size class, ratios, and milliseconds a stage."""
+    """Return photos per second of each path by size class, ratios, and milliseconds per stage."""
     classes = dict(sort_by_size(paths))
     sets = {"all": list(paths), **(classes if len(classes) > 1 else {})}
     turns: Turns = {name: {path: [] for path in TITLES} for name in sets}
@@ -72,12 +71,12 @@ def measure(paths: Sequence[Path], rounds: int) -> dict[str, Any]:
         ways = {path: stack.enter_context(run_apart(path)) for path in TITLES}
         for path, way in ways.items():
             for members in sets.values():
-                # Loads, traces, and, for (d), learns what the photos come to.
+                # The first turn loads and traces networks; for (d), it also finds out their inputs.
                 way(members if path in IN_BATCHES else members[:2])
         for _ in range(rounds):
             for name, members in sets.items():
                 for path, way in ways.items():
-                    # (a) and (a') take a photo at a time: what all take is what the classes take.
+                    # (a) and (a') take one photo at a time: all take the sum over classes.
                     if name != "all" or len(sets) == 1 or path in IN_BATCHES:
                         turns[name][path].append(way(members))
             if len(sets) > 1:
@@ -110,7 +109,7 @@ def _figures(turns: Mapping[str, list[Turn]], photos: int) -> dict[str, Any]:
         "photos": photos,
         "faces": {path: of[-1].faces for path, of in turns.items() if path != "d"},
         "photos_per_s": {path: round(rate, 2) for path, rate in medians.items()},
-        # Of all threads; other processes on the machine change it less than they change seconds.
+        # CPU time of all threads varies less with other load on the machine than seconds do.
         "cpu_ms": {
             path: round(1000 * median(turn.cpu_s for turn in of) / photos)
             for path, of in turns.items()
@@ -125,33 +124,33 @@ def _figures(turns: Mapping[str, list[Turn]], photos: int) -> dict[str, Any]:
 
 
 def print_report(report: Mapping[str, Any]) -> None:
-    """Print tables."""
+    """Print the report as tables."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     console.print(in_words(report["machine"]))
     console.print(f"{report['photos']} photos, medians of {report['rounds']} rounds")
-    table = Table("size", "photos", *TITLES, "b/a", "b/a'", "b/d", title="photos a second")
+    table = Table("size", "photos", *TITLES, "b/a", "b/a'", "b/d", title="photos per second")
     for name, row in report["sizes"].items():
         rates = [f"{row['photos_per_s'][path]:.2f}" for path in TITLES]
         ratios = [f"{row[key]:.2f}" for key in ("b_over_a", "b_over_a'", "b_over_d")]
         table.add_row(name, str(row["photos"]), *rates, *ratios)
     console.print(table)
-    table = Table("size", *TITLES, title="milliseconds of processor a photo, of all threads")
+    table = Table("size", *TITLES, title="CPU milliseconds per photo, over all threads")
     for name, row in report["sizes"].items():
         table.add_row(name, *[str(row["cpu_ms"][path]) for path in TITLES])
     console.print(table)
     for path, title in TITLES.items():
         console.print(f"{path:3} {title}")
-    stages = Table("stage", "ms a photo", title="(b) by stage, added up over lanes and threads")
+    stages = Table("stage", "ms per photo", title="(b) by stage, added up over lanes and threads")
     for stage, ms in report["stage_ms"].items():
         stages.add_row(stage, f"{ms:.1f}")
     console.print(stages)
 
 
 def draw(report: Mapping[str, Any], file: Path) -> None:
-    """Draw photos a second by size and milliseconds by stage."""
+    """Draw photos per second by size, and milliseconds by stage."""
     from facetag_trainer.reports.figures import new_figure
 
     figure = new_figure(10, 4)
@@ -163,12 +162,12 @@ def draw(report: Mapping[str, Any], file: Path) -> None:
         bars = left.bar(places, rates, 0.2, label=TITLES[path])
         left.bar_label(bars, fmt="%.1f", fontsize=7)
     left.set_xticks(range(len(names)), names)
-    left.set_ylabel("photos a second")
+    left.set_ylabel("photos per second")
     left.margins(y=0.25)
     left.legend(fontsize=7, ncols=2, loc="upper center")
     right.barh(list(report["stage_ms"]), list(report["stage_ms"].values()))
     right.invert_yaxis()
-    right.set_xlabel("(b): ms a photo, by stage")
+    right.set_xlabel("(b): ms per photo, by stage")
     figure.suptitle(in_words(report["machine"]), fontsize=9)
     figure.savefig(file, dpi=110)
 

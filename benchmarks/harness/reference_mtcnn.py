@@ -1,16 +1,16 @@
-"""The `mtcnn` package as the reference, for larger faces than its default of 20 pixels too."""
+"""Load the `mtcnn` package as a reference, also for a larger smallest face than by default."""
 
 from typing import Any
 
 SMALLEST_LEVEL = 12
-"""Pixels of a pyramid level's short side below which mtcnn says that it does not go."""
+"""The shortest side of a pyramid level in pixels that mtcnn documents."""
 
 
 def load_reference() -> Any:
-    """Return an `MTCNN` whose pyramids end where its networks do.
+    """Return an `MTCNN` whose pyramids have no levels that are too small for its networks.
 
-    mtcnn 1.0.0 counts levels as if the first were the whole image: with a `min_face_size` of about
-    25 or more the last are too small, and Keras raises ValueError; with its default, none is.
+    mtcnn 1.0.0 counts levels as if the first one were the whole image. With a `min_face_size` of 25
+    or more, its last levels are too small and Keras raises ValueError; with its default none is.
     """
     from mtcnn import MTCNN
     from mtcnn.stages import stage_pnet

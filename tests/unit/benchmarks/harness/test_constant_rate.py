@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
-from benchmarks.load import Latencies, ask_at_rate
+from benchmarks.harness.constant_rate import Latencies, ask_at_rate
 
 STALL_S = 0.6
 

@@ -1,4 +1,4 @@
-"""What figures were measured on, and when."""
+"""Describe the machine and the date of a measurement."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"
 
 
 def describe_machine() -> dict[str, object]:
-    """Return the processor, its cores and instructions, the load of others, and the date (UTC)."""
+    """Return the CPU, its cores and instructions, the machine's load, and the date (UTC)."""
     info = read_cpu_info()
     flags = set(info.get("flags", "").split())
     return {
@@ -23,7 +23,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def in_words(machine: dict[str, object]) -> str:
-    """Return one line."""
+    """Return the description as one line of text."""
     instructions = machine["instructions"]
     assert isinstance(instructions, list)
     return (

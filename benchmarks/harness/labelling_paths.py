@@ -1,4 +1,4 @@
-"""The ways to label photos that are compared: each a function that labels a set of them once."""
+"""Label photos in the ways that are compared; each class labels a set of photos once per call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.reference import load_reference
+from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.crop import CropRule, cut_square
@@ -33,7 +33,7 @@ def cut_faces(
 
 
 class Files:
-    """Reads photos from a folder where the worker reads them from object storage."""
+    """Read photos from a folder, where a worker reads them from object storage."""
 
     def fetch(self, _bucket: str, key: str, _max_bytes: int) -> bytes:
         """Return a file's bytes."""
@@ -41,9 +41,9 @@ class Files:
 
 
 class PaperPath:
-    """`mtcnn` as its users call it on the whole photo, then the network, one photo at a time.
+    """Label one photo at a time: `mtcnn` on the whole photo, then the network.
 
-    With `copies`, `mtcnn` looks at our working copy for our smallest face.
+    With `copies`, `mtcnn` searches our working copy for faces as small as we search for.
     """
 
     def __init__(self, settings: Settings, *, copies: bool = False) -> None:
@@ -57,7 +57,7 @@ class PaperPath:
         self.stage_ms: dict[str, float] = {}
 
     def label(self, paths: Sequence[Path]) -> int:
-        """Label photos; return how many faces there were."""
+        """Label photos; return the number of faces."""
         return sum(self._label_one(path) for path in paths)
 
     def _label_one(self, path: Path) -> int:
@@ -76,7 +76,7 @@ class PaperPath:
 
 
 class OurPath:
-    """The worker's reader and labeller, with the next chunk read while one is labelled."""
+    """Label with the worker's reader and labeller, and read the next chunk at the same time."""
 
     def __init__(self, settings: Settings, slots: CpuSlots) -> None:
         self.settings = settings
@@ -93,11 +93,11 @@ class OurPath:
         self.stage_ms: dict[str, float] = {}
 
     def label(self, paths: Sequence[Path]) -> int:
-        """Label photos; return how many faces there were. Adds to `stage_ms`, of all photos."""
+        """Label photos; return the number of faces, and add up the time of stages in `stage_ms`."""
         return sum(len(labels.faces) for _, labels in self.labels(paths))
 
     def labels(self, paths: Sequence[Path]) -> Iterator[tuple[Photo, Labels]]:
-        """Yield each photo with its faces; raises what the labeller raised for a photo."""
+        """Yield each photo with its labels; raises what the labeller raised for a photo."""
         images = [ClaimedImage(n, n, "", str(path), path.name) for n, path in enumerate(paths)]
         size = self.settings.chunk_images
         chunks = [images[start : start + size] for start in range(0, len(images), size)]
@@ -118,10 +118,11 @@ class OurPath:
 
 
 class BoundPath:
-    """The bare networks on what sets of photos come to, as if a pipeline did nothing else.
+    """Run only the networks for sets of photos, as a bound for any pipeline.
 
-    The same pyramid levels, numbers of patches and faces as our path computes, at full batch, with
-    no decoding, resizing, suppression or cropping. A set's first turn also learns what these are.
+    The networks get the same pyramid levels, numbers of patches and faces as in our path, in full
+    batches, without decoding, resizing, suppression or cropping. The first call for a set also
+    finds out what these are.
     """
 
     def __init__(self, settings: Settings, slots: CpuSlots) -> None:
@@ -130,7 +131,7 @@ class BoundPath:
         self.stage_ms: dict[str, float] = {}
 
     def label(self, paths: Sequence[Path]) -> int:
-        """Run the networks for photos; return how many faces there were."""
+        """Run the networks for photos; return the number of faces."""
         key = tuple(paths)
         if key not in self._bounds:
             self._bounds[key] = _bound_of(self._path, paths)
@@ -141,7 +142,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     labelled = list(path.labels(photos))
     faces = sum(len(labels.faces) for _, labels in labelled)
     detector, network = path.labeller.detector, path.labeller.network
-    # Once more, all together: the batches are as full as they can be.
+    # Detect again with all photos together, so that batches are as full as possible.
     work = Work()
     detector.detect([photo.picture.copy for photo, _ in labelled], work)
     rng = np.random.default_rng(0)
@@ -151,7 +152,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
         for count, side in ((work.refined, 24), (work.judged, 48))
     ]
     rule, size = path.labeller.crop_rule, network.input_size
-    # The faces themselves, not noise: whose mirror image is read hangs on what they show.
+    # Crops are real faces: whose mirror image is read depends on what they show.
     crops = np.concatenate(
         [
             cut_faces(photo.picture.at_least(1), [face.box for face in labels.faces], rule, size)

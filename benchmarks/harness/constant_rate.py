@@ -1,4 +1,4 @@
-"""Asks a running service at a constant rate by locust, and sums up the latencies."""
+"""Send requests at a constant rate with locust, and summarise their latencies."""
 
 import json
 import subprocess
@@ -16,21 +16,21 @@ PERCENTILES = (50, 90, 99, 99.9, 100)
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Of each request: when it was due in seconds (n,), and milliseconds until its answer (n,)."""
+    """Hold per request when it was due in seconds (n,) and its latency in milliseconds (n,)."""
 
     due_s: npt.NDArray[np.float64]
     late_ms: npt.NDArray[np.float64]
     failed: int
 
     def summary(self) -> dict[str, float]:
-        """Return the number of requests, of failed ones, and the percentiles in milliseconds."""
+        """Return the numbers of requests and of failures, and the percentiles in milliseconds."""
         values = np.percentile(self.late_ms, PERCENTILES)
         named = {f"p{p:g}_ms": round(float(v), 1) for p, v in zip(PERCENTILES, values, strict=True)}
         return {"requests": len(self.late_ms), "failed": self.failed} | named
 
 
 def ask_at_rate(url: str, path: str, *, rate: float, seconds: float) -> Latencies:
-    """Ask for `path` so many times a second; locust runs as a process, for it patches Python."""
+    """Request `path` at this rate; locust runs in another process, because it patches Python."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         subprocess.run(
             [

@@ -1,4 +1,4 @@
-"""Runs the API on real local servers for measurements, and says how much memory it holds."""
+"""Run the API on real local servers for measurements, and read how much memory it holds."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import serve
+from benchmarks.harness.measured_service import serve
 from facetag.settings import Settings
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports
 
@@ -20,7 +20,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LocalApi:
-    """An API that runs: its process, its address, and what leads to its servers."""
+    """Hold a running API: its process, its URL, and the settings of its servers."""
 
     pid: int
     url: str
@@ -31,7 +31,7 @@ class LocalApi:
 
 @contextmanager
 def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
-    """Run the servers, with their data below `folder`, and the API by this Python."""
+    """Run the servers with their data below `folder`, and the API with this Python."""
     with serve(folder) as service:
         (port,) = find_free_ports(1)
         environment = os.environ | service.environment
@@ -50,7 +50,7 @@ def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
 
 
 def make_images(number: int) -> list[dict[str, str]]:
-    """Return so many images for a job, each with a key and a name as long as real ones."""
+    """Return images for a job, with keys and names as long as real ones."""
     return [
         {"key": f"tenants/local/images/aa/{i:064x}.jpg", "name": f"holiday/{i:06}.jpg"}
         for i in range(number)
@@ -71,7 +71,7 @@ def resident_mb(pid: int) -> float:
 
 
 def peak_mb(pid: int) -> float:
-    """Return the largest resident memory that a process ever had, in MB."""
+    """Return the peak of the resident memory of a process in MB."""
     return _status_mb(pid, "VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""Ways to label photos in processes of their own: each with the threads that suit it."""
+"""Label photos in a process of its own, so that each path gets the threads that suit it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from facetag.vision.inference.glibc_heap import set_up_heaps
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What labelling a set of photos took: seconds by the clock and of processor, faces, stages."""
+    """Hold what labelling photos once took: wall-clock and CPU seconds, faces, ms per stage."""
 
     seconds: float
     cpu_s: float
@@ -25,12 +25,12 @@ class Turn:
 
 
 Way = Callable[[Sequence[Path]], Turn]
-"""Labels photos once; for (d), runs the bare networks on what the photos came to."""
+"""A function that labels photos once; for (d), it runs the bare networks for these photos."""
 
 
 @contextmanager
 def run_apart(path: str) -> Iterator[Way]:
-    """Give one of the paths (a, a', b or d) a process of its own, which lives from turn to turn."""
+    """Run one of the paths (a, a', b or d) in a process of its own, which serves all turns."""
     with ProcessPoolExecutor(
         1, mp_context=get_context("spawn"), initializer=_start, initargs=(path,)
     ) as process:
@@ -38,7 +38,7 @@ def run_apart(path: str) -> Iterator[Way]:
 
 
 _paths: list[Any] = []
-"""The one path of a process that is apart."""
+"""The path of this process; filled by `_start` in each process, empty in the parent."""
 
 
 def _start(path: str) -> None:
@@ -48,7 +48,7 @@ def _start(path: str) -> None:
     slots = CpuSlots.for_lanes(available_cores()) if in_lanes else CpuSlots.for_one_caller()
     if in_lanes:
         slots.limit_tensorflow()
-    from benchmarks.paths import BoundPath, OurPath, PaperPath
+    from benchmarks.harness.labelling_paths import BoundPath, OurPath, PaperPath
     from facetag.settings import Settings
 
     settings = Settings()

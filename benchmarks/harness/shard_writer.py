@@ -1,4 +1,4 @@
-"""Writes samples as a shard, for programs that change what is in one."""
+"""Write samples as a shard, for programs that change the content of one."""
 
 import io
 import tarfile
@@ -9,7 +9,7 @@ from facetag_trainer.data.shards import Sample
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> None:
-    """Write the samples' images as a tar, byte for byte, under their names, which state labels."""
+    """Write the samples' unchanged images as a tar, under their names, which state the labels."""
     with tarfile.open(path, "w") as archive:
         for sample in samples:
             member = tarfile.TarInfo(sample.name)

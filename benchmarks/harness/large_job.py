@@ -1,7 +1,7 @@
-"""A job of a million images, in real rows: made by SQL, and worked on as workers would.
+"""Make a job of a million images in real rows by SQL, and finish its images as workers would.
 
-Rows are claimed and finished by updates, in large steps, so that tables and indexes hold as many
-dead rows as they would after real work, or as autovacuum has left of them.
+Updates claim and finish rows in large steps, so that tables and indexes hold as many dead rows as
+after real work, apart from those that autovacuum has removed.
 """
 
 import statistics
@@ -40,7 +40,7 @@ _CLAIM = text("""
         lease_until = now() + interval '1 hour', started_at = now()
     WHERE job_id = :job AND position >= :first AND position < :end
 """)
-# Of ten images seven are tagged, with a face each, two have no face, and one fails.
+# Of ten images, seven are tagged with one face each, two have no face, and one fails.
 _FINISH = text("""
     WITH done AS (
         UPDATE images SET
@@ -68,11 +68,11 @@ _COUNT = text("""
 
 
 class _Undo(Exception):
-    """Ends a transaction whose cost was measured, without its effect."""
+    """End a measured transaction without keeping its effect."""
 
 
 class LargeJob:
-    """A job of so many images; `work_until` finishes the next ones."""
+    """Make a job of so many images; `work_until` finishes the next ones."""
 
     def __init__(self, sessions: sessionmaker[Session], images: int) -> None:
         self.id = uuid.uuid4()
@@ -85,7 +85,7 @@ class LargeJob:
             session.execute(_ADD_IMAGES, {"job": self.id, "images": images})
 
     def work_until(self, done: int) -> None:
-        """Claim and finish images in the order of the job until so many are done."""
+        """Claim and finish images in the order of the job until `done` of them are finished."""
         while self._done < done:
             end = min(done, self._done + STEP)
             rows = {"job": self.id, "first": self._done, "end": end}
@@ -99,7 +99,7 @@ class LargeJob:
             session.execute(_COUNT, {"job": self.id, **values})
 
     def time_statements(self) -> dict[str, float]:
-        """Return milliseconds, medians, of what workers and the sweeper ask at every turn."""
+        """Return the median milliseconds of the statements of workers and of the sweeper."""
         turns: dict[str, Callable[[Session], Any]] = {
             "choose a job": claims.choose_job,
             "claim a chunk": self._claim,
@@ -113,7 +113,7 @@ class LargeJob:
         return {name: round(self._time(turn), 1) for name, turn in turns.items()}
 
     def time_pages(self, ask: Callable[[str], Any]) -> dict[str, float]:
-        """Return milliseconds, medians, of pages of 100 images, asked of the API."""
+        """Return the median milliseconds that `ask` takes for pages of 100 images."""
         deep = jobs.encode_cursor(self._done - 200)
         images = f"/v1/jobs/{self.id}/images?limit=100"
         paths = {
@@ -146,7 +146,7 @@ class LargeJob:
 
 
 def median_ms(act: Callable[[], Any]) -> float:
-    """Return the median of the milliseconds that something takes; the first time does not count."""
+    """Return the median milliseconds that a call takes; the first call does not count."""
     act()
     taken = []
     for _ in range(REPEATS):

@@ -1,9 +1,9 @@
-"""A fixed mix of photos to measure speed on: 0.3 to 12 megapixels, 2 on average, JPEG.
+"""Write a fixed mix of JPEG photos to measure speed on: 0.3 to 12 megapixels, 2 on average.
 
-    python -m benchmarks.photos DIR --count 40
+    python -m benchmarks.harness.photo_mix DIR --count 40
 
-One or two faces each, at a twentieth to two fifths of the long side, on grounds without a face; all
-from the public-domain images of scikit-image. The same count and seed give the same photos.
+Each photo shows one or two faces, 5 to 40% of its long side high, on a background without a face.
+All come from public-domain images of scikit-image. The same count and seed give the same photos.
 """
 
 from collections import Counter
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DECK = {0.3: 5, 1.0: 6, 2.0: 5, 3.5: 3, 12.0: 1}
-"""Of 20 photos, how many have so many megapixels: 2.0 on average."""
+"""Number of photos of each size in megapixels, of 20 in total; the average is 2.0."""
 ASPECTS = ((4, 3), (3, 2), (3, 4), (16, 9), (1, 1))
 GROUNDS = ("coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "brick.png")
-"""Images without a face, which lie behind the faces."""
+"""Images without a face, used as backgrounds."""
 PORTRAIT = (120, 0, 340, 270)
-"""Of `astronaut`: head and shoulders."""
+"""Head and shoulders in `astronaut`."""
 FACE_SHARE = 0.45
 """The height of the face's box, as a share of the portrait's."""
 SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.40
 """The height of the face's box, as a share of the photo's long side."""
 GRAIN = 3.0
-"""Standard deviation of the noise of a sensor, in grey levels."""
+"""Standard deviation of simulated sensor noise, in grey levels."""
 
 
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--count", default=40, show_default=True, help="Photos to write, in twenties best.")
+@click.option("--count", default=40, show_default=True, help="Photos; best a multiple of 20.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other photos.")
 def main(folder: Path, count: int, seed: int) -> None:
-    """Write the photos and say what they are."""
+    """Write the photos and print how many there are of each size."""
     names = write_photos(folder, count, seed)
     sizes = Counter(size_class(path) for path in names)
     print(f"{len(names)} photos in {folder}:", ", ".join(f"{n} of {c}" for c, n in sizes.items()))
@@ -53,7 +53,7 @@ def write_photos(folder: Path, count: int, seed: int = 1) -> list[Path]:
     deck = [megapixels for megapixels, number in DECK.items() for _ in range(number)]
     paths = []
     for index in range(count):
-        # A generator each: a photo does not depend on how many there are.
+        # Each photo has its own generator, so that it does not depend on the count.
         rng = np.random.default_rng((seed, index))
         if index % len(deck) == 0:
             order = np.random.default_rng((seed, index, 0)).permutation(len(deck))
@@ -87,9 +87,10 @@ def make_photo(megapixels: float, rng: np.random.Generator) -> "Image":
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """Return the JPEG, PNG and WebP files below a folder, sorted, and say which cannot be read.
+    """Return the JPEG, PNG and WebP files below a folder, sorted, except those that cannot be read.
 
-    Those are left out: `mtcnn` ends at them. Raises click.UsageError where nothing is left.
+    These are left out with a message, because `mtcnn` would stop at them. Raises click.UsageError
+    if no file is left.
     """
     files = sorted(
         path
@@ -100,7 +101,9 @@ def find_photos(folder: Path) -> list[Path]:
     for path, fault in faults.items():
         click.echo(f"Left out: {path}: {fault}", err=True)
     if len(faults) == len(files):
-        raise click.UsageError(f"No JPEG, PNG or WebP file below {folder} can be read.")
+        raise click.UsageError(
+            f"{folder} holds no readable JPEG, PNG or WebP file: name another folder."
+        )
     return [path for path in files if path not in faults]
 
 
@@ -118,7 +121,7 @@ def _find_faults(files: Sequence[Path]) -> dict[Path, ImageUnreadable]:
 
 
 def size_class(path: Path) -> str:
-    """Return the size of a photo as figures are grouped by: the nearest of the mix, in MP."""
+    """Return the size class of a photo: the nearest size of the mix, in MP."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -128,7 +131,7 @@ def size_class(path: Path) -> str:
 
 
 def sort_by_size(paths: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
-    """Yield each size class that occurs, smallest first, with its photos."""
+    """Yield each size class that occurs, the smallest first, with its photos."""
     classes = [size_class(path) for path in paths]
     for name in (f"{megapixels:g} MP" for megapixels in DECK):
         members = [path for path, one in zip(paths, classes, strict=True) if one == name]
@@ -137,7 +140,7 @@ def sort_by_size(paths: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _ground(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a faceless picture (height, width, 3), enlarged to twice its size at most, tiled."""
+    """Return a background (height, width, 3): an image enlarged at most twofold, then tiled."""
     from PIL import Image
 
     ground = load_photo(GROUNDS[rng.integers(len(GROUNDS))])
@@ -155,7 +158,7 @@ def _ground(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
 def _places(
     count: int, width: int, height: int, rng: np.random.Generator
 ) -> list[tuple[int, int, int, int]]:
-    """Return left, top, width and height of portraits side by side, each in its share of width."""
+    """Return left, top, width and height of portraits, each within its share of the width."""
     room = width // count
     places = []
     for index in range(count):

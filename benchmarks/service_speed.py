@@ -1,10 +1,10 @@
-"""How fast the whole service is, beside our pipeline in process: (c) beside (b).
+"""Measure how fast the whole service (c) is, compared with our pipeline in one process (b).
 
-    python -m benchmarks.service
-    python -m benchmarks.service --photos DIR
+    python -m benchmarks.service_speed
+    python -m benchmarks.service_speed --photos DIR
 
-(c) runs real servers and `facetag worker`: photos are fetched from object storage, and what is
-found is recorded in Postgres. Its seconds are those from the first claim to the last record.
+(c) runs real servers and `facetag worker`: it fetches photos from object storage and records
+results in Postgres. Its time runs from the first claim to the last record.
 """
 
 import json
@@ -14,26 +14,26 @@ from statistics import median
 
 import click
 
-from benchmarks.apart import run_apart
-from benchmarks.machine import describe_machine, in_words
-from benchmarks.photos import find_photos, write_photos
-from benchmarks.processes import run_worker, serve
+from benchmarks.harness.machine import describe_machine, in_words
+from benchmarks.harness.measured_service import run_worker, serve
+from benchmarks.harness.photo_mix import find_photos, write_photos
+from benchmarks.harness.separate_process import run_apart
 
 
 @click.command(help=__doc__)
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A folder of photos, in the place of the fixed mix.")  # fmt: skip
-@click.option("--count", default=80, show_default=True, help="Photos of the fixed mix.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+              help="A folder of photos to use instead of the fixed mix.")  # fmt: skip
+@click.option("--count", default=80, show_default=True, help="Number of photos of the fixed mix.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds to take medians over.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
-              show_default=True, help="What is printed.")  # fmt: skip
+              show_default=True, help="Output format.")  # fmt: skip
 def main(photos: Path | None, count: int, rounds: int, format_: str) -> None:
-    """Measure in turns, print."""
+    """Measure in turns and print the figures."""
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "data") as service:
         paths = find_photos(photos) if photos else write_photos(Path(folder) / "photos", count)
         keys = service.store(paths)
-        # The worker and a process like it take turns.
+        # The worker and the separate process take turns.
         with run_worker(service), run_apart("b") as ours:
             in_process, in_service = [], []
             service.label(keys)
@@ -49,8 +49,8 @@ def main(photos: Path | None, count: int, rounds: int, format_: str) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         click.echo(in_words(machine))
-        click.echo(f"(b) in process   {b:6.2f} photos a second")
-        click.echo(f"(c) the service  {c:6.2f} photos a second, {c / b:.3f} x (b)")
+        click.echo(f"(b) in process   {b:6.2f} photos per second")
+        click.echo(f"(c) the service  {c:6.2f} photos per second, {c / b:.3f} x (b)")
 
 
 if __name__ == "__main__":

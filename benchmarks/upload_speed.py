@@ -1,11 +1,12 @@
-"""How fast `facetag upload` sends small files, beside a bare boto3 thread pool, in turns.
+"""Measure how fast `facetag upload` sends small files, compared with a bare boto3 thread pool.
 
-    python -m benchmarks.upload
-    python -m benchmarks.upload --files 1000 --rounds 3
+    python -m benchmarks.upload_speed
+    python -m benchmarks.upload_speed --files 1000 --rounds 3
 
-Both send the same files to the same local object storage: the pool by `put_object` under keys of
-its own, on as many threads as the command has; the command from the start of its process to its
-end, the hashes of a first run included. A second upload of what is there is timed as well.
+Both send the same files to the same local object storage, in turns. The pool uses `put_object`
+with keys of its own and as many threads as the command. The command is timed from the start of its
+process to its end, including the hashing of a first run. A second upload of the same files is timed
+too.
 """
 
 import json
@@ -26,21 +27,21 @@ import boto3
 import click
 from botocore.config import Config
 
-from benchmarks.local_api import LocalApi, serve_api
-from benchmarks.machine import describe_machine, in_words
+from benchmarks.harness.local_api import LocalApi, serve_api
+from benchmarks.harness.machine import describe_machine, in_words
 from facetag_cli.upload.uploader import SEND_THREADS
 
 FOLDER_FILES = 500
 
 
 @click.command(help=__doc__)
-@click.option("--files", default=10_000, show_default=True, help="Files to send.")
-@click.option("--bytes", "size", default=10_000, show_default=True, help="Bytes of each.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which medians are taken.")
+@click.option("--files", default=10_000, show_default=True, help="Number of files to send.")
+@click.option("--bytes", "size", default=10_000, show_default=True, help="Bytes per file.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds to take medians over.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table",
-              show_default=True, help="What is printed.")  # fmt: skip
+              show_default=True, help="Output format.")  # fmt: skip
 def main(files: int, size: int, rounds: int, format_: str) -> None:
-    """Measure in turns, print."""
+    """Measure in turns and print the figures."""
     machine = describe_machine()
     rates: dict[str, list[float]] = {"boto3": [], "upload": [], "upload again": []}
     with tempfile.TemporaryDirectory() as folder, serve_api(Path(folder) / "data") as api:
@@ -51,7 +52,7 @@ def main(files: int, size: int, rounds: int, format_: str) -> None:
                 "boto3": lambda photos=photos: put_all(api, photos),  # type: ignore[misc]
                 "upload": lambda photos=photos: upload(api, photos),  # type: ignore[misc]
             }
-            # Who goes first meets an emptier store.
+            # Whichever goes first finds an emptier store.
             for name in list(ways) if number % 2 == 0 else reversed(list(ways)):
                 rates[name].append(files / seconds_of(ways[name]))
             rates["upload again"].append(files / seconds_of(ways["upload"]))
@@ -66,12 +67,12 @@ def main(files: int, size: int, rounds: int, format_: str) -> None:
         return
     click.echo(in_words(machine))
     for name, rate in report["files_per_s"].items():
-        click.echo(f"{name:14}{rate:8.1f} files a second")
+        click.echo(f"{name:14}{rate:8.1f} files per second")
     click.echo(f"upload / boto3: {report['upload_over_boto3']} (of the medians of {rounds} rounds)")
 
 
 def write_files(folder: Path, files: int, size: int, seed: int) -> None:
-    """Write files that differ from one another, some hundred to a folder."""
+    """Write files that all differ, some hundred per folder."""
     content = random.Random(seed)
     for number in range(files):
         place = folder / f"{number // FOLDER_FILES:03}"
@@ -80,7 +81,7 @@ def write_files(folder: Path, files: int, size: int, seed: int) -> None:
 
 
 def put_all(api: LocalApi, folder: Path) -> None:
-    """Send all files by a thread pool and nothing else."""
+    """Send all files with a thread pool and nothing else."""
     settings = api.settings
     assert settings.s3_access_key is not None
     assert settings.s3_secret_key is not None
@@ -107,7 +108,7 @@ def put_all(api: LocalApi, folder: Path) -> None:
 
 
 def upload(api: LocalApi, folder: Path) -> None:
-    """Send all files by the command; hashes are remembered beside the service's data."""
+    """Send all files with the command; hashes are cached next to the service's data."""
     subprocess.run(
         [sys.executable, "-m", "facetag_cli.main", "upload", "--no-tag", "--quiet", str(folder)],
         env=os.environ
@@ -117,7 +118,7 @@ def upload(api: LocalApi, folder: Path) -> None:
 
 
 def seconds_of(act: Callable[[], None]) -> float:
-    """Return how long something takes, on disks that have nothing else to write."""
+    """Return the seconds that a call takes, after pending disk writes are done."""
     os.sync()
     began = time.perf_counter()
     act()

@@ -1,4 +1,4 @@
-"""Runs the whole service for measurements: servers in a folder, a worker, jobs from photos."""
+"""Run the whole service for measurements: servers, a worker, and jobs of photos."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ from facetag.storage.client import make_storage
 PATIENCE_S = 3600.0
 LOOK_S = 0.05
 READY = "ready"
-"""What each child of a worker writes to its log once it is warm."""
+"""The event that each child of a worker logs once it is warm."""
 
 TIMES = text("""
     SELECT count(*) FILTER (WHERE state NOT IN ('queued', 'running')) AS ended,
@@ -34,8 +34,8 @@ TIMES = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """Servers that run, and the way to give them work."""
+class MeasuredService:
+    """Hold the settings of running servers, and give them work."""
 
     settings: Settings
     environment: Mapping[str, str]
@@ -50,9 +50,9 @@ class Service:
         return keys
 
     def label(self, keys: Sequence[str]) -> float:
-        """Have a job of these keys done; return its seconds, from the first start to the last end.
+        """Run a job of these keys; return the seconds from its first start to its last end.
 
-        As the database has them: from when the first chunk was taken up until all is recorded.
+        The times are the database's, from the start of the first chunk until all is recorded.
         """
         engine = make_engine(self.settings)
         sessions = make_sessions(engine)
@@ -75,18 +75,18 @@ class Service:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Service]:
-    """Run the servers, below a folder."""
+def serve(folder: Path) -> Iterator[MeasuredService]:
+    """Run the servers with their data below a folder."""
     with LocalStack(Settings(data_dir=folder)) as stack:
         settings = stack.connected_settings()
         migrate(settings.require("database_url"))
         make_storage(settings).ensure_bucket()
-        yield Service(settings, stack.environment())
+        yield MeasuredService(settings, stack.environment())
 
 
 @contextmanager
-def run_worker(service: Service, *, concurrency: int = 1) -> Iterator[list[psutil.Process]]:
-    """Run `facetag worker`, and yield its children once all of them are warm."""
+def run_worker(service: MeasuredService, *, concurrency: int = 1) -> Iterator[list[psutil.Process]]:
+    """Run `facetag worker`, and yield its child processes once all of them are warm."""
     command = [sys.executable, "-m", "facetag_cli.main", "worker", f"--concurrency={concurrency}"]
     with tempfile.NamedTemporaryFile() as log:
         worker = subprocess.Popen(

@@ -1,8 +1,8 @@
-"""A locust file that asks one path at a constant rate, whatever the answers take.
+"""Request one path at a constant rate with locust, however long the answers take.
 
-Locust's own users wait for an answer before they ask again, so a service that stands still is asked
-less, and looks better than it is. Here each request has its time in a schedule, is sent by a
-greenlet of its own, and its latency counts from when it was due. `benchmarks.load` runs it.
+Locust's own users wait for an answer before their next request, so a service that stalls gets fewer
+requests and looks faster than it is. Here each request has its time in a schedule, a greenlet of
+its own sends it, and its latency counts from the time it was due. `constant_rate` runs this file.
 """
 
 import json
@@ -20,15 +20,15 @@ MOST_CONNECTIONS = 256
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser, **_: Any) -> None:
-    """Add what the schedule needs to locust's options."""
-    parser.add_argument("--path", default="/healthz", help="What is asked for.")
-    parser.add_argument("--rate", type=float, default=50.0, help="Requests a second.")
+    """Add the options of the schedule to those of locust."""
+    parser.add_argument("--path", default="/healthz", help="Path to request.")
+    parser.add_argument("--rate", type=float, default=50.0, help="Requests per second.")
     parser.add_argument("--seconds", type=float, default=60.0, help="How long requests are sent.")
     parser.add_argument("--samples", default="samples.json", help="File for the latencies.")
 
 
 class Schedule(FastHttpUser):
-    """The one user: it sends all requests, each when it is due."""
+    """Send all requests as one user, each when it is due."""
 
     concurrency = MOST_CONNECTIONS
 
