@@ -1,9 +1,10 @@
 """Write a shard with deliberately wrong labels, which `facetag retrain` should refuse.
 
-    python -m benchmarks.spoiled SHARD OUT --shuffle        # each image gets the labels of another
-    python -m benchmarks.spoiled SHARD OUT --flip white     # swap the genders of one apparent race
-    python -m benchmarks.spoiled SHARD OUT                  # unchanged labels, for comparison
+    python -m benchmarks.harness.spoiled_shard SHARD OUT --shuffle
+    python -m benchmarks.harness.spoiled_shard SHARD OUT --flip white
 
+With --shuffle, each image gets the labels of another. With --flip, the genders of one apparent race
+are swapped. With neither, labels stay as they are, for comparison.
 Images are the unchanged ones of SHARD, under names that state the new labels.
 """
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.harness.shard_writer import write_shard
-from benchmarks.spoiled import main, name_by_labels
+from benchmarks.harness.spoiled_shard import main, name_by_labels
 from facetag_trainer.data.shards import Sample, read_shard
 
 LABELS = [{"age": 20 + i, "gender": i % 2, "race": i % 5} for i in range(40)]
