@@ -9,7 +9,7 @@ from facetag.quantification.domain_shift import Shift, measure_shift
 from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.held_out import HeldOut
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
-from facetag.quantification.requirements import Requirement, Verdict
+from facetag.quantification.requirements import Requirement, RequirementVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class CompositionEstimate:
     shares: Sequence[Shares]
     shifts: Sequence[Shift]
 
-    def judge(self, requirement: Requirement) -> Verdict:
+    def judge(self, requirement: Requirement) -> RequirementVerdict:
         """Return what the photos say of a requirement; doubtful shares tell nothing.
 
         Raises RequirementInvalid for a group whose heads were not predicted.
@@ -28,7 +28,7 @@ class CompositionEstimate:
             if each.grouping.name == requirement.grouping:
                 doubtful = {shift.factor for shift in self.shifts if shift.doubtful}
                 return (
-                    Verdict.OPEN
+                    RequirementVerdict.OPEN
                     if doubtful & set(each.grouping.factors)
                     else requirement.judge(each)
                 )

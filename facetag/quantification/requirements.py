@@ -11,7 +11,7 @@ from facetag.quantification.intervals import Shares
 _FORM = re.compile(r"^(?P<group>.+?)\s*(?P<sign>>=|<=)\s*(?P<bound>[0-9.]+)\s*(?P<percent>%?)$")
 
 
-class Verdict(Enum):
+class RequirementVerdict(Enum):
     """What the photos say of a requirement, with 95% confidence."""
 
     HOLDS = "holds"
@@ -62,7 +62,7 @@ class Requirement:
     def __str__(self) -> str:
         return f"{self.label} {'>=' if self.at_least else '<='} {self.bound:.4g}"
 
-    def judge(self, shares: Shares) -> Verdict:
+    def judge(self, shares: Shares) -> RequirementVerdict:
         """Return what the interval of the group's share says."""
         place = shares.grouping.labels.index(self.label)
         low, high = shares.interval()[:, place]
@@ -71,8 +71,8 @@ class Requirement:
         else:
             bound = self.bound
         if low >= bound:
-            return Verdict.HOLDS
-        return Verdict.FAILS if high < bound else Verdict.OPEN
+            return RequirementVerdict.HOLDS
+        return RequirementVerdict.FAILS if high < bound else RequirementVerdict.OPEN
 
 
 def _normalise(text: str) -> str:

@@ -7,14 +7,14 @@ from rich.table import Table
 
 from facetag.quantification.domain_shift import Shift
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import Requirement, Verdict
+from facetag.quantification.requirements import Requirement, RequirementVerdict
 
 FEWEST_FACES = 30
 """Of groups with fewer counted or estimated faces, no share is stated."""
 WORDS = {
-    Verdict.HOLDS: "surely holds",
-    Verdict.FAILS: "surely fails",
-    Verdict.OPEN: "the photos cannot tell",
+    RequirementVerdict.HOLDS: "surely holds",
+    RequirementVerdict.FAILS: "surely fails",
+    RequirementVerdict.OPEN: "the photos cannot tell",
 }
 
 
@@ -58,7 +58,7 @@ def shift_lines(shifts: Sequence[Shift]) -> list[str]:
 def shares_json(
     shares: Sequence[Shares],
     shifts: Sequence[Shift],
-    verdicts: Sequence[tuple[Requirement, Verdict]],
+    verdicts: Sequence[tuple[Requirement, RequirementVerdict]],
     facts: Mapping[str, Any],
     faces: int,
 ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class LocalPhoto:
 
 
 @dataclass(slots=True)
-class Collection:
+class PhotoFolder:
     """The photos of a folder, sorted by name, and what was skipped."""
 
     folder: Path
@@ -41,13 +41,13 @@ class Collection:
         return as_text(self.folder.resolve().name or str(self.folder))
 
 
-def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
+def collect_photos(folder: Path, *, hidden: bool = True) -> PhotoFolder:
     """Return every photo below `folder`.
 
     Links are followed, and each folder is visited once even if links form a loop. `hidden=False`
     skips names that begin with a dot. Raise OSError if `folder` itself cannot be listed.
     """
-    collection = Collection(folder)
+    collection = PhotoFolder(folder)
     os.scandir(folder).close()
     for path in _walk_files(folder, collection, hidden=hidden):
         if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -58,7 +58,7 @@ def collect_photos(folder: Path, *, hidden: bool = True) -> Collection:
     return collection
 
 
-def no_photos(collection: Collection) -> str:
+def no_photos(collection: PhotoFolder) -> str:
     """Return an error message about a folder without photos."""
     others = "other file" if collection.skipped == 1 else "other files"
     found = f"{collection.skipped} {others}" if collection.skipped else "it is empty"
@@ -81,7 +81,7 @@ def photo_below(folder: Path, name: str) -> Path | None:
     return None if ".." in parts or name.startswith("/") else folder.joinpath(*parts)
 
 
-def _walk_files(folder: Path, collection: Collection, *, hidden: bool) -> Iterator[Path]:
+def _walk_files(folder: Path, collection: PhotoFolder, *, hidden: bool) -> Iterator[Path]:
     """Yield files, those of real folders before those of linked ones.
 
     A photo that is reachable in both ways is so named by its real path.

@@ -13,13 +13,13 @@ from facetag_cli.client.unfinished_jobs import UnfinishedJobs, images_digest
 from facetag_cli.output.delivery import plural
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
-from facetag_cli.upload.photos import Collection, LocalPhoto
+from facetag_cli.upload.photos import LocalPhoto, PhotoFolder
 from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 
 SHOWN_FAILURES = 20
 
 
-def announce(collection: Collection, reporter: Reporter) -> None:
+def announce(collection: PhotoFolder, reporter: Reporter) -> None:
     """Print what was found, and which folders cannot be listed."""
     size = decimal(sum(photo.size for photo in collection.photos))
     reporter.say(
@@ -75,7 +75,7 @@ class TaggingRun:
         client: ApiClient,
         reporter: Reporter,
         settings: Settings,
-        collection: Collection,
+        collection: PhotoFolder,
         *,
         leftovers: UnfinishedJobs | None,
     ) -> None:

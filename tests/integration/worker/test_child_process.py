@@ -13,8 +13,8 @@ from tests.integration.worker.harness import png
 pytestmark = pytest.mark.integration
 
 
-def is_ready(harness):
-    return '"event": "ready"' in harness.log.read_text()
+def is_ready(harness, children=1):
+    return harness.log.read_text().count('"event": "ready"') >= children
 
 
 def finished(harness, job_id):
@@ -68,6 +68,7 @@ def test_two_workers_share_a_job_and_double_nothing(harness, start):
     job_id = harness.post(keys)
     start("worker", "--photo-s", "0.03", "--concurrency", "2")
     start("worker", "--photo-s", "0.03")
+    harness.wait_until(lambda: is_ready(harness, 3), "both workers are warm")
     harness.ring(job_id)
     harness.wait_until_closed(job_id)
     assert_each_image_once(harness, job_id, keys)

@@ -53,7 +53,7 @@ def compose(
       facetag compose faces.jsonl --require 'female>=0.4' --require 'age 60+ >= 0.1'
     """
     from facetag.quantification.composition_estimate import estimate_composition
-    from facetag.quantification.requirements import Requirement, Verdict
+    from facetag.quantification.requirements import Requirement, RequirementVerdict
     from facetag_cli.client.collection_source import find_held_out, read_collection
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.share_tables import WORDS, share_table, shares_json, shift_lines
@@ -93,7 +93,7 @@ def compose(
         for requirement, verdict in verdicts:
             console.print(f"{requirement}: {WORDS[verdict]}", highlight=False)
     found_verdicts = {verdict for _, verdict in verdicts}
-    if Verdict.FAILS in found_verdicts:
+    if RequirementVerdict.FAILS in found_verdicts:
         ctx.exit(EXIT_FAILS)
-    if Verdict.OPEN in found_verdicts:
+    if RequirementVerdict.OPEN in found_verdicts:
         ctx.exit(EXIT_OPEN)

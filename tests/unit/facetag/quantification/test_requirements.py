@@ -4,7 +4,7 @@ import pytest
 from facetag.errors import RequirementInvalid
 from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import Requirement, Verdict
+from facetag.quantification.requirements import Requirement, RequirementVerdict
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_what_is_no_requirement_is_refused_with_the_way_to_write_one(text):
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
-        ("female>=0.3", Verdict.HOLDS),
-        ("female>=0.7", Verdict.FAILS),
-        ("female>=0.5", Verdict.OPEN),
-        ("female<=0.7", Verdict.HOLDS),
-        ("female<=0.3", Verdict.FAILS),
-        ("female<=0.5", Verdict.OPEN),
+        ("female>=0.3", RequirementVerdict.HOLDS),
+        ("female>=0.7", RequirementVerdict.FAILS),
+        ("female>=0.5", RequirementVerdict.OPEN),
+        ("female<=0.7", RequirementVerdict.HOLDS),
+        ("female<=0.3", RequirementVerdict.FAILS),
+        ("female<=0.5", RequirementVerdict.OPEN),
     ],
 )
 def test_a_bound_outside_the_interval_is_sure(text, verdict):
