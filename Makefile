@@ -1,11 +1,12 @@
-# Needs python3 (3.11 to 3.13) and make; everything else lands in .venv/.
+# Needs python3 (3.11 to 3.13) and make; installs everything else into .venv/.
 #
-# Two stamps keep `make demo` free of the developers' tools: .venv/.installed-cpu (or -gpu) and
-# .venv/.dev. Both are renewed when pyproject.toml or constraints.txt change.
+# Two stamps record what is installed, so that `make demo` needs no developers' tools:
+# .venv/.installed-cpu (or -gpu) and .venv/.dev. A change of pyproject.toml or constraints.txt
+# renews both.
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench picture clean
+.PHONY: help demo test faults lint bench pictures clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -19,21 +20,22 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(FLAVOUR)
 DEV := .venv/.dev
 EXTRAS := api,$(FLAVOUR),train,local,demo
-# Compiling all of TensorFlow and SciPy is most of pip's work; Python compiles what is imported.
+# --no-compile, since compiling all of TensorFlow and SciPy takes pip longest. Python compiles the
+# modules that it imports.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check \
 	-c constraints.txt
-# Every one of the tests' processes starts servers of its own, once it needs them.
+# Each test process starts its own servers when it needs them.
 JOBS := 2
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
-	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs; PYTHON=path chooses the interpreter."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs. PYTHON=path selects the interpreter."
 
-# What the demo's servers keep lies in the checkout, not in the home folder.
+# The demo's servers keep their data in the checkout, not in the home folder.
 demo: export FACETAG_DATA_DIR ?= $(CURDIR)/build/data
-demo: $(INSTALLED) ## Tag sample photos, or those of PHOTOS=DIR, and write build/report.html
+demo: $(INSTALLED) ## Tag the sample photos (or PHOTOS=DIR) and write build/report.html
 	@mkdir -p build
 ifdef PHOTOS
 	@status=0; $(BIN)/facetag tag "$$PHOTOS" --report build/report.html || status=$$?; \
@@ -78,25 +80,23 @@ bench: $(DEV) ## Print the figures of the programs in benchmarks/
 	@if [ -f "$$FACETAG_TEST_DATA/part-1.tar" ]; then \
 		$(BIN)/python -m benchmarks.same_faces "$$FACETAG_TEST_DATA/part-1.tar"; \
 	else \
-		echo "Left out: benchmarks.same_faces, which needs the folder of UTKFace's part-1.tar in" \
-			"FACETAG_TEST_DATA."; \
+		echo "Skipped benchmarks.same_faces: set FACETAG_TEST_DATA to the folder of UTKFace's part-1.tar."; \
 	fi
 	@if [ -f "$$FACETAG_TEST_DATA/test.tar" ]; then \
 		$(BIN)/python -m benchmarks.scenes "$$FACETAG_TEST_DATA/test.tar"; \
 	else \
-		echo "Left out: benchmarks.scenes, which needs the folder of UTKFace's test.tar in" \
-			"FACETAG_TEST_DATA."; \
+		echo "Skipped benchmarks.scenes: set FACETAG_TEST_DATA to the folder of UTKFace's test.tar."; \
 	fi
 
-picture: demo ## Draw the README's picture of the demo's report, which needs Chromium
-	@$(BIN)/python -m benchmarks.report_picture build/report.html docs/images/report.png
+pictures: $(DEV) ## Make the pictures of README and docs (ARGS="--only report"; needs Chromium)
+	@$(BIN)/python -m benchmarks.pictures $(ARGS)
 
-clean: ## Remove build/ and the tools' caches (.venv/ stays)
+clean: ## Remove build/ and the tools' caches, and keep .venv/
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
-# TensorFlow for CPUs and for GPUs are two packages with the same files: one replaces the other only
-# in a fresh environment. So does one Python another.
+# TensorFlow for CPUs and TensorFlow for GPUs are two packages with the same files, so one can only
+# replace the other in a fresh environment. A change of the Python version needs one too.
 $(INSTALLED): pyproject.toml constraints.txt
 	@if [ -e .venv/.installed-$(OTHER) ]; then rm -rf .venv; fi
 	@if ! $(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
@@ -125,12 +125,13 @@ $(DEV): $(INSTALLED) pyproject.toml constraints.txt
 		exit 1; \
 	fi; \
 	if [ -z "$$found" ]; then \
-		echo "facetag needs Python 3.11, 3.12 or 3.13: TensorFlow has no wheel for 3.14, and other" >&2; \
-		echo "libraries of ours none for 3.10. Found here:" >&2; \
+		echo "facetag needs Python 3.11, 3.12 or 3.13. TensorFlow has no wheel for 3.14, and other" >&2; \
+		echo "libraries have none for 3.10. Found on this machine:" >&2; \
 		for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
 			version=$$("$$python" --version 2>/dev/null) && echo "  $$python is $$version" >&2; \
 		done; \
-		echo "Install one of the three (Debian: python3 python3-venv), or name it: make PYTHON=path" >&2; \
+		echo "Install one of the three (Debian: apt-get install python3 python3-venv), or give its" >&2; \
+		echo "path: make PYTHON=path" >&2; \
 		exit 1; \
 	fi; \
 	"$$found" -m venv .venv

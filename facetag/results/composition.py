@@ -42,7 +42,7 @@ class Scale:
 
 
 SCALES: Mapping[str, Scale] = {
-    "face": Scale("That it is a face", 0.9, 10),
+    "face": Scale("Face detection", 0.9, 10),
     "gender": Scale("Apparent gender", 0.5, 10),
     "race": Scale("Apparent race", 0.2, 8),
 }

@@ -69,7 +69,7 @@ def test_an_unsupported_python_is_refused_with_the_versions_that_work(
         write_script(shims / name, '[ "$1" = --version ] && echo "Python 3.14.1" || exit 1')
     ran = make(checkout, "demo", PATH=f"{shims}:/usr/bin:/bin")
     assert ran.returncode != 0
-    assert "needs Python 3.11, 3.12 or 3.13: TensorFlow has no wheel for 3.14" in ran.stderr
+    assert "needs Python 3.11, 3.12 or 3.13. TensorFlow has no wheel for 3.14" in ran.stderr
     assert "python3 is Python 3.14.1" in ran.stderr
     assert not (checkout / ".venv").exists()
 

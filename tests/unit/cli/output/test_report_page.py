@@ -59,7 +59,7 @@ def test_the_page_tells_the_counts_the_network_and_what_the_labels_are(lines):
     assert "Photos4" in text.replace(" ", "")
     assert "impressions, not facts about people" in text
     assert "Nobody is identified" in text
-    assert "2 files that are no photos were skipped" in text
+    assert "2 other files were skipped" in text
     assert "1 March 2026, 09:05" in text
 
 

@@ -1,9 +1,16 @@
 import shutil
 
+import click
 import pytest
 from PIL import Image
 
-from benchmarks.report_picture import BROWSERS, WIDTH, cut_empty_rest, write_picture
+from benchmarks.pictures.report_picture import (
+    BROWSERS,
+    WIDTH,
+    cut_empty_rest,
+    find_browser,
+    write_picture,
+)
 
 
 def test_the_empty_rest_below_a_page_is_cut_off():
@@ -26,3 +33,11 @@ def test_a_picture_shows_the_page_to_its_end(tmp_path):
     with Image.open(tmp_path / "page.png") as image:
         assert image.size == (WIDTH, 924)
         assert image.getpixel((WIDTH // 2, 890)) == (255, 0, 0)
+
+
+def test_a_machine_without_chromium_is_told_how_to_install_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(click.ClickException, match="apt-get install chromium"):
+        find_browser()
+    (tmp_path / BROWSERS[-1]).touch(mode=0o755)
+    assert find_browser() == str(tmp_path / BROWSERS[-1])

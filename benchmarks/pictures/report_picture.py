@@ -1,14 +1,12 @@
-"""Write the README's picture of a report: `python -m benchmarks.report_picture REPORT.html PNG`.
+"""Take a picture of a whole report page with headless Chromium."""
 
-It needs Chromium on the machine; `make picture` first tags the sample photos with what ships.
-"""
-
+import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import click
 from PIL import Image, ImageChops
 
 WIDTH = 1200
@@ -18,21 +16,29 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 120
 
 
-def write_picture(report: Path, picture: Path) -> None:
-    """Write the whole page of a report as a PNG file of 1200 pixels' width.
+def find_browser() -> str:
+    """Return the path of Chromium; raise click.ClickException if it is not installed."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise click.ClickException(
+            f"The picture of the report needs Chromium, but none of {', '.join(BROWSERS)} is on "
+            "the PATH. Install it (Debian and Ubuntu: apt-get install chromium)."
+        )
+    return found
 
-    Raises SystemExit where no browser is installed.
-    """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        raise SystemExit(f"Install Chromium first: none of {', '.join(BROWSERS)} is on the PATH.")
+
+def write_picture(report: Path, picture: Path) -> None:
+    """Write the whole page of a report as a PNG file that is WIDTH pixels wide."""
+    browser = find_browser()
+    # Chromium's sandbox refuses to run as root; the page is our own and runs no script.
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as folder:
         window = Path(folder) / "window.png"
         subprocess.run(
             [
                 browser,
                 "--headless",
-                "--no-sandbox",
+                *sandbox,
                 "--disable-gpu",
                 "--hide-scrollbars",
                 f"--user-data-dir={folder}/profile",
@@ -54,7 +60,3 @@ def cut_empty_rest(image: Image.Image, margin: int = 24) -> Image.Image:
     box = ImageChops.difference(image, ground).getbbox()
     end = image.height if box is None else min(image.height, box[3] + margin)
     return image.crop((0, 0, image.width, end))
-
-
-if __name__ == "__main__":
-    write_picture(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""Make the pictures of README and docs."""
