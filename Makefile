@@ -56,10 +56,10 @@ else
 endif
 	@echo "The report: open build/report.html in a browser."
 
-test: $(DEV) ## Run all tests: unit, integration, acceptance (ARGS="-k name" chooses)
+test: $(DEV) ## Run all tests (ARGS="-k name" selects some)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: $(DEV) ## Label 10,000 images under 200 faults, which takes most of an hour (ARGS="--seed 2")
+faults: $(DEV) ## Label 10,000 images under 200 faults; takes nearly an hour (ARGS="--seed 2")
 	@$(BIN)/python -m tests.faults.long $(ARGS)
 
 lint: $(DEV) ## Check style, types and the directions of imports
@@ -68,7 +68,7 @@ lint: $(DEV) ## Check style, types and the directions of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(DEV) ## Print the figures of the programs in benchmarks/
+bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks.labelling_speed --plot build/pipeline.png
 	@$(BIN)/python -m benchmarks.service_speed
