@@ -100,14 +100,14 @@ def run(program: str, *arguments: str, status: int = 0) -> None:
 
 def stack_images(paths: Sequence[Path], *, width: int = 960) -> Image.Image:
     """Return the images one below the other, all scaled to one width."""
-    images = []
+    scaled: list[Image.Image] = []
     for path in paths:
-        with Image.open(path) as image:
-            height = round(image.height * width / image.width)
-            images.append(image.convert("RGB").resize((width, height)))
-    stacked = Image.new("RGB", (width, sum(image.height for image in images)), "white")
+        with Image.open(path) as plot:
+            height = round(plot.height * width / plot.width)
+            scaled.append(plot.convert("RGB").resize((width, height)))
+    stacked = Image.new("RGB", (width, sum(image.height for image in scaled)), "white")
     top = 0
-    for image in images:
+    for image in scaled:
         stacked.paste(image, (0, top))
         top += image.height
     return stacked
