@@ -26,7 +26,7 @@ EXIT_SOME_FAILED = 3
 """The exit status of `facetag tag` on the samples, some of which are damaged on purpose."""
 PARTS = tuple(f"part-{number}.tar" for number in range(1, 5))
 MEASUREMENTS: dict[str, tuple[str, ...]] = {
-    "pipeline.png": ("benchmarks.pipeline",),
+    "pipeline.png": ("benchmarks.labelling_speed",),
     "scaling.png": ("benchmarks.scaling", "--count", "64"),
     "memory.png": ("benchmarks.memory", "--count", "5000"),
     "api-latency.png": ("benchmarks.api_latency", "--images", "1000000", "--seconds", "60"),
