@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 KEPT_CHARACTERS = 50
-"""How many of a name's last characters the draft's name keeps: it must fit in 255 bytes."""
+"""Last characters of a name that its draft's name keeps, so that it fits in 255 bytes."""
 
 
 @contextmanager

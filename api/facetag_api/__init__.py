@@ -1,1 +1,1 @@
-"""The thin HTTP door to jobs, which installs and runs without TensorFlow."""
+"""Accept jobs and return results over HTTP, without TensorFlow."""

@@ -151,7 +151,7 @@ class JobRequest(Strict):
 
 
 class RetryRequest(Strict):
-    """Which images to try again."""
+    """A request to try images again."""
 
     model_config = _example(only="failed") | ConfigDict(extra="forbid")
 

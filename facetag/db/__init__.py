@@ -1,1 +1,1 @@
-"""PostgreSQL: tables, engines, transactions and migrations."""
+"""Define the tables of PostgreSQL, connect to it and migrate it."""

@@ -164,12 +164,12 @@ class Image(Base):
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
-    """When a worker began on this image under the present claim; null while the image waits."""
+    """Time at which a worker began on this image under the present claim; null before."""
     not_before: Mapped[datetime | None]
     """Earliest time for a claim: the backoff after a transient fault."""
     releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     suspicion: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """How many workers died while they worked on this image."""
+    """Number of workers that died while they worked on this image."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     width: Mapped[int | None]

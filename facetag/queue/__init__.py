@@ -1,1 +1,1 @@
-"""The doorbell: Celery messages that say only that a job has work."""
+"""Ring and answer the doorbell: Celery messages say only that a job has work."""

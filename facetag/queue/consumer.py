@@ -37,12 +37,12 @@ class Stopping:
 
     @property
     def asked(self) -> bool:
-        """Whether this worker must claim nothing more."""
+        """Return whether this worker must claim nothing more."""
         return self._byte[0] != 0
 
     @property
     def failed(self) -> bool:
-        """Whether the worker stops because a child could not start."""
+        """Return whether the worker stops because a child could not start."""
         return self._byte[0] == _FAILED
 
     def ask(self) -> None:

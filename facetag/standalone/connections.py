@@ -18,7 +18,7 @@ OnEvent = Callable[[str], None]
 """Takes one line that tells a person what happens."""
 
 _PORT_LINE = 3
-"""Of postmaster.pid, counted from 0."""
+"""Line of postmaster.pid with the port, counted from 0."""
 
 
 @contextmanager

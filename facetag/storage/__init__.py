@@ -1,1 +1,1 @@
-"""Object storage, the one place for images, bundles and shards."""
+"""Keep images, bundles and shards in object storage."""

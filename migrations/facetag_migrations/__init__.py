@@ -1,1 +1,1 @@
-"""The history of the database's tables, as Alembic runs it."""
+"""Migrate the tables of PostgreSQL; Alembic runs the revisions."""

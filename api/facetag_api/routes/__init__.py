@@ -1,1 +1,1 @@
-"""The endpoints, one file a subject: each reads its request, calls the ground, shows the answer."""
+"""Serve the endpoints, one file per subject: read the request, call facetag, return the answer."""

@@ -1,4 +1,4 @@
-"""The first tables: jobs, their images, the images' faces, and the bundles that labelled them."""
+"""Create the first tables: jobs, images, faces, and the bundles that labelled them."""
 
 from datetime import datetime
 

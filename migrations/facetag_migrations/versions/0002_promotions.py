@@ -1,4 +1,4 @@
-"""What a change of champion needs: bundles in object storage, their verdicts, and promotions."""
+"""Add promotions, the verdicts of bundles, and their files in object storage."""
 
 import sqlalchemy as sa
 from alembic import op

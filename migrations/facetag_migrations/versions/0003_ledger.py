@@ -1,4 +1,4 @@
-"""The ledger of shards: which bundle was fitted on each, and the part of each of their images."""
+"""Add the ledger of shards: the bundle fitted on each, and the part of each image."""
 
 import sqlalchemy as sa
 from alembic import op

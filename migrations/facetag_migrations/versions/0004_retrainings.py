@@ -1,4 +1,4 @@
-"""Retrainings by the queue, and the lines of their logs."""
+"""Add queued retrainings and the lines of their logs."""
 
 import sqlalchemy as sa
 from alembic import op

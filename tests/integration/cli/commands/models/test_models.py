@@ -43,9 +43,12 @@ def test_a_folder_is_stored_and_promoted_and_rolled_back(facetag, settings, sess
     register_first(settings, sessions)
     run = facetag("models", "promote", second)
     assert run.exit_code == 0, run.output
-    assert run.stdout == "v2 is the champion; before it was v1.\n"
+    assert run.stdout == "v2 is the champion now; the previous champion is v1.\n"
     assert states(facetag) == {"v1": "retired", "v2": "champion"}
-    assert facetag("models", "rollback").stdout == "v1 is the champion; before it was v2.\n"
+    assert (
+        facetag("models", "rollback").stdout
+        == "v1 is the champion now; the previous champion is v2.\n"
+    )
     assert states(facetag) == {"v1": "champion", "v2": "retired"}
     again = facetag("models", "rollback")
     assert again.exit_code == 1
