@@ -17,9 +17,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.scenes import FOUND_IOU, Pasted, write_scenes
+from facetag.vision.detection import Detection
 from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.boxes import overlaps
-from facetag.vision.mtcnn.detector import Detection, Detector
+from facetag.vision.mtcnn.detector import Detector
 from facetag_trainer.data.shards import Sample, read_shards
 
 BOUNDS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)

@@ -22,7 +22,6 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.harness.machine import describe_machine
@@ -30,6 +29,7 @@ from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from facetag.vision.crop import cut_square
+from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller
 from facetag.vision.mtcnn.boxes import Boxes, overlaps
@@ -117,13 +117,14 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
             paths[start:], pictures, labeller.label(pictures).faces, strict=False
         ):
             ours = as_corners([face.box for face in faces])
-            theirs, scores = _detect(reference, picture.copy, settings)
             height, width = picture.copy.shape[:2]
             # A copy's sides are whole pixels, so its two scales differ slightly.
             across, down = picture.width / width, picture.height / height
-            theirs = theirs * np.array([across, down, across, down], np.float32)
+            theirs = [
+                face.scaled(across, down) for face in _detect(reference, picture.copy, settings)
+            ]
             answers = _read_attributes(labeller, picture, theirs)
-            _count_same(tally, ours, [face.attributes for face in faces], theirs, scores, answers)
+            _count_same(tally, ours, [face.attributes for face in faces], theirs, answers)
             if whole_side is not None:
                 _count_whole(tally, path, labeller, reference, settings, whole_side)
     return tally
@@ -138,8 +139,8 @@ def as_corners(boxes: Sequence[Sequence[float]]) -> Boxes:
 
 def _detect(
     reference: Any, photo: Pixels, settings: Settings, *, smallest: float | None = None
-) -> tuple[Boxes, npt.NDArray[np.float32]]:
-    """Return unclipped, unrounded boxes x1, y1, x2, y2 that `mtcnn` finds, and their scores."""
+) -> list[Detection]:
+    """Return what `mtcnn` finds, with boxes that are neither clipped nor rounded."""
     longest = max(photo.shape[:2])
     found = reference.detect_faces(
         photo,
@@ -149,15 +150,28 @@ def _detect(
         min_face_size=smallest or max(20, settings.min_face * longest),
         threshold_onet=settings.face_confidence,
     )
-    return found[:, 1:5].astype(np.float32), found[:, 5].astype(np.float32)
+    # Columns: photo, box, score, five x, five y.
+    return [
+        Detection(
+            tuple(float(value) for value in row[1:5]),  # type: ignore[arg-type]
+            float(row[5]),
+            as_landmarks(row[6:16].reshape(2, 5).T),
+        )
+        for row in found
+    ]
 
 
-def _read_attributes(labeller: Labeller, picture: Picture, boxes: Boxes) -> list[dict[str, Any]]:
-    """Return the attributes of faces that are cut from the whole photo."""
+def _boxes_of(faces: Sequence[Detection]) -> Boxes:
+    return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+
+
+def _read_attributes(
+    labeller: Labeller, picture: Picture, faces: Sequence[Detection]
+) -> list[dict[str, Any]]:
+    """Return what the network says of faces that are cut from the whole photo."""
     size = labeller.network.input_size
     whole = picture.at_least(1)
-    squares = [labeller.crop_rule.square((float(a), float(b), float(c), float(d)))
-               for a, b, c, d in boxes]  # fmt: skip
+    squares = [labeller.crop_rule.square(face) for face in faces]
     crops = [cut_square(whole, square, size) for square in squares]
     if not crops:
         return []
@@ -176,18 +190,17 @@ def _count_same(
     tally: Tally,
     ours: Boxes,
     attributes: Sequence[Any],
-    theirs: Boxes,
-    scores: npt.NDArray[np.float32],
+    theirs: Sequence[Detection],
     answers: Sequence[dict[str, Any]],
 ) -> None:
     tally.ours += len(ours)
-    sure = scores >= SURE
+    sure = np.array([face.confidence >= SURE for face in theirs], bool)
     tally.theirs += int(sure.sum())
     if not len(ours) or not len(theirs):
         tally.alone += len(ours)
         return
-    # Our boxes are clipped to the photo, so theirs are clipped too.
-    shared = overlaps(theirs.clip(0), ours)
+    # Ours are clipped to the photo; so are theirs, here.
+    shared = overlaps(_boxes_of(theirs).clip(0), ours)
     best = shared.argmax(axis=1)
     same = shared.max(axis=1) >= SAME_IOU
     tally.found += int((sure & same).sum())
@@ -214,10 +227,10 @@ def _count_whole(
         size = (round(image.width * factor), round(image.height * factor))
         photo = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
     longest = max(size)
-    boxes, scores = _detect(
-        reference, photo, settings, smallest=max(20, settings.min_face * longest / 2)
-    )
+    theirs = _detect(reference, photo, settings, smallest=max(20, settings.min_face * longest / 2))
+    boxes = _boxes_of(theirs)
     heights = boxes[:, 3] - boxes[:, 1]
+    scores = np.array([face.confidence for face in theirs])
     tall = (scores >= SURE) & (heights >= settings.min_face * longest)
     wanted = boxes[tall]
     small = heights[tall] < SMALL * settings.min_face * longest

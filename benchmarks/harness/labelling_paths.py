@@ -1,6 +1,6 @@
 """Label photos in the ways that are compared; each class labels a set of photos once per call."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.crop import CropRule, cut_square
+from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller, load_labeller
 from facetag.vision.mtcnn.detector import Work
@@ -21,15 +22,24 @@ from facetag_worker.claims import ClaimedImage
 from facetag_worker.photo_labels import Labels, label_photos
 from facetag_worker.photo_reader import Photo, PhotoReader
 
+KEYPOINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""`mtcnn`'s names of the landmarks, in the order of ours."""
 
-def cut_faces(
-    photo: Image.Image, boxes: Sequence[Sequence[float]], rule: CropRule, size: int
-) -> Pixels:
-    """Return crops (n, size, size, 3) of boxes x, y, width, height; n may be 0."""
-    crops = np.zeros((len(boxes), size, size, 3), np.uint8)
-    for crop, (x, y, width, height) in zip(crops, boxes, strict=True):
-        crop[:] = cut_square(photo, rule.square((x, y, x + width, y + height)), size)
+
+def cut_faces(photo: Image.Image, faces: Sequence[Detection], rule: CropRule, size: int) -> Pixels:
+    """Return crops (n, size, size, 3) of faces; n may be 0."""
+    crops = np.zeros((len(faces), size, size, 3), np.uint8)
+    for crop, face in zip(crops, faces, strict=True):
+        crop[:] = cut_square(photo, rule.square(face), size)
     return crops
+
+
+def read_reference(face: Mapping[str, Any]) -> Detection:
+    """Return a face as `mtcnn` gives it, box x, y, width, height and named keypoints."""
+    x, y, width, height = face["box"]
+    points = np.array([face["keypoints"][name] for name in KEYPOINTS], np.float32)
+    box = (x, y, x + width, y + height)
+    return Detection(box, float(face["confidence"]), as_landmarks(points))
 
 
 class Files:
@@ -70,7 +80,8 @@ class PaperPath:
         faces = self._mtcnn.detect_faces(np.asarray(photo), **options)
         if not faces:
             return 0
-        crops = cut_faces(photo, [face["box"] for face in faces], self._rule, self._size)
+        found = [read_reference(face) for face in faces]
+        crops = cut_faces(photo, found, self._rule, self._size)
         self._mirror.read(lambda images: self._network.predict(images, verbose=0), crops)
         return len(faces)
 
@@ -144,7 +155,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     detector, network = path.labeller.detector, path.labeller.network
     # Detect again with all photos together, so that batches are as full as possible.
     work = Work()
-    detector.detect([photo.picture.copy for photo, _ in labelled], work)
+    found = detector.detect([photo.picture.copy for photo, _ in labelled], work)
     rng = np.random.default_rng(0)
     levels = [rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in work.levels]
     refined, judged = [
@@ -155,8 +166,8 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     # Crops are real faces: whose mirror image is read depends on what they show.
     crops = np.concatenate(
         [
-            cut_faces(photo.picture.at_least(1), [face.box for face in labels.faces], rule, size)
-            for photo, labels in labelled
+            cut_faces(Image.fromarray(photo.picture.copy), found_here, rule, size)
+            for (photo, _), found_here in zip(labelled, found, strict=True)
         ]
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from facetag.bundles.folder import DEFAULT_FOLDER, MANIFEST, WEIGHTS, check_weights, read_manifest
 from facetag.errors import BundleInvalid
 from facetag.heads import HEADS_BY_NAME
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import CropRule, read_crop_rule
 from facetag.vision.network.age_range import AgeRange
 from facetag.vision.network.calibration import Calibration
 from facetag.vision.network.mirror_averaging import Mirroring
@@ -44,7 +44,7 @@ class Bundle:
     @property
     def crop_rule(self) -> CropRule:
         """The rule by which crops for the network are cut."""
-        return CropRule.from_json(self.manifest["crop"])
+        return read_crop_rule(self.manifest["crop"])
 
     @property
     def age_range(self) -> AgeRange:

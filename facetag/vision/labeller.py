@@ -17,11 +17,12 @@ from facetag.results.image_lines import Face, age_fields, binary_field, categori
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import cut_square
+from facetag.vision.detection import Box, Detection
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE, CompiledNetwork
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
 from facetag.vision.load import load_compiled
-from facetag.vision.mtcnn.detector import Detection, Detector
+from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag.vision.photo import Picture, Pixels
@@ -142,7 +143,7 @@ class Labeller:
         if not faces:
             return []
         size = self.network.input_size
-        squares = [self.crop_rule.square(face.box) for face in faces]
+        squares = [self.crop_rule.square(face) for face in faces]
         image = photo.at_least(size / max(1.0, min(square.side for square in squares)))
         scale = image.width / photo.width
         return [cut_square(image, square.scaled(scale), size) for square in squares]
@@ -179,9 +180,7 @@ def load_labeller(settings: Settings, slots: CpuSlots) -> Labeller:
     return Labeller(bundle, network, detector, settings.heads, slots)
 
 
-def clip_box(
-    box: tuple[float, float, float, float], shape: tuple[int, ...]
-) -> tuple[int, int, int, int]:
+def clip_box(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Return x, y, width, height in whole pixels of a box x1, y1, x2, y2, clipped to the photo."""
     height, width = shape[:2]
     x1, y1, x2, y2 = (round(value) for value in box)
@@ -193,9 +192,7 @@ def clip_box(
 def _enlarge(face: Detection, photo: Picture) -> Detection:
     """Return a face that was found on a photo's copy, in pixels of the photo."""
     height, width = photo.copy.shape[:2]
-    x, y = photo.width / width, photo.height / height
-    x1, y1, x2, y2 = face.box
-    return Detection((x1 * x, y1 * y, x2 * x, y2 * y), face.confidence)
+    return face.scaled(photo.width / width, photo.height / height)
 
 
 def _size(detection: Detection) -> float:

@@ -28,7 +28,7 @@ def shipped_bundle(bundle) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A tiny bundle with random weights: it loads faster, and its labels are of the same form."""
-    from facetag.vision.crop import CropRule
+    from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
     from facetag.vision.write_bundle import write_bundle
@@ -39,7 +39,7 @@ def bundle(tmp_path_factory) -> Path:
         "created": "2025-01-31",
         "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
     }
-    write_bundle(folder, build_network(spec), spec, CropRule(), facts)
+    write_bundle(folder, build_network(spec), spec, UprightCrop(), facts)
     return folder
 
 

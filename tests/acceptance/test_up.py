@@ -24,7 +24,7 @@ DEADLINE_S = 240
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    from facetag.vision.crop import CropRule
+    from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
     from facetag.vision.write_bundle import write_bundle
@@ -33,7 +33,7 @@ def bundle(tmp_path_factory):
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     age_range = {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]}
     facts = {"created": "2025-01-31", "age_range": age_range}
-    return write_bundle(folder, build_network(spec), spec, CropRule(), facts).folder
+    return write_bundle(folder, build_network(spec), spec, UprightCrop(), facts).folder
 
 
 class Up:

@@ -75,3 +75,14 @@ def shift_by_offsets(boxes: Boxes, offsets: Boxes) -> Boxes:
     """Return boxes moved by predicted offsets (n, 4), which are in units of each box's sides."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes + offsets * np.concatenate([sides, sides], axis=1)
+
+
+def place_landmarks(boxes: Boxes, landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return landmarks as (n, 5, 2), x and y in pixels, of what was regressed for boxes (n, 4).
+
+    Regressed are (n, 10), five x and then five y, in units of the box's own sides.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    shares = landmarks.reshape(-1, 2, 5).transpose(0, 2, 1)
+    placed: npt.NDArray[np.float32] = shares * sides[:, None] + boxes[:, None, :2] - 1
+    return placed

@@ -14,8 +14,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.openvino_backend import Compiled
-from facetag.vision.mtcnn.boxes import Boxes, shift_by_offsets, suppress, to_squares
+from facetag.vision.mtcnn.boxes import (
+    Boxes,
+    place_landmarks,
+    shift_by_offsets,
+    suppress,
+    to_squares,
+)
 from facetag.vision.mtcnn.canvases import Canvases, canvas_shape
 from facetag.vision.mtcnn.cascade import Cascade
 from facetag.vision.mtcnn.pyramid import CELL, STRIDE
@@ -36,24 +43,21 @@ PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
-    """A face: unclipped box x1, y1, x2, y2 in pixels of the photo, and confidence in 0..1."""
-
-    box: tuple[float, float, float, float]
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
 class Candidates:
-    """Boxes (n, 4) on working copies, scores (n,) and each one's place in the batch (n,)."""
+    """Boxes (n, 4) on working copies, scores (n,) and each one's place in the batch (n,).
+
+    What the output network has judged has landmarks (n, 5, 2), x and y each; others have none.
+    """
 
     boxes: Boxes
     scores: npt.NDArray[np.float32]
     photos: npt.NDArray[np.int32]
+    landmarks: npt.NDArray[np.float32] | None = None
 
     def take(self, index: npt.NDArray[np.intp]) -> "Candidates":
         """Return those at `index`, in its order."""
-        return Candidates(self.boxes[index], self.scores[index], self.photos[index])
+        landmarks = None if self.landmarks is None else self.landmarks[index]
+        return Candidates(self.boxes[index], self.scores[index], self.photos[index], landmarks)
 
 
 @dataclass(slots=True)
@@ -146,9 +150,10 @@ class Detector:
             count = len(part.boxes)
             patches = np.zeros((_bucket(count), side, side, 3), np.float32)
             patches[:count] = canvases.cut(part.boxes, part.photos, side)
-            offsets, scores = network(patches)
+            offsets, scores, *placed = network(patches)
             moved = shift_by_offsets(part.boxes, offsets[:count])
-            judged = Candidates(moved, scores[:count], part.photos)
+            landmarks = place_landmarks(part.boxes, placed[0][:count]) if placed else None
+            judged = Candidates(moved, scores[:count], part.photos, landmarks)
             kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
         return _concatenate(kept)
 
@@ -163,13 +168,17 @@ def largest_face(faces: Sequence[Detection]) -> Detection | None:
 
 def _on_photo(faces: Candidates, copy: Pixels, photo: Pixels) -> list[Detection]:
     """Return faces that were found on a photo's copy in the photo's own pixels, if they show."""
+    if faces.landmarks is None:
+        return []
     (height, width), (copy_height, copy_width) = photo.shape[:2], copy.shape[:2]
     x, y = width / copy_width, height / copy_height
     found = []
-    for box, score in zip(faces.boxes, faces.scores, strict=True):
-        x1, y1, x2, y2 = (float(value) for value in box * (x, y, x, y))
+    for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks, strict=True):
+        x1, y1, x2, y2 = (float(value) for value in box)
+        face = Detection((x1, y1, x2, y2), float(score), as_landmarks(points)).scaled(x, y)
+        x1, y1, x2, y2 = face.box
         if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):
-            found.append(Detection((x1, y1, x2, y2), float(score)))
+            found.append(face)
     return found
 
 
@@ -235,10 +244,12 @@ def _in_parts(
 def _concatenate(parts: Sequence[Candidates]) -> Candidates:
     if not parts:
         return _NOTHING
+    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
     return Candidates(
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.photos for part in parts]),
+        np.concatenate(landmarks) if landmarks else None,
     )
 
 

@@ -26,6 +26,8 @@ so they are checked before they are loaded."""
 
 Scored = tuple[tf.Tensor, tf.Tensor]
 """Box offsets (..., 4) and the probability of a face (...)."""
+Placed = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""Box offsets (n, 4), the probability of a face (n,), five landmarks (n, 10)."""
 
 SHAPES = {
     "propose": (None, None, None, 3),
@@ -41,7 +43,7 @@ class MtcnnNetworks:
 
     propose: Callable[[tf.Tensor], Scored]
     refine: Callable[[tf.Tensor], Scored]
-    output: Callable[[tf.Tensor], Scored]
+    output: Callable[[tf.Tensor], Placed]
 
 
 def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
@@ -98,7 +100,7 @@ def _refine(patches: tf.Tensor, weights: list[Any]) -> Scored:
     return x @ weights[12] + weights[13], _face_probability(x @ weights[14] + weights[15])
 
 
-def _output(patches: tf.Tensor, weights: list[Any]) -> Scored:
+def _output(patches: tf.Tensor, weights: list[Any]) -> Placed:
     x = _conv(patches, *weights[0:3])
     x = tf.nn.max_pool2d(x, 3, 2, "SAME")
     x = _conv(x, *weights[3:6])
@@ -107,8 +109,8 @@ def _output(patches: tf.Tensor, weights: list[Any]) -> Scored:
     x = tf.nn.max_pool2d(x, 2, 2, "SAME")
     x = _conv(x, *weights[9:12])
     x = _dense(_flatten(x), *weights[12:15])
-    # weights[17:19] place five landmarks, which the crop rule does not use.
-    return x @ weights[15] + weights[16], _face_probability(x @ weights[19] + weights[20])
+    offsets, landmarks = x @ weights[15] + weights[16], x @ weights[17] + weights[18]
+    return offsets, _face_probability(x @ weights[19] + weights[20]), landmarks
 
 
 def _conv(x: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory):
-    from facetag.vision.crop import CropRule
+    from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
     from facetag.vision.write_bundle import write_bundle
@@ -24,7 +24,7 @@ def tiny_bundle(tmp_path_factory):
         "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
     }
     folder = tmp_path_factory.mktemp("tiny") / "bundle"
-    return write_bundle(folder, build_network(spec), spec, CropRule(), facts)
+    return write_bundle(folder, build_network(spec), spec, UprightCrop(), facts)
 
 
 def jpeg(pixels):

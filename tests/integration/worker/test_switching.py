@@ -22,7 +22,7 @@ def write_tiny_bundle(folder, seed):
     """A bundle with a real network of random weights."""
     import keras
 
-    from facetag.vision.crop import CropRule
+    from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
     from facetag.vision.write_bundle import write_bundle
@@ -33,7 +33,7 @@ def write_tiny_bundle(folder, seed):
         "created": "2025-01-31",
         "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
     }
-    return write_bundle(folder, build_network(spec), spec, CropRule(), facts)
+    return write_bundle(folder, build_network(spec), spec, UprightCrop(), facts)
 
 
 def crown(harness, folder, manifest):

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.write_bundle import write_bundle
@@ -33,7 +33,7 @@ def tiny_bundle(tmp_path, tiny_network, tiny_spec):
         "created": "2025-01-31",
         "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
     }
-    return write_bundle(tmp_path / "bundle", tiny_network, tiny_spec, CropRule(), facts)
+    return write_bundle(tmp_path / "bundle", tiny_network, tiny_spec, UprightCrop(), facts)
 
 
 @pytest.fixture(scope="session")

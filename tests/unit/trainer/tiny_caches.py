@@ -6,7 +6,7 @@ import numpy as np
 
 from facetag.heads import HEADS
 from facetag.settings import Settings
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag_trainer.data.crop_cache import detector_facts, open_cache
 
 SIZE, CANVAS = 32, 40
@@ -30,14 +30,14 @@ def write_tiny_cache(folder, *, count=60, held_out=12, labels=None, seed=0):
     }
     np.savez(
         folder / "table.npz",
-        inside=np.tile(np.float32([5, 5, 35, 35]), (count, 1)),
+        inside=np.tile(np.float32([[5, 5], [35, 5], [35, 35], [5, 35]]), (count, 1, 1)),
         validation=np.arange(count) < held_out,
         hashes=np.random.default_rng(1).integers(0, 256, (count, 32), np.uint8),
         **{head.name: np.asarray(columns[head.name], np.float32) for head in HEADS},
     )
     facts = {
         "size": SIZE,
-        "crop": CropRule().to_json(),
+        "crop": UprightCrop().to_json(),
         "detector": detector_facts(Settings()),
         "n": count,
         "faceless": 0,

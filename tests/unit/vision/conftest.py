@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.attributes import build_network
@@ -60,4 +60,4 @@ def tiny_bundle(tmp_path, tiny_network):
         "created": "2025-01-31",
         "age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]},
     }
-    return write_bundle(tmp_path / "bundle", tiny_network, TINY, CropRule(), facts)
+    return write_bundle(tmp_path / "bundle", tiny_network, TINY, UprightCrop(), facts)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facetag.vision import crop
-from facetag.vision.crop import CropRule, Square, whole_image
+from facetag.vision.crop import BoxCrop, Square, UprightCrop, read_crop_rule, whole_image
+from facetag.vision.detection import Detection, as_landmarks
 
 
 def cut_square(photo, square, size):
@@ -25,19 +26,88 @@ def difference(a, b):
 
 
 def test_the_rule_follows_the_boxs_height_alone():
-    square = CropRule(side=0.9, down=0.1).square((10.0, 20.0, 50.0, 120.0))
+    face = Detection((10.0, 20.0, 50.0, 120.0), 0.9, as_landmarks(np.zeros((5, 2))))
+    square = BoxCrop(side=0.9, down=0.1).square(face)
     assert (square.x, square.y, square.side) == pytest.approx((30.0, 80.0, 90.0))
+    assert square.turn == 0
 
 
-def test_a_rule_survives_its_manifest():
-    rule = CropRule(side=1.01, down=-0.02)
-    assert CropRule.from_json(rule.to_json()) == rule
+def face_in(square, *, noise=0.0):
+    """A face whose eyes and mouth lie where they do in an upright crop of this square."""
+    places = np.insert(crop.PLACES, 2, 0.05j)
+    moved = square.x + 1j * square.y + places * square.side * np.exp(1j * np.radians(square.turn))
+    drawn = np.random.default_rng(1).normal(0, noise, (5, 2)) * square.side
+    points = np.stack([moved.real, moved.imag], axis=1) + drawn
+    return Detection((0.0, 0.0, 1.0, 1.0), 0.9, as_landmarks(points))
 
 
+@pytest.mark.parametrize("turn", [0.0, 3.0, -45.0, 90.0, 179.0])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_an_upright_crop_undoes_how_a_face_is_turned_shifted_and_scaled(turn, noise):
+    expected = Square(120.0, 80.0, 64.0, turn)
+    found = UprightCrop().square(face_in(expected, noise=noise))
+    assert (found.x, found.y, found.side) == pytest.approx((120, 80, 64), abs=1e-6 + 200 * noise)
+    assert found.turn == pytest.approx(turn, abs=1e-6 + 300 * noise)
+
+
+def test_a_head_seen_from_aside_keeps_its_height_and_its_turn():
+    """Eyes and corners of the mouth close up, but the axis of the face stays where it is."""
+    square = Square(100.0, 100.0, 80.0, 20.0)
+    points = np.array(face_in(square).landmarks) @ [1, 1j]
+    axis = np.exp(1j * np.radians(square.turn))
+    relative = (points - 100 - 100j) / axis
+    narrow = (relative.real * 0.5 + 1j * relative.imag) * axis + 100 + 100j
+    aside = Detection((0, 0, 1, 1), 0.9, as_landmarks(np.stack([narrow.real, narrow.imag], axis=1)))
+    found = UprightCrop().square(aside)
+    assert found.turn == pytest.approx(20, abs=0.5)
+    assert 0.7 * 80 < found.side < 80
+
+
+@pytest.mark.parametrize("rule", [BoxCrop(side=1.01, down=-0.02), UprightCrop()])
+def test_a_rule_survives_its_manifest(rule):
+    assert read_crop_rule(rule.to_json()) == rule
+
+
+@pytest.mark.parametrize("rule", [BoxCrop(), UprightCrop()])
 @pytest.mark.parametrize("fields", [{"name": "eyes"}, {"padding": "black"}, {"name": None}])
-def test_a_rule_of_another_name_or_padding_is_refused(fields):
+def test_a_rule_of_another_name_or_padding_is_refused(fields, rule):
     with pytest.raises(ValueError, match="unknown crop rule"):
-        CropRule.from_json({**CropRule().to_json(), **fields})
+        read_crop_rule({**rule.to_json(), **fields})
+
+
+@pytest.mark.parametrize("turn", [12.0, -30.0, 90.0, 200.0])
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_turned_square_is_what_a_levelled_photo_shows(turn, scale):
+    photo = Image.fromarray(photo_of(160, 200)).resize((200 * scale, 160 * scale))
+    level = photo.rotate(turn, Image.Resampling.BICUBIC, center=(100 * scale, 80 * scale))
+    expected = crop.cut_square(level, Square(100, 80, 70).scaled(scale), 64)
+    cut = crop.cut_square(photo, Square(100, 80, 70, turn).scaled(scale), 64)
+    assert cut.shape == (64, 64, 3)
+    assert cut.dtype == np.uint8
+    assert difference(cut, expected).mean() < 4
+
+
+def test_a_square_turned_by_next_to_nothing_is_one_that_is_not_turned():
+    photo = photo_of(60, 80)
+    for square in (Square(40, 30, 50), Square(5, 50, 44.5), Square(300, 10, 30)):
+        turned = Square(square.x, square.y, square.side, 1e-9)
+        cut = cut_square(photo, turned, 48)
+        assert difference(cut, cut_square(photo, square, 48)).mean() < 3
+
+
+def test_what_lies_outside_a_turned_square_repeats_the_edge():
+    photo = photo_of(40, 60)
+    cut = cut_square(photo, Square(0.0, 20.0, 40.0, 90.0), 40)
+    # A quarter turn: what was at the left, beyond the edge, is at the bottom.
+    assert np.array_equal(cut[:20], np.rot90(photo[:, :20]))
+    assert np.array_equal(cut[20:], np.repeat(cut[19:20], 20, axis=0))
+
+
+def test_points_are_located_in_a_square():
+    square = Square(50, 40, 20, 90)
+    assert square.locate(square.corners()) == pytest.approx(
+        np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    )
 
 
 @pytest.mark.parametrize("size", [17, 64, 160])
@@ -142,10 +212,11 @@ def test_a_strip_is_taken_whole():
     st.floats(-200, 200),
     st.floats(1e-3, 300),
     st.integers(1, 24),
+    st.floats(-180, 180),
 )
-def test_every_square_of_every_photo_can_be_cut(height, width, x, y, side, size):
+def test_every_square_of_every_photo_can_be_cut(height, width, x, y, side, size, turn):
     flat = np.full((height, width, 3), (10, 120, 250), np.uint8)
-    cut = cut_square(flat, Square(x, y, side), size)
+    cut = cut_square(flat, Square(x, y, side, turn), size)
     assert cut.shape == (size, size, 3)
     assert (cut == (10, 120, 250)).all()
 

@@ -12,7 +12,7 @@ from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE
 from facetag.vision.inference.convert import convert_bundle
 from facetag.vision.inference.cpu_slots import CpuSlots
@@ -242,7 +242,7 @@ def test_a_bundle_that_mirrors_reads_a_photo_and_its_mirror_image_alike(
 def test_a_bundle_without_an_age_head_needs_no_range(tmp_path, detector, astronaut):
     spec = NetworkSpec(backbone="tiny", input_size=32, heads=("race",), hidden_units=8)
     facts = {"created": "2025-01-31"}
-    bundle = write_bundle(tmp_path / "races", build_network(spec), spec, CropRule(), facts)
+    bundle = write_bundle(tmp_path / "races", build_network(spec), spec, UprightCrop(), facts)
     face = make_labeller(bundle, detector, ("age", "race")).label([seen(astronaut)]).faces[0][0]
     assert set(face.attributes) == {"race"}
 

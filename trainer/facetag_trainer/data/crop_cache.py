@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MARGIN = 1.25
 """Side of the canvas in sides of the crop."""
+FORMAT = 2
+"""Rises whenever what lies in a cache changes its form: caches of another are made anew."""
 BATCH = 64
 
 
@@ -39,7 +41,7 @@ class CropCache:
     crops: npt.NDArray[np.uint8]
     labels: dict[str, npt.NDArray[np.float32]]
     inside: npt.NDArray[np.float32]
-    """Corners x1, y1, x2, y2 of the image on the canvas, in canvas pixels, (n, 4)."""
+    """Corners of the image on the canvas, x and y in canvas pixels, (n, 4, 2)."""
     validation: npt.NDArray[np.bool_]
     hashes: npt.NDArray[np.uint8]
     facts: dict[str, Any]
@@ -74,7 +76,7 @@ def cache_key(
 def name_of(content: Sequence[Any], rule: CropRule, size: int, settings: "Settings") -> str:
     """Return a name for crops of this content that follows from all that decides what they show."""
     detector = detector_facts(settings).values()
-    facts = json.dumps([*content, rule.to_json(), size, MARGIN, *detector])
+    facts = json.dumps([*content, rule.to_json(), size, MARGIN, FORMAT, *detector])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
@@ -110,7 +112,7 @@ def write_cache(
     canvas = round(size * MARGIN)
     shape = (len(samples), canvas, canvas, 3)
     crops = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
-    inside = np.zeros((len(samples), 4), np.float32)
+    inside = np.zeros((len(samples), 4, 2), np.float32)
     detector = Detector(
         compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence
     )
@@ -127,10 +129,10 @@ def write_cache(
         ):
             faceless += not faces
             largest = largest_face(faces)
-            square = whole_image(photo) if largest is None else rule.square(largest.box)
+            square = whole_image(photo) if largest is None else rule.square(largest)
             wide = square.grown(canvas / size)
             crops[index] = cut_square(Image.fromarray(photo), wide, canvas)
-            inside[index] = _corners_on_canvas(photo.shape, wide.corners(), canvas)
+            inside[index] = wide.locate(_corners_of(photo)) * canvas
         on_progress(min(start + BATCH, len(samples)))
     crops.flush()
     labels = label_arrays(samples, [head.name for head in HEADS])
@@ -146,12 +148,10 @@ def write_cache(
     atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
 
 
-def _corners_on_canvas(
-    shape: tuple[int, ...], corners: tuple[float, float, float, float], canvas: int
-) -> tuple[float, float, float, float]:
-    x1, y1, x2, _ = corners
-    scale = canvas / (x2 - x1)
-    return -x1 * scale, -y1 * scale, (shape[1] - x1) * scale, (shape[0] - y1) * scale
+def _corners_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return x and y of a photo's corners (4, 2), clockwise from the upper left."""
+    height, width = photo.shape[:2]
+    return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import CropRule, UprightCrop
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.crop_cache import CropCache, cache_key, open_cache, write_cache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards, shards_of_images
@@ -22,7 +22,7 @@ class PreparePlan:
     """Which images are decoded, and how the detector looks for faces."""
     size: int = 160
     validation_share: float = 0.1
-    rule: CropRule = field(default_factory=CropRule)
+    rule: CropRule = field(default_factory=UprightCrop)
 
 
 def prepare_cache(

@@ -14,8 +14,9 @@ from facetag.settings import AskedPrecision, Settings
 from facetag.vision.bundle import Bundle
 from facetag.vision.crop import cut_square, whole_image
 from facetag.vision.decode import decode_image
+from facetag.vision.detection import Detection
 from facetag.vision.load import load_here
-from facetag.vision.mtcnn.detector import Detection, Detector, largest_face
+from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
@@ -106,5 +107,5 @@ def _cut(
     bundle: Bundle, photo: npt.NDArray[np.uint8], faces: Sequence[Detection]
 ) -> npt.NDArray[np.uint8]:
     face = largest_face(faces)
-    square = whole_image(photo) if face is None else bundle.crop_rule.square(face.box)
+    square = whole_image(photo) if face is None else bundle.crop_rule.square(face)
     return cut_square(Image.fromarray(photo), square, bundle.spec.input_size)

@@ -15,7 +15,7 @@ from facetag.atomic_write import atomic_write
 from facetag.bundles.folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle, open_bundle
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import read_crop_rule
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.backbones import (
     IMAGENET,
@@ -231,7 +231,7 @@ def write_run_bundle(
         **calibrate_outputs(cache, outputs),
         "activation_ranges": measure_ranges(network, plan.spec, cache),
     }
-    rule = CropRule.from_json(cache.facts["crop"])
+    rule = read_crop_rule(cache.facts["crop"])
     return write_bundle(run / "bundle", network, plan.spec, rule, facts)
 
 

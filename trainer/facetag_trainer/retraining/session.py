@@ -23,7 +23,7 @@ from facetag.retraining.requests import refuse_open
 from facetag.retraining.shard_store import store_shard
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import read_crop_rule
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.evaluation.metrics import flatten
@@ -233,4 +233,4 @@ class RetrainingSession:
 def _prepare_plan(manifest: Mapping[str, Any], settings: Settings) -> PreparePlan:
     """Return how crops are cut for a bundle."""
     size = int(manifest["network"]["input_size"])
-    return PreparePlan(settings, size=size, rule=CropRule.from_json(manifest["crop"]))
+    return PreparePlan(settings, size=size, rule=read_crop_rule(manifest["crop"]))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from facetag.bundles.folder import file_sha256
 from facetag.heads import HEADS_BY_NAME
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.fit.fit_plan import FitPlan
@@ -81,7 +81,7 @@ class TuningPlan:
             "seed": self.seed,
             "heads": list(self.heads),
             "frozen_layers": frozen_layers(self.network, given_weights=weights is not None),
-            "crop": CropRule().to_json(),
+            "crop": UprightCrop().to_json(),
             "space": [one.to_json() for one in self.space],
         }
         content = [*sorted(one["sha256"] for one in data), start and start["sha256"]]

@@ -174,10 +174,10 @@ def _cut_faces(
     bundle: "Bundle | None",
 ) -> Any:
     """Return the crops for a network of this input size, cut by its bundle's crop rule."""
-    from facetag.vision.crop import CropRule
+    from facetag.vision.crop import UprightCrop
     from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 
-    rule = CropRule() if bundle is None else bundle.crop_rule
+    rule = UprightCrop() if bundle is None else bundle.crop_rule
     with reporter.bar(f"Cutting faces out, {size} pixels", total=None, unit="images") as bar:
         return prepare_cache(
             shards,

@@ -9,17 +9,28 @@ from facetag_trainer.data.augment import Jitter, centre_crop, jitter_crop
 from tests.unit.trainer.chips import waves
 
 SIZE, CANVAS = 64, 80
-WHOLE = np.float32([-5, -5, 100, 100])
+
+
+def corners(x1, y1, x2, y2):
+    return np.float32([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+
+
+WHOLE = corners(-5, -5, 100, 100)
 JITTER = Jitter()
 STILL = Jitter(
     scale=0,
     shift=0,
     rotation_degrees=0,
     background=0,
+    covered=0,
+    blur=0,
     low_resolution=0,
-    compression=0,
     colour=0,
+    gamma=0,
+    cast=0,
     grey=0,
+    noise=0,
+    compression=0,
 )
 
 
@@ -42,7 +53,7 @@ def test_a_crop_has_the_networks_size_and_changes_nothing_that_it_was_given():
     canvas = canvas_of()
     before = canvas.copy()
     for seed in range(20):
-        crop = jittered(seed=seed, canvas=canvas, inside=np.float32([10, 0, 70, 80]))
+        crop = jittered(seed=seed, canvas=canvas, inside=corners(10, 0, 70, 80))
         assert crop.shape == (SIZE, SIZE, 3)
         assert crop.dtype == np.uint8
     assert np.array_equal(canvas, before)
@@ -61,15 +72,26 @@ def test_without_jitter_a_crop_is_the_centre_or_its_mirror_image():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_what_lies_inside_the_image_is_kept_when_its_surroundings_change(seed):
-    inside = np.float32([20.4, 12.0, 80.0, 61.7])
+    inside = corners(20.4, 12.0, 80.0, 61.7)
     crop = jittered(replace(STILL, background=1), seed=seed, inside=inside)
     centre = centre_crop(canvas_of(), SIZE)
     if not np.array_equal(crop[20, 20:44], centre[20, 20:44]):
         crop = crop[:, ::-1]
-    # On the crop the image reaches from 13 (20.4, rounded up, less the margin of 8) and 4 to 53.
+    # On the crop the image reaches from 12.4 (20.4 less the margin of 8) and from 4 to 53.7.
     assert np.array_equal(crop[4:53, 13:], centre[4:53, 13:])
-    assert not np.array_equal(crop[:, :13], centre[:, :13])
-    assert not np.array_equal(crop[53:], centre[53:])
+    assert not np.array_equal(crop[:, :12], centre[:, :12])
+    assert not np.array_equal(crop[54:], centre[54:])
+
+
+def test_the_surroundings_of_a_turned_image_change_up_to_its_edges():
+    diamond = np.float32([(40, 0), (80, 40), (40, 80), (0, 40)])
+    crop = jittered(replace(STILL, background=1), inside=diamond)
+    centre = centre_crop(canvas_of(), SIZE)
+    if not np.array_equal(crop[32, 20:44], centre[32, 20:44]):
+        crop = crop[:, ::-1]
+    assert np.array_equal(crop[16:48, 16:48], centre[16:48, 16:48])
+    assert not np.array_equal(crop[:10, :10], centre[:10, :10])
+    assert not np.array_equal(crop[-10:, -10:], centre[-10:, -10:])
 
 
 def test_surroundings_are_not_touched_where_the_image_fills_the_canvas():
@@ -88,6 +110,11 @@ def test_surroundings_are_not_touched_where_the_image_fills_the_canvas():
         {"compression": 1},
         {"colour": 0.25},
         {"grey": 1},
+        {"covered": 1},
+        {"blur": 1, "widest_blur": 0.05},
+        {"gamma": 1},
+        {"cast": 1},
+        {"noise": 1},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facetag.settings import Settings
-from facetag.vision.crop import CropRule, cut_square, whole_image
+from facetag.vision.crop import BoxCrop, UprightCrop, cut_square, read_crop_rule, whole_image
 from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag_trainer.data.augment import Jitter, centre_crop
@@ -27,7 +27,7 @@ from tests.unit.trainer.chips import chip_members, encode, make_chip, waves
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 SIZE = 64
-RULE = CropRule()
+RULE = UprightCrop()
 SETTINGS = Settings()
 FACELESS = waves(np.random.default_rng(3), 120)
 PHOTOS = [make_chip(1), FACELESS, make_chip(2)]
@@ -68,7 +68,7 @@ def squares():
     found = Detector(compile_cascade(), min_face=0.04, confidence=0.9).detect(PHOTOS)
     assert [len(faces) for faces in found] == [1, 0, 1]
     return [
-        RULE.square(largest_face(faces).box) if faces else whole_image(photo)
+        RULE.square(largest_face(faces)) if faces else whole_image(photo)
         for photo, faces in zip(PHOTOS, found, strict=True)
     ]
 
@@ -83,13 +83,19 @@ def test_the_centre_of_a_canvas_is_the_crop_that_the_service_cuts(cache, squares
 
 def test_the_corners_say_where_the_image_lies_on_the_canvas(cache, squares):
     for photo, square, corners in zip(PHOTOS, squares, cache.inside, strict=True):
-        x1, y1, x2, y2 = corners
+        across, down = corners[1] - corners[0], corners[3] - corners[0]
         per_pixel = 80 / (square.side * 1.25)
-        assert (x2 - x1) == pytest.approx(photo.shape[1] * per_pixel, rel=1e-4)
-        assert (y2 - y1) == pytest.approx(photo.shape[0] * per_pixel, rel=1e-4)
-        assert (0 - x1) / per_pixel == pytest.approx(square.x - square.side * 1.25 / 2, abs=0.01)
+        assert np.hypot(*across) == pytest.approx(photo.shape[1] * per_pixel, rel=1e-4)
+        assert np.hypot(*down) == pytest.approx(photo.shape[0] * per_pixel, rel=1e-4)
+        # The photo lies on the canvas turned back by what the square is turned.
+        turn = np.degrees(np.arctan2(across[1], across[0]))
+        assert turn == pytest.approx(-square.turn, abs=0.01)
+        centre = (
+            corners[0] + (across * square.x / photo.shape[1]) + (down * square.y / photo.shape[0])
+        )
+        assert centre == pytest.approx([40, 40], abs=0.01)
     # Without a face the whole image is the crop, and the margin lies outside.
-    assert cache.inside[1].tolist() == [8, 8, 72, 72]
+    assert cache.inside[1].tolist() == [[8, 8], [72, 8], [72, 72], [8, 72]]
 
 
 def test_labels_that_are_missing_are_nan(cache):
@@ -104,7 +110,7 @@ def test_labels_that_are_missing_are_nan(cache):
 def test_the_facts_count_images_and_those_without_a_face(cache):
     assert cache.facts["n"] == 3
     assert cache.facts["faceless"] == 1
-    assert CropRule.from_json(cache.facts["crop"]) == RULE
+    assert read_crop_rule(cache.facts["crop"]) == RULE
     assert cache.facts["shards"] == {"a.tar": "00"}
 
 
@@ -138,12 +144,12 @@ def test_a_caches_name_follows_from_all_that_it_is_made_of(monkeypatch):
         cache_key(["a", "b"], RULE, 160, 0.1, SETTINGS),
         cache_key(["b", "a"], RULE, 160, 0.1, SETTINGS),
         cache_key(["a"], RULE, 160, 0.1, SETTINGS),
-        cache_key(["a", "b"], CropRule(side=1.0), 160, 0.1, SETTINGS),
+        cache_key(["a", "b"], BoxCrop(), 160, 0.1, SETTINGS),
         cache_key(["a", "b"], RULE, 128, 0.1, SETTINGS),
         cache_key(["a", "b"], RULE, 160, 0.2, SETTINGS),
     }
     assert len(names) == 6
-    assert cache_key(["a", "b"], CropRule(), 160, 0.1, SETTINGS) in names
+    assert cache_key(["a", "b"], UprightCrop(), 160, 0.1, SETTINGS) in names
     for detection in ({"min_face": 0.1}, {"face_confidence": 0.75}):
         names.add(cache_key(["a", "b"], RULE, 160, 0.1, Settings(**detection)))
     monkeypatch.setattr("facetag.vision.mtcnn.boxes.BOXES", 0)

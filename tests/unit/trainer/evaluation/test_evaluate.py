@@ -72,7 +72,7 @@ def test_images_go_through_detector_and_crop_as_in_the_service(tiny_bundle, shar
         compile_cascade(), min_face=SETTINGS.min_face, confidence=SETTINGS.face_confidence
     )
     chip = make_chip(1)
-    square = tiny_bundle.crop_rule.square(largest_face(detector.detect([chip])[0]).box)
+    square = tiny_bundle.crop_rule.square(largest_face(detector.detect([chip])[0]))
     crops = [
         cut(chip, square),
         cut(FACELESS, whole_image(FACELESS)),

@@ -92,8 +92,12 @@ def test_held_out_images_are_not_even_surroundings(tmp_path):
     cache = write_tiny_cache(tmp_path / "cache")
     crops = np.zeros_like(cache.crops)
     crops[cache.validation] = 255
-    jitter = replace(Jitter(), background=1, colour=0)
-    cache = replace(cache, crops=crops, inside=np.tile(np.float32([19, 19, 21, 21]), (60, 1)))
+    jitter = replace(Jitter(), background=1, colour=0, cast=0, noise=0, covered=0)
+    cache = replace(
+        cache,
+        crops=crops,
+        inside=np.tile(np.float32([[19, 19], [21, 19], [21, 21], [19, 21]]), (60, 1, 1)),
+    )
     shown = np.concatenate([b.images for b in feeder_of(cache, jitter=jitter).epoch(0)])
     # Half of the grounds are one colour of chance; the others come from black canvases.
     black = [image.max() < 60 for image in shown]

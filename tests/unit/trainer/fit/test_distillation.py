@@ -7,7 +7,7 @@ import pytest
 
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.spec import NetworkSpec
@@ -100,7 +100,7 @@ def test_teachers_are_asked_once_a_run(tiny_bundle, tiny_cache, tmp_path):
 def test_a_teacher_of_another_size_sees_the_crop_at_its_own(tiny_cache, tmp_path):
     spec = NetworkSpec(backbone="tiny", input_size=48, hidden_units=8)
     facts = {"created": "2025-01-31"}
-    teacher = write_bundle(tmp_path / "b", build_network(spec), spec, CropRule(), facts)
+    teacher = write_bundle(tmp_path / "b", build_network(spec), spec, UprightCrop(), facts)
     answers = ask_teachers([teacher], tiny_cache, HEADS, tmp_path)
     assert np.isfinite(answers["age"][~tiny_cache.validation]).all()
 
@@ -141,7 +141,7 @@ def fold_teacher(folder, fold, cache, age):
     output.set_weights([np.zeros((8, 1), np.float32), np.float32([age / 50])])
     shards = [{"name": name, "sha256": digest} for name, digest in cache.facts["shards"].items()]
     facts = {"created": "2025-01-31", "shards": shards, "training": {"fold": fold}}
-    return write_bundle(folder, network, spec, CropRule(), facts)
+    return write_bundle(folder, network, spec, UprightCrop(), facts)
 
 
 def test_a_teacher_without_a_fold_answers_for_that_fold_alone(tiny_cache, tmp_path):

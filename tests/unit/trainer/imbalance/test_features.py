@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.write_bundle import write_bundle
 from facetag_trainer.data.augment import centre_crop
@@ -70,7 +70,7 @@ def test_other_weights_crops_or_precision_have_features_of_their_own(
     keras.utils.set_random_seed(8)
     facts = {"created": "2025-01-31", "training": {"starting_weights": None}}
     network = build_network(tiny_spec)
-    other = write_bundle(tmp_path / "other", network, tiny_spec, CropRule(), facts)
+    other = write_bundle(tmp_path / "other", network, tiny_spec, UprightCrop(), facts)
     crops = write_tiny_cache(tmp_path / "crops", count=61)
     keys = [
         features_key(plan, tiny_cache),

@@ -12,8 +12,9 @@ from skimage import data
 
 from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.vision.decode import decode_image
+from facetag.vision.detection import Detection
 from facetag.vision.mtcnn.boxes import overlaps
-from facetag.vision.mtcnn.detector import Detection, Detector, Work, largest_face
+from facetag.vision.mtcnn.detector import Detector, Work, largest_face
 from facetag.vision.photo import reduce_to, working_side
 
 
@@ -23,6 +24,10 @@ def resized(photo, width, height):
 
 def boxes_of(faces):
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+
+
+def face_height(face):
+    return face.box[3] - face.box[1]
 
 
 def assert_same_faces(found, expected, tolerance=0.05):
@@ -87,6 +92,10 @@ def test_boxes_are_those_of_the_mtcnn_package(detector, photos, name):
     assert len(found) == len(expected) >= 1
     shared = overlaps(boxes_of(found), expected[:, 1:5].astype(np.float32))
     assert (shared.max(axis=1) >= 0.98).all()
+    for face, other in zip(found, expected[shared.argmax(axis=1)], strict=True):
+        # The package's are five x, then five y.
+        points = other[6:16].reshape(2, 5).T
+        assert np.array(face.landmarks) == pytest.approx(points, abs=0.02 * face_height(face))
 
 
 def test_a_batch_finds_what_each_photo_shows_alone(detector, photos):
@@ -186,7 +195,9 @@ def test_the_confidence_asked_for_bounds_what_is_found(detector, crowd):
 
 
 def test_the_largest_face_is_the_highest():
-    low, high = Detection((0, 0, 90, 50), 0.99), Detection((0, 0, 40, 60), 0.91)
+    points = ((0, 0),) * 5
+    low = Detection((0, 0, 90, 50), 0.99, points)
+    high = Detection((0, 0, 40, 60), 0.91, points)
     assert largest_face([low, high]) is high
     assert largest_face([]) is None
 

@@ -46,11 +46,14 @@ def test_refinement_equals_that_of_the_package(networks):
 
 
 def test_output_equals_that_of_the_package(networks):
-    offsets, scores = networks.output(images(9, 48, 48))
-    expected_offsets, _, expected_classes = StageONet()._model(scaled(images(9, 48, 48)))
+    offsets, scores, landmarks = networks.output(images(9, 48, 48))
+    expected_offsets, expected_landmarks, expected_classes = StageONet()._model(
+        scaled(images(9, 48, 48))
+    )
     assert offsets.shape == (9, 4)
     assert np.allclose(offsets, expected_offsets, atol=1e-4)
     assert np.allclose(scores, expected_classes[:, 1], atol=1e-4)
+    assert np.allclose(landmarks, expected_landmarks, atol=1e-4)
 
 
 def copy_weights(folder):

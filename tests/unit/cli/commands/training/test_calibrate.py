@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from facetag.vision.bundle import open_bundle
-from facetag.vision.crop import CropRule
+from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.write_bundle import write_bundle
@@ -29,7 +29,7 @@ def folder(tmp_path):
         "metrics": {"validation": {"age": {"rmse": 9.0}}},
         "training": {"starting_weights": None},
     }
-    write_bundle(tmp_path / "bundle", build_network(spec), spec, CropRule(), facts)
+    write_bundle(tmp_path / "bundle", build_network(spec), spec, UprightCrop(), facts)
     return tmp_path
 
 
