@@ -23,6 +23,7 @@ from facetag_trainer.calibration.bundle_calibration import predict_images
 from facetag_trainer.data.augment import centre_crop
 from facetag_trainer.data.crop_cache import CropCache, in_fold
 from facetag_trainer.data.splits import Fold
+from facetag_trainer.fit.descriptor_head import DESCRIPTOR
 from facetag_trainer.fit.mixup import Columns, to_probabilities
 
 BATCH = 64
@@ -37,6 +38,8 @@ class Lessons:
     answers: Columns
     share: float
     """Of a target that is the answer; the rest is the label."""
+    descriptors: Values | None = None
+    """Face descriptors (n, units) of the cache's images, which a head of their own learns."""
 
     def teach(
         self, targets: Columns, weights: Columns, indices: npt.NDArray[np.intp]
@@ -55,6 +58,9 @@ class Lessons:
             blend = np.where(labelled, mean, answer).astype(np.float32)
             taught[name] = blend if categorical else blend[:, 0]
             weighed[name] = np.where(labelled[:, 0], weights[name], np.float32(self.share))
+        if self.descriptors is not None:
+            taught[DESCRIPTOR] = self.descriptors[indices]
+            weighed[DESCRIPTOR] = np.ones(len(indices), np.float32)
         return taught, weighed
 
 

@@ -73,6 +73,8 @@ class FitPlan:
     teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of a target that is the teachers' answer; the rest is the label. With teachers the
     default is 0.5."""
+    descriptor_weight: NotNegative = 0.0
+    """Weight of the squared error of face descriptors, where `taught` gives some."""
     averaging: BelowOne = 0.998
     """Decay per step of the running average of weights, which is measured and kept; 0 turns
     averaging off."""

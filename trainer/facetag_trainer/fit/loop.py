@@ -113,8 +113,9 @@ def predict_held_out(network: keras.Model, feeder: Feeder) -> Predictions:
     """Return the network's outputs (n, units) a head for the validation set, in its order."""
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in feeder.heads}
     for batch in feeder.held_out():
-        for name, values in network.predict_on_batch(batch.images).items():
-            parts[name].append(np.asarray(values))
+        outputs = network.predict_on_batch(batch.images)
+        for name, values in parts.items():
+            values.append(np.asarray(outputs[name]))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 

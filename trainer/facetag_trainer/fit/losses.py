@@ -9,6 +9,7 @@ from keras import ops
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.network.attributes import AGE_SCALE, YEARS
 from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.fit.descriptor_head import DESCRIPTOR
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.schedule import count_drops
 
@@ -18,10 +19,14 @@ LABEL_SPREAD = 2.0
 
 def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:
     """Give the network its losses (of ages, BCE, CCE), their weights and AdamW."""
+    losses = {name: _loss(name, spec, plan) for name in spec.heads}
+    shares = {name: _loss_weight(name, spec, plan) for name in spec.heads}
+    if plan.descriptor_weight:
+        losses[DESCRIPTOR], shares[DESCRIPTOR] = "mean_squared_error", plan.descriptor_weight
     network.compile(
         optimizer=_optimizer(plan, steps),
-        loss={name: _loss(name, spec, plan) for name in spec.heads},
-        loss_weights={name: _loss_weight(name, spec, plan) for name in spec.heads},
+        loss=losses,
+        loss_weights=shares,
         jit_compile=keras.backend.backend() == "jax",
     )
 

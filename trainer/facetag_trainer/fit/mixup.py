@@ -47,8 +47,9 @@ class Softening:
         )
 
     def _smooth(self, name: str, values: Images) -> Images:
-        head = HEADS_BY_NAME[name]
-        if head.kind == "regression":
+        head = HEADS_BY_NAME.get(name)
+        # A descriptor, which is no head's, is a number or more as an age is.
+        if head is None or head.kind == "regression":
             return values
         if head.kind == "binary":
             return values * np.float32(1 - self.smoothing) + np.float32(self.smoothing / 2)

@@ -65,6 +65,9 @@ class PlanDocument(BaseModel):
     answers: Path | None = None
     """RUN/answers.npz of another run with `--teacher` on the same shards, to use in place of
     teachers. The path is relative to the working directory."""
+    taught: Path | None = None
+    """File that `facetag teach` wrote about the same shards. The path is relative to the working
+    directory."""
     network: NetworkTable = NetworkTable()
     """How the network is built; `facetag retrain` takes no such table."""
     fit: FitPlan = FitPlan()
@@ -82,6 +85,7 @@ class StatedPlan:
     precision: str | None = None
     fold: str | None = None
     answers: Path | None = None
+    taught: Path | None = None
 
 
 def read_plan(path: Path) -> StatedPlan:
@@ -101,6 +105,7 @@ def read_plan(path: Path) -> StatedPlan:
         precision=document.precision if "precision" in stated else None,
         fold=document.fold,
         answers=document.answers,
+        taught=document.taught,
     )
 
 

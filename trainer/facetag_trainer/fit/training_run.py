@@ -31,6 +31,7 @@ from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.curves import draw_curves
+from facetag_trainer.fit.descriptor_head import add_descriptor_head
 from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
 from facetag_trainer.fit.event_log import EventLog
 from facetag_trainer.fit.fit_plan import FitPlan
@@ -43,6 +44,7 @@ from facetag_trainer.fit.loop import (
     predict_held_out,
     read_history,
 )
+from facetag_trainer.teachers.knowledge import read_knowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class TrainingPlan:
     """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
     answers: Path | None = None
     """Answers that teachers gave in another run, of the same images; then none are asked."""
+    taught: Path | None = None
+    """What `facetag teach` wrote of the same images: face descriptors, and answers beside them."""
     fold: Fold | None = None
     """Of what is fitted on, the part that is left out, so that the bundle can teach it."""
     precision: str = "float32"
@@ -82,6 +86,7 @@ class TrainingPlan:
             "averaged": [bundle.version for bundle in self.averaged],
             "teachers": [teacher.version for teacher in self.teachers],
             "answers": None if self.answers is None else file_sha256(self.answers),
+            "taught": None if self.taught is None else file_sha256(self.taught),
             "fold": None if self.fold is None else str(self.fold),
             "starting_weights": self._starting_weights(),
         }
@@ -130,10 +135,12 @@ def train_network(
     if plan.fold is not None:
         cache = leave_out(cache, plan.fold)
     lessons: Lessons | None = None
-    if plan.teachers or plan.answers:
+    if plan.teachers or plan.answers or plan.taught:
         with _dtype_policy(plan.precision):
             lessons = _take_lessons(plan, cache, run, on_teach)
     network = start_network(plan)
+    if lessons is not None and lessons.descriptors is not None:
+        network = add_descriptor_head(network, plan.spec, lessons.descriptors.shape[1])
     with EventLog(run / "events") as log:
 
         def record_step(progress: FitProgress) -> None:
@@ -157,7 +164,7 @@ def train_network(
         )
     # What is measured and written is what bundles hold: the same weights in float32.
     fitted, network = network, build_network(plan.spec)
-    network.set_weights(fitted.get_weights())
+    _take_weights(network, [fitted])
     feeder = make_feeder(cache, plan.spec, plan.fit)
     return write_run_bundle(run, network, plan, cache, predict_held_out(network, feeder))
 
@@ -166,6 +173,11 @@ def _take_lessons(
     plan: TrainingPlan, cache: CropCache, run: Path, on_teach: Callable[[int, int], None]
 ) -> Lessons:
     heads, share = plan.spec.heads, plan.fit.teacher_share
+    if plan.taught is not None:
+        knowledge = read_knowledge(plan.taught, cache)
+        # Of ages a descriptor tells less than the labels do.
+        told = {name: knowledge.answers[name] for name in heads if name in ("gender", "race")}
+        return Lessons(told, share, knowledge.descriptors)
     if plan.answers is not None:
         return Lessons(read_answers(plan.answers, cache, heads), share)
     answers = ask_teachers(plan.teachers, cache, heads, run, on_progress=on_teach)
@@ -261,4 +273,5 @@ def _read_identity(path: Path) -> Any:
     """Return what a run's folder says it is; what an older plan does not state was the default."""
     stated = json.loads(path.read_text())
     defaults: dict[str, Any] = {"averaged": [], "teachers": [], "answers": None, "fold": None}
+    defaults["taught"] = None
     return {**defaults, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

@@ -1,0 +1,1 @@
+"""Teachers that facetag did not fit: public-domain networks whose knowledge training may use."""
