@@ -195,5 +195,5 @@ def _direction(degrees: float) -> complex:
     return complex(np.exp(1j * np.radians(degrees)))
 
 
-def _pairs(points: npt.NDArray[np.complex128]) -> npt.NDArray[np.float64]:
+def _pairs(points: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.float64]:
     return np.stack([points.real, points.imag], axis=1)

@@ -100,7 +100,7 @@ class Feeder:
         if self.lessons is not None:
             targets, weights = self.lessons.teach(targets, weights, part)
         if self.softening is None:
-            return Batch(batch.images, targets, weights, indices=part)
+            return CropBatch(batch.images, targets, weights, indices=part)
         # A number more than for a sample's jitter (and none that is 0, which would not tell them
         # apart): no two draws share a generator.
         rng = np.random.default_rng((self.seed, epoch, step, 1))

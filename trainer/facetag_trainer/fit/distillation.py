@@ -38,7 +38,7 @@ class Lessons:
     answers: Columns
     share: float
     """Of a target that is the answer; the rest is the label."""
-    descriptors: Values | None = None
+    descriptors: Answers | None = None
     """Face descriptors (n, units) of the cache's images, which a head of their own learns."""
 
     def teach(

@@ -126,6 +126,10 @@ def train(
             "The plan file states `answers` and `fold`: leave one out, since answers are about all "
             "images."
         )
+    if stated.taught and (teachers or stated.answers):
+        raise click.UsageError(
+            "Give `taught` in the plan file, or other teachers, but not both: one of them answers."
+        )
     settings, reporter = load_settings(), Reporter(quiet=quiet)
     paths = take_shards(shards, settings, quiet=quiet)
     spec = _make_spec(stated, **given(backbone=backbone, input_size=size, heads=heads))
@@ -187,7 +191,7 @@ def _make_plan(
         **stated.fit,
         **options,
     }
-    if not teachers and stated.answers is None:
+    if not teachers and stated.answers is None and stated.taught is None:
         fit["teacher_share"] = 0.0
     opened = tuple(open_bundle(folder) for folder in starts)
     return TrainingPlan(
@@ -198,6 +202,7 @@ def _make_plan(
         averaged=opened[1:],
         teachers=tuple(open_bundle(folder) for folder in teachers),
         answers=stated.answers,
+        taught=stated.taught,
         fold=None if stated.fold is None else Fold.parse(stated.fold),
         precision=precision or stated.precision or "float32",
     )

