@@ -246,7 +246,12 @@ class FaceAnswer(BaseModel):
     race: Race | None = None
     uncertain: list[str] | None = Field(
         None,
-        description="Attributes whose label is less probable than the bundle's threshold",
+        description="Attributes whose label is less probable than the bundle's threshold; all, if "
+        "the face lies as the network was not taught to read",
+    )
+    turned: Literal[90, 180, 270] | None = Field(
+        None,
+        description="Degrees clockwise by which the photo was found to be turned; absent if none",
     )
 
 

@@ -31,6 +31,7 @@ FACE_COLUMNS = (
     "race",
     *(f"race_{label}" for label in RACE.labels),
     "uncertain",
+    "turned",
 )
 COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS
 
@@ -83,6 +84,7 @@ def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:
         race.get("label"),
         *(probabilities.get(label) for label in RACE.labels),
         " ".join(face.get("uncertain") or ()) or None,
+        face.get("turned"),
     )
 
 

@@ -11,7 +11,8 @@ class Face:
 
     `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence`
     is the detector's. `attributes` maps each head's name to its JSON value, and `uncertain` to the
-    names of heads with an uncertain label (absent if the bundle states no threshold).
+    names of heads with an uncertain label (absent if the bundle states no threshold). `turned` is
+    by how many degrees clockwise the photo was found to be turned (absent if it is upright).
     """
 
     box: tuple[int, int, int, int]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facetag.vision.detection import Detection
+from facetag.vision.detection import Detection, Landmarks
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -68,23 +68,13 @@ class CropRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UprightCrop:
-    """Turns, scales and shifts so that eyes and mouth come as near as may be to their places.
-
-    The similarity of least squares (Umeyama 1991, doi:10.1109/34.88573) over the four points weighs
-    the eyes' line and the line from eyes to mouth by their lengths, so that neither a head seen
-    from aside nor one seen from above decides alone.
-    """
+    """Turns, scales and shifts so that eyes and mouth come as near as may be to their places."""
 
     NAME = "upright-square"
 
     def square(self, face: Detection) -> Square:
         """Return the square for a face in the photo's pixels."""
-        points = np.array([complex(*face.landmarks[index]) for index in SEEN])
-        places = PLACES - PLACES.mean()
-        turned = np.vdot(places, points - points.mean()) / np.vdot(places, places).real
-        centre = points.mean() - turned * PLACES.mean()
-        turn = float(np.degrees(np.angle(turned)))
-        return Square(float(centre.real), float(centre.imag), float(abs(turned)), turn)
+        return fit_places(face.landmarks).square
 
     def to_json(self) -> dict[str, Any]:
         """Return the rule as a bundle's manifest states it."""
@@ -109,6 +99,31 @@ class BoxCrop:
     def to_json(self) -> dict[str, Any]:
         """Return the rule as a bundle's manifest states it."""
         return {"name": self.NAME, "padding": "edge", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesFit:
+    """The square in which landmarks lie nearest to their places, and how near that is."""
+
+    square: Square
+    residual: float
+    """Root of the mean squared distance from the places, in sides of the square."""
+
+
+def fit_places(landmarks: Landmarks) -> PlacesFit:
+    """Fit a square to the eyes and the mouth by the similarity of least squares.
+
+    Over four points (Umeyama 1991, doi:10.1109/34.88573) the eyes' line and the line from eyes to
+    mouth weigh by their lengths: neither a head seen from aside nor one seen from above misleads.
+    """
+    points = np.array([complex(*landmarks[index]) for index in SEEN])
+    places = PLACES - PLACES.mean()
+    turned = np.vdot(places, points - points.mean()) / np.vdot(places, places).real
+    centre = points.mean() - turned * PLACES.mean()
+    side, turn = float(abs(turned)), float(np.degrees(np.angle(turned)))
+    distances = np.abs(turned * PLACES + centre - points)
+    residual = float(np.sqrt(np.mean(distances**2))) / max(side, 1e-6)
+    return PlacesFit(Square(float(centre.real), float(centre.imag), side, turn), residual)
 
 
 def read_crop_rule(fields: dict[str, Any]) -> CropRule:

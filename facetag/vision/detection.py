@@ -19,12 +19,14 @@ class Detection:
     box: Box
     confidence: float
     landmarks: Landmarks
+    turned: int = 0
+    """Degrees clockwise, a multiple of 90, that the photo was found to be turned by."""
 
     def scaled(self, x: float, y: float) -> "Detection":
         """Return the face as it lies on a photo that is enlarged by these factors."""
         x1, y1, x2, y2 = self.box
         landmarks = as_landmarks(np.array(self.landmarks) * (x, y))
-        return Detection((x1 * x, y1 * y, x2 * x, y2 * y), self.confidence, landmarks)
+        return Detection((x1 * x, y1 * y, x2 * x, y2 * y), self.confidence, landmarks, self.turned)
 
 
 def as_landmarks(points: npt.NDArray[np.floating]) -> Landmarks:

@@ -26,6 +26,8 @@ from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag.vision.photo import Picture, Pixels
+from facetag.vision.pose import measure_pose
+from facetag.vision.turned_photos import find_faces
 
 STAGES = ("detect", "crop", "predict")
 KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
@@ -102,9 +104,7 @@ class Labeller:
         list(self._threads.map(find, batches))
         parts = _share_out([crop for cut in crops for crop in cut], self._lanes)
         read = list(self._threads.map(predict, parts))
-        outputs = {
-            head.name: np.concatenate([one[head.name] for one in read]) for head in self._heads
-        }
+        outputs = {name: np.concatenate([one[name] for one in read]) for name in read[0]}
         rows = iter(range(sum(map(len, found))))
         faces = [
             [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
@@ -126,7 +126,7 @@ class Labeller:
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
         """Return each photo's faces in its own pixels, largest first."""
-        detected = self.detector.detect([photo.copy for photo in photos])
+        detected = find_faces(self.detector, [photo.copy for photo in photos])
         return [
             sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
             for photo, faces in zip(photos, detected, strict=True)
@@ -162,11 +162,19 @@ class Labeller:
                 attributes[head.name] = binary_field(head.labels, float(values[0]))
             else:
                 attributes[head.name] = categorical_field(head.labels, values.tolist())
-        uncertain = self._calibration.uncertain_heads(top)
-        if uncertain is not None:
-            attributes["uncertain"] = uncertain
+        pose = measure_pose(detection)
+        if pose.beyond_taught:
+            attributes["uncertain"] = [head.name for head in self._heads]
+        else:
+            ages = outputs.get(AGE.name)
+            age = None if ages is None else float(ages[row, 0])
+            uncertain = self._calibration.uncertain_heads(top, age)
+            if uncertain is not None:
+                attributes["uncertain"] = uncertain
+        if detection.turned:
+            attributes["turned"] = detection.turned
         box = clip_box(detection.box, (photo.height, photo.width))
-        return Face(box, detection.confidence, attributes)
+        return Face(box, detection.confidence * pose.regularity, attributes)
 
 
 def load_labeller(settings: Settings, slots: CpuSlots) -> Labeller:

@@ -46,6 +46,9 @@ class Calibration:
     temperatures: Mapping[str, float] = field(default_factory=dict)
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
     age_line: AgeLine = AgeLine()
+    uncertain_under_age: Mapping[str, float] = field(default_factory=dict)
+    """Heads whose labels are uncertain for faces that are read as younger, however sure they seem:
+    nobody can tell the gender of small children from their faces."""
 
     def __post_init__(self) -> None:
         if any(not 0 < value < float("inf") for value in self.temperatures.values()):
@@ -62,7 +65,9 @@ class Calibration:
             for name, values in outputs.items()
         }
 
-    def uncertain_heads(self, top: Mapping[str, float]) -> list[str] | None:
+    def uncertain_heads(
+        self, top: Mapping[str, float], age: float | None = None
+    ) -> list[str] | None:
         """Return the heads whose top calibrated probability is below the bundle's threshold.
 
         `top` holds that probability for each predicted head. Returns None if the bundle states no
@@ -70,7 +75,12 @@ class Calibration:
         """
         if not self.uncertain_below:
             return None
-        return [name for name, value in top.items() if value < self.uncertain_below.get(name, 0.0)]
+        return [
+            name
+            for name, value in top.items()
+            if value < self.uncertain_below.get(name, 0.0)
+            or (age is not None and age < self.uncertain_under_age.get(name, 0.0))
+        ]
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any] | None) -> "Calibration":
@@ -80,6 +90,7 @@ class Calibration:
             {name: float(value) for name, value in fields.get("temperatures", {}).items()},
             {name: float(value) for name, value in fields.get("uncertain_below", {}).items()},
             AgeLine(**{name: float(value) for name, value in fields.get("age_line", {}).items()}),
+            {name: float(age) for name, age in fields.get("uncertain_under_age", {}).items()},
         )
 
 

@@ -38,6 +38,7 @@ from facetag_trainer.data.splits import (
     split_held_out,
 )
 from facetag_trainer.evaluation.calibration_error import calibration_error, chosen_labels
+from facetag_trainer.evaluation.corruptions import corrupt_somehow
 from facetag_trainer.evaluation.metrics import table_1
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ OnRead = Callable[[int, int], None]
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
 """Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
 own estimate; results name such labels uncertain, and keep them."""
+UNCERTAIN_UNDER_AGE = {"gender": 10.0}
+"""Apparent ages in years under which a head's label is uncertain whatever its probability: the
+gender of a quarter of UTKFace's children under ten is read wrongly, and teachers read no better."""
 MIRRORINGS = {
     "never": Mirroring(),
     "unsure": Mirroring(below={"gender": 0.9, "race": 0.6}),
@@ -104,34 +108,44 @@ def fit_age_line(labels: Values, ages: Values) -> AgeLine:
     return AgeLine(round(float(offset), 3), round(float(slope), 4))
 
 
-def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
+def calibrate_outputs(
+    cache: CropCache, outputs: Outputs, spoiled: Outputs | None = None
+) -> dict[str, Any]:
     """Return the manifest's fields that follow from a network's outputs on what is held out.
 
     `outputs` are (n, units) a head, uncalibrated, in the order of the cache's held-out images. The
     fields are `calibration`, `age_range`, `held_out` (images a part), `held_out_answers` (for the
     estimation of shares) and `metrics` (of validation and holdout). Temperatures, the line through
     ages and the range's coverage are fitted on the calibration part; the range's shape on the
-    validation part.
+    validation part. `spoiled` are the outputs on the same images made poor: temperatures and ranges
+    are then fitted on both, so that they hold for poor photos too.
     """
     parts = split_held_out(cache.hashes[cache.validation])
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
     members = {name: parts == name for name in PART_SHARES}
     fitted = members[CALIBRATION]
+    seen = [outputs] if spoiled is None else [outputs, spoiled]
+    all_labels = {name: np.tile(values, len(seen)) for name, values in labels.items()}
+    all_members = {name: np.tile(mask, len(seen)) for name, mask in members.items()}
+    all_outputs = {name: np.concatenate([one[name] for one in seen]) for name in outputs}
+    everywhere = all_members[CALIBRATION]
     heads = [name for name in outputs if HEADS_BY_NAME[name].kind != "regression"]
     calibration = Calibration(
         {
-            name: fit_temperature(name, labels[name][fitted], outputs[name][fitted])
+            name: fit_temperature(name, all_labels[name][everywhere], all_outputs[name][everywhere])
             for name in heads
         },
         {name: UNCERTAIN_BELOW[name] for name in heads},
         fit_age_line(labels[AGE.name][fitted], outputs[AGE.name][fitted, 0])
         if AGE.name in outputs
         else AgeLine(),
+        {name: age for name, age in UNCERTAIN_UNDER_AGE.items() if name in heads},
     )
     fields: dict[str, Any] = {
         "calibration": {
             "temperatures": dict(calibration.temperatures),
             "uncertain_below": dict(calibration.uncertain_below),
+            "uncertain_under_age": dict(calibration.uncertain_under_age),
             "age_line": asdict(calibration.age_line),
             "fitted_on": int(fitted.sum()),
         },
@@ -140,12 +154,19 @@ def calibrate_outputs(cache: CropCache, outputs: Outputs) -> dict[str, Any]:
     certain = calibration.apply(outputs)
     age_range = None
     if AGE.name in outputs:
-        age_range = _fit_range(certain[AGE.name][:, 0], labels[AGE.name], members)
+        ages = calibration.apply(all_outputs)[AGE.name][:, 0]
+        age_range = _fit_range(ages, all_labels[AGE.name], all_members)
         fields["age_range"] = age_range.to_json()
     fields["metrics"] = {
         name: _measure(_take(labels, members[name]), _take(certain, members[name]), age_range)
         for name in (VALIDATION, HOLDOUT)
     }
+    if spoiled is not None:
+        poor = calibration.apply(spoiled)
+        judged = members[HOLDOUT]
+        fields["metrics"]["holdout_spoiled"] = _measure(
+            _take(labels, judged), _take(poor, judged), age_range
+        )
     fields[HELD_OUT_ANSWERS] = to_manifest(labels, certain)
     fields["calibration"]["uncertain"] = _count_uncertain(
         calibration, _take(labels, members[HOLDOUT]), _take(certain, members[HOLDOUT])
@@ -177,8 +198,11 @@ def calibrate_bundle(
         raise FacetagError("The crop cache holds nothing out to calibrate on: give more shards.")
     mirror = bundle.mirror if mirror is None else mirror
     outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
+    spoiled = predict_held_out_crops(
+        bundle, cache, mirror=mirror, spoil=True, batch=batch, on_read=on_read
+    )
     fields = {
-        **calibrate_outputs(cache, outputs),
+        **calibrate_outputs(cache, outputs, spoiled),
         "activation_ranges": measure_ranges(bundle.load_network(), bundle.spec, cache),
     }
     manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}
@@ -210,22 +234,32 @@ def predict_held_out_crops(
     cache: CropCache,
     *,
     mirror: Mirroring,
+    spoil: bool = False,
     batch: int = BATCH,
     on_read: OnRead = lambda done, total: None,
 ) -> Outputs:
-    """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images."""
+    """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images.
+
+    With `spoil` each image is made poor in one of twelve ways first, the same each time.
+    """
     network = bundle.load_network()
     indices = np.flatnonzero(cache.validation)
     found: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
     for start in range(0, len(indices), batch):
         part = indices[start : start + batch]
-        crops = np.stack([centre_crop(cache.crops[index], cache.size) for index in part])
+        crops = np.stack([_show(cache, int(index), spoil=spoil) for index in part])
         for name, values in predict_images(
             network, crops.astype(np.float32), mirror=mirror
         ).items():
             found[name].append(values)
         on_read(start + len(part), len(indices))
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _show(cache: CropCache, index: int, *, spoil: bool) -> npt.NDArray[np.uint8]:
+    crop = centre_crop(cache.crops[index], cache.size)
+    # By what the image shows, not by its place, so that other shards beside it change nothing.
+    return corrupt_somehow(crop, int(cache.hashes[index][:4].view(np.uint32)[0])) if spoil else crop
 
 
 def predict_images(network: keras.Model, images: Values, *, mirror: Mirroring) -> Outputs:
@@ -270,11 +304,16 @@ def _count_uncertain(calibration: Calibration, labels: Outputs, outputs: Outputs
         truth, output = labels[name][known], outputs[name][known]
         correct = chosen_labels(name, output) == truth
         unsure = top_probability(name, output) < threshold
+        young = calibration.uncertain_under_age.get(name)
+        if young is not None and AGE.name in outputs:
+            unsure |= outputs[AGE.name][known, 0] < young
         counted[name] = {
             "share": _mean(unsure),
             "accuracy": _mean(correct[unsure]),
             "accuracy_of_others": _mean(correct[~unsure]),
         }
+        if young is not None and AGE.name in labels:
+            counted[name]["share_under_age"] = _mean(unsure[labels[AGE.name][known] < young])
     return counted
 
 

@@ -63,6 +63,7 @@ def test_every_face_is_a_row_with_all_of_its_columns():
         "race_indian": "0.01",
         "race_other": "0.03",
         "uncertain": "gender race",
+        "turned": "",
     }
 
 

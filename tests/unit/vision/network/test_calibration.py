@@ -118,3 +118,13 @@ def test_two_ages_have_their_plain_mean_and_sure_readings_stay_finite():
     ages = mean_reading("age", np.float32([[20]]), np.float32([[50]]))
     assert ages.tolist() == [[35]]
     assert mean_reading("gender", np.float32([[1]]), np.float32([[0]])) == pytest.approx(0.5)
+
+
+def test_a_head_is_uncertain_for_faces_that_are_read_as_too_young_for_it():
+    calibration = Calibration(uncertain_below={"gender": 0.8}, uncertain_under_age={"gender": 10})
+    top = {"gender": 0.99, "race": 0.99}
+    assert calibration.uncertain_heads(top, 9.9) == ["gender"]
+    assert calibration.uncertain_heads(top, 10.0) == []
+    assert calibration.uncertain_heads(top) == []
+    stated = {"uncertain_below": {"gender": 0.8}, "uncertain_under_age": {"gender": 10}}
+    assert Calibration.from_json(stated) == calibration
