@@ -72,6 +72,7 @@ CHAPTERS = (
         (
             Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
             Entry("explore", "Show the composition of training shards.", "cpu,train"),
+            Entry("teach", "Ask public networks about training shards.", "cpu,train,teachers"),
             Entry("train", "Fit a network on training shards.", "cpu,train"),
             Entry("imbalance", "Compare remedies for rare labels.", "cpu,train"),
             Entry("tune", "Search for better training settings.", "cpu,train,local"),

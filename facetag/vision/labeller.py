@@ -167,8 +167,8 @@ class Labeller:
             attributes["uncertain"] = [head.name for head in self._heads]
         else:
             ages = outputs.get(AGE.name)
-            age = None if ages is None else float(ages[row, 0])
-            uncertain = self._calibration.uncertain_heads(top, age)
+            apparent = None if ages is None else float(ages[row, 0])
+            uncertain = self._calibration.uncertain_heads(top, apparent)
             if uncertain is not None:
                 attributes["uncertain"] = uncertain
         if detection.turned:

@@ -22,7 +22,7 @@ ROOMS = {
     "api/facetag_api": ("api",),
     "cli/facetag_cli": ("api", "cpu", "train", "local"),
     "migrations/facetag_migrations": (),
-    "trainer/facetag_trainer": ("cpu", "train", "jax"),
+    "trainer/facetag_trainer": ("cpu", "train", "jax", "teachers"),
     "worker/facetag_worker": ("cpu",),
 }
 OURS = {Path(room).name for room in ROOMS}
@@ -33,6 +33,7 @@ COMES_WITH = {
     "kombu": "celery",
     "markupsafe": "jinja2",
     "starlette": "fastapi",
+    "dlib": "dlib-bin",
     "joblib": "mtcnn",
     "tensorflow": "tensorflow-cpu",
 }

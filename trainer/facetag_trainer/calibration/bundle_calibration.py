@@ -37,9 +37,9 @@ from facetag_trainer.data.splits import (
     VALIDATION,
     split_held_out,
 )
-from facetag_trainer.evaluation.calibration_error import calibration_error, chosen_labels
+from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.corruptions import corrupt_somehow
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.metrics import measure_heads
 
 if TYPE_CHECKING:
     from facetag.settings import Settings
@@ -158,13 +158,13 @@ def calibrate_outputs(
         age_range = _fit_range(ages, all_labels[AGE.name], all_members)
         fields["age_range"] = age_range.to_json()
     fields["metrics"] = {
-        name: _measure(_take(labels, members[name]), _take(certain, members[name]), age_range)
+        name: measure_heads(_take(labels, members[name]), _take(certain, members[name]), age_range)
         for name in (VALIDATION, HOLDOUT)
     }
     if spoiled is not None:
         poor = calibration.apply(spoiled)
         judged = members[HOLDOUT]
-        fields["metrics"]["holdout_spoiled"] = _measure(
+        fields["metrics"]["holdout_spoiled"] = measure_heads(
             _take(labels, judged), _take(poor, judged), age_range
         )
     fields[HELD_OUT_ANSWERS] = to_manifest(labels, certain)
@@ -281,19 +281,6 @@ def _fit_range(predicted: Values, labels: Values, members: Mapping[str, Any]) ->
     first, second = members[VALIDATION], members[CALIBRATION]
     shape = fit_age_range(predicted[first], labels[first])
     return widen_to_coverage(shape, predicted[second], labels[second])
-
-
-def _measure(labels: Outputs, outputs: Outputs, age_range: AgeRange | None) -> dict[str, Any]:
-    table: dict[str, Any] = table_1(labels, outputs)
-    for name, row in table.items():
-        known = ~np.isnan(labels[name])
-        truth, output = labels[name][known], outputs[name][known]
-        if HEADS_BY_NAME[name].kind == "regression":
-            if age_range is not None:
-                row["coverage"] = float(age_range.covers(output[:, 0], truth).mean())
-        else:
-            row["ece"] = float(calibration_error(name, truth, output, np.ones((1, len(truth))))[0])
-    return table
 
 
 def _count_uncertain(calibration: Calibration, labels: Outputs, outputs: Outputs) -> dict[str, Any]:

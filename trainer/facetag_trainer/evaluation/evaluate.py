@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from facetag.vision.detection import Detection
 from facetag.vision.load import load_here
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
+from facetag.vision.turned_photos import find_faces
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 from facetag_trainer.data.splits import Hashes, difference_hash
@@ -45,6 +47,31 @@ class Evaluation:
     """Images without a valid label, which do not count."""
 
 
+class FaceReader:
+    """Reads the largest face of photos as the service does, or whole photos if `bare`."""
+
+    def __init__(
+        self, bundle: Bundle, settings: Settings, *, bare: bool, precision: AskedPrecision
+    ) -> None:
+        self._bundle, self._bare = bundle, bare
+        self._network, cascade = load_here(bundle, precision)
+        self._detector = Detector(
+            cascade, min_face=settings.min_face, confidence=settings.face_confidence
+        )
+
+    def read(self, photos: Sequence[npt.NDArray[np.uint8]]) -> tuple[dict[str, LabelValues], int]:
+        """Return calibrated outputs (n, units) a head, and in how many photos no face was found.
+
+        Where none was, the whole photo is read.
+        """
+        found = [[] for _ in photos] if self._bare else find_faces(self._detector, photos)
+        crops = [
+            _cut(self._bundle, photo, faces) for photo, faces in zip(photos, found, strict=True)
+        ]
+        outputs = self._bundle.calibration.apply(self._network.predict(np.stack(crops)))
+        return outputs, sum(not faces for faces in found)
+
+
 def evaluate_bundle(
     bundle: Bundle,
     shards: Sequence[Path],
@@ -64,18 +91,16 @@ def evaluate_bundle(
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
         raise ShardUnreadable("No image of these shards carries a valid label.")
-    network, cascade = load_here(bundle, precision)
-    detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
+    reader = FaceReader(bundle, settings, bare=bare, precision=precision)
     outputs: dict[str, list[LabelValues]] = {name: [] for name in bundle.spec.heads}
     hashes = []
     faceless = 0
-    for part in _parts(samples, BATCH):
-        photos = [_decode(sample, settings) for sample in part]
+    for part in batches(samples):
+        photos = [decode_sample(sample, settings) for sample in part]
         hashes += [difference_hash(photo) for photo in photos]
-        found = [[] for _ in photos] if bare else detector.detect(photos)
-        faceless += sum(not faces for faces in found)
-        crops = [_cut(bundle, photo, faces) for photo, faces in zip(photos, found, strict=True)]
-        for name, values in bundle.calibration.apply(network.predict(np.stack(crops))).items():
+        read, without = reader.read(photos)
+        faceless += without
+        for name, values in read.items():
             outputs[name].append(values)
         on_progress(len(part))
     return Evaluation(
@@ -89,12 +114,14 @@ def evaluate_bundle(
     )
 
 
-def _parts(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
+def batches(samples: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
+    """Yield what is given in parts of `size`."""
     for start in range(0, len(samples), size):
         yield samples[start : start + size]
 
 
-def _decode(sample: Sample, settings: Settings) -> npt.NDArray[np.uint8]:
+def decode_sample(sample: Sample, settings: Settings) -> npt.NDArray[np.uint8]:
+    """Return a sample's image; a grey one where it cannot be decoded."""
     try:
         return decode_image(
             sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels

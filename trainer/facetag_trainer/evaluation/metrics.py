@@ -8,6 +8,8 @@ import numpy.typing as npt
 from sklearn import metrics
 
 from facetag.heads import HEADS_BY_NAME
+from facetag.vision.network.age_range import AgeRange
+from facetag_trainer.evaluation.calibration_error import calibration_error
 
 Values = npt.NDArray[np.float32]
 
@@ -27,6 +29,24 @@ def table_1(
         if known.any():
             measure = measures[HEADS_BY_NAME[name].kind]
             table[name] = measure(labels[name][known], np.asarray(output)[known])
+    return table
+
+
+def measure_heads(
+    labels: Mapping[str, Values],
+    outputs: Mapping[str, Values],
+    age_range: AgeRange | None,
+) -> dict[str, Any]:
+    """Return Table 1 with how well probabilities and ranges hold: `ece` and `coverage`."""
+    table: dict[str, Any] = table_1(labels, outputs)
+    for name, row in table.items():
+        known = ~np.isnan(labels[name])
+        truth, output = labels[name][known], outputs[name][known]
+        if HEADS_BY_NAME[name].kind == "regression":
+            if age_range is not None:
+                row["coverage"] = float(age_range.covers(output[:, 0], truth).mean())
+        else:
+            row["ece"] = float(calibration_error(name, truth, output, np.ones((1, len(truth))))[0])
     return table
 
 

@@ -51,6 +51,18 @@ if TYPE_CHECKING:
     help="A training shard: figures are also given without its near twins. May be repeated.",
 )
 @click.option(
+    "--corrupt",
+    is_flag=True,
+    help="Measure a fixed set of the images spoiled in twelve ways, at three strengths each.",
+)
+@click.option(
+    "--corrupt-images",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Images to spoil with --corrupt; each is read 37 times.",
+)
+@click.option(
     "--card",
     is_flag=True,
     help="Write the figures into the bundle's manifest and card as its test figures.",
@@ -63,6 +75,8 @@ def evaluate(
     form: str,
     report: Path | None,
     twins_of: "tuple[ShardSource, ...]",
+    corrupt: bool,
+    corrupt_images: int,
     card: bool,
 ) -> None:
     """Measure a network on labelled SHARDS: the paper's Table 1, and whom it reads worst.
@@ -85,8 +99,15 @@ def evaluate(
         raise click.UsageError(
             "--card records figures of the service's own way: leave --crop bare."
         )
+    if corrupt and (card or report or twins_of or crop == "bare"):
+        raise click.UsageError("--corrupt gives a table of its own: leave the other options.")
     settings = load_settings()
     bundle = open_bundle(model or settings.bundle)
+    if corrupt:
+        _tell_corrupted(
+            bundle, take_shards(shards, settings), settings, corrupt_images, precision, form
+        )
+        return
     paths, twin_paths = (take_shards(some, settings) for some in (shards, twins_of))
     with _counter("images") as count:
         result = evaluate_bundle(
@@ -115,6 +136,30 @@ def evaluate(
     click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
     if form == "table":
         _tell(table, result, twins)
+
+
+def _tell_corrupted(
+    bundle: Any, paths: Any, settings: Any, images: int, precision: Any, form: str
+) -> None:
+    """Print the measures by corruption, and their mean."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from facetag_trainer.evaluation.spoiled import evaluate_spoiled
+    from facetag_trainer.reports.card import MEASURES, figure
+
+    with _counter("images") as count:
+        table = evaluate_spoiled(
+            bundle, paths, settings, images=images, precision=precision, on_progress=count
+        )
+    if form == "json":
+        click.echo(json.dumps(table, indent=2))
+        return
+    names = [(head, name) for head, row in table["none"].items() for name in row]
+    grid = Table("corruption", *(f"{head}: {MEASURES[name]}" for head, name in names))
+    for kind, rows in table.items():
+        grid.add_row(kind, *(figure(rows[head].get(name)) for head, name in names))
+    Console(width=240).print(grid)
 
 
 @contextmanager

@@ -1,0 +1,27 @@
+"""In small, on public-domain portraits, what `benchmarks.turned` measures over many photos."""
+
+import pytest
+
+from benchmarks.turned import make_portraits, measure, turn
+from facetag.settings import Settings
+from facetag.vision.inference.cpu_slots import CpuSlots
+from facetag.vision.labeller import load_labeller
+
+
+@pytest.mark.timeout(300)
+def test_turned_portraits_are_found_and_read_as_they_are_upright():
+    labeller = load_labeller(Settings(), CpuSlots.for_one_caller())
+    shifts = measure(labeller, make_portraits(2, seed=3), angles=(30, 90, 180, 270, 330))
+    for angle, shift in shifts.items():
+        assert shift.upright == 2
+        assert shift.found == 1, angle
+        assert abs(shift.age_shift) < 6, angle
+        assert shift.other_gender == 0, angle
+
+
+def test_portraits_are_the_same_every_time_and_turn_clockwise():
+    first, second = make_portraits(3, seed=1), make_portraits(3, seed=1)
+    assert [one.tobytes() for one in first] == [one.tobytes() for one in second]
+    photo = first[0]
+    view = turn(photo, 90)
+    assert view.getpixel((view.width - 1, 0)) == photo.getpixel((0, 0))
