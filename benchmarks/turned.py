@@ -18,7 +18,7 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness.machine import describe_machine
 from benchmarks.samples import load_photo
 from facetag.settings import load_settings
 from facetag.vision.inference.cpu_slots import CpuSlots
