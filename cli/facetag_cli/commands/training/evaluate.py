@@ -146,7 +146,7 @@ def _tell_corrupted(
     from rich.table import Table
 
     from facetag_trainer.evaluation.spoiled import evaluate_spoiled
-    from facetag_trainer.reports.card import MEASURES, figure
+    from facetag_trainer.reports.table_measures import find_measure
 
     with _counter("images") as count:
         table = evaluate_spoiled(
@@ -155,10 +155,16 @@ def _tell_corrupted(
     if form == "json":
         click.echo(json.dumps(table, indent=2))
         return
-    names = [(head, name) for head, row in table["none"].items() for name in row]
-    grid = Table("corruption", *(f"{head}: {MEASURES[name]}" for head, name in names))
+    columns = [
+        (head, name, find_measure(head, name))
+        for head, row in table["none"].items()
+        for name in row
+    ]
+    grid = Table("corruption", *(f"{head}: {measure.title}" for head, _, measure in columns))
     for kind, rows in table.items():
-        grid.add_row(kind, *(figure(rows[head].get(name)) for head, name in names))
+        grid.add_row(
+            kind, *(measure.format(rows[head].get(name)) for head, name, measure in columns)
+        )
     Console(width=240).print(grid)
 
 
