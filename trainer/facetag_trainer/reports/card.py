@@ -1,6 +1,6 @@
 """Writes a bundle's card from its manifest: origin, figures, limits of the labels, and terms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facetag.vision.network.mirror_averaging import Mirroring
@@ -20,6 +20,15 @@ LABELS = """## What the labels are, and are not
   or price people, nor for a decision about any single person. No face embedding is stored.
 """
 
+TAUGHT = """\
+- teacher: dlib's face recognition network (`face-recognition-models` 0.3.0; its author, Davis E.
+  King, dedicated it to the public domain, CC0 1.0), by the file of `facetag teach` with SHA-256
+  `{taught}`. While fitting, a layer that is not in this bundle learnt its descriptors of the
+  training images, and classifiers on them, out of fold, answered for a part of the targets. It is
+  not used when photos are labelled."""
+
+READ, HELD = ("rmse", "accuracy"), ("coverage", "ece")
+"""Measures of what is read, and of whether what is said of it holds."""
 WITHOUT_TWINS = tuple(
     find_measure(*one)
     for one in (
@@ -70,6 +79,8 @@ def _descent(training: Mapping[str, Any]) -> list[str]:
     lines += [f"- teacher: `{name}`" for name in training.get("teachers", ())]
     if training.get("answers"):
         lines.append(f"- teacher: the stored outputs with SHA-256 `{training['answers']}`")
+    if training.get("taught"):
+        lines.append(TAUGHT.format(taught=training["taught"]))
     return lines
 
 
@@ -201,19 +212,32 @@ def _calibrated(manifest: Mapping[str, Any]) -> list[str]:
             f"- age: the stated range should contain {manifest['age_range']['coverage']:.0%} of "
             "the labels"
         )
-    table = manifest["metrics"].get("holdout", {})
-    found = [
-        f"{head} {measure.title} {measure.format(row[name])}"
-        for head, row in table.items()
-        for name in ("coverage", "ece")
-        if row.get(name) is not None and (measure := find_measure(head, name))
-    ]
+    for head, age in calibration.get("uncertain_under_age", {}).items():
+        share = calibration["uncertain"][head].get("share_under_age")
+        told = "" if share is None else f": {share:.0%} of the holdout's children under {age:g}"
+        lines.append(f"- {head}: `uncertain` for faces that are read as under {age:g}{told}")
     held_out = manifest["held_out"]
     words = (
         f"Fitted on {calibration['fitted_on']} held-out images, on which the network was not "
-        f"fitted. On the {held_out['holdout']} images of the holdout: {', '.join(found)}."
+        f"fitted. On the {held_out['holdout']} images of the holdout: "
+        f"{_held(manifest, 'holdout', HELD)}."
     )
+    if "holdout_spoiled" in manifest["metrics"]:
+        words += (
+            " On the same images spoiled in twelve ways, such as noise, blur and compression: "
+            f"{_held(manifest, 'holdout_spoiled', (*READ, *HELD))}."
+        )
     return ["## Calibration", words, "\n".join(lines)]
+
+
+def _held(manifest: Mapping[str, Any], part: str, names: Sequence[str]) -> str:
+    """Return these measures of all heads on a part of what is held out."""
+    return ", ".join(
+        f"{head} {measure.title} {measure.format(row[name])}"
+        for head, row in manifest["metrics"].get(part, {}).items()
+        for name in names
+        if row.get(name) is not None and (measure := find_measure(head, name))
+    )
 
 
 def _uncertain(head: str, counted: Mapping[str, Any] | None) -> str:

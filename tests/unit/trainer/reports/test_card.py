@@ -177,3 +177,30 @@ def test_the_card_names_the_other_networks_that_have_a_part_in_it():
     assert "- weights averaged with those of `A`" in card
     assert "- teacher: `B`\n- teacher: `C`" in card
     assert f"- teacher: the stored outputs with SHA-256 `{'ab' * 32}`" in card
+
+
+def test_the_card_names_the_teacher_and_its_terms():
+    taught = {**MANIFEST, "training": {**MANIFEST["training"], "taught": "cd" * 32}}
+    card = write_card(taught)
+    assert "dlib's face recognition network" in card
+    assert "CC0 1.0" in card
+    assert "cd" * 32 in card
+    assert "dlib" not in write_card(MANIFEST)
+
+
+def test_the_card_says_what_holds_on_spoiled_images_and_of_children():
+    calibration = {
+        **CALIBRATED["calibration"],
+        "uncertain_under_age": {"gender": 10.0},
+        "uncertain": {"gender": {**CALIBRATED["calibration"]["uncertain"]["gender"]}},
+    }
+    calibration["uncertain"]["gender"]["share_under_age"] = 0.93
+    metrics = {
+        "holdout": {"gender": {"accuracy": 0.94, "ece": 0.02}},
+        "holdout_spoiled": {"gender": {"accuracy": 0.8712, "ece": 0.0333}},
+    }
+    manifest = {**MANIFEST, **CALIBRATED, "calibration": calibration, "metrics": metrics}
+    card = write_card(manifest)
+    assert "gender accuracy 0.8712" in card
+    assert "0.0333" in card
+    assert "93% of the holdout's children under 10" in card
