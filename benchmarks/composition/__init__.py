@@ -1,0 +1,1 @@
+"""Estimated shares against counted ones, in collections whose shares are known."""
