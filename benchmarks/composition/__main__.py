@@ -20,7 +20,7 @@ import click
 import numpy as np
 from PIL import Image, ImageFilter
 
-from benchmarks.machine import describe_machine, in_words
+from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.folder import DEFAULT_FOLDER
 from facetag.quantification.domain_shift import measure_shift
 from facetag.quantification.expectation_maximization import estimate_shares
