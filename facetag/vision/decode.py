@@ -14,6 +14,8 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.vision import png_chunks
+from facetag.vision.format_names import TIFF, name_format
 from facetag.vision.photo import Picture, Pixels, reduce_image
 
 DAMAGE = (
@@ -55,6 +57,8 @@ ON_THE_SIDE = (
 """Turns that swap width and height."""
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
+MOST_PIXELS = 178_956_970
+"""Pillow opens no larger image."""
 MANY_PIXELS = 32_000_000
 """Images with more pixels that are no JPEG files are decoded in a process of limited memory."""
 
@@ -98,25 +102,30 @@ def _decode(
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
     _prepare_pillow()
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            _check_format(image, formats)
+        with _open(data) as image:
+            _check_format(data, image.format, formats)
             _check_size(image.size, max_pixels)
             whole = image.size
             if long_side is not None and image.format == "JPEG":
                 _decode_reduced(image, long_side)
             reduced = image.size != whole
+            # Reading EXIF data may load the pixels too, and there an error means another thing.
+            image.load()
             turn = _find_turn(image)
             upright = _to_rgb(image if turn is None else image.transpose(turn))
-            upright.load()
             if not reduced:
                 whole = upright.size
             elif turn in ON_THE_SIDE:
                 whole = whole[::-1]
             return upright, whole
     except Image.DecompressionBombError as error:
-        raise ImageUnreadable(ErrorCode.TOO_MANY_PIXELS, f"{error}.") from error
+        raise ImageUnreadable(
+            ErrorCode.TOO_MANY_PIXELS,
+            f"The image has more than {MOST_PIXELS:,} pixels, the most that "
+            "FACETAG_MAX_IMAGE_PIXELS can allow. Reduce it.",
+        ) from error
     except DAMAGE as error:
-        raise _name_damage(data, error) from error
+        raise _name_damage(data, error, formats) from error
     except MemoryError as error:
         raise ImageUnreadable(
             ErrorCode.DECODER_CRASHED, "Decoding it takes more memory than the decoder may use."
@@ -133,10 +142,16 @@ def takes_much_memory(data: bytes) -> bool:
         return False
     _prepare_pillow()
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _open(data) as image:
             return image.width * image.height > MANY_PIXELS
-    except (Image.DecompressionBombError, *DAMAGE):
+    except (ImageUnreadable, Image.DecompressionBombError, *DAMAGE):
         return False
+
+
+def _open(data: bytes) -> Image.Image:
+    if data.startswith(png_chunks.SIGNATURE):
+        data = png_chunks.check_chunks(data)
+    return Image.open(io.BytesIO(data))
 
 
 @cache
@@ -149,12 +164,17 @@ def _prepare_pillow() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def _check_format(image: Image.Image, formats: Sequence[str]) -> None:
-    if image.format not in formats:
-        raise ImageUnreadable(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            f"{image.format} is not among the accepted formats ({', '.join(formats)}).",
-        )
+def _check_format(data: bytes, opened_as: str | None, formats: Sequence[str]) -> None:
+    if opened_as not in formats:
+        raise _unsupported(name_format(data, opened_as) or "This format", formats)
+
+
+def _unsupported(name: str, formats: Sequence[str]) -> ImageUnreadable:
+    return ImageUnreadable(
+        ErrorCode.UNSUPPORTED_FORMAT,
+        f"{name} is not among the accepted formats ({', '.join(formats)}). "
+        "Convert it, for example to JPEG.",
+    )
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -162,7 +182,9 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageUnreadable(
             ErrorCode.TOO_MANY_PIXELS,
-            f"{width}x{height} is above {max_pixels} pixels, the limit (FACETAG_MAX_IMAGE_PIXELS).",
+            f"{width}x{height} is above {max_pixels:,} pixels, the limit that "
+            "FACETAG_MAX_IMAGE_PIXELS sets. Reduce it, or raise the limit "
+            f"(to {MOST_PIXELS:,} at most).",
         )
 
 
@@ -195,9 +217,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _name_damage(data: bytes, error: Exception) -> ImageUnreadable:
+def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> ImageUnreadable:
     """Return an error that says why Pillow cannot open or decode this data."""
     text = str(error).rstrip(".")
+    foreign = name_format(data) if isinstance(error, UnidentifiedImageError) else None
+    if foreign is not None and not (foreign == TIFF and "TIFF" in formats):
+        return _unsupported(foreign, formats)
     if _ends_early(data) or any(words in text.lower() for words in CUT_SHORT):
         return ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
     if not isinstance(error, UnidentifiedImageError):

@@ -149,7 +149,6 @@ def foreign() -> dict[str, bytes]:
         "archive.webp": b"PK\x03\x04" + bytes(range(256)) * 3,
         "program.gif": b"\x7fELF" + bytes(300),
         "zeros.jpg": bytes(5000),
-        "drawing.png": b'<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>',
     }
 
 

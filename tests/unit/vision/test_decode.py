@@ -101,6 +101,27 @@ def test_an_image_of_another_format_is_unsupported(form):
     assert code_of(quadrants(form)) == ErrorCode.UNSUPPORTED_FORMAT
 
 
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\xff\x0a\xfa\x1f\x41\x91\x08\x06\x01", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "Canon raw (CR3)"),
+        (b"II*\0\x10\0\0\0CR\x02\0" + bytes(40), "Canon raw (CR2)"),
+        (b"FUJIFILMCCD-RAW 0201", "Fujifilm raw (RAF)"),
+        (b"IIU\0\x08\0\0\0", "Panasonic raw (RW2)"),
+        (b"MM\0*\0\0\0\x08" + bytes(40), "TIFF or a raw format"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    ],
+)
+def test_an_unsupported_format_is_named_with_what_to_do(start, name):
+    with pytest.raises(ImageUnreadable) as caught:
+        decode(start)
+    assert caught.value.code == ErrorCode.UNSUPPORTED_FORMAT
+    assert str(caught.value).startswith(f"{name} is not among the accepted formats (JPEG")
+    assert "Convert it" in str(caught.value)
+
+
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
 def test_the_first_frame_of_an_animation_counts(form):
     later = [Image.new("RGB", (48, 32), colour) for colour in ("black", "white")]
@@ -213,7 +234,7 @@ def test_an_empty_file_has_its_own_code():
 
 
 @pytest.mark.parametrize(
-    "data", [b"just a text", b"\0" * 500, b"<svg></svg>", b"%PDF-1.7\n", "größe".encode() * 90]
+    "data", [b"just a text", b"\0" * 500, b"%PDF-1.7\n", "größe".encode() * 90]
 )
 def test_what_is_no_image_is_told_so(data):
     assert code_of(data) == ErrorCode.NOT_AN_IMAGE
@@ -270,6 +291,12 @@ def test_pillows_own_check_stays_as_it_is_and_lies_above_our_cap():
     assert limit < 10_900 * 11_000 <= MAX_PIXELS
     assert code_of(png_header(10_900, 11_000)) == ErrorCode.TRUNCATED
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("size", [(12_000, 10_001), (60_000, 60_000)])
+def test_the_message_about_too_many_pixels_names_the_setting(size):
+    with pytest.raises(ImageUnreadable, match="FACETAG_MAX_IMAGE_PIXELS"):
+        decode(png_header(*size))
 
 
 def test_pillows_own_check_is_not_circumvented_by_a_higher_cap():
