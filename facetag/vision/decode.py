@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision import png_chunks
 from facetag.vision.format_names import TIFF, name_format
+from facetag.vision.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.photo import Picture, Pixels, reduce_image
 
 DAMAGE = (
@@ -56,6 +58,7 @@ ON_THE_SIDE = (
 )
 """Turns that swap width and height."""
 
+JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 MOST_PIXELS = 178_956_970
 """Pillow opens no larger image."""
@@ -69,7 +72,7 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pix
     `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparent parts become white. Raises
     ImageUnreadable with the code of the reason. The size is checked before any pixel is decoded.
     """
-    return np.asarray(_decode(data, formats, max_pixels)[0])
+    return np.asarray(_decode(data, formats, max_pixels).image)
 
 
 def decode_picture(
@@ -80,21 +83,31 @@ def decode_picture(
     A JPEG file is decoded at a reduced size if that is enough for the copy. Raises as
     `decode_image` does.
     """
-    image, (width, height) = _decode(data, formats, max_pixels, copy_side)
+    decoded = _decode(data, formats, max_pixels, copy_side)
+    image, (width, height) = decoded.image, decoded.whole
     copy = np.asarray(reduce_image(image, copy_side))
 
     def decode_larger(scale: float) -> Image.Image:
         long_side = math.ceil(scale * max(width, height))
-        return _decode(data, formats, max_pixels, long_side)[0]
+        return _decode(data, formats, max_pixels, long_side).image
 
-    whole = image.size == (width, height)
-    return Picture(width, height, copy, image, None if whole else decode_larger)
+    larger = None if image.size == (width, height) else decode_larger
+    return Picture(width, height, copy, image, larger, decoded.incomplete)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """Hold an upright, loaded RGB image, and the width and height of the whole photo."""
+
+    image: Image.Image
+    whole: tuple[int, int]
+    incomplete: bool
 
 
 def _decode(
     data: bytes, formats: Sequence[str], max_pixels: int, long_side: int | None = None
-) -> tuple[Image.Image, tuple[int, int]]:
-    """Return an upright, loaded RGB image and the width and height of the whole photo.
+) -> _Decoded:
+    """Decode a file's first frame and turn it upright.
 
     A JPEG file is decoded at a reduced size if its long side still has `long_side` pixels.
     """
@@ -110,14 +123,14 @@ def _decode(
                 _decode_reduced(image, long_side)
             reduced = image.size != whole
             # Reading EXIF data may load the pixels too, and there an error means another thing.
-            image.load()
+            loaded, incomplete = _load(image, data)
             turn = _find_turn(image)
-            upright = _to_rgb(image if turn is None else image.transpose(turn))
+            upright = _to_rgb(loaded if turn is None else loaded.transpose(turn))
             if not reduced:
                 whole = upright.size
             elif turn in ON_THE_SIDE:
                 whole = whole[::-1]
-            return upright, whole
+            return _Decoded(upright, whole, incomplete)
     except Image.DecompressionBombError as error:
         raise ImageUnreadable(
             ErrorCode.TOO_MANY_PIXELS,
@@ -193,6 +206,19 @@ def _decode_reduced(image: Image.Image, long_side: int) -> None:
     share = long_side / max(image.size)
     if share < 1:
         image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
+
+
+def _load(image: Image.Image, data: bytes) -> tuple[Image.Image, bool]:
+    """Return an image with its pixels, and whether it is incomplete."""
+    is_jpeg = image.format in JPEG_FORMATS
+    if is_jpeg and image.mode in ("L", "RGB"):
+        decoded = decode_jpeg(data, image.size)
+        if decoded is not None:
+            return Image.fromarray(decoded[0]), decoded[1]
+    image.load()
+    if is_jpeg and image.mode == "CMYK":
+        return image, check_cmyk(data)
+    return image, False
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:

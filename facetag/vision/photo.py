@@ -29,7 +29,7 @@ class Picture:
 
     `copy` is the photo reduced for the detector. `image` is the photo as it was decoded, whole or
     reduced. If it is reduced, `decode_larger(scale)` decodes it again, at that share of its size
-    or more.
+    or more. `incomplete` tells that the file lacks its last bytes, such as a few rows.
     """
 
     width: int
@@ -37,6 +37,7 @@ class Picture:
     copy: Pixels
     image: Image.Image
     decode_larger: Callable[[float], Image.Image] | None = None
+    incomplete: bool = False
 
     @property
     def pixels_held(self) -> int:
@@ -53,10 +54,11 @@ class Picture:
         return self.decode_larger(scale)
 
 
-def whole_picture(pixels: Pixels, copy_side: int) -> Picture:
+def whole_picture(pixels: Pixels, copy_side: int, *, incomplete: bool = False) -> Picture:
     """Return the picture of a photo that was decoded whole."""
     height, width = pixels.shape[:2]
-    return Picture(width, height, reduce_to(pixels, copy_side), Image.fromarray(pixels))
+    copy = reduce_to(pixels, copy_side)
+    return Picture(width, height, copy, Image.fromarray(pixels), incomplete=incomplete)
 
 
 def working_side(min_face: float) -> int:

@@ -1,0 +1,110 @@
+"""Decode JPEG files by libjpeg-turbo's warnings, which tell damage that Pillow passes over.
+
+After damage in the middle of a file libjpeg goes on and fills what it lacks with grey. Its warnings
+are the only sign. Damage that is a valid Huffman code again gives none: no decoder can know it.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.vision.jpeg_scans import brings_all, list_scans
+from facetag.vision.photo import Pixels
+
+EARLY_END = "Premature end of JPEG file"
+HARMLESS = re.compile(
+    r"extraneous bytes before marker 0x(e.|fe|db|c[012])"
+    r"|JFIF revision|Adobe color transform|Invalid SOS param|Inconsistent progression"
+)
+"""Warnings about headers, which some cameras and editors cause; no pixel depends on them."""
+BYTES_LEFT = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+END = b"\xff\xd9"
+LARGEST_MISSING_SHARE = 0.05
+WHOLE = (0, 0)
+"""Bounds of the size that have the file decoded whole."""
+
+
+def decode_jpeg(data: bytes, size: tuple[int, int]) -> tuple[Pixels, bool] | None:
+    """Return the RGB pixels, and whether the last bytes of the file are missing.
+
+    `size` (width, height) is that of the whole photo, or its half, quarter or eighth, rounded up.
+    Raises ImageUnreadable: `truncated` if more than the last few rows are missing, `decode_error`
+    for other damage. Returns None if the library does not read the file: Pillow may, or says why.
+    """
+    width, height = size
+    pixels, warning = _decode(data, "RGB", width, height)
+    if pixels is None or pixels.shape[:2] != (height, width):
+        return None
+    if warning == EARLY_END:
+        if not _is_nearly_whole(data):
+            raise ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
+        return pixels, True
+    _refuse_damage(data, warning)
+    return pixels, False
+
+
+def check_cmyk(data: bytes) -> bool:
+    """Return whether the last bytes of a JPEG file in CMYK, which Pillow has read, are missing.
+
+    Raises ImageUnreadable, `decode_error`, if it is damaged elsewhere.
+    """
+    _, warning = _decode(data, "CMYK", 1, 1)
+    if warning == EARLY_END:
+        return True
+    _refuse_damage(data, warning)
+    return False
+
+
+def _refuse_damage(data: bytes, warning: str | None) -> None:
+    if warning is None or HARMLESS.search(warning) or _is_padding(data, warning):
+        return
+    raise ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {warning}.")
+
+
+def _decode(data: bytes, colours: str, width: int, height: int) -> tuple[Pixels | None, str | None]:
+    """Return the pixels, None if there are none, and the decoder's first warning."""
+    options = {"colorspace": colours, "min_width": width, "min_height": height}
+    try:
+        return simplejpeg.decode_jpeg(data, **options), None
+    except ValueError as error:
+        warning = str(error)
+    try:
+        return simplejpeg.decode_jpeg(data, **options, strict=False), warning
+    except ValueError:
+        return None, None
+
+
+def _is_padding(data: bytes, warning: str) -> bool:
+    """Return whether the bytes left over before the end marker are zeros, as some cameras write."""
+    left = BYTES_LEFT.search(warning)
+    if left is None:
+        return False
+    end = data.rindex(END)
+    return not any(data[end - int(left[1]) : end])
+
+
+def _is_nearly_whole(data: bytes) -> bool:
+    """Return whether a file without an end marker lacks a twentieth of its pixels at most."""
+    if _decode(data + END, "RGB", 1, 1)[1] is None:
+        return True
+    scans = list_scans(data)
+    if not brings_all(data, scans):
+        return False
+    # What the last scan has not reached looks as it does if that scan is empty.
+    pixels, _ = _decode(data, "RGB", *WHOLE)
+    without, _ = _decode(data[: scans[-1].data_start] + END, "RGB", *WHOLE)
+    if pixels is None or without is None:
+        return False
+    return _share_of_end((pixels == without).all(axis=2)) <= LARGEST_MISSING_SHARE
+
+
+def _share_of_end(missing: npt.NDArray[np.bool_]) -> float:
+    """Return the share of an image (height, width) that is missing in one piece up to its end."""
+    backwards = missing[::-1, ::-1]
+    # The length of the missing end of each row, from the bottom row up.
+    ends = np.where(backwards.all(axis=1), backwards.shape[1], backwards.argmin(axis=1))
+    rows = int((ends == 0).argmax()) if (ends == 0).any() else len(ends)
+    return float(ends[:rows].sum() / missing.size)

@@ -1,0 +1,78 @@
+"""Read the scans of a JPEG file: parts that each bring some coefficients of some colours.
+
+A progressive file brings a coarse photo first and refines it in later scans. A file that ends
+before its last scan lacks detail everywhere.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+END_OF_IMAGE = 0xD9
+START_OF_SCAN = 0xDA
+FRAMES = range(0xC0, 0xC3)
+"""Markers of the frames that libjpeg decodes: baseline, extended and progressive."""
+NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""Restart markers and escaped bytes belong to a scan."""
+COEFFICIENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Hold where a scan's data begin, its colours, its coefficients and the bits it leaves out.
+
+    `bits_left` is 0 if these coefficients are precise after the scan.
+    """
+
+    data_start: int
+    colours: tuple[int, ...]
+    coefficients: range
+    bits_left: int
+
+
+def list_scans(data: bytes) -> list[Scan]:
+    """Return the scans of a file's first image whose headers are there."""
+    return [
+        _read_scan(end, body)
+        for marker, body, end in _list_segments(data)
+        if marker == START_OF_SCAN and len(body) >= 4
+    ]
+
+
+def brings_all(data: bytes, scans: Sequence[Scan]) -> bool:
+    """Return whether the scans have begun with every coefficient of every colour of the frame."""
+    begun = {
+        (colour, coefficient)
+        for scan in scans
+        if scan.bits_left == 0
+        for colour in scan.colours
+        for coefficient in scan.coefficients
+    }
+    frames = [body for marker, body, _ in _list_segments(data) if marker in FRAMES]
+    return len(frames) == 1 and begun.issuperset(
+        (colour, coefficient)
+        for colour in _read_colours(frames[0][5:], 3)
+        for coefficient in range(COEFFICIENTS)
+    )
+
+
+def _read_scan(data_start: int, body: bytes) -> Scan:
+    first, last, bits = body[-3:]
+    return Scan(data_start, tuple(_read_colours(body, 2)), range(first, last + 1), bits & 15)
+
+
+def _read_colours(counted: bytes, size: int) -> bytes:
+    """Return the first byte of each entry of `size` bytes behind a count."""
+    return counted[1 : 1 + counted[0] * size : size] if counted else b""
+
+
+def _list_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield each segment's marker, body and end, up to the end of the file or its first image."""
+    after = 2
+    while (found := NEXT_MARKER.search(data, after)) is not None:
+        marker, start = data[found.start() + 1], found.end()
+        length = int.from_bytes(data[start : start + 2], "big")
+        if marker == END_OF_IMAGE or length < 2 or start + length > len(data):
+            return
+        after = start + length
+        yield marker, data[start + 2 : after], after

@@ -1,0 +1,109 @@
+"""A JPEG that lacks its last bytes is read, and one with damage that libjpeg notices is not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.samples import load_photo
+from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.vision.decode import decode_image, decode_picture
+
+PHOTO = load_photo("astronaut.png")
+LIMITS = {"formats": ("JPEG", "MPO"), "max_pixels": 10**7}
+KINDS = {
+    "baseline": {},
+    "without subsampling": {"subsampling": 0},
+    "progressive": {"progressive": True},
+    "with restarts": {"restart_marker_rows": 1},
+}
+END = b"\xff\xd9"
+
+
+def encode(image=PHOTO, form="JPEG", **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def find_end(data):
+    """Return the code of a file, or whether it is incomplete: the same at every scale."""
+    ends = set()
+    for side in (64, 200, 512):
+        try:
+            ends.add(decode_picture(data, **LIMITS, copy_side=side).incomplete)
+        except ImageUnreadable as error:
+            ends.add(error.code)
+    (end,) = ends
+    return end
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_that_lacks_only_its_last_bytes_is_read_and_marked(kind, mode):
+    image = PHOTO.convert(mode)
+    data = encode(image, **KINDS[kind])
+    assert find_end(data) is False
+    for lacking in (1, 2, 3, 40, 400):
+        assert find_end(data[:-lacking]) is True
+        pixels = decode_image(data[:-lacking], **LIMITS)
+        rows = pixels.shape[0] * 9 // 10
+        assert np.array_equal(pixels[:rows], decode_image(data, **LIMITS)[:rows])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.75])
+def test_a_jpeg_that_lacks_more_is_truncated(kind, share):
+    data = encode(**KINDS[kind])
+    assert find_end(data[: int(share * len(data))]) == ErrorCode.TRUNCATED
+
+
+def test_a_lacking_second_image_of_a_pair_does_not_matter():
+    assert find_end(encode(form="MPO", save_all=True, append_images=[PHOTO])[:-500]) is False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("damage", ["zeros", "removed"])
+def test_a_jpeg_with_a_hole_is_damaged(kind, damage):
+    data = encode(**KINDS[kind])
+    hole = slice(len(data) // 2, len(data) // 2 + 400)
+    filling = bytes(400) if damage == "zeros" else b""
+    assert find_end(data[: hole.start] + filling + data[hole.stop :]) == ErrorCode.DECODE_ERROR
+
+
+def test_cmyk_is_checked_as_well():
+    data = encode(PHOTO.convert("CMYK"))
+    middle = len(data) // 2
+    assert find_end(data) is False
+    assert find_end(data[:-2]) is True
+    assert find_end(data[:middle] + bytes(400) + data[middle + 400 :]) == ErrorCode.DECODE_ERROR
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        lambda data: data[:-2] + bytes(600) + END,
+        lambda data: data + b"a trailer of the camera",
+        lambda data: data[:20] + bytes(3) + data[20:],
+    ],
+)
+def test_what_cameras_add_is_no_damage(unusual):
+    data = encode()
+    assert find_end(unusual(data)) is False
+    assert np.array_equal(decode_image(unusual(data), **LIMITS), decode_image(data, **LIMITS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pixels_are_those_of_pillow(kind):
+    for image in (PHOTO, PHOTO.crop((0, 0, 501, 333))):
+        data = encode(image, **KINDS[kind])
+        with Image.open(io.BytesIO(data)) as opened:
+            assert np.array_equal(decode_image(data, **LIMITS), np.asarray(opened))
+        for factor in (2, 4, 8):
+            with Image.open(io.BytesIO(data)) as opened:
+                opened.draft(None, (image.width // factor, image.height // factor))
+                expected = np.asarray(opened)
+            side = max(image.size) // factor
+            picture = decode_picture(data, **LIMITS, copy_side=side)
+            assert np.array_equal(np.asarray(picture.image), expected)
