@@ -1,4 +1,4 @@
-"""A comparison of treatments of class imbalance, as tables for a terminal."""
+"""Render a comparison of treatments of class imbalance as tables for a terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -11,17 +11,20 @@ ABSENT = "–"
 
 
 def render(found: ImbalanceComparison) -> str:
-    """Return the figures, and below them each method's gains over the plain one, as text."""
-    # As wide as the figures need: a pipe has no width, and cells that wrap are hard to read.
+    """Return the figures as text, and below them the gains of each method over plain."""
+    # A pipe has no width, and cells that wrap are hard to read.
     console = Console(highlight=False, width=200)
     with console.capture() as capture:
         console.print(_figures(found))
         console.print(
-            "Means over the fits ± their standard deviation; [95% by bootstrap].", markup=False
+            "Means over the fits ± their standard deviation; [95% confidence interval].",
+            markup=False,
         )
         if any(row.gains for row in found.rows):
             console.print(_gains(found))
-            console.print("More than plain, on the same images; [95% by bootstrap].", markup=False)
+            console.print(
+                "Gains over plain, on the same images; [95% confidence interval].", markup=False
+            )
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 

@@ -1,4 +1,4 @@
-"""A session of `facetag tune`: its study found or begun, its trials run, and what came of them."""
+"""Run a session of `facetag tune`: open the study, run its trials and print its results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,7 +44,7 @@ SHOWN = ("age_rmse", "gender_accuracy", "race_accuracy")
 
 @dataclass(frozen=True, slots=True)
 class TuningSession:
-    """One call of the command; without a `study` the plan and the shards give it its name."""
+    """One call of the command; without a `study` its name follows from the plan and the shards."""
 
     settings: Settings
     storage: str | None
@@ -55,13 +55,13 @@ class TuningSession:
     reporter: Reporter
 
     def read(self) -> None:
-        """Tell what the study has found; raises FacetagError where there is none."""
+        """Print the results of the study; raises FacetagError if there is none."""
         name = self.study or name_study(self.plan.to_json(self.shards))
         with self._storage() as storage:
             self._conclude(read_results(load_study(storage, name)))
 
     def run(self, trials: int, timeout_s: float | None, *, cache: Path, folder: Path) -> None:
-        """Run trials until the study has so many, and tell what it has found."""
+        """Run trials until the study has so many, and print its results."""
         stated = self.plan.to_json(self.shards)
         name = self.study or name_study(stated)
         with self._storage() as storage:
@@ -76,7 +76,9 @@ class TuningSession:
                         study, storage, objective, trials, timeout_s=timeout_s, watcher=watcher
                     )
             except KeyboardInterrupt:
-                self.reporter.warn("Stopped; what was running is queued. The same command goes on.")
+                self.reporter.warn(
+                    "Stopped; the running trial is queued. The same command resumes the study."
+                )
                 self._conclude(read_results(study))
                 raise
             self._conclude(read_results(study))
@@ -107,7 +109,7 @@ class TuningSession:
 
 
 class _TrialReport:
-    """Tells of trials on standard error, as a context: a bar for each, and a line an epoch."""
+    """Reports trials as a context: a bar per trial, and a line per epoch."""
 
     def __init__(self, reporter: Reporter, epochs: int) -> None:
         self._reporter = reporter
@@ -145,7 +147,7 @@ class _TrialReport:
 
     def _wait(self, running: int) -> None:
         self._reporter.say(
-            f"Waiting for trials that run elsewhere, or died there: {running}. Ctrl-C ends this."
+            f"Waiting for {running} trials of other machines, which may have died. Ctrl-C ends it."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a network's convolutions are given, measured: the ranges by which they are quantized."""
+"""Measure the inputs of a network's convolutions: the ranges by which they are quantised."""
 
 import keras
 import numpy as np
@@ -12,17 +12,18 @@ from facetag_trainer.data.splits import CALIBRATION, split_held_out
 MOST_IMAGES = 512
 BATCH = 8
 KEPT = 3
-"""First convolutions that are not quantized: they see the image itself, in few channels, so that
-rounding changes ages and probabilities most there."""
+"""Number of first convolutions that are not quantised: they read the image itself, in few channels,
+so rounding them changes ages and probabilities most."""
 
 Bounds = list[float] | None
 
 
 def measure_ranges(network: keras.Model, spec: NetworkSpec, cache: CropCache) -> list[Bounds]:
-    """Return the least and largest input of each of the backbone's convolutions, in their order.
+    """Return the least and the largest input of each convolution of the backbone, in their order.
 
-    Of the images that calibrate, `MOST_IMAGES` at most; of all that are held out in a set so small
-    that none does. 0 is always within. None stands for a convolution that is to be left as it is.
+    They are measured on at most `MOST_IMAGES` images of the calibration part, or of all held-out
+    images in a set so small that this part is empty. Every range contains 0. None stands for a
+    convolution that is not quantised.
     """
     backbone = network.get_layer(spec.backbone)
     layers = convolutions(backbone)[KEPT:]

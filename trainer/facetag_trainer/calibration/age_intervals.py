@@ -1,4 +1,4 @@
-"""The range about an apparent age: how far labels lay from predictions on faces not fitted on."""
+"""Fit the range around an apparent age from errors on faces that were not fitted on."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,17 +7,17 @@ from facetag.vision.network.age_range import AgeRange
 
 BAND_YEARS = 10
 FEWEST = 50
-"""Faces in a band of predicted ages, below which its neighbours' spread stands for it."""
+"""Least number of faces in a band of predicted ages; smaller bands take their neighbours' range."""
 FACTORS = np.geomspace(0.05, 20, 2400)
-"""What a range may be widened by, in steps of a quarter of a percent."""
+"""Factors by which a range may be widened, in steps of a quarter of a percent."""
 
 
 def fit_age_range(
     predicted: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], coverage: float = 0.8
 ) -> AgeRange:
-    """Return the central range of the residuals by bands of the predicted age, all arrays (n,).
+    """Return the central range of the residuals per band of predicted ages; all arrays are (n,).
 
-    A label may be NaN: it is unknown and has no part.
+    Labels that are NaN are ignored.
     """
     known = ~np.isnan(labels)
     predicted, labels = predicted[known], labels[known]
@@ -40,19 +40,19 @@ def fit_age_range(
 def widen_to_coverage(
     shape: AgeRange, predicted: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]
 ) -> AgeRange:
-    """Return the range widened or narrowed to hold its stated share of these labels, all (n,).
+    """Return the range widened or narrowed until it covers its stated share of the labels (n,).
 
-    What is counted is what results report: whole years, ends included. The images must be others
-    than those that gave the shape, or the coverage on new ones falls short (split conformal
-    prediction, Lei et al., 2018). Without a known label the shape stays as it is.
+    Coverage is counted as results report ranges: in whole years, ends included. The images must
+    differ from those that gave the shape, or the coverage on new images falls short (split
+    conformal prediction, Lei et al., 2018). Without a known label the shape stays as it is.
     """
     known = ~np.isnan(labels)
     if not known.any():
         return shape
-    # Rounded as the manifest has it: what is counted here is what will be read there.
+    # Rounded as in the manifest, so that coverage is counted for the ranges that are used.
     ranges = [AgeRange.from_json(shape.widened(factor).to_json()) for factor in FACTORS]
     shares = np.array([one.covers(predicted[known], labels[known]).mean() for one in ranges])
     distance = np.abs(shares - shape.coverage)
-    # Whole years make the share a stair: the middle of the best step leans to neither side.
+    # Whole years make the share a step function: take the middle of the best step.
     best = np.flatnonzero(distance <= distance.min() + 1e-9)
     return ranges[int(best[len(best) // 2])]

@@ -1,5 +1,7 @@
-"""Fitting what a bundle knows of its own errors, on images that it was neither fitted nor chosen
-on: temperatures, the line through ages and their range, and what came of them on the holdout.
+"""Calibrate a bundle on images that it was neither fitted on nor chosen by.
+
+The calibration has a temperature per head, a line through ages and an age range; the holdout
+measures its outcome.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,10 +47,10 @@ if TYPE_CHECKING:
     from facetag.settings import Settings
 
 OnRead = Callable[[int, int], None]
-"""Told how many images have been read, and of how many."""
+"""Gets how many images have been read, and of how many."""
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
-"""Under these, one label in five (gender) or in two and a half (race) is wrong by the network's
-own estimate; results name such labels uncertain, and keep them."""
+"""Probability below which results mark a label as uncertain, and keep it. By the network's own
+estimate, at this probability one label in five (gender) or two in five (race) is wrong."""
 UNCERTAIN_UNDER_AGE = {"gender": 10.0}
 """Apparent ages in years under which a head's label is uncertain whatever its probability: the
 gender of a quarter of UTKFace's children under ten is read wrongly, and teachers read no better."""
@@ -57,18 +59,18 @@ MIRRORINGS = {
     "unsure": Mirroring(below={"gender": 0.9, "race": 0.6}),
     "always": Mirroring(always=True),
 }
-"""Whose mirror image is read, by the name that `facetag calibrate` takes. The bounds of `unsure`
-keep all that mirror images do for the accuracy of gender and race, for a third of their cost."""
+"""Which faces are read mirrored too, by the name that `facetag calibrate` takes. The bounds of
+`unsure` keep the whole gain in accuracy of gender and race, at a third of the cost."""
 TEMPERATURES = (0.05, 20.0)
 FEWEST_FOR_LINE = 100
-"""Images with a known age below which ages stay as the network gives them."""
+"""Least number of images with a known age; with fewer, ages stay as the network gives them."""
 BATCH = 64
 
 
 def fit_temperature(head: str, labels: Values, outputs: Values) -> float:
-    """Return the temperature with the least cross entropy; labels (n,) may hold NaN.
+    """Return the temperature with the least cross entropy; labels (n,) may contain NaN.
 
-    1 where there is nothing to fit on: fewer than two known labels.
+    It is 1 with fewer than two known labels.
     """
     known = ~np.isnan(labels)
     if known.sum() < 2:
@@ -94,10 +96,10 @@ def fit_temperature(head: str, labels: Values, outputs: Values) -> float:
 
 
 def fit_age_line(labels: Values, ages: Values) -> AgeLine:
-    """Return the line of least squares from ages (n,) to labels (n,), which may hold NaN.
+    """Return the line of least squares from ages (n,) to labels (n,), which may contain NaN.
 
-    Ages stay as they are where it is not sure, with two standard errors, that they should be
-    further apart or closer together: few or poor ages.
+    The line is the identity unless its slope differs from 1 by more than two standard errors, and
+    also with too few images.
     """
     known = ~np.isnan(labels)
     if known.sum() < FEWEST_FOR_LINE or ages[known].std() == 0:
@@ -111,14 +113,14 @@ def fit_age_line(labels: Values, ages: Values) -> AgeLine:
 def calibrate_outputs(
     cache: CropCache, outputs: Outputs, spoiled: Outputs | None = None
 ) -> dict[str, Any]:
-    """Return the manifest's fields that follow from a network's outputs on what is held out.
+    """Return the manifest's fields that follow from a network's outputs on held-out images.
 
-    `outputs` are (n, units) a head, uncalibrated, in the order of the cache's held-out images. The
-    fields are `calibration`, `age_range`, `held_out` (images a part), `held_out_answers` (for the
-    estimation of shares) and `metrics` (of validation and holdout). Temperatures, the line through
-    ages and the range's coverage are fitted on the calibration part; the range's shape on the
-    validation part. `spoiled` are the outputs on the same images made poor: temperatures and ranges
-    are then fitted on both, so that they hold for poor photos too.
+    `outputs` are (n, units) per head, uncalibrated, in the order of the cache's held-out images.
+    The fields are `calibration`, `age_range`, `held_out` (images per part), `held_out_answers` (for
+    the estimation of shares) and `metrics` (of validation and holdout). Temperatures, the line
+    through ages and the range's coverage are fitted on the calibration part; the range's shape is
+    fitted on the validation part. `spoiled` are the outputs on the same images made poor:
+    temperatures and ranges are then fitted on both, so that they hold for poor photos too.
     """
     parts = split_held_out(cache.hashes[cache.validation])
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
@@ -182,20 +184,22 @@ def calibrate_bundle(
     batch: int = BATCH,
     on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
-    """Predict what the cache holds out, fit the calibration and write it into the manifest.
+    """Predict the held-out images, fit the calibration and write it into the manifest.
 
-    Done again, it gives the same manifest. `mirror` sets whose mirror image is read too; None keeps
-    what the manifest says. Weights and version stay.
-    Test figures that were recorded before are dropped: they are another calibration's. Raises
-    FacetagError where the cache is of other crops or holds nothing out.
+    Doing it again gives the same manifest. `mirror` sets which faces are read mirrored too; None
+    keeps the manifest's setting. Weights and version stay. Recorded test figures are removed, since
+    they belong to another calibration. Raises FacetagError if the cache has other crops than the
+    bundle wants, or no held-out images.
     """
     if not _fits(cache, bundle):
         raise FacetagError(
             f"The crop cache is not cut as {bundle.folder} wants it: give the shards that the "
-            "bundle was fitted on, and the cache is made."
+            "bundle was fitted on to make a cache that fits."
         )
     if not cache.validation.any():
-        raise FacetagError("The crop cache holds nothing out to calibrate on: give more shards.")
+        raise FacetagError(
+            "The crop cache has no held-out images to calibrate on: give more shards."
+        )
     mirror = bundle.mirror if mirror is None else mirror
     outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
     spoiled = predict_held_out_crops(
@@ -215,7 +219,7 @@ def calibrate_bundle(
 def find_cache(root: Path, bundle: Bundle, settings: "Settings") -> CropCache:
     """Return the crop cache below `root` of the shards that a bundle was fitted on.
 
-    Raises FacetagError where there is none that is cut as the bundle wants it, by this detector.
+    Raises FacetagError if no cache was cut by the bundle's crop rule and by this detector.
     """
     wanted = {shard["sha256"] for shard in bundle.manifest["shards"]}
     for path in sorted(root.glob("*/cache.json")):
@@ -224,8 +228,8 @@ def find_cache(root: Path, bundle: Bundle, settings: "Settings") -> CropCache:
         if cut_here and set(cache.facts["shards"].values()) == wanted and _fits(cache, bundle):
             return cache
     raise FacetagError(
-        f"No crop cache below {root} is of the shards that {bundle.folder} was fitted on: give "
-        "these shards, and it is made."
+        f"No crop cache below {root} has the shards that {bundle.folder} was fitted on: give "
+        "these shards to make one."
     )
 
 
@@ -238,9 +242,9 @@ def predict_held_out_crops(
     batch: int = BATCH,
     on_read: OnRead = lambda done, total: None,
 ) -> Outputs:
-    """Return a bundle's uncalibrated outputs (n, units) a head for a cache's held-out images.
+    """Return a bundle's uncalibrated outputs (n, units) per head for a cache's held-out images.
 
-    With `spoil` each image is made poor in one of twelve ways first, the same each time.
+    With `spoil`, each image is first made poor in one of twelve ways, always the same one.
     """
     network = bundle.load_network()
     indices = np.flatnonzero(cache.validation)
@@ -263,7 +267,7 @@ def _show(cache: CropCache, index: int, *, spoil: bool) -> npt.NDArray[np.uint8]
 
 
 def predict_images(network: keras.Model, images: Values, *, mirror: Mirroring) -> Outputs:
-    """Return a network's outputs (n, units) a head, of mirror images too where `mirror` says so."""
+    """Return a network's outputs (n, units) per head; `mirror` decides on mirror images."""
 
     def predict(part: Values) -> Outputs:
         outputs = network.predict_on_batch(part)
@@ -284,7 +288,7 @@ def _fit_range(predicted: Values, labels: Values, members: Mapping[str, Any]) ->
 
 
 def _count_uncertain(calibration: Calibration, labels: Outputs, outputs: Outputs) -> dict[str, Any]:
-    """Return a head's share of uncertain labels, and the accuracy of these and of the others."""
+    """Return per head the share of uncertain labels, and the accuracy of these and of the rest."""
     counted = {}
     for name, threshold in calibration.uncertain_below.items():
         known = ~np.isnan(labels[name])

@@ -1,9 +1,9 @@
-"""The crop cache: every face cut once by the detector's box, so that fitting needs no detector.
+"""The crop cache: every face is cut out once by the detector's box, so fitting needs no detector.
 
-A cache is a folder: `crops.npy` (n, canvas, canvas, 3) uint8, of which the central (size, size) is
-the square of the crop rule and the rest is margin for jitter; `table.npz` with labels (NaN where
-missing), the part of the canvas that lies inside the image, the split and the hashes;
-`cache.json`.
+A cache is a folder with three files. `crops.npy` holds canvases (n, canvas, canvas, 3) uint8: their
+central (size, size) is the square of the crop rule, the rest is margin for jitter. `table.npz`
+holds the labels (NaN where missing), the part of each canvas that lies inside the image, the split
+and the hashes. `cache.json` holds the facts.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from facetag.settings import Settings
 
 MARGIN = 1.25
-"""Side of the canvas in sides of the crop."""
+"""Side of the canvas as a multiple of the crop's side."""
 FORMAT = 2
 """Rises whenever what lies in a cache changes its form: caches of another are made anew."""
 BATCH = 64
@@ -36,7 +36,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class CropCache:
-    """A cache opened for reading; `crops` stays on disk and is paged in as needed."""
+    """A cache opened for reading; `crops` stays on disk and is read as needed."""
 
     crops: npt.NDArray[np.uint8]
     labels: dict[str, npt.NDArray[np.float32]]
@@ -53,7 +53,7 @@ class CropCache:
 
 
 def open_cache(folder: Path) -> CropCache:
-    """Open a cache that `write_cache` finished; raises FileNotFoundError if there is none."""
+    """Open a complete cache; raises FileNotFoundError if there is none."""
     facts = json.loads((folder / "cache.json").read_text())
     with np.load(folder / "table.npz") as table:
         return CropCache(
@@ -69,19 +69,19 @@ def open_cache(folder: Path) -> CropCache:
 def cache_key(
     shards: Sequence[str], rule: CropRule, size: int, validation_share: float, settings: "Settings"
 ) -> str:
-    """Return a name for the cache of these shard digests, so that an equal one is used again."""
+    """Return the name of the cache of these shards, so that equal caches are made once."""
     return name_of([list(shards), validation_share], rule, size, settings)
 
 
 def name_of(content: Sequence[Any], rule: CropRule, size: int, settings: "Settings") -> str:
-    """Return a name for crops of this content that follows from all that decides what they show."""
+    """Return a name that follows from everything that decides what the crops show."""
     detector = detector_facts(settings).values()
     facts = json.dumps([*content, rule.to_json(), size, MARGIN, FORMAT, *detector])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def detector_facts(settings: "Settings") -> dict[str, float]:
-    """Return what decides the boxes of faces, and so what crops show."""
+    """Return the facts that decide the boxes of faces."""
     from facetag.vision.mtcnn.boxes import BOXES
 
     return {
@@ -103,7 +103,7 @@ def write_cache(
     facts: dict[str, Any],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Detect, cut and write every sample; `cache.json` is written last and marks a whole cache."""
+    """Detect, cut and write every sample; `cache.json` comes last and marks a complete cache."""
     from facetag.vision.decode import decode_image
     from facetag.vision.load import compile_cascade
     from facetag.vision.mtcnn.detector import Detector, largest_face
@@ -156,7 +156,7 @@ def _corners_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class ChosenCrops:
-    """The crops at some places of a cache; they stay on disk, and each is paged in as needed."""
+    """Some crops of a cache; they stay on disk, and each is read as needed."""
 
     crops: npt.NDArray[np.uint8]
     places: npt.NDArray[np.intp]
@@ -170,11 +170,11 @@ class ChosenCrops:
 
 
 def cut_down(cache: CropCache, part: float) -> CropCache:
-    """Return a cache of a share of the training samples, and of those that are validated with.
+    """Return a cache with a share of the training samples and with the validation samples.
 
-    A sample's place follows from its content alone: a smaller share is a part of a larger one. What
-    calibrates and judges is left out; where nothing validates, in a tiny set, all that is held out
-    stays, as `fit` has it.
+    A sample's content decides whether it is chosen, so a smaller share is a subset of a larger one.
+    The calibration and holdout parts are left out. In a set so small that no sample validates, all
+    held-out samples stay, as `fit` uses them.
     """
     held_out = np.flatnonzero(cache.validation)
     chosen = split_held_out(cache.hashes[held_out]) == VALIDATION
@@ -184,12 +184,12 @@ def cut_down(cache: CropCache, part: float) -> CropCache:
 
 
 def leave_out(cache: CropCache, fold: Fold) -> CropCache:
-    """Return a cache without one fold of its training samples; what is held out stays."""
+    """Return a cache without one fold of its training samples; held-out samples stay."""
     return _take(cache, ~in_fold(cache, fold), fold=str(fold))
 
 
 def in_fold(cache: CropCache, fold: Fold) -> npt.NDArray[np.bool_]:
-    """Return which samples (n,) of a cache are training samples of this fold."""
+    """Return as (n,) which samples of a cache are training samples of this fold."""
     members: npt.NDArray[np.bool_] = ~cache.validation
     members[members] = split_folds(cache.hashes[members], fold.of) == fold.number
     return members
@@ -209,6 +209,6 @@ def _take(cache: CropCache, kept: npt.NDArray[np.bool_], **facts: Any) -> CropCa
 
 
 def _positions(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return a number in 0..1 for each hash (n, 32), independent of what splits held-out images."""
+    """Return a number in 0..1 for each hash (n, 32), independent of the parts held out."""
     digests = (hashlib.sha256(b"part" + one.tobytes()).hexdigest() for one in hashes)
     return np.array([int(digest[:8], 16) / 2**32 for digest in digests])

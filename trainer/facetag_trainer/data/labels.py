@@ -1,4 +1,4 @@
-"""Labels of many samples as arrays, and as the groups that reports speak of."""
+"""Labels of many samples as arrays, and as the groups of reports."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ LabelValues = npt.NDArray[np.float32]
 
 
 def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, LabelValues]:
-    """Return the samples' labels a head as (n,), NaN where missing."""
+    """Return the samples' labels per head as (n,), NaN where missing."""
     return {
         name: np.array([sample.labels.get(name, np.nan) for sample in samples], np.float32)
         for name in heads
@@ -21,11 +21,11 @@ def label_arrays(samples: Sequence[Sample], heads: Sequence[str]) -> dict[str, L
 
 
 def group_names(head: str) -> tuple[str, ...]:
-    """Return what the groups of a head are called: its labels, or the bands of ages."""
+    """Return the names of a head's groups: its labels, or the bands of ages."""
     return HEADS_BY_NAME[head].labels or AGE_BINS
 
 
 def group_codes(head: str, values: LabelValues) -> npt.NDArray[np.intp]:
-    """Return each image's (n,) place in `group_names`, -1 where its label is not known."""
+    """Return each image's index (n,) in `group_names`, -1 where its label is missing."""
     place = age_bin if HEADS_BY_NAME[head].kind == "regression" else int
     return np.array([-1 if np.isnan(value) else place(float(value)) for value in values], np.intp)

@@ -1,7 +1,7 @@
-"""Where shards come from: a path is itself, an s3:// URL is copied to this machine once.
+"""Find shards: a path is used as it is, an s3:// URL is downloaded once.
 
-The copy lies under the object's ETag, so that a shard which changed in its bucket is fetched again,
-and keeps the object's own file name, which is what manifests and reports call it.
+The copy's folder is named after the object's ETag, so that a shard that changed in its bucket is
+downloaded again. The copy keeps the object's file name, which manifests and reports state.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ ShardSource = Path | StoredShard
 
 
 def parse_source(text: str) -> ShardSource:
-    """Return what a user named; raises ValueError for a URL that names no object."""
+    """Return the shard that a user named; raises ValueError for a URL that names no object."""
     if not text.lower().startswith(SCHEME):
         return Path(text)
     match = URL_PATTERN.fullmatch(SCHEME + text[len(SCHEME) :])
@@ -55,11 +55,11 @@ def download_shard(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Return the copy of a shard below `folder`, made unless it is there.
+    """Return the copy of a shard below `folder`, which is downloaded unless it exists.
 
-    `on_progress` is told the bytes so far and of how many; of a copy that is there, nothing. Raises
-    ObjectMissing, ObjectRefused, StorageUnavailable, and ShardUnreadable where the copy cannot be
-    written.
+    `on_progress` gets the bytes so far and of how many; it is not called for a copy that exists.
+    Raises ObjectMissing, ObjectRefused, StorageUnavailable, and ShardUnreadable if the copy cannot
+    be written.
     """
     with storage.download(shard.bucket, shard.key) as download:
         identity = "\n".join([shard.bucket, shard.key, download.etag])

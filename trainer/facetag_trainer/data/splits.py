@@ -1,14 +1,14 @@
-"""Which samples are held out: fixed by content, with look-alikes on one side.
+"""Decide by content which samples are held out, with look-alikes on the same side.
 
-Two images look alike where their 256-bit difference hashes differ in at most 16 bits. Look-alikes
-form groups (transitively), and a group's side follows from the least SHA-256 among its members, so
-the split depends on neither order, names nor machine.
+Two images look alike if their 256-bit difference hashes differ in at most 16 bits. Look-alikes form
+groups (transitively). The least SHA-256 among a group's members decides its side, so the split does
+not depend on order, names or machine.
 
-What is held out answers three questions, each on images of its own: which network (validation),
-how sure it may say it is (calibration), and what came of both (holdout). Half goes to the second:
-it states a number of its own, that 80% of ages lie in their range, which 950 images tell within 1.3
-points (one standard deviation) and a quarter of the tenth within 1.8. Choosing compares networks on
-the same images, where a quarter tells more; and the holdout has no part in any choice.
+The held-out images have three parts: validation chooses the network, calibration fits how sure it
+is, and holdout measures the outcome and has no part in any choice. Calibration gets half of them.
+Its age range promises a coverage of 80%, and 950 images estimate a coverage within 1.3 points (one
+standard deviation), where a quarter would do so within 1.8. Validation compares networks on the
+same images, so a quarter is enough.
 """
 
 import hashlib
@@ -38,14 +38,14 @@ def difference_hash(photo: npt.NDArray[np.uint8]) -> Hashes:
 
 
 def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:
-    """Return which of `hashes` (n, 32) have a look-alike among `others` (m, 32), as (n,)."""
+    """Return as (n,) which of `hashes` (n, 32) have a look-alike among `others` (m, 32)."""
     return np.array([bool(np.any(_distances(one, others) <= LOOK_ALIKE_BITS)) for one in hashes])
 
 
 def group_look_alikes(
     hashes: Hashes, *, on_progress: Callable[[int], None] = lambda done: None
 ) -> list[int]:
-    """Return for each image (n, 32) the index of its group's first member."""
+    """Return the index of each image's group's first member, for hashes (n, 32)."""
     rows: list[npt.NDArray[np.intp]] = []
     columns: list[npt.NDArray[np.intp]] = []
     for index in range(1, len(hashes)):
@@ -70,9 +70,9 @@ def hold_out(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDA
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One of the parts that the images to fit on are split into: the `number`-th, from 1, of `of`.
+    """One of `of` equal parts of the training images; `number` counts from 1.
 
-    Raises ValueError for what is none.
+    Raises ValueError if there is no such part.
     """
 
     number: int
@@ -84,7 +84,7 @@ class Fold:
 
     @classmethod
     def parse(cls, text: str) -> "Fold":
-        """Return the fold that is written as 1/5; raises ValueError for what is none."""
+        """Return the fold that a text such as 1/5 names; raises ValueError for any other text."""
         number, _, of = text.partition("/")
         return cls(int(number), int(of))
 
@@ -93,15 +93,15 @@ class Fold:
 
 
 def split_folds(hashes: Hashes, of: int) -> npt.NDArray[np.intp]:
-    """Return the number from 1 to `of` of the fold that each image (n, 32) is in, as (n,)."""
+    """Return the fold of each image as (n,), from 1 to `of`, for hashes (n, 32)."""
     return (_group_places(hashes, _digests(hashes)) * of).astype(np.intp) + 1
 
 
 def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
-    """Return the part, a key of PART_SHARES, of each held-out image (n, 32), as (n,).
+    """Return the part of each held-out image as (n,), a key of PART_SHARES, for hashes (n, 32).
 
-    It follows from the look-alikes' least SHA-256 of a difference hash, which crop caches hold, and
-    is independent of what decides that an image is held out.
+    The least SHA-256 of the difference hashes of an image's look-alikes decides its part. That is
+    independent of what decides that an image is held out, and crop caches hold these hashes.
     """
     edges = np.cumsum(list(PART_SHARES.values()))
     places = _group_places(hashes, _digests(hashes))
@@ -114,7 +114,7 @@ def _digests(hashes: Hashes) -> list[str]:
 
 
 def _group_places(hashes: Hashes, digests: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return a number in 0..1 for each image (n, 32): from the least digest of its look-alikes."""
+    """Return a number in 0..1 for each image, from the least digest of its look-alikes."""
     groups = group_look_alikes(hashes)
     least: dict[int, str] = {}
     for digest, group in zip(digests, groups, strict=True):

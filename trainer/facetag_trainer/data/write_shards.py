@@ -1,7 +1,7 @@
-"""Splitting a folder of labelled images into training shards and a test shard.
+"""Split a folder of labelled images into training shards and a test shard.
 
-Which shard an image goes to follows from its content alone, and look-alikes go together, so that
-another machine splits the same folder the same way and no test image has a twin in training.
+The content of an image decides its shard, and look-alikes go to the same one. So every machine
+splits the same folder the same way, and no test image has a near duplicate in training.
 """
 
 import io
@@ -25,7 +25,7 @@ TEST = "test.tar"
 
 @dataclass(frozen=True, slots=True)
 class Sharded:
-    """What came of a split: images by shard, and the files left out with the reason."""
+    """The outcome of a split: images per shard, and the files left out with the reason."""
 
     counts: dict[str, int]
     left_out: list[BadSample]
@@ -49,9 +49,9 @@ def shard_folder(
 ) -> Sharded:
     """Write `output`/part-1.tar to part-`parts`.tar and test.tar (unless `test_share` is 0).
 
-    Images are those named AGE_GENDER_RACE_* or with a KEY.json beside them, anywhere below the
-    folder. What has no valid label or cannot be decoded is left out. Raises FacetagError where a
-    shard exists already, ShardUnreadable where nothing usable is found.
+    Images are named AGE_GENDER_RACE_* or have a KEY.json beside them; they may be in subfolders.
+    Those without a valid label, and those that cannot be decoded, are left out. Raises FacetagError
+    if a shard exists already, and ShardUnreadable if there is no usable image.
     """
     names = [f"part-{number}.tar" for number in range(1, parts + 1)]
     names += [TEST] if test_share else []
@@ -119,7 +119,7 @@ def _choose_shards(members: Sequence[_Member], parts: int, test_share: float) ->
 
 
 def _shard_of(digest: str, parts: int, test_share: float) -> str:
-    # The first eight digits decide what is held out of training: these are others.
+    # Other digits than the first eight, which decide what is held out of training.
     place = int(digest[8:16], 16) / 2**32
     if place < test_share:
         return TEST

@@ -1,4 +1,4 @@
-"""Batches out of the crop cache, in an order that follows from seed and epoch alone."""
+"""Batches of crops from the cache, in an order that depends on seed and epoch alone."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ from facetag_trainer.fit.distillation import Lessons
 from facetag_trainer.fit.mixup import Softening
 
 AHEAD = 4
-"""Batches prepared and waiting while one is computed, beside those that threads are at."""
+"""Batches that wait prepared while one is computed, besides those that threads work on."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropBatch:
-    """Images float32 (n, size, size, 3) in 0..255; targets and weights (n,) a head."""
+    """Images float32 (n, size, size, 3) in 0..255; targets and weights (n,) per head."""
 
     images: npt.NDArray[np.float32]
     targets: dict[str, npt.NDArray[np.float32]]
     weights: dict[str, npt.NDArray[np.float32]]
-    """0 where the label is missing: that head learns nothing from the sample."""
+    """0 where the label is missing, so that the head learns nothing from the sample."""
     indices: npt.NDArray[np.intp]
-    """The samples' places in the cache."""
+    """Indices of the samples in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feeder:
-    """Makes the training batches of an epoch, and the plain ones of the validation set."""
+    """Makes the jittered batches of an epoch, and plain batches of the held-out images."""
 
     cache: CropCache
     heads: Sequence[str]
@@ -43,20 +43,20 @@ class Feeder:
     jitter: Jitter
     threads: int = field(default_factory=available_cores)
     class_weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
-    """Weights (labels,) of a head's classes in training batches; 1 for a head that is not here."""
+    """Weights (labels,) of a head's classes in training batches; heads that are absent have 1."""
     lessons: Lessons | None = None
-    """Gives teachers' answers a part in training targets; softening must follow."""
+    """Blends teachers' answers into training targets; needs `softening`."""
     softening: Softening | None = None
-    """Makes training targets probabilities; None leaves them labels."""
+    """Turns training targets into probabilities; None keeps labels."""
 
     @property
     def training(self) -> npt.NDArray[np.intp]:
-        """Indices of the samples to fit on."""
+        """Indices of the training samples."""
         return np.flatnonzero(~self.cache.validation)
 
     @property
     def steps(self) -> int:
-        """Training batches an epoch; what does not fill a last batch waits for another epoch."""
+        """Training batches per epoch; samples that do not fill a last batch are left out."""
         return max(1, len(self.training) // self.batch_size)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[CropBatch]:
@@ -69,11 +69,11 @@ class Feeder:
         )
 
     def held_out(self) -> Iterator[CropBatch]:
-        """Yield the validation set in order, without jitter."""
+        """Yield the held-out images in order, without jitter."""
         yield from self.plain(np.flatnonzero(self.cache.validation))
 
     def plain(self, indices: npt.NDArray[np.intp]) -> Iterator[CropBatch]:
-        """Yield the samples at these places in order, without jitter."""
+        """Yield the samples with these indices in order, without jitter."""
         parts = [
             indices[start : start + self.batch_size]
             for start in range(0, len(indices), self.batch_size)
@@ -91,7 +91,7 @@ class Feeder:
         crops, training = [], self.training
         for index in part:
             rng = np.random.default_rng((self.seed, epoch, int(index)))
-            # Not even as surroundings is a held-out image fitted on.
+            # Held-out images must not serve as surroundings either.
             other = self.cache.crops[rng.choice(training)]
             canvas, inside = self.cache.crops[index], self.cache.inside[index]
             crops.append(jitter_crop(canvas, inside, self.cache.size, self.jitter, rng, other))
@@ -101,8 +101,8 @@ class Feeder:
             targets, weights = self.lessons.teach(targets, weights, part)
         if self.softening is None:
             return CropBatch(batch.images, targets, weights, indices=part)
-        # A number more than for a sample's jitter (and none that is 0, which would not tell them
-        # apart): no two draws share a generator.
+        # One number more than for a sample's jitter, so that no two draws share a generator. It
+        # must not be 0, since trailing zeros do not change a seed.
         rng = np.random.default_rng((self.seed, epoch, step, 1))
         soft = self.softening.soften(batch.images, targets, weights, rng)
         return CropBatch(*soft, indices=part)
@@ -123,10 +123,10 @@ class Feeder:
 
 
 def balance_classes(cache: CropCache, name: str) -> npt.NDArray[np.float32]:
-    """Return weights (labels,) inverse to how frequent a head's classes are among training labels.
+    """Return weights (labels,) that are inverse to the frequency of a head's classes in training.
 
-    Their mean over the labelled samples is 1; a class that never occurs weighs 0. Raises ValueError
-    for a head without classes.
+    Their mean over the labelled samples is 1; a class that never occurs has weight 0. Raises
+    ValueError for a head without classes.
     """
     head = HEADS_BY_NAME[name]
     if head.kind == "regression":

@@ -1,4 +1,4 @@
-"""Checkpoints of a fit: all variables, dropout's seeds included, and the place in the data."""
+"""Checkpoints of a fit: all variables, with the seeds of dropout, and the place in the data."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ FILE = "checkpoint.npz"
 
 
 class FitPlace(NamedTuple):
-    """Where a fit stands: after `step` steps of `epoch`, whose losses add up to `loss_sum`."""
+    """The place of a fit: after `step` steps of `epoch`, whose losses add up to `loss_sum`."""
 
     epoch: int
     step: int
@@ -21,7 +21,7 @@ class FitPlace(NamedTuple):
 
 
 def save_checkpoint(folder: Path, network: keras.Model, place: FitPlace) -> None:
-    """Write the state at a place; a kill leaves a whole checkpoint behind."""
+    """Write the state at a place; a kill leaves a complete checkpoint behind."""
     arrays = {f"v{index}": np.asarray(value) for index, value in enumerate(_variables(network))}
     numbers = {"place": np.array(place[:2]), "loss_sum": np.float64(place.loss_sum)}
     with atomic_open(folder / FILE, sole_writer=True) as file:
@@ -29,9 +29,9 @@ def save_checkpoint(folder: Path, network: keras.Model, place: FitPlace) -> None
 
 
 def load_checkpoint(folder: Path, network: keras.Model) -> FitPlace:
-    """Restore the folder's checkpoint and return its place; the beginning where there is none.
+    """Restore the folder's checkpoint and return its place, or the beginning without a checkpoint.
 
-    Raises FacetagError where the checkpoint is of another network.
+    Raises FacetagError if the checkpoint belongs to another network.
     """
     path = folder / FILE
     if not path.exists():
@@ -42,13 +42,12 @@ def load_checkpoint(folder: Path, network: keras.Model) -> FitPlace:
         stored = [arrays[f"v{index}"] for index in range(count)]
         if [value.shape for value in stored] != [tuple(each.shape) for each in variables]:
             raise FacetagError(
-                f"{path} is of another network: give another --run folder, or remove this one."
+                f"{path} belongs to another network: give another --run folder, or remove this one."
             )
         for variable, value in zip(variables, stored, strict=True):
             variable.assign(value)
         epoch, step = (int(value) for value in arrays["place"])
-        # Checkpoints of facetag 0.1.0 hold no losses.
-        loss_sum = float(arrays["loss_sum"]) if "loss_sum" in arrays.files else 0.0
+        loss_sum = float(arrays["loss_sum"])
     return FitPlace(epoch, step, loss_sum)
 
 

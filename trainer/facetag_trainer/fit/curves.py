@@ -1,4 +1,4 @@
-"""A fit's curves as one picture: loss, rate and what validation measured, epoch by epoch."""
+"""Plot the curves of a fit: loss, learning rate and validation figures per epoch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ PANELS: dict[str, tuple[str, ...]] = {
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the history's rows, one an epoch, into a PNG that appears whole or not at all."""
+    """Draw the history, one row per epoch, into a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -1,8 +1,8 @@
-"""Teachers: bundles fitted before, whose answers are a part of what a network is fitted to.
+"""Distil teachers into a network: the answers of fitted bundles are a share of its targets.
 
-Several teachers are distilled into one network that way (Hinton et al. 2015, arXiv:1503.02531), and
-a network that is taught by its like outdoes it (Furlanello et al. 2018, arXiv:1805.04770): answers
-smooth what labellers got wrong. Backend-neutral.
+Several teachers can be distilled into one network (Hinton et al. 2015, arXiv:1503.02531), and a
+network can outdo a teacher of its own kind (Furlanello et al. 2018, arXiv:1805.04770), since
+answers smooth the errors of labellers. It works on any Keras backend.
 """
 
 import zipfile
@@ -33,21 +33,21 @@ Answers = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """The teachers' mean answers (n, units) a head for a cache's images; NaN where not asked."""
+    """The teachers' mean answers (n, units) per head for a cache's images; NaN if held out."""
 
     answers: Columns
     share: float
-    """Of a target that is the answer; the rest is the label."""
+    """Share of a target that is the answer; the rest is the label."""
     descriptors: Answers | None = None
     """Face descriptors (n, units) of the cache's images, which a head of their own learns."""
 
     def teach(
         self, targets: Columns, weights: Columns, indices: npt.NDArray[np.intp]
     ) -> tuple[dict[str, Answers], dict[str, Answers]]:
-        """Return a batch's targets and weights (n,) a head with the answers' part in them.
+        """Return a batch's targets and weights (n,) per head with the answers blended in.
 
-        A categorical target becomes (n, units). Where the label is missing, which weighs 0, the
-        answer stands for all of it.
+        Categorical targets become (n, units). If a label is missing, which shows by its weight of
+        0, the answer is the whole target.
         """
         taught, weighed = dict(targets), dict(weights)
         for name, answers in self.answers.items():
@@ -72,13 +72,13 @@ def ask_teachers(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Answers]:
-    """Return the teachers' mean answers (n, units) a head for the training images of a cache.
+    """Return the teachers' mean answers (n, units) per head for the training images of a cache.
 
-    They are calibrated, and means over an image and its mirror image, without jitter. A teacher
-    that was fitted without a fold answers for that fold alone, whose labels it does not know by
-    heart. What is not fitted on has NaN. Kept in `folder`, so that a resumed run need not ask
-    again. Raises FacetagError for a teacher that reads other crops than the cache's, or another
-    set of heads, and where folds leave images without a teacher.
+    Answers are calibrated, and are means over an image and its mirror image, without jitter. A
+    teacher that was fitted without a fold answers for that fold alone, whose labels it has never
+    seen. Held-out images have NaN. The answers are kept in `folder`, so that a resumed run need not
+    ask again. Raises FacetagError for a teacher that reads other crops or lacks a head, and if
+    folds leave images without a teacher.
     """
     for teacher in teachers:
         _require_same_crops(teacher, cache, heads)
@@ -86,12 +86,12 @@ def ask_teachers(
     if path.exists():
         return read_answers(path, cache, heads)
     asked = [_may_answer(teacher, cache) for teacher in teachers]
-    # NaN where nobody is asked, which is not fitted on.
+    # Held-out images, for which no teacher is asked, get NaN.
     counts = np.array(asked).sum(axis=0, dtype=np.float32)[:, None]
     if not counts[~cache.validation].all():
         missing = int((counts[~cache.validation] == 0).sum())
         raise FacetagError(
-            f"No teacher answers for {missing} images to fit on: give the teachers of all folds."
+            f"No teacher answers for {missing} training images: give the teachers of all folds."
         )
     counts[cache.validation] = np.nan
     answers: dict[str, Answers] = {
@@ -111,7 +111,7 @@ def ask_teachers(
 
 
 def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Answers]:
-    """Return the answers (n, units) a head that `ask_teachers` kept for the same cache.
+    """Return the answers (n, units) per head that `ask_teachers` kept for the same cache.
 
     Raises FacetagError for another kind of file, and for answers about other images.
     """
@@ -133,22 +133,22 @@ def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str
 
 def _require_same_crops(teacher: Bundle, cache: CropCache, heads: Sequence[str]) -> None:
     if teacher.crop_rule.to_json() != cache.facts["crop"]:
-        raise FacetagError(f"{teacher.folder} reads other crops than these: it cannot teach them.")
+        raise FacetagError(f"{teacher.folder} reads crops of another rule: give another --teacher.")
     if missing := [name for name in heads if name not in teacher.spec.heads]:
         raise FacetagError(
-            f"{teacher.folder} says nothing of {', '.join(missing)}: give another --teacher."
+            f"{teacher.folder} does not predict {', '.join(missing)}: give another --teacher."
         )
 
 
 def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
-    """Return which samples (n,) of a cache a teacher may answer for."""
+    """Return as (n,) which samples of a cache a teacher may answer for."""
     fold = teacher.manifest.get("training", {}).get("fold")
     if fold is None:
         return ~cache.validation
     shards = {shard["sha256"] for shard in teacher.manifest["shards"]}
     if shards != set(cache.facts["shards"].values()):
         raise FacetagError(
-            f"{teacher.folder} was fitted without a fold of other shards: here it cannot teach."
+            f"{teacher.folder} was fitted without a fold of other shards: give the same shards."
         )
     return in_fold(cache, Fold.parse(fold))
 
@@ -156,7 +156,7 @@ def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
 def _answer(
     teacher: Bundle, cache: CropCache, indices: npt.NDArray[np.intp]
 ) -> Iterator[tuple[int, npt.NDArray[np.intp], dict[str, Answers]]]:
-    """Yield how many are done, the places of a batch, and the teacher's outputs for it."""
+    """Yield how many images are done, the indices of a batch, and the teacher's outputs for it."""
     network, size = teacher.load_network(), teacher.spec.input_size
     for start in range(0, len(indices), BATCH):
         part = indices[start : start + BATCH]

@@ -1,4 +1,4 @@
-"""TensorBoard's event files of a fit, by tensorboardX: on any Keras backend, without TensorFlow."""
+"""Write a fit's TensorBoard event files by tensorboardX, on any Keras backend."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Any, Self
 from facetag_trainer.evaluation.metrics import flatten
 
 STEPS_BETWEEN = 20
-"""Steps between two points of the loss; epochs always get one."""
+"""Steps between two points of the loss; every epoch has a point too."""
 
 
 class EventLog:
-    """Writes scalars into a folder for `tensorboard --logdir`; a context manager.
+    """Context manager that writes scalars into a folder for `tensorboard --logdir`.
 
-    A resumed fit opens a file of its own, which takes the place of the points after its first one.
+    A resumed fit opens a new file, whose points replace those after its first one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +35,7 @@ class EventLog:
             self._writer.close()
 
     def step(self, progress: Any) -> None:
-        """Record a step's loss, at every so many steps; takes a `loop.FitProgress`."""
+        """Record the loss and speed of every `STEPS_BETWEEN`-th step; takes a `FitProgress`."""
         self._steps = progress.steps
         place = progress.epoch * progress.steps + progress.step
         if place % STEPS_BETWEEN == 0:
@@ -43,7 +43,7 @@ class EventLog:
             self._add("training/images_per_s", progress.images_per_s, place)
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """Record an epoch's row of the history, at the step that it ended with."""
+        """Record an epoch's row of the history at the epoch's last step."""
         place = (row["epoch"] + 1) * self._steps
         for name in ("loss", "learning_rate"):
             self._add(f"epoch/{name}", row[name], place)
@@ -53,7 +53,7 @@ class EventLog:
 
     def _add(self, name: str, value: float, place: int) -> None:
         if self._writer is None:
-            # Opened by the first point: a finished run that is looked at again writes no file.
+            # The first point opens the file, so that a finished run writes none.
             from tensorboardX import SummaryWriter
 
             purge = place if self._folder.exists() else None

@@ -1,7 +1,7 @@
-"""Batch norms by TensorFlow's fused kernel while a network is fitted on a processor.
+"""Compute batch norms by TensorFlow's fused kernel while a network is fitted on a CPU.
 
-Keras computes them in half a dozen passes over memory, which on a processor with fast matrix units
-take a third of a step. The numbers agree; other backends keep Keras's own layer.
+Keras makes half a dozen passes over memory, which take a third of a step on a CPU with fast matrix
+units. The results agree. Other backends keep Keras's own layer.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ import keras
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch norm over the last axis of images (n, height, width, channels), in one pass."""
+    """Batch norm over the last axis of images (n, height, width, channels), in one pass."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return the normalised images, and move the statistics if `training`."""
+        """Return the normalised images; update the moving statistics if `training`."""
         if mask is not None or len(inputs.shape) != 4 or self.axis not in (-1, 3):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -32,7 +32,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         if fits:
             count = tf.cast(tf.size(inputs) / tf.size(mean), tf.float32)
-            # The kernel states the unbiased variance; Keras keeps the biased one.
+            # The kernel gives the unbiased variance; Keras keeps the biased one.
             biased = batch_variance * (count - 1) / count
             self.moving_mean.assign(mean * self.momentum + batch_mean * (1 - self.momentum))
             self.moving_variance.assign(variance * self.momentum + biased * (1 - self.momentum))
@@ -40,9 +40,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def fuse_norms(backbone: keras.Model) -> keras.Model:
-    """Return the backbone with fused batch norms, where the Keras backend has them.
+    """Return the backbone with fused batch norms if the Keras backend has them.
 
-    It is built anew: what weights it has are to be set afterwards.
+    The copy has new weights: set them afterwards.
     """
     if keras.backend.backend() != "tensorflow":
         return backbone

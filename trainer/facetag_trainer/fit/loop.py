@@ -1,6 +1,6 @@
-"""Fitting a network on a crop cache: on any Keras backend, resumable after a kill at any point.
+"""Fit a network on a crop cache, on any Keras backend; a killed fit can be resumed.
 
-Imports neither the settings, nor the database, nor TensorFlow.
+This module imports neither the settings, nor the database, nor TensorFlow.
 """
 
 import json
@@ -36,16 +36,16 @@ KEPT_WEIGHTS = "kept.weights.h5"
 
 @dataclass(frozen=True, slots=True)
 class FitProgress:
-    """Where a fit stands; handed to `on_step` after every step."""
+    """Progress of a fit, which `on_step` gets after every step."""
 
     epoch: int
     step: int
     steps: int
     loss: float
-    """The mean over the epoch so far."""
+    """Mean over the epoch so far."""
     images_per_s: float
     samples: npt.NDArray[np.intp]
-    """Places in the cache of the samples that the step was fitted on."""
+    """Indices in the cache of the step's samples."""
 
 
 def fit(
@@ -59,12 +59,12 @@ def fit(
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
-    """Fit to the plan's end, going on from the folder's checkpoint if there is one.
+    """Fit to the plan's end, from the folder's checkpoint if there is one.
 
-    Writes `checkpoint.npz`, `history.jsonl` (a row an epoch) and `kept.weights.h5` (of the epoch
-    that the plan keeps) into `folder`. The network ends with the kept weights. Raises
-    FacetagError where nothing is left to fit on or to validate with. `on_epoch` is called once the
-    epoch is on disk: what it raises leaves a fit that can be gone on with.
+    Writes `checkpoint.npz`, `history.jsonl` (one row per epoch) and `kept.weights.h5` (of the epoch
+    that the plan keeps) into `folder`. The network ends with the kept weights. `on_epoch` is called
+    once the epoch is on disk, so the fit can be resumed whatever it raises. Raises FacetagError if
+    no image is left to fit on or to validate with.
     """
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def fit(
 def make_feeder(
     cache: CropCache, spec: NetworkSpec, plan: FitPlan, lessons: Lessons | None = None
 ) -> Feeder:
-    """Return what feeds a fit of this plan its batches."""
+    """Return the feeder of a fit's batches."""
     return Feeder(
         cache,
         spec.heads,
@@ -110,7 +110,7 @@ def make_feeder(
 
 
 def predict_held_out(network: keras.Model, feeder: Feeder) -> Predictions:
-    """Return the network's outputs (n, units) a head for the validation set, in its order."""
+    """Return the network's outputs (n, units) per head for the held-out images, in order."""
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in feeder.heads}
     for batch in feeder.held_out():
         outputs = network.predict_on_batch(batch.images)
@@ -120,7 +120,7 @@ def predict_held_out(network: keras.Model, feeder: Feeder) -> Predictions:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's history, one an epoch; none where nothing was fitted yet."""
+    """Return the rows of a run's history, one per epoch; empty before the first epoch ends."""
     path = folder / "history.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -142,7 +142,7 @@ def _fit_epoch(
     scores: list[float],
     on_step: Callable[[FitProgress], None],
 ) -> float:
-    """Fit from `place` to the end of its epoch and return the epoch's mean loss."""
+    """Fit from `place` to the end of its epoch, and return the mean loss of the epoch."""
     started, epoch, total, mean = time.monotonic(), place.epoch, place.loss_sum, 0.0
     for done, batch in enumerate(feeder.epoch(epoch, place.step), 1):
         step = place.step + done
@@ -165,23 +165,23 @@ def _fit_epoch(
 def _follow_plateau(
     network: keras.Model, plan: FitPlan, steps: int, place: int, scores: list[float]
 ) -> None:
-    # The rate changes while it warms up, and between epochs.
+    # The rate changes during warm-up, and between epochs.
     if place < warm_up_steps(plan, steps) or place % steps == 0:
         network.optimizer.learning_rate = plateau_rate(plan, steps, place, scores)
 
 
 def _final_weights(network: keras.Model, feeder: Feeder, plan: FitPlan, epoch: int) -> Any:
-    """Return a context in which the network has the weights that are measured and kept."""
+    """Return a context in which the network has the weights to measure and keep."""
     if not plan.averaging:
         return nullcontext()
-    # What is labelled later is neither mixed nor jittered.
+    # The images that the network will label are neither mixed nor jittered.
     drawn = np.random.default_rng((plan.seed, epoch)).permutation(feeder.training)
     batches = feeder.plain(drawn[: STATISTICS_BATCHES * plan.batch_size])
     return averaged_weights(network, (batch.images for batch in batches))
 
 
 def _save_kept(network: keras.Model, folder: Path) -> None:
-    # A kill in the middle must not take the best weights so far with it.
+    # A kill during the write must not destroy the best weights so far.
     with atomic_draft(folder / KEPT_WEIGHTS, sole_writer=True) as draft:
         network.save_weights(draft, overwrite=True)
 
@@ -191,10 +191,11 @@ def _scores(history: list[dict[str, Any]]) -> list[float]:
 
 
 def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
-    """Return Table 1 on the validation part of what is held out, and one score, less being better.
+    """Return Table 1 on the validation part, and a score that is better the smaller it is.
 
-    The score adds up each head's error in units of the paper's own Table 1. Nothing is chosen by
-    the other parts, which calibrate and judge: unless there is no validation part, in a tiny set.
+    The score is the mean of the heads' errors, each in units of the error in the student paper's
+    Table 1. The calibration and holdout parts choose nothing, except in a set so small that the
+    validation part is empty.
     """
     chosen = split_held_out(cache.hashes[cache.validation]) == VALIDATION
     if not chosen.any():
@@ -210,7 +211,7 @@ def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
         parts.append((1 - table["gender"]["accuracy"]) / (1 - 0.9239))
     if "race" in table:
         parts.append((1 - table["race"]["accuracy"]) / (1 - 0.8307))
-    # Without a label to validate with every epoch is as good, and the last one stays.
+    # Without a label to validate with, all epochs score 0 and the last one is kept.
     return {"score": sum(parts) / max(1, len(parts)), **table}
 
 

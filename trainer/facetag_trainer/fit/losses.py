@@ -14,11 +14,11 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.schedule import count_drops
 
 LABEL_SPREAD = 2.0
-"""Standard deviation, in years, of the ages that a label stands for."""
+"""Standard deviation, in years, of the age distribution that a label stands for."""
 
 
 def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, steps: int) -> None:
-    """Give the network its losses (of ages, BCE, CCE), their weights and AdamW."""
+    """Compile the network with its losses, their weights and AdamW."""
     losses = {name: _loss(name, spec, plan) for name in spec.heads}
     shares = {name: _loss_weight(name, spec, plan) for name in spec.heads}
     if plan.descriptor_weight:
@@ -32,12 +32,12 @@ def compile_network(network: keras.Model, spec: NetworkSpec, plan: FitPlan, step
 
 
 def warm_up_steps(plan: FitPlan, steps: int) -> int:
-    """Return over how many steps the rate rises, at `steps` an epoch: a quarter at the most."""
+    """Return the steps of the warm-up, at `steps` per epoch: at most a quarter of the fit."""
     return min(plan.warm_up_steps, plan.epochs * steps // 4 + 1)
 
 
 def plateau_rate(plan: FitPlan, steps: int, place: int, scores: Sequence[float]) -> float:
-    """Return the rate of step `place`, counted over all epochs, after epochs with these scores."""
+    """Return the learning rate at step `place` of the whole fit, after epochs with these scores."""
     peak = plan.learning_rate * plan.plateau_factor ** count_drops(scores, plan.plateau_epochs)
     return peak * min(1.0, (place + 1) / warm_up_steps(plan, steps))
 
@@ -79,7 +79,7 @@ def _loss_weight(name: str, spec: NetworkSpec, plan: FitPlan) -> float:
         return weight
     if spec.age_output == "distribution":
         return plan.distribution_weight
-    # Huber's loss is half the squared error where it is squared.
+    # The Huber loss is half the squared error near 0.
     return weight / AGE_SCALE**2 * (2 if plan.age_loss == "huber" else 1)
 
 
@@ -102,11 +102,11 @@ class AgeDistributionLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the losses as (n,)."""
         ages = ops.reshape(ops.cast(y_true, y_pred.dtype), (-1, 1))
-        # Torch takes no NumPy array beside a tensor.
+        # Torch does not mix NumPy arrays and tensors.
         years = ops.convert_to_tensor(YEARS)
         target = ops.softmax(-0.5 * ops.square((years[None] - ages) / LABEL_SPREAD))
         entropy = -ops.sum(target * ops.log(ops.maximum(y_pred, 1e-7)), axis=-1)
-        # A sum, not a product of matrices: JAX and torch first trace the loss with the mean alone.
+        # Not a matrix product: JAX and torch first trace the loss with the mean alone.
         error = ops.sum(y_pred * years, axis=-1) - ages[:, 0]
         squared = ops.square(error / AGE_SCALE)
         return entropy + self._mean_weight * squared

@@ -1,7 +1,7 @@
-"""Targets that are less certain than labels: smoothed labels, and images mixed in pairs.
+"""Soften targets: label smoothing, and images mixed in pairs.
 
-Label smoothing after Szegedy et al. 2016 (arXiv:1512.00567), mixup after Zhang et al. 2018
-(arXiv:1710.09412). Every draw follows from the generator that is handed in.
+Label smoothing is by Szegedy et al. 2016 (arXiv:1512.00567), mixup by Zhang et al. 2018
+(arXiv:1710.09412). Every draw comes from the generator that is passed in.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Images = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Softening:
-    """How much; see FitPlan."""
+    """How much targets are softened; see FitPlan."""
 
     smoothing: float
     mixup: float
@@ -26,10 +26,10 @@ class Softening:
     def soften(
         self, images: Images, targets: Columns, weights: Columns, rng: np.random.Generator
     ) -> tuple[Images, dict[str, Images], dict[str, Images]]:
-        """Return images, targets and weights (n,) a head; a categorical target becomes (n, units).
+        """Return images, targets and weights (n,) per head; categorical targets become (n, units).
 
-        A categorical target that is (n, units) already is softened as it is. A mixed pair of which
-        one label is missing teaches that head nothing.
+        Categorical targets may be (n, units) already. A mixed pair has weight 0 for a head if one
+        of its labels is missing.
         """
         soft = {name: self._smooth(name, values) for name, values in targets.items()}
         if self.mixup == 0:
@@ -58,7 +58,7 @@ class Softening:
 
 
 def to_probabilities(name: str, values: Images) -> Images:
-    """Return a categorical head's targets as (n, units), from codes (n,) or from what is that."""
+    """Return a categorical head's targets (n, units), from codes (n,) or from such targets."""
     if values.ndim == 2:
         return values
     return np.eye(HEADS_BY_NAME[name].units, dtype=np.float32)[values.astype(int)]

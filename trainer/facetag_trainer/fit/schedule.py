@@ -1,15 +1,16 @@
-"""What a fit's history decides: when the rate falls on a plateau, and when to stop.
+"""Decide by a fit's history when the learning rate falls on a plateau, and when to stop.
 
-Both follow from the scores so far alone, so that a resumed fit decides as an undisturbed one.
+Both depend on the scores so far alone, so a resumed fit decides as an uninterrupted one.
 """
 
 from collections.abc import Sequence
 
 
 def count_drops(scores: Sequence[float], patience: int) -> int:
-    """Return how often the rate was lowered by plateaus, given the epochs' scores (less is better).
+    """Return how often plateaus have lowered the rate, given the scores of the epochs.
 
-    After `patience` epochs without a better score the rate falls, and the wait begins anew.
+    Smaller scores are better. After `patience` epochs without a better score the rate falls, and
+    the wait starts again.
     """
     drops = waited = 0
     best = float("inf")
@@ -24,7 +25,7 @@ def count_drops(scores: Sequence[float], patience: int) -> int:
 
 
 def is_stalled(scores: Sequence[float], patience: int | None) -> bool:
-    """Return whether the best score is `patience` epochs old; None never stalls."""
+    """Return whether the best score is `patience` epochs old; None means never."""
     if patience is None or not scores:
         return False
     return len(scores) - 1 - scores.index(min(scores)) >= patience

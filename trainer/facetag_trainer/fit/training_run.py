@@ -1,4 +1,4 @@
-"""`facetag train`: from shards to a bundle. Prepare the crop cache, build, fit, measure, write."""
+"""Run a training from a crop cache to a bundle: build, fit, calibrate and write."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -49,31 +49,31 @@ from facetag_trainer.teachers.knowledge import read_knowledge
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """One run: which network, from which weights, fitted how."""
+    """One run: the network, its starting weights and the fit."""
 
     spec: NetworkSpec = field(default_factory=NetworkSpec)
     fit: FitPlan = field(default_factory=FitPlan)
     backbone_weights: Path | Literal["imagenet"] | None = None
-    """A file, or Keras's own ImageNet weights; None starts from random ones."""
+    """A file, or the ImageNet weights that Keras publishes; None starts from random weights."""
     start: Bundle | None = None
-    """The bundle whose weights are fitted further; else the backbone's, and random heads."""
+    """Bundle whose weights are fitted further; without it the heads start from random weights."""
     averaged: tuple[Bundle, ...] = ()
     """Bundles whose weights are averaged with those of `start` (model soups; Wortsman et al. 2022,
-    arXiv:2203.05482): of one line of descent, for others' weights mean nothing to one another."""
+    arXiv:2203.05482). They must be of one line of descent: other weights cannot be averaged."""
     teachers: tuple[Bundle, ...] = ()
-    """Bundles whose answers have a part in what is fitted to, of `fit.teacher_share`."""
+    """Bundles whose answers are a share of the targets, `fit.teacher_share`."""
     answers: Path | None = None
-    """Answers that teachers gave in another run, of the same images; then none are asked."""
+    """Answers of another run's teachers on the same images, to use in place of teachers."""
     taught: Path | None = None
     """What `facetag teach` wrote of the same images: face descriptors, and answers beside them."""
     fold: Fold | None = None
-    """Of what is fitted on, the part that is left out, so that the bundle can teach it."""
+    """Fold of the training images to leave out, so that the bundle can teach it."""
     precision: str = "float32"
-    """Keras's dtype policy while fitting: mixed_bfloat16 is faster where processors have it."""
+    """Keras's dtype policy while fitting; mixed_bfloat16 is faster on CPUs that support it."""
 
     @property
     def starts(self) -> tuple[Bundle, ...]:
-        """All bundles that the fit starts from; none where it starts from a backbone's weights."""
+        """All bundles that the fit starts from; empty if it starts from a backbone's weights."""
         return () if self.start is None else (self.start, *self.averaged)
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class TrainingPlan:
 
     def _starting_weights(self) -> dict[str, str | None] | None:
         if self.start is not None:
-            # A network fitted further still comes from them, and stays under their terms.
+            # A network that is fitted further stays under the terms of its first weights.
             inherited: dict[str, str | None] | None
             inherited = self.start.manifest["training"]["starting_weights"]
             return inherited
@@ -101,7 +101,7 @@ class TrainingPlan:
         if weights is None:
             return None
         if weights == IMAGENET:
-            # Which file that is, and its checksum, Keras knows.
+            # Keras knows the file and its checksum.
             return {"file": f"{IMAGENET} of Keras {keras.__version__}", "sha256": None}
         return {"file": Path(weights).name, "sha256": file_sha256(Path(weights))}
 
@@ -115,22 +115,20 @@ def train_network(
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Bundle:
-    """Fit, or go on fitting, in the folder `run` and write the bundle to `run/bundle`.
+    """Fit in the folder `run`, or resume the fit there, and write the bundle to `run/bundle`.
 
-    A run that has its bundle is finished: the bundle is opened as it lies there.
-
-    Raises FacetagError where `run` holds a run of another plan or of other data, and where the
-    bundle to start from holds another network.
+    A run that has its bundle is finished: its bundle is opened. Raises FacetagError if `run` holds
+    a run of another plan or of other data, or if the bundle to start from has another network.
     """
     for start in plan.starts:
         if not _continues(plan.spec, start.spec):
             raise FacetagError(
-                f"{start.folder} holds another network ({start.spec}) than the one asked "
-                f"for ({plan.spec}): give the same backbone and heads."
+                f"{start.folder} holds the network {start.spec}, but {plan.spec} is to be fitted: "
+                "give the same backbone and heads."
             )
     _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
     if (run / "bundle" / MANIFEST).exists():
-        # Finished: writing it anew would lose what `evaluate` has recorded in it since.
+        # Writing it again would lose what `facetag evaluate` has recorded in it.
         return open_bundle(run / "bundle")
     if plan.fold is not None:
         cache = leave_out(cache, plan.fold)
@@ -162,7 +160,7 @@ def train_network(
             on_step=record_step,
             on_epoch=record_epoch,
         )
-    # What is measured and written is what bundles hold: the same weights in float32.
+    # Measure and write what bundles hold: the same weights in float32.
     fitted, network = network, build_network(plan.spec)
     _take_weights(network, [fitted])
     feeder = make_feeder(cache, plan.spec, plan.fit)
@@ -197,22 +195,23 @@ def start_network(plan: TrainingPlan) -> keras.Model:
         load_imagenet_weights(network, spec.backbone)
     elif plan.backbone_weights is not None:
         load_backbone_weights(network, spec.backbone, Path(plan.backbone_weights))
-    # Files of weights name layers by their class: they are loaded into Keras's own.
+    # Weight files name layers by their class, so they are loaded into Keras's own layers.
     fused.set_weights(network.get_weights())
     freeze_layers(fused, spec.backbone, plan.fit.frozen_layers)
     return fused
 
 
 def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
-    """Tell whether a network can start from another's weights.
+    """Return whether a network can start from another's weights.
 
-    Features are pooled, so the size of images may differ; and the age's output is one layer.
+    The input size may differ, since features are pooled, and so may the age output, which is one
+    layer.
     """
     return replace(spec, age_output=start.age_output, input_size=start.input_size) == start
 
 
 def _take_weights(network: keras.Model, starts: Sequence[keras.Model]) -> None:
-    """Copy the mean weights layer by layer; a layer that not all of them have keeps its own."""
+    """Copy the mean weights per layer; a layer that one of `starts` lacks keeps its own."""
     known = set.intersection(*({layer.name for layer in start.layers} for start in starts))
     for layer in network.layers:
         if layer.name in known:
@@ -227,7 +226,7 @@ def write_run_bundle(
     cache: CropCache,
     outputs: Predictions,
 ) -> Bundle:
-    """Write the bundle of a fitted network; `outputs` are its predictions on what is held out."""
+    """Write the bundle of a fitted network; `outputs` are its predictions on held-out images."""
     facts = {
         "created": datetime.now(UTC).date().isoformat(),
         "parent": None if plan.start is None else plan.start.version,
@@ -262,16 +261,14 @@ def _claim_run(run: Path, identity: dict[str, Any]) -> None:
     text = json.dumps(identity, indent=2)
     if path.exists() and _read_identity(path) != json.loads(text):
         raise FacetagError(
-            f"{run} holds a run with another plan or other shards: give another --run folder, "
-            "or the same options to go on with it."
+            f"{run} holds a run with another plan or other shards: give another --run folder, or "
+            "give the same options to resume that run."
         )
     run.mkdir(parents=True, exist_ok=True)
     atomic_write(path, text, sole_writer=True)
 
 
 def _read_identity(path: Path) -> Any:
-    """Return what a run's folder says it is; what an older plan does not state was the default."""
+    """Return the plan of a run's folder; fields that are newer than it have their defaults."""
     stated = json.loads(path.read_text())
-    defaults: dict[str, Any] = {"averaged": [], "teachers": [], "answers": None, "fold": None}
-    defaults["taught"] = None
-    return {**defaults, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}
+    return {"taught": None, **stated, "fit": {**FitPlan().to_json(), **stated["fit"]}}

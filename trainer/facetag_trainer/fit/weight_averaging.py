@@ -1,9 +1,9 @@
-"""Measuring and keeping the running average of a fit's weights instead of its last weights.
+"""Give a network the running average of its weights, which is measured and kept.
 
-The optimizer averages what it trains (Polyak averaging, exponentially weighted). Batch norms'
-moving statistics belong to the weights that they were taken with, not to the average: they are
-taken anew from training images, as for stochastic weight averaging (Izmailov et al. 2018,
-arXiv:1803.05407). Frozen batch norms keep theirs.
+The optimizer averages the trainable weights (Polyak averaging, exponentially weighted). The moving
+statistics of batch norms do not fit the average, so they are computed again from training images,
+as in stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407). Frozen batch norms keep
+theirs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 STATISTICS_BATCHES = 40
-"""Training batches that batch norms' statistics are taken anew from."""
+"""Training batches from which the statistics of batch norms are computed again."""
 
 
 @contextmanager
 def averaged_weights(
     network: keras.Model, images: Iterable[npt.NDArray[np.float32]]
 ) -> Iterator[None]:
-    """Within the body the network has its averaged weights; after it, every variable as before.
+    """Give the network its averaged weights within the body, and its own variables after it.
 
     `images` are batches of training images (n, size, size, 3). The network's optimizer must have
     been made with `use_ema`.
@@ -32,7 +32,7 @@ def averaged_weights(
     try:
         network.optimizer.finalize_variable_values(network.trainable_variables)
         for variable in network.trainable_variables:
-            # JAX gives away the arrays that a network predicts with: the average keeps its own.
+            # JAX donates the arrays that a network predicts with, so the average needs a copy.
             variable.assign(np.asarray(variable).copy())
         retake_statistics(network, images)
         yield
@@ -42,7 +42,7 @@ def averaged_weights(
 
 
 def retake_statistics(network: keras.Model, images: Iterable[npt.NDArray[np.float32]]) -> None:
-    """Set the trainable batch norms' statistics to their mean over these batches of images."""
+    """Set the statistics of trainable batch norms to their mean over these batches of images."""
     norms = [layer for layer in _batch_norms(network) if layer.trainable]
     if not norms:
         return
@@ -51,7 +51,7 @@ def retake_statistics(network: keras.Model, images: Iterable[npt.NDArray[np.floa
     means: list[Any] = []
     try:
         for layer in norms:
-            # The moving statistics become the batch's own.
+            # With a momentum of 0, the moving statistics are those of the last batch.
             layer.momentum = 0.0
         for count, batch in enumerate(images, 1):
             _pass_training(network, batch)
@@ -66,11 +66,11 @@ def retake_statistics(network: keras.Model, images: Iterable[npt.NDArray[np.floa
 
 
 def _pass_training(network: keras.Model, batch: npt.NDArray[np.float32]) -> None:
-    """Pass a batch as a step of a fit does, but for the step."""
+    """Run a forward pass in training mode, without a step of the optimizer."""
     if keras.backend.backend() != "jax":
         network(batch, training=True)
         return
-    # One operation at a time JAX takes longer for a pass than for a dozen steps.
+    # Without compilation JAX takes longer for a pass than for a dozen steps.
     trainable = [variable.value for variable in network.trainable_variables]
     others = [variable.value for variable in network.non_trainable_variables]
     after = _compiled_pass(network)(trainable, others, batch)
@@ -80,7 +80,7 @@ def _pass_training(network: keras.Model, batch: npt.NDArray[np.float32]) -> None
 
 @lru_cache(maxsize=1)
 def _compiled_pass(network: keras.Model) -> Any:
-    """Return what gives the other variables' values after a pass in training, compiled once."""
+    """Return a compiled pass that gives the non-trainable variables' values after it."""
     import jax
 
     def run(trainable: Any, others: Any, batch: Any) -> Any:

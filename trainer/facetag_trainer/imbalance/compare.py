@@ -1,4 +1,4 @@
-"""Comparing treatments of class imbalance on held-out images: the paper's question, as a table."""
+"""Compare treatments of class imbalance on held-out images, as the student paper asks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Ways = dict[tuple[str, Method], list[HeadOutputs]]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonWatcher:
-    """Is told how many images have their features, and how many heads are fitted, of how many."""
+    """Callbacks that get how many images have features, and how many heads are fitted."""
 
     on_features: Callable[[int, int], None] = lambda done, total: None
     on_fit: Callable[[int, int], None] = lambda done, total: None
@@ -38,11 +38,11 @@ def compare_methods(
     whole: Sequence[tuple[Bundle, CropCache]] = (),
     watcher: ComparisonWatcher | None = None,
 ) -> ImbalanceComparison:
-    """Fit heads by every method on the features of `network`, and read `whole` ones beside them.
+    """Fit heads by every method on the features of `network`, and measure `whole` networks too.
 
-    What is computed lies below `run`, and an interrupted comparison goes on from it. Each whole
-    network comes with the crops of its size. Raises FacetagError where too few images are labelled
-    for one of the sides or for SMOTE, and where a whole network lacks the head.
+    Results are kept below `run`, from which an interrupted comparison is resumed. Each whole
+    network comes with the crops of its size. Raises FacetagError if too few images are labelled for
+    one of the sides or for SMOTE, and if a whole network lacks the head.
     """
     watcher = watcher or ComparisonWatcher()
     sides = find_sides(cache, plan.head)
@@ -74,7 +74,7 @@ def _fit_heads(
     folder: Path,
     on_fit: Callable[[int, int], None],
 ) -> Ways:
-    """Return the outputs on the judged images of each fit, by method; those on disk as they are."""
+    """Return each fit's outputs on the judged images by method; fit those not on disk."""
     training, validation, judged = (
         take_examples(features, cache, plan.head, places)
         for places in (sides.training, sides.validation, sides.judged)

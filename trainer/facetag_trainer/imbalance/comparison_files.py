@@ -24,9 +24,9 @@ def write_comparison(run: Path, found: ImbalanceComparison) -> Path:
 
 
 def draw_recalls(head: str, rows: Mapping[str, Figures], fitted_on: Sequence[int]) -> Figure:
-    """Draw recalls with intervals, a row a label and a colour a method; labels by their number.
+    """Draw recalls with intervals: a row per label, a colour per method, frequent labels on top.
 
-    `fitted_on` are the training images of each label, in the head's order.
+    `fitted_on` are the training images per label, in the head's order.
     """
     labels = HEADS_BY_NAME[head].labels
     order = sorted(range(len(labels)), key=lambda code: -fitted_on[code])

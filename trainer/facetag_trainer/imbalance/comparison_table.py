@@ -1,4 +1,4 @@
-"""The table of a comparison, for programs and pictures: a row for each way of fitting."""
+"""The table of a comparison, for programs and plots: one row per way of fitting."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from facetag_trainer.imbalance.measures import (
 )
 
 HEAD_ALONE = "head"
-"""What is fitted where the features are given."""
+"""Name of what is fitted on given features."""
 Fits = Mapping[tuple[str, Method], Sequence[HeadOutputs]]
 """HeadOutputs (n, units) of each fit, by what was fitted and how."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One line of the table: what was fitted, how, how often, and what came of it."""
+    """One row of the table: what was fitted, by which method, how often, and its figures."""
 
     fitted: str
     method: Method
     fits: int
     figures: Figures
     gains: Figures | None
-    """Over the plain row of what was fitted; None for that row, and where there is none."""
+    """Gains over the plain row of the same fitted part; None for that row, and without one."""
 
     @property
     def name(self) -> str:
-        """The row's name in a picture."""
+        """The row's name in a plot."""
         return self.method if self.fitted == HEAD_ALONE else f"{self.fitted}: {self.method}"
 
     def to_json(self) -> dict[str, Any]:
@@ -46,14 +46,14 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class ImbalanceComparison:
-    """The rows of the table, what they follow from, and on how many images they rest."""
+    """The rows of the table, the plans they follow from, and the numbers of images."""
 
     plan: ImbalancePlan
     features: Mapping[str, Any]
-    """The plan of the network whose features were taken."""
+    """The plan of the network whose features were used."""
     rows: Sequence[ComparisonRow]
     images: Mapping[str, Sequence[int]]
-    """Images a label, in the head's order, of each side: training, validation, judged."""
+    """Images per label, in the head's order, of each side: training, validation, judged."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as `imbalance.json` states it."""
@@ -69,7 +69,7 @@ class ImbalanceComparison:
 
 
 def make_rows(head: str, truth: LabelCodes, fits: Fits) -> list[ComparisonRow]:
-    """Return a row for each way of fitting, measured on labels (n,)."""
+    """Return one row per way of fitting, measured on labels (n,)."""
     drawn = {way: draw_measures(head, truth, outputs) for way, outputs in fits.items()}
     rows = []
     for (fitted, method), values in drawn.items():

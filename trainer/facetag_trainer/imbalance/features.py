@@ -1,7 +1,8 @@
-"""The pooled features of all crops of a cache, computed once: heads are fitted on them in seconds.
+"""Compute the pooled features of all crops of a cache once, so that heads are fitted in seconds.
 
-They lie in a folder named after all that they follow from, so that stale ones are never used:
-`values.npy` (n, width) float32, in the cache's order, and `features.json` with how many are done.
+They are kept in a folder whose name follows from everything that decides them, so stale features
+are never used: `values.npy` (n, width) float32 in the cache's order, and `features.json` with the
+number of images that are done.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from facetag_trainer.imbalance.imbalance_plan import digest_of
 Features = npt.NDArray[np.float32]
 BATCH = 64
 CHUNK = 8 * BATCH
-"""Images between two notes of how many are done: what a kill costs at the most."""
+"""Images between two writes of the number that is done: at most so many are lost by a kill."""
 
 
 def features_key(plan: TrainingPlan, cache: CropCache) -> str:
@@ -50,9 +51,9 @@ def compute_features(
     *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Features:
-    """Return the features (n, width) of all crops without jitter, on disk and read as needed.
+    """Return the features (n, width) of all crops without jitter; they stay on disk.
 
-    What an interrupted run left in the folder is gone on with. `on_progress` gets the images done.
+    An interrupted computation in the folder is resumed. `on_progress` gets the images done.
     """
     count, done = len(cache.crops), _read_done(folder)
     if done < count:

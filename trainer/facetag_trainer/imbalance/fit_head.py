@@ -1,4 +1,4 @@
-"""Fitting one head on pooled features, by the objective and the schedule of whole networks."""
+"""Fit one head on pooled features, with the losses and the schedule of whole networks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,8 +31,8 @@ def fit_head(
 ) -> keras.Model:
     """Return a head fitted for `plan.epochs` times `steps`, with the weights of its best epoch.
 
-    The best has the highest macro F1 on the validation examples: by accuracy alone a method that
-    serves rare labels could not win. Raises FloatingPointError where the loss is no number.
+    The best epoch has the highest macro F1 on the validation examples, since by accuracy a method
+    that favours rare labels could not win. Raises FloatingPointError if the loss is not finite.
     """
     keras.utils.set_random_seed(plan.seed)
     head = build_head(name, spec, training.features.shape[1])
@@ -56,7 +56,7 @@ def read_features(head: keras.Model, name: str, features: npt.NDArray[np.float32
 
 
 def macro_f1(name: str, examples: Examples, outputs: HeadOutputs) -> float:
-    """Return the mean F1 of the labels, those left out that neither occur nor are guessed."""
+    """Return the mean F1 of all labels that occur or are predicted."""
     guess = chosen_labels(name, outputs)
     ones = np.ones((1, len(guess)))
     classes = len(HEADS_BY_NAME[name].labels)
@@ -77,7 +77,7 @@ def _fit_epoch(
     batches: Iterator[npt.NDArray[np.intp]],
     steps: int,
 ) -> float:
-    """Return the loss as Keras reports it: a mean, which is no number once a step's is none."""
+    """Return the mean loss that Keras reports, which is NaN once that of a step is."""
     logs: dict[str, float] = {}
     for part in islice(batches, steps):
         logs = head.train_on_batch(
@@ -90,7 +90,7 @@ def _fit_epoch(
 
 
 def _draw_batches(count: int, plan: FitPlan) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield places of examples, each once before any comes again, for ever."""
+    """Yield indices of examples without end; every example comes once before any comes again."""
     rng = np.random.default_rng(plan.seed)
     waiting = np.empty(0, np.intp)
     while True:

@@ -1,4 +1,4 @@
-"""What determines a comparison of treatments of class imbalance, as data."""
+"""The plan of a comparison of treatments of class imbalance, as data."""
 
 import hashlib
 import json
@@ -15,20 +15,20 @@ PLAIN: Method = "plain"
 
 @dataclass(frozen=True, slots=True)
 class ImbalancePlan:
-    """Which head is fitted on pooled features, how long, and how often."""
+    """The head that is fitted on pooled features, how long, and how often."""
 
     head: str = "race"
     seeds: int = 5
-    """Fits a method: with random weights, an order of images and, for SMOTE, neighbours of each."""
+    """Fits per method; each has its own random weights, order of images and SMOTE neighbours."""
     epochs: int = 20
-    """In passes over the training images: SMOTE's larger set gets no more steps than the others."""
+    """Passes over the training images; SMOTE's larger set gets no more steps than the others."""
     batch_size: int = 128
     learning_rate: float = 1e-3
     seed: int = 1
     """The first of the seeds."""
 
     def fit_plan(self, seed: int) -> FitPlan:
-        """Return how one head is fitted: labels as they are, and the weights of one epoch kept."""
+        """Return the plan of one head's fit: with hard labels, and without averaged weights."""
         return FitPlan(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -40,7 +40,7 @@ class ImbalancePlan:
         )
 
     def fits_key(self, spec: NetworkSpec) -> str:
-        """Return a name for fits of such heads; further seeds leave the fits that there are."""
+        """Return a name for the fits of such heads, which does not depend on the seeds."""
         stated = {**asdict(self), "hidden_units": spec.hidden_units, "dropout": spec.dropout}
         return digest_of({k: stated[k] for k in stated.keys() - {"seeds", "seed"}})
 
@@ -50,5 +50,5 @@ class ImbalancePlan:
 
 
 def digest_of(facts: Any) -> str:
-    """Return a short name that follows from facts alone."""
+    """Return a short name that follows from the facts alone."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

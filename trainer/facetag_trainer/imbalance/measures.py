@@ -1,4 +1,4 @@
-"""What a treatment of class imbalance is measured by: accuracy, macro F1, each label's recall."""
+"""Measure treatments of class imbalance by accuracy, macro F1 and the recall of each label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ LabelCodes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measure's mean over the fits, how far they lie apart, and the bootstrap's central 95%."""
+    """A measure's mean over the fits, its spread, and a 95% confidence interval."""
 
     value: float | None
-    """None where it is not defined: the recall of a label that no judged image has."""
+    """None if it is undefined, as the recall of a label that no judged image has."""
     spread: float | None
-    """Standard deviation over the fits; None of a single one."""
+    """Standard deviation over the fits; None for a single fit."""
     interval: tuple[float, float] | None
-    """Of other images, for the mean of these fits; None where there are too few images."""
+    """Bootstrap over images, for the mean of these fits; None with too few images."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the figure as results state it."""
@@ -35,11 +35,11 @@ class Figure:
 
 Figures = dict[str, Figure]
 Drawn = dict[str, npt.NDArray[np.float64]]
-"""Values (fits, 1 + rounds) a measure: of the images as they are, then of each bootstrap round."""
+"""Values (fits, 1 + rounds) per measure: of all images, then of each bootstrap round."""
 
 
 def draw_measures(head: str, truth: LabelCodes, fits: Sequence[HeadOutputs]) -> Drawn:
-    """Return each fit's measures of outputs (n, units), on the same draws of images for all."""
+    """Return the measures of each fit's outputs (n, units), on the same bootstrap draws for all."""
     classes = len(HEADS_BY_NAME[head].labels)
     weights = draw_beside_all(len(truth), "judged")
     rows: list[dict[str, Weights]] = []
@@ -66,9 +66,9 @@ def summarise(drawn: Drawn) -> Figures:
 
 
 def compare(drawn: Drawn, other: Drawn) -> Figures:
-    """Return how much more each measure is than in the other, on the same draws of images.
+    """Return the gain of each measure over the other's, on the same bootstrap draws.
 
-    The fits are no pairs, so a difference has no spread.
+    The fits are not paired, so a difference has no spread.
     """
     return {
         name: _figure(values[:1], values.mean(axis=0) - other[name].mean(axis=0))

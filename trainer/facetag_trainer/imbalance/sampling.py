@@ -1,7 +1,7 @@
-"""What a head is fitted on by each treatment of class imbalance, and where it is judged.
+"""Choose the examples that each treatment of class imbalance fits a head on.
 
-SMOTE (Chawla et al., 2002) makes images' features up: each lies between a rare class's real one and
-one of its nearest neighbours in that class.
+SMOTE (Chawla et al., 2002) adds synthetic features, each between the features of an image of a rare
+class and those of one of its nearest neighbours in that class.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Places in the cache of the images whose label is known, by what they are for."""
+    """Indices in the cache of the labelled images, by their purpose."""
 
     training: ImagePlaces
     validation: ImagePlaces
-    """Which epoch is kept is decided here."""
+    """Images that decide which epoch is kept."""
     judged: ImagePlaces
-    """The other held-out parts, calibration and holdout: figures are of these."""
+    """The calibration and holdout parts, on which figures are measured."""
 
     def by_name(self) -> dict[str, ImagePlaces]:
         """Return the sides by their names."""
@@ -45,7 +45,7 @@ class Examples:
 
 
 def find_sides(cache: CropCache, head: str) -> Sides:
-    """Return which labelled images are for what; raises FacetagError where one side has none."""
+    """Return the sides of the labelled images; raises FacetagError if one is empty."""
     known = ~np.isnan(cache.labels[head])
     held_out = np.flatnonzero(cache.validation)
     chosen = split_held_out(cache.hashes[held_out]) == VALIDATION
@@ -57,8 +57,8 @@ def find_sides(cache: CropCache, head: str) -> Sides:
     for name, places in sides.by_name().items():
         if not len(places):
             raise FacetagError(
-                f"No image with a label of {head} is {name}, by the images' content: too few to "
-                "compare on. Give more, or more varied, images."
+                f"No image with a label of {head} is in the {name} part, which the images' content "
+                "decides: give more images, or more varied ones."
             )
     return sides
 
@@ -66,13 +66,13 @@ def find_sides(cache: CropCache, head: str) -> Sides:
 def take_examples(
     features: npt.NDArray[np.float32], cache: CropCache, head: str, places: ImagePlaces
 ) -> Examples:
-    """Return the examples at these places in the cache, all of the same weight."""
+    """Return the examples with these indices in the cache, all of the same weight."""
     labels = cache.labels[head][places].astype(np.int64)
     return Examples(np.asarray(features[places]), labels, np.ones(len(places), np.float32))
 
 
 def treat(method: Method, examples: Examples, cache: CropCache, head: str, seed: int) -> Examples:
-    """Return training examples as a method has them; raises FacetagError where SMOTE cannot."""
+    """Return the training examples of a method; raises FacetagError if SMOTE has too few."""
     if method == "weighted":
         weights = balance_classes(cache, head)[examples.labels]
         return Examples(examples.features, examples.labels, weights)

@@ -1,4 +1,4 @@
-"""Whole networks beside the heads: bundles of `facetag train`, read on the same held-out images."""
+"""Measure whole networks, bundles of `facetag train`, on the same held-out images as the heads."""
 
 from collections.abc import Sequence
 
@@ -17,22 +17,21 @@ BATCH = 64
 
 
 def describe_whole(bundle: Bundle, head: str) -> tuple[str, Method]:
-    """Return what was fitted, and whether the head's rarer labels weighed more in it.
+    """Return the name of what was fitted, and the method: plain, or weighted by class.
 
-    Raises FacetagError where the bundle does not predict the head.
+    Raises FacetagError if the bundle does not predict the head.
     """
     spec = bundle.spec
     if head not in spec.heads:
         raise FacetagError(f"{bundle.folder} does not predict {head}: leave it out.")
-    # Networks of before there was a choice do not state it.
-    balanced = bundle.manifest["training"]["fit"].get("balanced", ())
+    balanced = bundle.manifest["training"]["fit"]["balanced"]
     others = "" if spec.heads == (head,) else " of all heads"
     fitted = f"{spec.backbone}{others}, {spec.input_size} pixels"
     return fitted, "weighted" if head in balanced else PLAIN
 
 
 def read_whole(bundle: Bundle, head: str, cache: CropCache, places: ImagePlaces) -> HeadOutputs:
-    """Return the network's outputs (n, units) for a cache's crops, without the mirror image."""
+    """Return the network's outputs (n, units) for some crops, without mirror images."""
     network = bundle.load_network()
     batches = Feeder(cache, (), BATCH, seed=0, jitter=Jitter()).plain(places)
     return np.concatenate(
@@ -45,6 +44,6 @@ def require_same_images(cache: CropCache, others: Sequence[CropCache]) -> None:
     for other in others:
         if not np.array_equal(cache.hashes, other.hashes):
             raise FacetagError(
-                "The crop caches hold other images than one another: give the same shards, and "
-                "delete the caches that another version of facetag made."
+                "The crop caches hold different images: give the same shards, and delete caches "
+                "that another version of facetag made."
             )

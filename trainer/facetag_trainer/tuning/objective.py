@@ -1,4 +1,4 @@
-"""One trial: a cut-down fit with the values of an Optuna trial, and its validation score."""
+"""Run one trial: a cut-down fit with the values of an Optuna trial."""
 
 import hashlib
 import json
@@ -21,18 +21,18 @@ from facetag_trainer.tuning.tuning_plan import TuningPlan
 
 @dataclass(frozen=True, slots=True)
 class TrialWatcher:
-    """What is told of trials while they run."""
+    """Callbacks that report on trials while they run."""
 
     on_trial: Callable[[int, TrialValues], None] = lambda number, values: None
     on_step: Callable[[int, FitProgress], None] = lambda number, progress: None
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda number, row: None
     on_end: Callable[[int, str], None] = lambda number, words: None
     on_wait: Callable[[int], None] = lambda running: None
-    """Takes how many trials run elsewhere, whose ends are waited for."""
+    """Gets the number of trials on other machines that are waited for."""
 
 
 class Objective:
-    """Fits a network with a trial's values; its best validation score is the trial's value."""
+    """Fits a network with a trial's values; the trial's value is the best validation score."""
 
     def __init__(
         self, plan: TuningPlan, cache: CropCache, folder: Path, watcher: TrialWatcher | None = None
@@ -43,9 +43,9 @@ class Objective:
         self.watcher = watcher or TrialWatcher()
 
     def __call__(self, trial: Trial) -> float:
-        """Return the least score of the epochs; raises TrialPruned where it is not worth more.
+        """Return the least score of the epochs; raises TrialPruned if the trial falls behind.
 
-        A retried trial goes on with its checkpoint where that lies on this machine.
+        A retried trial resumes from its checkpoint if that is on this machine.
         """
         values = suggest(trial, self.plan.space)
         self.watcher.on_trial(trial.number, values)
@@ -91,6 +91,6 @@ class Objective:
 
 
 def _digest(plan: TrainingPlan) -> str:
-    """Return a folder's name for a trial: equal values, and so a retry, have the same."""
+    """Return the name of a trial's folder, which a retry with equal values has too."""
     text = json.dumps(plan.to_json(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What `facetag tune` may choose, as data: each parameter's range, and what its values make."""
+"""The search space of `facetag tune`, as data, and the plans that its values give."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,7 +14,7 @@ TrialValues = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A parameter and what it may be; its name is a field of NetworkSpec or of FitPlan."""
+    """A parameter and its range; its name is a field of NetworkSpec or of FitPlan."""
 
     name: str
     kind: Literal["logarithmic", "linear", "choice"]
@@ -38,15 +38,15 @@ SHARED = (
 )
 FITTED_FURTHER = Range("learning_rate", "logarithmic", 5e-5, 2e-3)
 FITTED_FROM_NOTHING = Range("learning_rate", "logarithmic", 2e-4, 1e-2)
-"""Layers that start from random weights take, and need, larger steps."""
+"""Layers that start from random weights need larger steps."""
 INCEPTION_FROZEN = Range("frozen_layers", "choice", choices=(0, 52, 101, 165, 229, 311))
-"""None, the paper's, and all up to the ends of the blocks `mixed3`, 5, 7 and 10, the last."""
+"""No layers, the paper's, and all up to the ends of the blocks `mixed3`, 5, 7 and 10."""
 
 
 def search_space(network: str, *, given_weights: bool) -> tuple[Range, ...]:
-    """Return what is searched for a network, with or without weights that its backbone starts from.
+    """Return the search space of a network, with or without starting weights of its backbone.
 
-    Which layers keep their starting weights is searched for `inceptionv3` where it has any.
+    The number of frozen layers is searched for `inceptionv3` with starting weights alone.
     """
     if network == "inceptionv3" and given_weights:
         return (FITTED_FURTHER, *SHARED, INCEPTION_FROZEN)
@@ -54,15 +54,16 @@ def search_space(network: str, *, given_weights: bool) -> tuple[Range, ...]:
 
 
 def frozen_layers(network: str, *, given_weights: bool) -> int:
-    """Return how many layers are frozen where that is not searched.
+    """Return how many layers are frozen if that is not searched.
 
-    All of Xception's, weights or not, as in the student paper; none of another's random weights.
+    Xception's are always frozen, as in the student paper. Other backbones with random weights have
+    no frozen layers.
     """
     return FROZEN_LAYERS[network] if given_weights or network == "xception" else 0
 
 
 def suggest(trial: Any, space: Sequence[Range]) -> dict[str, Any]:
-    """Ask an Optuna trial for a value of every parameter, all of them before anything is fitted."""
+    """Ask an Optuna trial for a value of every parameter."""
     values = {}
     for one in space:
         if one.kind == "choice":
@@ -74,7 +75,7 @@ def suggest(trial: Any, space: Sequence[Range]) -> dict[str, Any]:
 
 
 def default_values(space: Sequence[Range]) -> dict[str, Any]:
-    """Return the values that `facetag train` takes by itself, as far as they lie in the ranges."""
+    """Return the defaults of `facetag train`, or the nearest values in the ranges."""
     known = {**asdict(NetworkSpec()), **FitPlan().to_json()}
     values = {}
     for one in space:
@@ -89,9 +90,9 @@ def default_values(space: Sequence[Range]) -> dict[str, Any]:
 def apply_values(
     spec: NetworkSpec, plan: FitPlan, values: TrialValues
 ) -> tuple[NetworkSpec, FitPlan]:
-    """Return the network and the fit with these values in the place of their own.
+    """Return the network and the fit with these values in place of their own.
 
-    Raises ValueError for a value that is neither's.
+    Raises ValueError for a name that neither has.
     """
     of_network = {field.name for field in fields(NetworkSpec)}
     of_fit = {field.name for field in fields(FitPlan)}

@@ -1,7 +1,6 @@
-"""Where tuning keeps its trials: Optuna studies in a PostgreSQL that several machines share.
+"""Open Optuna studies in a PostgreSQL that several machines share.
 
-Studies have a database of their own, since Optuna's table of its schema's version has the name of
-ours.
+Studies have a database of their own, since Optuna's version table has the same name as ours.
 """
 
 import warnings
@@ -25,22 +24,22 @@ from facetag.errors import DatabaseUnavailable, FacetagError, SettingsInvalid
 DATABASE = "optuna"
 HEARTBEAT_S = 30
 GRACE_S = 180
-"""A running trial that was silent for so long is dead, and tried again."""
+"""A running trial without a heartbeat for so long is dead, and is tried again."""
 MOST_RETRIES = 3
-"""A trial that dies more often, as for want of memory, is left."""
+"""A trial that dies more often, for example for lack of memory, is not tried again."""
 MADE_LOCK, TURN_LOCK = 0x74756E65, 0x7475726E
-"""Keys of advisory locks: one makes the tables at a time, and one begins a trial at a time."""
+"""Keys of advisory locks: for making the tables, and for beginning a trial."""
 PLAN = "plan"
-"""The study's attribute that says what its trials fit."""
+"""The study's attribute that holds the plan of its trials."""
 
 _log = structlog.get_logger(__name__)
 
 
 class StudyStorage(RDBStorage):
-    """Optuna's storage, whose heart goes on beating where the server was away for a moment."""
+    """Optuna's storage, whose heartbeats survive a short outage of the server."""
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Say that a trial lives; a beat that cannot be recorded is followed by others."""
+        """Record that a trial is alive; a heartbeat that fails is logged, and others follow."""
         try:
             super().record_heartbeat(trial_id)
         except (SQLAlchemyError, StorageInternalError) as error:
@@ -48,10 +47,10 @@ class StudyStorage(RDBStorage):
 
 
 def studies_url(database_url: str) -> str:
-    """Return the URL of the studies' database on facetag's server; makes it if it is not there.
+    """Return the URL of the studies' database on facetag's server; make the database if missing.
 
-    Raises DatabaseUnavailable where the server does not answer, and SettingsInvalid for a user who
-    may not make it.
+    Raises DatabaseUnavailable if the server does not answer, and SettingsInvalid if the user may
+    not make the database.
     """
     url = make_url(database_url).set(drivername="postgresql")
     with translated_errors(), psycopg.connect(_text(url), autocommit=True) as link:
@@ -60,12 +59,12 @@ def studies_url(database_url: str) -> str:
             try:
                 link.execute(f'CREATE DATABASE "{DATABASE}"')
             except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                # Another machine made it since we looked.
+                # Another machine has just made it.
                 _log.debug("the database of studies was made elsewhere")
             except psycopg.errors.InsufficientPrivilege as error:
                 raise SettingsInvalid(
-                    f"{url.username} may not make the database {DATABASE!r}: have it made, or give "
-                    "another with --storage."
+                    f"User {url.username} may not make the database {DATABASE!r}: have it made, "
+                    "or give another one with --storage."
                 ) from error
     return _text(url.set(drivername="postgresql+psycopg", database=DATABASE))
 
@@ -73,15 +72,16 @@ def studies_url(database_url: str) -> str:
 def open_storage(
     url: str, *, heartbeat_s: int = HEARTBEAT_S, grace_s: int = GRACE_S
 ) -> StudyStorage:
-    """Open, and if need be make, the tables of studies; several callers at once are safe.
+    """Open the tables of studies, and make them if missing; concurrent callers are safe.
 
-    Raises DatabaseUnavailable where the server does not answer, and SettingsInvalid for a URL that
-    is none.
+    Raises DatabaseUnavailable if the server does not answer, and SettingsInvalid for a wrong URL.
     """
     try:
         engine = create_engine(url, poolclass=NullPool)
     except ArgumentError as error:
-        raise SettingsInvalid("--storage is no URL: give postgresql+psycopg://...") from error
+        raise SettingsInvalid(
+            "--storage is not a URL: give one such as postgresql+psycopg://..."
+        ) from error
     with translated_errors(), _silenced(), _locked(engine, MADE_LOCK):
         return StudyStorage(
             url,
@@ -103,12 +103,12 @@ def open_study(
 ) -> Study:
     """Open a study, or begin it with a trial of the values `first`.
 
-    The first trials are drawn at random, then by a tree-structured Parzen estimator that takes what
-    runs elsewhere for bad, so that machines do not try the same. A trial whose score is worse than
-    the median of the others' after its second epoch is pruned. Raises FacetagError where the study
-    is of another plan.
+    The first trials are drawn at random. The others are drawn by a tree-structured Parzen estimator
+    that counts running trials as bad, so that machines do not try the same values. A trial whose
+    score is worse than the median of the others after its second epoch is pruned. Raises
+    FacetagError if the study has another plan.
     """
-    # It would write a line a trial, and a traceback for Ctrl-C.
+    # Optuna would write a line per trial, and a traceback after Ctrl-C.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with translated_errors(), _silenced(), take_turn(storage):
         study = optuna.create_study(
@@ -124,13 +124,13 @@ def open_study(
             study.enqueue_trial(dict(first))
         elif stated["digest"] != plan["digest"]:
             raise FacetagError(
-                f"The study {name} is of another network, budget or data: give another --study."
+                f"The study {name} has another network, budget or data: give another --study."
             )
     return study
 
 
 def load_study(storage: StudyStorage, name: str) -> Study:
-    """Open a study to read it; raises FacetagError where there is none of this name."""
+    """Open a study to read it; raises FacetagError if there is none with this name."""
     try:
         with translated_errors():
             return optuna.load_study(storage=storage, study_name=name)
@@ -142,7 +142,7 @@ def load_study(storage: StudyStorage, name: str) -> Study:
 
 @contextmanager
 def take_turn(storage: StudyStorage) -> Iterator[None]:
-    """Let one process at a time, of all that share a PostgreSQL, do what the body does."""
+    """Hold the lock with which one process at a time begins a trial, while the body runs."""
     with _locked(storage.engine, TURN_LOCK):
         yield
 
@@ -154,7 +154,7 @@ def fail_stale(study: Study) -> None:
 
 
 def queue_again(study: Study, number: int) -> None:
-    """Queue the values of a trial that was interrupted for whoever goes on with the study."""
+    """Queue the values of an interrupted trial again, for any machine of the study."""
     with _silenced():
         RetryHeartbeatStaleTrialCallback()(study, study.trials[number])
 
@@ -162,7 +162,7 @@ def queue_again(study: Study, number: int) -> None:
 @contextmanager
 def _locked(engine: Engine, key: int) -> Iterator[None]:
     if engine.dialect.name != "postgresql":
-        # SQLite is for one process.
+        # SQLite is used by one process alone.
         yield
         return
     with engine.connect() as connection:
@@ -173,14 +173,14 @@ def _locked(engine: Engine, key: int) -> Iterator[None]:
 @contextmanager
 def _silenced() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Heartbeats are experimental by name since 2021.
+        # Optuna has called heartbeats experimental since 2021.
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raise DatabaseUnavailable where the studies' server does not answer or went away."""
+    """Raise DatabaseUnavailable if the studies' server does not answer or goes away."""
     try:
         yield
     except (psycopg.OperationalError, DBAPIError, StorageInternalError) as error:

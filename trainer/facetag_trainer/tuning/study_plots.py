@@ -1,4 +1,4 @@
-"""The pictures of a study: scores by trial, and which parameters mattered."""
+"""Plots of a study: the score per trial, and the importance of parameters."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from facetag_trainer.tuning.study_results import Results, Tried
 
 
 def draw_results(results: Results) -> dict[str, Figure]:
-    """Return the pictures by name; none of what is not known yet."""
+    """Return the plots by name; those that need more trials are left out."""
     pictures = {}
     if results.count("complete", "pruned"):
         pictures["history"] = draw_history(results.trials)
@@ -20,7 +20,7 @@ def draw_results(results: Results) -> dict[str, Figure]:
 
 
 def draw_history(trials: Sequence[Tried]) -> Figure:
-    """Draw the score of each trial, the best so far, and which trials were pruned."""
+    """Draw the score of each trial, the best score so far, and the pruned trials."""
     figure, axes = new_axes(6.4, 3.8)
     marks = {"complete": ("o", FIRST, "complete"), "pruned": ("x", SECOND, "pruned")}
     for state, (mark, colour, label) in marks.items():

@@ -1,4 +1,4 @@
-"""`facetag tune --report DIR`: a page that needs nothing else, its data, and the pictures."""
+"""Write the report of `facetag tune`: a self-contained page, its data, plots and the best plan."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from facetag_trainer.tuning.study_results import (
 
 PLAN_FILE = "plan.toml"
 PICTURES = {
-    "history": "Score of each trial; a pruned trial's is of the epoch at which it was stopped",
+    "history": "Score of each trial; a pruned trial has the score of its last epoch",
     "importance": "How much of the score's variance each parameter explains",
 }
 
@@ -63,7 +63,7 @@ def compose_command(results: Results, plan: str = PLAN_FILE) -> str:
 
 
 def parameter_rows(results: Results) -> list[dict[str, str]]:
-    """Return a row a parameter: its range, the default, the best value and its importance."""
+    """Return a row per parameter: its range, the default, the best value and its importance."""
     best = {} if results.best is None else results.best.values
     shares = results.importances or {}
     return [
@@ -87,7 +87,7 @@ def describe_range(one: Range) -> str:
 
 
 def describe_budget(plan: Mapping[str, Any]) -> str:
-    """Return in words what each trial may cost."""
+    """Return the budget of each trial in words."""
     epochs = "1 epoch" if plan["epochs"] == 1 else f"{plan['epochs']} epochs"
     start = plan["starting_weights"]
     weights = "random weights" if start is None else f"the weights {start['file']}"

@@ -1,4 +1,4 @@
-"""What a study has found so far: its trials, the best of them, and which parameters mattered."""
+"""Read the results of a study: its trials, the best one, and the importance of parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Tried:
     number: int
     state: str
     value: float | None
-    """The best epoch's score, or the last one's where it was pruned; less is better."""
+    """Score of the best epoch, or of the last one if it was pruned; smaller is better."""
     best_so_far: float | None
-    """The least value of a complete trial up to this one."""
+    """Least value of the complete trials up to this one."""
     epochs: int
     values: Mapping[str, Any]
     measures: Mapping[str, float]
@@ -41,16 +41,16 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a study has found; `best` is None until a trial is complete."""
+    """The results of a study; `best` is None until a trial is complete."""
 
     name: str
     plan: Mapping[str, Any]
     space: tuple[Range, ...]
     trials: tuple[Tried, ...]
     importances: Mapping[str, float] | None
-    """Shares of the score's variance by parameter (fANOVA); None of too few complete trials."""
+    """Shares of the score's variance per parameter (fANOVA); None with too few complete trials."""
     compute_s: float
-    """Time that trials took, added up over all machines."""
+    """Time of all trials, added up over all machines."""
 
     @property
     def best(self) -> Tried | None:
@@ -60,7 +60,7 @@ class Results:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """What the study's first trial was given."""
+        """The values of the study's first trial."""
         return default_values(self.space)
 
     def count(self, *states: str) -> int:

@@ -1,4 +1,4 @@
-"""Tuning: a study's trials, one after the other, until all machines together have run enough."""
+"""Run trials of a study one after the other, until all machines together have run enough."""
 
 import time
 from collections.abc import Callable
@@ -32,10 +32,11 @@ def run_trials(
     watcher: TrialWatcher | None = None,
     poll_s: float = POLL_S,
 ) -> None:
-    """Run trials until the study has `trials` that ended, here or elsewhere.
+    """Run trials until `trials` of the study have ended, here or on other machines.
 
-    Where the last ones run elsewhere their end is waited for: what dies is tried again. After
-    `timeout_s` none is begun or waited for. A KeyboardInterrupt queues the trial that runs again.
+    If the last ones run on other machines, wait for their end, since a trial that dies is tried
+    again. After `timeout_s` no trial is begun or waited for. A KeyboardInterrupt queues the running
+    trial again.
     """
     watcher = watcher or TrialWatcher()
     end = None if timeout_s is None else time.monotonic() + timeout_s
@@ -61,7 +62,7 @@ def _run_next(
     trials: int,
     watcher: TrialWatcher,
 ) -> bool:
-    """Run a trial, or return False where as many have ended and run as there should be."""
+    """Run a trial; return False instead if enough trials have ended or run."""
     attempt = _Attempt(objective, storage)
     with ExitStack() as turn:
         turn.enter_context(take_turn(storage))
@@ -79,8 +80,8 @@ def _run_next(
         except (ValueError, UpdateFinishedTrialError):
             if attempt.failed or attempt.number is None:
                 raise
-            # Silent for too long: another machine took it for dead and queued it again.
-            watcher.on_end(attempt.number, "was taken for dead, and goes on elsewhere")
+            # It was silent for too long, so another machine has queued it again.
+            watcher.on_end(attempt.number, "sent no heartbeat for too long, and was queued again")
             return True
     ended = study.trials[attempt.number or 0]
     words = f"{ended.state.name.lower()}" + ("" if ended.value is None else f" {ended.value:.4f}")
@@ -89,7 +90,7 @@ def _run_next(
 
 
 class _Attempt:
-    """An objective that lets others begin trials once its own has begun, and is known to live."""
+    """An objective that lets other machines begin trials once its own has a heartbeat."""
 
     def __init__(self, objective: Callable[[Trial], float], storage: StudyStorage) -> None:
         self.number: int | None = None
@@ -100,7 +101,8 @@ class _Attempt:
 
     def __call__(self, trial: Trial) -> float:
         self.number = trial.number
-        # Optuna's thread may be late, and a trial that dies before its first beat is never missed.
+        # Optuna's thread may be late, and nobody would notice a trial that dies before its first
+        # heartbeat.
         self._storage.record_heartbeat(trial._trial_id)
         if self.turn is not None:
             self.turn.close()

@@ -1,4 +1,4 @@
-"""What the trials of a study have in common, and the name that the study has by it."""
+"""The plan that the trials of a study share, and the study's name, which follows from it."""
 
 import hashlib
 import json
@@ -23,12 +23,12 @@ from facetag_trainer.tuning.search_space import (
 )
 
 AVERAGED_SPANS = 8
-"""How often the running average's span fits into a fit: as in the network that ships."""
+"""Spans of the running average per fit, as in the fit of the network that ships."""
 
 
 @dataclass(frozen=True, slots=True)
 class TuningPlan:
-    """What every trial of a study has in common: the network, its budget and where it starts."""
+    """The plan of every trial of a study: the network, its budget and its starting weights."""
 
     network: str
     size: int = 96
@@ -44,11 +44,11 @@ class TuningPlan:
 
     @property
     def space(self) -> tuple[Range, ...]:
-        """What is searched."""
+        """The search space."""
         return search_space(self.network, given_weights=self.backbone_weights is not None)
 
     def training(self, values: TrialValues, steps: int) -> TrainingPlan:
-        """Return how a trial of these values is fitted, at `steps` an epoch."""
+        """Return the training of a trial with these values, at `steps` per epoch."""
         spec = NetworkSpec(self.network, self.size, self.heads, age_output=self.age_output)
         plan = FitPlan(
             epochs=self.epochs,
@@ -56,17 +56,17 @@ class TuningPlan:
             frozen_layers=frozen_layers(
                 self.network, given_weights=self.backbone_weights is not None
             ),
-            # The decay of a whole fit would hold on to the weights that a short one starts from.
+            # The decay of a whole fit would keep too much of a short fit's starting weights.
             averaging=max(0.0, 1 - AVERAGED_SPANS / (self.epochs * steps)),
         )
         spec, plan = apply_values(spec, plan, values)
         return TrainingPlan(spec, plan, self.backbone_weights, precision=self.precision)
 
     def to_json(self, shards: Sequence[Path]) -> dict[str, Any]:
-        """Return what a study states of its trials; raises ShardUnreadable.
+        """Return the plan as a study states it; raises ShardUnreadable.
 
-        `digest` is of all that matters to what is measured: the same files under other names are
-        the same data.
+        `digest` covers everything that decides the scores. File names do not count: the same files
+        under other names are the same data.
         """
         weights = self.backbone_weights
         data = [{"name": path.name, "sha256": shard_digest(path)} for path in shards]
@@ -91,5 +91,5 @@ class TuningPlan:
 
 
 def name_study(stated: Mapping[str, Any]) -> str:
-    """Return the name of the study of a plan: its budget in words, and its digest."""
+    """Return the name of a plan's study: its budget and its digest."""
     return "{network}-{size}px-{part:g}-{epochs}ep-{digest}".format(**stated)

@@ -1,4 +1,4 @@
-"""`facetag tune`: search for better ways of fitting, on several machines at a small budget."""
+"""`facetag tune`: search for better hyperparameters at a small budget, on several machines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,53 +27,62 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     default=20,
     show_default=True,
-    help="Trials that the study should have, those of all machines together.",
+    help="Number of trials of the study, over all machines.",
 )
 @click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Begin no trial after so long.",
+    help="Begin no trial after this time.",
 )
 @click.option(
-    "--size", type=click.IntRange(75), default=96, show_default=True, help="Input pixels."
+    "--size",
+    type=click.IntRange(75),
+    default=96,
+    show_default=True,
+    help="Side of the input in pixels.",
 )
 @click.option(
     "--part",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.25,
     show_default=True,
-    help="Share of the training images that a trial is fitted on, chosen by their content.",
+    help="Share of the training images that a trial is fitted on, chosen by content.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=3, show_default=True, help="Epochs of a trial."
+)
 @click.option(
     "--backbone-weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Starting weights of the backbone (.weights.h5 without top); random if not given.",
+    help="Starting weights of the backbone, a .weights.h5 file without top; random if not given.",
 )
 @click.option(
     "--age-output",
     type=click.Choice(["value", "distribution"]),
     default="distribution",
     show_default=True,
-    help="Whether the age head gives years, or a distribution over them whose mean is taken.",
+    help="Output of the age head: years, or a distribution over years whose mean is the age.",
 )
 @precision_option
-@click.option("--study", help="Name of the study; follows from network, budget and data if unset.")
+@click.option(
+    "--study", help="Name of the study; by default it follows from network, budget and data."
+)
 @click.option(
     "--storage",
     metavar="URL",
-    help="Database of the studies, as it is; by default the database `optuna` on the server at "
-    "FACETAG_DATABASE_URL, or on one in the data folder.",
+    help="Database of the studies, used as it is. The default is the database `optuna` on the "
+    "server at FACETAG_DATABASE_URL, or on a server of the data folder.",
 )
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for a page about the study, with plots and its data as JSON.",
+    help="Folder for a page about the study, with plots, its data as JSON, and plan.toml for "
+    "`facetag train --plan`.",
 )
-@click.option("--report-only", is_flag=True, help="Run no trial; the same as --trials 0.")
+@click.option("--report-only", is_flag=True, help="Run no trial; same as --trials 0.")
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
@@ -104,13 +113,13 @@ def tune(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Search for better ways of fitting a network on SHARDS, each a path or s3://BUCKET/KEY.
+    """Search for better hyperparameters on SHARDS, each a path or s3://BUCKET/KEY.
 
-    Each trial fits the network on small images, on a part of them and for a few epochs; its value
-    is the validation score of `facetag train`. Trials that fall behind are pruned. The study lies
-    in PostgreSQL: the same command on other machines, with FACETAG_DATABASE_URL set, works on the
-    same study, and run again it goes on. A trial whose machine died is tried again after three
-    minutes; one that is stopped with Ctrl-C is tried again by whoever comes next.
+    Each trial fits the network on a part of the images, at a small size and for a few epochs. Its
+    value is the validation score of `facetag train`. Trials that fall behind are pruned. The study
+    is kept in PostgreSQL: the same command resumes it, also on other machines that have the same
+    FACETAG_DATABASE_URL. A trial whose machine died is tried again after three minutes. A trial
+    that was stopped with Ctrl-C is tried again by the next command.
 
     \b
     Examples:
@@ -125,7 +134,7 @@ def tune(
 
     reading = report_only or trials == 0
     if not shards and not (reading and study):
-        raise click.UsageError("Give the SHARDS to fit on, or --report-only and --study.")
+        raise click.UsageError("Give the SHARDS to fit on, or --report-only with --study.")
     settings = read_settings(data_dir)
     session = TuningSession(
         settings=settings,

@@ -111,7 +111,7 @@ def test_a_teacher_of_other_crops_or_heads_is_refused(tiny_bundle, tiny_cache, t
         ask_teachers([Bundle(tiny_bundle.folder, wider)], tiny_cache, HEADS, tmp_path)
     fewer = {**tiny_bundle.manifest["network"], "heads": ["race"]}
     narrow = Bundle(tiny_bundle.folder, {**tiny_bundle.manifest, "network": fewer})
-    with pytest.raises(FacetagError, match="says nothing of age, gender"):
+    with pytest.raises(FacetagError, match="does not predict age, gender"):
         ask_teachers([narrow], tiny_cache, HEADS, tmp_path)
 
 

@@ -147,7 +147,7 @@ def test_a_run_that_starts_from_a_bundle_fits_its_weights_further(trained, tmp_p
 def test_a_bundle_of_another_network_is_no_start(trained, tmp_path):
     bundle, cache, _ = trained
     plan = replace(PLAN, start=bundle, spec=replace(PLAN.spec, hidden_units=16))
-    with pytest.raises(FacetagError, match="holds another network"):
+    with pytest.raises(FacetagError, match="holds the network"):
         train_network(plan, cache, tmp_path / "run")
 
 

@@ -42,7 +42,7 @@ def test_figures_are_of_held_out_images_that_chose_no_epoch(cache):
 def test_a_side_without_a_label_is_a_fault_that_says_so(tmp_path):
     races = np.where(np.arange(COUNT) < HELD_OUT, np.nan, 1)
     cache = write_tiny_cache(tmp_path / "cache", count=COUNT, labels={"race": races})
-    with pytest.raises(FacetagError, match="label of race is validation"):
+    with pytest.raises(FacetagError, match="label of race is in the validation part"):
         find_sides(cache, "race")
 
 

@@ -159,7 +159,7 @@ def test_a_trial_taken_for_dead_gives_way_to_its_retry(study, storage):
         watcher=TrialWatcher(on_end=lambda number, words: told.append((number, words))),
     )
     assert states(study) == [TrialState.FAIL, TrialState.COMPLETE]
-    assert told[0] == (0, "was taken for dead, and goes on elsewhere")
+    assert told[0] == (0, "sent no heartbeat for too long, and was queued again")
 
 
 def test_the_end_of_each_trial_is_told_with_its_score(study, storage):
