@@ -1,4 +1,4 @@
-"""How the trainer reports progress: the interface that commands and trainer workers implement.
+"""The interface by which the trainer reports progress; commands and trainer workers implement it.
 
 The trainer may not import the command line, whose `Reporter` draws bars in a terminal; a trainer
 worker's heartbeat writes the same lines to the log of its retraining.

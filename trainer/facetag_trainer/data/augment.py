@@ -1,6 +1,7 @@
-"""Jitter: what a face may look like when it comes out of the detector, drawn anew at every epoch.
+"""Augment crops by jitter: changes such as a face has when it comes out of the detector.
 
-Every draw follows from (seed, epoch, index) alone, so that a resumed fit sees the very same images.
+Every epoch draws again. A draw depends on (seed, epoch, index) alone, so a resumed fit sees the
+same images.
 """
 
 import io
@@ -15,10 +16,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """Bounds of the random changes, and how often those happen that not every crop has.
+    """Bounds of the random changes, and the probabilities of those that not every crop has.
 
-    They go well past what portraits from the web look like, so that what is learnt holds for other
-    photos too (Hendrycks et al. 2021, "The Many Faces of Robustness", arXiv:2006.16241). Lengths
+    They go well beyond the look of portraits from the web, so that the network also learns to read
+    other photos (Hendrycks et al. 2021, "The Many Faces of Robustness", arXiv:2006.16241). Lengths
     are shares of the crop's side.
     """
 
@@ -27,9 +28,9 @@ class Jitter:
     rotation_degrees: float = 12.0
     """Landmarks err by less in nine of ten faces that are turned by up to 45 degrees."""
     background: float = 0.25
-    """How often what lies outside the image is replaced by other content."""
+    """Probability that other content replaces what is outside the image."""
     covered: float = 0.15
-    """How often a patch is covered, of a side up to `largest_patch`."""
+    """Probability that a patch with a side of up to `largest_patch` is covered."""
     largest_patch: float = 0.4
     blur: float = 0.2
     widest_blur: float = 0.013
@@ -37,10 +38,10 @@ class Jitter:
     smallest_side: int = 32
     colour: float = 0.3
     gamma: float = 0.25
-    """How often light is bent by a power of up to `steepest_gamma`."""
+    """Probability of a gamma curve with an exponent of up to `steepest_gamma`."""
     steepest_gamma: float = 1.8
     cast: float = 0.25
-    """How often each channel is brightened or darkened by a share of its own, up to a fifth."""
+    """Probability that each channel is brightened or darkened by its own share, up to a fifth."""
     grey: float = 0.12
     noise: float = 0.2
     strongest_noise: float = 22.0
@@ -50,7 +51,7 @@ class Jitter:
 
 
 def centre_crop(canvas: Pixels, size: int) -> Pixels:
-    """Return the central square that the crop rule means, without jitter, (size, size, 3)."""
+    """Return the square of the crop rule (size, size, 3), which is the centre of the canvas."""
     start = (canvas.shape[0] - size) // 2
     return canvas[start : start + size, start : start + size]
 
@@ -66,7 +67,7 @@ def jitter_crop(
     """Return a randomly changed crop (size, size, 3) of a canvas (c, c, 3).
 
     `inside` are the image's corners (4, 2) on the canvas; `other` is another canvas, whose content
-    may stand in for what lies outside the image, as the surroundings of a real photo would.
+    may fill the area outside the image, as the surroundings of a real photo would.
     """
     if rng.random() < jitter.background:
         canvas = _replace_outside(canvas, inside, rng, other)

@@ -1,4 +1,4 @@
-"""Dropping what cannot be learnt from: bad names and labels, copies, and what does not decode."""
+"""Drop samples that cannot be learnt from: bad names or labels, copies, undecodable images."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from facetag_trainer.data.splits import HASH_BYTES, Hashes
 
 @dataclass(slots=True)
 class CleanSet:
-    """The samples that remain, in the shards' order, and those that were left out."""
+    """The samples that remain, in the order of the shards, and those that were left out."""
 
     samples: list[Sample] = field(default_factory=list)
     left_out: list[BadSample] = field(default_factory=list)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many were left out, a kind; of kinds that did not occur nothing is said."""
+        """Number of samples left out per kind, for kinds that occur."""
         drops = [bad.drop for bad in self.left_out]
         return {drop.value: drops.count(drop) for drop in Drop if drop in drops}
 
 
 def clean(items: Iterable[Sample | BadSample]) -> CleanSet:
-    """Keep one of identical images with equal labels; drop all of those whose labels disagree."""
+    """Keep one of identical images with equal labels; drop all of those with unequal labels."""
     result = CleanSet()
     by_content: dict[str, list[Sample]] = {}
     for item in items:

@@ -19,7 +19,7 @@ class PreparePlan:
     """All that decides a crop cache besides the shards."""
 
     settings: Settings = field(repr=False)
-    """Which images are decoded, and how the detector looks for faces."""
+    """They decide which images are decoded, and how the detector looks for faces."""
     size: int = 160
     validation_share: float = 0.1
     rule: CropRule = field(default_factory=UprightCrop)
@@ -34,8 +34,8 @@ def prepare_cache(
 ) -> CropCache:
     """Return the crop cache of the shards below `root`; it is made unless it is complete already.
 
-    `on_progress` gets how many faces are cut out, and of how many. Raises ShardUnreadable where a
-    shard cannot be read, and where no usable image remains.
+    `on_progress` gets how many faces are cut out, and of how many. Raises ShardUnreadable if a
+    shard cannot be read, and if no usable image remains.
     """
     indexes = index_shards(shards, plan.settings)
     digests = [shard.sha256 for shard in indexes]
@@ -45,7 +45,9 @@ def prepare_cache(
         return open_cache(folder)
     cleaned, hashes = read_clean_set(indexes)
     if not cleaned.samples:
-        raise ShardUnreadable("Nothing usable remains of the shards: see `facetag train --help`.")
+        raise ShardUnreadable(
+            "Nothing usable remains of the shards: `facetag train --help` says how to label images."
+        )
     total = len(cleaned.samples)
     on_progress(0, total)
     # Names alone: manifests say nothing of folders.

@@ -1,4 +1,4 @@
-"""Reading training shards: tars of images with labels in their names or in JSON beside them."""
+"""Read training shards: tars of images with labels in their names or in JSON beside them."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Sample:
 
 
 class Drop(StrEnum):
-    """Why nothing is learnt from a sample, as manifests, cards and reports say it."""
+    """Why a sample is dropped, in the words of manifests, cards and reports."""
 
     MALFORMED_NAME = "malformed name"
     BAD_LABELS = "labels missing or out of range"
@@ -43,7 +43,7 @@ class Drop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BadSample:
-    """A member of a shard that cannot be used: of which kind, and why this one."""
+    """A member of a shard that cannot be used, with the kind of fault and the reason."""
 
     name: str
     drop: Drop
@@ -51,7 +51,7 @@ class BadSample:
 
 
 def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
-    """Yield every image of the shards in order; raises ShardUnreadable for what is none."""
+    """Yield every image of the shards in order; raises ShardUnreadable for any other file."""
     for path in paths:
         found = False
         for item in read_shard(path):
@@ -66,7 +66,7 @@ def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
 def read_shard(path: Path) -> Iterator[Sample | BadSample]:
     """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar."""
     try:
-        # Given a path, tarfile opens it anew for each compression that it tries.
+        # Given a path, tarfile would open it once per compression that it tries.
         with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
             sidecars = _read_sidecars(archive)
             for member in archive.getmembers():
@@ -86,7 +86,7 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
 
 
 def shard_digest(path: Path) -> str:
-    """Return the SHA-256 of a shard's file; raises ShardUnreadable where it cannot be read."""
+    """Return the SHA-256 of a shard's file; raises ShardUnreadable if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -95,7 +95,7 @@ def shard_digest(path: Path) -> str:
 
 
 def name_apart(shards: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return digests by file name, from such pairs; a name that came before gets a number."""
+    """Return digests by file name, from pairs of both; a repeated name gets a number."""
     named: dict[str, str] = {}
     for name, digest in shards:
         number, free = 1, name
@@ -107,7 +107,7 @@ def name_apart(shards: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def parse_name(name: str) -> Mapping[str, float]:
-    """Return the labels in a UTKFace file name; raises ValueError that says what is wrong."""
+    """Return the labels in a UTKFace file name; raises ValueError with the fault."""
     match = NAME_PATTERN.match(name)
     if match is None:
         raise ValueError("the name is not AGE_GENDER_RACE_*")
@@ -125,7 +125,7 @@ def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
 
 
 def to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
-    """Return an image with the labels of the JSON beside it, if there is any, or of its name."""
+    """Return an image with the labels of the JSON beside it, or of its name without JSON."""
     try:
         labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
     except (ValueError, OverflowError) as error:
@@ -140,7 +140,7 @@ def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
     except RecursionError as error:
         raise ValueError("the JSON beside the image is nested too deeply") from error
     if not isinstance(values, dict):
-        raise ValueError("the JSON beside the image is no object")
+        raise ValueError("the JSON beside the image is not an object")
     labels: dict[str, float] = {}
     for head in HEADS:
         value = values.get(head.name)
@@ -148,7 +148,7 @@ def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
             continue
         labels[head.name] = _read_label(head, value)
     if not labels:
-        raise ValueError("the JSON beside the image names no label")
+        raise ValueError("the JSON beside the image has no label")
     return _check_labels(labels)
 
 
@@ -156,9 +156,9 @@ def _read_label(head: Head, value: object) -> float:
     if isinstance(value, str) and head.labels:
         return float(head.code_of(value))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{head.name} {value!r} is no label")
+        raise ValueError(f"{head.name} {value!r} is not a label")
     if head.labels and value != int(value):
-        raise ValueError(f"{head.name} {value!r} is no code of a label")
+        raise ValueError(f"{head.name} {value!r} is not the code of a label")
     return float(value)
 
 

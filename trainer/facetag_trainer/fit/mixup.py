@@ -18,7 +18,7 @@ Images = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Softening:
-    """How much targets are softened; see FitPlan."""
+    """Strength of the softening; see FitPlan."""
 
     smoothing: float
     mixup: float

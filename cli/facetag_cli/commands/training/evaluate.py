@@ -109,7 +109,7 @@ def evaluate(
         )
         return
     paths, twin_paths = (take_shards(some, settings) for some in (shards, twins_of))
-    with _counter("images") as count:
+    with _counter("Measuring") as count:
         result = evaluate_bundle(
             bundle,
             paths,
@@ -120,7 +120,7 @@ def evaluate(
         )
     findings, twins, without = find(result), None, None
     if twins_of:
-        with _counter("training images looked through for twins") as count:
+        with _counter("Looking for near duplicates in the training data") as count:
             twins = find_twins(result.hashes, twin_paths, settings, on_progress=count)
         # Where every image has a twin nothing remains to measure.
         without = None if twins.all() else find(result, ~twins)
@@ -148,7 +148,7 @@ def _tell_corrupted(
     from facetag_trainer.evaluation.spoiled import evaluate_spoiled
     from facetag_trainer.reports.table_measures import find_measure
 
-    with _counter("images") as count:
+    with _counter("Measuring") as count:
         table = evaluate_spoiled(
             bundle, paths, settings, images=images, precision=precision, on_progress=count
         )
@@ -169,18 +169,12 @@ def _tell_corrupted(
 
 
 @contextmanager
-def _counter(what: str) -> Iterator[Any]:
-    """Count on the error output, as a context: a function that takes how many more are done."""
-    done = 0
+def _counter(title: str) -> Iterator[Any]:
+    """Show a bar as a context, which yields a function that takes how many more images are done."""
+    from facetag_cli.output.reporter import Reporter
 
-    def add(count: int) -> None:
-        nonlocal done
-        before, done = done, done + count
-        if done // 50 > before // 50:
-            click.echo(f"\r{done} {what}", nl=False, err=True)
-
-    yield add
-    click.echo(f"\r{done} {what}", err=True)
+    with Reporter().bar(title, total=None, unit="images") as bar:
+        yield lambda more: bar.advance(more, 0)
 
 
 def _describe(

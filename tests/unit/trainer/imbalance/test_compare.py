@@ -25,7 +25,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def bundle(tiny_bundle):
-    training = {"starting_weights": None, "fit": {}}
+    training = {"starting_weights": None, "fit": {"balanced": []}}
     return replace(tiny_bundle, manifest={**tiny_bundle.manifest, "training": training})
 
 

@@ -22,11 +22,6 @@ def test_a_network_is_named_by_what_it_is_and_how_it_was_fitted(tiny_bundle):
     assert describe_whole(plain, "race") == ("tiny of all heads, 32 pixels", "plain")
 
 
-def test_a_network_of_before_labels_could_weigh_more_is_plain(tiny_bundle):
-    old = replace(tiny_bundle, manifest={**tiny_bundle.manifest, "training": {"fit": {}}})
-    assert describe_whole(old, "race")[1] == "plain"
-
-
 def test_a_network_without_the_head_is_refused(tiny_bundle):
     network = {**tiny_bundle.manifest["network"], "heads": ["age"]}
     other = replace(tiny_bundle, manifest={**tiny_bundle.manifest, "network": network})
