@@ -34,7 +34,7 @@ class FitPlan:
     warm_up_steps: Annotated[int, Field(ge=0)] = 300
     """Steps over which the learning rate rises to its peak."""
     frozen_layers: Annotated[int, Field(ge=0)] = 52
-    """Number of the backbone's first layers that keep their starting weights."""
+    """First layers of the backbone that keep their starting weights."""
     age_weight: NotNegative = 10.0
     """Weight of the squared age error, in units of 50 years."""
     distribution_weight: Positive = 0.25
@@ -50,23 +50,23 @@ class FitPlan:
     race_weight: NotNegative = 1.0
     """Weight of the loss of apparent race."""
     schedule: Literal["cosine", "plateau"] = "cosine"
-    """How the learning rate falls from its peak: `cosine` with the steps, `plateau` by
-    `plateau_factor` whenever the validation score stops improving."""
+    """Fall of the learning rate: `cosine` with the steps, `plateau` by `plateau_factor` when the
+    validation score stalls."""
     plateau_epochs: Count = 2
-    """Epochs without a better score before a plateau lowers the learning rate."""
+    """Epochs without a better score that make a plateau."""
     plateau_factor: BelowOne = 0.3
     """Factor by which a plateau lowers the learning rate."""
     keep: Literal["best", "last"] = "best"
-    """Epoch whose weights are kept: the one with the best validation score, or the last one. With
-    few validation images the best of many scores is luck."""
+    """Epoch whose weights are kept: that with the best validation score, or the last one. With few
+    validation images the best score is luck."""
     stop_after: Count | None = 5
-    """Epochs without a better validation score after which the fit ends early."""
+    """Epochs without a better validation score that end the fit."""
     age_loss: Literal["mse", "huber"] = "mse"
     """Loss of an age head that gives years; `huber` grows linearly beyond `huber_years`."""
     huber_years: Positive = 10.0
     """Age error beyond which the Huber loss grows linearly."""
     label_smoothing: BelowOne = 0.05
-    """Share of a gender's or race's target that is spread evenly over all labels."""
+    """Share of a target that is spread evenly over all labels."""
     mixup: NotNegative = 0.2
     """Alpha of the Beta distribution by which pairs of images are mixed: 0.1 to 0.2 is mild, 0
     mixes none."""
@@ -76,10 +76,9 @@ class FitPlan:
     descriptor_weight: NotNegative = 0.0
     """Weight of the squared error of face descriptors, where `taught` gives some."""
     averaging: BelowOne = 0.998
-    """Decay per step of the running average of weights, which is measured and kept; 0 turns
-    averaging off."""
+    """Decay per step of the weights' running average, which is kept; 0 turns it off."""
     balanced: tuple[Literal["gender", "race"], ...] = ()
-    """Heads whose samples are weighted inversely to how frequent their class is."""
+    """Heads whose samples are weighted inversely to the frequency of their class."""
 
     @property
     def soft_targets(self) -> bool:

@@ -63,11 +63,10 @@ class PlanDocument(BaseModel):
     """Fold of the training images to leave out, such as `1/5` for the first of five. As a
     `--teacher` the bundle then answers for that fold alone, whose labels it has never seen."""
     answers: Path | None = None
-    """RUN/answers.npz of another run with `--teacher` on the same shards, to use in place of
-    teachers. The path is relative to the working directory."""
+    """RUN/answers.npz of a run with `--teacher` on the same shards, to use in place of teachers; a
+    path from the working directory."""
     taught: Path | None = None
-    """File that `facetag teach` wrote about the same shards. The path is relative to the working
-    directory."""
+    """File that `facetag teach` wrote about the same shards; a path from the working directory."""
     network: NetworkTable = NetworkTable()
     """How the network is built; `facetag retrain` takes no such table."""
     fit: FitPlan = FitPlan()

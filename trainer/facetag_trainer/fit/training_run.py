@@ -30,11 +30,10 @@ from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
 from facetag_trainer.data.splits import Fold
-from facetag_trainer.fit.curves import draw_curves
 from facetag_trainer.fit.descriptor_head import add_descriptor_head
 from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
-from facetag_trainer.fit.event_log import EventLog
 from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.fit_records import EventLog, draw_curves
 from facetag_trainer.fit.fused_batch_norm import fuse_norms
 from facetag_trainer.fit.loop import (
     FitProgress,

@@ -18,11 +18,9 @@ INTRODUCTION = """# Plan files
 trainer/facetag_trainer/fit/plan_file.py and fit_plan.py. -->
 
 `facetag train --plan FILE.toml` and `facetag retrain --plan FILE.toml` read the options of a fit
-that have no option on the command line. Options on the command line win over the file. What the
-file leaves out keeps its default. `facetag tune --report DIR` writes the best values that it found
-to DIR/plan.toml.
-
-A wrong key or value ends the command with a message that names the key and what is allowed.
+that the command line does not have. Options on the command line win over the file, and keys that
+the file leaves out keep the defaults below. `facetag tune --report DIR` writes its best values to
+DIR/plan.toml.
 
 ```toml
 [network]
@@ -43,12 +41,7 @@ OTHERS = {
 }
 """Defaults that a command chooses by itself."""
 WIDTH = 100
-LIMITS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "above",
-    "maximum": "at most",
-    "exclusiveMaximum": "below",
-}
+LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def render_plan_page() -> str:
@@ -71,8 +64,10 @@ def render_plan_page() -> str:
 def _entries(properties: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, schema in properties.items():
-        words = " ".join(schema["description"].split()).rstrip(".")
-        lines += _wrap(f"- `{name}`: {words}. {_default(schema)}{_allowed(schema)}.")
+        words = " ".join(schema["description"].split())
+        default, allowed = schema.get("default"), _allowed(schema)
+        key = f"`{name}`" if default is None else f"`{name} = {_to_toml(default)}`"
+        lines += _wrap(f"- {key}{f' ({allowed})' if allowed else ''}: {words}")
     return lines
 
 
@@ -81,27 +76,23 @@ def _jitter() -> list[str]:
         f"`{name}` ({_to_toml(value)})" for name, value in asdict(FitPlan().jitter).items()
     )
     words = (
-        "Bounds of the random changes of crops; scale and shift are shares of the crop's side, and "
-        f"the default is in parentheses: {keys}."
+        f"Bounds of the random changes of crops, with defaults: {keys}. Lengths are shares of the "
+        "crop's side."
     )
     return textwrap.wrap(words, WIDTH, break_long_words=False)
 
 
-def _default(schema: dict[str, Any]) -> str:
-    default = schema.get("default")
-    return "Not set by default" if default is None else f"Default `{_to_toml(default)}`"
-
-
 def _allowed(schema: dict[str, Any]) -> str:
-    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    """Return what is allowed, such as `≥0, <1` or the choices; empty if anything is."""
     found: list[str] = []
-    for kind in kinds:
+    for kind in schema.get("anyOf", [schema]):
         choices = kind.get("enum") or kind.get("items", {}).get("enum")
         if choices:
-            some = "any of " if "items" in kind else "one of "
-            found.append(some + ", ".join(f"`{_to_toml(one)}`" for one in choices))
-        found += [f"{words} {kind[name]:g}" for name, words in LIMITS.items() if name in kind]
-    return f"; {' and '.join(found)}" if found else ""
+            some = "any of" if "items" in kind else "or"
+            others = [one for one in choices if one != schema.get("default")]
+            found.append(f"{some} {', '.join(f'`{_to_toml(one)}`' for one in others)}")
+        found += [f"{sign}{kind[name]:g}" for name, sign in LIMITS.items() if name in kind]
+    return ", ".join(found)
 
 
 def _to_toml(value: Any) -> str:

@@ -1,13 +1,14 @@
-"""Event files that TensorBoard can read, and that a resumed fit goes on with."""
+"""A fit's event files hold its points, and its curves are one picture."""
 
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
-from facetag_trainer.fit.event_log import STEPS_BETWEEN, EventLog
+from facetag_trainer.fit.fit_records import STEPS_BETWEEN, EventLog, draw_curves
 from facetag_trainer.fit.loop import FitProgress
 
 
@@ -62,3 +63,36 @@ def test_a_log_that_nothing_is_added_to_leaves_no_file(tmp_path):
     with EventLog(tmp_path / "events"):
         pass
     assert not (tmp_path / "events").exists()
+
+
+def rows(count, **changes):
+    return [
+        {
+            "epoch": epoch,
+            "score": 2.0 - epoch / 10,
+            "loss": 3.0,
+            "learning_rate": 1e-3,
+            "age": {"rmse": 9.0, "mae": 7.0},
+            "gender": {"accuracy": 0.9, "auc": None},
+            **changes,
+        }
+        for epoch in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_history_becomes_a_picture(tmp_path, count):
+    path: Path = tmp_path / "curves.png"
+    draw_curves(rows(count), path)
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000
+    assert [each.name for each in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_other_figures_make_another_picture(tmp_path):
+    pictures = []
+    for score in (1.0, 2.0):
+        draw_curves([*rows(3), *rows(4, score=score)[3:]], tmp_path / "curves.png")
+        pictures.append(np.asarray(Image.open(tmp_path / "curves.png")))
+    assert not np.array_equal(*pictures)
