@@ -1,4 +1,4 @@
-"""The faces of a collection as the estimation of shares takes them from result lines."""
+"""Gathers the faces of a collection from result lines."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

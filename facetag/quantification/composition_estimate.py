@@ -1,4 +1,4 @@
-"""Who is in a collection: every grouping's shares, what makes them doubtful, and requirements."""
+"""Estimates who is in a collection: shares by grouping, what makes them doubtful, requirements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

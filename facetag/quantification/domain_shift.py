@@ -1,4 +1,4 @@
-"""A test of whether a collection's answers look like the held-out images' under any shares.
+"""Tests whether a collection's answers look like the held-out images' under any shares.
 
 Estimated shares assume that only the shares differ from the held-out images. If photos are blurred
 or of another kind, the labeller is less sure of every group, which no shares explain. The test
@@ -21,7 +21,7 @@ CRITICAL = 1.63
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """How far a collection's certainty about one factor is from the held-out faces'."""
+    """A distance between a collection's certainty about a factor and the held-out faces'."""
 
     factor: str
     distance: float

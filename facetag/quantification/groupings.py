@@ -1,4 +1,4 @@
-"""The groupings whose shares are estimated: single heads, bands of age, crossings of two."""
+"""Names the groupings whose shares are estimated: single heads, bands of age, crossings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a bundle said of held-out faces, beside their labels: the labeller's known errors."""
+"""Keeps a bundle's answers about held-out faces beside their labels: the known errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FIELD = "held_out_answers"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What results state of n faces; a head that was not predicted is None."""
+    """Labels of n faces as results state them; a head that was not predicted is None."""
 
     female: Values | None
     """Calibrated probability of the label female, (n,)."""
@@ -75,7 +75,7 @@ class HeldOut:
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> "HeldOut":
-        """Return what a bundle's manifest keeps.
+        """Return the held-out faces of a bundle's manifest.
 
         Raises QuantificationUnavailable for a bundle that keeps none.
         """

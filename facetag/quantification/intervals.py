@@ -1,4 +1,4 @@
-"""95% intervals of shares: a bootstrap over photos, and over the held-out faces.
+"""Computes 95% intervals of shares by a bootstrap over photos and over the held-out faces.
 
 Faces of one photo are not independent (a family, a team), so whole photos are drawn anew; and what
 is known of the labeller's errors comes from a limited number of held-out faces, so these are drawn

@@ -1,4 +1,4 @@
-"""Requirements that a collection is held to, such as `female>=0.4` or `age 60+ >= 0.1`."""
+"""Parses and judges requirements on a collection, such as `female>=0.4` or `age 60+ >= 0.1`."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FORM = re.compile(r"^(?P<group>.+?)\s*(?P<sign>>=|<=)\s*(?P<bound>[0-9.]+)\s*(?
 
 
 class RequirementVerdict(Enum):
-    """What the photos say of a requirement, with 95% confidence."""
+    """Whether a requirement holds, with 95% confidence."""
 
     HOLDS = "holds"
     FAILS = "fails"

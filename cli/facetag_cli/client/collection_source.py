@@ -1,4 +1,4 @@
-"""Where a collection's result lines come from: a job of the service, or a file of results."""
+"""Reads a collection's result lines from a job of the service or from a file of results."""
 
 import json
 import uuid

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from facetag.heads import HEADS_BY_NAME
 
-BACKBONES = ("cnn", "xception", "inceptionv3", "tiny")
+BACKBONES = ("inceptionv3", "xception", "cnn", "tiny")
 """Names of the backbones in `facetag.vision.network.backbones`."""
 
 

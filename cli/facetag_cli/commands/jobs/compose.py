@@ -44,8 +44,10 @@ def compose(
     95% intervals.
 
     \b
-    Exit status: 0 when every required bound surely holds (or none is given), 4 when one surely
-    fails, 5 when the photos cannot tell.
+    Exit status:
+      0  every required bound surely holds, or none is given
+      4  a required bound surely fails
+      5  the photos cannot tell
 
     \b
     Examples:

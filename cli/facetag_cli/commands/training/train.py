@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from facetag.heads import HEADS
+from facetag.vision.network.spec import BACKBONES
 from facetag_cli.params.fit_options import BackboneWeights, cache_option, fit_options, given
 from facetag_cli.params.options import quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("shards", nargs=-1, required=True, type=ShardArgument())
 @click.option(
     "--backbone",
-    type=click.Choice(["inceptionv3", "xception", "cnn", "tiny"]),
+    type=click.Choice(BACKBONES),
     show_default="inceptionv3",
     help="The network below the heads; cnn is small and has no published weights to start from.",
 )

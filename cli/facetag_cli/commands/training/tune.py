@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from facetag.vision.network.spec import BACKBONES
 from facetag_cli.params.fit_options import cache_option, precision_option
 from facetag_cli.params.options import data_dir_option, quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("shards", nargs=-1, type=ShardArgument())
 @click.option(
     "--network",
-    type=click.Choice(["inceptionv3", "xception", "cnn", "tiny"]),
+    type=click.Choice(BACKBONES),
     default="inceptionv3",
     show_default=True,
     help="The network below the heads.",
