@@ -296,6 +296,11 @@ class ImageLine(BaseModel):
     width: int | None
     height: int | None
     faces: list[FaceAnswer]
+    incomplete: bool | None = Field(
+        None,
+        description="true if the image was labelled although its file lacks its last bytes; "
+        "absent otherwise",
+    )
 
 
 class PlacedLine(ImageLine):

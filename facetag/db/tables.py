@@ -175,6 +175,8 @@ class Image(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     model_version: Mapped[str | None]
+    incomplete: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True if the image was labelled although its file lacks its last bytes."""
     stage_ms: Mapped[dict[str, Any] | None]
     """Milliseconds per stage: fetch, decode, detect, crop, predict."""
     finished_at: Mapped[datetime | None]

@@ -65,6 +65,7 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         Image.model_version,
         Image.width,
         Image.height,
+        Image.incomplete,
         faces.label("faces"),
     ).where(Image.job_id == job_id)
 
@@ -81,6 +82,7 @@ def _line(row: Row[Any]) -> dict[str, Any]:
             Face((x, y, width, height), confidence, _in_order(attributes))
             for x, y, width, height, confidence, attributes in row.faces or ()
         ],
+        incomplete=row.incomplete,
     )
 
 

@@ -33,7 +33,9 @@ FACE_COLUMNS = (
     "uncertain",
     "turned",
 )
-COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS
+LAST_COLUMNS = ("incomplete",)
+"""Columns of the image that were added later; they stand last, so that no column has moved."""
+COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS + LAST_COLUMNS
 
 
 def csv_header() -> str:
@@ -62,10 +64,11 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         line["width"],
         line["height"],
     )
+    last_cells = ("true" if line.get("incomplete") else None,)
     if not line["faces"]:
-        yield (*image_cells, *(None for _ in FACE_COLUMNS))
+        yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells)
     for index, face in enumerate(line["faces"]):
-        yield (*image_cells, index, *_face_cells(face))
+        yield (*image_cells, index, *_face_cells(face), *last_cells)
 
 
 def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -37,9 +37,14 @@ def image_line(
     width: int | None,
     height: int | None,
     faces: Sequence[Face],
+    incomplete: bool = False,
 ) -> dict[str, Any]:
-    """Return one image's line of the results; `error` is a code and a message."""
-    return {
+    """Return one image's line of the results; `error` is a code and a message.
+
+    Only the line of an image that was labelled although its file lacks its last bytes has the field
+    `incomplete`, which is true.
+    """
+    line: dict[str, Any] = {
         "image": name,
         "state": state,
         "error": None if error is None else {"code": error[0], "message": error[1]},
@@ -48,6 +53,7 @@ def image_line(
         "height": height,
         "faces": [face.to_json() for face in faces],
     }
+    return line | {"incomplete": True} if incomplete else line
 
 
 def age_fields(age: float, age_range: tuple[float, float]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision import png_chunks
 from facetag.vision.format_names import TIFF, name_format
 from facetag.vision.jpeg_pixels import check_cmyk, decode_jpeg
-from facetag.vision.photo import Picture, Pixels, reduce_image
+from facetag.vision.photo import Picture, Pixels, WholePhoto, reduce_image
 
 DAMAGE = (
     OSError,
@@ -72,7 +72,13 @@ def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pix
     `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparent parts become white. Raises
     ImageUnreadable with the code of the reason. The size is checked before any pixel is decoded.
     """
-    return np.asarray(_decode(data, formats, max_pixels).image)
+    return decode_whole(data, formats=formats, max_pixels=max_pixels).pixels
+
+
+def decode_whole(data: bytes, *, formats: Sequence[str], max_pixels: int) -> WholePhoto:
+    """Return what `decode_image` returns, and whether the file lacks its last bytes."""
+    decoded = _decode(data, formats, max_pixels)
+    return WholePhoto(np.asarray(decoded.image), decoded.incomplete)
 
 
 def decode_picture(

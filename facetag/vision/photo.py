@@ -24,6 +24,14 @@ reducing it would take longer than searching its additional pixels."""
 
 
 @dataclass(frozen=True, slots=True)
+class WholePhoto:
+    """Hold the pixels of an upright photo, and whether its file lacks its last bytes."""
+
+    pixels: Pixels
+    incomplete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Hold an upright photo of `width` x `height` pixels.
 

@@ -170,7 +170,8 @@ class WorkerProcess:
         side = working_side(settings.min_face)
 
         def look_at_suspect(data: bytes) -> Picture:
-            return whole_picture(decode_suspect(data), side)
+            photo = decode_suspect(data)
+            return whole_picture(photo.pixels, side, incomplete=photo.incomplete)
 
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()

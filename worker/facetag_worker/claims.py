@@ -60,6 +60,7 @@ class Outcome:
     """State the result of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
 
     `stage_ms` holds milliseconds per stage; `model_version` is None if no network saw the image.
+    `incomplete` tells that the image was labelled although its file lacks its last bytes.
     """
 
     image_id: int
@@ -70,6 +71,7 @@ class Outcome:
     faces: Sequence[Face] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
     model_version: str | None = None
+    incomplete: bool = False
 
     @classmethod
     def failure(
@@ -181,11 +183,12 @@ RELEASE = text("""
 FINISH = text("""
     UPDATE images SET state = done.state, error_code = done.error_code,
         error_message = done.error_message, width = done.width, height = done.height,
-        stage_ms = done.stage_ms, model_version = done.model_version, finished_at = now(),
+        stage_ms = done.stage_ms, model_version = done.model_version,
+        incomplete = done.incomplete, finished_at = now(),
         claim_token = NULL, lease_until = NULL
     FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS done(
         id bigint, state text, error_code text, error_message text, width int, height int,
-        stage_ms jsonb, model_version text)
+        stage_ms jsonb, model_version text, incomplete boolean)
     WHERE images.id = done.id
 """)
 
@@ -324,6 +327,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         "height": outcome.height,
         "stage_ms": {stage: round(ms, 2) for stage, ms in outcome.stage_ms.items()},
         "model_version": outcome.model_version,
+        "incomplete": outcome.incomplete,
     }
 
 

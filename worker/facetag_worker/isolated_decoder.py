@@ -15,7 +15,7 @@ import structlog
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
 from facetag.standalone.processes.supervisor import describe_end
-from facetag.vision.photo import Pixels
+from facetag.vision.photo import WholePhoto
 from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
 
 START_LIMIT_S = 60.0
@@ -39,8 +39,8 @@ class IsolatedDecoder:
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, data: bytes) -> Pixels:
-        """Return the pixels, uint8 (height, width, 3).
+    def __call__(self, data: bytes) -> WholePhoto:
+        """Return the whole photo.
 
         Raises ImageUnreadable with the decoder's code, `decode_timeout` or `decoder_crashed`, and
         ServiceUnavailable if no child can be started, which is not the image's fault.
@@ -54,7 +54,8 @@ class IsolatedDecoder:
                 raise
         if "code" in answer:
             raise ImageUnreadable(ErrorCode(answer["code"]), answer["message"])
-        return np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
+        shaped = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
+        return WholePhoto(shaped, answer["incomplete"])
 
     def close(self) -> None:
         """End the child."""

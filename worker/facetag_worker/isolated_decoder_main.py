@@ -64,14 +64,15 @@ def _read_file(source: BinaryIO) -> bytes | None:
 
 
 def _decode(data: bytes, answers: BinaryIO, formats: tuple[str, ...], max_pixels: int) -> None:
-    from facetag.vision.decode import decode_image
+    from facetag.vision.decode import decode_whole
 
     try:
-        pixels = decode_image(data, formats=formats, max_pixels=max_pixels)
+        photo = decode_whole(data, formats=formats, max_pixels=max_pixels)
     except ImageUnreadable as error:
         _answer(answers, {"code": error.code.value, "message": str(error)})
     else:
-        _answer(answers, {"shape": pixels.shape}, pixels.data)
+        answer = {"shape": photo.pixels.shape, "incomplete": photo.incomplete}
+        _answer(answers, answer, photo.pixels.data)
 
 
 def _answer(answers: BinaryIO, answer: Mapping[str, Any], pixels: Any = b"") -> None:

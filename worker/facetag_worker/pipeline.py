@@ -230,4 +230,5 @@ def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcom
         faces=labels.faces,
         stage_ms={**photo.stage_ms, **labels.stage_ms},
         model_version=version,
+        incomplete=photo.picture.incomplete,
     )

@@ -123,6 +123,7 @@ def test_an_outcome_is_recorded_with_faces_and_provenance(harness, claim):
             faces=[FACE, FACE],
             stage_ms={"fetch": 1.2345, "detect": 20.0},
             model_version="v1",
+            incomplete=True,
         ),
         Outcome(second, ImageState.NO_FACE, width=8, height=8, model_version="v1"),
         Outcome.failure(third, ErrorCode.TRUNCATED, "cut \0 off \ud800" + "!" * 1000),
@@ -132,6 +133,8 @@ def test_an_outcome_is_recorded_with_faces_and_provenance(harness, claim):
     tagged, no_face, failed = harness.lines(job_id)
     assert tagged["state"] == "tagged"
     assert tagged["model"] == "v1"
+    assert tagged["incomplete"] is True
+    assert "incomplete" not in no_face | failed
     assert [face["box"] for face in tagged["faces"]] == [[1, 2, 3, 4]] * 2
     assert (no_face["state"], no_face["faces"], no_face["width"]) == ("no_face", [], 8)
     assert failed["error"]["code"] == "truncated"

@@ -9,6 +9,7 @@ import numpy as np
 
 import facetag.vision.decode
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.vision.photo import WholePhoto
 from facetag_worker import isolated_decoder_main
 
 
@@ -18,16 +19,16 @@ def obey(data, *, formats, max_pixels):
     if data == b"hang":
         time.sleep(600)
     if data == b"swell":
-        return np.zeros((40_000, 40_000, 3), np.uint8)
+        return WholePhoto(np.zeros((40_000, 40_000, 3), np.uint8), False)
     if data == b"cut":
         raise ImageUnreadable(ErrorCode.TRUNCATED, "cut off")
     # What the decoders of formats print must not spoil the answers.
     os.write(1, b"a warning of libjpeg")
-    return np.full((2, 3, 3), data[0], np.uint8)
+    return WholePhoto(np.full((2, 3, 3), data[0], np.uint8), False)
 
 
 if __name__ == "__main__":
     if os.environ.get("REFUSE_TO_START"):
         sys.exit(1)
-    facetag.vision.decode.decode_image = obey
+    facetag.vision.decode.decode_whole = obey
     isolated_decoder_main.main()

@@ -24,9 +24,16 @@ FACE = Face(
 )
 
 
-def line(name="a.jpg", state="tagged", error=None, faces=()):
+def line(name="a.jpg", state="tagged", error=None, faces=(), incomplete=False):
     return image_line(
-        name=name, state=state, error=error, model="v1", width=64, height=48, faces=faces
+        name=name,
+        state=state,
+        error=error,
+        model="v1",
+        width=64,
+        height=48,
+        faces=faces,
+        incomplete=incomplete,
     )
 
 
@@ -64,6 +71,7 @@ def test_every_face_is_a_row_with_all_of_its_columns():
         "race_other": "0.03",
         "uncertain": "gender race",
         "turned": "",
+        "incomplete": "",
     }
 
 
@@ -89,3 +97,9 @@ def test_a_face_of_which_nothing_is_uncertain_leaves_that_cell_empty():
     sure = Face((1, 2, 3, 4), 0.9, {**FACE.attributes, "uncertain": []})
     (row,) = read([line(faces=[sure])])
     assert row["uncertain"] == ""
+
+
+def test_an_incomplete_image_is_marked_in_each_of_its_rows():
+    lines = [line(faces=[FACE, FACE], incomplete=True), line(state="no_face", incomplete=True)]
+    assert [row["incomplete"] for row in read(lines)] == ["true"] * 3
+    assert [one.get("incomplete") for one in [*lines, line()]] == [True, True, None]
