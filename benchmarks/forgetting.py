@@ -35,9 +35,9 @@ from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.figures import COLOURS, INK, new_figure, save, strip
+from facetag_trainer.retraining.candidate import JUDGED_BY, RetrainingPlan, retrain_network
 from facetag_trainer.retraining.paired_comparison import GATED
 from facetag_trainer.retraining.replay import join_caches, keep_held_out
-from facetag_trainer.retraining.retrain import JUDGED_BY, RetrainingPlan, retrain_network
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))

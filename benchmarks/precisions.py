@@ -26,7 +26,7 @@ from facetag.vision.inference.precision import Precision
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.calibration.bundle_calibration import find_cache
 from facetag_trainer.data.augment import centre_crop
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 
 WARM_UP = 16
 

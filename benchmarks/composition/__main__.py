@@ -31,7 +31,7 @@ from facetag.quantification.likelihoods import fit_likelihoods
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
 from facetag_trainer.data.shards import Sample, read_shards
-from facetag_trainer.evaluation.evaluate import evaluate_bundle
+from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.01, 0.6
 CONCENTRATION = 0.6

@@ -172,8 +172,8 @@ def return_expired_retrainings(session: Session) -> int:
     After DEATHS deaths in a row without progress, a retraining fails.
     """
     message = (
-        f"{DEATHS} trainer workers died or hung in a row at the same place: look at their logs, "
-        "give them more memory or --batch-size less, and ask again."
+        f"{DEATHS} trainer workers in a row died or hung at the same step: look at their logs, "
+        "give them more memory or give a smaller --batch-size, and queue the retraining again."
     )
     rows = session.execute(RETURN_EXPIRED, {"deaths": DEATHS, "message": message}).all()
     for row in rows:

@@ -1,4 +1,4 @@
-"""What `facetag models` prints of a bundle: a row of the list, and one bundle with its verdict."""
+"""Renders bundles: the list, one bundle in full, and the verdict on a candidate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ PARTS = ("test", "holdout", "validation")
 
 
 def describe_rows(rows: Sequence[Model]) -> list[dict[str, Any]]:
-    """Return what the list states of each bundle, as JSON holds it."""
+    """Return the rows of the list, ready for JSON."""
     return [_describe(row) for row in rows]
 
 
 def describe_bundle(row: Model) -> dict[str, Any]:
-    """Return all that is known of a bundle, as JSON holds it."""
+    """Return all fields of a bundle, ready for JSON."""
     return {
         **_describe(row),
         "promoted_at": row.promoted_at and row.promoted_at.isoformat(),
@@ -62,10 +62,17 @@ def render_bundle(found: Mapping[str, Any]) -> str:
         lines.append("not in object storage: it lies on a worker's disk alone")
     verdict = found["verdict"]
     if verdict is not None:
-        words = "holds" if verdict["holds"] else "does not hold"
-        lines.append(f"It {words} against {verdict['against']}:")
-        lines += [f"  {reason}" for reason in verdict["reasons"]]
+        lines += render_verdict("It", verdict)
     return "\n".join(lines)
+
+
+def render_verdict(name: str, verdict: Mapping[str, Any]) -> list[str]:
+    """Return the verdict on the bundle `name` as lines: the result, and a reason per measure."""
+    result = "passes" if verdict["holds"] else "fails"
+    return [
+        f"{name} {result} the comparison with {verdict['against']}:",
+        *(f"  {reason}" for reason in verdict["reasons"]),
+    ]
 
 
 def _describe(row: Model) -> dict[str, Any]:

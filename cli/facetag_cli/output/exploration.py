@@ -1,29 +1,29 @@
-"""What `facetag explore` prints for people."""
+"""Prints an exploration as text and tables."""
 
 from typing import TextIO
 
 from rich.table import Table
 
 from facetag_cli.output.results_table import console_for
-from facetag_trainer.exploration.explore import BY, Exploration
-from facetag_trainer.exploration.tables import (
+from facetag_trainer.exploration.exploration_tables import (
     TITLES,
     CrossTable,
     age_rows,
     cross_tables,
     group_rows,
 )
+from facetag_trainer.exploration.shard_exploration import BY, Exploration
 
 
 def print_exploration(found: Exploration, file: TextIO) -> None:
-    """Print what was left out and what is lacking, then ages, groups and crossings as tables."""
+    """Print dropped images and missing labels, then ages, groups and combinations as tables."""
     console = console_for(file)
-    console.print(f"Images read: {found.read:,}; to be learnt from: {found.kept:,}.")
+    console.print(f"Images read: {found.read:,}; usable: {found.kept:,}.")
     for kind, count in found.dropped.items():
-        console.print(f"  left out, {kind}: {count:,}", markup=False)
+        console.print(f"  dropped, {kind}: {count:,}", markup=False)
     for head, count in found.missing.items():
         if count:
-            console.print(f"  kept without a label of {head}: {count:,}")
+            console.print(f"  kept, without a label of {head}: {count:,}")
     alike = found.look_alikes
     console.print(
         f"Groups of look-alikes: {alike.groups:,}, with {alike.images:,} images, "

@@ -13,6 +13,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import Retraining, RetrainingLine, RetrainingState
 from facetag.retraining.log_lines import read_lines
 from facetag.retraining.requests import find_retraining, name_retraining, tell_state
+from facetag_cli.output.bundles import render_verdict
 
 LOOK_S = 1.0
 UNHEARD_S = 30.0
@@ -109,9 +110,7 @@ def _describe_progress(row: Retraining) -> list[str]:
 def _describe_verdict(row: Retraining) -> list[str]:
     if row.verdict is None:
         return []
-    words = "holds" if row.verdict["holds"] else "does not hold"
-    lines = [f"{row.version} {words} against {row.verdict['against']}:"]
-    lines += [f"  {reason}" for reason in row.verdict["reasons"]]
+    lines = render_verdict(row.version or "The candidate", row.verdict)
     if row.state != RetrainingState.PROMOTED:
         force = "" if row.verdict["holds"] else " --force"
         lines.append(f"`facetag models promote {row.version}{force}` promotes it")

@@ -126,7 +126,7 @@ def test_a_trainer_worker_does_what_was_asked_to_its_end(
     )
     assert ledger(settings) == {"old.tar": old, "new.tar": made["version"]}
     assert done["step"] == done["steps"] > 0
-    for text in ("Epoch 1 on validation", "Holding the candidate", done["verdict"]["reasons"][0]):
+    for text in ("Epoch 1 on validation", "Comparing the candidate", done["verdict"]["reasons"][0]):
         assert followed.stdout.count(text) == 1
     assert followed.exit_code == 0
     assert list((tmp_path / "data" / "trainer" / "runs").iterdir()) == []

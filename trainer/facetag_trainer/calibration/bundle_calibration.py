@@ -41,7 +41,7 @@ from facetag_trainer.data.splits import (
 )
 from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.corruptions import corrupt_somehow
-from facetag_trainer.evaluation.metrics import measure_heads
+from facetag_trainer.evaluation.table_1_metrics import measure_heads
 
 if TYPE_CHECKING:
     from facetag.settings import Settings

@@ -1,1 +1,1 @@
-"""A network measured on labelled images."""
+"""Evaluation of bundles on labelled images."""

@@ -1,4 +1,4 @@
-"""How far a measure would wander on other images of the same kind: seeded bootstrap intervals."""
+"""Computes seeded bootstrap intervals: how a measure varies with the choice of images."""
 
 import zlib
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 Weights = npt.NDArray[np.float64]
 ROUNDS = 1000
 FEWEST = 10
-"""Images below which an interval would tell of nothing but themselves."""
+"""With fewer images there is no interval: it would say nothing about other images."""
 
 
 def draw_weights(count: int, name: str, *, seed: int = 1, rounds: int = ROUNDS) -> Weights:
-    """Return how often each image is drawn in each round, (rounds, count); rows sum to `count`.
+    """Return how often each round draws each image, (rounds, count); rows sum to `count`.
 
-    The draws follow from the seed and the name, so that a group's interval depends on no other.
+    The draws follow from the seed and the name, so a group's interval does not depend on others.
     """
     rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
     drawn = rng.integers(0, count, (rounds, count))
@@ -25,7 +25,7 @@ def draw_weights(count: int, name: str, *, seed: int = 1, rounds: int = ROUNDS) 
 def draw_beside_all(count: int, name: str, *, seed: int = 1) -> Weights:
     """Return weights (1 + ROUNDS, count): a row of ones, which gives the value itself, then draws.
 
-    The row alone where there are fewer than FEWEST images.
+    With fewer than FEWEST images, only the first row.
     """
     ones = np.ones((1, count))
     if count < FEWEST:
@@ -34,7 +34,7 @@ def draw_beside_all(count: int, name: str, *, seed: int = 1) -> Weights:
 
 
 def central_interval(values: Weights, share: float = 0.95) -> tuple[float, float] | None:
-    """Return the central share of values (rounds,); None unless half of the rounds have one."""
+    """Return the central interval of values (rounds,); None if over half of them are NaN."""
     defined = values[~np.isnan(values)]
     if 2 * len(defined) < len(values) or not len(defined):
         return None

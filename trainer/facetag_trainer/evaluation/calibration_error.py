@@ -1,7 +1,8 @@
-"""How far the probabilities that a network states can be believed: reliability and its error.
+"""Measures how well stated probabilities match accuracies: reliability and calibration error.
 
-Expected calibration error as in Guo et al. (2017): the likeliest label's probability, 15 equal
-bins from 0 to 1, the mean distance of probability and accuracy weighted by the images in a bin.
+The expected calibration error follows Guo et al. (2017): the predicted label's probability in 15
+equal bins from 0 to 1, and the mean distance of probability and accuracy, weighted by the images in
+each bin.
 """
 
 from dataclasses import dataclass
@@ -19,25 +20,25 @@ Weights = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The images whose likeliest label has a probability from `low` to `high`."""
+    """The images whose predicted label has a probability from `low` to `high`."""
 
     low: float
     high: float
     n: int
     probability: float
-    """Mean over the images; of an empty bin, NaN."""
+    """Mean over the images."""
     accuracy: float
 
 
 def chosen_labels(head: str, output: Values) -> npt.NDArray[np.int64]:
-    """Return the code (n,) of the likeliest label, from a head's outputs (n, units)."""
+    """Return the code (n,) of the predicted label from a head's outputs (n, units)."""
     if HEADS_BY_NAME[head].kind == "binary":
         return (output[:, 0] >= 0.5).astype(np.int64)
     return output.argmax(axis=1)
 
 
 def calibration_error(head: str, truth: Values, output: Values, weights: Weights) -> Weights:
-    """Return the expected calibration error (b,) under each of the weightings (b, n) of images."""
+    """Return the expected calibration error (b,) for each weighting (b, n) of the images."""
     probability, correct = _sureness(head, truth, output)
     members = np.eye(BINS)[_bins_of(probability)]
     gaps = weights @ (members * (correct - probability)[:, None])
@@ -45,7 +46,7 @@ def calibration_error(head: str, truth: Values, output: Values, weights: Weights
 
 
 def reliability(head: str, truth: Values, output: Values) -> list[Bin]:
-    """Return the bins that hold an image, from labels (n,) and outputs (n, units) of a head."""
+    """Return the bins that are not empty, from labels (n,) and outputs (n, units) of a head."""
     probability, correct = _sureness(head, truth, output)
     places = _bins_of(probability)
     return [

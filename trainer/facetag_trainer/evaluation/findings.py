@@ -1,4 +1,4 @@
-"""All that an evaluation tells: Table 1, intervals, groups, curves, with and without near twins."""
+"""Computes the results of an evaluation: Table 1, intervals, groups, and curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from sklearn import metrics
 
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.network.age_range import AgeRange
+from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.calibration_error import Bin, chosen_labels, reliability
-from facetag_trainer.evaluation.evaluate import Evaluation
 from facetag_trainer.evaluation.groups import Group, measure_groups, worst_groups
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 
 Values = npt.NDArray[np.float32]
 EXTRA = ("coverage", "ece")
-"""Measures that Table 1 does not hold, and `facetag evaluate` prints beside it."""
+"""Measures that `facetag evaluate` prints besides those of Table 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found on one set of images: groups (everybody first), and curves a head."""
+    """The results on one set of images: groups (all images first), and curves per head."""
 
     n: int
     table_1: dict[str, dict[str, float | None]]
@@ -34,7 +34,7 @@ class Findings:
     reliability: dict[str, list[Bin]]
 
     def table(self) -> dict[str, Any]:
-        """Return `n`, Table 1 with the calibration, and 95% intervals, as they are printed."""
+        """Return `n`, Table 1 with the calibration error and coverage, and 95% intervals."""
         everybody = self.groups[0].measures
         heads = {
             head: {
@@ -50,12 +50,12 @@ class Findings:
         return {"n": self.n, **heads, "intervals": intervals}
 
     def worst(self) -> dict[str, dict[str, Any]]:
-        """Return the worst group a head; see `facetag_trainer.evaluation.groups.worst_groups`."""
+        """Return the worst group per head; see `groups.worst_groups`."""
         return worst_groups(self.groups)
 
 
 def find(evaluation: Evaluation, among: npt.NDArray[np.bool_] | None = None) -> Findings:
-    """Measure an evaluation's images, or those `among` (n,) them alone."""
+    """Measure all images of an evaluation, or only those of the mask `among` (n,)."""
     keep = np.ones(len(evaluation.samples), bool) if among is None else among
     labels = {name: values[keep] for name, values in evaluation.labels.items()}
     outputs = {name: values[keep] for name, values in evaluation.outputs.items()}
@@ -65,7 +65,7 @@ def find(evaluation: Evaluation, among: npt.NDArray[np.bool_] | None = None) -> 
 def find_in(
     labels: Mapping[str, Values], outputs: Mapping[str, Values], age_range: AgeRange | None = None
 ) -> Findings:
-    """Measure labels (n,), NaN where missing, and outputs (n, units) a head."""
+    """Measure labels (n,), NaN where missing, against outputs (n, units), per head."""
     roc: dict[str, list[tuple[float, float]]] = {}
     confusion, bins = {}, {}
     for head, output in outputs.items():
@@ -90,7 +90,7 @@ def find_in(
 
 
 def state(all_images: Findings, without_twins: Findings | None = None) -> dict[str, Any]:
-    """Return what `facetag evaluate --format json` prints."""
+    """Return the output of `facetag evaluate --format json`."""
     table = {**all_images.table(), "worst_groups": all_images.worst()}
     if without_twins is not None:
         table["without_twins"] = {

@@ -12,9 +12,9 @@ from facetag.settings import AskedPrecision, Settings
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import Sample, read_shards
+from facetag_trainer.evaluation.bundle_evaluation import FaceReader, batches, decode_sample
 from facetag_trainer.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from facetag_trainer.evaluation.evaluate import FaceReader, batches, decode_sample
-from facetag_trainer.evaluation.metrics import measure_heads
+from facetag_trainer.evaluation.table_1_metrics import measure_heads
 
 
 def evaluate_spoiled(

@@ -1,8 +1,8 @@
-"""The measures of `metrics`, and more, under many weightings at once, for the bootstrap.
+"""Computes all measures for many weightings of the images at once, for the bootstrap.
 
-Every function takes labels (n,), outputs (n, units) and weights (b, n), none of whose rows is all
-0, and gives a value for each weighting, (b,). NaN stands for what is undefined there. Under weights
-of 1 the values are those of scikit-learn, which prints Table 1.
+Every function takes labels (n,), outputs (n, units) and weights (b, n) without an all-zero row, and
+returns one value per weighting, (b,), NaN where it is undefined. With weights of 1 the values equal
+those of scikit-learn in `table_1_metrics`.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.int64]
 def measure_head(
     head: str, truth: Values, output: Values, weights: Weights, age_range: AgeRange | None = None
 ) -> dict[str, Weights]:
-    """Return all measures of a head by name; its labels are all known."""
+    """Return all measures of a head by field; no label may be NaN."""
     kinds: Mapping[str, Callable[..., dict[str, Weights]]] = {
         "regression": _regression,
         "binary": _binary,
@@ -52,7 +52,7 @@ def _binary(truth: Values, output: Values, weights: Weights) -> dict[str, Weight
     missed = weights @ (positive & ~guess)
     return {
         "accuracy": _mean(positive == guess, weights),
-        # 0 where nothing is or is called positive, as scikit-learn is asked for in Table 1.
+        # 0 without a positive label or prediction, as in Table 1 (zero_division=0).
         "f1": np.nan_to_num(_ratio(2 * hits, 2 * hits + wrong + missed)),
         "precision": np.nan_to_num(_ratio(hits, hits + wrong)),
         "recall": np.nan_to_num(_ratio(hits, hits + missed)),
@@ -67,13 +67,13 @@ def _categorical(truth: Values, output: Values, weights: Weights) -> dict[str, W
 def measure_guesses(
     labels: Codes, guess: Codes, classes: int, weights: Weights
 ) -> dict[str, Weights]:
-    """Return accuracy and macro F1 of guessed codes (n,), whichever way they were guessed."""
+    """Return accuracy and macro F1 of predicted codes (n,)."""
     columns = []
     for code in range(classes):
         hits = weights @ ((labels == code) & (guess == code))
         named = weights @ (labels == code).astype(float) + weights @ (guess == code).astype(float)
         columns.append(_ratio(2 * hits, named))
-    # A class that neither occurs nor is guessed has no F1, and does not count.
+    # A class that is neither labelled nor predicted has no F1 and is skipped.
     return {
         "accuracy": _mean(labels == guess, weights),
         "macro_f1": np.nanmean(np.stack(columns), axis=0),
@@ -81,7 +81,7 @@ def measure_guesses(
 
 
 def measure_recalls(labels: Codes, guess: Codes, classes: int, weights: Weights) -> list[Weights]:
-    """Return a class's recall for each code; NaN where no image of it is drawn."""
+    """Return the recall of each class; NaN where no image of the class is drawn."""
     recalls = []
     for code in range(classes):
         members = labels == code

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from facetag.atomic_write import atomic_open
-from facetag_trainer.evaluation.metrics import flatten
+from facetag_trainer.evaluation.table_1_metrics import flatten
 
 STEPS_BETWEEN = 20
 """Steps between two points of the loss; every epoch has a point too."""

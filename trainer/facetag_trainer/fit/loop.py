@@ -20,7 +20,7 @@ from facetag.errors import FacetagError
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import VALIDATION, split_held_out
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 from facetag_trainer.fit.batches import Feeder, balance_classes
 from facetag_trainer.fit.checkpoint import FitPlace, load_checkpoint, save_checkpoint
 from facetag_trainer.fit.distillation import Lessons

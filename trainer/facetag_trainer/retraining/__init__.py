@@ -1,1 +1,1 @@
-"""Retraining on new shards, and the gate before promotion."""
+"""Retraining of the champion on new shards, and the gate before promotion."""

@@ -1,4 +1,4 @@
-"""Which images of new shards may be fitted on, by what the ledger knows; nothing is written."""
+"""Decides which images of new shards may be fitted on, by the ledger; writes nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from facetag.retraining.ledger import (
 )
 from facetag_trainer.data.prepare import PreparePlan
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
-from facetag_trainer.retraining.retrain import list_rounds
+from facetag_trainer.retraining.candidate import list_rounds
 from facetag_trainer.retraining.rounds import (
     Examined,
     Round,
@@ -30,30 +30,29 @@ from facetag_trainer.retraining.rounds import (
 )
 
 SHOWN = 3
-"""Images that a refusal names."""
+"""A refusal names this many images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Shards as the user gives them: new ones, earlier ones of the champion, and test sets."""
+    """The shards that the user gives: new ones, earlier ones of the champion, and test sets."""
 
     shards: Sequence[ShardIndex]
     earlier: Sequence[ShardIndex] = ()
     tests: Sequence[ShardIndex] = ()
     leave_out: bool = False
-    """Whether images of test sets and holdouts are left out of new shards, which else are
-    refused."""
+    """Whether to leave out images of test sets and holdouts instead of refusing their shard."""
     again: bool = False
-    """Whether shards are taken that a bundle has learnt which is not of the champion's line."""
+    """Whether to take shards that were learnt by a bundle outside the champion's line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a retraining goes by: the new round, the earlier ones that are known, what was given."""
+    """The images of a retraining: the new round, the known earlier rounds, and what was given."""
 
     new: Examined
     earlier: list[Round]
-    """Rounds of the champion's line that the ledger holds, or that were given just now."""
+    """Rounds of the champion's line that the ledger holds or the user gave."""
     given_earlier: Examined | None
     given_tests: Examined | None
 
@@ -66,9 +65,9 @@ def admit_shards(
     *,
     tenant_id: str,
 ) -> Admission:
-    """Examine the new shards against the ledger and what is given; `manifest` is the champion's.
+    """Check the new shards against the ledger and the given shards; `manifest` is the champion's.
 
-    Raises ShardRefused where a shard is known already or holds images that must not be fitted on.
+    Raises ShardRefused if a shard is known already or has images that must not be fitted on.
     """
     learnt = learnt_shards(manifest)
     with transaction(sessions) as session:
@@ -76,7 +75,7 @@ def admit_shards(
             session, name_shards(asked.shards), learnt, again=asked.again, tenant_id=tenant_id
         )
     images = shards_of_images(asked.shards)
-    # Examining takes minutes, for which no transaction is held open.
+    # Reading takes minutes; no transaction stays open meanwhile.
     with transaction(sessions) as session:
         unrecorded = _find_unrecorded(session, asked.earlier, learnt, tenant_id=tenant_id)
         earlier = known_rounds(session, manifest, tenant_id=tenant_id)
@@ -92,14 +91,16 @@ def admit_shards(
         raise ShardRefused(_describe_protected(protected))
     new = examine_shards(asked.shards, plan, known=to_hashes(known), left_out=frozenset(protected))
     if not new.samples:
-        raise ShardRefused("Nothing remains of the shards that the champion does not know.")
+        raise ShardRefused(
+            "The champion knows every usable image of the shards: nothing remains to learn."
+        )
     if given is not None:
         earlier = [given.round, *earlier]
     return Admission(new, earlier, given, tests)
 
 
 def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: str) -> list[Round]:
-    """Return the rounds of a bundle, and of them the shards, that the ledger holds."""
+    """Return the rounds of a bundle with those of their shards that the ledger holds."""
     rounds = []
     for shards in list_rounds(manifest.get("shards", [])):
         recorded = find_shards(session, list(shards), tenant_id=tenant_id)
@@ -113,7 +114,7 @@ def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: st
 def _find_unrecorded(
     session: Session, shards: Sequence[ShardIndex], learnt: Mapping[str, str], *, tenant_id: str
 ) -> list[ShardIndex]:
-    """Return those earlier shards that the ledger does not hold; refuse what was not learnt."""
+    """Return the earlier shards that the ledger does not hold; refuse shards not learnt before."""
     digests = {shard.sha256: shard for shard in shards}
     for digest, shard in digests.items():
         if digest not in learnt:
@@ -121,13 +122,13 @@ def _find_unrecorded(
                 f"{shard.name} is not one of the champion's shards: do not give it with --earlier."
             )
     recorded = find_shards(session, list(digests), tenant_id=tenant_id)
-    # In the manifest's order, in which `facetag train` made its crop cache.
+    # In the manifest's order, which decides the name of the crop cache of `facetag train`.
     order = [digest for digest in learnt if digest in digests and digest not in recorded]
     return [digests[digest] for digest in order]
 
 
 def _protected_by(examined: Examined, images: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Return the images that are of these shards' holdout or tests: SHA-256 to part and shard."""
+    """Return the images in these shards' holdout or tests: SHA-256 to part and shard."""
     parts, names = examined.round.parts, examined.round.shards
     return {
         image: (parts[image], names[examined.shard_of[image]])
@@ -140,7 +141,7 @@ def _describe_protected(protected: Mapping[str, tuple[str, str]]) -> str:
     kinds = sorted({f"the {part} of {name}" for part, name in protected.values()})
     images = ", ".join(sorted(protected)[:SHOWN])
     return (
-        f"{len(protected)} images of the shards are of {'; '.join(kinds)}, and no network is "
-        f"fitted on those (SHA-256 {images}{', ...' if len(protected) > SHOWN else ''}). Give "
+        f"{len(protected)} images of the shards are in {'; '.join(kinds)}. No network may be "
+        f"fitted on them (SHA-256 {images}{', ...' if len(protected) > SHOWN else ''}). Give "
         "--leave-out to leave them out."
     )

@@ -1,4 +1,4 @@
-"""Keeps a claimed retraining while it is fitted, and writes its log and how far it is."""
+"""Extends the lease of a claimed retraining, and writes its log and progress."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from facetag.retraining.log_lines import MOST_LINES, append_lines
 BEAT_S = 2.0
 """The row is written at least this often, so `facetag retrainings list` is never older."""
 STALL_S = 7200.0
-"""The longest without a word: examining a shard of some 100,000 images says nothing meanwhile."""
+"""The longest silence: reading a shard of some 100,000 images reports no progress."""
 GIVEN_BACK = "given back: the trainer worker stops"
 
 log = structlog.get_logger(__name__)
@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 class Keeper:
     """Holds a claim while the body of a `with` statement runs, and reports its progress.
 
-    A thread of its own extends the lease, for a step or the judging may take longer than that. When
-    the worker is to stop, the claim is given back unblamed; then, and where the claim is lost, the
-    work ends by LeaseLost at its next word. Work without a word for STALL_S hangs, and its process
-    is killed, since it holds the lock of retrainings as long as it lives.
+    A separate thread extends the lease, since a step or the comparison can take longer than it.
+    When the worker is to stop, the claim is given back without counting as a death. After that, or
+    when the claim is lost, the next report of progress raises LeaseLost and ends the work. Work
+    that reports nothing for STALL_S hangs: its process is killed, since it holds the lock.
     """
 
     def __init__(
@@ -77,42 +77,42 @@ class Keeper:
 
     @contextmanager
     def bar(self, title: str, *, total: int | None) -> Iterator["_Counter"]:
-        """Note what is being done and how far, while the body runs."""
+        """Note the current work and its progress while the body runs."""
         self.say(title)
         yield _Counter(self, title, total)
 
     def note_stage(self, words: str) -> None:
-        """Note what is being done; raises LeaseLost."""
+        """Note the current work; raises LeaseLost."""
         self._place = replace(self._place, stage=words)
         self.check()
 
     def note_step(self, epoch: int, step: int, steps: int) -> None:
-        """Note how far the fit is; raises LeaseLost."""
+        """Note the progress of the fit; raises LeaseLost."""
         self._place = replace(self._place, epoch=epoch, step=step, steps=steps)
         self.check()
 
     def check(self) -> None:
-        """Raise LeaseLost where the work is to end: nobody wants its result from here."""
+        """Raise LeaseLost if the work should end because its result is no longer wanted."""
         self._spoke_at = time.monotonic()
         if self._lost.is_set():
-            raise LeaseLost(f"Retraining {self._claim.id} is no longer this worker's.")
+            raise LeaseLost(f"Retraining {self._claim.id} no longer belongs to this worker.")
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not for what is lost; raises LeaseLost."""
+        """Wait; raises LeaseLost as soon as the claim is lost."""
         self._lost.wait(seconds)
         self.check()
 
     def take_lines(self) -> list[str]:
-        """Return the lines that are not written yet: whoever ends the claim writes them himself."""
+        """Return the lines that are not written yet; the code that ends the claim writes them."""
         lines = []
         while self._lines:
             lines.append(self._lines.popleft())
         return lines
 
     def beat(self) -> None:
-        """Extend the lease and write what is to be written, or give the claim back.
+        """Extend the lease and write log and progress, or give the claim back.
 
-        Raises DatabaseUnavailable; what was to be written is kept for the next time.
+        Raises DatabaseUnavailable; unwritten lines are kept for the next beat.
         """
         lines = self.take_lines()
         stopping = self._stopping()
@@ -146,7 +146,7 @@ class Keeper:
 
 
 class _Counter:
-    """Notes counts as the words of a stage."""
+    """Writes counts into the stage of a retraining."""
 
     def __init__(self, keeper: Keeper, title: str, total: int | None) -> None:
         self._keeper = keeper
@@ -154,7 +154,7 @@ class _Counter:
         self._total = total
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
-        """Note `done` of `total` (None: as before), and a few words."""
+        """Note `done` of `total` (None: as before), and a short note."""
         self._total = self._total if total is None else total
         of = "" if self._total is None else f" of {self._total}"
         words = f"{self._title}: {done}{of} images"

@@ -22,7 +22,7 @@ from facetag_trainer.retraining.paired_comparison import (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """Tells whether a candidate passes, with a reason per measure."""
 
     holds: bool
@@ -34,7 +34,7 @@ class Verdict:
         return {"holds": self.holds, "against": self.against, "reasons": list(self.reasons)}
 
 
-def judge(labels: Outputs, champion: Outputs, candidate: Outputs, *, against: str) -> Verdict:
+def judge(labels: Outputs, champion: Outputs, candidate: Outputs, *, against: str) -> GateVerdict:
     """Return the verdict on a candidate from both bundles' outputs (n, units) on the same images.
 
     Labels (n,) may hold NaN. A head with fewer than ten labelled images fails.
@@ -61,4 +61,4 @@ def judge(labels: Outputs, champion: Outputs, candidate: Outputs, *, against: st
             reasons.append(
                 f"{gated.title}, groups: not compared, none has {SMALLEST} held-out images"
             )
-    return Verdict(holds, against, reasons)
+    return GateVerdict(holds, against, reasons)

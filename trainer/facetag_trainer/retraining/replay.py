@@ -1,4 +1,4 @@
-"""A crop cache made of others: new images whole, earlier ones in part, so that less is forgotten.
+"""Joins crop caches: all new images and a share of the earlier ones, against forgetting.
 
 Rehearsal, as in Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal" (1995).
 """
@@ -18,7 +18,7 @@ Indices = npt.NDArray[np.intp]
 
 
 class JoinedCrops:
-    """The crops of several caches as one array; each stays on disk and is paged in as needed."""
+    """The crops of several caches as one array; they stay on disk and are read as needed."""
 
     def __init__(self, parts: Sequence[tuple[npt.NDArray[np.uint8], Indices]]) -> None:
         self._parts = parts
@@ -39,9 +39,9 @@ class JoinedCrops:
 
 
 def choose_replay(cache: CropCache, share: float, seed: int) -> Indices:
-    """Return places of a share of the training images, and of all that are held out, in order.
+    """Return the indices of a share of the training images and of all held-out images, in order.
 
-    Which ones follows from the seed: other ones in every retraining, so that in time all come.
+    The seed decides the share.
     """
     training = np.flatnonzero(~cache.validation)
     count = round(share * len(training))
@@ -50,7 +50,7 @@ def choose_replay(cache: CropCache, share: float, seed: int) -> Indices:
 
 
 def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
-    """Return the caches' chosen images as one cache; all must be cut by one rule and size."""
+    """Return the chosen images of the caches as one; all must have the same crop rule and size."""
     caches = [cache for cache, _ in parts]
 
     def gather(column: Any) -> Any:
@@ -77,7 +77,7 @@ def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
 
 
 def keep_held_out(cache: CropCache, keep: npt.NDArray[np.bool_]) -> CropCache:
-    """Return the cache with those of its held-out images alone that `keep` (held out,) tells."""
+    """Return the cache with only the held-out images of the mask `keep` (held out,)."""
     held_out = np.flatnonzero(cache.validation)[keep]
     joined = join_caches([(cache, held_out)])
     return replace(joined, facts={**joined.facts, "shards": cache.facts["shards"]})

@@ -1,4 +1,4 @@
-"""Opens the crop caches of a retraining's rounds; what is missing is made from the shards."""
+"""Opens the crop caches of a retraining's rounds; missing ones are made from the shards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from facetag_trainer.retraining.rounds import (
 
 
 class RoundCaches:
-    """The caches below one folder, cut as one bundle wants them."""
+    """The crop caches below one folder, with the crop rule and size of one bundle."""
 
     def __init__(
         self, shelf: Shelf, root: Path, plan: PreparePlan, reporter: ProgressReporter
@@ -38,9 +38,9 @@ class RoundCaches:
         return found or self._cut(examined.round, examined.samples, examined.hashes)
 
     def open(self, one: Round, at_hand: Sequence[ShardIndex]) -> CropCache:
-        """Return the cache of a recorded round, from its shards at hand or in object storage.
+        """Return the cache of a recorded round, made from given shards or those in object storage.
 
-        Raises ShardUnreadable where a shard is neither here nor there.
+        Raises ShardUnreadable if a shard is in neither place.
         """
         found = find_round_cache(one, self._root, self._plan)
         if found is not None:

@@ -1,6 +1,6 @@
-"""A round: shards that are learnt together, which of their images are used, and their crop cache.
+"""Examines rounds: shards that are learnt together, the images that are used, and their crop cache.
 
-A round's images and parts are decided once, when it is examined, and recorded in the ledger; its
+A round's images and parts are decided once, when it is examined, and recorded in the ledger. Its
 cache can be made again from the shards and that record, on any machine.
 """
 
@@ -23,7 +23,7 @@ from facetag_trainer.data.splits import HASH_BYTES, Hashes, hold_out, look_alike
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Shards (SHA-256 to name) and, in order, the parts of the images that are used of them."""
+    """Shards (SHA-256 to name) and, in order, the parts of their images that are used."""
 
     shards: Mapping[str, str]
     parts: Mapping[str, str]
@@ -32,7 +32,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A round with its samples in memory, and what was left out of it and why."""
+    """A round with its samples in memory, and the number of dropped images per reason."""
 
     round: Round
     samples: list[Sample] = field(repr=False)
@@ -42,7 +42,7 @@ class Examined:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def ledger_images(self) -> list[LedgerImage]:
-        """Return what the ledger records."""
+        """Return the images as the ledger records them."""
         return [
             LedgerImage(self.shard_of[digest], digest, one.tobytes(), part)
             for (digest, part), one in zip(self.round.parts.items(), self.hashes, strict=True)
@@ -56,10 +56,10 @@ def examine_shards(
     known: Hashes,
     left_out: Collection[str] = (),
 ) -> Examined:
-    """Read shards, leave out what is known already, and decide each image's part by its content.
+    """Read shards, drop known images, and decide each image's part by its content.
 
-    `known` (m, 32) are difference hashes whose near twins are dropped; `left_out` are images by
-    SHA-256. Raises ShardUnreadable where a shard cannot be read.
+    Near twins of the difference hashes `known` (m, 32) are dropped, and so are the images
+    `left_out` (SHA-256). Raises ShardUnreadable if a shard cannot be read.
     """
     cleaned, hashes = read_clean_set(shards)
     dropped = Counter(cleaned.dropped)
@@ -109,11 +109,11 @@ def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> np
 
 
 def find_round_cache(one: Round, root: Path, plan: PreparePlan) -> CropCache | None:
-    """Return the round's crop cache below `root`, also that of `facetag train`; None without."""
+    """Return the round's crop cache below `root`, or that of `facetag train`; None if missing."""
     for folder in (_plain_folder(one, root, plan), _own_folder(one, root, plan)):
         if (folder / "cache.json").exists():
             cache = open_cache(folder)
-            # Both hold nothing but the round's images, so as many are the same ones.
+            # Caches hold only images of these shards: the same number means the same images.
             if len(cache.validation) == len(one.parts):
                 return cache
     return None
@@ -128,7 +128,7 @@ def cut_round(
     *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> CropCache:
-    """Write the round's crop cache from its samples (as `examine_shards` gave them) and open it."""
+    """Write the round's crop cache from the samples of `examine_shards`, and open it."""
     folder = _own_folder(one, root, plan)
     write_cache(
         folder,
@@ -148,7 +148,7 @@ def cut_round(
 
 
 def read_round(one: Round, shards: Sequence[ShardIndex]) -> tuple[list[Sample], Hashes]:
-    """Return the samples and hashes of a recorded round from its shards, in the shards' order."""
+    """Return the samples and hashes of a recorded round, in the order of its shards."""
     cleaned, hashes = read_clean_set(shards)
     kept = [index for index, item in enumerate(cleaned.samples) if item.sha256 in one.parts]
     return [cleaned.samples[index] for index in kept], hashes[kept]
@@ -160,7 +160,7 @@ def order_parts(one: Round, samples: Sequence[Sample]) -> Round:
 
 
 def to_hashes(values: Sequence[bytes]) -> Hashes:
-    """Return difference hashes as the ledger holds them as an array (n, 32)."""
+    """Return the ledger's difference hashes as an array (n, 32)."""
     return np.frombuffer(b"".join(values), np.uint8).reshape(-1, HASH_BYTES)
 
 

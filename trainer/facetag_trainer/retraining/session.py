@@ -1,4 +1,4 @@
-"""A retraining from the shards to the champion: examined, fitted, judged, recorded at once."""
+"""Runs a retraining: admits the shards, fits, compares, and records the result."""
 
 import hashlib
 import json
@@ -26,14 +26,14 @@ from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import read_crop_rule
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.prepare import PreparePlan
-from facetag_trainer.evaluation.metrics import flatten
+from facetag_trainer.evaluation.table_1_metrics import flatten
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.progress import ProgressReporter, show_step
 from facetag_trainer.reports.table_measures import MAIN
 from facetag_trainer.retraining.admission import Admission, Asked, admit_shards, known_rounds
-from facetag_trainer.retraining.promotion_gate import Verdict
-from facetag_trainer.retraining.retrain import RetrainingPlan, judge_candidate, retrain_network
+from facetag_trainer.retraining.candidate import RetrainingPlan, judge_candidate, retrain_network
+from facetag_trainer.retraining.promotion_gate import GateVerdict
 from facetag_trainer.retraining.round_caches import RoundCaches
 from facetag_trainer.retraining.rounds import Examined, Round
 
@@ -42,18 +42,18 @@ SHOWN = tuple(f"{measure.head}_{measure.field}" for measure in MAIN)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A retraining of the queue, and what it wants to hear."""
+    """A queued retraining, and the functions that receive its progress and result."""
 
     id: UUID
     on_step: Callable[[int, int, int], None]
-    """Takes the epoch from 1 on, the steps that are done of all epochs, and how many they are."""
-    on_record: Callable[[Session, str, Verdict, bool], None]
-    """Takes version, verdict, and whether it was promoted, in the transaction that makes them
-    visible: what it raises leaves nothing visible."""
+    """Takes the epoch (from 1), the steps done in all epochs, and their total."""
+    on_record: Callable[[Session, str, GateVerdict, bool], None]
+    """Takes version, verdict, and whether the bundle was promoted. It runs in the transaction that
+    records them: if it raises, nothing is recorded."""
 
 
 class RetrainingSession:
-    """One call of `facetag retrain` for one tenant."""
+    """A single retraining for one tenant."""
 
     def __init__(
         self,
@@ -75,20 +75,19 @@ class RetrainingSession:
         self._order = order
 
     def rehearse(self) -> tuple[Mapping[str, Any], Admission]:
-        """Return the champion's manifest and what would be fitted on; nothing is written.
+        """Return the champion's manifest and the images to fit on; writes nothing.
 
-        Raises ShardRefused as `run` would.
+        Raises ShardRefused as `run` does.
         """
         champion = self._shelf.champion()
         folder = self._shelf.local_folder()
         manifest = read_manifest(folder) if champion is None else champion.manifest
         return manifest, self._admit(manifest)
 
-    def run(self, *, promoting: bool = True) -> tuple[Bundle, Verdict, Promotion | None]:
-        """Fit, judge and record; return the candidate, its verdict and, if it came to it, its
-        promotion.
+    def run(self, *, promoting: bool = True) -> tuple[Bundle, GateVerdict, Promotion | None]:
+        """Fit, compare and record; return the candidate, its verdict, and its promotion or None.
 
-        Raises RetrainingBusy where another one runs or waits in the queue, and ShardRefused.
+        Raises RetrainingBusy if another retraining runs or waits in the queue, and ShardRefused.
         """
         with hold_lock(self._shelf.engine, tenant_id=self._shelf.tenant_id):
             with transaction(self._shelf.sessions) as session:
@@ -106,7 +105,7 @@ class RetrainingSession:
             earlier = [caches.open(one, self._asked.earlier) for one in rounds]
             run = self._run / self._name_run(champion, [admission.new.round, *rounds])
             candidate = self._fit(bundle, new, earlier, run)
-            self._reporter.say("Holding the candidate against the champion")
+            self._reporter.say("Comparing the candidate with the champion")
             with self._reporter.bar("Reading held-out and new images", total=None) as bar:
                 verdict = judge_candidate(
                     bundle,
@@ -114,8 +113,8 @@ class RetrainingSession:
                     new,
                     earlier,
                     on_read=lambda done, total: bar.set(done, total=total),
-                ) or Verdict(
-                    False, champion.version, ["no earlier shard is at hand to compare them on"]
+                ) or GateVerdict(
+                    False, champion.version, ["fails, there is no earlier shard to compare them on"]
                 )
             promotion = self._record(champion, candidate, verdict, admission.new, promoting)
             return candidate, verdict, promotion
@@ -130,14 +129,14 @@ class RetrainingSession:
         )
         if self._plan.replay and not admission.earlier:
             raise ShardRefused(
-                "None of the champion's earlier shards is at hand to replay, or to compare on: "
-                "give them with --earlier. With --replay 0 the new ones are fitted on alone, and "
-                "the candidate waits for you to promote it."
+                "None of the champion's earlier shards is available to replay or to compare on: "
+                "give them with --earlier. With --replay 0 the candidate is fitted on the new "
+                "shards alone and waits for you to promote it."
             )
         return admission
 
     def _keep_given(self, champion: Champion, admission: Admission) -> None:
-        """Store all shards, and record the test sets and the earlier shards that were given."""
+        """Store all shards, and record the given test sets and earlier shards."""
         shelf = self._shelf
         for shard in (*self._asked.shards, *self._asked.earlier):
             store_shard(shelf.storage, shelf.tenant_id, shard.path, shard.sha256)
@@ -163,7 +162,7 @@ class RetrainingSession:
     def _fit(
         self, champion: Bundle, new: CropCache, earlier: Sequence[CropCache], run: Path
     ) -> Bundle:
-        self._reporter.say(f"Fitting in {run}; the same command goes on after a kill")
+        self._reporter.say(f"Fitting in {run}; after a kill, the same command resumes")
         plans: list[FitPlan] = []
         with self._reporter.bar("Fitting", total=None) as bar:
 
@@ -195,11 +194,11 @@ class RetrainingSession:
         self,
         champion: Champion,
         candidate: Bundle,
-        verdict: Verdict,
+        verdict: GateVerdict,
         new: Examined,
         promoting: bool,
     ) -> Promotion | None:
-        """Make the bundle, its shards and its promotion visible together, or not at all."""
+        """Record the bundle, its shards and its promotion together, or not at all."""
         shelf = self._shelf
         files = store_bundle(shelf.storage, shelf.tenant_id, candidate.folder)
         manifest, stated = candidate.manifest, verdict.to_json()
@@ -231,6 +230,6 @@ class RetrainingSession:
 
 
 def _prepare_plan(manifest: Mapping[str, Any], settings: Settings) -> PreparePlan:
-    """Return how crops are cut for a bundle."""
+    """Return the plan for the crops of a bundle."""
     size = int(manifest["network"]["input_size"])
     return PreparePlan(settings, size=size, rule=read_crop_rule(manifest["crop"]))

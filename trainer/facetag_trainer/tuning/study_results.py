@@ -8,7 +8,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from facetag_trainer.evaluation.metrics import flatten
+from facetag_trainer.evaluation.table_1_metrics import flatten
 from facetag_trainer.tuning.search_space import Range, default_values
 from facetag_trainer.tuning.studies import PLAN
 

@@ -1,4 +1,4 @@
-"""`facetag retrain`: fits the champion further on new shards, and promotes what holds."""
+"""Fits the champion further on new shards, and promotes the candidate if it passes."""
 
 from contextlib import closing
 from pathlib import Path
@@ -145,7 +145,7 @@ def retrain(
         return
     from facetag_trainer.data.shard_index import index_shards
     from facetag_trainer.retraining.admission import Asked
-    from facetag_trainer.retraining.retrain import RetrainingPlan
+    from facetag_trainer.retraining.candidate import RetrainingPlan
     from facetag_trainer.retraining.session import RetrainingSession
 
     retraining = RetrainingPlan(replay, precision, fit)
@@ -224,23 +224,26 @@ def _describe(manifest: Any, admission: Any, replay: float) -> str:
     return (
         f"The champion {manifest['version']} would be fitted further on "
         f"{', '.join(new.round.shards.values())}:\n"
-        f"  {fitted} new images, and {len(new.round.parts) - fitted} held out\n"
-        f"  left out: {dropped or 'none'}\n"
-        f"  {again} earlier images again; {sum(len(one.shards) for one in earlier)} of the "
-        f"champion's {len(manifest.get('shards', []))} shards are at hand\n"
-        f"  compared on what {held_out} held-out images of earlier shards leave beside the "
+        f"  new images: {fitted} for fitting, {len(new.round.parts) - fitted} held out\n"
+        f"  dropped: {dropped or 'none'}\n"
+        f"  earlier images: {again} for fitting again; "
+        f"{sum(len(one.shards) for one in earlier)} of the champion's "
+        f"{len(manifest.get('shards', []))} shards are available\n"
+        f"  comparison: on the {held_out} held-out images of earlier shards, without their "
         "validation part\n"
         "This was a dry run: nothing has changed."
     )
 
 
 def _conclude(version: str, verdict: Any, promotion: Any) -> str:
-    """Return in words what came of a retraining, with the reasons either way."""
-    words = "holds" if verdict.holds else "does not hold"
-    lines = [f"{version} {words} against {verdict.against}:"]
-    lines += [f"  {reason}" for reason in verdict.reasons]
+    """Return the result of a retraining in words, with its reasons."""
+    from facetag_cli.output.bundles import render_verdict
+
+    lines = render_verdict(version, verdict.to_json())
     if promotion is not None:
-        lines.append(f"{version} is the champion; `facetag models rollback` undoes it.")
+        lines.append(
+            f"{version} is the champion now; `facetag models rollback` restores the previous one."
+        )
     else:
         force = "" if verdict.holds else " --force"
         lines.append(

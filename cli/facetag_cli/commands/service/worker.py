@@ -46,7 +46,7 @@ def worker(ctx: click.Context, concurrency: int, min_face: float | None, trainer
         )
     configure_logging()
     if trainer:
-        from facetag_trainer.retraining.main import run_trainer
+        from facetag_trainer.retraining.trainer_worker import run_trainer
 
         ctx.exit(run_trainer(read_settings(None)))
     from facetag_worker.main import run_worker

@@ -1,4 +1,4 @@
-"""`facetag evaluate`: measure a bundle on labelled shards, for programs, people and the card."""
+"""Measures a bundle on labelled shards, and writes figures, report and card."""
 
 import json
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the bundle; the one that ships if not given.",
+    help="Folder of the bundle. Default: the bundle that ships.",
 )
 @click.option(
     "--crop",
     type=click.Choice(["detector", "bare"]),
     default="detector",
     show_default=True,
-    help="`bare` skips the detector and takes each image whole.",
+    help="`bare` skips the detector and uses each image whole.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16", "int8", "auto"]),
     default="float32",
     show_default=True,
-    help="What the network is computed in; `auto` as workers do, the fastest of the processor.",
+    help="Precision of the network. `auto` takes the fastest on this processor, as workers do.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SHARD",
     type=ShardArgument(),
-    help="A training shard: figures are also given without its near twins. May be repeated.",
+    help="Training shard: also give the figures without its near twins. May be repeated.",
 )
 @click.option(
     "--corrupt",
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option(
     "--card",
     is_flag=True,
-    help="Write the figures into the bundle's manifest and card as its test figures.",
+    help="Write the figures into the bundle's manifest and card, as its test figures.",
 )
 def evaluate(
     shards: "tuple[ShardSource, ...]",
@@ -79,11 +79,11 @@ def evaluate(
     corrupt_images: int,
     card: bool,
 ) -> None:
-    """Measure a network on labelled SHARDS: the paper's Table 1, and whom it reads worst.
+    """Measure a network on labelled SHARDS: the paper's Table 1, and the worst groups.
 
-    Every image goes through detector and crop as in the service; where no face is found the whole
-    image is used. `n` counts every validly labelled image, and nothing else is dropped. Intervals
-    are the central 95% of 1000 bootstrap rounds. A shard is a path or s3://BUCKET/KEY.
+    A shard is a path or s3://BUCKET/KEY. Every image goes through detector and crop as in the
+    service; if no face is found, the whole image is used. `n` counts every image with valid labels:
+    none of them is dropped. Intervals are 95% confidence intervals from 1000 bootstrap rounds.
 
     \b
     Example:
@@ -92,12 +92,13 @@ def evaluate(
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_trainer.data.near_duplicates import find_twins
-    from facetag_trainer.evaluation.evaluate import evaluate_bundle
+    from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
     from facetag_trainer.evaluation.findings import find, state
 
     if card and crop == "bare":
         raise click.UsageError(
-            "--card records figures of the service's own way: leave --crop bare."
+            "--card cannot be combined with --crop bare: the card gives figures of the service's "
+            "own detector and crop."
         )
     if corrupt and (card or report or twins_of or crop == "bare"):
         raise click.UsageError("--corrupt gives a table of its own: leave the other options.")
@@ -122,14 +123,14 @@ def evaluate(
     if twins_of:
         with _counter("Looking for near duplicates in the training data") as count:
             twins = find_twins(result.hashes, twin_paths, settings, on_progress=count)
-        # Where every image has a twin nothing remains to measure.
+        # If every image has a twin, no image remains to measure.
         without = None if twins.all() else find(result, ~twins)
     table = state(findings, without)
     facts = _describe(bundle, paths, crop, precision, twin_paths)
     if card:
         _record(bundle, facts, table)
     if report is not None:
-        from facetag_trainer.evaluation.report import Reported, write_report
+        from facetag_trainer.evaluation.evaluation_report import Reported, write_report
 
         page = write_report(report, Reported(result, findings, facts, without, twins))
         click.echo(f"{page}", err=True)
@@ -170,7 +171,7 @@ def _tell_corrupted(
 
 @contextmanager
 def _counter(title: str) -> Iterator[Any]:
-    """Show a bar as a context, which yields a function that takes how many more images are done."""
+    """Show a progress bar, and yield a function that adds to the number of finished images."""
     from facetag_cli.output.reporter import Reporter
 
     with Reporter().bar(title, total=None, unit="images") as bar:
@@ -184,7 +185,7 @@ def _describe(
     precision: str,
     twins_of: tuple[Path, ...],
 ) -> dict[str, Any]:
-    """Return what was measured and how; of folders nothing is told."""
+    """Return what was measured and how; file names without their folders."""
     import platform
     from datetime import UTC, datetime
 
@@ -217,12 +218,12 @@ def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
 
 
 def _tell(table: dict[str, Any], result: Any, twins: Any) -> None:
-    """Print, below the table, what it was counted on and whom the network reads worst."""
+    """Print the number of images and the worst groups, below the table."""
     from facetag_trainer.reports.table_measures import find_measure
 
     click.echo(
         f"{table['n']} images; no face found in {result.faceless}; "
-        f"{result.invalid} without a valid label do not count."
+        f"{result.invalid} without a valid label are not counted."
     )
     for head, row in table["worst_groups"].items():
         measure = find_measure(head, row["measure"])

@@ -1,4 +1,4 @@
-"""`facetag explore`: who is in training shards, and what of them cannot be used."""
+"""Shows who is in training shards, and which images cannot be used."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from facetag_cli.params.shard_argument import ShardArgument, take_shards
 if TYPE_CHECKING:
     from facetag_cli.output.reporter import Bar, Reporter
     from facetag_trainer.data.shard_sources import ShardSource
-    from facetag_trainer.exploration.explore import Watch
+    from facetag_trainer.exploration.shard_exploration import Watch
 
 
 @click.command()
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--report",
     type=click.Path(path_type=Path),
     metavar="DIR|FILE.html",
-    help="Write a page with plots, which opens offline; into a folder, with its data as JSON.",
+    help="Write a page with plots that opens offline. A folder also gets the data as JSON.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -31,10 +31,10 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
     """Show who is in training SHARDS, by apparent age, gender and race.
 
     A shard is a .tar, a path or s3://BUCKET/KEY, of images named AGE_GENDER_RACE_*.jpg (the UTKFace
-    way) or of KEY.jpg + KEY.json pairs. What `train` would drop is counted and named: malformed
-    names, labels missing or out of range, what cannot be decoded, identical images. Images with
-    some labels missing are kept. Labels are of apparent age, gender and race as those saw them who
-    labelled the images: not facts about persons.
+    way) or of KEY.jpg + KEY.json pairs. Images that `train` would drop are counted and named:
+    malformed names, labels missing or out of range, undecodable images, identical images. Images
+    with some labels missing are kept. Labels are apparent age, gender and race, as the people who
+    labelled the images saw them. They are not facts about persons.
 
     \b
     Examples:
@@ -43,9 +43,9 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
     """
     from facetag.settings import load_settings
     from facetag_cli.output.reporter import Reporter
-    from facetag_trainer.exploration.explore import explore_shards
-    from facetag_trainer.exploration.report import write_exploration
-    from facetag_trainer.exploration.tables import to_json
+    from facetag_trainer.exploration.exploration_report import write_exploration
+    from facetag_trainer.exploration.exploration_tables import to_json
+    from facetag_trainer.exploration.shard_exploration import explore_shards
 
     reporter = Reporter()
     settings = load_settings()
@@ -64,7 +64,7 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
 
 
 def _describe(shards: tuple[Path, ...]) -> dict[str, Any]:
-    """Return what is explored and when; of folders nothing is told."""
+    """Return what is explored and when; file names without their folders."""
     from datetime import UTC, datetime
 
     from facetag_trainer.data.shards import shard_digest
@@ -77,7 +77,7 @@ def _describe(shards: tuple[Path, ...]) -> dict[str, Any]:
 
 
 class _Phases:
-    """Shows how far each phase is, one bar after another, as a context."""
+    """Shows the progress of each phase, one bar after another; a context manager."""
 
     def __init__(self, reporter: "Reporter") -> None:
         self._reporter = reporter

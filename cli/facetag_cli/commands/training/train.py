@@ -226,7 +226,7 @@ def _fit(plan: "TrainingPlan", crops: Any, run: Path, reporter: "Reporter") -> A
 
 
 def _print_epoch(row: dict[str, Any]) -> None:
-    from facetag_trainer.evaluation.metrics import flatten
+    from facetag_trainer.evaluation.table_1_metrics import flatten
 
     figures = "  ".join(f"{name} {value:.4f}" for name, value in flatten(row).items())
     click.echo(f"epoch {row['epoch'] + 1} on validation: {figures}")

@@ -101,7 +101,7 @@ def test_a_test_set_that_was_recorded_protects_and_is_no_shard_itself(sessions, 
         names = record_tests.round.shards
         record_shards(session, names, images, tenant_id="local", version=None)
     new = write_shard(tmp_path / "new.tar", [100, 101])
-    with pytest.raises(ShardRefused, match=r"of the test of test\.tar"):
+    with pytest.raises(ShardRefused, match=r"in the test of test\.tar"):
         admit(sessions, ask([new]), manifest_of(old))
     with pytest.raises(ShardRefused, match="is a test set"):
         admit(sessions, ask([test]), manifest_of(old))
@@ -125,7 +125,7 @@ def test_a_shard_of_which_nothing_is_new_is_refused(sessions, old, tmp_path):
     examined = record(sessions, old, "v1")
     seed = image_of_part(examined, "training")
     new = write_shard(tmp_path / "new.tar", [seed])
-    with pytest.raises(ShardRefused, match="Nothing remains"):
+    with pytest.raises(ShardRefused, match="nothing remains"):
         admit(sessions, ask([new]), manifest_of(old))
 
 

@@ -52,7 +52,7 @@ def test_one_that_was_refused_says_why_and_how_to_have_it_all_the_same(make_row)
         state="refused", version="v2", verdict=VERDICT, finished_at=LONG_AGO, stage="Judging"
     )
     shown = render_retraining(row)
-    assert "v2 does not hold against v1:\n  age RMSE: worse: fails" in shown
+    assert "v2 fails the comparison with v1:\n  age RMSE: worse: fails" in shown
     assert "facetag models promote v2 --force" in shown
     assert "Judging" not in shown
 

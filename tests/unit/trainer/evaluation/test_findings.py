@@ -7,9 +7,9 @@ import pytest
 
 from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.data.shards import Sample
-from facetag_trainer.evaluation.evaluate import Evaluation
+from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.findings import find, find_in, state
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 from tests.unit.trainer.evaluation.test_weighted_metrics import example
 
 RANGE = AgeRange(0.8, [40], [9], [9])

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import recall_score
 
 from facetag.vision.network.age_range import AgeRange
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 from facetag_trainer.evaluation.weighted_metrics import measure_head, measure_recalls
 
 

@@ -21,7 +21,7 @@ from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import VALIDATION, split_held_out
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.fit.loop import (
     FitPlan,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetag.vision.network.age_range import AgeRange
-from facetag_trainer.evaluation.metrics import table_1
+from facetag_trainer.evaluation.table_1_metrics import table_1
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.reports.table_measures import MAIN, find_measure
 

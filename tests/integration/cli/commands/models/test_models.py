@@ -82,7 +82,9 @@ def test_a_verdict_is_shown_and_refuses_without_force(facetag, sessions, second)
     with transaction(sessions) as session:
         manifest = {"version": "v3", "weights_sha256": "aa", "parent": "v2"}
         add_bundle(session, manifest, {}, tenant_id="local", verdict=verdict)
-    assert "does not hold against v2:\n  age RMSE rose" in facetag("models", "show", "v3").stdout
+    assert (
+        "fails the comparison with v2:\n  age RMSE rose" in facetag("models", "show", "v3").stdout
+    )
     refused = facetag("models", "promote", "v3")
     assert refused.exit_code == 1
     assert "age RMSE rose by 1.0 years" in refused.output

@@ -37,7 +37,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(bench, facetag, se
     assert (
         f"The champion {first_version(workshop)} would be fitted further on new.tar" in run.output
     )
-    assert "1 of the champion's 1 shards are at hand" in run.output
+    assert "1 of the champion's 1 shards are available" in run.output
     assert "nothing has changed" in run.output
     assert bundles(facetag) == []
     assert ledger(settings) == {}
@@ -69,7 +69,7 @@ def test_shards_are_learnt_one_after_the_other_and_none_twice(bench, facetag, se
         assert facetag("models", "promote", made["version"], "--force").exit_code == 0
     # What the ledger holds is at hand: from the caches, or from object storage.
     later = bench("more.tar", "--no-promote", "--dry-run")
-    assert "2 of the champion's 2 shards are at hand" in later.output
+    assert "2 of the champion's 2 shards are available" in later.output
     assert facetag("models", "rollback").exit_code == 0
     assert {row["version"]: row["state"] for row in bundles(facetag)} == {
         old["version"]: "champion",
@@ -85,7 +85,7 @@ def test_without_an_earlier_shard_only_replay_0_goes_on_and_nothing_is_promoted(
     assert "give them with --earlier" in refused.output
     run = bench("new.tar", "--replay", "0")
     assert run.exit_code == 0, run.output
-    assert "no earlier shard is at hand" in run.output
+    assert "there is no earlier shard to compare" in run.output
     assert [row["state"] for row in bundles(facetag)] == ["candidate", "champion"]
 
 
@@ -95,12 +95,12 @@ def test_a_shard_with_an_image_of_a_test_set_is_refused_or_the_image_is_left_out
     write_shard(workshop / "test.tar", [305, 900, 901])
     refused = bench("new.tar", "--earlier", "old.tar", "--test", "test.tar")
     assert refused.exit_code == 1
-    assert "1 images of the shards are of the test of test.tar" in refused.output
+    assert "1 images of the shards are in the test of test.tar" in refused.output
     assert ledger(settings) == {}
     shown = bench(
         *("new.tar", "--earlier", "old.tar", "--test", "test.tar", "--leave-out", "--dry-run")
     )
-    assert "left out: 1 image of a test set or a holdout" in shown.output
+    assert "dropped: 1 image of a test set or a holdout" in shown.output
 
 
 def test_a_shard_that_is_none_of_the_champions_is_no_earlier_one(bench):

@@ -51,9 +51,9 @@ def test_json_is_the_contracts_and_alone_on_the_output(folder):
 def test_the_table_sets_the_measures_beside_the_papers(folder):
     result = evaluate(folder, "--crop", "bare")
     assert result.exit_code == 0, result.output
-    for words in ("RMSE (years)", "8.7000", "0.9239", "0.8307"):
+    for words in ("RMSE (years)", "8.70", "0.9239", "0.8307"):
         assert words in result.stdout
-    assert "4 images; no face found in 4; 1 without a valid label do not count." in result.stdout
+    assert "4 images; no face found in 4; 1 without a valid label are not counted." in result.stdout
 
 
 def test_a_shard_of_one_gender_prints_a_table_and_valid_json(folder):
@@ -75,7 +75,7 @@ def test_card_records_the_figures_and_the_command_but_no_folder(folder):
     assert measured["command"] == "facetag evaluate test.tar"
     assert bundle.manifest["metrics"]["validation"] == {"age": {"rmse": 9.0}}
     card = (folder / "bundle" / "card.md").read_text()
-    assert "`facetag evaluate test.tar` printed on" in card
+    assert "Output of `facetag evaluate test.tar` on" in card
     assert str(folder) not in card
     bundle.load_network()
 

@@ -33,17 +33,17 @@ def test_the_tables_tell_faults_ages_groups_and_crossings(shards):
     result = explore(*shards)
     assert result.exit_code == 0, result.output
     for words in (
-        "Images read: 13; to be learnt from: 6.",
-        "left out, malformed name: 1",
-        "left out, identical images whose labels disagree: 2",
-        "kept without a label of gender: 1",
+        "Images read: 13; usable: 6.",
+        "dropped, malformed name: 1",
+        "dropped, identical images whose labels disagree: 2",
+        "kept, without a label of gender: 1",
         "Apparent age of 5, in years: mean 38.1",
         "Groups of look-alikes: 1, with 2 images, at most 2 in one.",
     ):
         assert words in result.stdout
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("female, asian")]
     assert line.split()[2:] == ["0", "0", "0", "2", "0", "0", "0", "0", "0", "2"]
-    assert "kept without a label of race" not in result.stdout
+    assert "kept, without a label of race" not in result.stdout
 
 
 def test_a_report_is_written_and_its_path_told(shards, tmp_path):
@@ -60,8 +60,8 @@ def test_a_set_of_nothing_but_faults_is_a_result(tmp_path):
     shard = write_tar(tmp_path / "bad.tar", [("20_0_0_x.jpg", b"text")])
     result = explore(shard)
     assert result.exit_code == 0, result.output
-    assert "Images read: 1; to be learnt from: 0." in result.stdout
-    assert "left out, undecodable image: 1" in result.stdout
+    assert "Images read: 1; usable: 0." in result.stdout
+    assert "dropped, undecodable image: 1" in result.stdout
 
 
 def test_a_missing_shard_is_a_fault_that_names_it(tmp_path):

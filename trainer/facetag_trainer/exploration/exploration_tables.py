@@ -1,11 +1,11 @@
-"""An exploration's counts as rows and columns, for pages, terminals and programs."""
+"""Turns an exploration's counts into rows and columns, for pages, terminals and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from facetag_trainer.data.labels import group_names
-from facetag_trainer.exploration.explore import CROSSINGS, Counts, Exploration
+from facetag_trainer.exploration.shard_exploration import CROSSINGS, Counts, Exploration
 
 TITLES = {
     ("gender",): "Apparent gender",
@@ -20,7 +20,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class CrossTable:
-    """Counts of one crossing: the last head's groups are the columns, the others' the rows."""
+    """Counts by combination of heads: the last head gives the columns, the others the rows."""
 
     title: str
     columns: tuple[str, ...]
@@ -28,17 +28,17 @@ class CrossTable:
 
     @property
     def totals(self) -> list[int]:
-        """Images a column."""
+        """Images per column."""
         return [sum(counts[place] for _, counts in self.rows) for place in range(len(self.columns))]
 
 
 def cross_tables(exploration: Exploration) -> list[CrossTable]:
-    """Return a table for each crossing of two heads or three, groups without an image included."""
+    """Return a table per combination of two or three heads, empty groups included."""
     return [_tabulate(by, exploration.crossings[by]) for by in CROSSINGS if len(by) > 1]
 
 
 def group_rows(exploration: Exploration, head: str) -> list[tuple[str, int, float]]:
-    """Return each group of a head: its name, its images, and their share of those labelled."""
+    """Return each group of a head: name, images, and their share of the labelled images."""
     counts = [int(count) for count in exploration.crossings[(head,)]]
     total = sum(counts) or 1
     return [
@@ -47,7 +47,7 @@ def group_rows(exploration: Exploration, head: str) -> list[tuple[str, int, floa
 
 
 def age_rows(exploration: Exploration) -> list[tuple[str, float | None]]:
-    """Return the statistics of ages with their names, in years; none where no age is known."""
+    """Return the statistics of ages in years with their names; empty if no age is known."""
     ages = exploration.ages
     if ages is None:
         return []
@@ -64,7 +64,7 @@ def age_rows(exploration: Exploration) -> list[tuple[str, float | None]]:
 
 
 def to_json(exploration: Exploration) -> dict[str, Any]:
-    """Return everything that was found, for programs; keys of crossings join heads by `_`."""
+    """Return all counts, ready for JSON; keys of combinations join the heads with `_`."""
     ages = exploration.ages
     return {
         "read": exploration.read,

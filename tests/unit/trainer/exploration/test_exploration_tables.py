@@ -5,8 +5,13 @@ import json
 import pytest
 
 from facetag.settings import Settings
-from facetag_trainer.exploration.explore import explore_shards
-from facetag_trainer.exploration.tables import age_rows, cross_tables, group_rows, to_json
+from facetag_trainer.exploration.exploration_tables import (
+    age_rows,
+    cross_tables,
+    group_rows,
+    to_json,
+)
+from facetag_trainer.exploration.shard_exploration import explore_shards
 from tests.unit.trainer.chips import write_tar
 from tests.unit.trainer.explored import write_mixed_shards
 

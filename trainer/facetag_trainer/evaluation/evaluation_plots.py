@@ -1,4 +1,4 @@
-"""The pictures of an evaluation: confusion, ROC, reliability, ages and groups."""
+"""Draws the plots of an evaluation: confusion, ROC, reliability, ages and groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from facetag_trainer.reports.figures import COLOURS, FIRST, INK, SOFT, new_axes,
 
 
 def draw_all(findings: Findings, ages: tuple[Any, Any] | None) -> dict[str, Figure]:
-    """Return the pictures by name; `ages` are labels and predictions (n,), where age is known."""
+    """Return the plots by name; `ages` are labels and predictions (n,) of images with an age."""
     pictures = {
         f"confusion-{head}": draw_confusion(head, counts)
         for head, counts in findings.confusion.items()
@@ -34,7 +34,7 @@ def draw_all(findings: Findings, ages: tuple[Any, Any] | None) -> dict[str, Figu
 
 
 def draw_confusion(head: str, counts: npt.NDArray[np.int64]) -> Figure:
-    """Draw how often each label (rows) was read as each (columns): counts, and shares of a row."""
+    """Draw the confusion matrix: labels in rows, predictions in columns, with shares per row."""
     labels = HEADS_BY_NAME[head].labels
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     side = 2.2 + 0.72 * len(labels)
@@ -49,12 +49,12 @@ def draw_confusion(head: str, counts: npt.NDArray[np.int64]) -> Figure:
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(title=f"apparent {head}", xlabel="read as", ylabel="labelled")
+    axes.set(title=f"apparent {head}", xlabel="predicted", ylabel="labelled")
     return figure
 
 
 def draw_roc(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Draw true against false positive rates; races each against all others."""
+    """Draw true against false positive rates; each race against all others."""
     figure, axes = new_axes(5.4, 5.0)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle="--")
     for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
@@ -65,7 +65,7 @@ def draw_roc(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
 
 
 def draw_reliability(findings: Findings) -> Figure:
-    """Draw a head's accuracy against the probability it states, with the images in each bin."""
+    """Draw accuracy against stated probability per head, with the number of images per bin."""
     heads = findings.reliability
     figure = new_figure(4.8 * len(heads), 5.0)
     upper = figure.subplots(2, len(heads), height_ratios=[4, 1], squeeze=False, sharex="col")
@@ -83,7 +83,7 @@ def draw_reliability(findings: Findings) -> Figure:
         top.set_ylim(0, 1.02)
         centres = [(one.low + one.high) / 2 for one in bins]
         low.bar(centres, [one.n for one in bins], width=0.9 / 15, color=SOFT)
-        low.set(xlabel="stated probability of the likeliest label", ylabel="images")
+        low.set(xlabel="stated probability of the predicted label", ylabel="images")
         strip(top)
         strip(low)
     return figure
@@ -103,7 +103,7 @@ def draw_ages(labels: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> Figure:
 
 
 def draw_age_bands(groups: Sequence[Group]) -> Figure:
-    """Draw error, bias and coverage of ages by labelled age band."""
+    """Draw error, mean error and coverage of apparent ages by labelled age band."""
     bands = [group for group in groups if group.by == ("age",)]
     panels = [("mae", "mean absolute error, years"), ("bias", "mean error, years")]
     if any("coverage" in band.measures["age"] for band in bands):
@@ -119,7 +119,7 @@ def draw_age_bands(groups: Sequence[Group]) -> Figure:
 
 
 def draw_groups(groups: Sequence[Group]) -> Figure:
-    """Draw each head's main measure a group, with intervals."""
+    """Draw one measure per head for each group, with intervals."""
     panels = [
         ("age", "mae", "age: mean absolute error, years"),
         ("gender", "accuracy", "gender: accuracy"),
@@ -137,7 +137,7 @@ def draw_groups(groups: Sequence[Group]) -> Figure:
 
 
 def _draw_measured(axes: Axes, groups: Sequence[Group], head: str, measure: str) -> None:
-    """Draw a measure's value and interval a group, the first on top."""
+    """Draw a measure's value and interval per group, the first group on top."""
     names = []
     for place, group in enumerate(groups):
         names.append(f"{group.name} ({group.counts.get(head, 0)})")

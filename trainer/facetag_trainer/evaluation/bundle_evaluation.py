@@ -1,4 +1,4 @@
-"""`facetag evaluate`: a bundle's answers on labelled shards, seen as in the service."""
+"""Predicts labelled shards with a bundle, the same way as the service does."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +29,10 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Labels (NaN where missing) and outputs of all validly labelled images, in order.
+    """Labels (NaN where missing) and outputs of all images with valid labels, in order.
 
-    Outputs are what results would state: calibrated, and mirrored where the bundle says so.
+    Outputs are those of the service: calibrated, and averaged with mirror images if the bundle says
+    so.
     """
 
     samples: list[Sample] = field(repr=False)
@@ -40,11 +41,11 @@ class Evaluation:
     hashes: Hashes
     """Difference hashes of the images, (n, 32)."""
     age_range: AgeRange | None
-    """The range that results state about an apparent age; None where no age is predicted."""
+    """The stated range around an apparent age; None if no age is predicted."""
     faceless: int
-    """Images in which the detector found no face, so that the whole image was used."""
+    """Images without a detected face, which were used whole."""
     invalid: int
-    """Images without a valid label, which do not count."""
+    """Images without a valid label, which are not counted."""
 
 
 class FaceReader:
@@ -81,16 +82,16 @@ def evaluate_bundle(
     precision: AskedPrecision = "float32",
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """Predict every validly labelled image of the shards through detector and crop, or `bare`.
+    """Predict every image with valid labels through detector and crop, or without if `bare`.
 
-    Where no face is found, and for every image if `bare`, the whole image is used. An image that
-    cannot be decoded counts as a grey one: nothing that is validly labelled is dropped. Raises
-    ShardUnreadable where no image carries a valid label, and what `choose_precision` raises.
+    If no face is found, and for every image if `bare`, the whole image is used. An image that
+    cannot be decoded is replaced by a grey one, so no image with valid labels is dropped. Raises
+    ShardUnreadable if no image has a valid label, and what `choose_precision` raises.
     """
     items = list(read_shards(shards))
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
-        raise ShardUnreadable("No image of these shards carries a valid label.")
+        raise ShardUnreadable("No image of these shards has a valid label: see `facetag explore`.")
     reader = FaceReader(bundle, settings, bare=bare, precision=precision)
     outputs: dict[str, list[LabelValues]] = {name: [] for name in bundle.spec.heads}
     hashes = []

@@ -1,4 +1,4 @@
-"""The pictures of a data set: its ages, its groups, and their crossings."""
+"""Draws the plots of an exploration: ages, groups, and their combinations."""
 
 from typing import Any
 
@@ -8,20 +8,25 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from facetag_trainer.data.labels import group_names
-from facetag_trainer.exploration.explore import BY, Exploration
-from facetag_trainer.exploration.tables import TITLES, CrossTable, cross_tables, group_rows
+from facetag_trainer.exploration.exploration_tables import (
+    TITLES,
+    CrossTable,
+    cross_tables,
+    group_rows,
+)
+from facetag_trainer.exploration.shard_exploration import BY, Exploration
 from facetag_trainer.reports.figures import FIRST, INK, SECOND, SOFT, new_axes, new_figure, strip
 
 PICTURES = {
     "ages": "Images by apparent age in years; the lines are the quartiles",
-    "groups": "Images by apparent gender, race and age, with shares of those labelled",
-    "crossings": "Images by crossings of two; a group without any is red",
-    "all-three": "Images by all three; a group without any is red",
+    "groups": "Images by apparent gender, race and age, with shares of the labelled images",
+    "crossings": "Images by combination of two; empty groups are red",
+    "all-three": "Images by gender, race and age; empty groups are red",
 }
 
 
 def draw_exploration(exploration: Exploration) -> dict[str, Figure]:
-    """Return the pictures by name, of what is known: no ages, no picture of ages."""
+    """Return the plots by name; without any known age there is no plot of ages."""
     pictures = {}
     if exploration.ages is not None:
         pictures["ages"] = draw_ages(exploration)
@@ -34,7 +39,7 @@ def draw_exploration(exploration: Exploration) -> dict[str, Figure]:
 
 
 def draw_ages(exploration: Exploration) -> Figure:
-    """Draw how many images there are of each age, with the quartiles."""
+    """Draw the number of images per age, with the quartiles."""
     figure, axes = new_axes(9.2, 3.4)
     years = exploration.years
     axes.bar(np.arange(len(years)) + 0.5, years, width=0.9, color=FIRST)
@@ -45,7 +50,7 @@ def draw_ages(exploration: Exploration) -> Figure:
 
 
 def draw_groups(exploration: Exploration) -> Figure:
-    """Draw the images of each gender, race and band of ages."""
+    """Draw the number of images per gender, race and age band."""
     figure = new_figure(11.0, 3.4)
     for axes, head in zip(figure.subplots(1, len(BY)), BY, strict=True):
         rows = group_rows(exploration, head)
@@ -63,7 +68,7 @@ def draw_groups(exploration: Exploration) -> Figure:
 
 
 def draw_crossings(tables: list[CrossTable]) -> Figure:
-    """Draw the images of each crossing of two heads."""
+    """Draw the number of images per combination of two heads."""
     heights = [len(table.rows) for table in tables]
     figure = new_figure(9.2, 0.42 * sum(heights) + 0.8 * len(tables))
     for axes, table in zip(
@@ -77,7 +82,7 @@ def draw_crossings(tables: list[CrossTable]) -> Figure:
 
 
 def draw_all_three(exploration: Exploration) -> Figure:
-    """Draw the images of each race by age, a gender apiece and on one scale."""
+    """Draw the number of images by race and age, one panel per gender, on one scale."""
     counts = exploration.crossings[BY]
     figure = new_figure(9.2, 5.6)
     for axes, gender, inside in zip(
@@ -89,7 +94,7 @@ def draw_all_three(exploration: Exploration) -> Figure:
 
 
 def _draw_counts(axes: Axes, counts: Any, rows: Any, columns: Any, highest: float) -> None:
-    # By roots, for else a few large groups leave all others white.
+    # Colours follow the square root: otherwise a few large groups leave all others white.
     scale = PowerNorm(0.5, vmin=0, vmax=max(1, highest))
     axes.imshow(counts, cmap="GnBu", norm=scale, aspect="auto")
     for row, column in np.ndindex(*counts.shape):

@@ -1,4 +1,4 @@
-"""The measures of the paper's Table 1, from labels and a network's outputs."""
+"""Computes the measures of the paper's Table 1 from labels and a network's outputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +17,10 @@ Values = npt.NDArray[np.float32]
 def table_1(
     labels: Mapping[str, Values], outputs: Mapping[str, Values]
 ) -> dict[str, dict[str, float | None]]:
-    """Return the measures a head; labels (n,) may hold NaN, outputs are (n, units).
+    """Return the measures per head; labels (n,) may hold NaN, outputs are (n, units).
 
-    Female is gender's positive class; its AUC is None where one class is missing. A head of which
-    no label is known is left out.
+    Female is the positive class of gender. The AUC is None if all images have the same gender. A
+    head without a known label is left out.
     """
     measures = {"regression": _regression, "binary": _binary, "categorical": _categorical}
     table = {}
@@ -81,7 +81,7 @@ def _categorical(truth: Values, output: Values) -> dict[str, float | None]:
 
 
 def flatten(table: Mapping[str, Any]) -> dict[str, float]:
-    """Return the table's measures as `head_measure`, for one line of a log; None is left out."""
+    """Return the measures as one flat mapping, keys `head_measure`; None is left out."""
     return {
         f"{head}_{name}": value
         for head, row in table.items()

@@ -4,14 +4,14 @@ import sys
 from facetag.queue.celery_app import QUEUE_RETRAIN, TASK_RETRAIN
 from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
-from facetag_trainer.retraining.main import add_tasks, make_trainer_app
+from facetag_trainer.retraining.trainer_worker import add_tasks, make_trainer_app
 
 SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", worker_max_memory_mb=100)
 PARENT = """
 import sys
-import facetag_cli.commands.service.worker, facetag_trainer.retraining.main
+import facetag_cli.commands.service.worker, facetag_trainer.retraining.trainer_worker
 from facetag.settings import Settings
-facetag_trainer.retraining.main.make_trainer_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+facetag_trainer.retraining.trainer_worker.make_trainer_app(Settings(redis_url="redis://127.0.0.1:1/0"))
 heavy = ("tensorflow", "keras", "mtcnn", "numpy", "facetag_worker")
 print(sorted(name for name in heavy if name in sys.modules))
 """

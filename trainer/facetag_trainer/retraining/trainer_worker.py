@@ -1,4 +1,4 @@
-"""Runs a trainer worker: a parent that listens to the retrainings' queue, and a child that fits."""
+"""Runs a trainer worker: a parent listens to the queue of retrainings, a child fits."""
 
 import os
 
@@ -12,15 +12,15 @@ from facetag.queue.consumer import Stopping, check_database, consume, make_consu
 from facetag.retraining.lease import RetrainingClaim
 from facetag.settings import Settings
 from facetag_trainer.retraining.heartbeat import Keeper
-from facetag_trainer.retraining.task import Answering
+from facetag_trainer.retraining.queue_task import Answering
 
 log = structlog.get_logger(__name__)
 
 
 def run_trainer(settings: Settings) -> int:
-    """Retrain what is asked of the queue until asked to stop; returns the exit status.
+    """Do queued retrainings until asked to stop; returns the exit status.
 
-    Raises SettingsInvalid, and DatabaseUnavailable where the database is away or has no tables.
+    Raises SettingsInvalid, and DatabaseUnavailable if the database is down or has no tables.
     """
     check_database(settings)
     stopping = Stopping()
@@ -38,17 +38,17 @@ def run_trainer(settings: Settings) -> int:
 def make_trainer_app(settings: Settings) -> Celery:
     """Make the Celery app of a trainer worker, whose tasks take hours.
 
-    A message is acknowledged as soon as it is taken, as for photos: Redis would hand one that stays
-    unacknowledged past its visibility timeout, an hour, to a second trainer worker in the middle of
-    a fit. Lost with a dying one, the sweeper rings again.
+    As for photos, a message is acknowledged as soon as it is taken: Redis would deliver a message
+    that stays unacknowledged for its visibility timeout, an hour, to a second trainer worker in the
+    middle of a fit. If a worker dies with its message, the sweeper sends another.
     """
     app = make_consumer(settings)
     app.conf.update(
-        # A fit takes as long as it takes; `facetag_trainer.retraining.heartbeat` ends what hangs.
+        # A fit may take any time; `facetag_trainer.retraining.heartbeat` ends what hangs.
         task_time_limit=None,
-        # TensorFlow is loaded by the child that fits, and leaves with it: memory and all.
+        # The child that fits loads TensorFlow and ends afterwards, which frees its memory.
         worker_max_tasks_per_child=1,
-        # What a fit takes is known by whoever asks for it; a limit would end it for nothing.
+        # The memory of a fit depends on its options; a limit would end fits that succeed.
         worker_max_memory_per_child=None,
     )
     return app
@@ -59,7 +59,7 @@ def add_tasks(app: Celery, settings: Settings, stopping: Stopping) -> None:
     parent = os.getpid()
 
     def is_stopping() -> bool:
-        # A child whose parent was killed would be a fit that nobody can stop.
+        # If its parent was killed, nobody else could stop the child.
         return stopping.asked or os.getppid() != parent
 
     @app.task(name=TASK_RETRAIN)
@@ -67,12 +67,12 @@ def add_tasks(app: Celery, settings: Settings, stopping: Stopping) -> None:
         try:
             Answering(settings, is_stopping, retrain_late).answer()
         except ServiceUnavailable as error:
-            # Nothing is lost: its lease runs out, and the sweeper rings.
+            # Nothing is lost: the lease runs out, and the sweeper sends another message.
             log.warning("retraining_interrupted", id=retraining_id, reason=str(error))
 
 
 def retrain_late(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:
-    """Load TensorFlow, then do as `facetag_trainer.retraining.queued` does."""
-    from facetag_trainer.retraining.queued import retrain_claimed
+    """Load TensorFlow, then do the retraining by `queued_retraining`."""
+    from facetag_trainer.retraining.queued_retraining import retrain_claimed
 
     retrain_claimed(shelf, claim, keeper)

@@ -21,7 +21,7 @@ from facetag.retraining.requests import ask_retraining, cancel_retraining, find_
 from facetag.settings import Settings
 from facetag_trainer.retraining import heartbeat
 from facetag_trainer.retraining.heartbeat import GIVEN_BACK, Keeper
-from facetag_trainer.retraining.task import Answering
+from facetag_trainer.retraining.queue_task import Answering
 
 pytestmark = pytest.mark.integration
 SHARDS = {"new": [], "earlier": [], "tests": []}

@@ -8,7 +8,7 @@ import pytest
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
-from facetag_trainer.exploration.explore import (
+from facetag_trainer.exploration.shard_exploration import (
     count_groups,
     count_look_alikes,
     count_years,
@@ -122,7 +122,8 @@ def test_what_is_no_shard_is_refused(tmp_path):
 
 
 def test_exploring_needs_no_tensorflow():
-    program = "import sys, facetag_trainer.exploration.report; print('tensorflow' in sys.modules)"
+    module = "facetag_trainer.exploration.exploration_report"
+    program = f"import sys, {module}; print('tensorflow' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""`facetag retrain`: the champion fitted further on new images with a part of the earlier ones."""
+"""Fits a candidate from the champion, and compares the two."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,36 +24,36 @@ from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
 from facetag_trainer.retraining.label_check import Read, check_labels
-from facetag_trainer.retraining.promotion_gate import Verdict, judge
+from facetag_trainer.retraining.promotion_gate import GateVerdict, judge
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_held_out
 
 EPOCHS = 4
 LEARNING_RATE = 1e-4
-"""A third of a training's: the weights are good already."""
+"""A third of the rate of `facetag train`, since the weights are good already."""
 AVERAGED_SHARE = 5
-"""The steps of a short fit are averaged over a fifth of it: a longer memory would keep the old
-weights."""
+"""Weights are averaged over this fraction (1/5) of a short fit: a longer average would keep the
+old weights."""
 JUDGED_BY = (CALIBRATION, HOLDOUT)
-"""Parts of what is held out that choose no weights. Outputs are judged as the networks give them,
-before the calibration that is fitted on a part of these images."""
+"""The held-out parts that choose no weights. Outputs are compared before calibration, which is
+fitted on some of these images."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainingPlan:
-    """How the champion is fitted further."""
+    """The options of a retraining."""
 
     replay: float = 0.3
     """Share of the earlier training images that are fitted on again."""
     precision: str = "float32"
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `FitPlan` that differ from what a retraining takes by itself."""
+    """Fields of `FitPlan` that replace the defaults of a retraining."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as its run folder's name is made from it."""
+        """Return the plan as JSON; the name of the run folder follows from it."""
         return {"replay": self.replay, "precision": self.precision, **self.options}
 
     def fit_plan(self, training: int, backbone: str) -> FitPlan:
-        """Return the fit of so many images: rates and memories follow from how short it is."""
+        """Return the plan for so many images: warm-up and averaging shrink with short fits."""
         epochs = int(self.options.get("epochs", EPOCHS))
         steps = epochs * max(1, training // int(self.options.get("batch_size", 32)))
         usual = FitPlan()
@@ -81,8 +81,8 @@ def retrain_network(
 ) -> Bundle:
     """Fit the champion further in the folder `run` and return the bundle in `run/bundle`.
 
-    Killed at any point, it goes on when called again with the same arguments; of a finished run the
-    bundle is as it was. Raises FacetagError where nothing is left to fit on or to validate with.
+    After a kill, a call with the same arguments resumes; a finished run returns the same bundle.
+    Raises FacetagError if no image is left for fitting or validation.
     """
     seed = int(plan.options.get("seed", 1))
     parts = [(cache, choose_replay(cache, plan.replay, seed)) for cache in earlier]
@@ -91,7 +91,7 @@ def retrain_network(
     on_start(fit)
     training = TrainingPlan(champion.spec, fit, start=champion, precision=plan.precision)
     bundle = train_network(training, joined, run, on_step=on_step, on_epoch=on_epoch)
-    # What `train` writes says nothing of mirror images, which the champion may read.
+    # `train_network` writes no mirroring, which the champion may use.
     bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror, on_read=on_read)
     replayed = sum(int((~cache.validation[indices]).sum()) for cache, indices in parts)
     manifest = {
@@ -111,10 +111,10 @@ def judge_candidate(
     earlier: Sequence[CropCache],
     *,
     on_read: OnRead = lambda done, total: None,
-) -> Verdict | None:
-    """Hold a candidate against the champion on what the earlier rounds hold out; None without any.
+) -> GateVerdict | None:
+    """Compare a candidate with the champion on the held-out images of the earlier rounds.
 
-    The new shards have no say in that: their labels are on trial themselves.
+    Returns None if there are none. The new shards have no part in it: their labels are checked too.
     """
     judged = []
     for cache in earlier:
@@ -127,7 +127,7 @@ def judge_candidate(
     before, after = (read_all(bundle, frozen, on_read=on_read) for bundle in (champion, candidate))
     verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
     checks = check_labels(before, read_all(champion, new, on_read=on_read))
-    return Verdict(
+    return GateVerdict(
         verdict.holds and all(holds for holds, _ in checks),
         verdict.against,
         [*verdict.reasons, *(reason for _, reason in checks)],
@@ -137,21 +137,21 @@ def judge_candidate(
 def read_all(
     bundle: Bundle, cache: CropCache, *, on_read: OnRead = lambda done, total: None
 ) -> Read:
-    """Return a cache's labels beside what a bundle says of all its images."""
+    """Return a cache's labels and a bundle's outputs for all its images."""
     whole = replace(cache, validation=np.ones(len(cache.validation), bool))
     outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror, on_read=on_read)
     return Read({name: cache.labels[name] for name in bundle.spec.heads}, outputs)
 
 
 def add_round(shards: Sequence[Mapping[str, Any]], new: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a manifest's shards with those of one more round, which carry its number."""
+    """Return a manifest's shards with those of one more round, marked with its number."""
     number = 1 + max((int(shard.get("round", 0)) for shard in shards), default=-1)
     added = [{"name": name, "sha256": digest, "round": number} for name, digest in new.items()]
     return [*(dict(shard) for shard in shards), *added]
 
 
 def list_rounds(shards: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return a manifest's shards (SHA-256 to name) round by round, the oldest first."""
+    """Return a manifest's shards (SHA-256 to name) per round, oldest first."""
     rounds: dict[int, dict[str, str]] = {}
     for shard in shards:
         rounds.setdefault(int(shard.get("round", 0)), {})[shard["sha256"]] = shard["name"]

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from facetag.settings import Settings
-from facetag_trainer.exploration.explore import explore_shards
-from facetag_trainer.exploration.report import EXAMPLES, write_exploration
+from facetag_trainer.exploration.exploration_report import EXAMPLES, write_exploration
+from facetag_trainer.exploration.shard_exploration import explore_shards
 from tests.unit.trainer.chips import encode, write_tar
 from tests.unit.trainer.explored import photo, write_mixed_shards
 
@@ -53,8 +53,8 @@ def test_the_page_names_what_was_left_out_by_its_reason(folder):
 def test_the_page_speaks_of_apparent_labels_and_states_the_counts(folder):
     page = (folder / "exploration.html").read_text()
     assert "<strong>apparent</strong>" in page
-    assert "6 images to learn from" in page
-    assert "2 images look like another one" in page
+    assert "6 usable images" in page
+    assert "2 images look like another image" in page
     assert '<td>female, asian</td><td class="number"><strong>0</strong></td>' in page
 
 
@@ -87,9 +87,9 @@ def test_of_many_faults_some_are_named_on_the_page_and_all_in_the_data(tmp_path)
 def test_a_data_set_without_faults_or_without_images_is_told_so(tmp_path):
     good = write_tar(tmp_path / "good.tar", [("20_0_0_a.jpg", encode(photo(1)))])
     page = write_exploration(tmp_path / "a.html", explore_shards([good], Settings()), FACTS)
-    assert "every image can be learnt from" in page.read_text()
+    assert "every image is usable" in page.read_text()
     assert "No two images look alike" in page.read_text()
     bad = write_tar(tmp_path / "bad.tar", [("20_0_0_x.jpg", b"text")])
     page = write_exploration(tmp_path / "b.html", explore_shards([bad], Settings()), FACTS)
-    assert "0 images to learn from" in page.read_text()
+    assert "0 usable images" in page.read_text()
     assert "data:image" not in page.read_text()

@@ -15,7 +15,7 @@ from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.calibration import at_temperature, mean_reading
 from facetag_trainer.data.splits import difference_hash
-from facetag_trainer.evaluation.evaluate import evaluate_bundle
+from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
 from facetag_trainer.evaluation.findings import find, state
 from tests.unit.trainer.chips import chip_members, encode, make_chip, waves, write_tar
 

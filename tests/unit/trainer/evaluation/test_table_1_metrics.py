@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from facetag_trainer.evaluation.metrics import flatten, table_1
+from facetag_trainer.evaluation.table_1_metrics import flatten, table_1
 
 
 def column(*values):

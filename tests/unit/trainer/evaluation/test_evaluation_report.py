@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from facetag_trainer.evaluation.evaluation_report import Reported, write_report
 from facetag_trainer.evaluation.findings import find
-from facetag_trainer.evaluation.report import Reported, write_report
 from tests.unit.trainer.evaluation.test_findings import evaluation
 
 FACTS = {

@@ -1,7 +1,7 @@
-"""Answers a message of the retrainings' queue: claims what waits, has it done, records its end.
+"""Handles a message of the retraining queue: claims what waits, does it, and records the end.
 
-Nothing here loads TensorFlow: a claim is kept from the moment on that it is made, and a message
-that finds nothing costs nothing.
+Nothing here loads TensorFlow: the heartbeat starts as soon as the claim is made, and a message
+without a waiting retraining costs little.
 """
 
 import os
@@ -34,7 +34,7 @@ from facetag.settings import Settings
 from facetag_trainer.retraining.heartbeat import Keeper
 
 BUSY_WAIT_S = 10.0
-"""How long a retraining waits that finds another one running."""
+"""The wait before the next try if another retraining runs."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class Answering:
-    """Does the retraining that waits, as `retrain` does one, if there is one."""
+    """Does the waiting retraining, if there is one, by the function `retrain`."""
 
     def __init__(self, settings: Settings, stopping: Callable[[], bool], retrain: Retrain) -> None:
         self._settings = settings
@@ -53,10 +53,10 @@ class Answering:
         self._shelf = Shelf(settings)
 
     def answer(self) -> None:
-        """Answer one message; raises DatabaseUnavailable where nothing can be claimed.
+        """Handle one message; raises DatabaseUnavailable if nothing can be claimed.
 
-        What cannot be done is recorded as failed, with the reason. A service that is away is waited
-        for: whatever the retraining has done so far is in its folders.
+        A retraining that cannot be done is recorded as failed, with the reason. If a service is
+        down, the retraining waits for it and resumes from its folders.
         """
         lease_s = self._settings.lease_s
         with closing(self._shelf) as shelf:

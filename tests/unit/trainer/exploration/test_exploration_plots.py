@@ -3,8 +3,13 @@
 import pytest
 
 from facetag.settings import Settings
-from facetag_trainer.exploration.explore import explore_shards
-from facetag_trainer.exploration.plots import PICTURES, draw_ages, draw_all_three, draw_exploration
+from facetag_trainer.exploration.exploration_plots import (
+    PICTURES,
+    draw_ages,
+    draw_all_three,
+    draw_exploration,
+)
+from facetag_trainer.exploration.shard_exploration import explore_shards
 from facetag_trainer.reports.figures import SECOND
 from tests.unit.trainer.chips import encode, write_tar
 from tests.unit.trainer.explored import photo, write_mixed_shards

@@ -1,4 +1,4 @@
-"""Who is in a data set: what training would drop, which labels lack, ages, groups and crossings."""
+"""Counts the images of training shards: dropped ones, missing labels, ages, and groups."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,19 +21,19 @@ BY = ("gender", "race", "age")
 CROSSINGS = tuple(by for size in (1, 2, 3) for by in combinations(BY, size))
 Counts = npt.NDArray[np.int64]
 Watch = Callable[[str, int, int | None], None]
-"""Is told what goes on, images so far, and of how many where that is known."""
+"""Gets the phase, the images so far, and their total or None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgeStatistics:
-    """Apparent ages in years; `sd` is that of a sample (n - 1), None where there is one age."""
+    """Apparent ages in years; `sd` is the sample standard deviation (n - 1), None for one age."""
 
     n: int
     mean: float
     sd: float | None
     minimum: float
     quartiles: tuple[float, float, float]
-    """The second is the median; between two ages they are interpolated."""
+    """Interpolated between ages; the second is the median."""
     maximum: float
 
 
@@ -48,32 +48,32 @@ class LookAlikes:
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """What a data set holds; every count but `read` and `left_out` is of what remains."""
+    """The counts of a data set; all but `read` and `left_out` are about the images that remain."""
 
     read: int
     kept: int
     left_out: list[BadSample] = field(repr=False)
     missing: dict[str, int]
-    """Images that lack a label, a head: its head learns nothing from them, the others do."""
+    """Images without a label, per head; the other heads still learn from them."""
     ages: AgeStatistics | None
     years: Counts = field(repr=False)
     """Images by apparent age in whole years, (117,)."""
     crossings: dict[tuple[str, ...], Counts] = field(repr=False)
-    """Images by CROSSINGS of heads; an axis a head, in the order of its `group_names`."""
+    """Images by combination of heads, one axis per head in the order of `group_names`."""
     look_alikes: LookAlikes
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many images were left out, a kind."""
+        """The number of dropped images per kind."""
         return CleanSet(left_out=self.left_out).dropped
 
 
 def explore_shards(
     shards: Sequence[Path], settings: Settings, *, on_progress: Watch = lambda *_: None
 ) -> Exploration:
-    """Read, clean and count the images of shards, dropping by the very code of `train`.
+    """Read, clean and count the images of shards; drops what `train` would drop, by the same code.
 
-    Raises ShardUnreadable where a shard cannot be read; that nothing usable remains is a result.
+    Raises ShardUnreadable if a shard cannot be read. A data set without a usable image is no error.
     """
     read = 0
 
@@ -107,7 +107,7 @@ def explore_shards(
 
 
 def describe_ages(ages: LabelValues) -> AgeStatistics | None:
-    """Describe the known among ages (n,) in years; None where none is known."""
+    """Describe ages (n,) in years, ignoring NaN; None if no age is known."""
     known = ages[~np.isnan(ages)].astype(np.float64)
     if not len(known):
         return None
@@ -123,13 +123,13 @@ def describe_ages(ages: LabelValues) -> AgeStatistics | None:
 
 
 def count_years(ages: LabelValues) -> Counts:
-    """Count the known among ages (n,) by whole years, as (117,)."""
+    """Count ages (n,) by whole years, ignoring NaN; returns (117,)."""
     known = ages[~np.isnan(ages)].astype(np.int64)
     return np.bincount(known, minlength=MAX_AGE + 1).astype(np.int64)
 
 
 def count_groups(labels: Mapping[str, LabelValues], by: Sequence[str]) -> Counts:
-    """Count images by crossed heads, an axis each; one that lacks a label of these counts not."""
+    """Count images by combination of heads, one axis each; skips images that lack a label."""
     codes = np.stack([group_codes(name, labels[name]) for name in by])
     counts = np.zeros([len(group_names(name)) for name in by], np.int64)
     np.add.at(counts, tuple(codes[:, (codes >= 0).all(axis=0)]), 1)

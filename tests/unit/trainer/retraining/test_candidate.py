@@ -10,7 +10,7 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.retraining import label_check
-from facetag_trainer.retraining.retrain import (
+from facetag_trainer.retraining.candidate import (
     RetrainingPlan,
     add_round,
     judge_candidate,

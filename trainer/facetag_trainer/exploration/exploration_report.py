@@ -12,9 +12,15 @@ from matplotlib.figure import Figure
 from facetag.atomic_write import atomic_write
 from facetag_trainer.data.shards import BadSample, Drop
 from facetag_trainer.data.splits import LOOK_ALIKE_BITS
-from facetag_trainer.exploration.explore import BY, Exploration
-from facetag_trainer.exploration.plots import PICTURES, draw_exploration
-from facetag_trainer.exploration.tables import TITLES, age_rows, cross_tables, group_rows, to_json
+from facetag_trainer.exploration.exploration_plots import PICTURES, draw_exploration
+from facetag_trainer.exploration.exploration_tables import (
+    TITLES,
+    age_rows,
+    cross_tables,
+    group_rows,
+    to_json,
+)
+from facetag_trainer.exploration.shard_exploration import BY, Exploration
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.reports.pages import render_template
 

@@ -1,4 +1,4 @@
-"""The tables of an evaluation as CSV, for whoever wants to reckon on."""
+"""Writes the tables of an evaluation as CSV, for further analysis."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 
 from facetag.atomic_write import atomic_open_text
 from facetag.heads import HEADS_BY_NAME
+from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.calibration_error import chosen_labels
-from facetag_trainer.evaluation.evaluate import Evaluation
 from facetag_trainer.evaluation.findings import Findings
 
 Row = Sequence[Any]
@@ -19,9 +19,9 @@ Row = Sequence[Any]
 def write_tables(
     folder: Path, evaluation: Evaluation, findings: Mapping[str, Findings], twins: Any = None
 ) -> None:
-    """Write the tables into a folder; `findings` are named by the set of images they are of.
+    """Write the tables into a folder; `findings` are keyed by the name of their set of images.
 
-    `twins` (n,) tells which images have a near twin in the training data; None leaves that empty.
+    `twins` (n,) marks images with a near twin in the training data; with None the column is empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     everything = next(iter(findings.values()))
@@ -61,7 +61,7 @@ def _group_rows(images: str, findings: Findings) -> Iterator[Row]:
 
 
 def _predictions(evaluation: Evaluation, twins: Any) -> tuple[Row, Iterator[Row]]:
-    """Return the columns and the rows of what was predicted of each image."""
+    """Return the columns and rows of the predictions, one row per image."""
     columns: list[str] = ["image", "near_twin"]
     cells: list[list[Any]] = [
         [sample.name for sample in evaluation.samples],

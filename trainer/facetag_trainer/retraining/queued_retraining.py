@@ -1,6 +1,6 @@
-"""A retraining of the queue, done as `facetag retrain` does one: fetched, fitted, judged, recorded.
+"""Does a queued retraining as `facetag retrain` does: fetches, fits, compares and records.
 
-Its folders lie below `<data_dir>/trainer`, where one that was killed goes on.
+Its folders lie below `<data_dir>/trainer`; a killed retraining is resumed from them.
 """
 
 import shutil
@@ -18,22 +18,22 @@ from facetag.retraining.shard_store import fetch_shard
 from facetag_trainer.data import shard_sources
 from facetag_trainer.data.shard_index import ShardIndex
 from facetag_trainer.retraining.admission import Asked
+from facetag_trainer.retraining.candidate import RetrainingPlan
 from facetag_trainer.retraining.heartbeat import Keeper
-from facetag_trainer.retraining.promotion_gate import Verdict
-from facetag_trainer.retraining.retrain import RetrainingPlan
+from facetag_trainer.retraining.promotion_gate import GateVerdict
 from facetag_trainer.retraining.session import Order, RetrainingSession
 
 
 def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:
-    """Do what was asked, and end the claim in the transaction that makes the bundle visible.
+    """Do a claimed retraining, and end the claim in the transaction that records the bundle.
 
-    Called again after a kill, it goes on. Raises LeaseLost where the claim was lost, and what
+    Called again after a kill, it resumes. Raises LeaseLost if the claim was lost, and what
     `RetrainingSession.run` and the fetching of shards raise.
     """
     root = shelf.settings.data_dir / "trainer"
     options = claim.options
 
-    def record(session: Session, version: str, verdict: Verdict, promoted: bool) -> None:
+    def record(session: Session, version: str, verdict: GateVerdict, promoted: bool) -> None:
         lines = [*keeper.take_lines(), *verdict.reasons]
         append_lines(session, claim.id, lines, tenant_id=claim.tenant_id)
         state = _state_of(verdict, promoted=promoted)
@@ -49,7 +49,7 @@ def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> Non
         order=Order(claim.id, keeper.note_step, record),
     )
     candidate, _, _ = retraining.run(promoting=options["promote"])
-    # The bundle is in object storage: weekly runs must not fill the disk.
+    # The bundle is in object storage; weekly runs would fill the disk.
     shutil.rmtree(candidate.folder.parent, ignore_errors=True)
 
 
@@ -71,10 +71,10 @@ def _take_shards(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper, folder: P
 
 
 def _take_shard(shelf: Shelf, source: Mapping[str, str], folder: Path) -> Path:
-    """Return a shard as a file with its own name, which manifests and ledger call it by."""
+    """Return a shard as a file under its own name, which manifests and the ledger use."""
     if "url" in source:
         stored = shard_sources.parse_source(source["url"])
-        assert isinstance(stored, shard_sources.StoredShard)  # noqa: S101 - as it was asked for
+        assert isinstance(stored, shard_sources.StoredShard)  # noqa: S101 - a url of `sources` always names an object
         return shard_sources.download_shard(stored, shelf.storage, folder)
     digest = source["sha256"]
     copy = fetch_shard(shelf.storage, shelf.tenant_id, digest, folder)
@@ -86,7 +86,7 @@ def _take_shard(shelf: Shelf, source: Mapping[str, str], folder: Path) -> Path:
     return named
 
 
-def _state_of(verdict: Verdict, *, promoted: bool) -> RetrainingState:
+def _state_of(verdict: GateVerdict, *, promoted: bool) -> RetrainingState:
     if promoted:
         return RetrainingState.PROMOTED
     return RetrainingState.CANDIDATE if verdict.holds else RetrainingState.REFUSED
