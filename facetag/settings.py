@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         "died",
     )
     suspect_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds that decoding an image may take at which a worker died"
+        30.0, gt=0, description="Most seconds for decoding an image at which a worker died"
     )
     predict_timeout_s: float = Field(
         30.0, gt=0, description="Seconds that POST /v1/predict waits for its answer"
