@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     "--whole",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Bundle that `facetag train` fitted on the same shards; it adds a row. Bundles that differ "
-    "only in their seed share one. May be repeated.",
+    help="Bundle that `facetag train` fitted on the same shards; it adds a row. Bundles that "
+    "differ only in their seed share one. May be repeated.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Fits per method."
