@@ -15,9 +15,9 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision import png_chunks
-from facetag.vision.format_names import TIFF, name_format
-from facetag.vision.jpeg_pixels import check_cmyk, decode_jpeg
+from facetag.vision.formats import png_chunks
+from facetag.vision.formats.format_names import TIFF, name_format
+from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.photo import Picture, Pixels, WholePhoto, reduce_image
 
 DAMAGE = (

@@ -28,9 +28,6 @@ VAGUE = {"base", "common", "helper", "helpers", "manager", "misc", "tools", "uti
 # Modules that may share a name, and why nobody confuses them.
 SHARED_MODULES = {
     "main": "the entry point of a process, one per process",
-    "report": "the report of what its folder finds: evaluation, exploration",
-    "plots": "the plots of that report",
-    "tables": "the tables of that report, and in facetag.db those of PostgreSQL",
 }
 SHARED_CLASSES: dict[str, str] = {}
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.jpeg_scans import brings_all, list_scans
+from facetag.vision.formats.jpeg_scans import brings_all, list_scans
 from facetag.vision.photo import Pixels
 
 EARLY_END = "Premature end of JPEG file"
