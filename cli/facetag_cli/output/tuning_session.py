@@ -17,7 +17,7 @@ from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 from facetag_trainer.evaluation.table_1_metrics import flatten
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.progress import show_step
-from facetag_trainer.tuning.objective import Objective, TrialWatcher
+from facetag_trainer.tuning.objective import Objective
 from facetag_trainer.tuning.search_space import default_values
 from facetag_trainer.tuning.studies import (
     StudyStorage,
@@ -36,6 +36,7 @@ from facetag_trainer.tuning.study_report import (
 )
 from facetag_trainer.tuning.study_results import Results, format_value, read_results
 from facetag_trainer.tuning.trial_runner import run_trials
+from facetag_trainer.tuning.trial_watcher import TrialWatcher
 from facetag_trainer.tuning.tuning_plan import TuningPlan, name_study
 
 TOP = 5

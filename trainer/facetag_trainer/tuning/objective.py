@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +11,11 @@ import optuna
 from optuna.trial import Trial
 
 from facetag_trainer.data.crop_cache import CropCache, cut_down
-from facetag_trainer.fit.loop import FitProgress, fit, read_history
+from facetag_trainer.fit.loop import fit, read_history
 from facetag_trainer.fit.training_run import TrainingPlan, start_network
 from facetag_trainer.tuning.search_space import TrialValues, suggest
+from facetag_trainer.tuning.trial_watcher import TrialWatcher
 from facetag_trainer.tuning.tuning_plan import TuningPlan
-
-
-@dataclass(frozen=True, slots=True)
-class TrialWatcher:
-    """Callbacks that report on trials while they run."""
-
-    on_trial: Callable[[int, TrialValues], None] = lambda number, values: None
-    on_step: Callable[[int, FitProgress], None] = lambda number, progress: None
-    on_epoch: Callable[[int, dict[str, Any]], None] = lambda number, row: None
-    on_end: Callable[[int, str], None] = lambda number, words: None
-    on_wait: Callable[[int], None] = lambda running: None
-    """Gets the number of trials on other machines that are waited for."""
 
 
 class Objective:

@@ -9,7 +9,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from facetag_trainer.tuning.objective import TrialWatcher
 from facetag_trainer.tuning.studies import (
     StudyStorage,
     fail_stale,
@@ -17,6 +16,7 @@ from facetag_trainer.tuning.studies import (
     take_turn,
     translated_errors,
 )
+from facetag_trainer.tuning.trial_watcher import TrialWatcher
 
 POLL_S = 5.0
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)

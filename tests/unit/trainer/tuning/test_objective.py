@@ -4,7 +4,8 @@ import optuna
 import pytest
 
 from facetag_trainer.fit.loop import read_history
-from facetag_trainer.tuning.objective import Objective, TrialWatcher
+from facetag_trainer.tuning.objective import Objective
+from facetag_trainer.tuning.trial_watcher import TrialWatcher
 from facetag_trainer.tuning.tuning_plan import TuningPlan
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 

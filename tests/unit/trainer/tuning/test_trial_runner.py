@@ -1,5 +1,7 @@
 """How many trials run, and what becomes of those that are stopped, lost or in doubt."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,9 +11,9 @@ from optuna.storages import _heartbeat
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from facetag_trainer.tuning.objective import TrialWatcher
 from facetag_trainer.tuning.studies import open_storage, open_study
 from facetag_trainer.tuning.trial_runner import run_trials
+from facetag_trainer.tuning.trial_watcher import TrialWatcher
 
 PLAN = {"digest": "ab12"}
 
@@ -168,3 +170,14 @@ def test_the_end_of_each_trial_is_told_with_its_score(study, storage):
         study, storage, square, 1, watcher=TrialWatcher(on_end=lambda *words: told.append(words))
     )
     assert told == [(0, "complete 0.2500")]
+
+
+def test_trials_are_run_without_loading_what_fits_them():
+    program = (
+        "import sys, facetag_trainer.tuning.trial_runner; "
+        "print([name for name in ('keras', 'tensorflow') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
