@@ -8,6 +8,7 @@ import pytest
 from facetag.errors import FacetagError
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
+from facetag.vision.crop import BoxCrop
 from facetag.vision.network.calibration import AgeLine, Calibration
 from facetag_trainer.calibration.bundle_calibration import (
     FEWEST_FOR_LINE,
@@ -222,7 +223,7 @@ def test_a_cache_that_another_detector_cut_is_passed_over(
 
 
 def test_crops_of_another_rule_are_refused(tiny_bundle, tiny_cache):
-    crop = {**tiny_bundle.manifest["crop"], "side": 1.5}
-    save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "crop": crop})
+    other = {**tiny_bundle.manifest, "crop": BoxCrop().to_json()}
+    save_manifest(tiny_bundle.folder, other)
     with pytest.raises(FacetagError, match="not cut as"):
         calibrate_bundle(open_bundle(tiny_bundle.folder), tiny_cache)

@@ -7,7 +7,7 @@ import pytest
 
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle
-from facetag.vision.crop import UprightCrop
+from facetag.vision.crop import BoxCrop, UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.spec import NetworkSpec
@@ -106,7 +106,7 @@ def test_a_teacher_of_another_size_sees_the_crop_at_its_own(tiny_cache, tmp_path
 
 
 def test_a_teacher_of_other_crops_or_heads_is_refused(tiny_bundle, tiny_cache, tmp_path):
-    wider = {**tiny_bundle.manifest, "crop": {**tiny_cache.facts["crop"], "side": 1.5}}
+    wider = {**tiny_bundle.manifest, "crop": BoxCrop().to_json()}
     with pytest.raises(FacetagError, match="other crops"):
         ask_teachers([Bundle(tiny_bundle.folder, wider)], tiny_cache, HEADS, tmp_path)
     fewer = {**tiny_bundle.manifest["network"], "heads": ["race"]}
