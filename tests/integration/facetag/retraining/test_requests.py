@@ -204,7 +204,7 @@ def test_deaths_in_a_row_at_one_place_end_it_with_the_reason(ask, die, row, sess
     die(0)
     found = row()
     assert found.state == "failed"
-    assert "died or hung in a row" in found.error
+    assert "in a row died or hung" in found.error
     assert found.finished_at is not None
     assert any("w:1 died or went silent" in line for line in lines(sessions, mine))
     assert found.error in lines(sessions, mine)
