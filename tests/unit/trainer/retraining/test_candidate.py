@@ -138,7 +138,7 @@ def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not
     verdict = judge_candidate(champion, champion, flipped, [agreed])
     assert not verdict.holds
     (reason,) = [reason for reason in verdict.reasons if "fails" in reason]
-    assert reason.startswith("gender accuracy of the champion by the new labels")
+    assert reason.startswith("gender accuracy of the champion on the new labels")
 
 
 def test_rounds_are_numbered_from_those_before_and_listed_in_order():
