@@ -107,7 +107,7 @@ def test_a_teacher_of_another_size_sees_the_crop_at_its_own(tiny_cache, tmp_path
 
 def test_a_teacher_of_other_crops_or_heads_is_refused(tiny_bundle, tiny_cache, tmp_path):
     wider = {**tiny_bundle.manifest, "crop": BoxCrop().to_json()}
-    with pytest.raises(FacetagError, match="other crops"):
+    with pytest.raises(FacetagError, match="crops of another rule"):
         ask_teachers([Bundle(tiny_bundle.folder, wider)], tiny_cache, HEADS, tmp_path)
     fewer = {**tiny_bundle.manifest["network"], "heads": ["race"]}
     narrow = Bundle(tiny_bundle.folder, {**tiny_bundle.manifest, "network": fewer})
