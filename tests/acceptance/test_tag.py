@@ -34,8 +34,8 @@ def check_promised_fields(line):
 
 def check_face(face, width, height):
     promised = ["box", "confidence", "age", "age_range", "gender", "race"]
-    assert [name for name in face if name != "uncertain"] == promised
-    assert set(face.get("uncertain", [])) <= {"gender", "race"}
+    assert [name for name in face if name not in ("uncertain", "turned")] == promised
+    assert set(face.get("uncertain", [])) <= {"age", "gender", "race"}
     x, y, w, h = face["box"]
     assert all(isinstance(value, int) for value in face["box"])
     assert 0 <= x < x + w <= width
