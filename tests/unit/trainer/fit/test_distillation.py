@@ -175,7 +175,7 @@ def test_a_teacher_of_all_images_answers_beside_those_of_folds(tiny_cache, tmp_p
 def test_a_fold_that_no_teacher_answers_for_is_a_fault(tiny_cache, tmp_path):
     alone = fold_teacher(tmp_path / "b1", "1/2", tiny_cache, 20)
     left = int(in_fold(tiny_cache, Fold(2, 2)).sum())
-    with pytest.raises(FacetagError, match=f"for {left} images to fit on: give the teachers of"):
+    with pytest.raises(FacetagError, match=f"for {left} training images: give the teachers of"):
         ask_teachers([alone], tiny_cache, HEADS, tmp_path)
 
 

@@ -201,5 +201,5 @@ def test_each_of_several_bundles_must_hold_the_network(trained, tmp_path):
     first, cache, _ = trained
     spec = replace(PLAN.spec, hidden_units=16)
     other = train_network(replace(PLAN, spec=spec), cache, tmp_path / "other")
-    with pytest.raises(FacetagError, match="another network"):
+    with pytest.raises(FacetagError, match="holds the network"):
         train_network(replace(PLAN, start=first, averaged=(other,)), cache, tmp_path / "run")
