@@ -43,5 +43,5 @@ def test_photos_that_cannot_be_read_are_left_out_and_named(tmp_path, capsys):
     assert "empty.jpg: The file is empty." in said
     assert "cut.jpg: The file ends" in said
     whole.unlink()
-    with pytest.raises(click.UsageError, match="can be read"):
+    with pytest.raises(click.UsageError, match="no readable"):
         find_photos(tmp_path)

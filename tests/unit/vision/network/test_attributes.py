@@ -68,7 +68,7 @@ def test_a_spec_survives_its_manifest():
 
 
 def test_an_unknown_backbone_is_refused():
-    with pytest.raises(ValueError, match="unknown backbone 'vgg': use cnn, xception, "):
+    with pytest.raises(ValueError, match="unknown backbone 'vgg': use inceptionv3, "):
         build_network(NetworkSpec(backbone="vgg"))
 
 
