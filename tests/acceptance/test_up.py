@@ -179,7 +179,7 @@ def test_a_port_that_is_asked_for_and_taken_is_an_error(start_up):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         up = start_up("--port", str(taken.getsockname()[1]))
         assert up.process.wait(DEADLINE_S) == 1
-    wait_for(lambda: "give another --port" in up.said)
+    wait_for(lambda: "Give another --port" in up.said)
 
 
 def test_a_bundle_that_no_worker_could_load_is_told_before_anything_starts(start_up, tmp_path):
