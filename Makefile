@@ -78,9 +78,9 @@ bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 	@$(BIN)/python -m benchmarks.api_latency --images 100000 --seconds 20 --plot build/api-latency.png
 	@$(BIN)/python -m benchmarks.upload_speed --files 1000 --rounds 3
 	@if [ -f "$$FACETAG_TEST_DATA/part-1.tar" ]; then \
-		$(BIN)/python -m benchmarks.same_faces "$$FACETAG_TEST_DATA/part-1.tar"; \
+		$(BIN)/python -m benchmarks.network.same_faces "$$FACETAG_TEST_DATA/part-1.tar"; \
 	else \
-		echo "Skipped benchmarks.same_faces: set FACETAG_TEST_DATA to the folder of UTKFace's part-1.tar."; \
+		echo "Skipped benchmarks.network.same_faces: set FACETAG_TEST_DATA to the folder of UTKFace's part-1.tar."; \
 	fi
 	@if [ -f "$$FACETAG_TEST_DATA/test.tar" ]; then \
 		$(BIN)/python -m benchmarks.scenes "$$FACETAG_TEST_DATA/test.tar"; \

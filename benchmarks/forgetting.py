@@ -27,8 +27,8 @@ from facetag.vision.bundle import Bundle
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.bundle_calibration import predict_held_out_crops
+from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache, read_clean_set
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.prepare import PreparePlan, prepare_cache, read_clean_set
 from facetag_trainer.data.shard_index import index_shards, shards_of_images
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from benchmarks.harness.machine import describe_machine, in_words
-from facetag.bundles.folder import DEFAULT_FOLDER
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER
 from facetag.quantification.domain_shift import measure_shift
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import GROUPINGS, Grouping, age_codes

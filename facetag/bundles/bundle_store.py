@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.bundles.object_store import fetch_bundle, fetched_root, store_bundle
 from facetag.bundles.registry import (
     Champion,

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from facetag.bundles.folder import (
+from facetag.bundles.bundle_folder import (
     CARD,
     MANIFEST,
     WEIGHTS,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.jobs.counts import close_job_if_done
-from facetag.jobs.create import NewImage, copy_images
+from facetag.jobs.job_creation import NewImage, copy_images
 
 
 def append_listed_images(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facetag.atomic_write import atomic_draft
-from facetag.bundles.folder import file_sha256
+from facetag.bundles.bundle_folder import file_sha256
 from facetag.errors import ObjectMissing, ShardUnreadable
 from facetag.storage.client import Storage, tenant_prefix
 

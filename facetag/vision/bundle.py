@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facetag.bundles.folder import DEFAULT_FOLDER, MANIFEST, WEIGHTS, check_weights, read_manifest
+from facetag.bundles.bundle_folder import (
+    DEFAULT_FOLDER,
+    MANIFEST,
+    WEIGHTS,
+    check_weights,
+    read_manifest,
+)
 from facetag.errors import BundleInvalid
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.crop import CropRule, read_crop_rule

@@ -18,16 +18,16 @@ from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import cut_square
 from facetag.vision.detection import Box, Detection
+from facetag.vision.face_pose import measure_pose
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE, CompiledNetwork
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
-from facetag.vision.load import load_compiled
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
+from facetag.vision.network_loader import load_compiled
 from facetag.vision.photo import Picture, Pixels
-from facetag.vision.pose import measure_pose
-from facetag.vision.turned_photos import find_faces
+from facetag.vision.quarter_turns import find_faces
 
 STAGES = ("detect", "crop", "predict")
 KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20

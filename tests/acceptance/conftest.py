@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.samples import write_samples
-from facetag.bundles.folder import DEFAULT_FOLDER, MANIFEST
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, MANIFEST
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 1500
@@ -28,10 +28,10 @@ def shipped_bundle(bundle) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A tiny bundle with random weights: it loads faster, and its labels are of the same form."""
+    from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
-    from facetag.vision.write_bundle import write_bundle
 
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     folder = tmp_path_factory.mktemp("bundle")

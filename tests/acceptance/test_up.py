@@ -24,10 +24,10 @@ DEADLINE_S = 240
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
+    from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
-    from facetag.vision.write_bundle import write_bundle
 
     folder = tmp_path_factory.mktemp("bundle")
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

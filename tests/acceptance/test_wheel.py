@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from facetag.bundles.folder import CARD, DEFAULT_FOLDER, MANIFEST, WEIGHTS
+from facetag.bundles.bundle_folder import CARD, DEFAULT_FOLDER, MANIFEST, WEIGHTS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facetag.errors import ErrorCode
 from facetag.settings import Settings
-from facetag.vision.decode import decode_picture
+from facetag.vision.image_decoder import decode_picture
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.photo_reader import Photo, PhotoReader

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from facetag.bundles.folder import CARD, FORMAT, MANIFEST, WEIGHTS
+from facetag.bundles.bundle_folder import CARD, FORMAT, MANIFEST, WEIGHTS
 
 
 def write_paper_bundle(folder, version, **facts):

@@ -14,7 +14,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.bundles.object_store import fetch_bundle, fetched_root
 from facetag.bundles.registry import Champion, find_champion
 from facetag.db.engine import transaction

@@ -196,7 +196,7 @@ class WorkerProcess:
 
 def make_decode(settings: Settings) -> Decode:
     """Return the function that decodes a file to a picture within the limits of the settings."""
-    from facetag.vision.decode import decode_picture
+    from facetag.vision.image_decoder import decode_picture
 
     def decode(data: bytes) -> Picture:
         return decode_picture(

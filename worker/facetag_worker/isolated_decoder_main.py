@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from facetag.errors import ImageUnreadable
-from facetag.standalone.processes.die_with_parent import end_with_parent
+from facetag.standalone.processes.parent_death import end_with_parent
 
 FILE_LENGTH = struct.Struct(">Q")
 ANSWER_LENGTH = struct.Struct(">I")
@@ -53,7 +53,7 @@ def _limit(memory_mb: int) -> None:
 
 def _load_decoder() -> None:
     """Import the decoder before the time of the first image runs."""
-    import facetag.vision.decode  # noqa: F401
+    import facetag.vision.image_decoder  # noqa: F401
 
 
 def _read_file(source: BinaryIO) -> bytes | None:
@@ -64,7 +64,7 @@ def _read_file(source: BinaryIO) -> bytes | None:
 
 
 def _decode(data: bytes, answers: BinaryIO, formats: tuple[str, ...], max_pixels: int) -> None:
-    from facetag.vision.decode import decode_whole
+    from facetag.vision.image_decoder import decode_whole
 
     try:
         photo = decode_whole(data, formats=formats, max_pixels=max_pixels)

@@ -17,7 +17,7 @@ from facetag.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
-from facetag.vision.decode import takes_much_memory
+from facetag.vision.image_decoder import takes_much_memory
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import Picture
 from facetag_worker.claims import ClaimedImage, Outcome

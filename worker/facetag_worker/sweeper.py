@@ -22,7 +22,7 @@ from facetag.queue.celery_app import (
     ring_listing,
     ring_retraining,
 )
-from facetag.retraining.lease import find_unheard_retrainings, return_expired_retrainings
+from facetag.retraining.retraining_lease import find_unheard_retrainings, return_expired_retrainings
 from facetag.settings import Settings
 from facetag.storage.client import Storage
 from facetag_worker.claims import HAS_CLAIMABLE, leave_running

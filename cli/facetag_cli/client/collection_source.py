@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from facetag.bundles.folder import DEFAULT_FOLDER, read_manifest
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.errors import FacetagError
 from facetag.quantification.collection import Collection, gather
 from facetag.quantification.held_out import HeldOut

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from facetag.bundles.folder import DEFAULT_FOLDER, check_weights, read_manifest
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, check_weights, read_manifest
 from facetag.errors import FacetagError, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_service, answers, withdraw_service

@@ -10,7 +10,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import Retraining
 from facetag.queue.celery_app import make_celery, ring_retraining
 from facetag.retraining.ledger import learnt_shards, refuse_known
-from facetag.retraining.requests import Source, ask_retraining, require_free
+from facetag.retraining.retraining_requests import Source, ask_retraining, require_free
 from facetag.retraining.shard_store import store_shard
 from facetag.settings import Settings
 from facetag_cli.output.reporter import Reporter

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
-from facetag_trainer.imbalance.measures import Figure, recall_names
+from facetag_trainer.imbalance.minority_measures import Figure, recall_names
 
 ABSENT = "–"
 

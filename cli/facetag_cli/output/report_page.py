@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facetag.heads import GENDER, RACE
-from facetag.results.composition import AGE_BINS, FACE_BINS, SCALES, Composition
+from facetag.results.collection_counts import AGE_BINS, FACE_BINS, SCALES, Composition
 from facetag_cli.output.results_table import face_text
 from facetag_cli.output.thumbnails import MAX_THUMBNAILS, Thumbnail
 from facetag_trainer.reports.pages import render_template

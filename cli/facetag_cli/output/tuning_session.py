@@ -12,8 +12,8 @@ from rich.table import Table
 from facetag.settings import Settings
 from facetag.standalone.connections import use_database
 from facetag_cli.output.reporter import Bar, Reporter
+from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.prepare import PreparePlan, prepare_cache
 from facetag_trainer.evaluation.table_1_metrics import flatten
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.progress import show_step

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone.processes import die_with_parent
+from facetag.standalone.processes import parent_death
 from facetag.standalone.processes.account import Account
 
 LOG_BYTES = 10 * 2**20
@@ -140,7 +140,7 @@ class ChildProcess:
         account = command.account
         drop = [] if account is None else [f"--uid={account.uid}", f"--gid={account.gid}"]
         # -I and -S ignore the user's Python settings and make the start take 20 ms.
-        launcher = [sys.executable, "-I", "-S", die_with_parent.__file__, *drop]
+        launcher = [sys.executable, "-I", "-S", parent_death.__file__, *drop]
         watched = [f"--parent={os.getpid()}", f"--death-signal={int(command.death_signal)}", "--"]
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own commands

@@ -33,7 +33,7 @@ def compile_graph(
     precision: FloatPrecision = "float32",
     slots: CpuSlots | None = None,
 ) -> Compiled:
-    """Compile a graph, or the file of a graph (`facetag.vision.inference.export_graphs`).
+    """Compile a graph, or the file of a graph (`facetag.vision.inference.graph_export`).
 
     Layers that the graph rounds to 8 bits (see `convert`) compute in integers, all others in
     `precision`. As many threads as the slots have lanes may call the result at the same time;

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from facetag.bundles.folder import read_manifest
+from facetag.bundles.bundle_folder import read_manifest
 from facetag.log import configure_logging
 from facetag.settings import Settings, load_settings
 from facetag.vision.photo import Picture

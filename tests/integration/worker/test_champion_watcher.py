@@ -2,7 +2,7 @@
 
 import pytest
 
-from facetag.bundles.folder import WEIGHTS, read_manifest
+from facetag.bundles.bundle_folder import WEIGHTS, read_manifest
 from facetag.bundles.object_store import bundle_key, store_bundle
 from facetag.bundles.registry import add_bundle, find_champion, promote, register_model, roll_back
 from facetag.errors import BundleInvalid

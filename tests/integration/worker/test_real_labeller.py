@@ -13,10 +13,10 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory):
+    from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
-    from facetag.vision.write_bundle import write_bundle
 
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     facts = {

@@ -9,8 +9,8 @@ from facetag.db.tables import Job
 from facetag.jobs import create_prefix_job
 from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.queue.celery_app import QUEUE_RETRAIN, count_doorbells, ring
-from facetag.retraining.lease import claim_retraining
-from facetag.retraining.requests import ask_retraining
+from facetag.retraining.retraining_lease import claim_retraining
+from facetag.retraining.retraining_requests import ask_retraining
 from facetag_worker.claims import claim_images, mark_started
 from facetag_worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
 

@@ -22,10 +22,10 @@ def write_tiny_bundle(folder, seed):
     """A bundle with a real network of random weights."""
     import keras
 
+    from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
-    from facetag.vision.write_bundle import write_bundle
 
     keras.utils.set_random_seed(seed)
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)

@@ -3,10 +3,10 @@
 import keras
 import pytest
 
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag.vision.write_bundle import write_bundle
 from tests.unit.trainer.chips import chip_members, write_tar
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
-from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag.vision.write_bundle import write_bundle
+from facetag.vision.network_loader import compile_cascade
 
 TINY = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
 

@@ -6,12 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
-from facetag.bundles.folder import CARD, MANIFEST, WEIGHTS
+from facetag.bundles.bundle_folder import CARD, MANIFEST, WEIGHTS
 from facetag.errors import BundleInvalid
 from facetag.vision.bundle import open_bundle, save_manifest
+from facetag.vision.bundle_writer import save_float16
 from facetag.vision.network.calibration import Calibration
 from facetag.vision.network.mirror_averaging import Mirroring
-from facetag.vision.write_bundle import save_float16
 
 
 def change_manifest(bundle, **changes):

@@ -12,16 +12,16 @@ from facetag.errors import BundleInvalid
 from facetag.heads import GENDER, RACE
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE
-from facetag.vision.inference.convert import convert_bundle
 from facetag.vision.inference.cpu_slots import CpuSlots
+from facetag.vision.inference.openvino_conversion import convert_bundle
 from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
 from facetag.vision.mtcnn.detector import PATCH_BATCH
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.photo import whole_picture
-from facetag.vision.write_bundle import write_bundle
 
 
 def seen(photo):

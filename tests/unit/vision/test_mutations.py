@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.samples import load_photo
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.settings import Settings
-from facetag.vision.decode import DAMAGE, decode_picture, decode_whole
+from facetag.vision.image_decoder import DAMAGE, decode_picture, decode_whole
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),

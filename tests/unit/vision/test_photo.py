@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.decode import decode_image, decode_picture
+from facetag.vision.image_decoder import decode_image, decode_picture
 from facetag.vision.photo import reduce_to, whole_picture, working_side
 
 FORMATS = ("JPEG", "PNG")

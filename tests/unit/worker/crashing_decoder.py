@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-import facetag.vision.decode
+import facetag.vision.image_decoder
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.photo import WholePhoto
 from facetag_worker import isolated_decoder_main
@@ -30,5 +30,5 @@ def obey(data, *, formats, max_pixels):
 if __name__ == "__main__":
     if os.environ.get("REFUSE_TO_START"):
         sys.exit(1)
-    facetag.vision.decode.decode_whole = obey
+    facetag.vision.image_decoder.decode_whole = obey
     isolated_decoder_main.main()

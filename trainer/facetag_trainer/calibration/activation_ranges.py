@@ -5,7 +5,7 @@ import numpy as np
 
 from facetag.vision.network.backbones import convolutions
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import CALIBRATION, split_held_out
 

@@ -30,7 +30,7 @@ from facetag.vision.network.calibration import (
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.age_intervals import fit_age_range, widen_to_coverage
-from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.crop_cache import CropCache, detector_facts, open_cache
 from facetag_trainer.data.splits import (
     CALIBRATION,

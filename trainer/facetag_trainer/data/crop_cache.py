@@ -104,9 +104,9 @@ def write_cache(
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Detect, cut and write every sample; `cache.json` comes last and marks a complete cache."""
-    from facetag.vision.decode import decode_image
-    from facetag.vision.load import compile_cascade
+    from facetag.vision.image_decoder import decode_image
     from facetag.vision.mtcnn.detector import Detector, largest_face
+    from facetag.vision.network_loader import compile_cascade
 
     folder.mkdir(parents=True, exist_ok=True)
     canvas = round(size * MARGIN)

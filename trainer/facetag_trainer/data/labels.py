@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.heads import HEADS_BY_NAME
-from facetag.results.composition import AGE_BINS, age_bin
+from facetag.results.collection_counts import AGE_BINS, age_bin
 from facetag_trainer.data.shards import Sample
 
 LabelValues = npt.NDArray[np.float32]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetag.errors import ImageUnreadable
 from facetag.settings import Settings
-from facetag.vision.decode import decode_image
+from facetag.vision.image_decoder import decode_image
 from facetag_trainer.data.shards import BadSample, Sample, read_shards, shard_digest
 from facetag_trainer.data.splits import Hashes, difference_hash
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.evaluation.findings import Findings
-from facetag_trainer.evaluation.groups import Group
+from facetag_trainer.evaluation.group_measures import Group
 from facetag_trainer.reports.figures import COLOURS, FIRST, INK, SOFT, new_axes, new_figure, strip
 
 

@@ -17,7 +17,7 @@ from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.evaluation_plots import draw_all
 from facetag_trainer.evaluation.evaluation_tables import write_tables
 from facetag_trainer.evaluation.findings import Findings, state
-from facetag_trainer.evaluation.groups import SMALLEST, WORST_BY
+from facetag_trainer.evaluation.group_measures import SMALLEST, WORST_BY
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.reports.pages import render_template
 from facetag_trainer.reports.table_measures import find_measure

@@ -12,7 +12,7 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.calibration_error import Bin, chosen_labels, reliability
-from facetag_trainer.evaluation.groups import Group, measure_groups, worst_groups
+from facetag_trainer.evaluation.group_measures import Group, measure_groups, worst_groups
 from facetag_trainer.evaluation.table_1_metrics import table_1
 
 Values = npt.NDArray[np.float32]

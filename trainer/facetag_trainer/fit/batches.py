@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from facetag.cpu import available_cores
 from facetag.heads import HEADS_BY_NAME
-from facetag_trainer.data.augment import Jitter, centre_crop, jitter_crop
+from facetag_trainer.data.augmentation import Jitter, centre_crop, jitter_crop
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.distillation import Lessons
 from facetag_trainer.fit.mixup import Softening

@@ -20,7 +20,7 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.vision.bundle import Bundle
 from facetag.vision.network.mirror_averaging import Mirroring
 from facetag_trainer.calibration.bundle_calibration import predict_images
-from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.crop_cache import CropCache, in_fold
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.descriptor_head import DESCRIPTOR

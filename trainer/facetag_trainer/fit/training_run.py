@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from facetag.atomic_write import atomic_write
-from facetag.bundles.folder import MANIFEST, file_sha256
+from facetag.bundles.bundle_folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle, open_bundle
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import read_crop_rule
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.backbones import (
@@ -25,7 +26,6 @@ from facetag.vision.network.backbones import (
     load_imagenet_weights,
 )
 from facetag.vision.network.spec import NetworkSpec
-from facetag.vision.write_bundle import write_bundle
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
@@ -43,7 +43,7 @@ from facetag_trainer.fit.loop import (
     predict_held_out,
     read_history,
 )
-from facetag_trainer.teachers.knowledge import read_knowledge
+from facetag_trainer.teachers.teacher_knowledge import read_knowledge
 
 
 @dataclass(frozen=True, slots=True)

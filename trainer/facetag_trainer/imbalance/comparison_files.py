@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.imbalance.comparison_table import ImbalanceComparison
-from facetag_trainer.imbalance.measures import Figures, recall_names
+from facetag_trainer.imbalance.minority_measures import Figures, recall_names
 from facetag_trainer.reports.figures import COLOURS, INK, SOFT, save
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.imbalance.imbalance_plan import PLAIN, ImbalancePlan, Method
-from facetag_trainer.imbalance.measures import (
+from facetag_trainer.imbalance.minority_measures import (
     Figures,
     HeadOutputs,
     LabelCodes,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.vision.network.attributes import take_features
-from facetag_trainer.data.augment import Jitter
+from facetag_trainer.data.augmentation import Jitter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.fit.training_run import TrainingPlan, start_network

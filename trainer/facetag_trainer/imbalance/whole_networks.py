@@ -6,11 +6,11 @@ import numpy as np
 
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle
-from facetag_trainer.data.augment import Jitter
+from facetag_trainer.data.augmentation import Jitter
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.imbalance.imbalance_plan import PLAIN, Method
-from facetag_trainer.imbalance.measures import HeadOutputs
+from facetag_trainer.imbalance.minority_measures import HeadOutputs
 from facetag_trainer.imbalance.sampling import ImagePlaces
 
 BATCH = 64

@@ -17,10 +17,10 @@ from facetag.retraining.ledger import (
     learnt_shards,
     refuse_known,
 )
-from facetag_trainer.data.prepare import PreparePlan
+from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.retraining.candidate import list_rounds
-from facetag_trainer.retraining.rounds import (
+from facetag_trainer.retraining.training_round import (
     Examined,
     Round,
     examine_shards,

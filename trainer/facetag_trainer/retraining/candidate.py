@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facetag.atomic_write import atomic_write
-from facetag.bundles.folder import CARD
+from facetag.bundles.bundle_folder import CARD
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.backbones import FROZEN_LAYERS

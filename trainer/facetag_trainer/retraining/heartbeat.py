@@ -16,8 +16,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.errors import DatabaseUnavailable, LeaseLost
-from facetag.retraining.lease import Place, RetrainingClaim, keep_claim, release_retraining
 from facetag.retraining.log_lines import MOST_LINES, append_lines
+from facetag.retraining.retraining_lease import (
+    Place,
+    RetrainingClaim,
+    keep_claim,
+    release_retraining,
+)
 
 BEAT_S = 2.0
 """The row is written at least this often, so `facetag retrainings list` is never older."""

@@ -8,7 +8,7 @@ new labels first.
 
 from dataclasses import dataclass
 
-from facetag_trainer.evaluation.groups import SMALLEST, Group, measure_groups
+from facetag_trainer.evaluation.group_measures import SMALLEST, Group, measure_groups
 from facetag_trainer.reports.table_measures import MAIN, Measure
 from facetag_trainer.retraining.paired_comparison import Outputs
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
-from facetag_trainer.evaluation.groups import SMALLEST, find_groups
+from facetag_trainer.evaluation.group_measures import SMALLEST, find_groups
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.reports.table_measures import MAIN, Measure
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facetag_trainer.evaluation.bootstrap import FEWEST
-from facetag_trainer.evaluation.groups import SMALLEST
+from facetag_trainer.evaluation.group_measures import SMALLEST
 from facetag_trainer.retraining.paired_comparison import (
     GATED,
     Outputs,

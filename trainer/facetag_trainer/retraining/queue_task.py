@@ -22,14 +22,14 @@ from facetag.errors import (
     RetrainingBusy,
     ServiceUnavailable,
 )
-from facetag.retraining.lease import (
+from facetag.retraining.log_lines import append_lines
+from facetag.retraining.retraining_lease import (
     Ending,
     RetrainingClaim,
     claim_retraining,
     end_retraining,
     release_retraining,
 )
-from facetag.retraining.log_lines import append_lines
 from facetag.settings import Settings
 from facetag_trainer.retraining.heartbeat import Keeper
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.db.tables import RetrainingState
-from facetag.retraining.lease import Ending, RetrainingClaim, end_retraining
 from facetag.retraining.log_lines import append_lines
+from facetag.retraining.retraining_lease import Ending, RetrainingClaim, end_retraining
 from facetag.retraining.shard_store import fetch_shard
 from facetag_trainer.data import shard_sources
 from facetag_trainer.data.shard_index import ShardIndex
@@ -21,7 +21,7 @@ from facetag_trainer.retraining.admission import Asked
 from facetag_trainer.retraining.candidate import RetrainingPlan
 from facetag_trainer.retraining.heartbeat import Keeper
 from facetag_trainer.retraining.promotion_gate import GateVerdict
-from facetag_trainer.retraining.session import Order, RetrainingSession
+from facetag_trainer.retraining.retraining_session import Order, RetrainingSession
 
 
 def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from facetag.bundles.folder import file_sha256
+from facetag.bundles.bundle_folder import file_sha256
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.spec import NetworkSpec

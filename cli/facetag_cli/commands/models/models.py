@@ -35,10 +35,10 @@ def models() -> None:
 def list_command(form: str, data_dir: Path | None) -> None:
     """List the bundles, newest first."""
     from facetag.db.engine import transaction
-    from facetag.retraining.requests import find_open
+    from facetag.retraining.retraining_requests import find_open
     from facetag_cli.client.direct_access import open_shelf
-    from facetag_cli.output.bundles import describe_rows, render_rows
-    from facetag_cli.output.retraining import mention_retraining
+    from facetag_cli.output.bundle_tables import describe_rows, render_rows
+    from facetag_cli.output.retraining_summary import mention_retraining
 
     with open_shelf(data_dir) as shelf:
         rows = describe_rows(shelf.rows())
@@ -62,7 +62,7 @@ def show(version: str, form: str, data_dir: Path | None) -> None:
     VERSION can be the end of a version, such as ef719922.
     """
     from facetag_cli.client.direct_access import open_shelf
-    from facetag_cli.output.bundles import describe_bundle, render_bundle
+    from facetag_cli.output.bundle_tables import describe_bundle, render_bundle
 
     with open_shelf(data_dir) as shelf:
         found = describe_bundle(shelf.find(version))

@@ -146,7 +146,7 @@ def retrain(
     from facetag_trainer.data.shard_index import index_shards
     from facetag_trainer.retraining.admission import Asked
     from facetag_trainer.retraining.candidate import RetrainingPlan
-    from facetag_trainer.retraining.session import RetrainingSession
+    from facetag_trainer.retraining.retraining_session import RetrainingSession
 
     retraining = RetrainingPlan(replay, precision, fit)
     with (
@@ -237,7 +237,7 @@ def _describe(manifest: Any, admission: Any, replay: float) -> str:
 
 def _conclude(version: str, verdict: Any, promotion: Any) -> str:
     """Return the result of a retraining in words, with its reasons."""
-    from facetag_cli.output.bundles import render_verdict
+    from facetag_cli.output.bundle_tables import render_verdict
 
     lines = render_verdict(version, verdict.to_json())
     if promotion is not None:

@@ -32,9 +32,13 @@ def list_command(retraining: str | None, form: str, data_dir: Path | None) -> No
     With ID, only that retraining is shown, in full. The beginning of an id is enough.
     """
     from facetag.db.engine import transaction
-    from facetag.retraining.requests import find_retraining, list_retrainings
+    from facetag.retraining.retraining_requests import find_retraining, list_retrainings
     from facetag_cli.client.direct_access import open_shelf
-    from facetag_cli.output.retraining import describe_retraining, render_list, render_retraining
+    from facetag_cli.output.retraining_summary import (
+        describe_retraining,
+        render_list,
+        render_retraining,
+    )
 
     with open_shelf(data_dir) as shelf, transaction(shelf.sessions) as session:
         if retraining is None:
@@ -60,7 +64,7 @@ def log(retraining: str | None, follow: bool, data_dir: Path | None) -> None:
     --follow and leaves the retraining running.
     """
     from facetag_cli.client.direct_access import open_shelf
-    from facetag_cli.output.retraining import follow_log
+    from facetag_cli.output.retraining_summary import follow_log
 
     with open_shelf(data_dir) as shelf:
         for line in follow_log(shelf, retraining, follow=follow):
@@ -76,7 +80,7 @@ def cancel(retraining: str | None, data_dir: Path | None) -> None:
     ID can be the beginning of an id; without it, the newest retraining is cancelled.
     """
     from facetag.db.engine import transaction
-    from facetag.retraining.requests import cancel_retraining, name_retraining
+    from facetag.retraining.retraining_requests import cancel_retraining, name_retraining
     from facetag_cli.client.direct_access import open_shelf
 
     with open_shelf(data_dir) as shelf, transaction(shelf.sessions) as session:

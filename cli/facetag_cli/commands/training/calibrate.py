@@ -50,7 +50,7 @@ def calibrate(
       facetag calibrate --model runs/train/bundle
     """
     from facetag.atomic_write import atomic_write
-    from facetag.bundles.folder import CARD
+    from facetag.bundles.bundle_folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_cli.output.reporter import Reporter
@@ -59,7 +59,7 @@ def calibrate(
         calibrate_bundle,
         find_cache,
     )
-    from facetag_trainer.data.prepare import PreparePlan, prepare_cache
+    from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
     from facetag_trainer.reports.card import write_card
     from facetag_trainer.reports.table_measures import find_measure
 

@@ -146,7 +146,7 @@ def _tell_corrupted(
     from rich.console import Console
     from rich.table import Table
 
-    from facetag_trainer.evaluation.spoiled import evaluate_spoiled
+    from facetag_trainer.evaluation.corruption_evaluation import evaluate_spoiled
     from facetag_trainer.reports.table_measures import find_measure
 
     with _counter("Measuring") as count:
@@ -206,7 +206,7 @@ def _describe(
 
 def _record(bundle: Any, facts: dict[str, Any], table: dict[str, Any]) -> None:
     from facetag.atomic_write import atomic_write
-    from facetag.bundles.folder import CARD
+    from facetag.bundles.bundle_folder import CARD
     from facetag.vision.bundle import save_manifest
     from facetag_trainer.reports.card import write_card
 

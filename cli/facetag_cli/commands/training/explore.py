@@ -58,7 +58,7 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
     if form == "json":
         click.echo(json.dumps({**facts, **to_json(found)}, indent=2))
     else:
-        from facetag_cli.output.exploration import print_exploration
+        from facetag_cli.output.exploration_summary import print_exploration
 
         print_exploration(found, sys.stdout)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from facetag_cli.output.reporter import Reporter
     from facetag_trainer.data.shard_sources import ShardSource
     from facetag_trainer.fit.training_run import TrainingPlan
-    from facetag_trainer.imbalance.compare import ComparisonWatcher
+    from facetag_trainer.imbalance.method_comparison import ComparisonWatcher
 
 
 @click.command()
@@ -118,9 +118,9 @@ def imbalance(
     from facetag.vision.bundle import open_bundle
     from facetag_cli.output.imbalance_table import render
     from facetag_cli.output.reporter import Reporter
-    from facetag_trainer.imbalance.compare import compare_methods
     from facetag_trainer.imbalance.comparison_files import write_comparison
     from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
+    from facetag_trainer.imbalance.method_comparison import compare_methods
 
     if start is not None and backbone_weights is not None:
         raise click.UsageError(
@@ -175,7 +175,7 @@ def _cut_faces(
 ) -> Any:
     """Return the crops for a network of this input size, cut by its bundle's crop rule."""
     from facetag.vision.crop import UprightCrop
-    from facetag_trainer.data.prepare import PreparePlan, prepare_cache
+    from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
 
     rule = UprightCrop() if bundle is None else bundle.crop_rule
     with reporter.bar(f"Cutting faces out, {size} pixels", total=None, unit="images") as bar:
@@ -190,7 +190,7 @@ def _cut_faces(
 @contextmanager
 def _watch(reporter: "Reporter") -> Iterator["ComparisonWatcher"]:
     """Report the progress as a context: a bar for the features, then a line per fit."""
-    from facetag_trainer.imbalance.compare import ComparisonWatcher
+    from facetag_trainer.imbalance.method_comparison import ComparisonWatcher
 
     with ExitStack() as stack:
         bars: list[Any] = []

@@ -47,7 +47,7 @@ def shard(folder: Path, parts: int, test: float, output: Path, quiet: bool) -> N
     """
     from facetag.settings import load_settings
     from facetag_cli.output.reporter import Reporter
-    from facetag_trainer.data.write_shards import shard_folder
+    from facetag_trainer.data.shard_writer import shard_folder
 
     with Reporter(quiet=quiet).bar("Reading images", total=None, unit="images") as bar:
         sharded = shard_folder(

@@ -110,10 +110,10 @@ def train(
       facetag train part-1.tar part-2.tar --backbone-weights inception_v3.weights.h5
       facetag train part-1.tar --backbone cnn --heads race --plan plan.toml
     """
-    from facetag.bundles.folder import CARD
+    from facetag.bundles.bundle_folder import CARD
     from facetag.settings import load_settings
     from facetag_cli.output.reporter import Reporter
-    from facetag_trainer.data.prepare import PreparePlan, prepare_cache
+    from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
     from facetag_trainer.fit.plan_file import StatedPlan
     from facetag_trainer.reports.card import write_card
 

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from facetag.bundles.folder import MANIFEST, WEIGHTS, read_manifest
+from facetag.bundles.bundle_folder import MANIFEST, WEIGHTS, read_manifest
 from facetag.bundles.object_store import bundle_key, fetch_bundle, store_bundle
 from facetag.errors import BundleInvalid
 from tests.integration.paper_bundles import write_paper_bundle

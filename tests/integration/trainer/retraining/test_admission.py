@@ -7,11 +7,11 @@ from facetag.db.engine import transaction
 from facetag.errors import ShardRefused
 from facetag.retraining.ledger import record_shards
 from facetag.settings import Settings
-from facetag_trainer.data.prepare import PreparePlan
+from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.retraining.admission import Asked, admit_shards, known_rounds
-from facetag_trainer.retraining.rounds import examine_shards, read_round, to_hashes
+from facetag_trainer.retraining.training_round import examine_shards, read_round, to_hashes
 from tests.unit.trainer.chips import encode, waves, write_tar
 from tests.unit.trainer.opened_files import count_opened
 

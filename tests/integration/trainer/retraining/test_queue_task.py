@@ -15,9 +15,13 @@ from facetag.errors import (
     ShardRefused,
     StorageUnavailable,
 )
-from facetag.retraining.lease import Ending, claim_retraining, end_retraining
 from facetag.retraining.log_lines import read_lines
-from facetag.retraining.requests import ask_retraining, cancel_retraining, find_retraining
+from facetag.retraining.retraining_lease import Ending, claim_retraining, end_retraining
+from facetag.retraining.retraining_requests import (
+    ask_retraining,
+    cancel_retraining,
+    find_retraining,
+)
 from facetag.settings import Settings
 from facetag_trainer.retraining import heartbeat
 from facetag_trainer.retraining.heartbeat import GIVEN_BACK, Keeper

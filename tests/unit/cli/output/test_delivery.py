@@ -1,6 +1,6 @@
 import pytest
 
-from facetag.results.composition import compose
+from facetag.results.collection_counts import compose
 from facetag_cli.output.delivery import exit_status, plural, say_summary, summary
 from facetag_cli.output.reporter import Reporter
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from facetag.errors import ErrorCode
-from facetag.results.composition import AGE_BINS, compose
+from facetag.results.collection_counts import AGE_BINS, compose
 from facetag_cli.output.report_page import REASONS, frame, percent, pyramid_rows, render_page
 from facetag_cli.output.thumbnails import Thumbnail
 

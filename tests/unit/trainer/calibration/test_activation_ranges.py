@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from facetag.vision.inference.convert import convert_network
+from facetag.vision.inference.openvino_conversion import convert_network
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.backbones import convolutions
 from facetag_trainer.calibration.activation_ranges import KEPT, measure_ranges
-from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.splits import CALIBRATION, split_held_out
 
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from facetag.settings import Settings
 from facetag.vision.crop import BoxCrop, UprightCrop, cut_square, read_crop_rule, whole_image
-from facetag.vision.load import compile_cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
-from facetag_trainer.data.augment import Jitter, centre_crop
+from facetag.vision.network_loader import compile_cascade
+from facetag_trainer.data.augmentation import Jitter, centre_crop
 from facetag_trainer.data.crop_cache import (
     cache_key,
     cut_down,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetag_trainer.data.augment import Jitter, centre_crop
+from facetag_trainer.data.augmentation import Jitter, centre_crop
 from facetag_trainer.fit.batches import Feeder
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 

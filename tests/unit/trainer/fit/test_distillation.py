@@ -7,12 +7,12 @@ import pytest
 
 from facetag.errors import FacetagError
 from facetag.vision.bundle import Bundle
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import BoxCrop, UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.spec import NetworkSpec
-from facetag.vision.write_bundle import write_bundle
-from facetag_trainer.data.augment import Jitter, centre_crop
+from facetag_trainer.data.augmentation import Jitter, centre_crop
 from facetag_trainer.data.crop_cache import in_fold
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.batches import Feeder

@@ -377,7 +377,7 @@ def test_fitting_imports_neither_settings_nor_database_nor_tensorflow(tmp_path):
         "facetag.settings",
         "facetag.db.tables",
         "facetag.db.engine",
-        "facetag.vision.decode",
+        "facetag.vision.image_decoder",
     }
     packages = {name.partition(".")[0] for name in imported}
     assert not packages & {"tensorflow", "sqlalchemy", "pydantic_settings", "mtcnn", "celery"}

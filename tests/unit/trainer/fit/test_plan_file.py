@@ -6,7 +6,7 @@ import pytest
 
 from facetag.errors import PlanInvalid
 from facetag.vision.network.spec import BACKBONES, NetworkSpec
-from facetag_trainer.data.augment import Jitter
+from facetag_trainer.data.augmentation import Jitter
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.plan_file import NetworkTable, PlanDocument, read_plan, write_plan
 

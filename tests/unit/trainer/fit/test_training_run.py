@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from facetag.bundles.folder import file_sha256
+from facetag.bundles.bundle_folder import file_sha256
 from facetag.errors import FacetagError
 from facetag.vision.bundle import open_bundle
 from facetag.vision.network.attributes import build_network

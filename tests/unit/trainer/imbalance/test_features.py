@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
-from facetag.vision.write_bundle import write_bundle
-from facetag_trainer.data.augment import centre_crop
+from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.fit.training_run import TrainingPlan
 from facetag_trainer.imbalance import features
 from facetag_trainer.imbalance.features import compute_features, features_key

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.samples import load_photo
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.decode import decode_image, decode_picture
+from facetag.vision.image_decoder import decode_image, decode_picture
 
 PHOTO = load_photo("astronaut.png")
 LIMITS = {"formats": ("JPEG", "MPO"), "max_pixels": 10**7}

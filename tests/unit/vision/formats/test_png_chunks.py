@@ -12,8 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from benchmarks.samples import load_photo
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.decode import decode_image, decode_picture, takes_much_memory
 from facetag.vision.formats.png_chunks import check_chunks
+from facetag.vision.image_decoder import decode_image, decode_picture, takes_much_memory
 
 PHOTO = Image.fromarray(np.asarray(load_photo("astronaut.png").resize((160, 120))))
 LONG_TEXT = b"notes " * 2_000_000

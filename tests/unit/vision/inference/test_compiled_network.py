@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetag.vision.inference.convert import convert_network
+from facetag.vision.inference.openvino_conversion import convert_network
 from facetag.vision.network.calibration import mean_reading
 from facetag.vision.network.mirror_averaging import Mirroring
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.inference.export_graphs import compile_function, compile_model
+from facetag.vision.inference.graph_export import compile_function, compile_model
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_tensorflow_gives_what_openvino_gives(model, monkeypatch):
     """On a GPU; here TensorFlow finds a processor, and computes on that."""
     expected = compile_model(model)(batch(3))
     doubled = compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3))
-    monkeypatch.setattr("facetag.vision.inference.export_graphs.on_gpu", lambda: True)
+    monkeypatch.setattr("facetag.vision.inference.graph_export.on_gpu", lambda: True)
     for values, same in zip(compile_model(model)(batch(3)), expected, strict=True):
         assert np.allclose(values, same, atol=1e-6)
     assert np.allclose(compile_function(lambda x: (x * 2.0,), (None, 4))(batch(3)), doubled)
@@ -92,7 +92,7 @@ def test_signals_arrive_after_networks_have_come_and_gone():
     program = """
 import gc, signal
 import numpy as np
-from facetag.vision.inference.export_graphs import compile_function
+from facetag.vision.inference.graph_export import compile_function
 
 for shape in [(None, 4), (None, 5)]:
     first = compile_function(lambda x: (x * 2.0,), shape)

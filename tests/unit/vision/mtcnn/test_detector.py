@@ -11,8 +11,8 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.harness.reference_mtcnn import load_reference
-from facetag.vision.decode import decode_image
 from facetag.vision.detection import Detection
+from facetag.vision.image_decoder import decode_image
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.mtcnn.detector import Detector, Work, largest_face
 from facetag.vision.photo import reduce_to, working_side

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from facetag.bundles.folder import WEIGHTS, read_manifest
+from facetag.bundles.bundle_folder import WEIGHTS, read_manifest
 from facetag.bundles.object_store import bundle_key
 from facetag.bundles.registry import add_bundle, register_model
 from facetag.db.engine import transaction

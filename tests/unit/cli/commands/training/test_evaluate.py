@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from facetag.vision.bundle import open_bundle
+from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag.vision.write_bundle import write_bundle
 from facetag_cli.main import main
 from tests.unit.trainer.chips import chip_members, write_tar
 

@@ -1,0 +1,367 @@
+"""Every accepted format, every orientation and mode, and a code for whatever cannot be read."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+from pydantic import ValidationError
+
+from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.settings import Settings
+from facetag.vision.image_decoder import decode_image, takes_much_memory
+
+pillow_heif.register_heif_opener()
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+]
+
+FORMATS = Settings.model_fields["image_formats"].default
+MAX_PIXELS = Settings.model_fields["max_image_pixels"].default
+
+QUADRANTS = np.zeros((32, 48, 3), np.uint8)
+QUADRANTS[:16, :24] = (200, 30, 30)
+QUADRANTS[:16, 24:] = (30, 200, 30)
+QUADRANTS[16:, :24] = (30, 30, 200)
+QUADRANTS[16:, 24:] = (220, 220, 60)
+
+
+def decode(data, *, formats=FORMATS, max_pixels=MAX_PIXELS):
+    return decode_image(data, formats=formats, max_pixels=max_pixels)
+
+
+def encode(image, form, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def quadrants(form, **options):
+    return encode(Image.fromarray(QUADRANTS), form, **options)
+
+
+def centres(photo):
+    """The colour at the centre of each quadrant."""
+    height, width = photo.shape[:2]
+    return [
+        photo[height * y // 4, width * x // 4].astype(int)
+        for y, x in [(1, 1), (1, 3), (3, 1), (3, 3)]
+    ]
+
+
+def code_of(data, **options):
+    with pytest.raises(ImageUnreadable) as caught:
+        decode(data, **options)
+    assert str(caught.value)
+    return caught.value.code
+
+
+ENCODED = {
+    "JPEG": quadrants("JPEG", quality=95, subsampling=0),
+    "MPO": quadrants("MPO", save_all=True, append_images=[Image.new("RGB", (48, 32))]),
+    "PNG": quadrants("PNG"),
+    "WEBP": quadrants("WEBP", quality=95),
+    "GIF": quadrants("GIF"),
+    "BMP": quadrants("BMP"),
+    "AVIF": quadrants("AVIF", quality=95),
+    "HEIF": quadrants("HEIF", quality=95),
+}
+
+
+def test_the_samples_cover_the_formats_of_the_settings():
+    assert set(ENCODED) == set(FORMATS)
+    for form, data in ENCODED.items():
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == form
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_accepted_format_is_read(form):
+    photo = decode(ENCODED[form])
+    assert photo.shape == (32, 48, 3)
+    assert photo.dtype == np.uint8
+    assert np.abs(np.array(centres(photo)) - centres(QUADRANTS)).max() < 25
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_that_is_not_on_the_list_is_refused(form):
+    others = tuple(other for other in FORMATS if other != form)
+    assert code_of(ENCODED[form], formats=others) == ErrorCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize("form", ["TIFF", "ICO", "PPM", "TGA"])
+def test_an_image_of_another_format_is_unsupported(form):
+    assert code_of(quadrants(form)) == ErrorCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\xff\x0a\xfa\x1f\x41\x91\x08\x06\x01", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "Canon raw (CR3)"),
+        (b"II*\0\x10\0\0\0CR\x02\0" + bytes(40), "Canon raw (CR2)"),
+        (b"FUJIFILMCCD-RAW 0201", "Fujifilm raw (RAF)"),
+        (b"IIU\0\x08\0\0\0", "Panasonic raw (RW2)"),
+        (b"MM\0*\0\0\0\x08" + bytes(40), "TIFF or a raw format"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    ],
+)
+def test_an_unsupported_format_is_named_with_what_to_do(start, name):
+    with pytest.raises(ImageUnreadable) as caught:
+        decode(start)
+    assert caught.value.code == ErrorCode.UNSUPPORTED_FORMAT
+    assert str(caught.value).startswith(f"{name} is not among the accepted formats (JPEG")
+    assert "Convert it" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_the_first_frame_of_an_animation_counts(form):
+    later = [Image.new("RGB", (48, 32), colour) for colour in ("black", "white")]
+    data = quadrants(form, save_all=True, append_images=later, duration=50)
+    assert np.abs(np.array(centres(decode(data))) - centres(QUADRANTS)).max() < 45
+
+
+TO_SENSOR = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: np.rot90(x, 1),
+    7: lambda x: x[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda x: np.rot90(x, -1),
+}
+"""How a camera that was held so sees what is upright, by the EXIF standard's orientation."""
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_upright(form, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    sensor = Image.fromarray(np.ascontiguousarray(TO_SENSOR[orientation](QUADRANTS)))
+    photo = decode(encode(sensor, form, quality=95, exif=exif))
+    assert photo.shape == QUADRANTS.shape
+    assert np.abs(np.array(centres(photo)) - centres(QUADRANTS)).max() < 25
+
+
+@pytest.mark.parametrize("form", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_container_that_turns_is_not_turned_twice(form, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    sensor = Image.fromarray(np.ascontiguousarray(TO_SENSOR[orientation](QUADRANTS)))
+    # Both encoders turn the EXIF orientation into the container's own and keep the EXIF data.
+    photo = decode(encode(sensor, form, quality=95, exif=exif.tobytes()))
+    assert photo.shape == QUADRANTS.shape
+    assert np.abs(np.array(centres(photo)) - centres(QUADRANTS)).max() < 25
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_does_not_exist_is_upright(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    assert decode(quadrants("JPEG", exif=exif)).shape == QUADRANTS.shape
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0MM\0*\0",
+        b"Exif\0\0" + b"rubbish that is no TIFF header",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12",
+        b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x09\0\xff\xff\xff\x7f\xff\xff\xff\xff",
+    ],
+)
+def test_damaged_exif_data_does_not_cost_the_photo(form, exif):
+    assert decode(quadrants(form, exif=exif)).shape == QUADRANTS.shape
+
+
+def test_cmyk_becomes_rgb():
+    photo = decode(encode(Image.fromarray(QUADRANTS).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(np.array(centres(photo)) - centres(QUADRANTS)).max() < 25
+
+
+def test_grey_of_16_bits_is_scaled_not_clipped():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)
+    photo = decode(encode(Image.fromarray(np.tile(ramp, (4, 1))), "PNG"))
+    assert photo.shape == (4, 256, 3)
+    assert photo[0, :, 0].tolist() == list(range(256))
+
+
+def test_a_transparent_palette_lies_on_white():
+    image = Image.new("P", (10, 10), 1)
+    image.putpalette([0, 0, 0, 250, 0, 0])
+    image.paste(0, (0, 0, 5, 10))
+    photo = decode(encode(image, "PNG", transparency=0))
+    assert photo[5, 2].tolist() == [255, 255, 255]
+    assert photo[5, 8].tolist() == [250, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("LA", (100, 255), 100),
+        ("LA", (100, 0), 255),
+        ("RGBA", (0, 0, 0, 127), 128),
+        ("L", 77, 77),
+        ("1", 1, 255),
+        ("1", 0, 0),
+    ],
+)
+def test_every_mode_becomes_rgb_on_white(mode, colour, expected):
+    photo = decode(encode(Image.new(mode, (6, 4), colour), "PNG"))
+    assert photo.shape == (4, 6, 3)
+    assert (photo == expected).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
+def test_the_smallest_and_thinnest_photos_are_read(size):
+    assert decode(encode(Image.new("RGB", size), "PNG")).shape == (size[1], size[0], 3)
+
+
+def test_an_empty_file_has_its_own_code():
+    assert code_of(b"") == ErrorCode.EMPTY_FILE
+
+
+@pytest.mark.parametrize(
+    "data", [b"just a text", b"\0" * 500, b"%PDF-1.7\n", "größe".encode() * 90]
+)
+def test_what_is_no_image_is_told_so(data):
+    assert code_of(data) == ErrorCode.NOT_AN_IMAGE
+
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_file_that_ends_early_is_truncated(form, share):
+    data = encode(NOISE, form)
+    assert code_of(data[: int(share * len(data))]) == ErrorCode.TRUNCATED
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_file_that_breaks_off_in_its_header_is_damaged_not_foreign(form):
+    damaged = {ErrorCode.TRUNCATED, ErrorCode.DECODE_ERROR}
+    assert {code_of(ENCODED[form][:length]) for length in (12, 16, 20)} <= damaged
+
+
+def test_a_chunk_of_another_length_is_a_decode_error():
+    data = bytearray(encode(NOISE, "PNG"))
+    data[data.index(b"IDAT") : data.index(b"IDAT") + 4] = b"\x01\x02\x03\x04"
+    assert code_of(bytes(data)) == ErrorCode.DECODE_ERROR
+
+
+def png_header(width, height):
+    """A PNG of the stated size whose pixels are missing: only the header can be refused."""
+    chunks = b"\x89PNG\r\n\x1a\n"
+    for kind, body in [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"\0" * 64)),
+        (b"IEND", b""),
+    ]:
+        chunks += struct.pack(">I", len(body)) + kind + body
+        chunks += struct.pack(">I", zlib.crc32(kind + body))
+    return chunks
+
+
+@pytest.mark.parametrize(
+    "size", [(60_000, 60_000), (30_000, 30_000), (12_000, 10_001), (1, 2**31 - 1)]
+)
+def test_a_decompression_bomb_is_refused_by_its_header(size):
+    assert code_of(png_header(*size)) == ErrorCode.TOO_MANY_PIXELS
+
+
+def test_pillows_own_check_stays_as_it_is_and_lies_above_our_cap():
+    limit = Image.MAX_IMAGE_PIXELS
+    assert limit is not None
+    assert 2 * limit > MAX_PIXELS
+    decode(ENCODED["PNG"])
+    # Between Pillow's warning and our cap an image is read: here its missing pixels are noticed.
+    assert limit < 10_900 * 11_000 <= MAX_PIXELS
+    assert code_of(png_header(10_900, 11_000)) == ErrorCode.TRUNCATED
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("size", [(12_000, 10_001), (60_000, 60_000)])
+def test_the_message_about_too_many_pixels_names_the_setting(size):
+    with pytest.raises(ImageUnreadable, match="FACETAG_MAX_IMAGE_PIXELS"):
+        decode(png_header(*size))
+
+
+def test_pillows_own_check_is_not_circumvented_by_a_higher_cap():
+    side = int((2 * Image.MAX_IMAGE_PIXELS) ** 0.5) + 2
+    assert code_of(png_header(side, side), max_pixels=10**12) == ErrorCode.TOO_MANY_PIXELS
+    # So a setting that promises more is refused at once.
+    assert Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS).max_image_pixels
+    with pytest.raises(ValidationError):
+        Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS + 1)
+
+
+def test_the_pixel_cap_is_exact():
+    data = quadrants("PNG")
+    assert decode(data, max_pixels=48 * 32).shape == (32, 48, 3)
+    assert code_of(data, max_pixels=48 * 32 - 1) == ErrorCode.TOO_MANY_PIXELS
+
+
+def decode_or_refuse(data):
+    try:
+        photo = decode(data, max_pixels=1_000_000)
+    except ImageUnreadable:
+        return
+    assert photo.ndim == 3
+    assert photo.dtype == np.uint8
+
+
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STARTS = [
+    b"",
+    b"\xff\xd8\xff\xe0",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\x40\0\0\0WEBPVP8X",
+    b"GIF89a",
+    b"BM",
+]
+STARTS += [b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypavif", b"II*\0", b"\0\0\1\0", b"8BPS", b"DDS "]
+
+
+@FUZZ
+@given(st.sampled_from(STARTS), st.binary(max_size=300))
+def test_random_bytes_are_refused_or_read(start, data):
+    decode_or_refuse(start + data)
+
+
+@FUZZ
+@given(st.sampled_from(sorted(ENCODED)), st.floats(0, 1))
+def test_a_file_cut_anywhere_is_refused_or_read(form, share):
+    decode_or_refuse(ENCODED[form][: int(share * len(ENCODED[form]))])
+
+
+@FUZZ
+@given(
+    st.sampled_from(sorted(ENCODED)),
+    st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=4)), max_size=6),
+)
+def test_a_file_with_bytes_overwritten_is_refused_or_read(form, changes):
+    data = bytearray(ENCODED[form])
+    for place, values in changes:
+        start = int(place * len(data))
+        data[start : start + len(values)] = values
+    decode_or_refuse(bytes(data))
+
+
+def test_much_memory_is_foreseen_by_the_header():
+    assert takes_much_memory(png_header(6000, 6000))
+    assert not takes_much_memory(png_header(5000, 5000))
+    assert not takes_much_memory(encode(Image.new("L", (6000, 6000)), "JPEG"))
+    assert not takes_much_memory(b"no image")

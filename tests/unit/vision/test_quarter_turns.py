@@ -1,0 +1,80 @@
+"""Faces in photos that lie on their side, found where none is surely upright."""
+
+import numpy as np
+import pytest
+
+from facetag.vision.crop import UprightCrop
+from facetag.vision.detection import Detection, as_landmarks
+from facetag.vision.face_pose import is_sure, measure_pose
+from facetag.vision.mtcnn.detector import Work
+from facetag.vision.quarter_turns import find_faces, turn_back
+
+
+class Counting:
+    """A detector that counts the photos that it looks at."""
+
+    def __init__(self, detector):
+        self._detector = detector
+        self.seen = 0
+
+    def detect(self, photos, work=None):
+        self.seen += len(photos)
+        return self._detector.detect(photos, work or Work())
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_what_is_turned_back_lies_where_it_lay_on_the_photo(quarter):
+    photo = np.zeros((40, 60, 3), np.uint8)
+    photo[10:14, 20:30] = 255
+    view = np.rot90(photo, quarter)
+    rows, columns = np.nonzero(view[..., 0])
+    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    points = as_landmarks(np.array([box[:2]] * 5, float))
+    face = turn_back(Detection(box, 0.9, points), quarter, photo.shape)
+    assert face.box == (20, 10, 30, 14)
+    assert face.turned == 90 * quarter
+    assert face.landmarks[0] in [(20, 10), (30, 10), (30, 14), (20, 14)]
+
+
+@pytest.mark.parametrize("quarter", [0, 1, 2, 3])
+def test_a_face_is_found_and_cut_upright_however_the_photo_lies(detector, astronaut, quarter):
+    """A photo that was turned clockwise by a quarter is what `rot90` gives for the other way."""
+    counting = Counting(detector)
+    turned = np.ascontiguousarray(np.rot90(astronaut, -quarter))
+    (faces,) = find_faces(counting, [turned])
+    assert faces
+    assert faces[0].turned == 90 * quarter
+    square = UprightCrop().square(faces[0])
+    assert (square.turn - 90 * quarter + 180) % 360 - 180 == pytest.approx(0, abs=10)
+    upright = UprightCrop().square(detector.detect([astronaut])[0][0])
+    assert square.side == pytest.approx(upright.side, rel=0.1)
+    # A photo with a face that is surely upright is looked at once.
+    assert counting.seen == {0: 1, 1: 2, 3: 3, 2: 4}[quarter]
+
+
+def test_landmarks_that_are_no_faces_make_a_detection_unsure(detector, astronaut):
+    (face,) = detector.detect([astronaut])[0]
+    assert is_sure(face)
+    assert measure_pose(face).regularity == 1
+    rng = np.random.default_rng(2)
+    size = face.box[3] - face.box[1]
+    drawn = as_landmarks(np.array(face.landmarks) + rng.normal(0, 0.15 * size, (5, 2)))
+    odd = Detection(face.box, face.confidence, drawn)
+    assert measure_pose(odd).regularity < 0.9
+    assert measure_pose(odd).beyond_taught
+    assert not is_sure(odd)
+
+
+def test_a_face_that_lies_aslant_by_more_than_landmarks_can_tell_is_beyond_what_was_taught(
+    detector, astronaut
+):
+    (face,) = detector.detect([astronaut])[0]
+    x1, y1, x2, y2 = face.box
+    centre = complex((x1 + x2) / 2, (y1 + y2) / 2)
+    for degrees, beyond in ((40, False), (-60, True), (60, True)):
+        points = np.array(face.landmarks) @ [1, 1j]
+        moved = (points - centre) * np.exp(1j * np.radians(degrees)) + centre
+        slanted = as_landmarks(np.stack([moved.real, moved.imag], axis=1))
+        pose = measure_pose(Detection(face.box, 0.99, slanted))
+        assert pose.turn == pytest.approx(degrees, abs=10)
+        assert pose.beyond_taught is beyond
