@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+from facetag.client.api_client import ApiClient, JobView
 from facetag.errors import ApiUnavailable, FacetagError
-from facetag_cli.client.api_client import ApiClient, JobView
 from facetag_cli.output.reporter import Reporter
 
 FIRST_POLL_S = 0.2

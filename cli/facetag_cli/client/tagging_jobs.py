@@ -4,10 +4,10 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 
+from facetag.client.api_client import ApiClient, ImageEntry, JobView, Line
 from facetag.errors import FacetagError
+from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
-from facetag_cli.client.api_client import ApiClient, ImageEntry, JobView, Line
-from facetag_cli.upload.photos import LocalPhoto
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 MAX_NAME = 1024

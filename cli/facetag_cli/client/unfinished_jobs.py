@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facetag.atomic_write import atomic_write
-from facetag_cli.client.api_client import ImageEntry
+from facetag.client.api_client import ImageEntry
 
 FILE_NAME = "tag-jobs.json"
 

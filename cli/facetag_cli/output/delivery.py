@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
-from facetag_cli.client.api_client import Line
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.output.result_files import choose_format, open_output, write_lines
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from facetag_cli.client.api_client import Line
+from facetag.client.api_client import Line
 from facetag_cli.output.delivery import plural
 
 NAMED = 20

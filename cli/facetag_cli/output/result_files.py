@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from facetag.atomic_write import atomic_open_text
+from facetag.client.api_client import Line
 from facetag.results.csv_rows import csv_header, csv_rows
-from facetag_cli.client.api_client import Line
 
 FORMATS = ("table", "jsonl", "csv")
 _FORMAT_OF_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}

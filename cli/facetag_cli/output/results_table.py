@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facetag_cli.client.api_client import Line
+from facetag.client.api_client import Line
 
 SHOWN_FACES = 4
 PLAIN_WIDTH = 120

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetag_cli.client.api_client import Line
+from facetag.client.api_client import Line
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,8 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 import urllib3
 
+from facetag.client.api_client import CONNECT_TIMEOUT_S, LOOPBACK, USER_AGENT
 from facetag.errors import StorageUnavailable
-from facetag_cli.client.api_client import CONNECT_TIMEOUT_S, LOOPBACK, USER_AGENT
 
 SEND_TIMEOUT_S = 120.0
 JOINED_BYTES = 256 * 2**10

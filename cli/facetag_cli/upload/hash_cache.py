@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from facetag.cache_folder import cache_folder
-from facetag_cli.upload.photos import LocalPhoto
+from facetag.inputs.photo_files import LocalPhoto
 
 HASH_THREADS = 4
 SETTLED_S = 2.0

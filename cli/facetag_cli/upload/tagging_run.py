@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from rich.filesize import decimal
 
+from facetag.client.api_client import ApiClient, ImageEntry, JobView
 from facetag.errors import FacetagError, JobNotFound, JobStateConflict
+from facetag.inputs.photo_files import LocalPhoto, PhotoFolder
 from facetag.settings import Settings
-from facetag_cli.client.api_client import ApiClient, ImageEntry, JobView
 from facetag_cli.client.job_progress import finished_count, labelling_time_s, wait_for_job
 from facetag_cli.client.tagging_jobs import plan_jobs, start_job
 from facetag_cli.client.unfinished_jobs import UnfinishedJobs, images_digest
 from facetag_cli.output.delivery import plural
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
-from facetag_cli.upload.photos import LocalPhoto, PhotoFolder
 from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 
 SHOWN_FAILURES = 20

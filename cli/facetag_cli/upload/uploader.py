@@ -15,11 +15,11 @@ from tenacity import (
     wait_exponential,
 )
 
+from facetag.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag_cli.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
+from facetag.inputs.photo_files import LocalPhoto
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import LocalPhoto
 
 BATCH = 200
 """Photos per batch of hashing and of requests for forms; the API allows 1,000."""

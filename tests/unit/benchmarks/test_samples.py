@@ -3,7 +3,7 @@ import hashlib
 from PIL import Image
 
 from benchmarks.samples import EXPECTED, SKIPPED, write_samples
-from facetag_cli.upload.photos import collect_photos
+from facetag.inputs.photo_files import collect_photos
 
 
 def test_the_samples_are_those_whose_outcome_is_known(tmp_path):

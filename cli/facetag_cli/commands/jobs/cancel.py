@@ -20,7 +20,7 @@ def cancel(job: uuid.UUID, data_dir: Path | None) -> None:
     Example:
       facetag cancel 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.commands.jobs.status import describe_job
 

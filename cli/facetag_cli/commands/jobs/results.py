@@ -39,13 +39,13 @@ def results(
       facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --format csv --output labels.csv
       facetag results 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --report page.html --photos ~/Pictures
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
+    from facetag.inputs.photo_files import photo_below
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.client.tagging_jobs import stream_lines
     from facetag_cli.commands.jobs.status import describe_job
     from facetag_cli.output.delivery import deliver, say_summary
     from facetag_cli.output.reporter import Reporter
-    from facetag_cli.upload.photos import photo_below
 
     reporter = Reporter(quiet=quiet)
     with ApiClient(require_service(read_settings(data_dir))) as client:

@@ -25,7 +25,7 @@ def retag(ctx: click.Context, job: uuid.UUID, data_dir: Path | None, quiet: bool
     Example:
       facetag retag 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
     from facetag_cli.client.job_progress import wait_for_job
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.client.tagging_jobs import stream_lines

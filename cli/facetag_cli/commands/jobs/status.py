@@ -9,7 +9,7 @@ import click
 from facetag_cli.params.options import data_dir_option, job_argument
 
 if TYPE_CHECKING:
-    from facetag_cli.client.api_client import JobView
+    from facetag.client.api_client import JobView
 
 
 @click.command()
@@ -27,7 +27,7 @@ def status(ctx: click.Context, job: uuid.UUID, watch: bool, data_dir: Path | Non
     Example:
       facetag status 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --watch
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
     from facetag_cli.client.job_progress import wait_for_job
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED

@@ -10,7 +10,7 @@ import click
 from facetag_cli.params.options import data_dir_option, quiet_option
 
 if TYPE_CHECKING:
-    from facetag_cli.client.api_client import ApiClient, Line
+    from facetag.client.api_client import ApiClient, Line
 
 WARM_UP_S = 180.0
 """How long to wait for the worker of a service that this command has started."""
@@ -48,12 +48,12 @@ def predict(
     Example:
       facetag predict portrait.jpg --format json
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
+    from facetag.inputs.photo_files import shown_name
     from facetag_cli.client.service_choice import read_settings, use_service
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.photos import shown_name
 
     settings = read_settings(data_dir)
     data = read_image(image, settings.max_image_bytes)

@@ -64,14 +64,14 @@ def tag(
       facetag tag ~/Pictures --report collection.html
       facetag tag ~/Pictures --format jsonl --output labels.jsonl
     """
-    from facetag_cli.client.api_client import ApiClient
+    from facetag.client.api_client import ApiClient
+    from facetag.inputs.photo_files import collect_photos, no_photos
     from facetag_cli.client.service_choice import find_service, read_settings, use_service
     from facetag_cli.client.tagging_jobs import merge_lines
     from facetag_cli.client.unfinished_jobs import UnfinishedJobs
     from facetag_cli.output.delivery import deliver, exit_status, say_summary
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.photos import collect_photos, no_photos
     from facetag_cli.upload.tagging_run import TaggingRun, announce
 
     settings = read_settings(data_dir, min_face=min_face)

@@ -3,6 +3,7 @@ import uuid
 
 import pytest
 
+from facetag.client.api_client import ApiClient
 from facetag.errors import (
     ApiUnavailable,
     FacetagError,
@@ -10,7 +11,6 @@ from facetag.errors import (
     JobStateConflict,
     RequestRejected,
 )
-from facetag_cli.client.api_client import ApiClient
 
 JOB = str(uuid.uuid4())
 

@@ -1,7 +1,7 @@
 import pytest
 
+from facetag.client.api_client import ApiClient
 from facetag.errors import ApiUnavailable
-from facetag_cli.client.api_client import ApiClient
 from facetag_cli.client.job_progress import (
     WaitingHint,
     describe_counts,

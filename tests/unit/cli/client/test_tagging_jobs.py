@@ -1,9 +1,9 @@
 import pytest
 
+from facetag.client.api_client import ApiClient
 from facetag.errors import ErrorCode, FacetagError
-from facetag_cli.client.api_client import ApiClient
+from facetag.inputs.photo_files import LocalPhoto
 from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, split_images, start_job
-from facetag_cli.upload.photos import LocalPhoto
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 

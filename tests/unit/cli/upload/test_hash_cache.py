@@ -2,8 +2,8 @@ import hashlib
 import os
 from dataclasses import replace
 
+from facetag.inputs.photo_files import LocalPhoto, collect_photos
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import LocalPhoto, collect_photos
 
 LONG_AGO_NS = 1_500_000_000 * 10**9
 

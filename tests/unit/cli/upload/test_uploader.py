@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from facetag.client.api_client import ApiClient
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag_cli.client.api_client import ApiClient
+from facetag.inputs.photo_files import LocalPhoto, collect_photos
 from facetag_cli.upload.form_poster import FormPoster
 from facetag_cli.upload.hash_cache import HashCache
-from facetag_cli.upload.photos import LocalPhoto, collect_photos
 from facetag_cli.upload.uploader import BATCH, Content, NotSent, Sender, Uploader, key_suffix
 
 

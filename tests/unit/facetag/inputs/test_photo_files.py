@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from facetag_cli.upload.photos import collect_photos, no_photos, photo_below
+from facetag.inputs.photo_files import collect_photos, no_photos, photo_below
 
 
 def touch(folder, *names):

@@ -1,0 +1,1 @@
+"""Call a running service from Python."""

@@ -1,0 +1,1 @@
+"""Find the photos that are to be labelled, wherever they come from."""
