@@ -5,20 +5,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import anyio
+import structlog
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import make_engine, make_sessions, read, transaction
+from facetag.errors import SettingsInvalid
 from facetag.queue.celery_app import make_celery
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag_api import limits
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -41,6 +45,16 @@ class Services:
     predict_transfers: anyio.CapacityLimiter
     background: set[asyncio.Task[None]] = field(default_factory=set)
     """Tasks that outlive their request. asyncio alone would drop them."""
+
+    @cached_property
+    def photo_origins(self) -> list[str]:
+        """Return the origins of object storage, to and from which the page sends photos."""
+        buckets = (self.presigner.bucket, *self.settings.source_buckets)
+        try:
+            return sorted({self.presigner.origin_of(bucket) for bucket in buckets})
+        except SettingsInvalid as error:
+            log.warning("page_without_photos", reason=str(error))
+            return []
 
     def close(self) -> None:
         """Release threads and connections."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -155,6 +156,19 @@ class Storage:
         conditions.append(["content-length-range", size, size])
         with _translated_errors():
             return self._thin.presign_post(key, fields, conditions, PRESIGNED_S)
+
+    def presign_get(self, bucket: str, key: str) -> str:
+        """Return a URL at which whoever has it reads one object for an hour."""
+        with _translated_errors():
+            url: str = self._client.generate_presigned_url(
+                "get_object", {"Bucket": bucket, "Key": key}, ExpiresIn=PRESIGNED_S
+            )
+            return url
+
+    def origin_of(self, bucket: str) -> str:
+        """Return the origin (scheme, host and port) at which a bucket is read and written."""
+        parts = urlsplit(self.presign_get(bucket, "-"))
+        return f"{parts.scheme}://{parts.netloc}"
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes under a key of our bucket."""

@@ -1,0 +1,47 @@
+// Ask the service, and turn its problem documents into errors that say what to do.
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The service cannot be reached: the network is away, or the service has stopped. */
+export class Unreachable extends Error {
+  constructor() {
+    super("The service does not answer. Check the network, and whether the service still runs.");
+  }
+}
+
+/** Return the JSON of an answer (null without a body); throws Refused and Unreachable. */
+export async function call(method, path, { json, form, headers, signal } = {}) {
+  const request = { method, headers: { ...headers }, signal };
+  if (json !== undefined) {
+    request.headers["Content-Type"] = "application/json";
+    request.body = JSON.stringify(json);
+  } else if (form !== undefined) {
+    request.body = form;
+  }
+  let answer;
+  try {
+    answer = await fetch(path, request);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable();
+  }
+  if (answer.status === 204) return null;
+  const body = await answer.json().catch(() => null);
+  if (answer.ok) return body;
+  if (answer.status === 401) window.dispatchEvent(new Event("login-needed"));
+  throw new Refused(answer.status, wordsOf(answer, body));
+}
+
+export const get = (path, options) => call("GET", path, options);
+export const post = (path, options) => call("POST", path, options);
+
+function wordsOf(answer, body) {
+  if (body === null) return `The service answered ${answer.status}.`;
+  const fault = body.errors && body.errors.length > 0 ? ` ${body.errors[0].message}` : "";
+  return `${body.detail || body.title}${fault}`;
+}

@@ -1,0 +1,54 @@
+// Take photos from a live view of a camera; a phone without one is offered its camera app instead.
+
+import { button, make } from "./elements.js";
+
+/** Return a panel that gives each photo taken to `onphoto` as a File, or null without a camera. */
+export function cameraPanel(onphoto, onfault, signal) {
+  if (!navigator.mediaDevices?.getUserMedia) return null;
+  const video = make("video", { playsinline: true, muted: true, "aria-label": "Live view" });
+  const take = button("Take a photo", () => takePhoto(video, onphoto), { class: "primary" });
+  const live = make("div", { class: "live", hidden: true }, video, take);
+  const toggle = button("Use the camera", () => (stream ? stop() : start()));
+  let stream = null;
+
+  async function start() {
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
+    } catch (error) {
+      onfault(wordsOf(error));
+      return;
+    }
+    if (signal.aborted) return stop();
+    video.srcObject = stream;
+    live.hidden = false;
+    toggle.textContent = "Stop the camera";
+    await video.play().catch(() => {});
+    take.focus();
+  }
+
+  function stop() {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    stream = null;
+    video.srcObject = null;
+    live.hidden = true;
+    toggle.textContent = "Use the camera";
+  }
+
+  signal.addEventListener("abort", stop);
+  return make("div", { class: "camera" }, toggle, live);
+}
+
+function takePhoto(video, onphoto) {
+  if (video.videoWidth === 0) return;
+  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const time = new Date().toTimeString().slice(0, 8);
+  canvas.toBlob((blob) => onphoto(new File([blob], `camera ${time}.jpg`, { type: blob.type })),
+    "image/jpeg", 0.92);
+}
+
+function wordsOf(error) {
+  if (error.name === "NotAllowedError") return "The browser was not allowed to use the camera.";
+  if (error.name === "NotFoundError") return "No camera was found: choose a file instead.";
+  return `The camera cannot be used: ${error.message}`;
+}

@@ -1,0 +1,155 @@
+"""Headless Chromium before a running service, and what every view must hold."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import httpx
+import psutil
+import pytest
+
+from benchmarks.pictures.report_picture import find_browser
+
+ROOT = Path(__file__).resolve().parents[3]
+READY_S = 240
+LONGEST_WAIT_MS = 30_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    try:
+        return find_browser()
+    except click.ClickException as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def playwright(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright, chromium):
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    # Chromium's sandbox refuses to run as root; the page is our own.
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    started = playwright.chromium.launch(executable_path=chromium, args=[*flags, *sandbox])
+    yield started
+    started.close()
+
+
+class Service:
+    """A running `facetag up`, its address and that of its object storage."""
+
+    def __init__(self, environment: dict[str, str], data_dir: Path) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "facetag_cli.main",
+            "up",
+            "--data-dir",
+            str(data_dir),
+        ]
+        self._process = subprocess.Popen(
+            self._command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self._find_url()
+        wait_for(lambda: self._parts().get("worker") == "ok", "the worker is ready", READY_S)
+        policy = httpx.get(self.url).headers["content-security-policy"]
+        connect = re.search(r"connect-src 'self' (\S+)", policy)
+        self.store = connect[1].rstrip(";") if connect else ""
+
+    def stop(self) -> None:
+        below = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(READY_S)
+        psutil.wait_procs(below, timeout=60)
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.append(line.rstrip())
+
+    def _find_url(self) -> str:
+        wait_for(lambda: any("The service is up" in line for line in self._lines), "it is up")
+        return next(line.split()[-1] for line in self._lines if "The service is up" in line)
+
+    def _parts(self) -> dict[str, str]:
+        return httpx.get(f"{self.url}/readyz", trust_env=False).json()["parts"]
+
+
+def wait_for(condition, what: str, patience_s: float = 60) -> None:
+    until = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < until, f"waited in vain until {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def service(chromium, environment, tmp_path_factory) -> Iterator[Service]:
+    running = Service(environment, tmp_path_factory.mktemp("service") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def open_page(browser, service):
+    """Open the page in a window; at the end nothing may have gone wrong in it."""
+
+    @contextmanager
+    def open_at(view: str, *, forgive: str | None = None, **options):
+        context = browser.new_context(**options)
+        page = context.new_page()
+        page.set_default_timeout(LONGEST_WAIT_MS)
+        faults: list[str] = []
+        allowed = {urlsplit(service.url).netloc, urlsplit(service.store).netloc}
+
+        def check_host(request) -> None:
+            parts = urlsplit(request.url)
+            if parts.scheme in ("http", "https") and parts.netloc not in allowed:
+                faults.append(f"a request to {parts.netloc}")
+
+        page.on("request", check_host)
+        page.on("console", lambda said: said.type == "error" and faults.append(said.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{service.url}/{view}")
+        yield page
+        context.close()
+        assert [fault for fault in faults if not (forgive and re.search(forgive, fault))] == []
+
+    return open_at
+
+
+def check_access(page) -> None:
+    """Nothing serious that axe finds keeps people out, in light and dark, narrow and wide."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page)
+        serious = [
+            (one["id"], [node["html"][:200] for node in one["nodes"]])
+            for one in found.response["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+    size = page.viewport_size
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size(size)
