@@ -44,12 +44,12 @@ def main(count: int, seed: int, plot: Path | None) -> None:
     slots = CpuSlots.for_lanes(available_cores())
     slots.limit_tensorflow()
     from benchmarks.harness.labelling_paths import OurPath
-    from facetag.settings import Settings
+    from facetag.settings import load_settings
 
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         paths, large = write_apart(Path(folder), min(SIZES, count), seed)
-        ours = OurPath(Settings(), slots)
+        ours = OurPath(load_settings(), slots)
         at_work, at_rest = [], []
         turns = islice(cycle(paths), count)
         while batch := list(islice(turns, EVERY)):

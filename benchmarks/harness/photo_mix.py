@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.samples import encode, load_photo
 from facetag.errors import ImageUnreadable
-from facetag.settings import Settings
+from facetag.settings import load_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,7 +110,7 @@ def find_photos(folder: Path) -> list[Path]:
 def _find_faults(files: Sequence[Path]) -> dict[Path, ImageUnreadable]:
     from facetag_worker.child_process import make_decode
 
-    decode = make_decode(Settings())
+    decode = make_decode(load_settings())
     faults = {}
     for path in files:
         try:

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from facetag.cpu import available_cores
+from facetag.settings import load_settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
 
@@ -30,18 +31,44 @@ Way = Callable[[Sequence[Path]], Turn]
 
 @contextmanager
 def run_apart(path: str) -> Iterator[Way]:
-    """Run one of the paths (a, a', b or d) in a process of its own, which serves all turns."""
-    with ProcessPoolExecutor(
-        1, mp_context=get_context("spawn"), initializer=_start, initargs=(path,)
-    ) as process:
-        yield lambda photos: process.submit(_label, list(photos)).result()
+    """Run one of the paths (a, a', b or d) in a process of its own, which serves all turns.
+
+    A turn raises EOFError where the process has ended; its traceback stands on standard error.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(path, theirs), daemon=True)
+    process.start()
+    theirs.close()
+
+    def label(photos: Sequence[Path]) -> Turn:
+        ours.send(list(photos))
+        turn: Turn = ours.recv()
+        return turn
+
+    try:
+        yield label
+    finally:
+        # The end of the pipe ends the process.
+        ours.close()
+        process.join()
 
 
-_paths: list[Any] = []
-"""The path of this process; filled by `_start` in each process, empty in the parent."""
+def _serve(path: str, turns: Connection) -> None:
+    labeller = _load_path(path)
+    while True:
+        try:
+            photos = turns.recv()
+        except EOFError:
+            return
+        labeller.stage_ms.clear()
+        began, began_cpu = time.perf_counter(), time.process_time()
+        faces = labeller.label(photos)
+        seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
+        turns.send(Turn(seconds, cpu_s, faces, dict(labeller.stage_ms)))
 
 
-def _start(path: str) -> None:
+def _load_path(path: str) -> Any:
     if path in ("b", "d"):
         set_up_heaps()
     in_lanes = path == "b"
@@ -49,21 +76,10 @@ def _start(path: str) -> None:
     if in_lanes:
         slots.limit_tensorflow()
     from benchmarks.harness.labelling_paths import BoundPath, OurPath, PaperPath
-    from facetag.settings import Settings
 
-    settings = Settings()
+    settings = load_settings()
     if path == "b":
-        _paths.append(OurPath(settings, slots))
-    elif path == "d":
-        _paths.append(BoundPath(settings, slots))
-    else:
-        _paths.append(PaperPath(settings, copies=path == "a'"))
-
-
-def _label(photos: list[Path]) -> Turn:
-    (path,) = _paths
-    path.stage_ms.clear()
-    began, began_cpu = time.perf_counter(), time.process_time()
-    faces = path.label(photos)
-    seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-    return Turn(seconds, cpu_s, faces, dict(path.stage_ms))
+        return OurPath(settings, slots)
+    if path == "d":
+        return BoundPath(settings, slots)
+    return PaperPath(settings, copies=path == "a'")

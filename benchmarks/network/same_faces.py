@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.harness.machine import describe_machine
 from benchmarks.harness.reference_mtcnn import load_reference
 from facetag.heads import GENDER, RACE
-from facetag.settings import Settings
+from facetag.settings import Settings, load_settings
 from facetag.vision.crop import cut_square
 from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.cpu_slots import CpuSlots
@@ -94,7 +94,7 @@ def main(shards: tuple[Path, ...], scenes: int, seed: int, whole: bool) -> None:
         root = Path(folder) / "scenes"
         made = write_scenes(picked, root, rng, smallest=SMALLEST_CHIP)
         paths = [root / name for (name, _), _ in zip(made, range(scenes), strict=False)]
-        tally = compare(paths, Settings(), whole_side=WHOLE_SIDE if whole else None)
+        tally = compare(paths, load_settings(), whole_side=WHOLE_SIDE if whole else None)
     counts = asdict(tally)
     report = {"machine": describe_machine(), "scenes": len(paths), **counts, **tally.shares()}
     click.echo(json.dumps(report, indent=2))

@@ -23,6 +23,32 @@ FIELD_NOUNS = {
     "sampling",
     "scaling",
 }
+# Verbs, which say what a file does instead of what it is about. A command's file is called as the
+# command is, and a benchmark as what it measures.
+VERBS = {
+    "augment",
+    "build",
+    "compare",
+    "convert",
+    "create",
+    "decode",
+    "evaluate",
+    "explore",
+    "export",
+    "fetch",
+    "fit",
+    "load",
+    "make",
+    "prepare",
+    "read",
+    "run",
+    "save",
+    "teach",
+    "train",
+    "write",
+}
+# Noun phrases that begin with such a word.
+VERB_NOUNS = {"export_process", "fit_options", "fit_plan", "fit_records"}
 VAGUE = {"base", "common", "helper", "helpers", "manager", "misc", "tools", "util", "utils"}
 
 # Modules that may share a name, and why nobody confuses them.
@@ -86,6 +112,17 @@ def test_modules_are_named_by_nouns_of_the_field() -> None:
         or (re.search("[a-z]{2}ing$", words[-1]) and words[-1] not in FIELD_NOUNS)
     ]
     assert strange == []
+
+
+def test_no_module_is_named_by_a_verb() -> None:
+    verbs = [
+        str(path)
+        for path in shipped()
+        if "commands" not in path.parts and (words := path.stem.split("_"))
+        # A verb before a noun makes a call ("load_network"); a noun phrase ends with its noun.
+        if words[0] in VERBS and path.stem not in VERB_NOUNS
+    ]
+    assert verbs == []
 
 
 def test_no_two_modules_share_a_name() -> None:
