@@ -86,7 +86,7 @@ def measure_large_job(
     path = f"/v1/jobs/{job.id}"
     for _ in range(WARM_UP):
         api.client.get(path).raise_for_status()
-    latencies = ask_at_rate(api.url, path, rate=rate, seconds=seconds)
+    latencies = ask_at_rate(api.url, path, key=api.key, rate=rate, seconds=seconds)
     report["status"] = latencies.summary()
     report["pages_ms"] = job.time_pages(lambda page: api.client.get(page).raise_for_status())
     report["results"] = read_results(api, path, images)

@@ -112,7 +112,8 @@ def upload(api: LocalApi, folder: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "facetag_cli.main", "upload", "--no-tag", "--quiet", str(folder)],
         env=os.environ
-        | {"FACETAG_API_URL": api.url, "XDG_CACHE_HOME": str(folder.parent / "cache")},
+        | {"FACETAG_API_URL": api.url, "FACETAG_API_KEY": api.key}
+        | {"XDG_CACHE_HOME": str(folder.parent / "cache")},
         check=True,
     )
 

@@ -12,7 +12,9 @@ FacetagError
 │   ├── JobNotFound
 │   ├── ObjectMissing
 │   ├── BundleUnknown
-│   └── RetrainingUnknown
+│   ├── RetrainingUnknown
+│   └── KeyUnknown             no key of the API has this id
+├── KeyRefused                 a key of the API cannot be made as asked for
 ├── ObjectRefused              object storage does not let us read this object
 ├── Conflict                   the request contradicts what is there
 │   ├── IdempotencyConflict
@@ -108,6 +110,14 @@ class BundleUnknown(NotFound):
 
 class RetrainingUnknown(NotFound):
     """No retraining in the queue has this id."""
+
+
+class KeyUnknown(NotFound):
+    """No key of the API has this id."""
+
+
+class KeyRefused(FacetagError):
+    """A key of the API cannot be made as asked for."""
 
 
 class ObjectRefused(FacetagError):

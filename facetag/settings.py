@@ -92,8 +92,18 @@ class Settings(BaseSettings):
     api_url: WebUrl | None = Field(
         None, description="URL of the service that the command line uses; unset: one of its own"
     )
+    api_key: SecretStr | None = Field(
+        None,
+        description="Key with which the command line uses the service at FACETAG_API_URL; "
+        "`facetag keys create` makes one",
+    )
     api_host: str = Field("127.0.0.1", description="Address on which the API listens")
     api_port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens")
+    allowed_hosts: CommaList = Field(
+        (),
+        description="Names and addresses under which clients reach the API, separated by commas, "
+        "besides 127.0.0.1, localhost and ::1",
+    )
     data_dir: Path = Field(
         Path("~/.local/share/facetag"),
         description="Folder for the data of the servers that facetag starts itself, and for the "
@@ -209,7 +219,7 @@ class Settings(BaseSettings):
         0.6, ge=0, le=1, description="Lowest confidence of the detector for a face to be reported"
     )
 
-    @field_validator("source_buckets", "image_formats", "heads", mode="before")
+    @field_validator("allowed_hosts", "source_buckets", "image_formats", "heads", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -8,6 +8,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from facetag.settings import Settings
+from facetag_api.authentication import Authentication
 from facetag_api.dependencies import open_services
 from facetag_api.limits import SYNC_THREADS, BodyLimit, body_limits
 from facetag_api.openapi import DESCRIPTION, TITLE, describe
@@ -15,8 +16,8 @@ from facetag_api.page import page_router
 from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.request_log import RequestLog
-from facetag_api.routes import health, jobs, models, predict, results, uploads
-from facetag_api.security import Security
+from facetag_api.routes import health, jobs, login, models, predict, results, uploads
+from facetag_api.security import Security, allowed_hosts
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,13 +44,14 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    for routes in (uploads, jobs, results, predict, models, health):
+    for routes in (uploads, jobs, results, predict, models, health, login):
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)
     # The middleware added last is the outermost.
     app.add_middleware(BodyLimit, limits=body_limits(settings))
-    app.add_middleware(Security)
+    app.add_middleware(Authentication)
+    app.add_middleware(Security, hosts=allowed_hosts(settings))
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     describe(app)
     return app

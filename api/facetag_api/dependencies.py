@@ -1,4 +1,4 @@
-"""Give endpoints the clients of this process, which are made once, and the tenant."""
+"""Give endpoints the clients of this process, which are made once, and the caller."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,12 +14,16 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from facetag.access.keys import USE_RECORDED_S, Caller, Scope
 from facetag.db.engine import make_engine, make_sessions, read, transaction
 from facetag.errors import SettingsInvalid
 from facetag.queue.celery_app import make_celery
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag_api import limits
+from facetag_api.authentication import KeyRing, make_key_threads
+from facetag_api.problems import ScopeMissing
+from facetag_api.security import SAFE_METHODS
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -43,6 +47,8 @@ class Services:
     predict_threads: anyio.CapacityLimiter
     predict_places: anyio.CapacityLimiter
     predict_transfers: anyio.CapacityLimiter
+    key_ring: KeyRing
+    key_threads: anyio.CapacityLimiter
     background: set[asyncio.Task[None]] = field(default_factory=set)
     """Tasks that outlive their request. asyncio alone would drop them."""
 
@@ -72,11 +78,14 @@ def open_services(settings: Settings) -> Services:
     engine = make_engine(settings, pool_size=limits.DATABASE_CONNECTIONS)
     readers = make_engine(settings, pool_size=limits.READ_CONNECTIONS, reads_only=True)
     storage = make_storage(settings, pool_size=limits.LOOKUP_THREADS + limits.PREDICT_THREADS)
+    sessions, reading = make_sessions(engine), make_sessions(readers)
     return Services(
         settings=settings,
         engine=engine,
-        sessions=make_sessions(engine),
-        readers=make_sessions(readers),
+        sessions=sessions,
+        readers=reading,
+        key_ring=KeyRing(reading, sessions, use_every_s=USE_RECORDED_S),
+        key_threads=make_key_threads(),
         celery=make_celery(settings),
         storage=storage,
         # A second client takes 12 MB, so it is made only if its address differs.
@@ -97,17 +106,39 @@ async def get_services(request: Request) -> Services:
     return services
 
 
-async def get_tenant(services: Annotated[Services, Depends(get_services)]) -> str:
-    """Return the tenant whose rows and objects this request may touch: so far there is one."""
-    return services.settings.tenant_id
+async def get_caller(request: Request) -> Caller:
+    """Return whose key the request carries; raises ScopeMissing if it does not allow this.
+
+    Reading needs the scope `read`, a change `jobs`, and a change of a route with the tag `review`
+    the scope `review`.
+    """
+    caller: Caller = request.state.caller
+    needed = _scope_of(request)
+    if not caller.may(needed):
+        raise ScopeMissing(
+            f"The key `{caller.name}` has the scope {caller.scope}; this needs {needed}."
+        )
+    return caller
+
+
+def _scope_of(request: Request) -> Scope:
+    if request.method in SAFE_METHODS:
+        return Scope.READ
+    tags = getattr(request.scope.get("route"), "tags", ())
+    return Scope.REVIEW if "review" in tags else Scope.JOBS
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Hold the clients and the tenant of one request, which nearly every endpoint needs."""
+    """Hold the clients and the caller of one request, which nearly every endpoint needs."""
 
     services: Services
-    tenant_id: str
+    caller: Caller
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant whose rows and objects this request may touch."""
+        return self.caller.tenant_id
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -122,10 +153,10 @@ class Desk:
 
 async def get_desk(
     services: Annotated[Services, Depends(get_services)],
-    tenant_id: Annotated[str, Depends(get_tenant)],
+    caller: Annotated[Caller, Depends(get_caller)],
 ) -> Desk:
-    """Return the clients and the tenant of a request."""
-    return Desk(services, tenant_id)
+    """Return the clients and the caller of a request."""
+    return Desk(services, caller)
 
 
 AtDesk = Annotated[Desk, Depends(get_desk)]

@@ -47,6 +47,10 @@ class MediaTypeRefused(FacetagError):
     """The body is not declared as JSON."""
 
 
+class ScopeMissing(FacetagError):
+    """The caller's key does not allow this."""
+
+
 class BodyTooLarge(HTTPException):
     """The body is larger than its route accepts.
 
@@ -86,6 +90,7 @@ KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     ),
     (Conflict, Kind(HTTPStatus.CONFLICT, "conflict", "The resource's state does not allow this")),
     (NotFound, Kind(HTTPStatus.NOT_FOUND, "not-found", "Not found")),
+    (ScopeMissing, Kind(HTTPStatus.FORBIDDEN, "scope-missing", "The key does not allow this")),
     (
         WorkerSilent,
         Kind(HTTPStatus.GATEWAY_TIMEOUT, "worker-silent", "No worker answered in time", 5),
@@ -151,7 +156,7 @@ def internal_problem(request_id: str) -> JSONResponse:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
-    app.add_exception_handler(FacetagError, _answer_facetag_error)
+    app.add_exception_handler(FacetagError, answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
 
@@ -162,7 +167,8 @@ def public_detail(error: Exception) -> str:
     return text.partition(" (")[0] if isinstance(error, ServiceUnavailable) else text
 
 
-async def _answer_facetag_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Return the problem document of an error in KINDS; raise any other again."""
     kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), None)
     if kind is None:
         # An unexpected error is an internal one; the request log records it.

@@ -29,7 +29,7 @@ class Latencies:
         return {"requests": len(self.late_ms), "failed": self.failed} | named
 
 
-def ask_at_rate(url: str, path: str, *, rate: float, seconds: float) -> Latencies:
+def ask_at_rate(url: str, path: str, *, key: str = "", rate: float, seconds: float) -> Latencies:
     """Request `path` at this rate; locust runs in another process, because it patches Python."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         subprocess.run(
@@ -38,7 +38,7 @@ def ask_at_rate(url: str, path: str, *, rate: float, seconds: float) -> Latencie
                 *("--users", "1", "--only-summary", "--loglevel", "ERROR"),
                 # Failed requests are counted below.
                 *("--exit-code-on-error", "0"),
-                *("--host", url, "--path", path, "--samples", file.name),
+                *("--host", url, "--path", path, "--key", key, "--samples", file.name),
                 *("--rate", str(rate), "--seconds", str(seconds)),
             ],
             check=True,

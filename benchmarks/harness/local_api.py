@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.harness.measured_service import serve
+from facetag.access.keys import Scope, create_key
+from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.settings import Settings
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports
 
@@ -24,6 +26,7 @@ class LocalApi:
 
     pid: int
     url: str
+    key: str
     client: httpx.Client
     settings: Settings
     environment: Mapping[str, str]
@@ -41,12 +44,25 @@ def serve_api(folder: Path, python: str = sys.executable) -> Iterator[LocalApi]:
         )
         try:
             url = f"http://{LOOPBACK}:{port}"
-            with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
+            key = make_key(service.settings)
+            headers = {"Authorization": f"Bearer {key}"}
+            with httpx.Client(
+                base_url=url, headers=headers, timeout=600, trust_env=False
+            ) as client:
                 _wait_until_ready(client, process)
-                yield LocalApi(process.pid, url, client, service.settings, environment)
+                yield LocalApi(process.pid, url, key, client, service.settings, environment)
         finally:
             process.terminate()
             process.wait()
+
+
+def make_key(settings: Settings) -> str:
+    """Return a new key of the service."""
+    engine = make_engine(settings, pool_size=1)
+    with transaction(make_sessions(engine)) as session:
+        token = create_key(session, name="benchmark", tenant_id="local", scope=Scope.ADMIN)
+    engine.dispose()
+    return token.text
 
 
 def make_images(number: int) -> list[dict[str, str]]:

@@ -22,6 +22,7 @@ MOST_CONNECTIONS = 256
 def add_options(parser: ArgumentParser, **_: Any) -> None:
     """Add the options of the schedule to those of locust."""
     parser.add_argument("--path", default="/healthz", help="Path to request.")
+    parser.add_argument("--key", default="", help="Key of the service.")
     parser.add_argument("--rate", type=float, default=50.0, help="Requests per second.")
     parser.add_argument("--seconds", type=float, default=60.0, help="How long requests are sent.")
     parser.add_argument("--samples", default="samples.json", help="File for the latencies.")
@@ -37,9 +38,10 @@ class Schedule(FastHttpUser):
         """Send the requests, wait for all answers, write the samples and end the run."""
         options = self.environment.parsed_options
         sent, samples = Group(), []
+        headers = {"Authorization": f"Bearer {options.key}"}
 
         def ask(due: float) -> None:
-            answer = self.client.get(options.path)
+            answer = self.client.get(options.path, headers=headers)
             late_ms = (time.perf_counter() - due) * 1000
             samples.append([due - began, late_ms, answer.status_code])
 

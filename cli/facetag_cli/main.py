@@ -64,6 +64,7 @@ CHAPTERS = (
             Entry("worker", "Run a worker.", "cpu"),
             Entry("sweep", "Requeue the work of workers that died."),
             Entry("migrate", "Update the database's tables."),
+            Entry("keys", "Make, list and revoke keys of the service.", "local"),
         ),
     ),
     Chapter(

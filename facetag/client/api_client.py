@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Self, TypedDict
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Line = dict[str, Any]
 """The results of one image; see `facetag.results.image_lines.image_line`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its URL, a key for it, and whether this command started it and will stop it."""
+
+    api_url: str
+    key: str | None = field(default=None, repr=False)
+    own: bool = False
 
 
 class JobView(TypedDict):
@@ -69,27 +79,34 @@ class ImageEntry(TypedDict):
     name: str
 
 
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    return (urlsplit(url).hostname or "") in LOOPBACK
+
+
 def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
     """Return an HTTP client for the host of `url`; no proxy is used for this machine."""
     return httpx.Client(
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(max_connections=connections),
-        trust_env=(urlsplit(url).hostname or "") not in LOOPBACK,
+        trust_env=not is_loopback(url),
         headers={"User-Agent": USER_AGENT},
     )
 
 
 class ApiClient:
-    """Calls the API at `api_url`; every method raises only errors of `facetag.errors`.
+    """Calls the API of a service; every method raises only errors of `facetag.errors`.
 
     While the service does not answer, a call is tried `attempts` times if repeating it is safe.
     """
 
-    def __init__(self, api_url: str, *, attempts: int = 4, first_pause_s: float = 0.25) -> None:
-        self.api_url = api_url.rstrip("/")
+    def __init__(self, service: Service, *, attempts: int = 4, first_pause_s: float = 0.25) -> None:
+        self.api_url = service.api_url.rstrip("/")
         self._attempts = attempts
         self._first_pause_s = first_pause_s
         self._http = make_http(self.api_url)
+        if service.key is not None:
+            self._http.headers["Authorization"] = f"Bearer {service.key}"
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -165,7 +182,10 @@ class ApiClient:
     def readiness(self) -> dict[str, str]:
         """Return the state of each part of the service, even if the service is not ready."""
         with self._translated():
-            parts: dict[str, str] = self._http.get(f"{self.api_url}/readyz").json()["parts"]
+            answer = self._http.get(f"{self.api_url}/readyz")
+            if answer.status_code != 503:
+                raise_for_problem(answer)
+            parts: dict[str, str] = answer.json()["parts"]
         return parts
 
     @contextmanager
@@ -226,6 +246,11 @@ def raise_for_problem(answer: httpx.Response) -> None:
         raise error(said)
     if status in TRANSIENT_STATUSES:
         raise ApiUnavailable(said)
+    if status == 401:
+        raise RequestRejected(
+            "The service accepts only callers with a key: set FACETAG_API_KEY to one that "
+            "`facetag keys create` made there."
+        )
     if 400 <= status < 500:
         raise RequestRejected(f"The service refused the request: {said}")
     raise FacetagError(f"The service failed ({status}): {said} Its log says more.")

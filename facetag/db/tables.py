@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -199,6 +200,35 @@ class FaceRow(Base):
     confidence: Mapped[float] = mapped_column(Float)
     attributes: Mapped[dict[str, Any]]
     """The JSON value of each head, as in the results."""
+
+
+class KeyKind(StrEnum):
+    """Name how a token is presented: in a header, in a one-time link, or in the page's cookie."""
+
+    KEY = "key"
+    LINK = "link"
+    SESSION = "session"
+
+
+class ApiKey(Base):
+    """A key of the API; only the hash of its secret is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", KeyKind), name="api_keys_kind"),
+        Index("api_keys_newest", text("created_at DESC"), "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    tenant_id: Mapped[str]
+    name: Mapped[str]
+    scope: Mapped[str]
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class BundleState(StrEnum):

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from facetag.standalone.announcements import find_running
+from facetag.standalone.local_key import read_local_key
 
 # The whole service, TensorFlow included, on a machine that may be busy with other things.
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
@@ -109,11 +110,12 @@ def wait_for(condition):
         time.sleep(0.1)
 
 
-def get(url, path):
-    """Status and body; None where nobody listens."""
+def get(up, path):
+    """Status and body, asked with the folder's key; None where nobody listens."""
+    url, key = up.url, read_local_key(up.data_dir)
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
         response = connection.getresponse()
         return response.status, response.read()
     except OSError:
@@ -122,22 +124,22 @@ def get(url, path):
         connection.close()
 
 
-def ready(url):
-    answer = get(url, "/readyz")
+def ready(up):
+    answer = get(up, "/readyz")
     return answer is not None and answer[0] == 200
 
 
 def test_it_serves_until_it_is_stopped_and_leaves_nothing_behind(start_up):
     up = start_up()
     url = up.url
-    assert ready(url)
+    assert ready(up)
     assert find_running(up.data_dir) == url
-    wait_for(lambda: json.loads(get(url, "/readyz")[1])["parts"]["worker"] == "ok")
+    wait_for(lambda: json.loads(get(up, "/readyz")[1])["parts"]["worker"] == "ok")
 
     second = start_up()
     assert second.process.wait(DEADLINE_S) == 1
     wait_for(lambda: f"(process {up.process.pid})" in second.said)
-    assert ready(url)
+    assert ready(up)
 
     status, below = up.end(signal.SIGINT)
     assert status == 0
@@ -154,7 +156,7 @@ def test_what_ends_by_itself_is_started_again_as_it_was_told_to_be(start_up):
         killed = up.find(*words)
         killed.kill()
         wait_for(lambda words=words, killed=killed: up.find(*words) not in (None, killed))
-        wait_for(lambda: ready(url))
+        wait_for(lambda: ready(up))
     for title in ("The api process", "Valkey", "PostgreSQL"):
         assert f"{title} was ended by SIGKILL; starting it again in 1 s" in up.said
     status, below = up.end(signal.SIGTERM)

@@ -5,10 +5,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from redis import Redis
 from sqlalchemy import text
@@ -98,6 +100,17 @@ class FaultHarness:
         child = self.start("api", "-m", "facetag_cli.main", "api", f"--port={port}")
         assert child.wait_until(lambda: answers(url), PATIENCE_S)
         return url
+
+    @contextmanager
+    def serve_api(self, *, timeout_s: float) -> Iterator[httpx.Client]:
+        """Start the API, and yield a client of it that has a key."""
+        with httpx.Client(
+            base_url=self.start_api(),
+            headers=self.harness.make_key(),
+            timeout=timeout_s,
+            trust_env=False,
+        ) as client:
+            yield client
 
     def stop(self, *names: str) -> None:
         """End programs of ours for good, all at the same time."""

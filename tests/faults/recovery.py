@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
 from tests.faults.fault_harness import FaultHarness
@@ -150,7 +149,7 @@ def measure_api(fault_harness: FaultHarness, keys: list[str]) -> dict[str, Any]:
     """Post a job while Redis is frozen; the longest of five requests."""
     images = [{"key": key, "name": key} for key in keys]
     process, took = psutil.Process(fault_harness.valkey.child.pid), []
-    with httpx.Client(base_url=fault_harness.start_api(), timeout=30, trust_env=False) as api:
+    with fault_harness.serve_api(timeout_s=30) as api:
         process.suspend()
         for _ in range(5):
             began = time.monotonic()

@@ -1,6 +1,5 @@
 """What the API answers while a part of the service is away."""
 
-import httpx
 import psutil
 import pytest
 
@@ -21,7 +20,7 @@ def fault_harness(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def api(fault_harness):
-    with httpx.Client(base_url=fault_harness.start_api(), timeout=60, trust_env=False) as client:
+    with fault_harness.serve_api(timeout_s=60) as client:
         yield client
 
 

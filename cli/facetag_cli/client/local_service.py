@@ -4,9 +4,11 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, check_weights, read_manifest
 from facetag.errors import FacetagError, LocalServerFailed
@@ -16,6 +18,9 @@ from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.processes.supervisor import Supervisor
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports, is_free
 from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 API_START_TIMEOUT_S = 60.0
 API_START_ATTEMPTS = 4
@@ -42,6 +47,7 @@ class LocalService:
     ) -> None:
         self.stack = LocalStack(settings, on_event=on_event)
         self.api_url = ""
+        self.key: str | None = None
         self.environment: dict[str, str] = {}
         self._workers = workers
         self._trainer = trainer
@@ -133,14 +139,36 @@ class LocalService:
         folder = self.stack.settings.bundle or DEFAULT_FOLDER
         check_weights(folder, read_manifest(folder))
 
+    def make_page_link(self) -> str:
+        """Return a link that opens the page in a browser once."""
+        from facetag.standalone.local_key import make_page_link
+
+        with self._open_database() as session:
+            return make_page_link(session, self.api_url, tenant_id=self.stack.settings.tenant_id)
+
     def _prepare_servers(self) -> None:
         from facetag.db.engine import migrate
+        from facetag.standalone.local_key import keep_local_key, read_local_key
         from facetag.storage.client import make_storage
 
         settings = self.stack.connected_settings()
         self._on_event("Bringing the tables up to date")
         migrate(settings.require("database_url"))
         make_storage(settings).ensure_bucket()
+        with self._open_database() as session:
+            keep_local_key(session, settings.data_dir, tenant_id=settings.tenant_id)
+        self.key = read_local_key(settings.data_dir)
+
+    @contextmanager
+    def _open_database(self) -> "Iterator[Session]":
+        from facetag.db.engine import make_engine, make_sessions, transaction
+
+        engine = make_engine(self.stack.connected_settings(), pool_size=1)
+        try:
+            with transaction(make_sessions(engine)) as session:
+                yield session
+        finally:
+            engine.dispose()
 
     def _start_api(self) -> None:
         for _ in range(API_START_ATTEMPTS):

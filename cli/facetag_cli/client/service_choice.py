@@ -2,21 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facetag.client.api_client import Service, is_loopback
 from facetag.errors import ApiUnavailable
 from facetag.settings import Settings, load_settings
 from facetag_cli.output.reporter import Reporter
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The URL of an API; `own` says that this command started the service and will stop it."""
-
-    api_url: str
-    own: bool
 
 
 def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Settings:
@@ -34,30 +26,40 @@ def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
     """Find a service, or run one during the body of the `with` statement."""
     running = find_service(settings)
     if running is not None:
-        yield Service(running, own=False)
+        yield running
         return
     from facetag_cli.client.local_service import LocalService
 
     reporter.say(f"Starting a service for this run; its data is in {settings.data_dir}.")
     with LocalService(settings, on_event=reporter.say) as local:
-        yield Service(local.api_url, own=True)
+        yield Service(local.api_url, local.key, own=True)
 
 
-def require_service(settings: Settings) -> str:
-    """Return the URL of a running service; raise ApiUnavailable if there is none."""
-    api_url = find_service(settings)
-    if api_url is None:
+def require_service(settings: Settings) -> Service:
+    """Return a running service; raise ApiUnavailable if there is none."""
+    service = find_service(settings)
+    if service is None:
         raise ApiUnavailable(
             f"No service runs on {settings.data_dir}. Start one with `facetag up`, or set "
             "FACETAG_API_URL to the address of a running service."
         )
-    return api_url
+    return service
 
 
-def find_service(settings: Settings) -> str | None:
-    """Return FACETAG_API_URL, else the URL of a `facetag up` on the data folder, else None."""
-    if settings.api_url:
-        return settings.api_url
+def find_service(settings: Settings) -> Service | None:
+    """Return the service at FACETAG_API_URL, else a `facetag up` on the data folder, else None.
+
+    The data folder's key is sent to the folder's own service alone.
+    """
     from facetag.standalone.announcements import find_running
+    from facetag.standalone.local_key import read_local_key
 
-    return find_running(settings.data_dir)
+    given = None if settings.api_key is None else settings.api_key.get_secret_value()
+    if settings.api_url and (given or not is_loopback(settings.api_url)):
+        return Service(settings.api_url, given)
+    running = find_running(settings.data_dir)
+    if settings.api_url and settings.api_url.rstrip("/") != running:
+        return Service(settings.api_url)
+    if running is None:
+        return None
+    return Service(running, given or read_local_key(settings.data_dir))

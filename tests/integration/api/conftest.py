@@ -25,8 +25,8 @@ def plain_log():
 
 
 @contextmanager
-def serve(settings: Settings) -> Iterator[httpx.Client]:
-    """Serve the API with these settings; yield a client of it."""
+def serve(settings: Settings, headers: dict[str, str]) -> Iterator[httpx.Client]:
+    """Serve the API with these settings; yield a client of it that sends these headers."""
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings), port=0, log_config=None, access_log=False, lifespan="on"
@@ -40,7 +40,7 @@ def serve(settings: Settings) -> Iterator[httpx.Client]:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=110, trust_env=False
+            base_url=f"http://127.0.0.1:{port}", timeout=110, trust_env=False, headers=headers
         ) as client:
             yield client
     finally:
@@ -71,7 +71,7 @@ def harness(settings, tmp_path):
 
 @pytest.fixture
 def api(settings, harness):
-    with serve(settings) as client:
+    with serve(settings, harness.make_key()) as client:
         yield client
 
 

@@ -133,7 +133,7 @@ def test_a_job_is_accepted_while_redis_is_down(settings, harness):
     from pydantic import SecretStr
 
     without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
-    with serve(without) as api:
+    with serve(without, harness.make_key()) as api:
         assert api.post("/v1/jobs", json={"images": images(3)}).status_code == 202
         ready = api.get("/readyz")
         assert ready.status_code == 503

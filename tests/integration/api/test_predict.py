@@ -69,7 +69,7 @@ def test_a_prediction_does_not_wait_behind_a_large_job(api, harness, worker):
 
 
 def test_without_a_worker_the_caller_is_told_in_time(settings, harness):
-    with serve(settings.model_copy(update={"predict_timeout_s": 0.3})) as api:
+    with serve(settings.model_copy(update={"predict_timeout_s": 0.3}), harness.make_key()) as api:
         answer = predict(api, png())
         assert answer.status_code == 504
         assert answer.headers["content-type"] == "application/problem+json"
@@ -77,7 +77,7 @@ def test_without_a_worker_the_caller_is_told_in_time(settings, harness):
 
 
 def test_what_a_worker_still_holds_is_forgotten_once_it_lets_go(settings, harness, worker):
-    with serve(settings.model_copy(update={"predict_timeout_s": 0.5})) as api:
+    with serve(settings.model_copy(update={"predict_timeout_s": 0.5}), harness.make_key()) as api:
         worker("--photo-s", "3")
         wait_for_worker(api, harness)
         assert predict(api, png()).status_code == 504
@@ -94,7 +94,7 @@ def test_without_redis_the_caller_is_told_at_once(settings, harness):
     from pydantic import SecretStr
 
     without = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
-    with serve(without) as api:
+    with serve(without, harness.make_key()) as api:
         answer = predict(api, png())
     assert answer.status_code == 503
     assert "FACETAG_REDIS_URL" in answer.json()["detail"]

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+from facetag.access.keys import Scope, create_key
 from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.db.tables import ImageState, Job
 from facetag.jobs import NewImage, create_job, create_prefix_job, list_images
@@ -59,6 +60,12 @@ class Harness:
     def transaction(self) -> Iterator[Session]:
         with transaction(self.sessions) as session:
             yield session
+
+    def make_key(self, *, tenant_id: str = "local", scope: Scope = Scope.ADMIN) -> dict[str, str]:
+        """Return the header of a new key."""
+        with self.transaction() as session:
+            token = create_key(session, name="test", tenant_id=tenant_id, scope=scope)
+        return {"Authorization": f"Bearer {token.text}"}
 
     def put(self, *photos: bytes) -> list[str]:
         """Store photos under keys of this test alone."""

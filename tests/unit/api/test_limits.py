@@ -1,6 +1,8 @@
 import pytest
 
+from facetag_api.app import create_app
 from facetag_api.limits import MAX_SMALL_BODY, body_limits
+from tests.unit.api.conftest import open_client
 
 
 def assert_too_large(answer):
@@ -29,11 +31,7 @@ def test_a_body_of_unknown_length_is_refused_while_it_is_read(client, settings):
 
 def test_a_photo_that_is_too_large_is_refused(client, settings):
     small = settings.model_copy(update={"max_image_bytes": 1000})
-    from fastapi.testclient import TestClient
-
-    from facetag_api.app import create_app
-
-    with TestClient(create_app(small)) as own:
+    with open_client(create_app(small)) as own:
         answer = own.post("/v1/predict", files={"file": ("a.jpg", b"x" * 1001)})
     assert_too_large(answer)
 

@@ -1,7 +1,8 @@
 import json
 
 import pytest
-from fastapi.testclient import TestClient
+
+from tests.unit.api.conftest import open_client
 
 PROBLEM = "application/problem+json"
 SHA256 = "a" * 64
@@ -149,7 +150,7 @@ def test_a_fault_of_ours_shows_an_id_and_no_traceback(app, caplog):
     def break_down():
         raise ZeroDivisionError("secret detail")
 
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with open_client(app, raise_server_exceptions=False) as client:
         answer = client.get("/broken", headers={"X-Request-ID": "abc-123"})
     problem = assert_problem(answer, 500)
     assert problem["request_id"] == "abc-123"

@@ -1,9 +1,9 @@
-from fastapi.testclient import TestClient
+from tests.unit.api.conftest import open_client
 
 
 def test_requests_are_counted_by_route_and_not_by_path(app):
     # An application of its own: the session's has counted the requests of other tests.
-    with TestClient(app) as client:
+    with open_client(app) as client:
         for job in ("a", "b"):
             client.get(f"/v1/jobs/{job}")
         client.get("/surprise/1")

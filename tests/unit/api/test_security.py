@@ -35,3 +35,24 @@ def test_another_origin_gets_no_leave_to_read(client):
     )
     assert answer.status_code == 405
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost:80:80", "a@localhost", "", "[::1"]
+)
+def test_an_unknown_host_is_refused_although_the_browser_thinks_it_the_same_site(client, host):
+    headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
+    assert client.get("/v1/jobs", headers=headers).status_code == 421
+    assert client.get("/healthz", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"])
+def test_this_machine_is_known_under_all_its_names(client, host):
+    assert client.post("/v1/jobs", json={}, headers={"Host": host}).status_code == 422
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://testserver:81", ""])
+def test_a_foreign_origin_may_change_nothing_where_browsers_send_no_fetch_site(client, origin):
+    assert client.post("/v1/jobs", json={}, headers={"Origin": origin}).status_code == 403
+    own = {"Origin": "http://testserver"}
+    assert client.post("/v1/jobs", json={}, headers=own).status_code == 422

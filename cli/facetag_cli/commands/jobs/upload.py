@@ -59,12 +59,12 @@ def upload(
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)
-    api_url = require_service(settings)
+    service = require_service(settings)
     collection = collect_photos(folder, hidden=not skip_hidden)
     if not collection.photos:
         raise click.UsageError(no_photos(collection))
     announce(collection, reporter)
-    with stop_on_sigterm(), ApiClient(api_url) as client:
+    with stop_on_sigterm(), ApiClient(service) as client:
         report = send_photos(client, collection.photos, settings, reporter)
         if start:
             plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)

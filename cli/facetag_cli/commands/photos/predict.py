@@ -60,7 +60,7 @@ def predict(
     with (
         stop_on_sigterm(),
         use_service(settings, Reporter(quiet=quiet)) as service,
-        ApiClient(service.api_url) as client,
+        ApiClient(service) as client,
     ):
         if service.own:
             wait_for_worker(client)

@@ -77,8 +77,8 @@ def tag(
     settings = read_settings(data_dir, min_face=min_face)
     if min_face is not None and (running := find_service(settings)) is not None:
         raise click.UsageError(
-            f"--min-face cannot change the service that runs at {running}. Give --min-face to "
-            "`facetag up` or `facetag worker` instead."
+            f"--min-face cannot change the service that runs at {running.api_url}. Give "
+            "--min-face to `facetag up` or `facetag worker` instead."
         )
     reporter = Reporter(quiet=quiet)
     collection = collect_photos(folder, hidden=not skip_hidden)
@@ -88,7 +88,7 @@ def tag(
     with ExitStack() as stack:
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))
-        client = stack.enter_context(ApiClient(service.api_url))
+        client = stack.enter_context(ApiClient(service))
         leftovers = UnfinishedJobs(settings.data_dir) if service.own else None
         run = TaggingRun(client, reporter, settings, collection, leftovers=leftovers)
         run.work()

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from facetag.client.api_client import ApiClient
+from facetag.client.api_client import ApiClient, Service
 from facetag.errors import (
     ApiUnavailable,
     FacetagError,
@@ -17,7 +17,7 @@ JOB = str(uuid.uuid4())
 
 @pytest.fixture
 def client(service):
-    with ApiClient(service.url, first_pause_s=0.01) as client:
+    with ApiClient(Service(service.url), first_pause_s=0.01) as client:
         yield client
 
 
@@ -26,7 +26,7 @@ def test_a_service_that_is_away_names_the_address_and_the_way_out():
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with (
-        ApiClient(url, attempts=2, first_pause_s=0.01) as client,
+        ApiClient(Service(url), attempts=2, first_pause_s=0.01) as client,
         pytest.raises(ApiUnavailable, match="facetag up") as raised,
     ):
         client.get_job(JOB)
@@ -35,7 +35,7 @@ def test_a_service_that_is_away_names_the_address_and_the_way_out():
 
 def test_an_address_that_is_none_is_said_to_be_one():
     with (
-        ApiClient("not a url", attempts=1) as client,
+        ApiClient(Service("not a url"), attempts=1) as client,
         pytest.raises(ApiUnavailable, match="FACETAG_API_URL"),
     ):
         client.get_job(JOB)

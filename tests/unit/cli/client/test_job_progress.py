@@ -1,6 +1,6 @@
 import pytest
 
-from facetag.client.api_client import ApiClient
+from facetag.client.api_client import ApiClient, Service
 from facetag.errors import ApiUnavailable
 from facetag_cli.client.job_progress import (
     WaitingHint,
@@ -16,7 +16,7 @@ from facetag_cli.output.reporter import Reporter
 
 @pytest.fixture
 def client(service):
-    with ApiClient(service.url, attempts=1) as client:
+    with ApiClient(Service(service.url), attempts=1) as client:
         yield client
 
 

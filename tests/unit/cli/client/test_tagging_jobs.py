@@ -1,6 +1,6 @@
 import pytest
 
-from facetag.client.api_client import ApiClient
+from facetag.client.api_client import ApiClient, Service
 from facetag.errors import ErrorCode, FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, split_images, start_job
@@ -46,7 +46,7 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
     photos = photos_of(tmp_path, "a.jpg", "b.jpg", long_name)
     service.objects |= {"k1": b"face", "k3": b"wall"}
     report = UploadReport(["k1", NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), "k3"])
-    with ApiClient(service.url) as client:
+    with ApiClient(Service(service.url)) as client:
         jobs = [
             start_job(client, images, name="album")
             for images in plan_jobs(photos, report.outcomes, max_images=1)
@@ -71,7 +71,7 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
 def test_results_that_end_too_early_are_a_fault(service, tmp_path):
     photos = photos_of(tmp_path, "a.jpg", "b.jpg")
     service.objects["k"] = b"face"
-    with ApiClient(service.url) as client:
+    with ApiClient(Service(service.url)) as client:
         job = start_job(client, [{"key": "k", "name": "a.jpg"}], name="album")
         with pytest.raises(FacetagError, match="fewer results"):
             list(merge_lines(client, photos, UploadReport(["k", "k"]), [job]))
@@ -79,7 +79,7 @@ def test_results_that_end_too_early_are_a_fault(service, tmp_path):
 
 def test_the_name_of_a_job_is_cut_and_cleaned(service):
     service.objects["k"] = b"face"
-    with ApiClient(service.url) as client:
+    with ApiClient(Service(service.url)) as client:
         job = start_job(client, [{"key": "k", "name": "a"}], name="caf\udce9\0" + "x" * 300)
     assert job["name"].startswith("caf?x")
     assert len(job["name"]) == 200

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from facetag.client.api_client import ApiClient
+from facetag.client.api_client import ApiClient, Service
 from facetag.errors import ErrorCode, StorageUnavailable
 from facetag.inputs.photo_files import LocalPhoto, collect_photos
 from facetag_cli.upload.form_poster import FormPoster
@@ -21,7 +21,10 @@ def content_of(photo):
 def upload(service):
     def run(photos, max_bytes=1000):
         seen = []
-        with ApiClient(service.url, first_pause_s=0.01) as client, HashCache(None) as hashes:
+        with (
+            ApiClient(Service(service.url), first_pause_s=0.01) as client,
+            HashCache(None) as hashes,
+        ):
             uploader = Uploader(client, hashes, max_bytes=max_bytes, first_pause_s=0.01)
             report = uploader.upload(photos, lambda count, size: seen.append((count, size)))
         return report, seen
@@ -134,7 +137,7 @@ def test_a_store_that_is_away_ends_the_run_with_advice(service, album):
     photo = collect_photos(album).photos[0]
     post = {"url": f"http://127.0.0.1:{port}/", "fields": {}}
     upload = {"key": "k", "exists": False, "post": post}
-    with ApiClient(service.url) as client, FormPoster(1) as poster:
+    with ApiClient(Service(service.url)) as client, FormPoster(1) as poster:
         sender = Sender(client, poster, first_pause_s=0.01)
         with pytest.raises(StorageUnavailable, match="same command again"):
             sender.send(content_of(photo), photo, upload)
@@ -143,7 +146,7 @@ def test_a_store_that_is_away_ends_the_run_with_advice(service, album):
 def test_a_photo_that_changes_meanwhile_does_not_get_the_key_of_what_it_was(service, album):
     photo = collect_photos(album).photos[0]
     content = content_of(photo)
-    with ApiClient(service.url) as client, FormPoster(1) as poster:
+    with ApiClient(Service(service.url)) as client, FormPoster(1) as poster:
         (upload,) = client.request_uploads([content.as_wanted()])
         photo.path.write_bytes(b"A WALL")
         outcome = Sender(client, poster).send(content, photo, upload)

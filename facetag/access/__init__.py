@@ -1,0 +1,1 @@
+"""Decide who may use the service: keys, their scopes and their tenants."""
