@@ -8,16 +8,16 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from facetag.settings import Settings
-from facetag_api.authentication import Authentication
 from facetag_api.dependencies import open_services
 from facetag_api.limits import SYNC_THREADS, BodyLimit, body_limits
+from facetag_api.middleware.authentication import Authentication
+from facetag_api.middleware.request_log import RequestLog
+from facetag_api.middleware.security import Security, allowed_hosts
 from facetag_api.openapi import DESCRIPTION, TITLE, describe
 from facetag_api.page import page_router
 from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
-from facetag_api.request_log import RequestLog
 from facetag_api.routes import health, jobs, login, models, predict, results, uploads
-from facetag_api.security import Security, allowed_hosts
 
 
 def create_app(settings: Settings) -> FastAPI:

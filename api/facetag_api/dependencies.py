@@ -21,9 +21,9 @@ from facetag.queue.celery_app import make_celery
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag_api import limits
-from facetag_api.authentication import KeyRing, make_key_threads
+from facetag_api.middleware.authentication import KeyRing, make_key_threads
+from facetag_api.middleware.security import SAFE_METHODS
 from facetag_api.problems import ScopeMissing
-from facetag_api.security import SAFE_METHODS
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

@@ -150,7 +150,7 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing_behind(start_up):
 
 def test_what_ends_by_itself_is_started_again_as_it_was_told_to_be(start_up):
     up = start_up("--min-face", "0.02")
-    url = up.url
+    assert ready(up)
     assert up.find("worker", "--min-face=0.02")
     for words in (["api"], ["valkey-server"], ["postgres"]):
         killed = up.find(*words)
@@ -166,12 +166,12 @@ def test_what_ends_by_itself_is_started_again_as_it_was_told_to_be(start_up):
 
 def test_a_killed_service_leaves_nothing_in_the_way_of_the_next(start_up):
     up = start_up()
-    assert ready(up.url)
+    assert ready(up)
     status, below = up.end(signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert find_running(up.data_dir) is None
     again = start_up()
-    assert ready(again.url)
+    assert ready(again)
     assert not [process for process in below if process.is_running()]
 
 

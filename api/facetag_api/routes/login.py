@@ -6,8 +6,8 @@ from fastapi.responses import RedirectResponse, Response
 from facetag.access.keys import SESSION_LIFE, open_page_session, revoke_key
 from facetag.access.tokens import Token
 from facetag.db.engine import transaction
-from facetag_api.authentication import COOKIE, page_of_words
 from facetag_api.dependencies import AtDesk
+from facetag_api.middleware.authentication import COOKIE, page_of_words
 
 router = APIRouter(include_in_schema=False)
 

@@ -2,7 +2,7 @@ import re
 
 import structlog
 
-from facetag_api.request_log import choose_request_id
+from facetag_api.middleware.request_log import choose_request_id
 
 
 def test_an_id_that_is_fit_for_a_log_is_kept():

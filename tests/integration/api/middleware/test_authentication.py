@@ -6,8 +6,8 @@ import pytest
 from facetag.access.keys import Scope, revoke_key
 from facetag.access.tokens import Token
 from facetag.standalone.local_key import make_page_link
-from facetag_api import authentication
-from facetag_api.authentication import COOKIE
+from facetag_api.middleware import authentication
+from facetag_api.middleware.authentication import COOKIE
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,1 @@
+"""Wrap every request: its log line, its origin, its caller."""
