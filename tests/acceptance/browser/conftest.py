@@ -68,9 +68,15 @@ class Service:
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self._find_url()
+        self.url = self._find("The service is up")
+        self._http = httpx.Client(base_url=self.url, trust_env=False)
+        self._http.get(self._find("its page"))
+        self.cookies = [
+            {"name": name, "value": value, "url": self.url}
+            for name, value in self._http.cookies.items()
+        ]
         wait_for(lambda: self._parts().get("worker") == "ok", "the worker is ready", READY_S)
-        policy = httpx.get(self.url).headers["content-security-policy"]
+        policy = self._http.get("/").headers["content-security-policy"]
         connect = re.search(r"connect-src 'self' (\S+)", policy)
         self.store = connect[1].rstrip(";") if connect else ""
 
@@ -80,18 +86,20 @@ class Service:
         self._process.wait(READY_S)
         psutil.wait_procs(below, timeout=60)
         self._reader.join()
+        self._http.close()
 
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._lines.append(line.rstrip())
 
-    def _find_url(self) -> str:
-        wait_for(lambda: any("The service is up" in line for line in self._lines), "it is up")
-        return next(line.split()[-1] for line in self._lines if "The service is up" in line)
+    def _find(self, words: str) -> str:
+        """Return the address behind these words."""
+        wait_for(lambda: any(words in line for line in self._lines), "it is up")
+        return next(line.split()[-1] for line in self._lines if words in line)
 
     def _parts(self) -> dict[str, str]:
-        return httpx.get(f"{self.url}/readyz", trust_env=False).json()["parts"]
+        return self._http.get("/readyz").json()["parts"]
 
 
 def wait_for(condition, what: str, patience_s: float = 60) -> None:
@@ -115,6 +123,7 @@ def open_page(browser, service):
     @contextmanager
     def open_at(view: str, *, forgive: str | None = None, **options):
         context = browser.new_context(**options)
+        context.add_cookies(service.cookies)
         page = context.new_page()
         page.set_default_timeout(LONGEST_WAIT_MS)
         faults: list[str] = []

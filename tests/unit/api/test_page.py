@@ -3,9 +3,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 
 from facetag_api.app import create_app
+from tests.unit.api.conftest import open_client
 
 STATIC = Path(str(files("facetag_api") / "static"))
 MOST_BYTES = 120_000
@@ -47,7 +47,7 @@ def test_without_credentials_of_object_storage_the_page_opens(settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-        with TestClient(create_app(bare)) as client:
+        with open_client(create_app(bare)) as client:
             answer = client.get("/")
     assert answer.status_code == 200
     assert "connect-src 'self';" in answer.headers["content-security-policy"]
