@@ -12,6 +12,7 @@ def show_job(job: Job) -> JobAnswer:
         name=job.name,
         total=job.total,
         counts=Counts(**{state.value: getattr(job, state.value) for state in ImageState}),
+        reused=job.reused,
         error=job.error,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -26,14 +27,20 @@ def show_new_job(job: Job) -> JobAnswer:
     """
     listed = job.source_prefix is not None
     total = None if listed else job.total
+    known = dict.fromkeys(ImageState, 0) | (job.known or {})
+    reused = sum(known.values())
+    # An image that is known has not failed, so nobody can have retried a job of known images.
+    done = reused > 0 and reused == total
+    opened = JobState.LISTING if listed else JobState.QUEUED
     return JobAnswer(
         id=job.id,
-        state=JobState.LISTING if listed else JobState.QUEUED,
+        state=JobState.COMPLETED if done else opened,
         name=job.name,
         total=total,
-        counts=Counts(queued=total or 0, running=0, tagged=0, no_face=0, failed=0, cancelled=0),
+        counts=Counts(**known | {"queued": (total or 0) - reused}),
+        reused=reused,
         error=None,
         created_at=job.created_at,
         started_at=None,
-        finished_at=None,
+        finished_at=job.finished_at if done else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from facetag.jobs import NewImage
 from facetag.settings import Settings
-from facetag.storage.client import tenant_prefix
+from facetag.storage.client import content_of_key, tenant_prefix
 from facetag_api.problems import MAX_LISTED_ERRORS, RequestInvalid, count_faults
 from facetag_api.schemas import JobImage
 
@@ -30,7 +30,9 @@ def resolve_images(
     for index, image in enumerate(images):
         try:
             bucket, key = locate_object(image.key, settings=settings, tenant_id=tenant_id)
-            resolved.append(NewImage(key=key, name=image.name or image.key, bucket=bucket))
+            # Without a listing, the bytes of photos in source buckets are unknown.
+            content = content_of_key(tenant_id, key) if bucket == settings.s3_bucket else None
+            resolved.append(NewImage(key, image.name or image.key, bucket, content))
         except ValueError as error:
             wrong += 1
             if wrong <= MAX_LISTED_ERRORS:

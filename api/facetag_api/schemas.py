@@ -142,6 +142,11 @@ class JobRequest(Strict):
         None, description="s3://bucket/prefix in an allowed bucket"
     )
     name: Annotated[Text, Field(max_length=200)] | None = None
+    reuse: bool = Field(
+        True,
+        description="Whether images that the same network labelled before, with the same settings, "
+        "are finished at once with that result. false labels all of them again",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "JobRequest":
@@ -185,6 +190,7 @@ class JobAnswer(BaseModel):
             "failed": 2,
             "cancelled": 0,
         },
+        reused=40,
         error=None,
         created_at="2026-03-01T09:30:00Z",
         started_at="2026-03-01T09:30:01Z",
@@ -196,6 +202,9 @@ class JobAnswer(BaseModel):
     name: str | None
     total: int | None = Field(description="Null while a prefix is being listed")
     counts: Counts
+    reused: int = Field(
+        description="Number of images that were finished with the result of the same bytes"
+    )
     error: str | None = Field(description="Why the whole job failed")
     created_at: datetime
     started_at: datetime | None

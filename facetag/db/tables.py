@@ -126,6 +126,12 @@ class Job(Base):
     no_face: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")
     cancelled: Mapped[int] = mapped_column(server_default="0")
+    reuse: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Whether images may be finished with results that are known already."""
+    reused: Mapped[int] = mapped_column(server_default="0")
+    """Number of images that were finished with the result of another one, of any job."""
+    known: Mapped[dict[str, Any] | None]
+    """Number of images by state that were finished when the job was made; null if none was."""
     error: Mapped[str | None]
     """Why the whole job failed, for example because its prefix could not be listed."""
     rung_at: Mapped[datetime | None]
@@ -151,6 +157,13 @@ class Image(Base):
         Index("images_leased", "lease_until", postgresql_where=text("state = 'running'")),
         Index("images_by_state", "job_id", "state", "position"),
         Index("images_by_key", "bucket", "key"),
+        Index(
+            "images_by_content",
+            "tenant_id",
+            "content",
+            "labelling_key",
+            postgresql_where=text("content IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -160,6 +173,8 @@ class Image(Base):
     bucket: Mapped[str]
     key: Mapped[str]
     name: Mapped[str]
+    content: Mapped[bytes | None]
+    """SHA-256 of the bytes, or of bucket, key, ETag and size; null if neither is known."""
     state: Mapped[str] = mapped_column(server_default=ImageState.QUEUED.value)
     claim_token: Mapped[uuid.UUID | None]
     claimed_by: Mapped[str | None]
@@ -170,7 +185,8 @@ class Image(Base):
     """Earliest time for a claim: the backoff after a transient fault."""
     releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     suspicion: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Number of workers that died while they worked on this image."""
+    """Number of workers that died while they worked on this image; `jobs.twins.WAITING` while it
+    waits for the result of an image of its job with the same content."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     width: Mapped[int | None]
@@ -180,6 +196,10 @@ class Image(Base):
     """True if the image was labelled although its file lacks its last bytes."""
     stage_ms: Mapped[dict[str, Any] | None]
     """Milliseconds per stage: fetch, decode, detect, crop, predict."""
+    labelling_key: Mapped[bytes | None]
+    """Key of what decided the labels (`bundles.labelling_key`); null unless tagged or no_face."""
+    reused_from: Mapped[int | None] = mapped_column(BigInteger)
+    """Id of the image whose result this is; that image may be deleted. Null if it was labelled."""
     finished_at: Mapped[datetime | None]
 
 

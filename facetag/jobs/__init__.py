@@ -12,8 +12,9 @@ the holder of a job's row the images' committed states and the counters agree.
 
 from facetag.jobs.counts import close_job_if_done, move_counts
 from facetag.jobs.cursors import decode_cursor, encode_cursor
-from facetag.jobs.job_creation import NewImage, create_job, create_prefix_job, retag_job
-from facetag.jobs.lifecycle import cancel_job, delete_job, retry_job
+from facetag.jobs.job_creation import create_job, create_prefix_job, retag_job
+from facetag.jobs.lifecycle import cancel_job, delete_job, resume_job, retry_job
+from facetag.jobs.new_image import NewImage
 from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.queries import get_job, list_jobs
 from facetag.jobs.result_lines import list_images
@@ -34,6 +35,7 @@ __all__ = [
     "list_images",
     "list_jobs",
     "move_counts",
+    "resume_job",
     "retag_job",
     "retry_job",
 ]

@@ -13,8 +13,10 @@ CANCEL_BATCH = 10_000
 """Images that are cancelled at a time: a million would take more than a minute."""
 
 
-def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState, int]) -> None:
-    """Apply the caller's changes of image states to the job's counts.
+def move_counts(
+    session: Session, job_id: uuid.UUID, changes: Mapping[ImageState, int], *, reused: int = 0
+) -> None:
+    """Apply the caller's changes of image states to the job's counts, and add to its `reused`.
 
     `changes`, such as `{QUEUED: -3, RUNNING: 3}`, must add up to 0. The job's row is locked, so
     lock the images first. Raises JobStateConflict if the job was deleted.
@@ -22,6 +24,8 @@ def move_counts(session: Session, job_id: uuid.UUID, changes: Mapping[ImageState
     if sum(changes.values()) != 0:
         raise ValueError(f"images cannot appear or vanish: {dict(changes)}")
     values = {state.value: getattr(Job, state.value) + by for state, by in changes.items() if by}
+    if reused:
+        values["reused"] = Job.reused + reused
     if not values:
         return
     moved = session.execute(

@@ -1,44 +1,23 @@
 """Create a job and its images in one transaction, once per idempotency key."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
-from sqlalchemy import func, literal, select
+from sqlalchemy import SmallInteger, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from facetag.db.engine import allow_long_statements
-from facetag.db.tables import Image, Job, JobState
+from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.errors import IdempotencyConflict, JobStateConflict
 from facetag.jobs.counts import close_job_if_done
+from facetag.jobs.known_results import add_known, find_known
+from facetag.jobs.new_image import NewImage
 from facetag.jobs.queries import get_job
-
-
-@dataclass(frozen=True, slots=True)
-class NewImage:
-    """An image to label: its bucket and key, and its name in the results.
-
-    Raises ValueError for text that PostgreSQL cannot hold (a zero character, half a surrogate).
-    """
-
-    key: str
-    name: str
-    bucket: str
-
-    def __post_init__(self) -> None:
-        for text in (self.key, self.name, self.bucket):
-            if "\0" in text:
-                raise ValueError("names and keys must not hold the character U+0000")
-            # A flag of the string, found without reading it: a job may have 200,000 strings.
-            if text.isascii():
-                continue
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise ValueError("names and keys must be valid Unicode") from error
+from facetag.jobs.twins import PLACE, WAITING
 
 
 def create_job(
@@ -50,11 +29,15 @@ def create_job(
     priority: int = 0,
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
+    reuse: bool = True,
+    labelling_key: bytes | None = None,
 ) -> tuple[Job, bool]:
     """Create a job of these images, in this order; return it and whether it is new.
 
-    A second call with the same idempotency key returns the first call's job, and waits if the
-    first has not committed yet. Raises IdempotencyConflict if `request_sha256` differs.
+    Images whose content was labelled under `labelling_key` are finished at once with that result,
+    unless `reuse` is false. A second call with the same idempotency key returns the first call's
+    job, and waits if the first has not committed yet. Raises IdempotencyConflict if
+    `request_sha256` differs.
     """
     total = len(images)
     job, created = _insert_job(
@@ -67,10 +50,24 @@ def create_job(
         priority=priority,
         total=total,
         queued=total,
+        reuse=reuse,
     )
     if created:
-        copy_images(session, job.id, tenant_id=tenant_id, images=images, first_position=0)
-        if not images:
+        known = add_images(
+            session,
+            job.id,
+            tenant_id=tenant_id,
+            images=images,
+            first_position=0,
+            labelling_key=labelling_key if reuse else None,
+        )
+        if known:
+            job.known = {state.value: number for state, number in known.items()}
+            job.reused = known.total()
+            job.queued -= known.total()
+            job.tagged, job.no_face = known[ImageState.TAGGED], known[ImageState.NO_FACE]
+            session.flush()
+        if not job.queued:
             close_job_if_done(session, job.id)
     return job, created
 
@@ -84,6 +81,7 @@ def create_prefix_job(
     name: str | None = None,
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
+    reuse: bool = True,
 ) -> tuple[Job, bool]:
     """Create a job whose images a worker finds by listing `prefix`; see `create_job`."""
     return _insert_job(
@@ -95,11 +93,12 @@ def create_prefix_job(
         name=name,
         source_bucket=bucket,
         source_prefix=prefix,
+        reuse=reuse,
     )
 
 
 def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
-    """Create a job of the same images in the same order, and return it.
+    """Create a job that labels the same images again in the same order, and return it.
 
     Raises JobNotFound, and JobStateConflict while the old job is not finished.
     """
@@ -115,35 +114,87 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         priority=0,
         total=old.total or 0,
         queued=old.total or 0,
+        reuse=False,
     )
     session.add(new)
     session.flush()
     images = select(
-        literal(tenant_id), literal(new.id), Image.position, Image.bucket, Image.key, Image.name
+        literal(tenant_id),
+        literal(new.id),
+        Image.position,
+        Image.bucket,
+        Image.key,
+        Image.name,
+        Image.content,
+        literal_column(PLACE, SmallInteger()),
     ).where(Image.job_id == job_id)
-    columns = ["tenant_id", "job_id", "position", "bucket", "key", "name"]
+    columns = ["tenant_id", "job_id", "position", "bucket", "key", "name", "content", "suspicion"]
     session.execute(insert(Image).from_select(columns, images))
     if not new.total:
         close_job_if_done(session, new.id)
     return get_job(session, new.id, tenant_id=tenant_id)
 
 
-def copy_images(
+def add_images(
     session: Session,
     job_id: uuid.UUID,
     *,
     tenant_id: str,
-    images: Iterable[NewImage],
+    images: Sequence[NewImage],
     first_position: int,
+    labelling_key: bytes | None,
+) -> Counter[ImageState]:
+    """Write images, finished where their result is known and queued otherwise.
+
+    Returns how many were finished at once, by state. Without a labelling key, none is.
+    """
+    contents = {image.content for image in images if image.content is not None}
+    sources: dict[bytes, int] = {}
+    if labelling_key is not None and contents:
+        sources = find_known(session, contents, tenant_id=tenant_id, key=labelling_key)
+    placed = list(enumerate(images, start=first_position))
+    known = add_known(
+        session,
+        job_id,
+        [
+            (position, image, sources[image.content])
+            for position, image in placed
+            if image.content in sources
+        ],
+        key=labelling_key or b"",
+    )
+    unknown = [(position, image) for position, image in placed if position not in known]
+    _copy_images(session, job_id, tenant_id=tenant_id, images=unknown)
+    return Counter(known.values())
+
+
+def _copy_images(
+    session: Session, job_id: uuid.UUID, *, tenant_id: str, images: Iterable[tuple[int, NewImage]]
 ) -> None:
     """Write images as queued rows by COPY, which is many times faster than INSERT."""
     raw = session.connection().connection.driver_connection
     if not isinstance(raw, Connection):
         raise TypeError("images are copied over a psycopg 3 connection")
-    statement = "COPY images (tenant_id, job_id, position, bucket, key, name) FROM STDIN"
-    with raw.cursor() as cursor, cursor.copy(statement) as copy:
-        for position, image in enumerate(images, start=first_position):
-            copy.write_row((tenant_id, job_id, position, image.bucket, image.key, image.name))
+    columns = "tenant_id, job_id, position, bucket, key, name, content, suspicion"
+    met: set[bytes] = set()
+    with raw.cursor() as cursor, cursor.copy(f"COPY images ({columns}) FROM STDIN") as copy:
+        for position, image in images:
+            content = image.content
+            suspicion = WAITING if content in met else 0
+            if content is not None:
+                met.add(content)
+            copy.write_row(
+                (
+                    tenant_id,
+                    job_id,
+                    position,
+                    image.bucket,
+                    image.key,
+                    image.name,
+                    content,
+                    suspicion,
+                )
+            )
 
 
 def _insert_job(

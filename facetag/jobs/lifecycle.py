@@ -1,4 +1,4 @@
-"""Cancel a job, retry its failed images, or delete it, as users ask."""
+"""Cancel or resume a job, retry its failed images, or delete it, as users ask."""
 
 import uuid
 
@@ -10,6 +10,7 @@ from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobSt
 from facetag.errors import JobStateConflict
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.queries import get_job
+from facetag.jobs.twins import hold_twins
 
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
 
@@ -58,7 +59,7 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
-    queued = _queue_failed_images(session, job_id)
+    queued = _queue_again(session, job_id, ImageState.FAILED)
     relisted = queued == 0 and job.source_prefix is not None and job.error is not None
     changed = session.scalar(
         update(Job)
@@ -79,6 +80,46 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         raise JobStateConflict(
             f"The job is {job.state}: only a finished job with failed images can be retried."
         )
+    return get_job(session, job_id, tenant_id=tenant_id)
+
+
+def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+    """Queue the cancelled images of a cancelled job again; its results stay.
+
+    If its prefix was not listed to the end, the job is in state `listing` again: ring the listing.
+    Raises JobNotFound, and JobStateConflict if the job was not cancelled, or if workers still hold
+    images of it.
+    """
+    allow_long_statements(session)
+    job = get_job(session, job_id, tenant_id=tenant_id)
+    # Images of a job that is being listed are not claimed, so such a job has not been started.
+    relisted = (
+        job.source_prefix is not None
+        and job.started_at is None
+        and (job.listing_cursor is not None or not job.total)
+    )
+    queued = _queue_again(session, job_id, ImageState.CANCELLED)
+    changed = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.CANCELLED, Job.finished_at.is_not(None))
+        .values(
+            state=JobState.LISTING if relisted else JobState.RUNNING,
+            total=None if relisted else Job.total,
+            cancelled=Job.cancelled - queued,
+            queued=Job.queued + queued,
+            rung_at=None,
+            finished_at=None,
+        )
+        .returning(Job.id),
+        execution_options=_NO_SYNC,
+    )
+    if changed is None:
+        raise JobStateConflict(
+            "Workers still finish images of the job: try again in a few seconds."
+            if job.state == JobState.CANCELLED
+            else f"The job is {job.state}: only a cancelled job can be resumed."
+        )
+    close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)
 
 
@@ -119,10 +160,11 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
     return list(keys)
 
 
-def _queue_failed_images(session: Session, job_id: uuid.UUID) -> int:
-    failed = (
+def _queue_again(session: Session, job_id: uuid.UUID, state: ImageState) -> int:
+    """Queue the job's images in this state as if they had never been tried; return how many."""
+    ended = (
         select(Image.id)
-        .where(Image.job_id == job_id, Image.state == ImageState.FAILED)
+        .where(Image.job_id == job_id, Image.state == state)
         .order_by(Image.id)
         .with_for_update()
     )
@@ -142,10 +184,11 @@ def _queue_failed_images(session: Session, job_id: uuid.UUID) -> int:
     )
     queued = session.execute(
         update(Image)
-        .where(Image.id.in_(failed.scalar_subquery()))
+        .where(Image.id.in_(ended.scalar_subquery()))
         .values(
             {"state": ImageState.QUEUED, "suspicion": 0, "releases": 0} | dict.fromkeys(forgotten)
         ),
         execution_options=_NO_SYNC,
     )
+    hold_twins(session, job_id)
     return int(queued.rowcount)  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.jobs.counts import close_job_if_done
-from facetag.jobs.job_creation import NewImage, copy_images
+from facetag.jobs.job_creation import add_images
+from facetag.jobs.new_image import NewImage
 
 
 def append_listed_images(
@@ -18,8 +19,11 @@ def append_listed_images(
     *,
     after: str | None,
     cursor: str | None,
+    labelling_key: bytes | None = None,
 ) -> bool:
     """Append a page of the listing that began after `after` and ended at `cursor`.
+
+    Images whose result is known under `labelling_key` are finished at once, if the job reuses any.
 
     Returns False, and changes nothing, if the job is no longer being listed (it was cancelled or
     deleted) or another worker appended this page: the caller then stops listing. With the last page
@@ -28,10 +32,18 @@ def append_listed_images(
     job = _lock_listed(session, job_id)
     if job is None or job.listing_cursor != after:
         return False
-    copy_images(
-        session, job_id, tenant_id=job.tenant_id, images=images, first_position=_counted(job)
+    known = add_images(
+        session,
+        job_id,
+        tenant_id=job.tenant_id,
+        images=images,
+        first_position=_counted(job),
+        labelling_key=labelling_key if job.reuse else None,
     )
-    job.queued += len(images)
+    job.queued += len(images) - known.total()
+    job.tagged += known[ImageState.TAGGED]
+    job.no_face += known[ImageState.NO_FACE]
+    job.reused += known.total()
     if cursor is not None:
         job.listing_cursor = cursor
     session.flush()
@@ -48,6 +60,8 @@ def finish_listing(session: Session, job_id: uuid.UUID) -> Job | None:
         return None
     job.total = _counted(job)
     job.state = JobState.QUEUED
+    # Without a cursor, a resumed job is known to be listed.
+    job.listing_cursor = None
     session.flush()
     close_job_if_done(session, job_id)
     return job
@@ -69,6 +83,7 @@ def fail_listing(session: Session, job_id: uuid.UUID, error: str) -> None:
                 "state": JobState.FAILED,
                 "error": error,
                 "total": 0,
+                "reused": 0,
                 "listing_cursor": None,
                 "finished_at": func.clock_timestamp(),
             }

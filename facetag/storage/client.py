@@ -1,6 +1,8 @@
 """Fetch, store, list and presign objects over S3, within bounded time."""
 
 import base64
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 """Codes of a missing object. HEAD has no body, so botocore gives the status as the code."""
 _MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
@@ -59,9 +63,33 @@ class Download:
     chunks: Iterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object of a listing; its ETag changes with its bytes."""
+
+    key: str
+    etag: str
+    size: int
+
+
 def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
     """Return the content-addressed key of an image; `sha256` in hex, `suffix` such as `.jpg`."""
     return f"{tenant_prefix(tenant_id)}images/{sha256[:2]}/{sha256}{suffix}"
+
+
+def content_of_key(tenant_id: str, key: str) -> bytes | None:
+    """Return the SHA-256 that an image's key states; None for a key that states none."""
+    stem = key.removeprefix(f"{tenant_prefix(tenant_id)}images/")
+    digest = stem[3:67]
+    if stem == key or stem[:3] != f"{digest[:2]}/" or not _SHA256.fullmatch(digest):
+        return None
+    return bytes.fromhex(digest)
+
+
+def content_of_object(bucket: str, listed: ListedObject) -> bytes:
+    """Return a digest that changes with an object's bytes, which nobody has to read for it."""
+    identity = "\0".join((bucket, listed.key, listed.etag, str(listed.size)))
+    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
 
 
 def tenant_prefix(tenant_id: str) -> str:
@@ -211,8 +239,8 @@ class Storage:
 
     def list_prefix(
         self, bucket: str, prefix: str, cursor: str | None, limit: int = 1000
-    ) -> tuple[Sequence[str], str | None]:
-        """Return up to `limit` keys (at most 1000) after `cursor`, and the next cursor.
+    ) -> tuple[Sequence[ListedObject], str | None]:
+        """Return up to `limit` objects (at most 1000) after `cursor`, and the next cursor.
 
         A cursor is the last key of a page and stays valid for ever; None after the last page.
         Raises ObjectMissing if the bucket does not exist.
@@ -229,8 +257,11 @@ class Storage:
                 if _code(error) in _MISSING_BUCKET:
                     raise ObjectMissing(f"There is no bucket {bucket}.") from error
                 raise
-        keys = [item["Key"] for item in answer.get("Contents", ())]
-        return keys, keys[-1] if keys and answer.get("IsTruncated") else None
+        found = [
+            ListedObject(item["Key"], item.get("ETag", ""), item["Size"])
+            for item in answer.get("Contents", ())
+        ]
+        return found, found[-1].key if found and answer.get("IsTruncated") else None
 
     def ping(self) -> None:
         """Check that our bucket is there; raises StorageUnavailable."""

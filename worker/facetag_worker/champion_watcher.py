@@ -15,13 +15,14 @@ from tenacity import (
 )
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
+from facetag.bundles.labelling_key import labelling_key
 from facetag.bundles.object_store import fetch_bundle, fetched_root
 from facetag.bundles.registry import Champion, find_champion
 from facetag.db.engine import transaction
 from facetag.errors import BundleInvalid, ServiceUnavailable
 from facetag.settings import Settings
 from facetag.storage.client import Storage
-from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
+from facetag_worker.photo_labels import KeyedLabeller, LoadLabeller, PhotoLabeller
 
 RETRY_S = 60.0
 """How long to wait before a champion that could not be loaded is tried again."""
@@ -43,13 +44,13 @@ class ChampionWatcher:
         self._load_labeller = load_labeller
         self._storage = storage
         self._stopping = stopping
-        self._labeller: PhotoLabeller
+        self._current: KeyedLabeller
         self._number = 0
         self._ended = threading.Event()
 
-    def current(self) -> PhotoLabeller:
+    def current(self) -> KeyedLabeller:
         """Return the labeller for the next chunk: it is warm, even while another one is loaded."""
-        return self._labeller
+        return self._current
 
     def load_first(self, champion: Champion | None) -> PhotoLabeller:
         """Load the promoted champion, or the bundle of the settings if none was ever promoted.
@@ -61,8 +62,8 @@ class ChampionWatcher:
         if champion is not None and champion.number:
             folder = self._fetch_patiently(champion)
             self._number = champion.number
-        self._labeller = self._load(folder)
-        return self._labeller
+        self._current = self._load(folder)
+        return self._current.labeller
 
     def follow(self, sessions: sessionmaker[Session]) -> None:
         """Start the thread that checks for a new champion until `close`."""
@@ -84,9 +85,9 @@ class ChampionWatcher:
             champion = find_champion(session, tenant_id=self._settings.tenant_id)
         if champion is None or champion.number <= self._number:
             return
-        if champion.version != self._labeller.version:
-            before = self._labeller.version
-            self._labeller = self._load(self._folder_of(champion))
+        before = self._current.labeller.version
+        if champion.version != before:
+            self._current = self._load(self._folder_of(champion))
             log.info("champion_switched", before=before, bundle=champion.version)
         self._number = champion.number
 
@@ -99,17 +100,19 @@ class ChampionWatcher:
             except ServiceUnavailable as error:
                 log.warning("champion_unknown", reason=str(error))
             except BundleInvalid as error:
-                log.error("champion_refused", reason=str(error), kept=self._labeller.version)
+                log.error(
+                    "champion_refused", reason=str(error), kept=self._current.labeller.version
+                )
                 pause_s = RETRY_S
             except Exception:
                 # Whatever goes wrong while a new bundle loads, the old one goes on labelling.
-                log.exception("champion_not_loaded", kept=self._labeller.version)
+                log.exception("champion_not_loaded", kept=self._current.labeller.version)
                 pause_s = RETRY_S
 
-    def _load(self, folder: Path | None) -> PhotoLabeller:
+    def _load(self, folder: Path | None) -> KeyedLabeller:
         labeller = self._load_labeller(self._settings.model_copy(update={"bundle": folder}))
         labeller.warm_up()
-        return labeller
+        return KeyedLabeller(labeller, labelling_key(labeller.manifest, self._settings))
 
     def _folder_of(self, champion: Champion) -> Path:
         if champion.files is not None:

@@ -111,6 +111,7 @@ class WorkerProcess:
                 self._storage,
                 self._settings,
                 job_id,
+                labelling_key=self._pipeline.labelling_key,
                 stopping=lambda: self._stopping.asked,
             )
         except ServiceUnavailable as error:

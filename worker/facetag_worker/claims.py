@@ -6,8 +6,8 @@ Locks are taken in the order of facetag.jobs: images by ascending id, then the j
 import json
 import uuid
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import insert, text
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import FaceRow, ImageState
 from facetag.errors import ErrorCode
 from facetag.jobs import close_job_if_done, move_counts
+from facetag.jobs.known_results import find_known, finish_with
+from facetag.jobs.twins import settle_twins
 from facetag.results.image_lines import Face
 
 MAX_BACKOFF_S = 60.0
@@ -48,6 +50,8 @@ class Claim:
     tenant_id: str
     priority: int
     images: tuple[ClaimedImage, ...]
+    contents: Mapping[int, bytes] = field(default_factory=dict)
+    """Contents by image id, of images whose result may be known."""
 
     @property
     def image_ids(self) -> list[int]:
@@ -83,7 +87,8 @@ class Outcome:
         )
 
 
-CLAIMABLE = "state = 'queued' AND (not_before IS NULL OR not_before <= now())"
+# An image of negative suspicion waits for its twin (facetag.jobs.twins).
+CLAIMABLE = "state = 'queued' AND suspicion >= 0 AND (not_before IS NULL OR not_before <= now())"
 
 # The order is that of the index. Without it, or with EXISTS, PostgreSQL may expect a claimable row
 # soon and scan the table from its start, for seconds past half a million finished rows.
@@ -110,7 +115,7 @@ WAITING = text(f"""
 
 CLAIM = text(f"""
     WITH job AS (
-        SELECT id, tenant_id, priority FROM jobs
+        SELECT id, tenant_id, priority, reuse FROM jobs
         WHERE id = :job_id AND state IN ('queued', 'running')
     ), next AS (
         SELECT id FROM images
@@ -123,7 +128,7 @@ CLAIM = text(f"""
         lease_until = now() + make_interval(secs => :lease_s), started_at = NULL, not_before = NULL
     FROM next, job WHERE images.id = next.id
     RETURNING images.id, position, bucket, key, name, suspicion, releases,
-        job.tenant_id, job.priority
+        job.tenant_id, job.priority, CASE WHEN job.reuse THEN content END AS content
 """)  # noqa: S608 - built from the constant above
 
 # `rung_at` is set too: a job that is being served needs no further doorbell.
@@ -185,7 +190,8 @@ FINISH = text("""
         error_message = done.error_message, width = done.width, height = done.height,
         stage_ms = done.stage_ms, model_version = done.model_version,
         incomplete = done.incomplete, finished_at = now(),
-        claim_token = NULL, lease_until = NULL
+        claim_token = NULL, lease_until = NULL,
+        labelling_key = CASE WHEN done.state <> 'failed' THEN CAST(:key AS bytea) END
     FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS done(
         id bigint, state text, error_code text, error_message text, width int, height int,
         stage_ms jsonb, model_version text, incomplete boolean)
@@ -232,7 +238,27 @@ def claim_images(
     move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
     session.execute(SERVE_JOB, {"job_id": job_id})
     images = sorted((ClaimedImage(*row[:7]) for row in rows), key=lambda image: image.position)
-    return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images))
+    contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
+    return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images), contents)
+
+
+def finish_known(session: Session, claim: Claim, labelling_key: bytes) -> Claim:
+    """Finish the claim's images whose result is known by now; return the claim of the others.
+
+    Another job may have labelled them since this job was made. Call it in the transaction of the
+    claim, which holds the images' locks.
+    """
+    known = find_known(
+        session, set(claim.contents.values()), tenant_id=claim.tenant_id, key=labelling_key
+    )
+    states = finish_with(
+        session,
+        {id_: known[content] for id_, content in claim.contents.items() if content in known},
+    )
+    if not states:
+        return claim
+    settle_images(session, claim.job_id, states, reused=len(states))
+    return replace(claim, images=tuple(one for one in claim.images if one.id not in states))
 
 
 def extend_lease(session: Session, claim: Claim, lease_s: float) -> int:
@@ -284,31 +310,50 @@ def release(
             "counted": int(backoff_s > 0),
         },
     )
-    leave_running(session, claim.job_id, [ImageState.QUEUED] * len(mine))
+    settle_images(session, claim.job_id, dict.fromkeys(mine, ImageState.QUEUED))
     return len(mine)
 
 
-def finish_chunk(session: Session, claim: Claim, outcomes: Sequence[Outcome]) -> set[int]:
+def finish_chunk(
+    session: Session,
+    claim: Claim,
+    outcomes: Sequence[Outcome],
+    *,
+    labelling_key: bytes | None = None,
+) -> set[int]:
     """Record states, faces, provenance and the job's counts once, in this transaction.
 
-    Only images that this claim still holds are changed; their ids are returned. Closes the job if
+    Only images that this claim still holds are changed; their ids are returned. Their twins end
+    with them. Results are reused later under `labelling_key`, if it is given. Closes the job if
     these were its last images.
     """
     mine = _lock_mine(session, claim, [outcome.image_id for outcome in outcomes])
     done = [outcome for outcome in outcomes if outcome.image_id in mine]
-    session.execute(FINISH, {"outcomes": json.dumps([_row_of(outcome) for outcome in done])})
+    rows = json.dumps([_row_of(outcome) for outcome in done])
+    session.execute(FINISH, {"outcomes": rows, "key": labelling_key})
     faces = [face for outcome in done for face in _face_rows(claim.tenant_id, outcome)]
     if faces:
         session.execute(insert(FaceRow), faces)
-    leave_running(session, claim.job_id, [outcome.state for outcome in done])
+    settle_images(session, claim.job_id, {outcome.image_id: outcome.state for outcome in done})
     return mine
 
 
-def leave_running(session: Session, job_id: uuid.UUID, states: Sequence[ImageState]) -> None:
-    """Update the job's counts for images that left `running` for `states`; close it if done."""
-    if states:
-        move_counts(session, job_id, {ImageState.RUNNING: -len(states), **Counter(states)})
-        close_job_if_done(session, job_id)
+def settle_images(
+    session: Session, job_id: uuid.UUID, states: Mapping[int, ImageState], *, reused: int = 0
+) -> None:
+    """Update the job for images, by id, that left `running` for `states`; close it if done.
+
+    The twins of those that ended end too. `reused` of the images got the result of another one.
+    """
+    if not states:
+        return
+    twins = settle_twins(session, job_id, states)
+    changes = Counter(states.values()) + twins
+    changes[ImageState.RUNNING] -= len(states)
+    changes[ImageState.QUEUED] -= twins.total()
+    reused += twins.total() - twins[ImageState.FAILED]
+    move_counts(session, job_id, changes, reused=reused)
+    close_job_if_done(session, job_id)
 
 
 def _lock_mine(session: Session, claim: Claim, image_ids: Collection[int]) -> set[int]:

@@ -43,6 +43,14 @@ class PhotoLabeller(Protocol):
         """Find and label the faces of photos of any sizes."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyedLabeller:
+    """Hold a labeller and the key under which its results may be reused."""
+
+    labeller: PhotoLabeller
+    key: bytes
+
+
 LoadLabeller = Callable[[Settings], PhotoLabeller]
 
 

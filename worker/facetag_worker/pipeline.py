@@ -19,11 +19,12 @@ from facetag_worker.claims import (
     choose_job,
     claim_images,
     finish_chunk,
+    finish_known,
     mark_started,
     release,
 )
 from facetag_worker.lease_heartbeat import Heartbeat
-from facetag_worker.photo_labels import Labels, PhotoLabeller, label_photos
+from facetag_worker.photo_labels import KeyedLabeller, Labels, label_photos
 from facetag_worker.photo_reader import INTERNAL, Photo, PhotoReader, Unread
 
 BACKOFF_S = 1.0
@@ -62,7 +63,7 @@ class Pipeline:
         *,
         sessions: sessionmaker[Session],
         reader: PhotoReader,
-        current_labeller: Callable[[], PhotoLabeller],
+        current_labeller: Callable[[], KeyedLabeller],
         heartbeat: Heartbeat,
         settings: Settings,
         worker: str,
@@ -76,6 +77,11 @@ class Pipeline:
         self._worker = worker
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+
+    @property
+    def labelling_key(self) -> bytes:
+        """The key of the labels that the next chunk gets."""
+        return self._current_labeller().key
 
     def close(self) -> None:
         """End the threads."""
@@ -119,18 +125,9 @@ class Pipeline:
 
     def _prepare(self, job_id: UUID, *, suspects: bool = True) -> Chunk | None:
         """Claim, fetch and decode the next images of a job; None if there is nothing to claim."""
-        with transaction(self._sessions) as session:
-            claim = claim_images(
-                session,
-                job_id=job_id,
-                limit=self._settings.chunk_images,
-                lease_s=self._settings.lease_s,
-                worker=self._worker,
-                suspects=suspects,
-            )
-            if claim is None:
-                return None
-            mark_started(session, claim, self._settings.lease_s)
+        claim = self._claim(job_id, suspects=suspects)
+        if claim is None:
+            return None
         self._heartbeat.hold(claim)
         chunk = Chunk(claim)
         for result in self._reader.read(
@@ -144,6 +141,26 @@ class Pipeline:
                 case Unread():
                     chunk.unread.append(result)
         return chunk
+
+    def _claim(self, job_id: UUID, *, suspects: bool) -> Claim | None:
+        """Claim the next images that have to be labelled; None if there are none."""
+        while not self._stopping():
+            with transaction(self._sessions) as session:
+                claim = claim_images(
+                    session,
+                    job_id=job_id,
+                    limit=self._settings.chunk_images,
+                    lease_s=self._settings.lease_s,
+                    worker=self._worker,
+                    suspects=suspects,
+                )
+                if claim is None:
+                    return None
+                claim = finish_known(session, claim, self.labelling_key)
+                if claim.images:
+                    mark_started(session, claim, self._settings.lease_s)
+                    return claim
+        return None
 
     def _serve_urgent(self, *, above: int, until: float) -> None:
         """Work on jobs of a higher priority, but not after `until`, however many come."""
@@ -164,19 +181,21 @@ class Pipeline:
         """Label a chunk's photos and record the outcomes; give unread images back."""
         began = time.perf_counter()
         # A new champion takes over between chunks, never within one.
-        labeller = self._current_labeller()
+        current = self._current_labeller()
         labels = label_photos(
-            labeller,
+            current.labeller,
             [photo.picture for photo in chunk.photos],
             on_progress=self._heartbeat.progress,
         )
         outcomes = chunk.failures + [
-            to_outcome(photo, found, labeller.version)
+            to_outcome(photo, found, current.labeller.version)
             for photo, found in zip(chunk.photos, labels, strict=True)
         ]
         self._release(chunk, [one for one in chunk.unread if one.away], BACKOFF_S)
         self._release(chunk, [one for one in chunk.unread if not one.away], 0.0)
-        recorded = self._persist(lambda session: finish_chunk(session, chunk.claim, outcomes))
+        recorded = self._persist(
+            lambda session: finish_chunk(session, chunk.claim, outcomes, labelling_key=current.key)
+        )
         self._heartbeat.drop(chunk.claim)
         log.info(
             "chunk_finished",

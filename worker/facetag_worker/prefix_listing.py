@@ -16,7 +16,12 @@ from facetag.errors import ObjectMissing
 from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.jobs import NewImage, append_listed_images, fail_listing, finish_listing
 from facetag.settings import Settings
-from facetag.storage.client import tenant_prefix
+from facetag.storage.client import (
+    ListedObject,
+    content_of_key,
+    content_of_object,
+    tenant_prefix,
+)
 
 PAGE_KEYS = 1000
 """The most keys that S3 lists per page."""
@@ -29,8 +34,8 @@ class Index(Protocol):
 
     def list_prefix(
         self, bucket: str, prefix: str, cursor: str | None, limit: int = PAGE_KEYS
-    ) -> tuple[Sequence[str], str | None]:
-        """Return keys and the next cursor; raises ObjectMissing if there is no such bucket."""
+    ) -> tuple[Sequence[ListedObject], str | None]:
+        """Return objects and the next cursor; raises ObjectMissing if there is no such bucket."""
 
 
 def list_prefix(
@@ -39,9 +44,12 @@ def list_prefix(
     settings: Settings,
     job_id: UUID,
     *,
+    labelling_key: bytes | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Job | None:
     """List a job's prefix into image rows, for at most `drain_s`.
+
+    Images that were labelled under `labelling_key` are finished at once.
 
     Returns the job as this call leaves it: `listing` if time was up, `queued` or finished if all is
     listed, `failed` if it must not or cannot be listed. Returns None if the job is not listing, or
@@ -57,7 +65,8 @@ def list_prefix(
     while job is not None and job.state == JobState.LISTING:
         if stopping() or time.monotonic() > until:
             return job
-        job = _list_page(sessions, storage, job)
+        own = settings.s3_bucket == job.source_bucket
+        job = _list_page(sessions, storage, job, labelling_key, own=own)
     return job
 
 
@@ -69,28 +78,47 @@ def may_list(settings: Settings, job: Job) -> bool:
     return own or job.source_bucket in settings.source_buckets
 
 
-def images_among(keys: Sequence[str], bucket: str, prefix: str) -> list[NewImage]:
-    """Return the keys that have an image suffix; each is named by its path below the prefix."""
+def images_among(
+    listed: Sequence[ListedObject], bucket: str, prefix: str, *, tenant_id: str | None
+) -> list[NewImage]:
+    """Return the objects that have an image suffix; each is named by its path below the prefix.
+
+    `tenant_id` is given for our own bucket, whose keys may state the SHA-256 of their bytes.
+    """
     folder = prefix[: prefix.rfind("/") + 1]
     return [
-        NewImage(key, key.removeprefix(folder), bucket)
-        for key in keys
-        if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES
+        NewImage(
+            one.key,
+            one.key.removeprefix(folder),
+            bucket,
+            (tenant_id and content_of_key(tenant_id, one.key)) or content_of_object(bucket, one),
+        )
+        for one in listed
+        if PurePosixPath(one.key).suffix.lower() in IMAGE_SUFFIXES
     ]
 
 
-def _list_page(sessions: sessionmaker[Session], storage: Index, job: Job) -> Job | None:
+def _list_page(
+    sessions: sessionmaker[Session],
+    storage: Index,
+    job: Job,
+    labelling_key: bytes | None,
+    *,
+    own: bool,
+) -> Job | None:
     bucket, prefix, after = job.source_bucket or "", job.source_prefix or "", job.listing_cursor
     try:
-        keys, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
+        listed, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
     except ObjectMissing as error:
         return _fail(sessions, job, str(error))
     except ClientError as error:
         # This refusal is final: temporary ones are raised as StorageUnavailable.
         return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
-    images = images_among(keys, bucket, prefix)
+    images = images_among(listed, bucket, prefix, tenant_id=job.tenant_id if own else None)
     with transaction(sessions) as session:
-        if not append_listed_images(session, job.id, images, after=after, cursor=cursor):
+        if not append_listed_images(
+            session, job.id, images, after=after, cursor=cursor, labelling_key=labelling_key
+        ):
             log.info("listing_taken_over", job_id=str(job.id))
             return None
         if cursor is None:

@@ -25,7 +25,7 @@ from facetag.queue.celery_app import (
 from facetag.retraining.retraining_lease import find_unheard_retrainings, return_expired_retrainings
 from facetag.settings import Settings
 from facetag.storage.client import Storage
-from facetag_worker.claims import HAS_CLAIMABLE, leave_running
+from facetag_worker.claims import HAS_CLAIMABLE, settle_images
 from facetag_worker.stale_predictions import delete_abandoned
 
 DEATHS = 3
@@ -55,7 +55,7 @@ RETURN_EXPIRED = text("""
         finished_at = CASE WHEN deadly THEN now() END,
         claim_token = NULL, lease_until = NULL, started_at = NULL
     FROM expired WHERE images.id = expired.id
-    RETURNING images.job_id, images.state
+    RETURNING images.job_id, images.id, images.state
 """)
 
 FIND_DONE = text("""
@@ -233,9 +233,9 @@ def return_expired(session: Session) -> list[str]:
     message = f"{DEATHS} workers died or hung while at work on this image."
     values = {"deaths": DEATHS, "batch": BATCH, "code": ErrorCode.WORKER_LOST.value}
     rows = session.execute(RETURN_EXPIRED, {**values, "message": message}).all()
-    by_job: dict[UUID, list[ImageState]] = defaultdict(list)
+    by_job: dict[UUID, dict[int, ImageState]] = defaultdict(dict)
     for row in rows:
-        by_job[row.job_id].append(ImageState(row.state))
+        by_job[row.job_id][row.id] = ImageState(row.state)
     for job_id in sorted(by_job):
-        leave_running(session, job_id, by_job[job_id])
+        settle_images(session, job_id, by_job[job_id])
     return [row.state for row in rows]

@@ -1,4 +1,4 @@
-"""Create, list, show, cancel, retry, retag and delete jobs."""
+"""Create, list, show, cancel, resume, retry, retag and delete jobs."""
 
 import hashlib
 import uuid
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from facetag import jobs
+from facetag.bundles.labelling_key import current_key
 from facetag.db.tables import Job, JobState
 from facetag.errors import JobNotFound, StorageUnavailable
 from facetag.queue.celery_app import ring, ring_listing
@@ -72,13 +73,14 @@ def create_job(
 
     A key is one that POST /v1/uploads gave, or `s3://bucket/key` in an allowed source bucket. Keys
     and names may occur more than once. The results have one line per image, in the order given
-    here.
+    here. Uploaded photos whose bytes the same network labelled before, with the same settings, are
+    finished at once with that result (`reused`), unless `reuse` is false.
     """
     wanted = parse_job_request(body)
     job, created = _insert_job(desk, wanted, idempotency_key)
-    if created:
+    if created and job.finished_at is None:
         afterwards.add_task(_ring, desk, job)
-    else:
+    if not created:
         response.headers["Idempotent-Replayed"] = "true"
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return show_new_job(job)
@@ -117,6 +119,19 @@ def cancel_job(desk: AtDesk, job_id: JobId) -> JobAnswer:
     """
     with desk.transaction() as session:
         return show_job(jobs.cancel_job(session, job_id, tenant_id=desk.tenant_id))
+
+
+@router.post("/v1/jobs/{job_id}/resume", status_code=202, responses=problems(404, 409, 503))
+def resume_job(
+    desk: AtDesk, job_id: JobId, response: Response, afterwards: BackgroundTasks
+) -> JobAnswer:
+    """Queue the cancelled images of a cancelled job again; its results stay."""
+    with desk.transaction() as session:
+        job = jobs.resume_job(session, job_id, tenant_id=desk.tenant_id)
+    if job.finished_at is None:
+        afterwards.add_task(_ring, desk, job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return show_job(job)
 
 
 @router.post("/v1/jobs/{job_id}/retry", status_code=202, responses=problems(404, 409, 422, 503))
@@ -177,6 +192,8 @@ def digest_request(wanted: JobRequest) -> str:
     # Keys, names and prefixes hold no zero characters, so a zero separates them safely.
     for part in ("images" if wanted.prefix is None else wanted.prefix, repr(wanted.name)):
         digest.update(part.encode() + b"\0")
+    if not wanted.reuse:
+        digest.update(b"fresh\0")
     for image in wanted.images or ():
         digest.update(f"{image.key}\0{image.name}\0".encode())
     return digest.hexdigest()
@@ -196,6 +213,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
                 name=wanted.name,
                 idempotency_key=idempotency_key,
                 request_sha256=digest,
+                reuse=wanted.reuse,
             )
     images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
     with desk.transaction() as session:
@@ -206,6 +224,8 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             name=wanted.name,
             idempotency_key=idempotency_key,
             request_sha256=digest,
+            reuse=wanted.reuse,
+            labelling_key=current_key(session, settings) if wanted.reuse else None,
         )
 
 

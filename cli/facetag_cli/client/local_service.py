@@ -97,6 +97,8 @@ class LocalService:
             cleanup.enter_context(self.stack)
             self._prepare_servers()
             self.environment = dict(os.environ) | self.stack.environment()
+            # The API must know it too: it says which results may be reused.
+            self.environment |= {"FACETAG_MIN_FACE": str(self.stack.settings.min_face)}
             self.environment |= {"PYTHONUNBUFFERED": "1"}
             cleanup.callback(self._stop_children)
             self._on_event("Starting the API, a worker and the sweeper")

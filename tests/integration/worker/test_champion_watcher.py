@@ -60,7 +60,7 @@ def crown(harness, folder):
 def test_where_nothing_was_promoted_the_bundle_of_the_settings_labels(harness, follower, loads):
     assert follower.load_first(champion(harness)).version == "v1"
     follower.look(harness.sessions)
-    assert follower.current().version == "v1"
+    assert follower.current().labeller.version == "v1"
     assert loads.warm == ["v1"]
 
 
@@ -75,12 +75,12 @@ def test_a_promotion_and_a_rollback_are_followed_and_each_is_warm(
     follower.load_first(champion(harness))
     crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     follower.look(harness.sessions)
-    assert follower.current().version == "v2"
+    assert follower.current().labeller.version == "v2"
     with harness.transaction() as session:
         roll_back(session, tenant_id="local")
     # The first champion was never stored: it lies on this machine alone.
     follower.look(harness.sessions)
-    assert follower.current().version == "v1"
+    assert follower.current().labeller.version == "v1"
     assert loads.warm == ["v1", "v2", "v1"]
 
 
@@ -99,7 +99,7 @@ def test_a_champion_with_a_changed_byte_leaves_the_old_one_in_place(harness, fol
     harness.storage.put(key, b"the weights of v3", "text/plain")
     with pytest.raises(BundleInvalid, match="tampered"):
         follower.look(harness.sessions)
-    assert follower.current().version == "v1"
+    assert follower.current().labeller.version == "v1"
 
 
 def test_a_champion_that_does_not_load_leaves_the_old_one_in_place(
@@ -110,10 +110,10 @@ def test_a_champion_that_does_not_load_leaves_the_old_one_in_place(
     crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     with pytest.raises(ValueError, match="does not load"):
         follower.look(harness.sessions)
-    assert follower.current().version == "v1"
+    assert follower.current().labeller.version == "v1"
     crown(harness, write_paper_bundle(tmp_path / "third", "v3"))
     follower.look(harness.sessions)
-    assert follower.current().version == "v3"
+    assert follower.current().labeller.version == "v3"
 
 
 def test_the_thread_looks_by_itself_and_survives_a_champion_that_does_not_load(
@@ -125,5 +125,5 @@ def test_the_thread_looks_by_itself_and_survives_a_champion_that_does_not_load(
     follower.follow(harness.sessions)
     crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     crown(harness, write_paper_bundle(tmp_path / "third", "v3"))
-    harness.wait_until(lambda: follower.current().version == "v3", "the worker has switched")
+    harness.wait_until(lambda: follower.current().labeller.version == "v3", "the worker switches")
     follower.close()

@@ -14,6 +14,7 @@ from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
 from facetag_worker.lease_heartbeat import Heartbeat
+from facetag_worker.photo_labels import KeyedLabeller
 from facetag_worker.photo_reader import PhotoReader
 from facetag_worker.pipeline import Pipeline
 
@@ -63,7 +64,7 @@ class Bench:
         self.pipeline = Pipeline(
             sessions=harness.sessions,
             reader=PhotoReader(self.shelf, decode, **limits | reading),
-            current_labeller=lambda: self.labeller,
+            current_labeller=lambda: KeyedLabeller(self.labeller, b"key"),
             heartbeat=self.heartbeat,
             settings=harness.settings.model_copy(update={"drain_s": drain_s}),
             worker="bench",

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 from facetag.db.tables import JobState
 from facetag.errors import ObjectMissing, StorageUnavailable
 from facetag.jobs import cancel_job, create_prefix_job
+from facetag.storage.client import ListedObject
 from facetag_worker.prefix_listing import list_prefix
 
 pytestmark = pytest.mark.integration
@@ -29,7 +30,8 @@ class Index:
             self.pages[number] = []
             raise page
         last = number == len(self.pages) - 1
-        return page, None if last else str(number + 1)
+        listed = [ListedObject(key, f'"{key}"', 10) for key in page]
+        return listed, None if last else str(number + 1)
 
 
 @pytest.fixture

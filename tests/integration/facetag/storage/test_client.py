@@ -139,7 +139,9 @@ def test_a_prefix_is_listed_page_by_page_each_key_once_and_in_order(storage):
         listed += page
         if cursor is None:
             break
-    assert listed == keys
+    assert [one.key for one in listed] == keys
+    assert {one.size for one in listed} == {1}
+    assert all(one.etag for one in listed)
 
 
 def test_an_empty_prefix_has_one_empty_page(storage):

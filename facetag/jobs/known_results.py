@@ -1,0 +1,111 @@
+"""Find results that are known for a content, and finish images with them.
+
+A result is copied with its faces, so that it stays if the job that it came from is deleted. Results
+are found by content and labelling key, one index entry each, however many images there are.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from facetag.db.tables import ImageState
+from facetag.jobs.new_image import NewImage
+
+_COPIED = "state, width, height, model_version, incomplete, labelling_key"
+_COPY_FACES = """
+    INSERT INTO faces
+        (tenant_id, image_id, position, x, y, width, height, confidence, attributes)
+    SELECT faces.tenant_id, done.id, faces.position, x, y, faces.width, faces.height, confidence,
+        attributes
+    FROM done JOIN faces ON faces.image_id = done.source
+"""
+
+# A content may have been labelled in many jobs: LIMIT 1 reads one entry of the index for each.
+FIND = text("""
+    SELECT wanted.content, source.id
+    FROM unnest(CAST(:contents AS bytea[])) AS wanted(content)
+    CROSS JOIN LATERAL (
+        SELECT id FROM images
+        WHERE tenant_id = :tenant AND images.content = wanted.content AND labelling_key = :key
+        LIMIT 1
+    ) AS source
+""")
+
+# One statement reads the source and its faces at one moment: the source's job may be deleted.
+ADD = text(f"""
+    WITH done AS (
+        INSERT INTO images (tenant_id, job_id, position, bucket, key, name, content, reused_from,
+            finished_at, {_COPIED})
+        SELECT source.tenant_id, :job, wanted.position, wanted.bucket, wanted.key, wanted.name,
+            source.content, source.id, clock_timestamp(),
+            {", ".join(f"source.{column}" for column in _COPIED.split(", "))}
+        FROM unnest(CAST(:positions AS int[]), CAST(:buckets AS text[]), CAST(:keys AS text[]),
+            CAST(:names AS text[]), CAST(:sources AS bigint[]))
+            AS wanted(position, bucket, key, name, source)
+        JOIN images AS source ON source.id = wanted.source AND source.labelling_key = :key
+        RETURNING id, position, state, reused_from AS source
+    ), copied AS ({_COPY_FACES})
+    SELECT position, state FROM done
+""")  # noqa: S608 - built from the constants above
+
+FINISH = text(f"""
+    WITH done AS (
+        UPDATE images SET reused_from = source.id, finished_at = clock_timestamp(),
+            claim_token = NULL, lease_until = NULL, started_at = NULL, suspicion = 0,
+            {", ".join(f"{column} = source.{column}" for column in _COPIED.split(", "))}
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:sources AS bigint[])) AS wanted(id, source)
+        JOIN images AS source ON source.id = wanted.source AND source.labelling_key IS NOT NULL
+        WHERE images.id = wanted.id
+        RETURNING images.id, images.state, source.id AS source
+    ), copied AS ({_COPY_FACES})
+    SELECT id, state FROM done
+""")  # noqa: S608 - built from the constants above
+
+
+def find_known(
+    session: Session, contents: Collection[bytes], *, tenant_id: str, key: bytes
+) -> dict[bytes, int]:
+    """Return the id of an image with a result for each content that was labelled under this key."""
+    values = {"contents": list(contents), "tenant": tenant_id, "key": key}
+    return {bytes(row.content): row.id for row in session.execute(FIND, values)}
+
+
+def add_known(
+    session: Session,
+    job_id: uuid.UUID,
+    images: Sequence[tuple[int, NewImage, int]],
+    *,
+    key: bytes,
+) -> dict[int, ImageState]:
+    """Add finished images to a job: position, image, and id of the image whose result it gets.
+
+    Returns the state of each added image by its position. Sources that were deleted meanwhile are
+    left out.
+    """
+    if not images:
+        return {}
+    positions, added, sources = zip(*images, strict=True)
+    values = {
+        "job": job_id,
+        "key": key,
+        "positions": list(positions),
+        "buckets": [image.bucket for image in added],
+        "keys": [image.key for image in added],
+        "names": [image.name for image in added],
+        "sources": list(sources),
+    }
+    return {row.position: ImageState(row.state) for row in session.execute(ADD, values)}
+
+
+def finish_with(session: Session, sources: dict[int, int]) -> dict[int, ImageState]:
+    """Finish images, `{image id: id of the image with the result}`; return their states.
+
+    The caller holds the images' locks and changes the counts. Sources that were deleted meanwhile
+    are left out.
+    """
+    if not sources:
+        return {}
+    values = {"ids": list(sources), "sources": list(sources.values())}
+    return {row.id: ImageState(row.state) for row in session.execute(FINISH, values)}
