@@ -71,13 +71,13 @@ def hold_twins(session: Session, job_id: uuid.UUID) -> None:
 
 
 def settle_twins(
-    session: Session, job_id: uuid.UUID, image_ids: Collection[int]
+    session: Session, job_id: uuid.UUID, image_ids: Collection[int], *, most: int = AT_ONCE
 ) -> Counter[ImageState]:
     """End the twins of images that have ended; return how many of them reached which state.
 
     The caller takes them from the job's queued images. The images are of this job.
     """
-    found = session.execute(FIND, {"ids": list(image_ids), "most": AT_ONCE}).all()
+    found = session.execute(FIND, {"ids": list(image_ids), "most": most}).all()
     if not found:
         return Counter()
     ended = Counter(
@@ -89,7 +89,7 @@ def settle_twins(
     if failed:
         session.execute(FAIL, {"ids": list(failed), "firsts": list(failed.values())})
         ended[ImageState.FAILED] = len(failed)
-    if len(found) == AT_ONCE:
+    if len(found) == most:
         session.execute(PROMOTE, {"job": job_id, "ids": list(image_ids)})
     return ended
 

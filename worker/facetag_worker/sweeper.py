@@ -15,6 +15,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
+from facetag.jobs.twins import free_twins
 from facetag.queue.celery_app import (
     QUEUE_RETRAIN,
     count_doorbells,
@@ -63,6 +64,15 @@ FIND_DONE = text("""
     WHERE finished_at IS NULL
       AND (state IN ('queued', 'running') AND queued = 0 AND running = 0
            OR state = 'cancelled' AND running = 0)
+""")
+
+# A twin is left alone if its first image ended while a cancel, later undone, held the twin's lock.
+FIND_WAITING = text("""
+    SELECT id FROM jobs
+    WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0 AND running = 0
+      AND (SELECT true FROM images
+           WHERE job_id = jobs.id AND state = 'queued' AND suspicion >= 0
+           ORDER BY suspicion, position LIMIT 1) IS NULL
 """)
 
 FIND_UNHEARD = text(f"""
@@ -136,6 +146,7 @@ class Sweeper:
             if not guard.execute(LOCK, {"key": SWEEPER_LOCK}).scalar():
                 return Swept()
             requeued, lost = self._return_expired()
+            self._free_twins()
             swept = Swept(
                 requeued,
                 lost,
@@ -167,6 +178,12 @@ class Sweeper:
             returned += batch
             if len(batch) < BATCH:
                 return returned.count(ImageState.QUEUED), returned.count(ImageState.FAILED)
+
+    def _free_twins(self) -> None:
+        with transaction(self._sessions) as session:
+            for job_id in session.execute(FIND_WAITING).scalars().all():
+                free_twins(session, job_id)
+                log.warning("twins_freed", job_id=str(job_id))
 
     def _close_done(self) -> int:
         with transaction(self._sessions) as session:

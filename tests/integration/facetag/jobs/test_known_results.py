@@ -99,9 +99,7 @@ def test_only_what_is_new_is_queued_and_failures_are_tried_again(sessions):
 def test_another_tenant_sees_nothing_of_it(sessions):
     label(sessions, photos("a"), [ImageState.TAGGED])
     with transaction(sessions) as session:
-        job, _ = jobs.create_job(
-            session, tenant_id="other", images=photos("a"), labelling_key=KEY
-        )
+        job, _ = jobs.create_job(session, tenant_id="other", images=photos("a"), labelling_key=KEY)
         assert (job.reused, job.queued) == (0, 1)
 
 
@@ -144,7 +142,9 @@ def test_a_cancelled_job_goes_on_with_what_was_left(sessions):
 
 def test_only_a_cancelled_job_can_be_resumed(sessions):
     job_id = add_job(sessions, photos("a", "b"))
-    with pytest.raises(JobStateConflict, match="only a cancelled job"):
-        with transaction(sessions) as session:
-            jobs.resume_job(session, job_id, tenant_id=TENANT)
+    with (
+        pytest.raises(JobStateConflict, match="only a cancelled job"),
+        transaction(sessions) as session,
+    ):
+        jobs.resume_job(session, job_id, tenant_id=TENANT)
     assert read_job(sessions, job_id).queued == 2

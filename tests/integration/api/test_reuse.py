@@ -1,0 +1,75 @@
+"""What is known is answered at once, as long as network and settings are the same."""
+
+import hashlib
+
+import pytest
+
+from facetag.bundles.bundle_folder import read_manifest
+from facetag.bundles.labelling_key import labelling_key
+from facetag.bundles.object_store import store_bundle
+from facetag.bundles.registry import add_bundle, promote
+from facetag.db.tables import ImageState
+from facetag.storage.client import image_key
+from facetag_worker.claims import Outcome, claim_images, finish_chunk
+from tests.integration.paper_bundles import write_paper_bundle
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def settings(settings, tmp_path):
+    folder = write_paper_bundle(tmp_path / "first", "v1")
+    return settings.model_copy(update={"bundle": folder})
+
+
+def photos(*names):
+    digests = [hashlib.sha256(name.encode()).hexdigest() for name in names]
+    return [
+        {"key": image_key("local", digest, ".jpg"), "name": name}
+        for name, digest in zip(names, digests, strict=True)
+    ]
+
+
+def label_all(harness, settings, key):
+    """Label what waits as a worker would."""
+    with harness.transaction() as session:
+        claim = claim_images(session, job_id=None, limit=16, lease_s=60.0, worker="w")
+    outcomes = [Outcome(image.id, ImageState.NO_FACE, model_version="v1") for image in claim.images]
+    with harness.transaction() as session:
+        finish_chunk(session, claim, outcomes, labelling_key=key)
+
+
+def test_known_photos_are_finished_at_once_until_the_champion_changes(
+    api, harness, settings, tmp_path
+):
+    first = api.post("/v1/jobs", json={"images": photos("a", "b")}).json()
+    assert (first["reused"], first["counts"]["queued"]) == (0, 2)
+    label_all(harness, settings, labelling_key(read_manifest(settings.bundle), settings))
+
+    headers = {"Idempotency-Key": "again"}
+    body = {"images": photos("b", "a")}
+    again = api.post("/v1/jobs", json=body, headers=headers).json()
+    assert (again["state"], again["reused"], again["counts"]["no_face"]) == ("completed", 2, 2)
+    assert api.get(f"/v1/jobs/{again['id']}").json() == again
+    assert api.post("/v1/jobs", json=body, headers=headers).json() == again
+    assert api.post("/v1/jobs", json=body | {"reuse": False}, headers=headers).status_code == 422
+    grown = api.post("/v1/jobs", json={"images": photos("a", "c")}).json()
+    assert (grown["state"], grown["reused"], grown["counts"]["queued"]) == ("queued", 1, 1)
+    assert api.post("/v1/jobs", json=body | {"reuse": False}).json()["reused"] == 0
+
+    second = write_paper_bundle(tmp_path / "second", "v2")
+    files = store_bundle(harness.storage, "local", second)
+    with harness.transaction() as session:
+        add_bundle(session, read_manifest(second), files, tenant_id="local")
+        promote(session, "v2", tenant_id="local")
+    assert api.post("/v1/jobs", json=body).json()["reused"] == 0
+
+
+def test_a_cancelled_job_is_resumed_and_others_are_refused(api):
+    job = api.post("/v1/jobs", json={"images": photos("a")}).json()
+    where = f"/v1/jobs/{job['id']}"
+    assert api.post(f"{where}/resume").status_code == 409
+    assert api.post(f"{where}/cancel").json()["state"] == "cancelled"
+    resumed = api.post(f"{where}/resume")
+    assert resumed.status_code == 202
+    assert (resumed.json()["state"], resumed.json()["counts"]["queued"]) == ("running", 1)
