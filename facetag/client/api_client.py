@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self, TypedDict
-from urllib.parse import urlsplit
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -17,7 +16,9 @@ from facetag.errors import (
     JobStateConflict,
     RequestRejected,
     ServiceUnavailable,
+    SettingsInvalid,
 )
+from facetag.loopback import is_loopback
 
 UPLOAD_BATCH = 1000
 """The most files per request for upload forms."""
@@ -26,7 +27,6 @@ LONG_TIMEOUT_S = 600.0
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "facetag"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Line = dict[str, Any]
 """The results of one image; see `facetag.results.image_lines.image_line`."""
@@ -79,19 +79,30 @@ class ImageEntry(TypedDict):
     name: str
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine."""
-    return (urlsplit(url).hostname or "") in LOOPBACK
-
-
 def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
-    """Return an HTTP client for the host of `url`; no proxy is used for this machine."""
-    return httpx.Client(
-        timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=connections),
-        trust_env=not is_loopback(url),
-        headers={"User-Agent": USER_AGENT},
-    )
+    """Return an HTTP client for the host of `url`; no proxy is used for this machine.
+
+    Raises SettingsInvalid if proxies or certificates of the environment cannot be used.
+    """
+    with explained_environment():
+        return httpx.Client(
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=connections),
+            trust_env=not is_loopback(url),
+            headers={"User-Agent": USER_AGENT},
+        )
+
+
+@contextmanager
+def explained_environment() -> Iterator[None]:
+    """Raise SettingsInvalid if proxies or certificates of the environment cannot be used."""
+    try:
+        yield
+    except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+        raise SettingsInvalid(
+            "The proxy or the certificates that this shell names cannot be used: correct or unset "
+            f"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR. ({error})"
+        ) from error
 
 
 class ApiClient:

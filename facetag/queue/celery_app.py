@@ -37,9 +37,36 @@ def make_celery(settings: Settings) -> Celery:
 
     The app has no tasks: workers register those that they run, senders use the names above.
     """
-    app = Celery("facetag", broker=settings.require("redis_url"), set_as_current=False)
-    app.conf.update(_queues(), **_messages(), **_publishing(), **_worker(settings))
+    app = Doorbell(
+        "facetag",
+        broker=settings.require("redis_url"),
+        # Each of these keeps Celery from looking into the environment: its loader, Django, and the
+        # module that CELERY_CONFIG_MODULE names.
+        loader="app",
+        fixups=[],
+        config_source=_queues() | _messages() | _publishing() | _worker(settings),
+        set_as_current=False,
+    )
+    app.broker = settings.require("redis_url")
     return app
+
+
+class Doorbell(Celery):
+    """Celery on FACETAG_REDIS_URL alone, where Celery would prefer its own variables.
+
+    CELERY_BROKER_URL and CELERY_RESULT_BACKEND overrule what an app is configured with.
+    """
+
+    broker: str
+    backend_cls = "disabled"
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection that consumes, to our broker unless a URL is given."""
+        return super().connection_for_read(url or self.broker, **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection that produces, to our broker unless a URL is given."""
+        return super().connection_for_write(url or self.broker, **options)
 
 
 def ring(

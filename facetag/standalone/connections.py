@@ -9,6 +9,7 @@ from facetag.errors import DataFolderBusy, QueueUnavailable
 from facetag.settings import Settings
 from facetag.standalone.announcements import find_servers
 from facetag.standalone.credentials import load_credentials
+from facetag.standalone.processes.environment import forget_database_variables
 from facetag.storage.client import make_storage
 
 # A machine that uses servers elsewhere need not have the packages that run them here: they are
@@ -106,6 +107,7 @@ def find_service_settings(settings: Settings) -> Settings:
         return settings
     from facetag.standalone.servers.local_server import Folders
 
+    forget_database_variables(settings)
     folders = Folders(settings.data_dir.expanduser().absolute())
     found = find_servers(folders.run)
     if found is None or "redis_url" not in found:

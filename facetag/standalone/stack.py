@@ -9,6 +9,7 @@ from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
+from facetag.standalone.processes.environment import forget_database_variables
 from facetag.standalone.processes.process import kill_leftovers
 from facetag.standalone.servers.local_server import Folders, LocalServer
 from facetag.standalone.servers.postgres import Postgres
@@ -62,6 +63,7 @@ class LocalStack:
 
         Raises DataFolderBusy, ServerMissing or LocalServerFailed; nothing runs then.
         """
+        forget_database_variables(self.settings)
         self.folders.make()
         with ExitStack() as cleanup:
             cleanup.enter_context(lock_folder(self.folders.data_dir))

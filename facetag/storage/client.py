@@ -26,9 +26,6 @@ from facetag.settings import Settings
 if TYPE_CHECKING:
     from facetag.storage.fast_path import PresignedPost, ThinS3
 
-CONNECT_TIMEOUT_S = 3
-READ_TIMEOUT_S = 20
-ATTEMPTS = 3
 PRESIGNED_S = 3600
 CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
@@ -342,41 +339,17 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
     """Make the client of FACETAG_S3_ENDPOINT_URL, or of AWS if that is not set.
 
     With `public`, the client is for FACETAG_S3_PUBLIC_ENDPOINT_URL: it presigns forms for clients.
+    Raises SettingsInvalid if AWS variables that count are wrong.
     """
-    import boto3
-    import botocore.session
     import urllib3
-    from botocore.config import Config
 
     from facetag.storage.fast_path import ThinS3
+    from facetag.storage.s3_session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 
     endpoint = settings.s3_endpoint_url
     if public and settings.s3_public_endpoint_url:
         endpoint = settings.s3_public_endpoint_url
-    access, secret = settings.s3_access_key, settings.s3_secret_key
-    core = botocore.session.get_session()
-    session = boto3.session.Session(
-        botocore_session=core,
-        aws_access_key_id=access.get_secret_value() if access else None,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        region_name=settings.s3_region,
-    )
-    client = session.client(
-        "s3",
-        endpoint_url=endpoint,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            max_pool_connections=pool_size,
-            signature_version="s3v4",
-            # Host names for buckets need DNS, which a private server seldom has.
-            s3={"addressing_style": "path" if endpoint else "auto"},
-            # Many S3 servers do not know checksum trailers, boto3's default.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
+    core, client = open_client(settings, endpoint, pool_size)
     thin = ThinS3(
         core,
         client,

@@ -18,6 +18,8 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
+from facetag.loopback import is_loopback
+
 _PLAIN_ANSWERS = {200: True, 404: False}
 
 
@@ -97,6 +99,8 @@ class ThinS3:
 
     @cached_property
     def _proxies(self) -> dict[str, str]:
+        if is_loopback(self._object_url):
+            return {}
         found: dict[str, str] = get_environ_proxies(self._object_url)
         return found
 

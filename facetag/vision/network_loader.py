@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from facetag.errors import BundleInvalid, FacetagError
 from facetag.settings import AskedPrecision
+from facetag.standalone.processes.environment import python_environment
 from facetag.vision.bundle import Bundle
 from facetag.vision.export_process import FEATURES, HEADS, REFUSED
 from facetag.vision.inference.compiled_network import CompiledNetwork
@@ -90,7 +91,12 @@ def _export_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own program
         # -P keeps the current folder off the path: a user's folder may hold a random.py.
         [sys.executable, "-P", "-m", "facetag.vision.export_process", *options, str(folder)],
-        env=os.environ | {"PYTHONPATH": path},
+        env=python_environment(
+            PYTHONPATH=path,
+            KERAS_BACKEND="tensorflow",
+            # Keras reads its settings from the user's home otherwise.
+            KERAS_HOME=str(folder),
+        ),
         capture_output=True,
         text=True,
         check=False,

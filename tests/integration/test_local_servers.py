@@ -27,11 +27,11 @@ from facetag.standalone.servers.local_server import Folders
 from facetag.standalone.servers.postgres import Postgres
 from facetag.standalone.stack import LocalStack
 from facetag.storage.client import make_storage
+from tests.ordinary_user import NOBODY, become_nobody
 
 pytestmark = pytest.mark.integration
 
 KEY = "tenants/local/images/00/photo.jpg"
-NOBODY = 65534
 PHOTO = bytes(range(256)) * 4000
 
 # A facetag process of its own: it starts the servers, tells where they are, and waits.
@@ -397,14 +397,3 @@ def test_an_ordinary_user_runs_them_too(start_host):
         assert_kept(settings_of(environment))
         host.stdin.close()
         assert host.wait(30) == 0
-
-
-def become_nobody():
-    """The words before a command that runs it as nobody."""
-    plain = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    tried = subprocess.run([*plain, "test", "-x", sys.executable], check=False)
-    if tried.returncode == 0:
-        return plain
-    # This Python lies below a closed folder, such as /root: it may be read there, and no more.
-    reading = "+dac_read_search"
-    return [*plain, f"--inh-caps={reading}", f"--ambient-caps={reading}"]

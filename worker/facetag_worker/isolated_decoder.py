@@ -14,6 +14,7 @@ import structlog
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
+from facetag.standalone.processes.environment import python_environment
 from facetag.standalone.processes.supervisor import describe_end
 from facetag.vision.photo import WholePhoto
 from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
@@ -138,9 +139,12 @@ def _killed_after(child: subprocess.Popen[bytes], limit_s: float) -> Iterator[th
 
 def _environment() -> dict[str, str]:
     """Return an environment in which the child finds our packages and uses one thread."""
-    path = os.pathsep.join(part for part in sys.path if part)
-    # Each thread of a numeric library takes address space, and the child has little of it.
-    return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return python_environment(
+        PYTHONPATH=os.pathsep.join(part for part in sys.path if part),
+        # Each thread of a numeric library takes address space, and the child has little of it.
+        OPENBLAS_NUM_THREADS="1",
+        OMP_NUM_THREADS="1",
+    )
 
 
 def _stream(pipe: Any) -> BinaryIO:

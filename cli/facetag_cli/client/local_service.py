@@ -1,8 +1,6 @@
 """Run the whole service on one machine: the local servers and facetag's own processes."""
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +12,7 @@ from facetag.bundles.bundle_folder import DEFAULT_FOLDER, check_weights, read_ma
 from facetag.errors import FacetagError, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_service, answers, withdraw_service
+from facetag.standalone.processes.environment import inherit, python_command, python_environment
 from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.processes.supervisor import Supervisor
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports, is_free
@@ -96,10 +95,7 @@ class LocalService:
         with ExitStack() as cleanup:
             cleanup.enter_context(self.stack)
             self._prepare_servers()
-            self.environment = dict(os.environ) | self.stack.environment()
-            # The API must know it too: it says which results may be reused.
-            self.environment |= {"FACETAG_MIN_FACE": str(self.stack.settings.min_face)}
-            self.environment |= {"PYTHONUNBUFFERED": "1"}
+            self.environment = self._child_environment()
             cleanup.callback(self._stop_children)
             self._on_event("Starting the API, a worker and the sweeper")
             options = [
@@ -116,6 +112,7 @@ class LocalService:
                     WORKER_STOP_TIMEOUT_S,
                     signal.SIGTERM,
                     title="trainer",
+                    inherited=("KERAS_BACKEND",),
                 )
             self._start_child("sweep", [], 10.0, signal.SIGKILL)
             self._start_api()
@@ -135,6 +132,17 @@ class LocalService:
         while not self._faulty.wait(timeout=1.0):
             pass
         raise LocalServerFailed(self.fault or "The service has ended.")
+
+    def _child_environment(self) -> dict[str, str]:
+        return python_environment(
+            self.stack.settings,
+            PYTHONUNBUFFERED="1",
+            # The API must know it too: it says which results may be reused.
+            FACETAG_MIN_FACE=str(self.stack.settings.min_face),
+            # Keras reads its settings from the user's home otherwise.
+            KERAS_HOME=str(self.stack.folders.run / "keras"),
+            **self.stack.environment(),
+        )
 
     def _check_bundle(self) -> None:
         # Without this check the error comes only after minutes of workers that end and restart.
@@ -194,15 +202,15 @@ class LocalService:
         death_signal: int,
         *,
         title: str | None = None,
+        inherited: tuple[str, ...] = (),
     ) -> ChildProcess:
-        # -P: a file in the current folder named as one of our modules is not ours.
-        program = [sys.executable, "-P", "-m", "facetag_cli.main", name]
+        program = [*python_command(), "facetag_cli.main", name]
         command = Command(
             name=title or name,
             arguments=[*program, *options],
             # Relative paths in the settings then mean the same as in this process.
             folder=Path.cwd(),
-            environment=self.environment,
+            environment=self.environment | inherit(*inherited),
             stop_timeout_s=stop_timeout_s,
             death_signal=death_signal,
         )

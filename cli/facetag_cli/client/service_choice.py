@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from facetag.client.api_client import Service, is_loopback
+from facetag.client.api_client import Service
 from facetag.errors import ApiUnavailable
+from facetag.loopback import is_loopback
 from facetag.settings import Settings, load_settings
 from facetag_cli.output.reporter import Reporter
 

@@ -14,8 +14,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 import urllib3
 
-from facetag.client.api_client import CONNECT_TIMEOUT_S, LOOPBACK, USER_AGENT
+from facetag.client.api_client import CONNECT_TIMEOUT_S, USER_AGENT, explained_environment
 from facetag.errors import StorageUnavailable
+from facetag.loopback import is_loopback
 
 SEND_TIMEOUT_S = 120.0
 JOINED_BYTES = 256 * 2**10
@@ -83,15 +84,17 @@ class FormPoster:
 def _open_pool(url: str, connections: int) -> urllib3.PoolManager:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    local = host in LOOPBACK
+    local = is_loopback(url)
     proxies = {} if local or proxy_bypass(host) else getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
+    with explained_environment():
+        certificates = httpx.create_ssl_context(trust_env=not local)
     options: dict[str, Any] = {
         "maxsize": connections,
         "block": True,
         "retries": False,
         "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=SEND_TIMEOUT_S),
-        "ssl_context": httpx.create_ssl_context(trust_env=not local),
+        "ssl_context": certificates,
     }
     if proxy is None:
         return urllib3.PoolManager(**options)

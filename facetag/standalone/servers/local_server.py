@@ -1,8 +1,6 @@
 """Start a local server, wait for it, try other ports, and stop it."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,6 @@ from facetag.standalone.servers.ports import find_free_ports
 START_ATTEMPTS = 4
 START_TIMEOUT_S = 60.0
 """Far longer than usual, for a busy machine or the recovery of a large database."""
-
-_FOREIGN = ("PG", "AWS_", "WEED_", "VALKEY", "REDIS")
-"""Prefixes of environment variables that would change how a server runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +131,3 @@ class LocalServer(ABC):
             self._child.wait_stopped()
             self.clear_leftovers()
             self._child = None
-
-
-def clean_environment(**additions: str) -> Mapping[str, str]:
-    """Return this process's environment without variables that would change a server."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return kept | additions

@@ -14,9 +14,10 @@ import psutil
 from facetag.errors import LocalServerFailed
 from facetag.standalone.credentials import Credentials
 from facetag.standalone.processes.account import find_unprivileged
+from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
 from facetag.standalone.servers.binaries import find_postgres, share_postgres
-from facetag.standalone.servers.local_server import Folders, LocalServer, clean_environment
+from facetag.standalone.servers.local_server import Folders, LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
 
 USER = "facetag"
@@ -66,7 +67,7 @@ class Postgres(LocalServer):
             name="postgresql",
             arguments=[installation / "bin" / "postgres", "-D", folder, *options],
             folder=self.folders.data_dir,
-            environment=clean_environment(LC_ALL="C"),
+            environment=server_environment(LC_ALL="C"),
             # The "fast" shutdown ends running transactions and completes the files.
             stop_signal=signal.SIGINT,
             stop_timeout_s=20.0,
@@ -151,7 +152,7 @@ class Postgres(LocalServer):
                 group=self._account.gid if self._account else None,
                 extra_groups=[] if self._account else None,
                 cwd="/",
-                env=clean_environment(LC_ALL="C"),
+                env=server_environment(LC_ALL="C"),
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

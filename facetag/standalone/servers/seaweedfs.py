@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from facetag.standalone.credentials import write_private
+from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
 from facetag.standalone.servers.binaries import find_seaweedfs
-from facetag.standalone.servers.local_server import LocalServer, clean_environment
+from facetag.standalone.servers.local_server import LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
 
 PARTS = ("master", "volume", "filer", "s3")
@@ -47,7 +48,7 @@ class SeaweedFS(LocalServer):
             name="seaweedfs",
             arguments=[program, "-logtostderr=true", "server", *self._options(identity)],
             folder=self.folder,
-            environment=clean_environment(
+            environment=server_environment(
                 # SeaweedFS reads settings of other clusters from ~/.seaweedfs.
                 HOME=str(self.folder),
                 # Without keys, every user of this machine could bypass S3's access check.

@@ -3,9 +3,10 @@
 import signal
 
 from facetag.standalone.credentials import write_private
+from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
 from facetag.standalone.servers.binaries import find_valkey
-from facetag.standalone.servers.local_server import LocalServer, clean_environment
+from facetag.standalone.servers.local_server import LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
 
 # With full memory, Valkey must refuse new messages and never drop old ones.
@@ -39,7 +40,7 @@ class Valkey(LocalServer):
             name="valkey",
             arguments=[program, path],
             folder=self.folders.run,
-            environment=clean_environment(LC_ALL="C"),
+            environment=server_environment(LC_ALL="C"),
             stop_signal=signal.SIGTERM,
             stop_timeout_s=5.0,
         )

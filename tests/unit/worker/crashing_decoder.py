@@ -28,7 +28,7 @@ def obey(data, *, formats, max_pixels):
 
 
 if __name__ == "__main__":
-    if os.environ.get("REFUSE_TO_START"):
+    if os.environ.get("FACETAG_REFUSE_TO_START"):
         sys.exit(1)
     facetag.vision.image_decoder.decode_whole = obey
     isolated_decoder_main.main()

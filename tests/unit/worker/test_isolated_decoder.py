@@ -69,7 +69,7 @@ def test_what_takes_too_long_is_given_up(make_decoder):
 
 
 def test_a_decoder_that_cannot_start_is_no_fault_of_the_image(make_decoder, monkeypatch):
-    monkeypatch.setenv("REFUSE_TO_START", "1")
+    monkeypatch.setenv("FACETAG_REFUSE_TO_START", "1")
     with pytest.raises(ServiceUnavailable, match="FACETAG_SUSPECT_MEMORY_MB"):
         make_decoder(program=OBEDIENT)(b"7")
 

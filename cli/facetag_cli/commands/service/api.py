@@ -44,6 +44,8 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
         port=settings.api_port if port is None else port,
         # Our own request log has more in its one line.
         access_log=False,
+        # uvicorn would read WEB_CONCURRENCY, and refuse to start workers of an app in memory.
+        workers=1,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,

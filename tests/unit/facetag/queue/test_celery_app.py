@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from celery.backends.base import DisabledBackend
 from pydantic import SecretStr
 
 from facetag.errors import SettingsInvalid
@@ -56,3 +57,26 @@ def test_a_memory_limit_is_given_to_celery_in_kibibytes(settings):
     assert make_celery(limited).conf.worker_max_memory_per_child == 3072
     unlimited = settings.model_copy(update={"worker_max_memory_mb": None})
     assert make_celery(unlimited).conf.worker_max_memory_per_child is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CELERY_BROKER_URL",
+        "CELERY_BROKER_READ_URL",
+        "CELERY_BROKER_WRITE_URL",
+        "CELERY_RESULT_BACKEND",
+        "CELERY_CONFIG_MODULE",
+        "CELERY_LOADER",
+        "DJANGO_SETTINGS_MODULE",
+    ],
+)
+def test_variables_of_celery_change_nothing(settings, monkeypatch, name):
+    monkeypatch.setenv(name, "db+sqlite:///nowhere")
+    app = make_celery(settings)
+    for connection in (app.connection_for_read(), app.connection_for_write()):
+        assert connection.as_uri().endswith("127.0.0.1:1/0")
+    with app.producer_or_acquire() as producer:
+        assert producer.connection.as_uri().endswith("127.0.0.1:1/0")
+    assert type(app.backend) is DisabledBackend
+    assert app.conf.accept_content == ["json"]
