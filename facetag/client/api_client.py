@@ -49,6 +49,7 @@ class JobView(TypedDict):
     name: str | None
     total: int | None
     counts: dict[str, int]
+    reused: int
     error: str | None
     created_at: str
     started_at: str | None
@@ -134,10 +135,20 @@ class ApiClient:
         return uploads
 
     def create_job(
-        self, images: Sequence[ImageEntry], *, name: str | None, idempotency_key: str
+        self,
+        images: Sequence[ImageEntry],
+        *,
+        name: str | None,
+        idempotency_key: str,
+        reuse: bool = True,
     ) -> JobView:
-        """Start a job; the key keeps a repeated request from starting a second one."""
-        body = {"images": list(images), "name": name}
+        """Start a job; the key keeps a repeated request from starting a second one.
+
+        Without `reuse`, photos whose result is known are labelled again.
+        """
+        body: dict[str, Any] = {"images": list(images), "name": name}
+        if not reuse:
+            body["reuse"] = False
         headers = {"Idempotency-Key": idempotency_key}
         job: JobView = self._call(
             "POST", "/v1/jobs", json=body, headers=headers, timeout=LONG_TIMEOUT_S
@@ -147,6 +158,19 @@ class ApiClient:
     def get_job(self, job_id: str) -> JobView:
         """Return a job; raise JobNotFound if there is none."""
         job: JobView = self._call("GET", f"/v1/jobs/{job_id}").json()
+        return job
+
+    def list_jobs(self, *, limit: int, id_prefix: str = "") -> list[JobView]:
+        """Return the newest jobs, up to 200; with `id_prefix`, those whose id begins so."""
+        params: dict[str, str | int] = {"limit": limit} | ({"id": id_prefix} if id_prefix else {})
+        jobs: list[JobView] = self._call("GET", "/v1/jobs", params=params).json()["jobs"]
+        return jobs
+
+    def resume_job(self, job_id: str) -> JobView:
+        """Queue a cancelled job's remaining images again."""
+        job: JobView = self._call(
+            "POST", f"/v1/jobs/{job_id}/resume", timeout=LONG_TIMEOUT_S
+        ).json()
         return job
 
     def cancel_job(self, job_id: str) -> JobView:
@@ -174,6 +198,11 @@ class ApiClient:
     def list_bundles(self) -> list[dict[str, Any]]:
         """Return the bundles that the service knows, with their manifests, the newest first."""
         return list(self._call("GET", "/v1/models").json()["models"])
+
+    def photo_url(self, job_id: str, position: int) -> str:
+        """Return an address in object storage at which a job's photo can be read for an hour."""
+        answer = self._call("GET", f"/v1/jobs/{job_id}/images/{position}/photo")
+        return answer.headers["Location"]
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job uses."""
@@ -247,11 +276,11 @@ class ApiClient:
 
 def raise_for_problem(answer: httpx.Response) -> None:
     """Raise the error that a problem document describes; do nothing after a success."""
-    if answer.is_success:
+    if answer.is_success or answer.has_redirect_location:
         return
     status, said = answer.status_code, _problem_text(answer)
     if status == 404 and "/v1/jobs/" in answer.request.url.path:
-        raise JobNotFound(f"{said} GET /v1/jobs lists the jobs of the service.")
+        raise JobNotFound(f"{said} `facetag jobs` lists the jobs.")
     if status == 409:
         error = JobStateConflict if "/v1/jobs/" in answer.request.url.path else Conflict
         raise error(said)

@@ -10,6 +10,9 @@ from facetag.db.tables import Job
 from facetag.errors import CursorInvalid, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
+ID_DIGITS = 32
+"""Hexadecimal digits of a job's id."""
+
 
 def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Return the job as it is in the database now; raises JobNotFound."""
@@ -24,18 +27,29 @@ def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 
 
 def list_jobs(
-    session: Session, *, tenant_id: str, cursor: str | None = None, limit: int = 50
+    session: Session,
+    *,
+    tenant_id: str,
+    cursor: str | None = None,
+    limit: int = 50,
+    id_prefix: str = "",
 ) -> tuple[list[Job], str | None]:
     """Return up to `limit` jobs, the newest first, and the cursor of the next page or None.
 
-    Raises CursorInvalid.
+    With `id_prefix`, hexadecimal digits, only jobs whose id begins with it. Predictions, which are
+    not kept, are left out. Raises CursorInvalid.
     """
     query = (
         select(Job)
-        .where(Job.tenant_id == tenant_id)
+        .where(Job.tenant_id == tenant_id, Job.priority == 0)
         .order_by(Job.created_at.desc(), Job.id.desc())
         .limit(limit + 1)
     )
+    if digits := id_prefix.replace("-", ""):
+        if len(digits) > ID_DIGITS:
+            return [], None
+        low, high = (uuid.UUID(digits.ljust(ID_DIGITS, fill)) for fill in "0f")
+        query = query.where(Job.id.between(low, high))
     if cursor is not None:
         query = query.where(tuple_(Job.created_at, Job.id) < tuple_(*_decode(cursor)))
     jobs = list(session.scalars(query))

@@ -91,11 +91,14 @@ def list_jobs(
     desk: AtDesk,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    id: Annotated[  # noqa: A002 - the name in the URL
+        str, Query(pattern="^[0-9a-fA-F-]{0,36}$", description="Only jobs whose id begins so")
+    ] = "",
 ) -> JobPage:
     """Return a page of jobs, the newest first."""
     page, next_cursor = desk.read(
         lambda session: jobs.list_jobs(
-            session, tenant_id=desk.tenant_id, cursor=cursor, limit=limit
+            session, tenant_id=desk.tenant_id, cursor=cursor, limit=limit, id_prefix=id
         )
     )
     return JobPage(jobs=[show_job(job) for job in page], next_cursor=next_cursor)

@@ -12,6 +12,8 @@ FIRST_POLL_S = 0.2
 SLOWEST_POLL_S = 1.0
 PATIENCE_S = 60.0
 """How long the service may be unreachable, as in a restart, before an error is raised."""
+ENDING_S = 90.0
+"""How long a cancelled job may take to end."""
 QUIET_S = 30.0
 """How long a job may wait for its start before the user is told why."""
 
@@ -54,6 +56,19 @@ def poll_job(
                 return
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
+
+
+def wait_until_ended(client: ApiClient, job_id: str, *, patience_s: float = ENDING_S) -> JobView:
+    """Return a cancelled job once its workers have finished what they had begun.
+
+    After `patience_s` it is returned as it is: a worker that died holds its photos for a lease.
+    """
+    until = time.monotonic() + patience_s
+    polled = poll_job(client, job_id)
+    job = next(polled)
+    while job["finished_at"] is None and time.monotonic() < until:
+        job = next(polled)
+    return job
 
 
 def labelling_time_s(jobs: Iterable[JobView]) -> float:

@@ -30,8 +30,9 @@ WORKER_STOP_TIMEOUT_S = 75.0
 class LocalService:
     """Runs the service on `settings.data_dir` during the body of a `with` statement.
 
-    The API listens on loopback, on `api_port` if that is given and free. With `announce`, other
-    commands find the service (`find_running`); this is for a service that a person ends.
+    Without `workers`, jobs can be read and changed, but none of their photos is labelled. The API
+    listens on loopback, on `api_port` if that is given and free. With `announce`, other commands
+    find the service (`find_running`); this is for a service that a person ends.
     """
 
     def __init__(
@@ -91,20 +92,26 @@ class LocalService:
         DatabaseUnavailable or StorageUnavailable if a server of the settings does not answer, and
         the errors of `LocalStack.start`.
         """
-        self._check_bundle()
+        if self._workers:
+            self._check_bundle()
         with ExitStack() as cleanup:
             cleanup.enter_context(self.stack)
             self._prepare_servers()
             self.environment = self._child_environment()
             cleanup.callback(self._stop_children)
-            self._on_event("Starting the API, a worker and the sweeper")
+            self._on_event(
+                "Starting the API, a worker and the sweeper"
+                if self._workers
+                else "Starting the API"
+            )
             options = [
                 f"--concurrency={self._workers}",
                 f"--min-face={self.stack.settings.min_face}",
             ]
             # Starts first, since it loads its network for seconds. SIGTERM at our death lets it
             # finish its chunk.
-            self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
+            if self._workers:
+                self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
             if self._trainer:
                 self._start_child(
                     "worker",
@@ -114,7 +121,8 @@ class LocalService:
                     title="trainer",
                     inherited=("KERAS_BACKEND",),
                 )
-            self._start_child("sweep", [], 10.0, signal.SIGKILL)
+            if self._workers:
+                self._start_child("sweep", [], 10.0, signal.SIGKILL)
             self._start_api()
             self._supervise(cleanup)
             if self._announce:

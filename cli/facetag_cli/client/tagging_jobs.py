@@ -30,10 +30,12 @@ def plan_jobs(
     return list(split_images(images, max_images=max_images))
 
 
-def start_job(client: ApiClient, images: Sequence[ImageEntry], *, name: str) -> JobView:
+def start_job(
+    client: ApiClient, images: Sequence[ImageEntry], *, name: str, reuse: bool = True
+) -> JobView:
     """Start a job; a name that is too long for the API is cut."""
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
-    return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()))
+    return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse)
 
 
 def split_images(

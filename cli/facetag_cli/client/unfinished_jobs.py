@@ -1,46 +1,74 @@
-"""Remember the unfinished jobs of `tag` on a service of its own, for the next run after a crash.
+"""Remember the unfinished jobs of `tag`, for the next run after a kill or Ctrl-C.
 
 Without this record, the next run would start a second job for the same photos beside the one that
-the killed run left in the queue.
+the ended run left in the queue.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facetag.atomic_write import atomic_write
+from facetag.cache_folder import cache_folder
 from facetag.client.api_client import ImageEntry
+from facetag.settings import Settings
 
 FILE_NAME = "tag-jobs.json"
+_START = 19
+"""Field of /proc/PID/stat with the start of a process, counted from the one after its name."""
 
 
-def images_digest(images: Sequence[ImageEntry]) -> str:
-    """Return a digest of the images' keys and names, in order."""
-    digest = hashlib.sha256()
+@dataclass(frozen=True, slots=True)
+class UnfinishedJob:
+    """A job of `tag`: the digest of its images, whose photos they are, and the process of `tag`."""
+
+    digest: str
+    place: str = ""
+    owner: str = ""
+
+
+def images_digest(images: Sequence[ImageEntry], settings: Settings, *, reuse: bool) -> str:
+    """Return a digest of the images' keys and names, in order, and of how they are labelled."""
+    asked = [settings.min_face, settings.heads, settings.precision, str(settings.bundle), reuse]
+    digest = hashlib.sha256(json.dumps(asked).encode())
     for image in images:
         digest.update(json.dumps([image["key"], image["name"]]).encode())
     return digest.hexdigest()
 
 
+def unfinished_path(settings: Settings) -> Path:
+    """Return the file that remembers the jobs of the service that the settings lead to."""
+    if not settings.api_url:
+        return settings.data_dir / FILE_NAME
+    service = hashlib.sha256(settings.api_url.rstrip("/").encode()).hexdigest()[:16]
+    return cache_folder() / f"{service}-{FILE_NAME}"
+
+
 class UnfinishedJobs:
-    """Keeps the ids of the unfinished jobs in a file, each with the digest of its images."""
+    """Keeps the ids of the unfinished jobs in a file, each with its facts.
 
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / FILE_NAME
+    A file that cannot be written only costs that the next run may label photos twice.
+    """
 
-    def read(self) -> dict[str, str]:
-        """Return the jobs that an earlier run left unfinished."""
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, UnfinishedJob]:
+        """Return the jobs that earlier runs left unfinished, and those of runs that go on."""
         try:
             jobs = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            return {str(job_id): UnfinishedJob(**facts) for job_id, facts in jobs.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             # No run left a job, or a crash of the machine cut the file off.
             return {}
-        return {str(key): str(value) for key, value in jobs.items()}
 
-    def add(self, job_id: str, digest: str) -> None:
+    def add(self, job_id: str, job: UnfinishedJob) -> None:
         """Record a job that begins."""
-        self._write(self.read() | {job_id: digest})
+        self._write(self.read() | {job_id: job})
 
     def remove(self, job_id: str) -> None:
         """Remove a job that ended."""
@@ -48,5 +76,28 @@ class UnfinishedJobs:
         if jobs.pop(job_id, None) is not None:
             self._write(jobs)
 
-    def _write(self, jobs: dict[str, str]) -> None:
-        atomic_write(self._path, json.dumps(jobs), sole_writer=True)
+    def _write(self, jobs: dict[str, UnfinishedJob]) -> None:
+        facts = {job_id: asdict(job) for job_id, job in jobs.items()}
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(self._path, json.dumps(facts))
+
+
+def this_process() -> str:
+    """Return a name of this process that no later one gets."""
+    return _name_process(os.getpid())
+
+
+def is_running(owner: str) -> bool:
+    """Return whether the process of this name, on this machine, still runs."""
+    pid = owner.partition(":")[0]
+    return pid.isdigit() and _name_process(int(pid)) == owner
+
+
+def _name_process(pid: int) -> str:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # It has ended, or this system has no /proc: then nobody is taken to run.
+        return ""
+    return f"{pid}:{status.rpartition(')')[2].split()[_START]}"

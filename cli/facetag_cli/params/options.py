@@ -1,5 +1,6 @@
 """Define options that several subcommands share, so that they read and behave alike."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +95,24 @@ def skip_hidden_option(command: Decorated) -> Decorated:
     )(command)
 
 
+class JobReference(click.ParamType[str]):
+    """A job's id, its first digits, or `latest`."""
+
+    name = "job"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the reference in lower case; fails for what can be none."""
+        reference = str(value).strip().lower()
+        if reference != "latest" and not re.fullmatch("[0-9a-f][0-9a-f-]{0,35}", reference):
+            self.fail(
+                f"{value!r} is no job: give its id, the first digits of its id, or `latest`. "
+                "`facetag jobs` lists them.",
+                param,
+                ctx,
+            )
+        return reference
+
+
 def job_argument(command: Decorated) -> Decorated:
-    """Add the id of a job, which must be a UUID."""
-    return click.argument("job", type=click.UUID, metavar="JOB")(command)
+    """Add a job: its id, its first digits, or `latest`."""
+    return click.argument("job", type=JobReference(), metavar="JOB")(command)

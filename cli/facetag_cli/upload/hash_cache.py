@@ -19,7 +19,8 @@ SETTLED_S = 2.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS hashes (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL
-)
+);
+CREATE INDEX IF NOT EXISTS hashes_by_content ON hashes (sha256);
 """
 
 
@@ -53,6 +54,27 @@ class HashCache:
             )
         self._remember(unknown, found)
         return [known[photo.path] or found[photo.path] for photo in photos]
+
+    def find_file(self, sha256: str) -> Path | None:
+        """Return a file that has not changed since it was hashed to this; None if none is known."""
+        if self._rows is None:
+            return None
+        try:
+            rows = self._rows.execute(
+                "SELECT path, size, mtime_ns FROM hashes WHERE sha256 = ?", (sha256,)
+            ).fetchall()
+        except sqlite3.Error:
+            return None
+        for name, size, mtime_ns in rows:
+            path = Path(os.fsdecode(name))
+            try:
+                status = path.stat()
+            except (OSError, ValueError):
+                # The file has gone, or the photo lies inside an archive.
+                continue
+            if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
+                return path
+        return None
 
     def _look_up(self, photo: LocalPhoto) -> str | None:
         if self._rows is None:
@@ -89,7 +111,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One thread at a time uses it, but not always the thread that opened it.
         rows = sqlite3.connect(path, timeout=2.0, check_same_thread=False)
-        rows.execute(_TABLE)
+        rows.executescript(_TABLE)
     except (OSError, sqlite3.Error):
         # An upload must also work with a read-only home folder.
         return None

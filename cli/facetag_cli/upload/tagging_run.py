@@ -8,9 +8,22 @@ from facetag.client.api_client import ApiClient, ImageEntry, JobView
 from facetag.errors import FacetagError, JobNotFound, JobStateConflict
 from facetag.inputs.photo_files import LocalPhoto, PhotoFolder
 from facetag.settings import Settings
-from facetag_cli.client.job_progress import finished_count, labelling_time_s, wait_for_job
+from facetag_cli.client.job_progress import (
+    finished_count,
+    labelling_time_s,
+    wait_for_job,
+    wait_until_ended,
+)
+from facetag_cli.client.job_reference import short_ids
 from facetag_cli.client.tagging_jobs import plan_jobs, start_job
-from facetag_cli.client.unfinished_jobs import UnfinishedJobs, images_digest
+from facetag_cli.client.unfinished_jobs import (
+    UnfinishedJob,
+    UnfinishedJobs,
+    images_digest,
+    is_running,
+    this_process,
+    unfinished_path,
+)
 from facetag_cli.output.delivery import plural
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
@@ -67,7 +80,8 @@ def say_not_sent(photos: Sequence[LocalPhoto], report: UploadReport, reporter: R
 class TaggingRun:
     """One run of `tag` against a service: photos in, finished jobs out.
 
-    `leftovers` is given where the service is the run's own, so that nobody else's jobs are there.
+    `own` says that the service is the run's own, so that nobody else's jobs are there. Without
+    `reuse`, photos whose result is known are labelled again.
     """
 
     def __init__(
@@ -77,7 +91,8 @@ class TaggingRun:
         settings: Settings,
         collection: PhotoFolder,
         *,
-        leftovers: UnfinishedJobs | None,
+        own: bool,
+        reuse: bool = True,
     ) -> None:
         self.report = UploadReport()
         self.jobs: list[JobView] = []
@@ -86,7 +101,10 @@ class TaggingRun:
         self._reporter = reporter
         self._settings = settings
         self._collection = collection
-        self._leftovers = leftovers
+        self._own = own
+        self._reuse = reuse
+        self._leftovers = UnfinishedJobs(unfinished_path(settings))
+        self._place = str(collection.folder.absolute())
 
     def work(self) -> None:
         """Send and label the photos; cancel the jobs if it is stopped."""
@@ -98,73 +116,87 @@ class TaggingRun:
             )
             for index, job in enumerate(self.jobs):
                 self.jobs[index] = wait_for_job(
-                    self._client,
-                    job["id"],
-                    self._reporter,
-                    worker_starts=self._leftovers is not None,
+                    self._client, job["id"], self._reporter, worker_starts=self._own
                 )
-                self._forget(job["id"])
-            self.labelled_s = labelling_time_s(self.jobs)
+                self._leftovers.remove(job["id"])
+            if not any(job["reused"] for job in self.jobs):
+                self.labelled_s = labelling_time_s(self.jobs)
         except KeyboardInterrupt:
             self._stop()
             raise
 
     def _start(self, plan: Sequence[Sequence[ImageEntry]]) -> None:
-        open_jobs = self._take_leftovers({images_digest(images) for images in plan})
-        for images in plan:
-            digest = images_digest(images)
+        digests = [images_digest(part, self._settings, reuse=self._reuse) for part in plan]
+        open_jobs = self._take_leftovers(set(digests))
+        for images, digest in zip(plan, digests, strict=True):
             job = open_jobs.pop(digest, None)
             if job is None:
-                job = start_job(self._client, images, name=self._collection.title)
-                if self._leftovers is not None:
-                    self._leftovers.add(job["id"], digest)
+                name = self._collection.title
+                job = start_job(self._client, images, name=name, reuse=self._reuse)
             else:
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
                     f"{job['total']} photos are done."
                 )
+            self._leftovers.add(job["id"], UnfinishedJob(digest, self._place, this_process()))
             self.jobs.append(job)
+        for job, short in zip(self.jobs, short_ids(self.jobs), strict=True):
+            counts, total = job["counts"], job["total"] or 0
+            left = counts["queued"] + counts["running"]
+            self._reporter.say(
+                f"Job {short}: {plural(total, 'photo')}: {total - left:,} known, {left:,} to label."
+            )
 
     def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
-        """Return the open jobs on the wanted images, by digest; cancel the other open jobs."""
+        """Return the open jobs on the wanted images, by digest.
+
+        Other open jobs of ended runs on these photos are cancelled, and on a service of our own
+        those on any photos. They have ended when this returns, so that their results are known.
+        """
         taken: dict[str, JobView] = {}
-        left = {} if self._leftovers is None else self._leftovers.read()
-        for job_id, digest in left.items():
+        for job_id, left in self._leftovers.read().items():
+            if not self._own and (left.place != self._place or is_running(left.owner)):
+                continue
             try:
                 job = self._client.get_job(job_id)
                 if job["finished_at"] is None and job["state"] != "cancelled":
-                    if digest in wanted and digest not in taken:
-                        taken[digest] = job
+                    if left.digest in wanted and left.digest not in taken:
+                        taken[left.digest] = job
                         continue
                     self._client.cancel_job(job_id)
                     self._reporter.say(
                         f"Cancelled job {job_id}, which an earlier run left unfinished."
                     )
+                wait_until_ended(self._client, job_id)
             except (JobNotFound, JobStateConflict):
                 # The job was deleted, or it ended meanwhile.
                 pass
-            self._forget(job_id)
+            self._leftovers.remove(job_id)
         return taken
 
-    def _forget(self, job_id: str) -> None:
-        if self._leftovers is not None:
-            self._leftovers.remove(job_id)
-
     def finish(self, *, keep: bool) -> None:
-        """Delete the service's data of this run, or print what it keeps."""
+        """Delete the service's data of this run, or print how to see it again."""
         if not keep:
             for job in self.jobs:
                 self._client.delete_job(job["id"])
             if self.jobs:
                 self._reporter.say("Deleted the service's copies of the photos and the results.")
-        elif self._leftovers is not None:
+            return
+        for short in short_ids(self.jobs):
+            self._reporter.say(
+                f"To see this again: `{self._command('results', short)}`, "
+                f"`{self._command('report', short)}`."
+            )
+        if self._own:
             self._reporter.say(
                 f"Copies of the photos and the results are kept in {self._settings.data_dir}, so "
-                "that another run sends nothing; --no-keep deletes them."
+                "that another run sends and labels only what is new; --no-keep deletes them."
             )
-        else:
-            for job in self.jobs:
-                self._reporter.say(f"The service keeps this as job {job['id']}.")
+
+    def say_kept(self) -> None:
+        """Print how to fetch the labels, after a fault that came later."""
+        for short in short_ids(self.jobs):
+            self._reporter.warn(f"The labels are kept: `{self._command('results', short)}`.")
 
     def _stop(self) -> None:
         for job in self.jobs:
@@ -176,12 +208,20 @@ class TaggingRun:
             except FacetagError as error:
                 self._reporter.warn(f"Job {job['id']} could not be cancelled: {error}")
                 continue
-            self._forget(job["id"])
             self._reporter.warn(
-                f"Cancelled job {job['id']}; {finished_count(ended)} of {ended['total']} photos "
-                "were finished."
+                f"Cancelled job {job['id']}; {finished_count(ended) - ended['counts']['cancelled']}"
+                f" of {ended['total']} photos were labelled. "
+                f"`{self._command('resume', job['id'])}` goes on with it."
             )
-        where = self._client.api_url if self._leftovers is None else self._settings.data_dir
+        where = self._settings.data_dir if self._own else self._client.api_url
         self._reporter.warn(
-            f"Stopped. The photos sent so far are kept in {where}; the same command sends the rest."
+            f"Stopped. What was sent and labelled is kept in {where}: the same command goes on "
+            "from there."
         )
+
+    def _command(self, name: str, job: str) -> str:
+        """Return a command on a job of this run's service."""
+        folder = self._settings.data_dir
+        default = type(self._settings).model_fields["data_dir"].default.expanduser()
+        given = "" if self._settings.api_url or folder == default else f" --data-dir {folder}"
+        return f"facetag {name} {job}{given}"

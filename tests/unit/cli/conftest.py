@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -90,6 +91,7 @@ class FakeService(ThreadingHTTPServer):
             "name": job["name"],
             "total": len(job["images"]),
             "counts": counts,
+            "reused": job["reused"],
             "error": None,
             "created_at": "2026-03-01T09:30:00Z",
             "started_at": "2026-03-01T09:30:01Z" if done else None,
@@ -131,13 +133,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {"status": "ok", "parts": {"worker": service.worker}})
         elif path == "/v1/models":
             self._answer(200, {"models": [{"version": "net-1", "state": "champion"}]})
+        elif path == "/v1/jobs" and method == "GET":
+            self._list_jobs()
+        elif path.startswith("/tenants/"):
+            self._send_object(path)
         elif path == "/v1/jobs":
             self._start_job(json.loads(body))
         else:
             self._serve_job(method, path)
 
     def _upload(self, file):
-        key = f"images/{file['sha256']}{file['suffix']}"
+        key = f"images/{file['sha256'][:2]}/{file['sha256']}{file['suffix']}"
         exists = key in self.server.objects
         post = {"url": f"{self.server.url}/store", "fields": {"key": key}}
         return {"key": key, "exists": exists, "post": None if exists else post}
@@ -157,8 +163,24 @@ class Handler(BaseHTTPRequestHandler):
             "name": body["name"],
             "polls": self.server.polls_until_done,
             "cancelled": False,
+            "reused": 0,
         }
         self._answer(202, self.server.job(job_id))
+
+    def _list_jobs(self):
+        query = parse_qs(urlsplit(self.path).query)
+        wanted, limit = query.get("id", [""])[0], int(query.get("limit", ["50"])[0])
+        found = [job_id for job_id in reversed(self.server.jobs) if job_id.startswith(wanted)]
+        self._answer(200, {"jobs": [self.server.job(job_id) for job_id in found[:limit]]})
+
+    def _lead_to_photo(self, image):
+        self.send_response(302)
+        self.send_header("Location", f"{self.server.url}/tenants/local/{image['key']}?signed=1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _send_object(self, path):
+        self._answer(200, self.server.objects[path.removeprefix("/tenants/local/")])
 
     def _serve_job(self, method, path):
         found = re.fullmatch(r"/v1/jobs/([^/]+)(/.*)?", path)
@@ -169,6 +191,11 @@ class Handler(BaseHTTPRequestHandler):
         elif method == "DELETE":
             del service.jobs[found[1]]
             self._answer(204, None)
+        elif photo := re.fullmatch(r"/images/(\d+)/photo", found[2] or ""):
+            self._lead_to_photo(job["images"][int(photo[1])])
+        elif found[2] == "/resume":
+            job["cancelled"] = False
+            self._answer(202, service.job(found[1]))
         elif found[2] == "/retag":
             self._start_job({"images": job["images"], "name": job["name"]})
         elif found[2] == "/results":
@@ -180,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, service.job(found[1]))
 
     def _answer(self, status, body):
-        data = b"" if body is None else body if isinstance(body, str) else json.dumps(body)
+        data = b"" if body is None else body if isinstance(body, str | bytes) else json.dumps(body)
         data = data.encode() if isinstance(data, str) else data
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))

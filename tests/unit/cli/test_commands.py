@@ -201,18 +201,114 @@ def test_results_of_a_job_that_runs_say_so(facetag, service, album):
     assert run.exit_code == 0
 
 
-def test_a_report_of_a_job_shows_thumbnails_of_photos_on_this_machine(facetag, service, tmp_path):
+@pytest.mark.parametrize(
+    ("place", "fetches"), [("where it was", 0), ("in storage", 1), ("moved", 0)]
+)
+def test_a_report_of_a_job_shows_its_photos_wherever_they_are_now(
+    facetag, service, tmp_path, place, fetches
+):
     from PIL import Image
 
-    (tmp_path / "album").mkdir()
-    photo = tmp_path / "album" / "a.png"
+    album, page, moved = (tmp_path / name for name in ("album", "page.html", "moved"))
+    album.mkdir()
+    photo = album / "a.png"
     Image.new("RGB", (100, 80)).save(photo)
     photo.write_bytes(photo.read_bytes() + b"face")
-    job = facetag("upload", tmp_path / "album", "--quiet").stdout.strip()
-    facetag("results", job, "--report", tmp_path / "without.html")
-    facetag("results", job, "--report", tmp_path / "with.html", "--photos", tmp_path / "album")
-    assert "data:image/jpeg" not in (tmp_path / "without.html").read_text()
-    assert "data:image/jpeg" in (tmp_path / "with.html").read_text()
+    # Files that changed just now are not remembered.
+    os.utime(photo, (1e9, 1e9))
+    facetag("upload", album)
+    if place != "where it was":
+        album.rename(moved)
+    options = ["--photos", moved] if place == "moved" else []
+    run = facetag("report", "latest", "--output", page, *options)
+    assert run.exit_code == 0, run.output
+    assert run.stdout == ""
+    assert "data:image/jpeg" in page.read_text()
+    (key,) = service.objects
+    assert len(service.made("GET", f"/tenants/local/{key}")) == fetches
+
+
+def test_jobs_are_listed_and_found_by_a_part_of_their_id_or_as_the_latest(facetag, service, album):
+    for _ in range(3):
+        facetag("upload", album)
+    first, second, third = service.jobs
+    rows = facetag("jobs").stdout.splitlines()
+    assert [row.split()[0] for row in rows[1:]] == [third[:8], second[:8], first[:8]]
+    assert rows[1].split()[1:4] == ["album", "queued", "5"]
+    assert len(facetag("jobs", "--limit", "1").stdout.splitlines()) == 2
+    newest, *_ = json.loads(facetag("jobs", "--format", "json").stdout)
+    assert newest["id"] == third
+    assert second in facetag("status", second[:8].upper()).stdout
+    assert third in facetag("status", "latest").stdout
+
+
+def test_a_part_of_an_id_that_fits_several_jobs_or_none_names_what_there_is(facetag, service):
+    for last in "12":
+        job_id = f"0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b1{last}"
+        service.jobs[job_id] = {
+            "images": [],
+            "name": f"album {last}",
+            "polls": 0,
+            "cancelled": False,
+            "reused": 0,
+        }
+    run = facetag("results", "0d5")
+    assert run.exit_code == 1
+    assert "Several jobs begin with 0d5" in run.stderr
+    for last in "12":
+        assert f"0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b1{last} (album {last})" in run.stderr
+    assert "`facetag jobs` lists the jobs" in facetag("results", "77").stderr
+    assert facetag("status", "0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b12").exit_code == 0
+
+
+def test_without_jobs_the_way_to_make_one_is_told(facetag):
+    assert "facetag tag FOLDER" in facetag("jobs").stdout
+    assert "facetag tag FOLDER" in facetag("results", "latest").stderr
+
+
+def test_a_cancelled_job_is_resumed_and_a_finished_one_is_refused(facetag, service, album):
+    service.polls_until_done = 2
+    job = facetag("upload", album, "--quiet").stdout.strip()
+    facetag("cancel", job)
+    facetag("status", job)
+    run = facetag("resume", "latest")
+    assert run.exit_code == 0, run.output
+    assert len(service.made("POST", f"/v1/jobs/{job}/resume")) == 1
+    assert "completed with errors" in run.stdout
+    run = facetag("resume", job)
+    assert run.exit_code == 2
+    assert "nothing to resume" in run.stderr
+
+
+def test_tag_tells_what_is_known_and_how_to_see_it_again(facetag, service, album):
+    run = facetag("tag", album)
+    (job,) = service.jobs
+    assert f"Job {job[:8]}: 5 photos: 0 known, 5 to label." in run.stderr
+    assert f"`facetag results {job[:8]}`, `facetag report {job[:8]}`" in run.stderr
+    facetag("tag", album, "--fresh")
+    bodies = [json.loads(body) for body in service.made("POST", "/v1/jobs")]
+    assert [body.get("reuse") for body in bodies] == [None, False]
+
+
+def test_tag_ends_the_job_that_a_killed_run_on_the_folder_left_before_it_makes_its_own(
+    facetag, service, album
+):
+    from facetag.settings import load_settings
+    from facetag_cli.client.unfinished_jobs import UnfinishedJob, UnfinishedJobs, unfinished_path
+
+    service.polls_until_done = 3
+    left, other = (facetag("upload", album, "--quiet").stdout.strip() for _ in range(2))
+    notes = UnfinishedJobs(unfinished_path(load_settings()))
+    notes.add(left, UnfinishedJob("another digest", str(album), "1:1"))
+    notes.add(other, UnfinishedJob("another digest", "/another folder", "1:1"))
+    run = facetag("tag", album)
+    assert f"Cancelled job {left}" in run.stderr
+    assert [service.jobs[job]["cancelled"] for job in (left, other)] == [True, False]
+    made = [(method, path) for method, path, _ in service.requests]
+    begun = made.index(("POST", f"/v1/jobs/{left}/cancel"))
+    # It has ended before the new job is made.
+    assert made[begun:].count(("GET", f"/v1/jobs/{left}")) >= 2
+    assert set(notes.read()) == {other}
 
 
 def test_cancel_and_retry_show_the_job(facetag, service, album):
@@ -234,7 +330,9 @@ def test_retag_labels_again_as_a_new_job_and_compares(facetag, service, album):
 
 
 def test_what_is_no_job_is_a_wrong_argument_and_what_is_not_there_an_error(facetag):
-    assert facetag("status", "7").exit_code == 2
+    run = facetag("status", "holiday")
+    assert run.exit_code == 2
+    assert "`facetag jobs` lists them" in run.stderr
     run = facetag("results", uuid.uuid4())
     assert run.exit_code == 1
     assert "No such job" in run.stderr

@@ -1,6 +1,5 @@
 """Queue a job's failed photos again (`facetag retry`)."""
 
-import uuid
 from pathlib import Path
 
 import click
@@ -18,19 +17,25 @@ from facetag_cli.params.options import data_dir_option, job_argument
     help="Which photos to try again.",
 )
 @data_dir_option
-def retry(job: uuid.UUID, only: str, data_dir: Path | None) -> None:
+def retry(job: str, only: str, data_dir: Path | None) -> None:
     """Try the failed photos of JOB again, and keep its other results.
 
     This helps if the cause has gone, such as a worker that died or an object that was missing. A
-    damaged photo fails again.
+    damaged photo fails again. JOB is an id, its first digits, or `latest`. If no service runs, the
+    command starts one and waits for the job.
 
     \b
     Example:
-      facetag retry 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11 --only failed
+      facetag retry 0d5c1c9e --only failed
     """
-    from facetag.client.api_client import ApiClient
-    from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.client.job_reference import find_job
+    from facetag_cli.client.kept_jobs import open_jobs
+    from facetag_cli.client.service_choice import read_settings
     from facetag_cli.commands.jobs.status import describe_job
+    from facetag_cli.output.reporter import Reporter
 
-    with ApiClient(require_service(read_settings(data_dir))) as client:
-        click.echo(describe_job(client.retry_job(str(job), only=only)))
+    reporter = Reporter()
+    with open_jobs(read_settings(data_dir), reporter, works=True) as jobs:
+        found = find_job(jobs.client, job)
+        begun = jobs.client.retry_job(found["id"], only=only)
+        click.echo(describe_job(jobs.finish(begun, reporter)))

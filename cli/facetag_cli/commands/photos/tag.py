@@ -23,6 +23,11 @@ from facetag_cli.params.options import (
     help="Keep the service's copies of the photos and results, so that the next run sends nothing "
     "again, or delete them at the end. Default: keep.",
 )
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Label all photos again, also those whose labels are known.",
+)
 @skip_hidden_option
 @min_face_option
 @data_dir_option
@@ -35,6 +40,7 @@ def tag(
     output: Path | None,
     report: Path | None,
     keep: bool,
+    fresh: bool,
     skip_hidden: bool,
     min_face: float | None,
     data_dir: Path | None,
@@ -68,7 +74,6 @@ def tag(
     from facetag.inputs.photo_files import collect_photos, no_photos
     from facetag_cli.client.service_choice import find_service, read_settings, use_service
     from facetag_cli.client.tagging_jobs import merge_lines
-    from facetag_cli.client.unfinished_jobs import UnfinishedJobs
     from facetag_cli.output.delivery import deliver, exit_status, say_summary
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
@@ -89,8 +94,7 @@ def tag(
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))
         client = stack.enter_context(ApiClient(service))
-        leftovers = UnfinishedJobs(settings.data_dir) if service.own else None
-        run = TaggingRun(client, reporter, settings, collection, leftovers=leftovers)
+        run = TaggingRun(client, reporter, settings, collection, own=service.own, reuse=not fresh)
         run.work()
         composition = deliver(
             merge_lines(client, collection.photos, run.report, run.jobs),

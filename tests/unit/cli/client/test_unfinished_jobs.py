@@ -1,22 +1,69 @@
-from facetag_cli.client.unfinished_jobs import UnfinishedJobs, images_digest
+import os
+import subprocess
+import sys
+
+from facetag.settings import Settings
+from facetag_cli.client.unfinished_jobs import (
+    UnfinishedJob,
+    UnfinishedJobs,
+    images_digest,
+    is_running,
+    this_process,
+    unfinished_path,
+)
+
+A, B = UnfinishedJob("a", "/photos", "7:1"), UnfinishedJob("b")
 
 
 def test_jobs_are_remembered_until_they_end(tmp_path):
-    UnfinishedJobs(tmp_path).add("1", "a")
-    UnfinishedJobs(tmp_path).add("2", "b")
-    UnfinishedJobs(tmp_path).remove("1")
-    UnfinishedJobs(tmp_path).remove("9")
-    assert UnfinishedJobs(tmp_path).read() == {"2": "b"}
+    path = tmp_path / "new" / "jobs.json"
+    UnfinishedJobs(path).add("1", A)
+    UnfinishedJobs(path).add("2", B)
+    assert UnfinishedJobs(path).read() == {"1": A, "2": B}
+    UnfinishedJobs(path).remove("1")
+    UnfinishedJobs(path).remove("9")
+    assert UnfinishedJobs(path).read() == {"2": B}
 
 
-def test_a_note_that_was_cut_off_is_no_obstacle(tmp_path):
-    UnfinishedJobs(tmp_path).add("1", "a")
-    (path,) = tmp_path.iterdir()
+def test_a_note_that_was_cut_off_or_cannot_be_written_is_no_obstacle(tmp_path):
+    path = tmp_path / "jobs.json"
+    UnfinishedJobs(path).add("1", A)
     path.write_text(path.read_text()[:5])
-    assert UnfinishedJobs(tmp_path).read() == {}
+    assert UnfinishedJobs(path).read() == {}
+    path.write_text('{"1": "of an older facetag"}')
+    assert UnfinishedJobs(path).read() == {}
+    nowhere = UnfinishedJobs(path / "below a file")
+    nowhere.add("1", A)
+    assert nowhere.read() == {}
 
 
-def test_only_the_same_images_in_the_same_order_have_one_digest():
+def test_only_the_same_images_in_the_same_order_and_settings_have_one_digest():
     a, b = {"key": "k", "name": "a"}, {"key": "k", "name": "b"}
-    assert images_digest([a, b]) == images_digest([dict(a), dict(b)])
-    assert len({images_digest(images) for images in ([a, b], [b, a], [a], [])}) == 4
+    settings = Settings()
+
+    def digest(images, settings=settings, *, reuse=True):
+        return images_digest(images, settings, reuse=reuse)
+
+    assert digest([a, b]) == digest([dict(a), dict(b)])
+    others = [digest(images) for images in ([a, b], [b, a], [a], [])]
+    others.append(digest([a, b], reuse=False))
+    others.append(digest([a, b], settings.model_copy(update={"min_face": 0.02})))
+    assert len(set(others)) == 6
+
+
+def test_a_process_is_told_from_one_that_has_ended():
+    assert is_running(this_process())
+    assert not is_running(f"{os.getpid()}:1")
+    program = "from facetag_cli.client.unfinished_jobs import this_process; print(this_process())"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not is_running(ended.stdout.strip())
+    assert not is_running("")
+
+
+def test_each_service_has_its_own_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = Settings(data_dir=tmp_path)
+    one, other = (Settings(data_dir=tmp_path, api_url=f"http://{host}") for host in "ab")
+    assert len({unfinished_path(settings) for settings in (own, one, other)}) == 3

@@ -1,0 +1,66 @@
+"""Open the API for commands on jobs: that of a running service, or of the local servers alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from facetag.client.api_client import ApiClient, JobView, Service
+from facetag.errors import ApiUnavailable
+from facetag.settings import Settings
+from facetag_cli.client.job_progress import wait_for_job
+from facetag_cli.client.service_choice import find_service
+from facetag_cli.output.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedJobs:
+    """The API's client; `own` says that this command started the servers and will stop them."""
+
+    client: ApiClient
+    own: bool
+
+    def finish(self, job: JobView, reporter: Reporter) -> JobView:
+        """Return a job, at its end if only this command's own worker can bring it there."""
+        if not self.own or job["finished_at"] is not None:
+            return job
+        try:
+            return wait_for_job(self.client, job["id"], reporter, worker_starts=True)
+        except KeyboardInterrupt:
+            # Otherwise the next command with a worker would go on with it unasked.
+            self.client.cancel_job(job["id"])
+            reporter.warn(f"Cancelled the job again: `facetag resume {job['id']}` goes on with it.")
+            raise
+
+
+@contextmanager
+def open_jobs(
+    settings: Settings, reporter: Reporter, *, works: bool = False
+) -> Iterator[OpenedJobs]:
+    """Open the jobs of a running service, or those that `facetag tag` kept in the data folder.
+
+    For the latter the local servers are started, with a worker only if the command `works` on
+    photos. Raise ApiUnavailable if there is neither.
+    """
+    running = find_service(settings)
+    if running is not None:
+        with ApiClient(running) as client:
+            yield OpenedJobs(client, own=False)
+        return
+    if not _holds_jobs(settings):
+        raise ApiUnavailable(
+            f"No service runs on {settings.data_dir}, and no jobs are kept there. Make one with "
+            "`facetag tag FOLDER`, start a service with `facetag up`, or set FACETAG_API_URL to "
+            "the address of a running service."
+        )
+    from facetag_cli.client.local_service import LocalService
+
+    reporter.say(f"Starting the servers of {settings.data_dir} for this command.")
+    with (
+        LocalService(settings, workers=int(works)) as local,
+        ApiClient(Service(local.api_url, local.key, own=True)) as client,
+    ):
+        yield OpenedJobs(client, own=True)
+
+
+def _holds_jobs(settings: Settings) -> bool:
+    return bool(settings.database_url) or (settings.data_dir / "postgresql").is_dir()

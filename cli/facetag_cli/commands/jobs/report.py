@@ -1,0 +1,50 @@
+"""Write a job's report (`facetag report`)."""
+
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option, existing_parent, job_argument, quiet_option
+
+
+@click.command()
+@job_argument
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=existing_parent,
+    metavar="FILE.html",
+    default=Path("report.html"),
+    show_default=True,
+    help="File to write; it is replaced only once the report is complete.",
+)
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder in which the photos lie now. Default: where they were when they were sent, else "
+    "the service's copies.",
+)
+@data_dir_option
+@quiet_option
+def report(job: str, output: Path, photos: Path | None, data_dir: Path | None, quiet: bool) -> None:
+    """Write the report of JOB: who is in the collection, as one HTML file that opens offline.
+
+    JOB is an id, its first digits, or `latest`.
+
+    \b
+    Example:
+      facetag report latest --output holiday.html
+    """
+    from facetag_cli.client.job_reference import find_job
+    from facetag_cli.client.kept_jobs import open_jobs
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.output.job_results import deliver_job
+    from facetag_cli.output.reporter import Reporter
+
+    reporter = Reporter(quiet=quiet)
+    with open_jobs(read_settings(data_dir), reporter) as jobs:
+        found = find_job(jobs.client, job)
+        deliver_job(jobs.client, found, reporter, report=output, photos=photos, lines=False)
+    reporter.say(f"Wrote {output}.")

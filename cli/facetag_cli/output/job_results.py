@@ -1,0 +1,48 @@
+"""Deliver a job's results later: all that `facetag tag` makes, from what the service keeps."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from facetag.client.api_client import ApiClient, JobView, Line
+from facetag.inputs.photo_files import photo_below
+from facetag_cli.client.job_photos import JobPhotos
+from facetag_cli.client.tagging_jobs import stream_lines
+from facetag_cli.commands.jobs.status import describe_job
+from facetag_cli.output.delivery import deliver, say_summary
+from facetag_cli.output.reporter import Reporter
+
+
+def deliver_job(
+    client: ApiClient,
+    job: JobView,
+    reporter: Reporter,
+    *,
+    format_: str | None = None,
+    output: Path | None = None,
+    report: Path | None = None,
+    photos: Path | None = None,
+    lines: bool = True,
+) -> None:
+    """Write a job's lines, unless `lines` is false, and its report; print a summary.
+
+    The photos of the report are taken from `photos` if it is given.
+    """
+    if job["finished_at"] is None:
+        reporter.say(f"{describe_job(job)}\nThe job is not finished. These are the results so far.")
+    with ExitStack() as stack:
+        found = stack.enter_context(JobPhotos(client, job["id"]))
+
+        def find_photo(name: str) -> Path | None:
+            return found.find(name) if photos is None else photo_below(photos, name)
+
+        results: Iterator[Line] = stream_lines(client, [job["id"]])
+        composition = deliver(
+            found.watch(results) if report is not None and photos is None else results,
+            format_=format_,
+            output=output if lines else Path("/dev/null"),
+            report=report,
+            title=job["name"] or f"Job {job['id']}",
+            find_photo=find_photo,
+        )
+    say_summary(composition, reporter)

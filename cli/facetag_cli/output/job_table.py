@@ -1,0 +1,49 @@
+"""Print jobs as a table: short id, name, state, photos and age."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from facetag.client.api_client import JobView
+from facetag_cli.client.job_reference import short_ids
+from facetag_cli.output.results_table import console_for, keep_end, printable
+
+NAME_WIDTH = 30
+STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow"}
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def print_jobs(jobs: Sequence[JobView]) -> None:
+    """Print one row per job on standard output."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Job", no_wrap=True)
+    table.add_column("Name", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Photos", justify="right", no_wrap=True)
+    table.add_column("Tagged", justify="right", no_wrap=True)
+    table.add_column("No face", justify="right", no_wrap=True)
+    table.add_column("Failed", justify="right", no_wrap=True)
+    table.add_column("Age", justify="right", no_wrap=True)
+    now = datetime.now(UTC)
+    for job, short in zip(jobs, short_ids(jobs), strict=True):
+        counts, state = job["counts"], job["state"]
+        table.add_row(
+            short,
+            Text(keep_end(printable(job["name"] or ""), NAME_WIDTH)),
+            Text(state.replace("_", " "), style=STYLES.get(state, "")),
+            "?" if job["total"] is None else f"{job['total']:,}",
+            *(f"{counts[name]:,}" for name in ("tagged", "no_face", "failed")),
+            age_text((now - datetime.fromisoformat(job["created_at"])).total_seconds()),
+        )
+    console_for(sys.stdout).print(table)
+
+
+def age_text(seconds: float) -> str:
+    """Return a time in its largest unit, such as `3 d` or `12 min`."""
+    for unit, length in UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"
