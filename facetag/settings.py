@@ -209,6 +209,12 @@ class Settings(BaseSettings):
         description="Precision of predictions: auto, float32, bfloat16 or int8; auto takes the "
         "fastest that the CPU supports",
     )
+    graph_cache_mb: int = Field(
+        1000,
+        ge=0,
+        description="Most megabytes of prepared networks in the user's cache folder, by which a "
+        "worker starts in seconds; 0 keeps none",
+    )
     min_face: float = Field(
         0.04,
         gt=0,

@@ -22,6 +22,7 @@ from facetag.vision.face_pose import measure_pose
 from facetag.vision.inference.compiled_network import MOST_AT_ONCE, CompiledNetwork
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
+from facetag.vision.inference.graph_cache import GraphCache
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
@@ -183,7 +184,8 @@ def load_labeller(settings: Settings, slots: CpuSlots) -> Labeller:
     Raises BundleInvalid, and what `choose_precision` raises.
     """
     bundle = open_bundle(settings.bundle)
-    network, cascade = load_compiled(bundle, settings.precision, slots)
+    cache = GraphCache.of(settings)
+    network, cascade = load_compiled(bundle, settings.precision, slots, cache)
     detector = Detector(cascade, min_face=settings.min_face, confidence=settings.face_confidence)
     return Labeller(bundle, network, detector, settings.heads, slots)
 

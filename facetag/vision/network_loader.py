@@ -1,54 +1,77 @@
 """Load a bundle's network and MTCNN's three, compiled for what this machine computes on.
 
-On a CPU, a process of its own traces the networks and OpenVINO compiles them here: tracing needs
-TensorFlow, which takes some 700 MB that a process never gives back. On a GPU, TensorFlow traces and
-computes in this process.
+On a CPU, a process of its own traces and compiles the networks once, and they are kept on disk:
+tracing needs TensorFlow, which takes some 700 MB that a process never gives back. Every later start
+only loads what is kept. On a GPU, TensorFlow traces and computes in this process.
 """
 
 import ctypes
 import os
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from facetag.bundles.bundle_folder import check_weights
 from facetag.errors import BundleInvalid, FacetagError
 from facetag.settings import AskedPrecision
 from facetag.standalone.processes.environment import python_environment
 from facetag.vision.bundle import Bundle
-from facetag.vision.export_process import FEATURES, HEADS, REFUSED
+from facetag.vision.export_process import REFUSED
 from facetag.vision.inference.compiled_network import CompiledNetwork
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.inference.openvino_backend import compile_graph
-from facetag.vision.inference.precision import Precision, choose_precision, float_precision
+from facetag.vision.inference.graph_cache import Files, GraphCache
+from facetag.vision.inference.graph_facts import COMPILED, compiled_facts
+from facetag.vision.inference.openvino_backend import load_blob
+from facetag.vision.inference.precision import Precision, choose_precision, part_precisions
 from facetag.vision.mtcnn.cascade import Cascade
 
 NVIDIA_DRIVER = "libcuda.so.1"
 
 
 def load_compiled(
-    bundle: Bundle, asked: AskedPrecision, slots: CpuSlots
+    bundle: Bundle, asked: AskedPrecision, slots: CpuSlots, cache: GraphCache
 ) -> tuple[CompiledNetwork, Cascade]:
-    """Return a bundle's network and MTCNN's, traced by another process unless there is a GPU.
+    """Return a bundle's network and MTCNN's, from the cache if they are kept there.
 
-    Raises BundleInvalid if the weights' checksum is wrong, and what `choose_precision` raises.
+    Where there is a GPU, this process traces them. Raises BundleInvalid if the weights' checksum is
+    wrong, and what `choose_precision` raises.
     """
     if _has_driver():
         return load_here(bundle, asked, slots)
     precision = choose_precision(asked, bundle, on_gpu=False)
-    with TemporaryDirectory(prefix="facetag-") as name:
-        folder = Path(name)
-        _export_graphs(bundle, precision, folder)
-        network = CompiledNetwork(
-            compile_graph(folder / FEATURES, precision=float_precision(precision), slots=slots),
-            compile_graph(folder / HEADS, slots=slots),
-            heads=bundle.spec.heads,
-            input_size=bundle.spec.input_size,
-            mirror=bundle.mirror,
-        )
-        files = [folder / f"{field.name}.xml" for field in fields(Cascade)]
-        return network, Cascade(*[compile_graph(file, slots=slots) for file in files])
+    check_weights(bundle.folder, bundle.manifest)
+    blobs = compile_blobs(bundle, precision, slots.threads, cache)
+    loaded = {
+        name: load_blob(blobs[name], precision=computes_in, slots=slots)
+        for name, computes_in in part_precisions(precision).items()
+    }
+    network = CompiledNetwork(
+        loaded.pop("features"),
+        loaded.pop("heads"),
+        heads=bundle.spec.heads,
+        input_size=bundle.spec.input_size,
+        mirror=bundle.mirror,
+    )
+    return network, Cascade(**loaded)
+
+
+def compile_blobs(bundle: Bundle, precision: Precision, threads: int, cache: GraphCache) -> Files:
+    """Return the five compiled graphs by name, kept or made now by another process."""
+
+    def make() -> Files:
+        with TemporaryDirectory(prefix="facetag-") as name:
+            folder = Path(name)
+            _run_export(bundle, precision, cache, folder, f"--threads={threads}")
+            return {name: (folder / name).read_bytes() for name in part_precisions(precision)}
+
+    return cache.get(COMPILED, compiled_facts(bundle, precision, threads), make)
+
+
+def keep_traced(bundle: Bundle, precision: Precision, cache: GraphCache) -> None:
+    """Trace a bundle's graphs for any CPU and keep them, unless they are kept."""
+    with TemporaryDirectory(prefix="facetag-") as folder:
+        _run_export(bundle, precision, cache, Path(folder), "--threads=1", "--only-trace")
 
 
 def load_here(
@@ -84,13 +107,19 @@ def compile_cascade(slots: CpuSlots | None = None) -> Cascade:
     )
 
 
-def _export_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
-    """Have another process write the five graphs into a folder."""
-    options = [f"--parent={os.getpid()}", f"--bundle={bundle.folder}", f"--precision={precision}"]
+def _run_export(
+    bundle: Bundle, precision: Precision, cache: GraphCache, folder: Path, *options: str
+) -> None:
+    """Run `facetag.vision.export_process`; raises BundleInvalid for what it refuses."""
+    command = [
+        *(sys.executable, "-P", "-m", "facetag.vision.export_process"),
+        *(f"--parent={os.getpid()}", f"--bundle={bundle.folder}", f"--precision={precision}"),
+        *(f"--cache={cache.root}", f"--cache-bytes={cache.most_bytes}"),
+    ]
     path = os.pathsep.join(part for part in sys.path if part)
     done = subprocess.run(  # noqa: S603 - our own program
         # -P keeps the current folder off the path: a user's folder may hold a random.py.
-        [sys.executable, "-P", "-m", "facetag.vision.export_process", *options, str(folder)],
+        [*command, *options, str(folder)],
         env=python_environment(
             PYTHONPATH=path,
             KERAS_BACKEND="tensorflow",

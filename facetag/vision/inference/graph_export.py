@@ -55,12 +55,12 @@ def compile_function(
 
 
 def write_model(model: keras.Model, file: Path) -> None:
-    """Write a model for `openvino_backend.compile_graph`: an .xml file and its weights."""
+    """Write a model for `openvino_backend.read_graph`: an .xml file and its weights as .bin."""
     _save(_graph_of_model(model), file)
 
 
 def write_function(function: Function, shape: Shape, file: Path) -> None:
-    """Write a function for `openvino_backend.compile_graph`, as `write_model` does."""
+    """Write a function for `openvino_backend.read_graph`, as `write_model` does."""
     _save(_graph_of(function, shape), file)
 
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
@@ -28,35 +27,63 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def compile_graph(
-    graph: "openvino.Model | Path",
+    graph: "openvino.Model",
     *,
     precision: FloatPrecision = "float32",
     slots: CpuSlots | None = None,
 ) -> Compiled:
-    """Compile a graph, or the file of a graph (`facetag.vision.inference.graph_export`).
+    """Compile a graph in this process.
 
-    Layers that the graph rounds to 8 bits (see `convert`) compute in integers, all others in
-    `precision`. As many threads as the slots have lanes may call the result at the same time;
-    without slots, one thread.
+    Layers that the graph rounds to 8 bits (see `openvino_conversion`) compute in integers, all
+    others in `precision`. As many threads as the slots have lanes may call the result at the same
+    time; without slots, one thread.
     """
+    slots = slots or CpuSlots.for_one_caller()
+    options = _options(precision, slots.threads)
+    return _run_in_lanes(lambda: open_core().compile_model(graph, "CPU", options), slots)
+
+
+def read_graph(structure: bytes, weights: bytes) -> "openvino.Model":
+    """Read a graph from the content of the two files that `graph_export` writes."""
     import openvino
 
-    slots = slots or CpuSlots.for_one_caller()
-    core = open_core()
-    model = core.read_model(graph) if isinstance(graph, Path) else graph
-    options = {
+    return open_core().read_model(structure, openvino.Tensor(np.frombuffer(weights, np.uint8)))
+
+
+def compile_to_blob(graph: "openvino.Model", *, precision: FloatPrecision, threads: int) -> bytes:
+    """Compile a graph for calls of `threads` threads, and return what `load_blob` loads.
+
+    The result is for this processor and this version of OpenVINO alone.
+    """
+    compiled = open_core().compile_model(graph, "CPU", _options(precision, threads))
+    blob: bytes = compiled.export_model().getvalue()
+    return blob
+
+
+def load_blob(blob: bytes, *, precision: FloatPrecision, slots: CpuSlots) -> Compiled:
+    """Load a compiled graph; it computes exactly what `compile_graph` of its graph computes."""
+    options = _options(precision, slots.threads)
+    return _run_in_lanes(lambda: open_core().import_model(blob, "CPU", options), slots)
+
+
+def _options(precision: FloatPrecision, threads: int) -> dict[str, Any]:
+    return {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         # With one stream, the calling thread computes. Two streams of one compiled model would
         # share its weights, but they are other threads, and handing work to them leaves cores idle.
         "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": slots.threads,
+        "INFERENCE_NUM_THREADS": threads,
         "CPU_RUNTIME_CACHE_CAPACITY": KERNELS,
         # With pinning, all worker processes of a machine would be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _run_in_lanes(make: Callable[[], "openvino.CompiledModel"], slots: CpuSlots) -> Compiled:
+    """Return a function that computes with one compiled model per lane."""
     idle: LifoQueue[openvino.InferRequest] = LifoQueue()
     for _ in range(slots.lanes):
-        idle.put(core.compile_model(model, "CPU", options).create_infer_request())
+        idle.put(make().create_infer_request())
 
     def run(batch: Batch) -> list[Batch]:
         request = idle.get()

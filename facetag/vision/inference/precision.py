@@ -1,5 +1,6 @@
 """Choose the precision in which a network computes: the one asked for, or the machine's fastest."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from facetag.cpu import multiplies_bfloat16, multiplies_int8
@@ -40,3 +41,18 @@ def fastest_float() -> FloatPrecision:
 def float_precision(precision: Precision) -> FloatPrecision:
     """Return the float precision for layers that are not quantised."""
     return fastest_float() if precision == "int8" else precision
+
+
+def part_precisions(precision: Precision) -> Mapping[str, FloatPrecision]:
+    """Return the float precision of each of the five graphs that labelling computes.
+
+    The heads stay in float32, because bfloat16 would round ages to quarters of a year. MTCNN's
+    graphs are named after the fields of `Cascade`.
+    """
+    return {
+        "features": float_precision(precision),
+        "heads": "float32",
+        "propose": "float32",
+        "refine": "float32",
+        "output": "float32",
+    }

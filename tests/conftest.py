@@ -1,0 +1,11 @@
+"""Keep what tests prepare out of the user's own cache folder."""
+
+import os
+from pathlib import Path
+
+
+def pytest_configure() -> None:
+    """Give all test processes, and what they start, one cache folder in the checkout."""
+    cache = Path(__file__).parents[1] / "build" / "test-cache"
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    os.environ["FACETAG_GRAPH_CACHE_MB"] = "400"
