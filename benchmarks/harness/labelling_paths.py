@@ -93,6 +93,7 @@ class OurPath:
         self.settings = settings
         self.labeller: Labeller = load_labeller(settings, slots)
         self.labeller.warm_up()
+        self.labeller.finish_warm_up()
         self.reader = PhotoReader(
             Files(),
             make_decode(settings),

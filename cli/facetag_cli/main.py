@@ -65,6 +65,7 @@ CHAPTERS = (
             Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
             Entry("api", "Run the HTTP API.", "api"),
             Entry("worker", "Run a worker.", "cpu"),
+            Entry("warm", "Prepare the network ahead of workers.", "cpu"),
             Entry("sweep", "Requeue the work of workers that died."),
             Entry("migrate", "Update the database's tables."),
             Entry("keys", "Make, list and revoke keys of the service.", "local"),

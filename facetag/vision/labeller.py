@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.results.image_lines import Face, age_fields, binary_field, categorical_field
@@ -35,6 +36,9 @@ KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
 """Memory that labelling may hold in addition to what it held before the first photo; free memory
 above that goes back to the system. Photos of up to 12 megapixels need less
 (`benchmarks.memory`)."""
+
+IDLE_PAUSE_S = 0.3
+"""The pause before each step of the warm-up that is left to idle times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +72,49 @@ class Labeller:
         self._threads = ThreadPoolExecutor(slots.lanes, thread_name_prefix="lane")
         self.network = network
         self._most_resident = math.inf
+        self._turn = threading.Lock()
+        self._rest: threading.Thread | None = None
 
     def warm_up(self) -> None:
-        """Run every graph in every lane, so that the first photo is as fast as later ones.
+        """Run what the first photo needs in every lane; a thread does the rest in idle moments.
 
-        Networks allocate memory for each number of crops: they do so now instead of at some photo.
+        Networks allocate memory for each number of crops: they do so then instead of at some photo.
         """
         self._in_every_lane(self.detector.warm_up)
-        blank = np.zeros((MOST_AT_ONCE, *[self.network.input_size] * 2, 3), np.uint8)
-        for count in range(1, MOST_AT_ONCE + 1):
-            self._in_every_lane(partial(self.network.predict, blank[:count]))
-        collect_garbage()
-        self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
+        self._in_every_lane(partial(self.network.predict, self._blank(1)))
+        self._rest = threading.Thread(target=self._warm_up_rest, name="warm-up", daemon=True)
+        self._rest.start()
+
+    def finish_warm_up(self) -> None:
+        """Wait for the rest of the warm-up."""
+        if self._rest is not None:
+            self._rest.join()
+
+    def _warm_up_rest(self) -> None:
+        pause = threading.Event()
+        # The interpreter refuses new work while it ends.
+        with suppress(RuntimeError):
+            for count in range(2, MOST_AT_ONCE + 1):
+                # Meanwhile a call that waits for its turn has it.
+                pause.wait(IDLE_PAUSE_S)
+                with self._turn:
+                    self._in_every_lane(partial(self.network.predict, self._blank(count)))
+        with self._turn:
+            collect_garbage()
+            self._most_resident = resident_bytes() + KEPT_BYTES + self._lanes * KEPT_BYTES_A_LANE
+
+    def _blank(self, count: int) -> npt.NDArray[np.uint8]:
+        return np.zeros((count, *[self.network.input_size] * 2, 3), np.uint8)
 
     def label(self, photos: Sequence[Picture]) -> LabelledBatch:
         """Label photos in lanes: each lane detects in batches of one shape, then reads its crops.
 
-        `stage_ms` is wall-clock time, added up over the lanes.
+        `stage_ms` is wall-clock time, added up over the lanes. One call is served at a time.
         """
+        with self._turn:
+            return self._label(photos)
+
+    def _label(self, photos: Sequence[Picture]) -> LabelledBatch:
         clock = _Clock()
         batches = self.detector.batches([photo.copy for photo in photos])
         found: list[list[Detection]] = [[] for _ in photos]
