@@ -42,6 +42,9 @@ RUN install -d -o facetag -g facetag /home/facetag/data
 COPY --from=build-worker /opt/facetag /opt/facetag
 COPY models/default /srv/facetag/models/default
 USER 10001
+# Workers of this image start in seconds, on any processor. A GPU's worker uses nothing of it.
+ARG ACCELERATOR=cpu
+RUN if [ "$ACCELERATOR" = cpu ]; then facetag warm --any-processor; fi
 ENTRYPOINT ["facetag"]
 CMD ["worker"]
 
