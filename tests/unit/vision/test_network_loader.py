@@ -123,6 +123,7 @@ labeller.warm_up()
 labeller.label([whole_picture(np.zeros((300, 400, 3), np.uint8), 1000)])
 assert not {{"tensorflow", "keras", "mtcnn", "h5py"}} & sys.modules.keys()
 assert not psutil.Process().children(recursive=True)
-assert not [file.path for file in psutil.Process().memory_maps() if "-packages/tensorflow" in file.path]
+mapped = [file.path for file in psutil.Process().memory_maps()]
+assert not [path for path in mapped if "-packages/tensorflow" in path]
 """
     subprocess.run([sys.executable, "-c", program], check=True)
