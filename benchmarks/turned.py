@@ -22,7 +22,7 @@ from benchmarks.harness.machine import describe_machine
 from benchmarks.samples import load_photo
 from facetag.settings import load_settings
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.photo import whole_picture, working_side
+from facetag.vision.photo import WORKING_SIDE, whole_picture
 
 if TYPE_CHECKING:
     from facetag.results.image_lines import Face
@@ -126,11 +126,10 @@ def measure(
 
 
 def _label(labeller: "Labeller", photos: Sequence[Image.Image]) -> list[list["Face"]]:
-    side = working_side(labeller.detector.min_face)
     found = []
     for start in range(0, len(photos), BATCH):
         part = [np.asarray(photo) for photo in photos[start : start + BATCH]]
-        found += labeller.label([whole_picture(pixels, side) for pixels in part]).faces
+        found += labeller.label([whole_picture(pixels, WORKING_SIDE) for pixels in part]).faces
     return found
 
 

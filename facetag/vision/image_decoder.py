@@ -6,9 +6,9 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pillow_heif
@@ -18,7 +18,7 @@ from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.formats import png_chunks
 from facetag.vision.formats.format_names import TIFF, name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
-from facetag.vision.photo import Picture, Pixels, WholePhoto, reduce_image
+from facetag.vision.photo import Picture, Pixels, WholePhoto, copy_scale, reduce_image
 
 DAMAGE = (
     OSError,
@@ -89,13 +89,12 @@ def decode_picture(
     A JPEG file is decoded at a reduced size if that is enough for the copy. Raises as
     `decode_image` does.
     """
-    decoded = _decode(data, formats, max_pixels, copy_side)
+    decoded = _decode(data, formats, max_pixels, partial(copy_scale, side=copy_side))
     image, (width, height) = decoded.image, decoded.whole
     copy = np.asarray(reduce_image(image, copy_side))
 
     def decode_larger(scale: float) -> Image.Image:
-        long_side = math.ceil(scale * max(width, height))
-        return _decode(data, formats, max_pixels, long_side).image
+        return _decode(data, formats, max_pixels, lambda size: scale).image
 
     larger = None if image.size == (width, height) else decode_larger
     return Picture(width, height, copy, image, larger, decoded.incomplete)
@@ -111,11 +110,14 @@ class _Decoded:
 
 
 def _decode(
-    data: bytes, formats: Sequence[str], max_pixels: int, long_side: int | None = None
+    data: bytes,
+    formats: Sequence[str],
+    max_pixels: int,
+    scale_of: Callable[[tuple[int, int]], float] | None = None,
 ) -> _Decoded:
     """Decode a file's first frame and turn it upright.
 
-    A JPEG file is decoded at a reduced size if its long side still has `long_side` pixels.
+    A JPEG file is decoded at a reduced size, of at least the share `scale_of` its width and height.
     """
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
@@ -125,8 +127,8 @@ def _decode(
             _check_format(data, image.format, formats)
             _check_size(image.size, max_pixels)
             whole = image.size
-            if long_side is not None and image.format == "JPEG":
-                _decode_reduced(image, long_side)
+            if scale_of is not None and image.format == "JPEG":
+                _decode_reduced(image, scale_of(image.size))
             reduced = image.size != whole
             # Reading EXIF data may load the pixels too, and there an error means another thing.
             loaded, incomplete = _load(image, data)
@@ -207,10 +209,10 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _decode_reduced(image: Image.Image, long_side: int) -> None:
+def _decode_reduced(image: Image.Image, scale: float) -> None:
     """Have libjpeg decode at an eighth, a quarter or half of the size, if that is large enough."""
-    share = long_side / max(image.size)
-    if share < 1:
+    if scale < 1:
+        share = math.ceil(scale * max(image.size)) / max(image.size)
         image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
 
 

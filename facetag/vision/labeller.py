@@ -25,10 +25,11 @@ from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, return_free_memory
 from facetag.vision.inference.graph_cache import GraphCache
 from facetag.vision.mtcnn.detector import Detector
+from facetag.vision.mtcnn.views import Band
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag.vision.network_loader import load_compiled
-from facetag.vision.photo import Picture, Pixels
+from facetag.vision.photo import Picture, Pixels, copy_scale, reduce_image
 from facetag.vision.quarter_turns import find_faces
 
 STAGES = ("detect", "crop", "predict")
@@ -156,10 +157,12 @@ class Labeller:
 
     def _detect(self, photos: Sequence[Picture]) -> list[list[Detection]]:
         """Return each photo's faces in its own pixels, largest first."""
-        detected = find_faces(self.detector, [photo.copy for photo in photos])
+        copies = [photo.copy for photo in photos]
+        views = [_view(photo, self.detector.bands[-1]) for photo in photos]
+        detected = find_faces(self.detector, views, copies)
         return [
-            sorted((_enlarge(face, photo) for face in faces), key=_size, reverse=True)
-            for photo, faces in zip(photos, detected, strict=True)
+            sorted((_enlarge(face, view, photo) for face in faces), key=_size, reverse=True)
+            for photo, view, faces in zip(photos, views, detected, strict=True)
         ]
 
     def read(self, crops: Sequence[Pixels]) -> Outputs:
@@ -228,10 +231,17 @@ def clip_box(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return x1, y1, x2 - x1, y2 - y1
 
 
-def _enlarge(face: Detection, photo: Picture) -> Detection:
-    """Return a face that was found on a photo's copy, in pixels of the photo."""
-    height, width = photo.copy.shape[:2]
-    return face.scaled(photo.width / width, photo.height / height)
+def _view(photo: Picture, band: Band) -> Pixels:
+    """Return a photo with as many pixels as a band of faces is searched for in."""
+    if band.is_first:
+        return photo.copy
+    image = photo.at_least(copy_scale((photo.width, photo.height), band.side))
+    return np.asarray(reduce_image(image, band.side))
+
+
+def _enlarge(face: Detection, view: Pixels, photo: Picture) -> Detection:
+    """Return a face that was found on a copy of a photo in the photo's own pixels."""
+    return face.scaled(photo.width / view.shape[1], photo.height / view.shape[0])
 
 
 def _size(detection: Detection) -> float:

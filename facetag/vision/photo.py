@@ -5,6 +5,7 @@ Most photos are far larger than the detector needs, and most faces are read equa
 reduced size.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,15 @@ Pixels = npt.NDArray[np.uint8]
 
 WORKING_FACE_PX = 40
 """Side of the smallest face on a working copy; MTCNN's output network sees 48 pixels."""
+FIRST_SHARE = 0.04
+"""The smallest face on a working copy, in long sides; smaller ones are sought in larger copies."""
+WORKING_SIDE = round(WORKING_FACE_PX / FIRST_SHARE)
+"""Long side of working copies in pixels."""
 LARGEST_WORKING_SIDE = 4096
+LONG = 2.5
+"""Sides' ratio from which a photo is long, such as a page's screenshot. Phones' screens are not."""
+LONG_SIDES = 2
+"""Short sides of a long photo that count as its long side: it is searched in parts."""
 SMALL_ENOUGH = 1.1
 """An image up to this many times its target size is not reduced, such as a quarter of 4,032 pixels:
 reducing it would take longer than searching its additional pixels."""
@@ -69,22 +78,45 @@ def whole_picture(pixels: Pixels, copy_side: int, *, incomplete: bool = False) -
     return Picture(width, height, copy, Image.fromarray(pixels), incomplete=incomplete)
 
 
-def working_side(min_face: float) -> int:
-    """Return the long side of working copies in pixels; `min_face` is the smallest face to find."""
-    return min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / min_face))
+def is_long(size: tuple[int, ...]) -> bool:
+    """Return whether a photo of these two sides is searched in parts."""
+    return max(size) > LONG * min(size)
+
+
+def searched_side(size: tuple[int, ...]) -> int:
+    """Return the long side by which the sizes of faces are measured, in pixels."""
+    return LONG_SIDES * min(size) if is_long(size) else max(size)
 
 
 def reduce_to(photo: Pixels, side: int) -> Pixels:
-    """Return a photo reduced to a long side of `side` pixels, or unchanged if small enough."""
-    if max(photo.shape[:2]) <= SMALL_ENOUGH * side:
+    """Return a photo reduced as `reduce_image` does, or unchanged if small enough."""
+    if copy_scale(photo.shape[:2], side) == 1:
         return photo
     return np.asarray(reduce_image(Image.fromarray(photo), side))
 
 
+def reduce_whole(photo: Pixels, side: int) -> Pixels:
+    """Return a photo whose longer side is reduced to `side` pixels, be it a long photo or not."""
+    if max(photo.shape[:2]) <= SMALL_ENOUGH * side:
+        return photo
+    return np.asarray(_reduce_by(Image.fromarray(photo), side / max(photo.shape[:2])))
+
+
 def reduce_image(image: Image.Image, side: int) -> Image.Image:
     """Return an image reduced to a long side of `side` pixels, or unchanged if small enough."""
-    if max(image.size) <= SMALL_ENOUGH * side:
-        return image
-    scale = side / max(image.size)
+    scale = copy_scale(image.size, side)
+    return image if scale == 1 else _reduce_by(image, scale)
+
+
+def copy_scale(size: tuple[int, ...], side: int) -> float:
+    """Return by what an image of these two sides is reduced for a copy of this long side."""
+    searched = searched_side(size)
+    scale = 1.0 if searched <= SMALL_ENOUGH * side else side / searched
+    pixels = size[0] * size[1] * scale**2
+    most = max(side, LARGEST_WORKING_SIDE) ** 2
+    return scale if pixels <= most else scale * math.sqrt(most / pixels)
+
+
+def _reduce_by(image: Image.Image, scale: float) -> Image.Image:
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)

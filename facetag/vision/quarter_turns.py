@@ -11,25 +11,50 @@ import numpy as np
 
 from facetag.vision.detection import Detection
 from facetag.vision.face_pose import is_sure
-from facetag.vision.mtcnn.detector import Detector
+from facetag.vision.mtcnn.detector import Detector, add_faces
+from facetag.vision.mtcnn.views import Band
 from facetag.vision.photo import Pixels
 
 QUARTERS = (1, 3, 2)
 """Quarter turns, in the order in which they are tried; photos rarely stand on their head."""
 
 
-def find_faces(detector: Detector, photos: Sequence[Pixels]) -> list[list[Detection]]:
-    """Return each photo's faces, best confidence first, in its own pixels; looks at it turned only
-    where none is surely upright.
+def find_faces(
+    detector: Detector, photos: Sequence[Pixels], copies: Sequence[Pixels] | None = None
+) -> list[list[Detection]]:
+    """Return each photo's faces in its own pixels; look at it turned only where none is surely
+    upright.
+
+    `copies` are the photos' working copies, for the first band, where they are made already. A
+    finer band keeps to the turn that a coarser one found, so it never takes a face away.
     """
-    found = detector.detect(photos)
-    for quarter in QUARTERS:
-        unsure = [index for index, faces in enumerate(found) if not any(map(is_sure, faces))]
-        if not unsure:
-            break
-        views = [np.ascontiguousarray(np.rot90(photos[index], quarter)) for index in unsure]
-        for index, faces in zip(unsure, detector.detect(views), strict=True):
-            if any(map(is_sure, faces)):
+    found: list[list[Detection]] = [[] for _ in photos]
+    quarters: list[int | None] = [None] * len(photos)
+    for band in detector.bands:
+        sources = photos if copies is None or not band.is_first else copies
+        more = _find_band(detector, band, sources, quarters)
+        for index, (photo, source) in enumerate(zip(photos, sources, strict=True)):
+            x, y = photo.shape[1] / source.shape[1], photo.shape[0] / source.shape[0]
+            faces = [face.scaled(x, y) for face in more[index]]
+            found[index] = add_faces(found[index], faces)
+    return [
+        detector.large_enough(faces, photo.shape)
+        for faces, photo in zip(found, photos, strict=True)
+    ]
+
+
+def _find_band(
+    detector: Detector, band: Band, photos: Sequence[Pixels], quarters: list[int | None]
+) -> list[list[Detection]]:
+    """Return each photo's faces of a band; note in how many quarter turns a sure one was found."""
+    found: list[list[Detection]] = [[] for _ in photos]
+    for quarter in (0, *QUARTERS):
+        asked = [index for index, known in enumerate(quarters) if known in (None, quarter)]
+        views = [np.ascontiguousarray(np.rot90(photos[index], quarter)) for index in asked]
+        for index, faces in zip(asked, detector.find_band(views, band), strict=True):
+            if quarters[index] is None and any(map(is_sure, faces)):
+                quarters[index] = quarter
+            if quarter in (0, quarters[index]):
                 found[index] = [turn_back(face, quarter, photos[index].shape) for face in faces]
     return found
 
@@ -39,6 +64,8 @@ def turn_back(face: Detection, quarter: int, shape: tuple[int, ...]) -> Detectio
 
     `shape` is the photo's own; `quarter` counts quarter turns.
     """
+    if not quarter:
+        return face
     height, width = shape[:2]
 
     def place(x: float, y: float) -> tuple[float, float]:

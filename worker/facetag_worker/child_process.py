@@ -19,7 +19,7 @@ from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory
-from facetag.vision.photo import Picture, whole_picture, working_side
+from facetag.vision.photo import WORKING_SIDE, Picture, whole_picture
 from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from facetag_worker.isolated_decoder import IsolatedDecoder
@@ -168,11 +168,10 @@ class WorkerProcess:
     def _make_pipeline(self, follower: ChampionWatcher) -> Pipeline:
         settings = self._settings
         decode_suspect = IsolatedDecoder(settings)
-        side = working_side(settings.min_face)
 
         def look_at_suspect(data: bytes) -> Picture:
             photo = decode_suspect(data)
-            return whole_picture(photo.pixels, side, incomplete=photo.incomplete)
+            return whole_picture(photo.pixels, WORKING_SIDE, incomplete=photo.incomplete)
 
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()
@@ -204,7 +203,7 @@ def make_decode(settings: Settings) -> Decode:
             data,
             formats=settings.image_formats,
             max_pixels=settings.max_image_pixels,
-            copy_side=working_side(settings.min_face),
+            copy_side=WORKING_SIDE,
         )
 
     return decode

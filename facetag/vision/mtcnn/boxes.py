@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Boxes = npt.NDArray[np.float32]
 
-BOXES = 2
+BOXES = 3
 """Rises whenever the detector's boxes of one photo change: crops cut by others are cut anew."""
 BLOCK = 512
 """Boxes compared at a time: suppression needs memory for BLOCK x n overlaps instead of n x n."""

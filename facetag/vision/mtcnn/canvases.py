@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from facetag.vision.mtcnn.area_resize import Reduced, reduce_by_area
 from facetag.vision.mtcnn.boxes import Boxes
-from facetag.vision.mtcnn.pyramid import Sizes, build_pyramid, round_up
+from facetag.vision.mtcnn.pyramid import MARGIN, Sizes, build_pyramid, round_up
 from facetag.vision.mtcnn.sheets import Sheet, spread
 from facetag.vision.photo import Pixels
 
@@ -23,7 +23,9 @@ CANVAS_STEP = 64
 class Canvases:
     """Hold working copies of one canvas shape, each in the upper left corner of a grey canvas."""
 
-    def __init__(self, copies: Sequence[Pixels], min_face: float) -> None:
+    def __init__(
+        self, copies: Sequence[Pixels], smallest: Sequence[float], most_levels: int | None = None
+    ) -> None:
         shape = canvas_shape(copies[0])
         # Canvases stay bytes, a quarter of the memory; only levels and patches are floats.
         self._pixels = np.full((len(copies), *shape, 3), 128, dtype=np.uint8)
@@ -31,14 +33,19 @@ class Canvases:
             canvas[: copy.shape[0], : copy.shape[1]] = copy
         self._sizes: Sizes = np.array([copy.shape[:2] for copy in copies], np.int32)
         self._copies = copies
-        self._min_face = min_face
+        self._smallest = np.array(smallest, np.float64)
+        self._most_levels = most_levels
+
+    def __len__(self) -> int:
+        """Return the number of working copies."""
+        return len(self._copies)
 
     def sheets(self) -> Iterator[tuple[Sheet, Reduced]]:
         """Yield each sheet and its pixels (photos, height, width, 3), with the photos' levels.
 
         Pixels are in 0..255, and grey between the levels.
         """
-        levels = list(build_pyramid(self._sizes, self._min_face))
+        levels = list(build_pyramid(self._sizes, self._smallest, self._most_levels))
         reduced = []
         for photo, copy in enumerate(self._copies):
             sizes = [level.size_of(photo) for level in levels if photo in level.photos]
@@ -47,7 +54,7 @@ class Canvases:
             drawn = np.full((len(self._copies), *sheet.shape, 3), GREY, np.float32)
             for level, (top, left) in zip(sheet.levels, sheet.corners, strict=True):
                 for photo, (height, width) in zip(level.photos, level.sizes, strict=True):
-                    place = drawn[photo, top : top + height, left : left + width]
+                    place = drawn[photo, top + MARGIN :, left + MARGIN :][:height, :width]
                     place[:] = next(reduced[photo])
             yield sheet, drawn
 

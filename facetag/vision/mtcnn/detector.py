@@ -9,7 +9,6 @@ also the reference in the tests.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +17,18 @@ from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.openvino_backend import Compiled
 from facetag.vision.mtcnn.boxes import (
     Boxes,
+    overlaps,
     place_landmarks,
     shift_by_offsets,
-    suppress,
     to_squares,
 )
+from facetag.vision.mtcnn.candidates import NOTHING, Candidates, concatenate
 from facetag.vision.mtcnn.canvases import Canvases, canvas_shape
 from facetag.vision.mtcnn.cascade import Cascade
-from facetag.vision.mtcnn.pyramid import CELL, STRIDE
+from facetag.vision.mtcnn.pyramid import CELL, SMALLEST_FACE_PX, STRIDE
 from facetag.vision.mtcnn.sheets import Sheet
-from facetag.vision.photo import Pixels, reduce_to, working_side
+from facetag.vision.mtcnn.views import Band, View, bands_down_to, views_of
+from facetag.vision.photo import Pixels, searched_side
 
 BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster and take more memory."""
@@ -35,29 +36,9 @@ SHEET_PIXELS = 80_000
 """Pixels of sheets given to the proposal network at a time; more do not fit into caches."""
 PATCH_BATCH = 64
 """Patches computed at a time, a power of two; more are no faster and take more memory."""
-MOST_PROPOSALS = 4000
-"""Proposals kept per photo and level, best first: a photo of noise must not take all memory."""
-FEW_PROPOSALS = 256
-"""Proposals of several groups compared at once; with fewer, most time is spent on calls."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Boxes (n, 4) on working copies, scores (n,) and each one's place in the batch (n,).
-
-    What the output network has judged has landmarks (n, 5, 2), x and y each; others have none.
-    """
-
-    boxes: Boxes
-    scores: npt.NDArray[np.float32]
-    photos: npt.NDArray[np.int32]
-    landmarks: npt.NDArray[np.float32] | None = None
-
-    def take(self, index: npt.NDArray[np.intp]) -> "Candidates":
-        """Return those at `index`, in its order."""
-        landmarks = None if self.landmarks is None else self.landmarks[index]
-        return Candidates(self.boxes[index], self.scores[index], self.photos[index], landmarks)
+SAME_FACE = 0.4
+"""Share of the smaller of two boxes from which what two searches found is taken for one face."""
 
 
 @dataclass(slots=True)
@@ -69,6 +50,14 @@ class Work:
     judged: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Hold the faces of one view: its own, and those that partly lie on its margin."""
+
+    own: list[Detection]
+    edge: list[Detection]
+
+
 class Detector:
     """Find faces whose box is at least `min_face` of the photo's long side, and 20 pixels."""
 
@@ -76,12 +65,13 @@ class Detector:
         self.min_face = min_face
         self.confidence = confidence
         self.networks = networks
+        self.bands = bands_down_to(min_face)
 
     def warm_up(self) -> None:
         """Run every graph, including those that only a photo with a face reaches."""
         blank = np.full((480, 640, 3), 127, np.uint8)
         self.detect([blank])
-        canvases = Canvases([blank], self.min_face)
+        canvases = Canvases([blank], [SMALLEST_FACE_PX])
         for count in {_bucket(count) for count in range(1, PATCH_BATCH + 1)}:
             some = Candidates(
                 np.full((count, 4), (0, 0, 48, 48), np.float32),
@@ -97,34 +87,77 @@ class Detector:
         return sorted(batches, key=lambda batch: sum(photos[i].size for i in batch), reverse=True)
 
     def detect(self, photos: Sequence[Pixels], work: Work | None = None) -> list[list[Detection]]:
-        """Return each photo's faces, best confidence first; an empty list if it has none.
+        """Return each photo's faces, in its own pixels; an empty list if it has none.
 
-        Photos larger than a working copy are reduced to one; boxes are in pixels of the given
-        photos. What the networks are given is added to `work`.
+        What the networks are given is added to `work`.
         """
-        work = work or Work()
         found: list[list[Detection]] = [[] for _ in photos]
-        copies = [reduce_to(photo, working_side(self.min_face)) for photo in photos]
-        for indices in _batches([canvas_shape(copy) for copy in copies]):
-            faces = self._detect_batch([copies[index] for index in indices], work)
-            for member, index in enumerate(indices):
-                ours = faces.take(np.flatnonzero(faces.photos == member))
-                found[index] = _on_photo(ours, copies[index], photos[index])
+        for band in self.bands:
+            more = self.find_band(photos, band, work)
+            found = [add_faces(*faces) for faces in zip(found, more, strict=True)]
+        return [
+            self.large_enough(faces, photo.shape)
+            for faces, photo in zip(found, photos, strict=True)
+        ]
+
+    def large_enough(self, faces: Sequence[Detection], size: tuple[int, ...]) -> list[Detection]:
+        """Return the faces that are as large as asked for, on a photo of this height and width.
+
+        Bands find some faces that are smaller than theirs; the last one's are left as they are.
+        """
+        if self.min_face <= self.bands[-1].share:
+            return list(faces)
+        least = self.min_face * searched_side(size[:2])
+        return [face for face in faces if _side(face) >= least]
+
+    def find_band(
+        self, photos: Sequence[Pixels], band: Band, work: Work | None = None
+    ) -> list[list[Detection]]:
+        """Return each photo's faces of a band of sizes, each view's best confidence first."""
+        views = [(index, view) for index, photo in enumerate(photos)
+                 for view in views_of(photo, band)]  # fmt: skip
+        found = self._search(views, [photo.shape for photo in photos], band, work or Work())
+        faces: list[list[Detection]] = [[] for _ in photos]
+        for kind in ("own", "edge"):
+            for (index, _), seen in zip(views, found, strict=True):
+                faces[index] = add_faces(faces[index], getattr(seen, kind))
+        return faces
+
+    def _search(
+        self,
+        views: Sequence[tuple[int, View]],
+        sizes: Sequence[tuple[int, ...]],
+        band: Band,
+        work: Work,
+    ) -> list[_Found]:
+        found = [_Found([], [])] * len(views)
+        for members in _batches([canvas_shape(view.pixels) for _, view in views]):
+            batch = [views[member] for member in members]
+            faces = self._search_batch([view for _, view in batch], band, work)
+            for place, (member, (index, view)) in enumerate(zip(members, batch, strict=True)):
+                own, edge = (
+                    _on_photo(faces.take(np.flatnonzero(faces.groups == group)), view, sizes[index])
+                    for group in (place, place + len(batch))
+                )
+                found[member] = _Found(own, edge)
         return found
 
-    def _detect_batch(self, copies: list[Pixels], work: Work) -> Candidates:
-        canvases = Canvases(copies, self.min_face)
+    def _search_batch(self, views: Sequence[View], band: Band, work: Work) -> Candidates:
+        """Return the faces of views of one canvas; the groups of n views' edge faces are n more."""
+        canvases = Canvases(
+            [view.pixels for view in views], [view.smallest for view in views], band.levels
+        )
         faces = self._propose_faces(canvases, work)
         work.refined += len(faces.boxes)
         faces = self._judge(self.networks.refine, 24, canvases, faces, REFINE_THRESHOLD)
-        faces = _suppress(faces, 0.7)
-        squares = Candidates(to_squares(faces.boxes), faces.scores, faces.photos)
+        faces = faces.without_overlaps(0.7)
+        squares = Candidates(to_squares(faces.boxes), faces.scores, faces.groups)
         work.judged += len(squares.boxes)
         faces = self._judge(self.networks.output, 48, canvases, squares, self.confidence)
-        return _suppress(faces, 0.7, "smaller")
+        return faces.without_overlaps(0.7, "smaller")
 
     def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
-        proposals = [_NOTHING]
+        proposals = [NOTHING]
         for sheet, drawn in canvases.sheets():
             work.levels += [(len(level.photos), *level.room) for level in sheet.levels]
             at_once = max(1, SHEET_PIXELS // (drawn.shape[1] * drawn.shape[2]))
@@ -132,8 +165,8 @@ class Detector:
             parts = [self.networks.propose(drawn[start : start + at_once]) for start in starts]
             offsets, scores = map(np.concatenate, zip(*parts, strict=True))
             proposals.append(_read_proposals(sheet, offsets, scores))
-        merged = _suppress(_concatenate(proposals), 0.7)
-        return Candidates(to_squares(merged.boxes), merged.scores, merged.photos)
+        merged = concatenate(proposals).without_overlaps(0.7)
+        return Candidates(to_squares(merged.boxes), merged.scores, merged.groups)
 
     def _judge(
         self,
@@ -144,21 +177,18 @@ class Detector:
         threshold: float,
     ) -> Candidates:
         """Score patches again, move their boxes, and keep those above the threshold."""
-        kept = [_NOTHING]
+        kept = [NOTHING]
         for start in range(0, len(faces.boxes), PATCH_BATCH):
             part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
             count = len(part.boxes)
             patches = np.zeros((_bucket(count), side, side, 3), np.float32)
-            patches[:count] = canvases.cut(part.boxes, part.photos, side)
+            patches[:count] = canvases.cut(part.boxes, part.groups % len(canvases), side)
             offsets, scores, *placed = network(patches)
             moved = shift_by_offsets(part.boxes, offsets[:count])
             landmarks = place_landmarks(part.boxes, placed[0][:count]) if placed else None
-            judged = Candidates(moved, scores[:count], part.photos, landmarks)
+            judged = Candidates(moved, scores[:count], part.groups, landmarks)
             kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
-        return _concatenate(kept)
-
-
-_NOTHING = Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+        return concatenate(kept)
 
 
 def largest_face(faces: Sequence[Detection]) -> Detection | None:
@@ -166,20 +196,37 @@ def largest_face(faces: Sequence[Detection]) -> Detection | None:
     return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
 
 
-def _on_photo(faces: Candidates, copy: Pixels, photo: Pixels) -> list[Detection]:
-    """Return faces that were found on a photo's copy in the photo's own pixels, if they show."""
+def _on_photo(faces: Candidates, view: View, size: tuple[int, ...]) -> list[Detection]:
+    """Return a view's faces in pixels of its photo of this height and width, if they show."""
     if faces.landmarks is None:
         return []
-    (height, width), (copy_height, copy_width) = photo.shape[:2], copy.shape[:2]
-    x, y = width / copy_width, height / copy_height
+    height, width = size[:2]
     found = []
     for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks, strict=True):
-        x1, y1, x2, y2 = (float(value) for value in box)
-        face = Detection((x1, y1, x2, y2), float(score), as_landmarks(points)).scaled(x, y)
+        corner = np.array(view.corner, np.float32)
+        x1, y1, x2, y2 = (float(value) for value in box + np.tile(corner, 2))
+        if not _is_within(view.core, (x1 + x2) / 2, (y1 + y2) / 2):
+            continue
+        face = Detection((x1, y1, x2, y2), float(score), as_landmarks(points + corner))
+        face = face.scaled(*view.scale)
         x1, y1, x2, y2 = face.box
         if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):
             found.append(face)
     return found
+
+
+def _is_within(core: tuple[float, float, float, float] | None, x: float, y: float) -> bool:
+    return core is None or (core[0] <= x < core[2] and core[1] <= y < core[3])
+
+
+def add_faces(known: list[Detection], others: Sequence[Detection]) -> list[Detection]:
+    """Return the known faces and those of the others that are none of them."""
+    faces = list(known)
+    for face in others:
+        boxes = np.array([face.box, *(one.box for one in faces)], np.float32)
+        if overlaps(boxes[:1], boxes[1:], "smaller").max(initial=0) <= SAME_FACE:
+            faces.append(face)
+    return faces
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
@@ -202,55 +249,16 @@ def _read_proposals(sheet: Sheet, offsets: Boxes, scores: npt.NDArray[np.float32
     corner = located.cells[:, ::-1].astype(np.float32) * STRIDE
     cells = np.concatenate([corner + 1, corner + CELL], axis=1)
     boxes = (cells + offsets.reshape(-1, 4)[likely] * (CELL - 1)) / located.scales[:, None]
+    groups = photos + len(scores) * ~located.own
     proposals = Candidates(
-        boxes.astype(np.float32), scores.ravel()[likely], photos.astype(np.int32)
+        boxes.astype(np.float32), scores.ravel()[likely], groups.astype(np.int32)
     )
-    return _suppress(proposals, 0.5, groups=photos * len(sheet.levels) + located.level)
+    return proposals.without_overlaps(0.5, groups=groups * len(sheet.levels) + located.level)
 
 
-def _suppress(
-    faces: Candidates,
-    threshold: float,
-    over: Literal["union", "smaller"] = "union",
-    groups: npt.NDArray[np.signedinteger] | None = None,
-) -> Candidates:
-    """Drop faces that overlap a better one of the same group (n,), by default of the same photo."""
-    groups = faces.photos if groups is None else groups
-    kept = [
-        part[suppress(faces.boxes[part], faces.scores[part], threshold, over, groups[part])]
-        for part in _in_parts(faces.scores, groups)
-    ]
-    return faces.take(np.concatenate(kept)) if kept else _NOTHING
-
-
-def _in_parts(
-    scores: npt.NDArray[np.float32], groups: npt.NDArray[np.signedinteger]
-) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the indices of each group's best, with several small groups in one part."""
-    part: list[npt.NDArray[np.intp]] = []
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        if len(members) > MOST_PROPOSALS:
-            best = np.argpartition(-scores[members], MOST_PROPOSALS)[:MOST_PROPOSALS]
-            members = members[np.sort(best)]
-        if part and sum(map(len, part)) + len(members) > FEW_PROPOSALS:
-            yield np.concatenate(part)
-            part = []
-        part.append(members)
-    if part:
-        yield np.concatenate(part)
-
-
-def _concatenate(parts: Sequence[Candidates]) -> Candidates:
-    if not parts:
-        return _NOTHING
-    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
-    return Candidates(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.photos for part in parts]),
-        np.concatenate(landmarks) if landmarks else None,
-    )
+def _side(face: Detection) -> float:
+    x1, y1, x2, y2 = face.box
+    return max(x2 - x1, y2 - y1)
 
 
 def _bucket(count: int) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facetag.vision.mtcnn.pyramid import STRIDE, Level, Sizes, cells_of, round_up
+from facetag.vision.mtcnn.pyramid import MARGIN, STRIDE, Level, Sizes, cells_of, round_up
 
 SHEET_STEP = 8
 """Sides of sheets are multiples of this, which limits the number of shapes."""
@@ -32,9 +32,11 @@ class Sheet:
         self.shape = round_up(height, SHEET_STEP), round_up(width, SHEET_STEP)
         self._first: Sizes = np.array(self.corners, np.int32) // STRIDE
         self._cells: Sizes = np.zeros((photos, len(levels), 2), np.int32)
+        self._own: Sizes = np.zeros((photos, len(levels), 2), np.int32)
         self._scales = np.ones((photos, len(levels)))
         for place, level in enumerate(levels):
-            self._cells[level.photos, place] = cells_of(level.sizes)
+            self._cells[level.photos, place] = cells_of(level.sizes + 2 * MARGIN)
+            self._own[level.photos, place] = cells_of(level.sizes)
             self._scales[level.photos, place] = level.scales
 
     def locate(self, photos: Places, cells: Places) -> "Located":
@@ -42,7 +44,9 @@ class Sheet:
         inside = cells[:, None] - self._first
         within = ((inside >= 0) & (inside < self._cells[photos])).all(axis=2)
         found, level = np.nonzero(within)
-        return Located(found, level, inside[found, level], self._scales[photos[found], level])
+        places = inside[found, level] - MARGIN // STRIDE
+        own = np.all((places >= 0) & (places < self._own[photos[found], level]), axis=1)
+        return Located(found, level, places, own, self._scales[photos[found], level])
 
 
 class Located(NamedTuple):
@@ -53,7 +57,9 @@ class Located(NamedTuple):
     level: Places
     """The indices (m,) of their levels on the sheet."""
     cells: Places
-    """Their rows and columns (m, 2) within these levels."""
+    """Their rows and columns (m, 2) within these levels; negative in the margin before them."""
+    own: npt.NDArray[np.bool_]
+    """Whether they lie (m,) on the levels wholly, not in part on the margins."""
     scales: npt.NDArray[np.float64]
     """The scales (m,) of these levels relative to their photos."""
 

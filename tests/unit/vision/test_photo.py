@@ -8,7 +8,13 @@ from PIL import ExifTags, Image
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.image_decoder import decode_image, decode_picture
-from facetag.vision.photo import reduce_to, whole_picture, working_side
+from facetag.vision.photo import (
+    LARGEST_WORKING_SIDE,
+    copy_scale,
+    reduce_to,
+    reduce_whole,
+    whole_picture,
+)
 
 FORMATS = ("JPEG", "PNG")
 QUADRANTS = np.kron(
@@ -101,12 +107,28 @@ def test_what_is_hardly_larger_than_a_copy_is_not_reduced():
 
 @pytest.mark.parametrize(("height", "width"), [(20_000, 20), (20, 20_000), (1, 5000)])
 def test_the_thinnest_photos_keep_a_pixel_of_their_short_side(height, width):
-    copy = reduce_to(np.zeros((height, width, 3), np.uint8), 1000)
+    copy = reduce_whole(np.zeros((height, width, 3), np.uint8), 1000)
     assert max(copy.shape[:2]) == 1000
     assert min(copy.shape[:2]) >= 1
 
 
-def test_working_copies_are_as_small_as_the_smallest_face_allows():
-    assert working_side(0.04) == 1000
-    assert working_side(0.1) == 400
-    assert working_side(0.001) == 4096
+@pytest.mark.parametrize(
+    ("size", "reduced"),
+    [
+        ((8640, 1080), (4000, 500)),
+        ((1080, 2340), (462, 1000)),
+        ((800, 12_000), (500, 7500)),
+        ((2000, 20), (2000, 20)),
+    ],
+    ids=["page", "phone's screen", "panorama", "strip"],
+)
+def test_long_photos_are_reduced_by_their_short_side(size, reduced):
+    assert reduce_to(np.zeros((*size, 3), np.uint8), 1000).shape == (*reduced, 3)
+    data = encode(np.zeros((*size, 3), np.uint8))
+    assert read(data, copy_side=1000).copy.shape == (*reduced, 3)
+
+
+def test_no_copy_has_more_pixels_than_the_largest_one():
+    height, width = 1500, 120_000
+    scale = copy_scale((height, width), 1000)
+    assert height * width * scale**2 == pytest.approx(LARGEST_WORKING_SIDE**2)

@@ -6,7 +6,6 @@ import pytest
 from facetag.vision.crop import UprightCrop
 from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.face_pose import is_sure, measure_pose
-from facetag.vision.mtcnn.detector import Work
 from facetag.vision.quarter_turns import find_faces, turn_back
 
 
@@ -15,11 +14,13 @@ class Counting:
 
     def __init__(self, detector):
         self._detector = detector
+        self.bands = detector.bands
+        self.large_enough = detector.large_enough
         self.seen = 0
 
-    def detect(self, photos, work=None):
+    def find_band(self, photos, band):
         self.seen += len(photos)
-        return self._detector.detect(photos, work or Work())
+        return self._detector.find_band(photos, band)
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mtcnn import MTCNN
 from PIL import Image
 from skimage import data
@@ -15,7 +17,7 @@ from facetag.vision.detection import Detection
 from facetag.vision.image_decoder import decode_image
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.mtcnn.detector import Detector, Work, largest_face
-from facetag.vision.photo import reduce_to, working_side
+from facetag.vision.photo import WORKING_SIDE, reduce_to
 
 
 def resized(photo, width, height):
@@ -79,7 +81,7 @@ def test_faces_are_those_of_the_mtcnn_package(detector, reference, photos, name)
 def test_boxes_are_those_of_the_mtcnn_package(detector, photos, name):
     """On a canvas among others: where a box ends hangs on single pixels, and ages on the box."""
     company = [photos["a little smaller"], photos["faceless"]]
-    photo = reduce_to(photos[name], working_side(detector.min_face))
+    photo = reduce_to(photos[name], WORKING_SIDE)
     found = detector.detect([*company, photo])[-1]
     expected = load_reference().detect_faces(
         photo,
@@ -185,6 +187,86 @@ def test_faces_below_the_smallest_asked_for_are_left_out(detector, astronaut):
     networks = detector.networks
     assert len(Detector(networks, min_face=0.1, confidence=0.9).detect([astronaut])[0]) == 1
     assert Detector(networks, min_face=0.5, confidence=0.9).detect([astronaut]) == [[]]
+
+
+@pytest.fixture(scope="module")
+def sizes(astronaut):
+    """Faces of 1.6 to 24% of the long side on a photo of 1600x1200 pixels, and one cut by its
+    edge."""
+    photo = np.full((1200, 1600, 3), 120, np.uint8)
+    face = Image.fromarray(astronaut[20:190, 140:310])
+    place = 10
+    for share in (0.018, 0.03, 0.05, 0.1, 0.24):
+        side = round(share * 1600 / 0.68)
+        photo[60 : 60 + side, place : place + side] = np.asarray(face.resize((side, side)))
+        place += side + 30
+    cut = np.asarray(face.resize((300, 300)))[:, 90:]
+    photo[800:1100, : cut.shape[1]] = cut
+    return photo
+
+
+BOUNDS = st.floats(0.012, 0.3)
+
+
+@settings(deadline=None, max_examples=8, derandomize=True)
+@given(BOUNDS, BOUNDS)
+def test_a_smaller_bound_finds_every_face_that_a_larger_one_finds(detector, sizes, one, other):
+    few, many = (
+        Detector(detector.networks, min_face=bound, confidence=0.9).detect([sizes])[0]
+        for bound in sorted((one, other), reverse=True)
+    )
+    assert {face.box for face in few} <= {face.box for face in many}
+
+
+def test_each_face_that_is_large_enough_is_found_once(detector, sizes):
+    found = {
+        bound: len(Detector(detector.networks, min_face=bound, confidence=0.9).detect([sizes])[0])
+        for bound in (0.2, 0.04, 0.02)
+    }
+    assert found[0.2] == 1
+    assert 4 <= found[0.04] < found[0.02] == 6
+
+
+@pytest.mark.parametrize("share", [0.7, 0.8, 1.0, 1.3, 1.6])
+def test_a_face_that_fills_the_frame_or_more_is_found(detector, astronaut, share):
+    (face,) = detector.detect([astronaut])[0]
+    x1, y1, x2, y2 = face.box
+    x, y, half = (x1 + x2) / 2, (y1 + y2) / 2, share * (y2 - y1) / 2
+    frame = astronaut[round(y - half) : round(y + half), round(x - half) : round(x + half)]
+    for side in (frame.shape[0], 300, 2500):
+        (found,) = detector.detect([resized(frame, side, side)])[0]
+        assert face_height(found) == pytest.approx(side / share, rel=0.3)
+
+
+@pytest.mark.parametrize("edge", ["left", "right", "top", "bottom"])
+def test_a_face_that_hangs_over_the_edge_is_found_once(detector, astronaut, edge):
+    (face,) = detector.detect([astronaut])[0]
+    x1, y1, x2, y2 = (round(value) for value in face.box)
+    across, down = round(0.4 * (x2 - x1)), round(0.25 * (y2 - y1))
+    photo = {
+        "left": astronaut[:, x1 + across :],
+        "right": astronaut[:, : x2 - across],
+        "top": astronaut[y1 + down :],
+        "bottom": astronaut[: y2 - down],
+    }[edge]
+    assert len(detector.detect([np.ascontiguousarray(photo)])[0]) == 1
+
+
+@pytest.mark.parametrize("upright", [True, False], ids=["screenshot", "panorama"])
+def test_long_photos_are_searched_in_parts(detector, astronaut, upright):
+    long_ = np.full((12_000, 1080, 3), 245, np.uint8)
+    portrait = resized(astronaut[:300, 80:380], 260, 260)
+    tops = [100, 1510, 3000, 4380, 5990, 7700, 9100, 11_700]
+    for top in tops:
+        long_[top : top + 260, 400:660] = portrait
+    if not upright:
+        long_ = np.full((1080, 12_000, 3), 245, np.uint8)
+        for left in tops:
+            long_[400:660, left : left + 260] = portrait
+    faces = detector.detect([long_])[0]
+    assert len(faces) == 8
+    centres = sorted((face.box[upright] + face.box[upright + 2]) / 2 for face in faces)
+    assert centres == pytest.approx([top + 120 for top in tops], abs=40)
 
 
 def test_the_confidence_asked_for_bounds_what_is_found(detector, crowd):

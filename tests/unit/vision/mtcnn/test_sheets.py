@@ -6,14 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetag.vision.mtcnn.canvases import Canvases
-from facetag.vision.mtcnn.pyramid import build_pyramid, cells_of
+from facetag.vision.mtcnn.pyramid import CELL, MARGIN, build_pyramid, cells_of
 from facetag.vision.mtcnn.sheets import SHEET_STEP, arrange, spread
 
 SIDES = st.integers(12, 1000)
 
 
+def levels_of(sizes):
+    sides = np.array(sizes, np.int32)
+    return list(build_pyramid(sides, np.maximum(20, 0.04 * sides.max(axis=1))))
+
+
 def sheets_of(sizes):
-    levels = list(build_pyramid(np.array(sizes, np.int32), 0.04))
+    levels = levels_of(sizes)
     return list(spread(levels, len(sizes)))
 
 
@@ -35,16 +40,16 @@ def test_each_level_has_room_of_its_own_on_a_sheet(sizes):
 @settings(deadline=None)
 @given(st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=4))
 def test_every_level_is_on_one_sheet(sizes):
-    levels = list(build_pyramid(np.array(sizes, np.int32), 0.04))
+    levels = levels_of(sizes)
     spread_out = [level for sheet in spread(levels, len(sizes)) for level in sheet.levels]
     assert len(spread_out) == len(levels)
     assert all(one is other for one, other in zip(spread_out, levels, strict=True))
 
 
 @pytest.mark.parametrize("size", [(750, 1000), (1000, 667), (1000, 1000), (563, 1000)])
-def test_sheets_are_little_larger_than_their_levels(size):
+def test_sheets_are_little_larger_than_their_levels_with_margins(size):
     _, sheet = sheets_of([size])
-    pixels = sum(int(np.prod(level.sizes[0])) for level in sheet.levels)
+    pixels = sum(int(np.prod(level.room)) for level in sheet.levels)
     assert pixels > 0.8 * np.prod(sheet.shape)
 
 
@@ -66,8 +71,10 @@ def test_a_cell_lies_on_the_level_whose_room_holds_it_and_on_none_between_them()
                 ours = located.level == place
                 here = list(level.photos).index(photo)
                 rows, columns = cells_of(level.sizes[here])
-                assert ours.sum() == rows * columns
-                corner = np.array(sheet.corners[place])
+                assert (ours & located.own).sum() == max(0, rows) * max(0, columns)
+                around = cells_of(level.sizes[here] + 2 * MARGIN)
+                assert ours.sum() == np.prod(around)
+                corner = np.array(sheet.corners[place]) + MARGIN
                 assert np.array_equal(
                     cells[located.found[ours]] * 2, corner + located.cells[ours] * 2
                 )
@@ -91,14 +98,18 @@ def test_scores_and_offsets_on_a_sheet_are_those_of_the_level_alone(astronaut):
     propose = load_networks().propose
     copies = [astronaut, astronaut[:500, :471]]
     compared = 0
-    for sheet, drawn in Canvases(copies, 0.04).sheets():
+    for sheet, drawn in Canvases(copies, [20, 20]).sheets():
         offsets, scores = propose(drawn)
         for level, (top, left) in zip(sheet.levels, sheet.corners, strict=True):
             for photo, (height, width) in zip(level.photos, level.sizes, strict=True):
                 # Odd sides are judged with the grey beyond them.
-                room = drawn[photo, top : top + height + height % 2, left:][:, : width + width % 2]
+                if min(height, width) < CELL:
+                    continue
+                top_, left_ = top + MARGIN, left + MARGIN
+                room = drawn[photo, top_ : top_ + height + height % 2, left_:]
+                room = room[:, : width + width % 2]
                 rows, columns = cells_of(np.array([height, width]))
-                own = slice(top // 2, top // 2 + rows), slice(left // 2, left // 2 + columns)
+                own = slice(top_ // 2, top_ // 2 + rows), slice(left_ // 2, left_ // 2 + columns)
                 alone_offsets, alone_scores = propose(room[None])
                 assert np.allclose(scores[photo][own], alone_scores[0], atol=1e-5)
                 assert np.allclose(offsets[photo][own], alone_offsets[0], atol=1e-4)
