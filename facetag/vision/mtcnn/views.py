@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from facetag.vision.mtcnn.pyramid import SCALE_FACTOR, SMALLEST_FACE_PX
+from facetag.vision.mtcnn.pyramid import SMALLEST_FACE_PX
 from facetag.vision.photo import (
     FIRST_SHARE,
     LARGEST_WORKING_SIDE,
@@ -26,6 +26,8 @@ from facetag.vision.photo import (
     searched_side,
 )
 
+BAND = 2**0.5
+"""The sizes of a finer band's faces, largest to smallest: about a pyramid level's."""
 PART_LENGTH, PART_STEP = 3, 2
 """Length of a part, and from the start of one to that of the next, in short sides of the photo."""
 
@@ -67,7 +69,7 @@ def bands_down_to(min_face: float) -> list[Band]:
     """Return the bands of sizes that hold faces of `min_face` of the long side and more."""
     bands = [Band(FIRST_SHARE, WORKING_SIDE, None)]
     while bands[-1].share > min_face and bands[-1].share * LARGEST_WORKING_SIDE > SMALLEST_FACE_PX:
-        share = bands[-1].share * SCALE_FACTOR
+        share = round(FIRST_SHARE / BAND ** len(bands), 6)
         bands.append(Band(share, min(LARGEST_WORKING_SIDE, round(WORKING_FACE_PX / share)), 1))
     return bands
 
@@ -87,7 +89,7 @@ def views_of(photo: Pixels, band: Band) -> Iterator[View]:
 
 def _has_faces(side: int, band: Band) -> bool:
     """Return whether coarser bands leave faces to find in copies of this long side."""
-    return band.is_first or band.share / SCALE_FACTOR * side > SMALLEST_FACE_PX
+    return band.is_first or BAND * band.share * side > SMALLEST_FACE_PX
 
 
 def _parts(photo: Pixels, copy: Pixels, smallest: float) -> Iterator[View]:

@@ -125,7 +125,10 @@ def test_the_thinnest_photos_keep_a_pixel_of_their_short_side(height, width):
 def test_long_photos_are_reduced_by_their_short_side(size, reduced):
     assert reduce_to(np.zeros((*size, 3), np.uint8), 1000).shape == (*reduced, 3)
     data = encode(np.zeros((*size, 3), np.uint8))
-    assert read(data, copy_side=1000).copy.shape == (*reduced, 3)
+    # What is hardly larger stays as the file was decoded, so a copy may be a tenth larger.
+    height, width = read(data, copy_side=1000).copy.shape[:2]
+    assert reduced[0] <= height <= 1.1 * reduced[0]
+    assert reduced[1] <= width <= 1.1 * reduced[1]
 
 
 def test_no_copy_has_more_pixels_than_the_largest_one():
