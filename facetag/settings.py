@@ -219,8 +219,8 @@ class Settings(BaseSettings):
         0.04,
         gt=0,
         le=1,
-        description="Smallest face to find, as a share of the photo's long side; of twice the short "
-        "side where the long one exceeds that by a quarter",
+        description="Smallest face to find, as a share of the photo's long side; of twice the "
+        "short side where the long one exceeds that by a quarter",
     )
     face_confidence: float = Field(
         0.6, ge=0, le=1, description="Lowest confidence of the detector for a face to be reported"
