@@ -220,7 +220,7 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         description="Smallest face to find, as a share of the photo's long side; of twice the "
-        "short side where the long one exceeds that by a quarter",
+        "short side in long photos",
     )
     face_confidence: float = Field(
         0.6, ge=0, le=1, description="Lowest confidence of the detector for a face to be reported"
