@@ -68,6 +68,7 @@ CHAPTERS = (
             Entry("warm", "Prepare the network ahead of workers.", "cpu"),
             Entry("sweep", "Requeue the work of workers that died."),
             Entry("migrate", "Update the database's tables."),
+            Entry("doctor", "Print what a bug report needs, and what is wrong.", "cpu,local"),
             Entry("keys", "Make, list and revoke keys of the service.", "local"),
         ),
     ),

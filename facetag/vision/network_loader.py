@@ -37,7 +37,7 @@ def load_compiled(
     Where there is a GPU, this process traces them. Raises BundleInvalid if the weights' checksum is
     wrong, and what `choose_precision` raises.
     """
-    if _has_driver():
+    if has_driver():
         return load_here(bundle, asked, slots)
     precision = choose_precision(asked, bundle, on_gpu=False)
     check_weights(bundle.folder, bundle.manifest)
@@ -139,7 +139,7 @@ def _run_export(
         )
 
 
-def _has_driver() -> bool:
+def has_driver() -> bool:
     """Return whether NVIDIA's driver is installed, so that there may be a GPU."""
     try:
         ctypes.CDLL(NVIDIA_DRIVER)

@@ -37,3 +37,11 @@ def name_format(data: bytes, opened_as: str | None = None) -> str | None:
         if pattern.match(start):
             return name
     return None if opened_as is None else _OF_PILLOW.get(opened_as, opened_as)
+
+
+def decodable_formats() -> set[str]:
+    """Return Pillow's names of the formats that can be decoded on this machine."""
+    from PIL import Image
+
+    Image.init()
+    return {*Image.OPEN, "HEIF"}

@@ -11,7 +11,7 @@ from facetag_cli.main import ENTRIES, LazyGroup, main
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
 COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retrainings"]
-COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm"]
+COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm", "doctor"]
 
 
 def group_of(command):

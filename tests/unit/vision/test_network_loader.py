@@ -88,7 +88,7 @@ def test_workers_that_start_at_the_same_time_compile_once_what_was_traced_elsewh
 
 def test_with_nvidias_driver_they_are_traced_here(tiny_bundle, cache, monkeypatch):
     """As for a GPU: TensorFlow finds none here, so OpenVINO compiles all the same."""
-    monkeypatch.setattr("facetag.vision.network_loader._has_driver", lambda: True)
+    monkeypatch.setattr("facetag.vision.network_loader.has_driver", lambda: True)
     monkeypatch.setattr("facetag.vision.network_loader.compile_blobs", None)
     network, _ = load_compiled(tiny_bundle, "float32", CpuSlots.for_one_caller(), cache)
     assert network.predict(crops())["age"].shape == (9, 1)
