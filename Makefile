@@ -19,7 +19,7 @@ endif
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(FLAVOUR)
 DEV := .venv/.dev
-EXTRAS := api,$(FLAVOUR),train,local,demo
+EXTRAS := api,$(FLAVOUR),train,local,demo,tables,watch
 # --no-compile, since compiling all of TensorFlow and SciPy takes pip longest. Python compiles the
 # modules that it imports.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check \

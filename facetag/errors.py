@@ -23,6 +23,8 @@ FacetagError
 │   │   └── ChampionChanged    another bundle was promoted while a candidate was fitted
 │   ├── RetrainingBusy         one retraining at a time
 │   └── RetrainingEnded        it has ended, so it cannot be cancelled
+├── JobUnfinished              a job has not ended in the time that the caller gave it
+├── InputInvalid               what was given to be labelled cannot be read as photos
 ├── CursorInvalid              a page cursor does not come from this service
 ├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  the work was claimed by another worker meanwhile, or cancelled
@@ -158,6 +160,14 @@ class RetrainingBusy(Conflict):
 
 class RetrainingEnded(Conflict):
     """The retraining has ended."""
+
+
+class JobUnfinished(FacetagError):
+    """The job has not ended within the time that the caller wants to wait."""
+
+
+class InputInvalid(FacetagError):
+    """What was given to be labelled, such as a list of paths or a tar, is not what it should be."""
 
 
 class CursorInvalid(FacetagError):

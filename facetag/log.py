@@ -44,6 +44,19 @@ def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
+def log_as_a_library() -> None:
+    """Leave records to the standard library's logging, unless this process has decided already."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.processors.format_exc_info,
+                structlog.processors.KeyValueRenderer(key_order=["event"]),
+            ],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+
 def _rendering(*, as_json: bool) -> list[Processor]:
     if as_json:
         return [

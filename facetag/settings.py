@@ -267,10 +267,13 @@ def setting_name(field: str) -> str:
     return f"FACETAG_{field.upper()}"
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment; raises SettingsInvalid with one line per fault."""
+def load_settings(**given: Any) -> Settings:
+    """Read the settings from the environment, except for those that are given.
+
+    Raises SettingsInvalid with one line per fault.
+    """
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         faults = [
             f"{setting_name('_'.join(str(part) for part in fault['loc']))}: "

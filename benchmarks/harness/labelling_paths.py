@@ -17,10 +17,9 @@ from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller, load_labeller
 from facetag.vision.mtcnn.detector import Work
 from facetag.vision.photo import Pixels
-from facetag_worker.child_process import make_decode
 from facetag_worker.claims import ClaimedImage
 from facetag_worker.photo_labels import Labels, label_photos
-from facetag_worker.photo_reader import Photo, PhotoReader
+from facetag_worker.photo_reader import Photo, PhotoReader, make_decode
 
 KEYPOINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """`mtcnn`'s names of the landmarks, in the order of ours."""

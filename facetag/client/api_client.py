@@ -19,6 +19,7 @@ from facetag.errors import (
     SettingsInvalid,
 )
 from facetag.loopback import is_loopback
+from facetag.results.image_lines import Line as Line
 
 UPLOAD_BATCH = 1000
 """The most files per request for upload forms."""
@@ -27,9 +28,6 @@ LONG_TIMEOUT_S = 600.0
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "facetag"
-
-Line = dict[str, Any]
-"""The results of one image; see `facetag.results.image_lines.image_line`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +124,10 @@ class ApiClient:
 
     def __exit__(self, *exc_info: object) -> None:
         """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def request_uploads(self, files: Sequence[WantedFile]) -> list[UploadTarget]:
@@ -203,6 +205,16 @@ class ApiClient:
         """Return an address in object storage at which a job's photo can be read for an hour."""
         answer = self._call("GET", f"/v1/jobs/{job_id}/images/{position}/photo")
         return answer.headers["Location"]
+
+    def start_prefix_job(self, prefix: str, *, name: str | None, idempotency_key: str) -> JobView:
+        """Start a job on the images below `s3://BUCKET/PREFIX`, which a worker lists."""
+        job: JobView = self._call(
+            "POST",
+            "/v1/jobs",
+            json={"prefix": prefix, "name": name},
+            headers={"Idempotency-Key": idempotency_key},
+        ).json()
+        return job
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job uses."""

@@ -1,20 +1,26 @@
-"""Find the photos of a folder, in the order of all outputs."""
+"""Find photos in folders, tars and lists, in the order of all outputs."""
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from facetag.errors import ErrorCode
 from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.inputs.name_filter import NameFilter, is_companion
+from facetag.inputs.tar_photos import TAR_SUFFIX, list_members
+
+EVERY_NAME = NameFilter()
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPhoto:
-    """A file with an image extension.
+    """A file with an image extension, or such a file within a tar.
 
     `name` is the path relative to the folder, with `/` between its parts; U+FFFD replaces bytes
-    that are not UTF-8. `fault` gives the reason if the file cannot be read.
+    that are not UTF-8. `fault` gives the reason if the file cannot be read. `offset` is the photo's
+    first byte in the tar at `path`; None if `path` is the photo itself.
     """
 
     name: str
@@ -22,47 +28,95 @@ class LocalPhoto:
     size: int = 0
     mtime_ns: int = 0
     fault: str | None = None
+    offset: int | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The extension in lower case, with the dot."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    def read_bytes(self) -> bytes:
+        """Return the photo's bytes; raises OSError."""
+        if self.offset is None:
+            return self.path.read_bytes()
+        with self.path.open("rb") as tar:
+            tar.seek(self.offset)
+            return tar.read(self.size)
+
+    def refusal(self, max_bytes: int) -> tuple[ErrorCode, str] | None:
+        """Return the code and the reason why this photo cannot be labelled; None if it can."""
+        if self.fault is not None:
+            return ErrorCode.FILE_UNREADABLE, self.fault
+        if self.size > max_bytes:
+            return ErrorCode.TOO_MANY_BYTES, (
+                f"The file has {self.size} bytes; the limit is {max_bytes} "
+                "(FACETAG_MAX_IMAGE_BYTES)."
+            )
+        return None
 
 
 @dataclass(slots=True)
-class PhotoFolder:
-    """The photos of a folder, sorted by name, and what was skipped."""
+class FoundPhotos:
+    """The photos of what was given, sorted by name, and what was left out."""
 
-    folder: Path
+    given: tuple[Path, ...]
     photos: list[LocalPhoto] = field(default_factory=list)
     skipped: int = 0
-    """How many files have no image extension."""
+    """How many files have no image extension, or were left beside photos by macOS or a NAS."""
+    filtered: int = 0
+    """How many photos the patterns of names leave out."""
     closed_folders: list[str] = field(default_factory=list)
     """Folders that could not be listed."""
 
     @property
     def title(self) -> str:
-        """The folder's name, as text that every encoder accepts."""
-        return as_text(self.folder.resolve().name or str(self.folder))
+        """The name of the first folder or file, as text that every encoder accepts."""
+        first = self.given[0]
+        rest = f" and {len(self.given) - 1} more" if len(self.given) > 1 else ""
+        return as_text(first.resolve().name or str(first)) + rest
+
+    @property
+    def place(self) -> str:
+        """The folder or file that was searched, or how many."""
+        return str(self.given[0]) if len(self.given) == 1 else f"{len(self.given)} places"
 
 
-def collect_photos(folder: Path, *, hidden: bool = True) -> PhotoFolder:
-    """Return every photo below `folder`.
+def collect_photos(
+    *given: Path, hidden: bool = True, names: NameFilter = EVERY_NAME
+) -> FoundPhotos:
+    """Return every photo in the given folders, tars and files.
 
-    Links are followed, and each folder is visited once even if links form a loop. `hidden=False`
-    skips names that begin with a dot. Raise OSError if `folder` itself cannot be listed.
+    One folder or tar: names are relative to it. Otherwise each name is the path as it was given,
+    and a photo that is reached twice in this way is one. A file that is given itself needs no image
+    extension. Links are followed, and each folder is visited once even if links form a loop.
+    `hidden=False` skips names that begin with a dot. Raises OSError if a given folder cannot be
+    listed, and InputInvalid for a damaged tar.
     """
-    collection = PhotoFolder(folder)
-    os.scandir(folder).close()
-    for path in _walk_files(folder, collection, hidden=hidden):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            collection.photos.append(_describe(path, folder))
+    found = FoundPhotos(given)
+    alone = len(given) == 1 and (given[0].is_dir() or given[0].suffix.lower() == TAR_SUFFIX)
+    asked_for = set(given)
+    met = dict[tuple[Path, int | None], LocalPhoto]()
+    for photo in _find(given, found, hidden=hidden, base=given[0] if alone else None):
+        itself = photo.offset is None and photo.path in asked_for
+        if not itself and (photo.suffix not in IMAGE_SUFFIXES or is_companion(photo.name)):
+            found.skipped += 1
+        elif names.keeps(photo.name):
+            met[photo.path, photo.offset] = photo
         else:
-            collection.skipped += 1
-    collection.photos.sort(key=lambda photo: (photo.name, os.fsencode(photo.path)))
-    return collection
+            found.filtered += 1
+    found.photos.extend(met.values())
+    found.photos.sort(key=lambda photo: (photo.name, os.fsencode(photo.path)))
+    return found
 
 
-def no_photos(collection: PhotoFolder) -> str:
-    """Return an error message about a folder without photos."""
-    others = "other file" if collection.skipped == 1 else "other files"
-    found = f"{collection.skipped} {others}" if collection.skipped else "it is empty"
-    return f"The folder {collection.folder} holds no photos ({found})."
+def no_photos(found: FoundPhotos) -> str:
+    """Return an error message about folders without photos."""
+    others = "other file" if found.skipped == 1 else "other files"
+    parts = [f"{found.skipped} {others}"] if found.skipped else []
+    if found.filtered:
+        parts.append(f"{found.filtered} that --include and --exclude leave out")
+    place = f"The folder {found.place} holds" if len(found.given) == 1 else f"{found.place} hold"
+    return f"{place} no photos ({', '.join(parts) or 'it is empty'})."
 
 
 def shown_name(path: Path, folder: Path) -> str:
@@ -75,18 +129,47 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def unreadable(error: OSError) -> str:
+    """Return the reason why a file cannot be read, as its line of the results has it."""
+    return f"The file cannot be read: {error.strerror}."
+
+
 def photo_below(folder: Path, name: str) -> Path | None:
     """Return the path of the photo `name` below `folder`; None if it would lie outside."""
     parts = PurePosixPath(name).parts
     return None if ".." in parts or name.startswith("/") else folder.joinpath(*parts)
 
 
-def _walk_files(folder: Path, collection: PhotoFolder, *, hidden: bool) -> Iterator[Path]:
+def _find(
+    given: Iterable[Path], found: FoundPhotos, *, hidden: bool, base: Path | None
+) -> Iterator[LocalPhoto]:
+    """Yield all files of what was given, with names relative to `base`, else as given."""
+    seen = set[tuple[int, int]]()
+    for start in given:
+        if start.is_dir():
+            os.scandir(start).close()
+            for path in _walk_files(start, found, seen, hidden=hidden):
+                yield _describe(path, base)
+        elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
+            yield from _open_tar(start, inside="" if base else f"{_as_name(start)}/")
+        else:
+            yield _describe(start, base)
+
+
+def _open_tar(tar: Path, *, inside: str) -> Iterator[LocalPhoto]:
+    mtime_ns = tar.stat().st_mtime_ns
+    for name, offset, size in list_members(tar):
+        yield LocalPhoto(as_text(inside + name), tar, size, mtime_ns, offset=offset)
+
+
+def _walk_files(
+    folder: Path, found: FoundPhotos, seen: set[tuple[int, int]], *, hidden: bool
+) -> Iterator[Path]:
     """Yield files, those of real folders before those of linked ones.
 
     A photo that is reachable in both ways is so named by its real path.
     """
-    real, linked, seen = [folder], list[Path](), set[tuple[int, int]]()
+    real, linked = [folder], list[Path]()
     while real or linked:
         current = real.pop() if real else linked.pop(0)
         try:
@@ -97,11 +180,11 @@ def _walk_files(folder: Path, collection: PhotoFolder, *, hidden: bool) -> Itera
             with os.scandir(current) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
         except OSError:
-            collection.closed_folders.append(shown_name(current, folder))
+            found.closed_folders.append(shown_name(current, folder))
             continue
         for entry in entries:
             if not hidden and entry.name.startswith("."):
-                collection.skipped += 1
+                found.skipped += 1
             elif not _is_folder(entry):
                 yield Path(entry.path)
             elif entry.is_symlink():
@@ -111,6 +194,10 @@ def _walk_files(folder: Path, collection: PhotoFolder, *, hidden: bool) -> Itera
         linked.sort()
 
 
+def _as_name(path: Path) -> str:
+    return as_text(path.as_posix())
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -118,12 +205,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _describe(path: Path, folder: Path) -> LocalPhoto:
-    name = shown_name(path, folder)
+def _describe(path: Path, base: Path | None) -> LocalPhoto:
+    name = _as_name(path) if base is None else shown_name(path, base)
     try:
         status = path.stat()
     except OSError as error:
-        return LocalPhoto(name, path, fault=f"The file cannot be read: {error.strerror}.")
+        return LocalPhoto(name, path, fault=unreadable(error))
     # Opening a pipe would block.
     if not stat.S_ISREG(status.st_mode):
         return LocalPhoto(name, path, fault="This is not a regular file.")

@@ -1,7 +1,6 @@
 """Read the images of a job as lines of its results, a page at a time."""
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
@@ -9,7 +8,6 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import FaceRow, Image, ImageState
-from facetag.heads import HEADS
 from facetag.jobs.queries import get_job
 from facetag.results.image_lines import Face, image_line
 
@@ -79,25 +77,8 @@ def _line(row: Row[Any]) -> dict[str, Any]:
         width=row.width,
         height=row.height,
         faces=[
-            Face((x, y, width, height), confidence, _in_order(attributes))
+            Face((x, y, width, height), confidence, attributes)
             for x, y, width, height, confidence, attributes in row.faces or ()
         ],
         incomplete=row.incomplete,
     )
-
-
-def _in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a face's attributes in the order of the heads, which JSONB loses."""
-    ordered: dict[str, Any] = {}
-    for head in HEADS:
-        ordered |= {
-            key: attributes[key] for key in (head.name, f"{head.name}_range") if key in attributes
-        }
-        value = ordered.get(head.name)
-        if isinstance(value, dict) and "probabilities" in value:
-            found = value["probabilities"]
-            ordered[head.name] = {
-                "label": value["label"],
-                "probabilities": {label: found[label] for label in head.labels if label in found},
-            }
-    return ordered | {key: value for key, value in attributes.items() if key not in ordered}

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from facetag.heads import HEADS
+
+Line = dict[str, Any]
+"""The results of one image, as `image_line` writes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -24,7 +29,7 @@ class Face:
         return {
             "box": list(self.box),
             "confidence": round(self.confidence, 4),
-            **self.attributes,
+            **in_order(self.attributes),
         }
 
 
@@ -54,6 +59,23 @@ def image_line(
         "faces": [face.to_json() for face in faces],
     }
     return line | {"incomplete": True} if incomplete else line
+
+
+def in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a face's attributes in the order of the heads, which JSONB loses; others by name."""
+    ordered: dict[str, Any] = {}
+    for head in HEADS:
+        ordered |= {
+            key: attributes[key] for key in (head.name, f"{head.name}_range") if key in attributes
+        }
+        value = ordered.get(head.name)
+        if isinstance(value, dict) and "probabilities" in value:
+            found = value["probabilities"]
+            ordered[head.name] = {
+                "label": value["label"],
+                "probabilities": {label: found[label] for label in head.labels if label in found},
+            }
+    return ordered | {key: attributes[key] for key in sorted(attributes) if key not in ordered}
 
 
 def age_fields(age: float, age_range: tuple[float, float]) -> dict[str, Any]:

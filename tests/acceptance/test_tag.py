@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -52,7 +54,7 @@ def check_face(face, width, height):
     assert probabilities[face["race"]["label"]] == max(probabilities.values())
 
 
-def test_a_folder_of_200_mixed_photos_gives_a_line_for_each(run, tmp_path):
+def test_a_folder_of_200_mixed_photos_gives_a_line_for_each(run, environment, tmp_path):
     expected = write_mixed_folder(tmp_path / "photos")
     assert len(expected) == 200
     output = tmp_path / "labels.jsonl"
@@ -68,6 +70,23 @@ def test_a_folder_of_200_mixed_photos_gives_a_line_for_each(run, tmp_path):
             assert (line["width"], line["height"]) == outcome.size, line
         check_promised_fields(line)
     assert "3 other files skipped" in done.stderr
+    assert label_in_process(tmp_path / "photos", environment) == output.read_text(encoding="utf-8")
+
+
+def label_in_process(folder, environment):
+    """Return what the library gives for a folder, as the command writes it."""
+    program = """if True:
+        import facetag, json, sys
+        for line in facetag.label(sys.argv[1]):
+            print(json.dumps(line, ensure_ascii=False))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        env=environment | {"PYTHONUTF8": "1"},
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode()
 
 
 def test_the_samples_end_as_they_should_and_the_report_opens_offline(

@@ -19,13 +19,11 @@ from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import return_free_memory
-from facetag.vision.photo import WORKING_SIDE, Picture, whole_picture
 from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
-from facetag_worker.isolated_decoder import IsolatedDecoder
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
-from facetag_worker.photo_reader import Decode, PhotoReader
+from facetag_worker.photo_reader import make_reader
 from facetag_worker.pipeline import Pipeline
 from facetag_worker.prefix_listing import list_prefix
 
@@ -167,46 +165,18 @@ class WorkerProcess:
 
     def _make_pipeline(self, follower: ChampionWatcher) -> Pipeline:
         settings = self._settings
-        decode_suspect = IsolatedDecoder(settings)
-
-        def look_at_suspect(data: bytes) -> Picture:
-            photo = decode_suspect(data)
-            return whole_picture(photo.pixels, WORKING_SIDE, incomplete=photo.incomplete)
-
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()
         release_when_late(self._stopping, heartbeat)
         return Pipeline(
             sessions=self._sessions,
-            reader=PhotoReader(
-                self._storage,
-                make_decode(settings),
-                decode_suspect=look_at_suspect,
-                slots=self._slots,
-                max_bytes=settings.max_image_bytes,
-                threads=settings.fetch_threads,
-            ),
+            reader=make_reader(self._storage, settings, self._slots),
             current_labeller=follower.current,
             heartbeat=heartbeat,
             settings=settings,
             worker=f"{self._worker}:{os.getpid()}",
             stopping=lambda: self._stopping.asked,
         )
-
-
-def make_decode(settings: Settings) -> Decode:
-    """Return the function that decodes a file to a picture within the limits of the settings."""
-    from facetag.vision.image_decoder import decode_picture
-
-    def decode(data: bytes) -> Picture:
-        return decode_picture(
-            data,
-            formats=settings.image_formats,
-            max_pixels=settings.max_image_pixels,
-            copy_side=WORKING_SIDE,
-        )
-
-    return decode
 
 
 def is_alive(claimant: str) -> bool:

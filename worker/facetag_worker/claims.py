@@ -367,7 +367,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         "id": outcome.image_id,
         "state": outcome.state.value,
         "error_code": code,
-        "error_message": None if message is None else _storable(message),
+        "error_message": None if message is None else storable(message),
         "width": outcome.width,
         "height": outcome.height,
         "stage_ms": {stage: round(ms, 2) for stage, ms in outcome.stage_ms.items()},
@@ -376,7 +376,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _storable(message: str) -> str:
+def storable(message: str) -> str:
     """Return a message that PostgreSQL can store: no NUL, no lone surrogate, limited length."""
     return message.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_MESSAGE_CHARS]
 

@@ -17,10 +17,12 @@ from facetag.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
-from facetag.vision.image_decoder import takes_much_memory
+from facetag.settings import Settings
+from facetag.vision.image_decoder import decode_picture, takes_much_memory
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.photo import Picture
+from facetag.vision.photo import WORKING_SIDE, Picture, whole_picture
 from facetag_worker.claims import ClaimedImage, Outcome
+from facetag_worker.isolated_decoder import IsolatedDecoder
 
 Decode = Callable[[bytes], Picture]
 """Raises ImageUnreadable."""
@@ -80,6 +82,7 @@ class PhotoReader:
         max_bytes: int,
         threads: int,
         max_pixels_ahead: int = MAX_PIXELS_AHEAD,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._decode = decode
@@ -87,11 +90,13 @@ class PhotoReader:
         self._slots = slots
         self._max_bytes = max_bytes
         self._max_pixels_ahead = max_pixels_ahead
+        self._on_close = on_close
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and the process that decodes suspects."""
         self._threads.shutdown()
+        self._on_close()
 
     def read(
         self,
@@ -145,6 +150,39 @@ class PhotoReader:
             log.exception("read_failed", image=image.id, bucket=image.bucket, key=image.key)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
         return Photo(image, picture, watch.stage_ms)
+
+
+def make_reader(source: Source, settings: Settings, slots: CpuSlots) -> PhotoReader:
+    """Return a reader that decodes within the limits of the settings."""
+    decode_suspect = IsolatedDecoder(settings)
+
+    def look_at_suspect(data: bytes) -> Picture:
+        photo = decode_suspect(data)
+        return whole_picture(photo.pixels, WORKING_SIDE, incomplete=photo.incomplete)
+
+    return PhotoReader(
+        source,
+        make_decode(settings),
+        decode_suspect=look_at_suspect,
+        slots=slots,
+        max_bytes=settings.max_image_bytes,
+        threads=settings.fetch_threads,
+        on_close=decode_suspect.close,
+    )
+
+
+def make_decode(settings: Settings) -> Decode:
+    """Return the function that decodes a file to a picture within the limits of the settings."""
+
+    def decode(data: bytes) -> Picture:
+        return decode_picture(
+            data,
+            formats=settings.image_formats,
+            max_pixels=settings.max_image_pixels,
+            copy_side=WORKING_SIDE,
+        )
+
+    return decode
 
 
 class _Budget:

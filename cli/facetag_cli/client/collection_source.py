@@ -8,12 +8,12 @@ from typing import Any
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.client.api_client import ApiClient, Line
+from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
 from facetag.quantification.collection import Collection, gather
 from facetag.quantification.held_out import HeldOut
 from facetag.settings import Settings
 from facetag_cli.client.service_choice import require_service
-from facetag_cli.client.tagging_jobs import stream_lines
 
 
 def read_collection(source: str, settings: Settings) -> Collection:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from facetag.client.api_client import ApiClient, JobView, Service
+from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
-from facetag_cli.client.service_choice import find_service
 from facetag_cli.output.reporter import Reporter
 
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from facetag.client.api_client import ApiClient, ImageEntry, JobView, Line
+from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
@@ -70,14 +71,6 @@ def merge_lines(
                 "The service gave fewer results than the job has photos. Run the command again."
             )
         yield line | {"image": photo.name}
-
-
-def stream_lines(client: ApiClient, job_ids: Sequence[str]) -> Iterator[Line]:
-    """Yield the result lines of jobs, one job after the other."""
-    for job_id in job_ids:
-        with client.stream_results(job_id) as texts:
-            for text in texts:
-                yield json.loads(text)
 
 
 def unsent_line(photo: LocalPhoto, reason: NotSent) -> Line:

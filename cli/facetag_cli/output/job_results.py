@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from facetag.client.api_client import ApiClient, JobView, Line
+from facetag.client.result_stream import stream_lines
 from facetag.inputs.photo_files import photo_below
 from facetag_cli.client.job_photos import JobPhotos
-from facetag_cli.client.tagging_jobs import stream_lines
 from facetag_cli.commands.jobs.status import describe_job
 from facetag_cli.output.delivery import deliver, say_summary
 from facetag_cli.output.reporter import Reporter

@@ -46,14 +46,12 @@ class HashCache:
 
     def hash_photos(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
         """Return the hex SHA-256 of each photo, or the error of reading it."""
-        known = {photo.path: self._look_up(photo) for photo in photos}
-        unknown = [photo for photo in photos if known[photo.path] is None]
+        known = {photo: self._look_up(photo) for photo in photos}
+        unknown = [photo for photo in photos if known[photo] is None]
         with ThreadPoolExecutor(HASH_THREADS) as threads:
-            found = dict(
-                zip((photo.path for photo in unknown), threads.map(_hash, unknown), strict=True)
-            )
+            found = dict(zip(unknown, threads.map(_hash, unknown), strict=True))
         self._remember(unknown, found)
-        return [known[photo.path] or found[photo.path] for photo in photos]
+        return [known[photo] or found[photo] for photo in photos]
 
     def find_file(self, sha256: str) -> Path | None:
         """Return a file that has not changed since it was hashed to this; None if none is known."""
@@ -82,21 +80,23 @@ class HashCache:
         try:
             row = self._rows.execute(
                 "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ?",
-                (os.fsencode(photo.path.absolute()), photo.size, photo.mtime_ns),
+                (_key(photo), photo.size, photo.mtime_ns),
             ).fetchone()
         except sqlite3.Error:
             # An unreadable cache costs only time.
             return None
         return None if row is None else str(row[0])
 
-    def _remember(self, photos: Sequence[LocalPhoto], found: Mapping[Path, str | OSError]) -> None:
+    def _remember(
+        self, photos: Sequence[LocalPhoto], found: Mapping[LocalPhoto, str | OSError]
+    ) -> None:
         if self._rows is None:
             return
         settled_ns = int((time.time() - SETTLED_S) * 1e9)
         rows = [
-            (os.fsencode(photo.path.absolute()), photo.size, photo.mtime_ns, found[photo.path])
+            (_key(photo), photo.size, photo.mtime_ns, found[photo])
             for photo in photos
-            if photo.mtime_ns < settled_ns and isinstance(found[photo.path], str)
+            if photo.mtime_ns < settled_ns and isinstance(found[photo], str)
         ]
         try:
             with self._rows:
@@ -118,8 +118,15 @@ def _open(path: Path) -> sqlite3.Connection | None:
     return rows
 
 
+def _key(photo: LocalPhoto) -> bytes:
+    path = os.fsencode(photo.path.absolute())
+    return path if photo.offset is None else path + b"\0%d" % photo.offset
+
+
 def _hash(photo: LocalPhoto) -> str | OSError:
     try:
+        if photo.offset is not None:
+            return hashlib.sha256(photo.read_bytes()).hexdigest()
         with photo.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -6,7 +6,7 @@ from rich.filesize import decimal
 
 from facetag.client.api_client import ApiClient, ImageEntry, JobView
 from facetag.errors import FacetagError, JobNotFound, JobStateConflict
-from facetag.inputs.photo_files import LocalPhoto, PhotoFolder
+from facetag.inputs.photo_files import FoundPhotos, LocalPhoto
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import (
     finished_count,
@@ -32,11 +32,11 @@ from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 SHOWN_FAILURES = 20
 
 
-def announce(collection: PhotoFolder, reporter: Reporter) -> None:
+def announce(collection: FoundPhotos, reporter: Reporter) -> None:
     """Print what was found, and which folders cannot be listed."""
     size = decimal(sum(photo.size for photo in collection.photos))
     reporter.say(
-        f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.folder}"
+        f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.place}"
         + (f", {plural(collection.skipped, 'other file')} skipped." if collection.skipped else ".")
     )
     for name in collection.closed_folders:
@@ -89,7 +89,7 @@ class TaggingRun:
         client: ApiClient,
         reporter: Reporter,
         settings: Settings,
-        collection: PhotoFolder,
+        collection: FoundPhotos,
         *,
         own: bool,
         reuse: bool = True,
@@ -104,7 +104,7 @@ class TaggingRun:
         self._own = own
         self._reuse = reuse
         self._leftovers = UnfinishedJobs(unfinished_path(settings))
-        self._place = str(collection.folder.absolute())
+        self._place = "\n".join(str(path.absolute()) for path in collection.given)
 
     def work(self) -> None:
         """Send and label the photos; cancel the jobs if it is stopped."""

@@ -17,7 +17,7 @@ from tenacity import (
 
 from facetag.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag.inputs.photo_files import LocalPhoto
+from facetag.inputs.photo_files import LocalPhoto, unreadable
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
 
@@ -196,15 +196,8 @@ class Uploader:
         return contents
 
     def _fault_of(self, photo: LocalPhoto) -> NotSent | None:
-        if photo.fault is not None:
-            return NotSent(ErrorCode.FILE_UNREADABLE, photo.fault)
-        if photo.size > self._max_bytes:
-            return NotSent(
-                ErrorCode.TOO_MANY_BYTES,
-                f"The file has {photo.size} bytes; the limit is {self._max_bytes} "
-                "(FACETAG_MAX_IMAGE_BYTES).",
-            )
-        return None
+        refusal = photo.refusal(self._max_bytes)
+        return None if refusal is None else NotSent(*refusal)
 
 
 class Sender:
@@ -222,7 +215,7 @@ class Sender:
         if upload["post"] is None:
             return upload["key"]
         try:
-            data = photo.path.read_bytes()
+            data = photo.read_bytes()
         except OSError as error:
             return _unreadable(error)
         # A key stands for its content, so a file that changed meanwhile must not get it.
@@ -268,9 +261,8 @@ def _is_transient(answer: tuple[int, str]) -> bool:
 
 def key_suffix(photo: LocalPhoto) -> str:
     """Return the suffix of the photo's key: lower case, one spelling per format."""
-    suffix = photo.path.suffix.lower()
-    return _SAME_SUFFIX.get(suffix, suffix)
+    return _SAME_SUFFIX.get(photo.suffix, photo.suffix)
 
 
 def _unreadable(error: OSError) -> NotSent:
-    return NotSent(ErrorCode.FILE_UNREADABLE, f"The file cannot be read: {error.strerror}.")
+    return NotSent(ErrorCode.FILE_UNREADABLE, unreadable(error))

@@ -17,7 +17,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The folder of every room, and the extras that an installation of it has beyond the base.
 ROOMS = {
     "facetag": ("local",),
+    "facetag/library": ("cpu",),
     "facetag/quantification": ("cpu",),
+    "facetag/results": ("tables",),
     "facetag/vision": ("cpu",),
     "api/facetag_api": ("api",),
     "cli/facetag_cli": ("api", "cpu", "train", "local"),
@@ -40,10 +42,16 @@ COMES_WITH = {
 
 
 def requirements(*extras: str) -> list[Requirement]:
-    lines = list(PROJECT["dependencies"])
-    for extra in extras:
-        lines += PROJECT["optional-dependencies"][extra]
-    return [Requirement(line) for line in lines]
+    found = [Requirement(line) for line in PROJECT["dependencies"]]
+    waiting = list(extras)
+    while waiting:
+        for line in PROJECT["optional-dependencies"][waiting.pop()]:
+            requirement = Requirement(line)
+            if requirement.name == PROJECT["name"]:
+                waiting += requirement.extras
+            else:
+                found.append(requirement)
+    return found
 
 
 def pins() -> dict[str, str]:

@@ -69,7 +69,7 @@ def module_exists(name: str) -> bool:
         path = folder.joinpath(*parents)
         if (path / last).is_dir() or (path / f"{last}.py").is_file():
             return True
-        source = path.with_suffix(".py")
+        source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if source.is_file() and re.search(rf"\b{last}\b", source.read_text(encoding="utf-8")):
             return True
     return False

@@ -25,11 +25,11 @@ def retag(ctx: click.Context, job: str, data_dir: Path | None, quiet: bool) -> N
     Example:
       facetag retag latest
     """
+    from facetag.client.result_stream import stream_lines
     from facetag_cli.client.job_progress import wait_for_job
     from facetag_cli.client.job_reference import find_job, short_ids
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.client.tagging_jobs import stream_lines
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.label_changes import compare_lines
     from facetag_cli.output.reporter import Reporter

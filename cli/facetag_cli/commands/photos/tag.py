@@ -71,8 +71,9 @@ def tag(
       facetag tag ~/Pictures --format jsonl --output labels.jsonl
     """
     from facetag.client.api_client import ApiClient
+    from facetag.client.service_lookup import find_service
     from facetag.inputs.photo_files import collect_photos, no_photos
-    from facetag_cli.client.service_choice import find_service, read_settings, use_service
+    from facetag_cli.client.service_choice import read_settings, use_service
     from facetag_cli.client.tagging_jobs import merge_lines
     from facetag_cli.output.delivery import deliver, exit_status, say_summary
     from facetag_cli.output.reporter import Reporter

@@ -1,0 +1,1 @@
+"""Label photos in the process that asks, without a service."""

@@ -1,0 +1,236 @@
+"""Label photos in this process with the reader and the labeller of a worker."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from facetag.cpu import available_cores
+from facetag.errors import ImageUnreadable
+from facetag.inputs.photo_files import LocalPhoto
+from facetag.library.photo_items import PhotoInput, PhotoItem, list_items, read_item, to_pixels
+from facetag.log import log_as_a_library
+from facetag.results.image_lines import Line, image_line
+from facetag.results.photo_results import PhotoResults
+from facetag.settings import Settings, load_settings
+from facetag.vision.inference.cpu_slots import CpuSlots
+from facetag.vision.photo import WORKING_SIDE, whole_picture
+from facetag_worker.claims import ClaimedImage, Outcome, storable
+from facetag_worker.photo_labels import PhotoLabeller, label_photos
+from facetag_worker.photo_reader import Photo, PhotoReader, Unread, make_reader
+from facetag_worker.pipeline import to_outcome
+
+
+def label(
+    photos: PhotoInput | Iterable[PhotoInput],
+    *,
+    heads: str | Sequence[str] | None = None,
+    min_face: float | None = None,
+    bundle: str | Path | None = None,
+    progress: bool | None = None,
+) -> PhotoResults:
+    """Label the faces in photos: a folder, files, bytes, arrays (RGB, uint8) or Pillow images.
+
+    Returns the results in order, one per photo, as the photos are labelled: the same fields as
+    `facetag tag --format jsonl` writes. A file that cannot be read has the state `failed`. `heads`
+    are some of age, gender and race; `min_face` is the smallest face to find, as a share of the
+    photo's long side; `bundle` is the folder of another network. Without them FACETAG_HEADS,
+    FACETAG_MIN_FACE and FACETAG_BUNDLE apply. A progress bar is shown in terminals and notebooks
+    (`progress=False` hides it).
+
+    Loading the network takes some seconds: use a FaceLabeller to label several times.
+    Raises SettingsInvalid, BundleInvalid, InputInvalid, and OSError for a folder that cannot be
+    listed.
+    """
+    items, total = list_items(photos)
+    labeller = FaceLabeller(heads=heads, min_face=min_face, bundle=bundle)
+
+    def lines() -> Iterator[Line]:
+        with labeller:
+            yield from labeller.label_items(items)
+
+    return PhotoResults(_shown(lines(), total, progress))
+
+
+class FaceLabeller:
+    """Hold a network that is loaded once, and label photos with it as often as asked.
+
+    It computes on all cores of this process. Load it after a fork, never before. `loaded` is a
+    labeller that was loaded already, such as a fake.
+    """
+
+    def __init__(
+        self,
+        *,
+        heads: str | Sequence[str] | None = None,
+        min_face: float | None = None,
+        bundle: str | Path | None = None,
+        loaded: PhotoLabeller | None = None,
+    ) -> None:
+        given: dict[str, Any] = {"heads": heads, "min_face": min_face, "bundle": bundle}
+        self._settings = load_settings(
+            **{name: value for name, value in given.items() if value is not None}
+        )
+        log_as_a_library()
+        self._slots = CpuSlots.for_lanes(available_cores())
+        self._labeller = loaded or _load(self._settings, self._slots)
+
+    @property
+    def version(self) -> str:
+        """The version of the bundle that labels."""
+        return self._labeller.version
+
+    def label(self, photos: PhotoInput | Iterable[PhotoInput]) -> Iterator[Line]:
+        """Yield the result of each photo in order; nothing is kept (see `facetag.label`)."""
+        items, _ = list_items(photos)
+        return self.label_items(items)
+
+    def label_items(self, items: Iterator[PhotoItem]) -> Iterator[Line]:
+        """Yield the result of each photo in order; the next chunk is read while one is labelled."""
+        held: dict[str, PhotoItem] = {}
+        reader = make_reader(_HeldPhotos(held), self._settings, self._slots)
+        run = _Run(self._settings, self._labeller, reader, held, enumerate(items))
+        try:
+            yield from run.lines()
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        """Let the network go."""
+        del self._labeller
+
+    def __enter__(self) -> Self:
+        """Return the labeller itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the network go."""
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldPhotos:
+    """Hand photos to the worker's reader, which asks for them by their keys."""
+
+    held: dict[str, PhotoItem]
+
+    def fetch(self, _bucket: str, key: str, max_bytes: int) -> bytes:
+        """Return a photo's bytes; raises ImageUnreadable."""
+        return read_item(self.held[key], max_bytes)
+
+
+class _Run:
+    """Take photos from reading to results, as `facetag_worker.pipeline` does from claims."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        labeller: PhotoLabeller,
+        reader: PhotoReader,
+        held: dict[str, PhotoItem],
+        items: Iterator[tuple[int, PhotoItem]],
+    ) -> None:
+        self._settings = settings
+        self._labeller = labeller
+        self._reader = reader
+        self._held = held
+        self._items = items
+        self._unread: deque[ClaimedImage] = deque()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield results in order, however the photos were read."""
+        done: dict[int, Line] = {}
+        place = 0
+        with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
+            coming: Future[list[Photo | Outcome]] = ahead.submit(self._read)
+            while chunk := coming.result():
+                coming = ahead.submit(self._read)
+                for outcome in self._label(chunk):
+                    done[outcome.image_id] = self._to_line(outcome)
+                while place in done:
+                    yield done.pop(place)
+                    place += 1
+
+    def _read(self) -> list[Photo | Outcome]:
+        """Read the next chunk; photos that found no room in memory come first in the next one."""
+        room = self._settings.chunk_images - len(self._unread)
+        fresh = [self._claim(place, item) for place, item in islice(self._items, max(0, room))]
+        images = [*self._unread, *fresh]
+        self._unread.clear()
+        pixels = [image for image in images if self._has_pixels(image)]
+        files = [image for image in images if not self._has_pixels(image)]
+        read: list[Photo | Outcome] = [self._take_pixels(image) for image in pixels]
+        for result in self._reader.read(files):
+            if isinstance(result, Unread):
+                self._unread.append(result.image)
+            else:
+                read.append(result)
+        return sorted(read, key=_place)
+
+    def _claim(self, place: int, item: PhotoItem) -> ClaimedImage:
+        self._held[str(place)] = item
+        return ClaimedImage(id=place, position=place, bucket="", key=str(place), name=item.name)
+
+    def _has_pixels(self, image: ClaimedImage) -> bool:
+        return not isinstance(self._held[image.key].photo, LocalPhoto | bytes)
+
+    def _take_pixels(self, image: ClaimedImage) -> Photo | Outcome:
+        try:
+            pixels = to_pixels(self._held[image.key].photo)  # type: ignore[arg-type]
+        except ImageUnreadable as error:
+            return Outcome.failure(image.id, error.code, str(error))
+        return Photo(image, whole_picture(pixels, WORKING_SIDE), {})
+
+    def _label(self, chunk: Sequence[Photo | Outcome]) -> Iterator[Outcome]:
+        photos = [one for one in chunk if isinstance(one, Photo)]
+        labels = label_photos(self._labeller, [photo.picture for photo in photos])
+        yield from (one for one in chunk if isinstance(one, Outcome))
+        for photo, found in zip(photos, labels, strict=True):
+            yield to_outcome(photo, found, self._labeller.version)
+
+    def _to_line(self, outcome: Outcome) -> Line:
+        code, message = outcome.error or (None, "")
+        return image_line(
+            name=self._held.pop(str(outcome.image_id)).name,
+            state=outcome.state.value,
+            error=None if code is None else (code, storable(message)),
+            model=outcome.model_version,
+            width=outcome.width,
+            height=outcome.height,
+            faces=outcome.faces,
+            incomplete=outcome.incomplete,
+        )
+
+
+def _place(one: Photo | Outcome) -> int:
+    return one.image.id if isinstance(one, Photo) else one.image_id
+
+
+def _load(settings: Settings, slots: CpuSlots) -> PhotoLabeller:
+    # TensorFlow's notes on instruction sets would bury what the caller prints.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    slots.limit_tensorflow()
+    from facetag.vision.labeller import load_labeller
+
+    labeller = load_labeller(settings, slots)
+    labeller.warm_up()
+    return labeller
+
+
+def _shown(lines: Iterator[Line], total: int | None, progress: bool | None) -> Iterator[Line]:
+    """Show a bar while the lines pass; without `progress`, only to people."""
+    from tqdm.auto import tqdm
+
+    # None: tqdm shows itself in terminals and notebooks alone.
+    disable = None if progress is None else not progress
+    yield from tqdm(lines, total=total, unit="photo", desc="Labelling", disable=disable)

@@ -1,0 +1,58 @@
+"""Hold the results of photos as they come, and turn them into tables."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from facetag.results.image_lines import Line
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+class PhotoResults:
+    """Results of photos, in order: each is computed when it is first asked for, and then kept.
+
+    Iterate over them, or take them all as a table. `to_arrow` and `to_pandas` have one row per
+    face, and one for each photo without a face, with the columns of the CSV results.
+    """
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._coming = iter(lines)
+        self._kept: list[Line] = []
+
+    def __iter__(self) -> Iterator[Line]:
+        """Yield the lines that are kept, then those that are still to come."""
+        place = 0
+        while place < len(self._kept) or self._take_one():
+            yield self._kept[place]
+            place += 1
+
+    def __len__(self) -> int:
+        """Return the number of photos, once all are labelled."""
+        while self._take_one():
+            pass
+        return len(self._kept)
+
+    def _take_one(self) -> bool:
+        for line in self._coming:
+            self._kept.append(line)
+            return True
+        return False
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """Return a pyarrow table of all results; needs the extra `tables`."""
+        from facetag.results.face_table import to_table
+
+        return to_table(self)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a data frame of all results; needs the extra `tables`.
+
+        Numbers that a photo without a face lacks are NA; columns of labels are categories.
+        """
+        import pandas
+        import pyarrow
+
+        kinds = {pyarrow.int32(): pandas.Int32Dtype(), pyarrow.string(): pandas.StringDtype()}
+        return self.to_arrow().to_pandas(types_mapper=kinds.get)
