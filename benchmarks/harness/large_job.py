@@ -4,6 +4,7 @@ Updates claim and finish rows in large steps, so that tables and indexes hold as
 after real work, apart from those that autovacuum has removed.
 """
 
+import hashlib
 import statistics
 import time
 import uuid
@@ -18,6 +19,7 @@ from facetag import jobs
 from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import ImageState
 from facetag.jobs.counts import count_images
+from facetag.storage.client import image_key
 from facetag_worker import claims
 from facetag_worker.sweeper import FIND_DONE, FIND_UNHEARD, return_expired
 
@@ -30,9 +32,11 @@ _ADD_JOB = text("""
     VALUES (:job, 'local', 'queued', 'a large one', :images, :images)
 """)
 _ADD_IMAGES = text("""
-    INSERT INTO images (tenant_id, job_id, position, bucket, key, name)
-    SELECT 'local', :job, i, 'source', path, path
-    FROM (SELECT i, 'photos/' || lpad(to_hex(i), 10, '0') || '.jpg' AS path
+    INSERT INTO images (tenant_id, job_id, position, bucket, key, name, content)
+    SELECT 'local', :job, i, 'facetag',
+        'tenants/local/images/' || left(encode(content, 'hex'), 2) || '/' || encode(content, 'hex')
+            || '.jpg', 'photos/' || i || '.jpg', content
+    FROM (SELECT i, sha256(CAST(CAST(i AS text) AS bytea)) AS content
           FROM generate_series(0, :images - 1) AS i) AS listed
 """)
 _CLAIM = text("""
@@ -48,7 +52,8 @@ _FINISH = text("""
                     ELSE 'tagged' END,
             error_code = CASE position % 10 WHEN 0 THEN 'truncated' END,
             claim_token = NULL, lease_until = NULL, finished_at = now(), width = 1600,
-            height = 1200, model_version = 'benchmark', stage_ms =
+            height = 1200, model_version = 'benchmark', labelling_key =
+            CASE WHEN position % 10 > 0 THEN CAST(:key AS bytea) END, stage_ms =
             '{"fetch": 3.1, "decode": 12.2, "detect": 80.0, "crop": 1.0, "predict": 20.3}'
         WHERE job_id = :job AND position >= :first AND position < :end
         RETURNING id, state
@@ -67,6 +72,11 @@ _COUNT = text("""
 """)
 
 
+def key_of(number: int) -> str:
+    """Return the key of an image of a large job by its position."""
+    return image_key("local", hashlib.sha256(str(number).encode()).hexdigest(), ".jpg")
+
+
 class _Undo(Exception):
     """End a measured transaction without keeping its effect."""
 
@@ -74,9 +84,12 @@ class _Undo(Exception):
 class LargeJob:
     """Make a job of so many images; `work_until` finishes the next ones."""
 
-    def __init__(self, sessions: sessionmaker[Session], images: int) -> None:
+    def __init__(
+        self, sessions: sessionmaker[Session], images: int, labelling_key: bytes = b"benchmark"
+    ) -> None:
         self.id = uuid.uuid4()
         self.images = images
+        self._labelling_key = labelling_key
         self._sessions = sessions
         self._done = 0
         with transaction(sessions) as session:
@@ -89,9 +102,10 @@ class LargeJob:
         while self._done < done:
             end = min(done, self._done + STEP)
             rows = {"job": self.id, "first": self._done, "end": end}
-            for statement in (_CLAIM, _FINISH):
-                with transaction(self._sessions) as session:
-                    session.execute(statement, rows)
+            with transaction(self._sessions) as session:
+                session.execute(_CLAIM, rows)
+            with transaction(self._sessions) as session:
+                session.execute(_FINISH, rows | {"key": self._labelling_key})
             self._done = end
         with transaction(self._sessions) as session:
             counts = count_images(session, self.id)

@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import time
 
 import psutil
+import psycopg
 import pytest
+from PIL import Image
+from sqlalchemy import make_url
 
-from benchmarks.samples import EXPECTED
+from facetag.settings import Settings
+from facetag.standalone.connections import find_database, use_database
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
@@ -30,6 +35,19 @@ def wait_for_file(path, timeout_s=60):
         time.sleep(0.05)
 
 
+def write_photo(path, number):
+    """A photo whose bytes are its number's own."""
+    Image.new("RGB", (320, 240), (number, 2 * number, 255 - number)).save(path)
+
+
+def labelled_contents(url):
+    """The contents of the photos that a network saw, once for each time."""
+    query = "SELECT content FROM images WHERE stage_ms ? 'predict'"
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
 def test_ctrl_c_cancels_the_job_and_stops_all_that_was_started(start, samples, tmp_path):
     output = tmp_path / "out.jsonl"
     tag = start("tag", samples, "--data-dir", tmp_path / "data", "--output", output)
@@ -42,26 +60,49 @@ def test_ctrl_c_cancels_the_job_and_stops_all_that_was_started(start, samples, t
     _, said = tag.communicate(timeout=600)
     assert tag.returncode == 130, said
     assert "Cancelled job" in said
-    assert f"are kept in {tmp_path / 'data'}" in said
+    assert f"is kept in {tmp_path / 'data'}" in said
     assert "Traceback" not in said
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert not output.exists()
 
 
-def test_a_run_that_was_killed_is_gone_on_with(start, run, samples, tmp_path):
-    data = tmp_path / "data"
-    tag = start("tag", samples, "--data-dir", data)
-    read_until(tag.stderr, "Sent 12 photos")
-    wait_for_file(data / "tag-jobs.json")
+def test_a_run_that_was_killed_is_gone_on_with_and_labels_no_photo_twice(start, run, tmp_path):
+    data, photos = tmp_path / "data", tmp_path / "photos"
+    photos.mkdir()
+    for number in range(90):
+        write_photo(photos / f"{number:02}.png", number)
+    tag = start("tag", photos, "--data-dir", data)
+    read_until(tag.stderr, "0 known, 90 to label")
+    due = time.monotonic() + 900
+    while len(labelled_contents(find_database(data))) < 16:
+        assert time.monotonic() < due
+        time.sleep(0.05)
     family = psutil.Process(tag.pid).children(recursive=True)
     tag.kill()
     tag.wait(timeout=30)
     assert psutil.wait_procs(family, timeout=180)[1] == []
 
-    again = run("tag", samples, "--data-dir", data, "--format", "jsonl")
-    assert again.returncode == 3, again.stderr
-    assert "Continuing job" in again.stderr
-    assert "Sent 0 photos" in again.stderr
+    # Two photos are new, one has gone, and one has another name.
+    write_photo(photos / "90.png", 90)
+    write_photo(photos / "00.png", 91)
+    (photos / "01.png").unlink()
+    (photos / "02.png").rename(photos / "again.png")
+    again = run("tag", photos, "--data-dir", data, "--format", "jsonl")
+    assert again.returncode == 0, again.stderr
+    assert "Sent 2 photos" in again.stderr
+    known = int(re.search(r"90 photos: (\d+) known", again.stderr)[1])
+    assert known >= 14
     lines = [json.loads(line) for line in again.stdout.splitlines()]
-    assert [line["image"] for line in lines] == sorted(EXPECTED)
+    assert [line["image"] for line in lines] == sorted(path.name for path in photos.iterdir())
     assert json.loads((data / "tag-jobs.json").read_text()) == {}
+    with use_database(Settings(data_dir=data)) as url:
+        labelled = labelled_contents(url)
+    assert len(labelled) == len(set(labelled))
+    assert len(labelled) in (91, 92)
+
+    # All that `tag` printed is printed again by the short id, from the local servers alone.
+    (short,) = set(re.findall(r"facetag results ([0-9a-f]{8})", again.stderr))
+    later = run("results", short, "--data-dir", data, "--format", "jsonl")
+    assert later.stdout == again.stdout
+    rows = run("jobs", "--data-dir", data).stdout.splitlines()
+    assert [row.split()[0] for row in rows[1:2]] == [short]
