@@ -94,10 +94,17 @@ def decode_picture(
     copy = np.asarray(reduce_image(image, copy_side))
 
     def decode_larger(scale: float) -> Image.Image:
-        return _decode(data, formats, max_pixels, lambda size: scale).image
+        return decode_scaled(data, formats=formats, max_pixels=max_pixels, scale=scale)
 
     larger = None if image.size == (width, height) else decode_larger
     return Picture(width, height, copy, image, larger, decoded.incomplete)
+
+
+def decode_scaled(
+    data: bytes, *, formats: Sequence[str], max_pixels: int, scale: float
+) -> Image.Image:
+    """Return the first frame, upright, at `scale` of its size or more; raises as `decode_image`."""
+    return _decode(data, formats, max_pixels, lambda _: scale).image
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,12 +101,15 @@ def try_one(
 
 
 def make_portraits(number: int, rng: random.Random) -> list[bytes]:
-    """Return JPEGs of one public-domain portrait in many sizes and lights, and of none."""
+    """Return JPEGs of one public-domain portrait in many sizes and lights, and of none.
+
+    A third is so large that it is decoded reduced.
+    """
     portrait, scene = Image.fromarray(data.astronaut()), Image.fromarray(data.coffee())
     photos = []
     for index in range(number):
         image = scene if index % 5 == 4 else portrait
-        side = rng.randrange(200, 500)
+        side = rng.randrange(200, 500) * (6 if index % 3 == 0 else 1)
         image = ImageEnhance.Brightness(image.resize((side, side))).enhance(rng.uniform(0.7, 1.2))
         out = io.BytesIO()
         image.save(out, "JPEG", quality=85)

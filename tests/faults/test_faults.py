@@ -3,11 +3,15 @@
 import random
 
 import pytest
+from sqlalchemy import update
 
-from tests.faults.fault_harness import FaultHarness, with_lease
+from facetag.db.tables import Image
+from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
 from tests.faults.fault_kinds import KINDS, kill_worker, plan_faults
+from tests.faults.long import LOADING_S, make_portraits
 from tests.faults.trial import (
     Stuck,
+    judge,
     make_photos,
     post,
     run_undisturbed,
@@ -62,6 +66,24 @@ def test_no_image_is_lost_or_doubled_or_changed_by_faults_of_every_kind(
     assert verdict.sound, verdict.to_json()
     assert {line["state"] for line in reference.values()} == {"tagged", "no_face", "failed"}
     assert set(verdict.faults) == set(KINDS)
+
+
+@pytest.mark.timeout(900)
+def test_a_suspect_gets_the_very_result_that_the_network_gives_any_photo(fault_harness):
+    """Every field is compared: the decoder of suspects once handed over other pixels."""
+    keys = store(fault_harness, make_portraits(9, random.Random(SEED)))
+    fault_harness.start_workers(1, program=REAL_WORKER)
+    reference = run_undisturbed(fault_harness, keys, patience_s=LOADING_S)
+    fault_harness.stop_workers()
+    job_id = post(fault_harness, keys)
+    with fault_harness.harness.transaction() as session:
+        session.execute(update(Image).where(Image.job_id == job_id).values(suspicion=1))
+    fault_harness.start_workers(1, program=REAL_WORKER)
+    wait_for_all(fault_harness, patience_s=LOADING_S)
+    verdict = judge(fault_harness, [job_id], keys, reference)
+    assert verdict.suspects == len(keys)
+    assert verdict.sound, verdict.to_json()
+    assert {line["state"] for line in reference.values()} == {"tagged", "no_face", "failed"}
 
 
 def test_the_suite_fails_where_nobody_sweeps(fault_harness, keys):

@@ -1,23 +1,25 @@
 """Decode images that a worker died of, in a child process, so that only the child may die."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
 import structlog
+from PIL import Image
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
 from facetag.standalone.processes.environment import python_environment
 from facetag.standalone.processes.supervisor import describe_end
-from facetag.vision.photo import WholePhoto
-from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FILE_LENGTH
+from facetag.vision.photo import WORKING_SIDE, Picture, Pixels
+from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FOR_DETECTION, REQUEST
 
 START_LIMIT_S = 60.0
 """How long the child may take to import its decoders on a busy machine."""
@@ -40,28 +42,44 @@ class IsolatedDecoder:
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, data: bytes) -> WholePhoto:
-        """Return the whole photo.
+    def __call__(self, data: bytes) -> Picture:
+        """Return the very picture that the worker itself would decode.
 
-        Raises ImageUnreadable with the decoder's code, `decode_timeout` or `decoder_crashed`, and
-        ServiceUnavailable if no child can be started, which is not the image's fault.
+        Its `decode_larger` asks the child again. Raises ImageUnreadable with the decoder's code,
+        `decode_timeout` or `decoder_crashed`, and ServiceUnavailable if no child can be started,
+        which is not the image's fault.
         """
-        with self._lock:
-            child = self._child or self._start()
-            try:
-                answer, pixels = self._ask(child, data)
-            except ImageUnreadable:
-                self._end_child()
-                raise
-        if "code" in answer:
-            raise ImageUnreadable(ErrorCode(answer["code"]), answer["message"])
-        shaped = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
-        return WholePhoto(shaped, answer["incomplete"])
+        facts, pixels = self._decode(data, FOR_DETECTION)
+
+        def decode_larger(scale: float) -> Image.Image:
+            return Image.fromarray(self._decode(data, scale)[1][0])
+
+        width, height = facts["size"]
+        return Picture(
+            width,
+            height,
+            copy=pixels[-1],
+            image=Image.fromarray(pixels[0]),
+            decode_larger=decode_larger if facts["reduced"] else None,
+            incomplete=facts["incomplete"],
+        )
 
     def close(self) -> None:
         """End the child."""
         with self._lock:
             self._end_child()
+
+    def _decode(self, data: bytes, scale: float) -> tuple[dict[str, Any], list[Pixels]]:
+        with self._lock:
+            child = self._child or self._start()
+            try:
+                facts, pixels = self._ask(child, data, scale)
+            except ImageUnreadable:
+                self._end_child()
+                raise
+        if "code" in facts:
+            raise ImageUnreadable(ErrorCode(facts["code"]), facts["message"])
+        return facts, pixels
 
     def _start(self) -> subprocess.Popen[bytes]:
         settings = self._settings
@@ -69,6 +87,7 @@ class IsolatedDecoder:
             f"--parent={os.getpid()}",
             f"--memory-mb={settings.suspect_memory_mb}",
             f"--max-pixels={settings.max_image_pixels}",
+            f"--copy-side={WORKING_SIDE}",
             f"--formats={','.join(settings.image_formats)}",
         )
         try:
@@ -79,7 +98,7 @@ class IsolatedDecoder:
                 stdout=subprocess.PIPE,
             )
             with _killed_after(self._child, START_LIMIT_S):
-                _read_answer(_stream(self._child.stdout))
+                _read_facts(_stream(self._child.stdout))
         except (OSError, EOFError) as error:
             self._end_child()
             raise ServiceUnavailable(
@@ -88,16 +107,17 @@ class IsolatedDecoder:
             ) from error
         return self._child
 
-    def _ask(self, child: subprocess.Popen[bytes], data: bytes) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, child: subprocess.Popen[bytes], data: bytes, scale: float
+    ) -> tuple[dict[str, Any], list[Pixels]]:
         timeout_s = self._settings.suspect_timeout_s
         with _killed_after(child, timeout_s) as overdue:
             try:
                 into, out = _stream(child.stdin), _stream(child.stdout)
-                into.write(FILE_LENGTH.pack(len(data)) + data)
+                into.write(REQUEST.pack(len(data), scale) + data)
                 into.flush()
-                answer = _read_answer(out)
-                height, width, colours = answer.get("shape", (0, 0, 0))
-                return answer, _read_all(out, height * width * colours)
+                facts = _read_facts(out)
+                return facts, [_read_pixels(out, shape) for shape in facts["shapes"]]
             except (OSError, EOFError) as error:
                 if overdue.is_set():
                     raise ImageUnreadable(
@@ -158,11 +178,15 @@ def _close(pipe: Any) -> None:
         pipe.close()
 
 
-def _read_answer(source: BinaryIO) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(
+def _read_facts(source: BinaryIO) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(
         _read_all(source, ANSWER_LENGTH.unpack(_read_all(source, ANSWER_LENGTH.size))[0])
     )
-    return answer
+    return facts
+
+
+def _read_pixels(source: BinaryIO, shape: Sequence[int]) -> Pixels:
+    return np.frombuffer(_read_all(source, math.prod(shape)), np.uint8).reshape(shape)
 
 
 def _read_all(source: BinaryIO, size: int) -> bytes:

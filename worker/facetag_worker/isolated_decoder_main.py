@@ -1,8 +1,9 @@
 """Decode images in a process of its own with limited memory, so that no image kills a worker.
 
-`isolated_decoder` runs this program. It reads a file (8 bytes of length, then the file) and answers
-with 4 bytes of length, a JSON object and, if the object has a `shape`, the pixels. It repeats this
-until its input ends.
+`isolated_decoder` runs this program. A request is 8 bytes of length, a scale as 8 bytes, and the
+file. The answer is 4 bytes of length, a JSON object and the pixels whose shapes the object lists.
+With scale 0, these are the photo as it is decoded for the detector, and its copy; otherwise the
+photo at that share of its size or more. This repeats until the input ends.
 """
 
 import argparse
@@ -17,7 +18,9 @@ from typing import Any, BinaryIO
 from facetag.errors import ImageUnreadable
 from facetag.standalone.processes.parent_death import end_with_parent
 
-FILE_LENGTH = struct.Struct(">Q")
+REQUEST = struct.Struct(">Qd")
+"""Bytes of the file, and the scale."""
+FOR_DETECTION = 0.0
 ANSWER_LENGTH = struct.Struct(">I")
 
 
@@ -27,6 +30,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--memory-mb", type=int, required=True)
     parser.add_argument("--max-pixels", type=int, required=True)
+    parser.add_argument("--copy-side", type=int, required=True)
     parser.add_argument("--formats", required=True)
     options = parser.parse_args()
     end_with_parent(options.parent, signal.SIGKILL)
@@ -37,9 +41,17 @@ def main() -> None:
     os.dup2(2, 1)
     _limit(options.memory_mb)
     _load_decoder()
-    _answer(answers, {"ready": True})
-    while (data := _read_file(sys.stdin.buffer)) is not None:
-        _decode(data, answers, tuple(options.formats.split(",")), options.max_pixels)
+    _answer(answers, {})
+    limits = {"formats": tuple(options.formats.split(",")), "max_pixels": options.max_pixels}
+    while (request := _read_request(sys.stdin.buffer)) is not None:
+        data, scale = request
+        try:
+            if scale == FOR_DETECTION:
+                _answer_with_picture(answers, data, limits | {"copy_side": options.copy_side})
+            else:
+                _answer_with_larger(answers, data, limits | {"scale": scale})
+        except ImageUnreadable as error:
+            _answer(answers, {"code": error.code.value, "message": str(error)})
 
 
 def _limit(memory_mb: int) -> None:
@@ -56,29 +68,44 @@ def _load_decoder() -> None:
     import facetag.vision.image_decoder  # noqa: F401
 
 
-def _read_file(source: BinaryIO) -> bytes | None:
-    head = source.read(FILE_LENGTH.size)
-    if len(head) < FILE_LENGTH.size:
+def _read_request(source: BinaryIO) -> tuple[bytes, float] | None:
+    head = source.read(REQUEST.size)
+    if len(head) < REQUEST.size:
         return None
-    return source.read(FILE_LENGTH.unpack(head)[0])
+    length, scale = REQUEST.unpack(head)
+    return source.read(length), scale
 
 
-def _decode(data: bytes, answers: BinaryIO, formats: tuple[str, ...], max_pixels: int) -> None:
-    from facetag.vision.image_decoder import decode_whole
+def _answer_with_picture(answers: BinaryIO, data: bytes, options: dict[str, Any]) -> None:
+    import numpy as np
 
-    try:
-        photo = decode_whole(data, formats=formats, max_pixels=max_pixels)
-    except ImageUnreadable as error:
-        _answer(answers, {"code": error.code.value, "message": str(error)})
-    else:
-        answer = {"shape": photo.pixels.shape, "incomplete": photo.incomplete}
-        _answer(answers, answer, photo.pixels.data)
+    from facetag.vision.image_decoder import decode_picture
+
+    picture = decode_picture(data, **options)
+    facts = {
+        "size": [picture.width, picture.height],
+        "reduced": picture.decode_larger is not None,
+        "incomplete": picture.incomplete,
+    }
+    pixels = np.asarray(picture.image)
+    # A photo that is small enough is its own copy.
+    same = picture.copy.shape == pixels.shape
+    _answer(answers, facts, *([pixels] if same else [pixels, picture.copy]))
 
 
-def _answer(answers: BinaryIO, answer: Mapping[str, Any], pixels: Any = b"") -> None:
-    head = json.dumps(answer).encode()
+def _answer_with_larger(answers: BinaryIO, data: bytes, options: dict[str, Any]) -> None:
+    import numpy as np
+
+    from facetag.vision.image_decoder import decode_scaled
+
+    _answer(answers, {}, np.asarray(decode_scaled(data, **options)))
+
+
+def _answer(answers: BinaryIO, facts: Mapping[str, Any], *pixels: Any) -> None:
+    head = json.dumps({"shapes": [one.shape for one in pixels], **facts}).encode()
     answers.write(ANSWER_LENGTH.pack(len(head)) + head)
-    answers.write(pixels)
+    for one in pixels:
+        answers.write(one.data if one.flags["C_CONTIGUOUS"] else one.tobytes())
     answers.flush()
 
 

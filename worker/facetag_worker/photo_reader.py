@@ -20,7 +20,7 @@ from facetag.errors import (
 from facetag.settings import Settings
 from facetag.vision.image_decoder import decode_picture, takes_much_memory
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.photo import WORKING_SIDE, Picture, whole_picture
+from facetag.vision.photo import WORKING_SIDE, Picture
 from facetag_worker.claims import ClaimedImage, Outcome
 from facetag_worker.isolated_decoder import IsolatedDecoder
 
@@ -155,15 +155,10 @@ class PhotoReader:
 def make_reader(source: Source, settings: Settings, slots: CpuSlots) -> PhotoReader:
     """Return a reader that decodes within the limits of the settings."""
     decode_suspect = IsolatedDecoder(settings)
-
-    def look_at_suspect(data: bytes) -> Picture:
-        photo = decode_suspect(data)
-        return whole_picture(photo.pixels, WORKING_SIDE, incomplete=photo.incomplete)
-
     return PhotoReader(
         source,
         make_decode(settings),
-        decode_suspect=look_at_suspect,
+        decode_suspect=decode_suspect,
         slots=slots,
         max_bytes=settings.max_image_bytes,
         threads=settings.fetch_threads,

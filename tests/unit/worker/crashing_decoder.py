@@ -9,26 +9,26 @@ import numpy as np
 
 import facetag.vision.image_decoder
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.photo import WholePhoto
+from facetag.vision.photo import whole_picture
 from facetag_worker import isolated_decoder_main
 
 
-def obey(data, *, formats, max_pixels):
+def obey(data, *, formats, max_pixels, copy_side):
     if data == b"crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if data == b"hang":
         time.sleep(600)
     if data == b"swell":
-        return WholePhoto(np.zeros((40_000, 40_000, 3), np.uint8), False)
+        return whole_picture(np.zeros((40_000, 40_000, 3), np.uint8), copy_side)
     if data == b"cut":
         raise ImageUnreadable(ErrorCode.TRUNCATED, "cut off")
     # What the decoders of formats print must not spoil the answers.
     os.write(1, b"a warning of libjpeg")
-    return WholePhoto(np.full((2, 3, 3), data[0], np.uint8), False)
+    return whole_picture(np.full((2, 3, 3), data[0], np.uint8), copy_side)
 
 
 if __name__ == "__main__":
     if os.environ.get("FACETAG_REFUSE_TO_START"):
         sys.exit(1)
-    facetag.vision.image_decoder.decode_whole = obey
+    facetag.vision.image_decoder.decode_picture = obey
     isolated_decoder_main.main()

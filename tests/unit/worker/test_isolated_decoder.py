@@ -9,6 +9,7 @@ from PIL import Image
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.settings import Settings
 from facetag_worker.isolated_decoder import IsolatedDecoder
+from facetag_worker.photo_reader import make_decode
 
 ROOT = Path(__file__).parents[3]
 OBEDIENT = ("-m", "tests.unit.worker.crashing_decoder")
@@ -40,9 +41,29 @@ def test_a_suspect_is_decoded_as_every_other_image_is(make_decoder):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     decoder = make_decoder()
-    assert (decoder(file.getvalue()).pixels == pixels).all()
+    assert (decoder(file.getvalue()).copy == pixels).all()
     assert code_of(decoder, b"no image") == ErrorCode.NOT_AN_IMAGE
     assert code_of(decoder, b"") == ErrorCode.EMPTY_FILE
+
+
+@pytest.mark.parametrize("options", [{"format": "JPEG"}, {"format": "PNG"}])
+@pytest.mark.parametrize("size", [(400, 300), (2500, 1200), (700, 4100)])
+def test_a_suspect_gives_the_very_pixels_that_the_worker_itself_decodes(
+    make_decoder, options, size
+):
+    """One photo has one result, whichever way it came, decoded reduced or whole."""
+    noise = np.random.default_rng(1).integers(0, 256, (size[1] // 4, size[0] // 4, 3), np.uint8)
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise).resize(size).save(file, exif=exif, **options)
+    here = make_decode(SETTINGS)(file.getvalue())
+    there = make_decoder()(file.getvalue())
+    assert (there.width, there.height) == (here.width, here.height) == size[::-1]
+    assert np.array_equal(there.copy, here.copy)
+    for scale in (0.0, 0.3, 0.6, 1.0):
+        assert np.array_equal(there.at_least(scale), here.at_least(scale)), scale
+    assert (there.decode_larger is None) == (here.decode_larger is None)
 
 
 def test_a_suspect_that_lacks_its_last_bytes_is_marked(make_decoder):
@@ -56,16 +77,16 @@ def test_a_suspect_that_lacks_its_last_bytes_is_marked(make_decoder):
 def test_what_crashes_the_decoder_fails_alone(make_decoder):
     decoder = make_decoder(program=OBEDIENT)
     assert code_of(decoder, b"crash") == ErrorCode.DECODER_CRASHED
-    assert (decoder(b"7").pixels == ord("7")).all()
+    assert (decoder(b"7").copy == ord("7")).all()
     assert code_of(decoder, b"swell") == ErrorCode.DECODER_CRASHED
     assert code_of(decoder, b"cut") == ErrorCode.TRUNCATED
-    assert (decoder(b"8").pixels == ord("8")).all()
+    assert (decoder(b"8").copy == ord("8")).all()
 
 
 def test_what_takes_too_long_is_given_up(make_decoder):
     decoder = make_decoder(SETTINGS.model_copy(update={"suspect_timeout_s": 0.5}), program=OBEDIENT)
     assert code_of(decoder, b"hang") == ErrorCode.DECODE_TIMEOUT
-    assert (decoder(b"7").pixels == ord("7")).all()
+    assert (decoder(b"7").copy == ord("7")).all()
 
 
 def test_a_decoder_that_cannot_start_is_no_fault_of_the_image(make_decoder, monkeypatch):
