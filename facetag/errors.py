@@ -10,6 +10,7 @@ FacetagError
 │   └── ApiUnavailable
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
+│   ├── ImageNotFound
 │   ├── ObjectMissing
 │   ├── BundleUnknown
 │   ├── RetrainingUnknown
@@ -100,6 +101,10 @@ class NotFound(FacetagError):
 
 class JobNotFound(NotFound):
     """No job has this id."""
+
+
+class ImageNotFound(NotFound):
+    """The job has no image at this position."""
 
 
 class ObjectMissing(NotFound):

@@ -197,6 +197,14 @@ class Settings(BaseSettings):
         30.0, gt=0, description="Seconds that POST /v1/predict waits for its answer"
     )
 
+    thumbnail_side: int = Field(
+        360,
+        ge=0,
+        le=2048,
+        description="Long side, in pixels, of the small copies of photos that the page shows; 0: "
+        "none are kept",
+    )
+
     # Detection and prediction
     bundle: Path | None = Field(
         None, description="Folder of the bundle that labels; unset: the one that ships"

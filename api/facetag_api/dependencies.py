@@ -23,6 +23,7 @@ from facetag.storage.client import Storage, make_storage
 from facetag_api import limits
 from facetag_api.middleware.authentication import KeyRing, make_key_threads
 from facetag_api.middleware.security import SAFE_METHODS
+from facetag_api.page.job_listener import JobListener
 from facetag_api.problems import ScopeMissing
 
 T = TypeVar("T")
@@ -53,6 +54,11 @@ class Services:
     """Tasks that outlive their request. asyncio alone would drop them."""
 
     @cached_property
+    def job_listener(self) -> JobListener:
+        """Return the listener of this process; it belongs to the event loop."""
+        return JobListener(self.settings)
+
+    @cached_property
     def photo_origins(self) -> list[str]:
         """Return the origins of object storage, to and from which the page sends photos."""
         buckets = (self.presigner.bucket, *self.settings.source_buckets)
@@ -66,6 +72,7 @@ class Services:
         """Release threads and connections."""
         for task in self.background:
             task.cancel()
+        self.job_listener.close()
         for threads in (self.lookups, self.checks):
             threads.shutdown(wait=False, cancel_futures=True)
         self.celery.close()

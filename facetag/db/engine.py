@@ -81,6 +81,15 @@ def make_engine(
     )
 
 
+async def asynchronous_connection(settings: Settings) -> psycopg.AsyncConnection:
+    """Open a connection of an event loop's own, which commits by itself; raises psycopg.Error."""
+    url = _psycopg_url(settings.require("database_url")).set(drivername="postgresql")
+    arguments: dict[str, Any] = _connect_args(APPLICATION)
+    return await psycopg.AsyncConnection.connect(
+        url.render_as_string(hide_password=False), autocommit=True, **arguments
+    )
+
+
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     """Make the session factory for `transaction`; rows stay readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)

@@ -16,7 +16,7 @@ from facetag.jobs.job_creation import create_job, create_prefix_job, retag_job
 from facetag.jobs.lifecycle import cancel_job, delete_job, resume_job, retry_job
 from facetag.jobs.new_image import NewImage
 from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
-from facetag.jobs.queries import get_job, list_jobs
+from facetag.jobs.queries import get_job, list_jobs, locate_image
 from facetag.jobs.result_lines import list_images
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "get_job",
     "list_images",
     "list_jobs",
+    "locate_image",
     "move_counts",
     "resume_job",
     "retag_job",

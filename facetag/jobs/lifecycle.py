@@ -11,6 +11,7 @@ from facetag.errors import JobStateConflict
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.queries import get_job
 from facetag.jobs.twins import hold_twins
+from facetag.storage.client import thumbnail_key
 
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
 
@@ -126,8 +127,9 @@ def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str) -> list[str]:
     """Delete a finished job with its results; return the keys that no other job refers to.
 
-    Only keys in our own `bucket` are returned: source buckets are never changed. The caller deletes
-    the objects after the commit. Raises JobNotFound, and JobStateConflict while an image may run.
+    These are the photos in our own `bucket` (source buckets are never changed) and the thumbnails
+    of all photos. The caller deletes the objects after the commit. Raises JobNotFound, and
+    JobStateConflict while an image may run.
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -141,11 +143,11 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
         .where(other.bucket == Image.bucket, other.key == Image.key, other.job_id != job_id)
         .exists()
     )
-    keys = session.scalars(
-        select(Image.key)
-        .where(Image.job_id == job_id, Image.bucket == bucket, ~elsewhere)
+    photos = session.execute(
+        select(Image.bucket, Image.key)
+        .where(Image.job_id == job_id, ~elsewhere)
         .distinct()
-        .order_by(Image.key)
+        .order_by(Image.bucket, Image.key)
     ).all()
     # This also deletes the job's images and their faces.
     gone = session.scalar(
@@ -157,7 +159,8 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
             "Somebody else has retried or deleted the job meanwhile: look at it again."
         )
     session.expunge(job)
-    return list(keys)
+    kept = [photo.key for photo in photos if photo.bucket == bucket]
+    return kept + [thumbnail_key(tenant_id, photo.bucket, photo.key) for photo in photos]
 
 
 def _queue_again(session: Session, job_id: uuid.UUID, state: ImageState) -> int:

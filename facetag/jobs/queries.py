@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from facetag.db.tables import Job
-from facetag.errors import CursorInvalid, JobNotFound
+from facetag.db.tables import Image, Job
+from facetag.errors import CursorInvalid, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
 ID_DIGITS = 32
@@ -57,6 +57,20 @@ def list_jobs(
         return jobs, None
     last = jobs[limit - 1]
     return jobs[:limit], encode_cursor(last.created_at.isoformat(), str(last.id))
+
+
+def locate_image(
+    session: Session, job_id: uuid.UUID, position: int, *, tenant_id: str
+) -> tuple[str, str]:
+    """Return bucket and key of an image of a job; raises ImageNotFound."""
+    found = session.execute(
+        select(Image.bucket, Image.key).where(
+            Image.job_id == job_id, Image.position == position, Image.tenant_id == tenant_id
+        )
+    ).one_or_none()
+    if found is None:
+        raise ImageNotFound(f"The job {job_id} has no image at position {position}.")
+    return found.bucket, found.key
 
 
 def _decode(cursor: str) -> tuple[datetime, uuid.UUID]:

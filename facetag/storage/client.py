@@ -89,6 +89,12 @@ def content_of_object(bucket: str, listed: ListedObject) -> bytes:
     return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
 
 
+def thumbnail_key(tenant_id: str, bucket: str, key: str) -> str:
+    """Return the key of the small copy of a photo, which all jobs of this photo share."""
+    digest = hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
+    return f"{tenant_prefix(tenant_id)}thumbnails/{digest[:2]}/{digest}.webp"
+
+
 def tenant_prefix(tenant_id: str) -> str:
     """Return the prefix of all keys of a tenant."""
     return f"tenants/{tenant_id}/"

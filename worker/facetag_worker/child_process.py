@@ -3,6 +3,7 @@
 import os
 import socket
 import uuid
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -23,7 +24,7 @@ from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
-from facetag_worker.photo_reader import make_reader
+from facetag_worker.photo_reader import Thumbnails, make_reader
 from facetag_worker.pipeline import Pipeline
 from facetag_worker.prefix_listing import list_prefix
 
@@ -170,13 +171,27 @@ class WorkerProcess:
         release_when_late(self._stopping, heartbeat)
         return Pipeline(
             sessions=self._sessions,
-            reader=make_reader(self._storage, settings, self._slots),
+            reader=make_reader(
+                self._storage,
+                settings,
+                self._slots,
+                thumbnails=make_thumbnails(settings, self._storage),
+            ),
             current_labeller=follower.current,
             heartbeat=heartbeat,
             settings=settings,
             worker=f"{self._worker}:{os.getpid()}",
             stopping=lambda: self._stopping.asked,
         )
+
+
+def make_thumbnails(settings: Settings, storage: Storage) -> Thumbnails | None:
+    """Return what makes and stores thumbnails; None if none are kept."""
+    from facetag.vision.thumbnail import make_thumbnail
+
+    if settings.thumbnail_side == 0:
+        return None
+    return Thumbnails(partial(make_thumbnail, side=settings.thumbnail_side), storage.put)
 
 
 def is_alive(claimant: str) -> bool:

@@ -18,6 +18,7 @@ from facetag.errors import (
     SettingsInvalid,
 )
 from facetag.settings import Settings
+from facetag.storage.client import thumbnail_key
 from facetag.vision.image_decoder import decode_picture, takes_much_memory
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, Picture
@@ -65,11 +66,29 @@ class Unread:
     away: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """Make the small copy of a photo as WebP, and store it under a key and a media type.
+
+    `store` raises StorageUnavailable and SettingsInvalid.
+    """
+
+    make: Callable[[Picture], bytes]
+    store: Callable[[str, bytes, str], None]
+
+    def keep(self, image: ClaimedImage, tenant_id: str, data: bytes) -> None:
+        """Store the thumbnail of an image; without it, the page shows the labels alone."""
+        try:
+            self.store(thumbnail_key(tenant_id, image.bucket, image.key), data, "image/webp")
+        except (ServiceUnavailable, SettingsInvalid) as error:
+            log.warning("thumbnail_lost", image=image.id, reason=str(error))
+
+
 class PhotoReader:
     """Fetch in `threads` threads, and decode whenever a CPU slot is free.
 
     Images that a worker died of, and images that may take much memory, go to `decode_suspect` if it
-    is given.
+    is given. With `thumbnails`, a small copy of every photo of a tenant's job is stored.
     """
 
     def __init__(
@@ -78,6 +97,7 @@ class PhotoReader:
         decode: Decode,
         *,
         decode_suspect: Decode | None = None,
+        thumbnails: Thumbnails | None = None,
         slots: CpuSlots,
         max_bytes: int,
         threads: int,
@@ -87,6 +107,7 @@ class PhotoReader:
         self._source = source
         self._decode = decode
         self._decode_suspect = decode_suspect or decode
+        self._thumbnails = thumbnails
         self._slots = slots
         self._max_bytes = max_bytes
         self._max_pixels_ahead = max_pixels_ahead
@@ -102,20 +123,22 @@ class PhotoReader:
         self,
         images: Sequence[ClaimedImage],
         *,
+        tenant_id: str | None = None,
         stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[], None] = lambda: None,
     ) -> list[Photo | Outcome | Unread]:
         """Return, in order, each image's photo, its failure, or that it was not read.
 
-        Images stay unread if object storage is unavailable, once `stopping` is true, and once the
-        chunk's photos fill their share of memory.
+        Without a `tenant_id` no thumbnails are stored. Images stay unread if object storage is
+        unavailable, once `stopping` is true, and once the chunk's photos fill their share of
+        memory.
         """
         ahead = _Budget(self._max_pixels_ahead)
 
         def read_one(image: ClaimedImage) -> Photo | Outcome | Unread:
             if stopping() or ahead.spent:
                 return Unread(image, away=False)
-            result = self._read_one(image)
+            result = self._read_one(image, tenant_id)
             if isinstance(result, Photo):
                 ahead.spend(result.picture.pixels_held)
             on_progress()
@@ -123,7 +146,7 @@ class PhotoReader:
 
         return list(self._threads.map(read_one, images))
 
-    def _read_one(self, image: ClaimedImage) -> Photo | Outcome | Unread:
+    def _read_one(self, image: ClaimedImage, tenant_id: str | None) -> Photo | Outcome | Unread:
         watch = _Watch()
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
@@ -133,6 +156,10 @@ class PhotoReader:
                 guarded = image.suspicion or takes_much_memory(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)
                 watch.lap("decode")
+                kept = self._thumbnails if tenant_id is not None else None
+                thumbnail = kept.make(picture) if kept is not None else b""
+            if kept is not None and tenant_id is not None:
+                kept.keep(image, tenant_id, thumbnail)
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error), watch.stage_ms)
         except ObjectMissing as error:
@@ -152,13 +179,16 @@ class PhotoReader:
         return Photo(image, picture, watch.stage_ms)
 
 
-def make_reader(source: Source, settings: Settings, slots: CpuSlots) -> PhotoReader:
+def make_reader(
+    source: Source, settings: Settings, slots: CpuSlots, *, thumbnails: Thumbnails | None = None
+) -> PhotoReader:
     """Return a reader that decodes within the limits of the settings."""
     decode_suspect = IsolatedDecoder(settings)
     return PhotoReader(
         source,
         make_decode(settings),
         decode_suspect=decode_suspect,
+        thumbnails=thumbnails,
         slots=slots,
         max_bytes=settings.max_image_bytes,
         threads=settings.fetch_threads,

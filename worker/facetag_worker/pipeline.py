@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.db.engine import Answer, persist, transaction
 from facetag.db.tables import ImageState
 from facetag.errors import DatabaseUnavailable, ErrorCode
+from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.settings import Settings
 from facetag_worker.claims import (
     Claim,
@@ -131,7 +132,11 @@ class Pipeline:
         self._heartbeat.hold(claim)
         chunk = Chunk(claim)
         for result in self._reader.read(
-            claim.images, stopping=self._stopping, on_progress=self._heartbeat.progress
+            claim.images,
+            # A prediction keeps nothing of its photo.
+            tenant_id=claim.tenant_id if claim.priority < PREDICT_PRIORITY else None,
+            stopping=self._stopping,
+            on_progress=self._heartbeat.progress,
         ):
             match result:
                 case Photo():

@@ -54,6 +54,7 @@ class Service:
     """A running `facetag up`, its address and that of its object storage."""
 
     def __init__(self, environment: dict[str, str], data_dir: Path) -> None:
+        self.data_dir = data_dir
         self._command = [
             sys.executable,
             "-m",
@@ -80,6 +81,9 @@ class Service:
         connect = re.search(r"connect-src 'self' (\S+)", policy)
         self.store = connect[1].rstrip(";") if connect else ""
 
+    def get(self, path: str) -> httpx.Response:
+        return self._http.get(path)
+
     def stop(self) -> None:
         below = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
@@ -99,7 +103,7 @@ class Service:
         return next(line.split()[-1] for line in self._lines if words in line)
 
     def _parts(self) -> dict[str, str]:
-        return self._http.get("/readyz").json()["parts"]
+        return self.get("/readyz").json()["parts"]
 
 
 def wait_for(condition, what: str, patience_s: float = 60) -> None:

@@ -1,6 +1,9 @@
 """The page at `/` in headless Chromium, against a service that runs as users run it."""
 
+import re
+
 import pytest
+from PIL import Image
 
 from tests.acceptance.browser.conftest import check_access
 
@@ -49,3 +52,104 @@ def test_a_file_name_is_shown_and_never_run(open_page, samples):
         page.set_input_files("#file", [photo])
         page.locator(".answer h2", has_text=evil).wait_for()
         assert page.evaluate("window.hit") is None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """300 photos without faces, in two folders, and what lies beside photos."""
+    top = tmp_path_factory.mktemp("sent") / "holiday <b>&amp;"
+    for number in range(300):
+        path = top / f"part {number % 2}" / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32 + number, 24), (number % 256, 60, 90)).save(path)
+    (top / "._000.png").write_bytes(b"left by a Mac")
+    (top / "notes.txt").write_text("no photo")
+    return top
+
+
+def test_a_folder_survives_a_lost_network_and_a_reload_and_nothing_is_sent_twice(
+    open_page, service, folder
+):
+    posts: list[str] = []
+    lost = "ERR_INTERNET_DISCONNECTED|ERR_FAILED"
+    with open_page("#/folder", forgive=lost) as page:
+        page.on(
+            "requestfinished", lambda r: r.url.startswith(service.store) and posts.append(r.url)
+        )
+        page.set_input_files("#folder", folder)
+        page.locator(".counts", has_text=re.compile(r"[1-9]\d* sent")).wait_for()
+        page.get_by_role("button", name="Pause").click()
+        page.locator(".counts", has_text="paused").wait_for()
+        check_access(page)
+        page.context.set_offline(True)
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_text("Sending goes on by itself").wait_for()
+        page.get_by_text("No network.").wait_for()
+        page.context.set_offline(False)
+        seen = len(posts)
+        page.locator(".counts", has_text=re.compile(r"\d{2,} sent")).wait_for()
+        page.reload()
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Go on").click()
+        chooser.value.set_files(folder)
+        page.get_by_role("link", name="Show the job").wait_for()
+        words = page.locator(".counts").inner_text()
+        assert "300 photos" in words
+        assert "2 other files skipped" in words
+        assert int(re.search(r"(\d+) known already", words)[1]) >= seen
+        # Of the six that were on their way when the page was loaded again, nobody knows.
+        assert 294 <= len(posts) <= 306
+        page.get_by_role("link", name="Show the job").click()
+        page.get_by_text("The job has ended.").wait_for()
+        page.locator(".job-head", has_text="300 without a face").wait_for()
+        assert page.locator("h1").inner_text() == folder.name
+
+        # A second run sends nothing.
+        posts.clear()
+        page.get_by_role("link", name="Folder").click()
+        page.set_input_files("#folder", folder)
+        page.locator(".counts", has_text="300 known already · 2 other files").wait_for()
+        assert posts == []
+        job_id = page.get_by_role("link", name="Show the job").get_attribute("href")[7:]
+    assert service.get(f"/v1/jobs/{job_id}").json()["total"] == 300
+
+
+@pytest.fixture
+def upload(run, service):
+    def send(folder, *options):
+        """Send a folder as the command does; return the job's id."""
+        sent = run("upload", folder, *options, FACETAG_DATA_DIR=str(service.data_dir))
+        assert sent.returncode == 0, sent.stderr
+        return sent.stdout.split()[-1]
+
+    return send
+
+
+def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service, upload, samples):
+    with open_page("#/jobs") as page:
+        job_id = upload(samples)
+        page.locator(f"a[href='#/jobs/{job_id}']").click()
+        page.locator(".job-head .tag", has_text="completed with errors").wait_for()
+        photo = page.locator(".item", has_text="crew/three portraits.jpg")
+        photo.scroll_into_view_if_needed()
+        page.wait_for_function(
+            "i => i.complete && i.naturalWidth === 360", arg=photo.locator("img").element_handle()
+        )
+        assert photo.locator(".box").count() == 3
+        check_access(page)
+        page.locator("select").select_option("failed")
+        page.locator(".item", has_text="not a photo.jpg").wait_for()
+        assert page.locator(".item").count() == 4
+
+        # The same events as at first, now that the job runs again.
+        page.get_by_role("button", name="Retry failed").click()
+        page.get_by_text("The job has ended.").wait_for()
+
+        page.get_by_role("link", name="Jobs").click()
+        check_access(page)
+        row = page.locator(".job", has=page.locator(f"a[href='#/jobs/{job_id}']"))
+        row.get_by_role("button", name="Delete").click()
+        row.get_by_role("button", name="Delete for good?").click()
+        page.get_by_text("The job, its results and its photos are deleted.").wait_for()
+        assert row.count() == 0
+    assert service.get(f"/v1/jobs/{job_id}").status_code == 404

@@ -13,10 +13,11 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
+from facetag.storage.client import thumbnail_key
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.photo_reader import REFUSALS, Photo, PhotoReader, Unread
+from facetag_worker.photo_reader import REFUSALS, Photo, PhotoReader, Thumbnails, Unread
 from tests.faults.bad_images import png
 
 
@@ -26,6 +27,8 @@ class Shelf:
     def __init__(self, **objects):
         self.objects = objects
         self.asked = []
+        self.kept = {}
+        self.full = False
 
     def fetch(self, _bucket, key, _max_bytes):
         self.asked.append(key)
@@ -33,6 +36,11 @@ class Shelf:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def put(self, key, data, content_type):
+        if self.full:
+            raise StorageUnavailable("no room")
+        self.kept[key] = (data, content_type)
 
 
 def image(number, key, suspicion=0):
@@ -151,3 +159,23 @@ def test_what_may_take_much_memory_is_decoded_where_memory_is_limited(make_reade
     reader = make_reader(Shelf(a=bomb, b=small), decode_suspect=decode_guarded)
     reader.read([image(1, "a"), image(2, "b")])
     assert guarded == [bomb]
+
+
+def test_a_thumbnail_of_each_photo_is_kept_for_its_tenant(make_reader):
+    shelf = Shelf(a=b"1", b=b"broken")
+    reader = make_reader(
+        shelf, thumbnails=Thumbnails(lambda photo: b"%d wide" % photo.width, shelf.put)
+    )
+    reader.read([image(1, "a"), image(2, "b")], tenant_id="t")
+    assert shelf.kept == {thumbnail_key("t", "b", "a"): (b"20 wide", "image/webp")}
+    shelf.kept.clear()
+    reader.read([image(1, "a")])
+    assert shelf.kept == {}
+
+
+def test_a_photo_is_labelled_although_its_thumbnail_could_not_be_kept(make_reader):
+    shelf = Shelf(a=b"1")
+    shelf.full = True
+    reader = make_reader(shelf, thumbnails=Thumbnails(lambda _: b"small", shelf.put))
+    (found,) = reader.read([image(1, "a")], tenant_id="t")
+    assert isinstance(found, Photo)

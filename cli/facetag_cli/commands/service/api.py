@@ -4,6 +4,8 @@ import click
 
 GRACE_S = 10
 """How long open requests may take once the process is told to stop."""
+CANNOT_START = 3
+"""The exit status that uvicorn itself has for a server that could not start."""
 
 
 @click.command()
@@ -30,6 +32,9 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
     Example:
       facetag api --port 8000
     """
+    import sys
+    from contextlib import suppress
+
     import uvicorn
 
     from facetag.log import configure_logging
@@ -38,8 +43,9 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
 
     settings = load_settings()
     configure_logging(level=log_level)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=host or settings.api_host,
         port=settings.api_port if port is None else port,
         # Our own request log has more in its one line.
@@ -52,3 +58,10 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
         # A proxy logs its clients itself; we do not read its headers.
         proxy_headers=False,
     )
+    server = uvicorn.Server(config)
+    # Followers of a job would otherwise hold the process until the grace has passed.
+    app.state.stopping = lambda: server.should_exit
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(CANNOT_START)

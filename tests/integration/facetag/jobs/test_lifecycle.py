@@ -11,6 +11,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import FaceRow, Image, ImageState, Job, JobState
 from facetag.errors import JobNotFound, JobStateConflict
 from facetag.jobs import NewImage
+from facetag.storage.client import thumbnail_key
 from tests.integration.facetag.factories import (
     BUCKET,
     TENANT,
@@ -149,7 +150,11 @@ def test_deleting_takes_everything_and_names_the_objects_nobody_needs(sessions):
         add_face(session, job_id, 0, 0)
     # Another job, in whatever state, still needs the second image.
     add_job(sessions, new_images(1, start=1))
-    assert delete(sessions, job_id) == [new_images(3)[0].key, new_images(3)[2].key]
+    gone = [new_images(3)[0].key, new_images(3)[2].key]
+    # Photos of a source bucket stay, their thumbnails are ours.
+    thumbnails = [thumbnail_key(TENANT, "a-source", "2024/x.jpg")]
+    thumbnails += [thumbnail_key(TENANT, BUCKET, key) for key in gone]
+    assert delete(sessions, job_id) == gone + thumbnails
     with transaction(sessions) as session:
         assert session.scalar(select(func.count()).select_from(FaceRow)) == 0
         assert session.scalar(select(func.count()).select_from(Image)) == 1
@@ -168,7 +173,7 @@ def test_a_job_of_which_something_may_run_cannot_be_deleted(sessions):
         delete(sessions, job_id)
     with transaction(sessions) as session:
         end_images(session, job_id, {0: TAGGED})
-    assert len(delete(sessions, job_id)) == 2
+    assert len(delete(sessions, job_id)) == 4
 
 
 def test_another_tenants_job_is_not_found(sessions):

@@ -4,6 +4,8 @@ import { button, make } from "./parts/elements.js";
 
 const VIEWS = {
   try: () => import("./views/try_view.js"),
+  folder: () => import("./views/folder_view.js"),
+  jobs: ([id]) => (id ? import("./views/job_view.js") : import("./views/jobs_view.js")),
 };
 const view = document.getElementById("view");
 const notice = document.getElementById("offline");
@@ -15,7 +17,7 @@ async function open() {
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
-  const shown = await load();
+  const shown = await load(parts);
   if (signal.aborted) return;
   document.title = `${shown.title} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {

@@ -39,7 +39,7 @@ class Part:
 def page_router() -> APIRouter:
     """Return the routes of the page, whose files are read once."""
     router = APIRouter(include_in_schema=False)
-    for part in _read_parts(files("facetag_api") / "static"):
+    for part in _read_parts(files("facetag_api.page") / "static"):
         _serve(router, part)
     return router
 

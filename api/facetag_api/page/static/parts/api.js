@@ -1,9 +1,10 @@
 // Ask the service, and turn its problem documents into errors that say what to do.
 
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, errors = []) {
     super(message);
     this.status = status;
+    this.errors = errors;
   }
 }
 
@@ -34,7 +35,7 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;
   if (answer.status === 401) window.dispatchEvent(new Event("login-needed"));
-  throw new Refused(answer.status, wordsOf(answer, body));
+  throw new Refused(answer.status, wordsOf(answer, body), body?.errors);
 }
 
 export const get = (path, options) => call("GET", path, options);

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag_api.app import create_app
 from tests.unit.api.conftest import open_client
 
-STATIC = Path(str(files("facetag_api") / "static"))
+STATIC = Path(str(files("facetag_api.page") / "static"))
 MOST_BYTES = 120_000
 """Of all scripts and styles together, as they are sent."""
 
@@ -73,3 +74,9 @@ def test_every_part_that_another_one_names_is_served(client):
             assert client.get(name).status_code == 200, name
         for name in re.findall(r'(?:from|import\() ?"(\./[\w./-]+|\.\./[\w./-]+)"', text):
             assert (path.parent / name).is_file(), f"{path.name}: {name}"
+
+
+def test_the_page_and_the_command_take_the_same_files_for_photos():
+    text = (STATIC / "upload" / "photo_files.js").read_text()
+    names = re.search(r"const NAMES = `(.*?)`", text, re.S)[1].split()
+    assert {f".{name}" for name in names} == IMAGE_SUFFIXES

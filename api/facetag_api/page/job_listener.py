@@ -1,0 +1,68 @@
+"""Wake whoever follows a job when PostgreSQL says that it has changed."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from facetag.db.notifications import listen
+from facetag.settings import Settings
+from facetag_api.problems import TooBusy
+
+MAX_FOLLOWERS = 256
+RECONNECT_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class JobListener:
+    """Listen on one connection for all followers of this process; it opens with the first one.
+
+    While the connection is lost, nobody is woken: followers look for themselves now and then.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def follow(self, job_id: UUID) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the job changes; raises TooBusy beyond MAX_FOLLOWERS."""
+        if sum(map(len, self._followers.values())) >= MAX_FOLLOWERS:
+            raise TooBusy(f"{MAX_FOLLOWERS} followers are connected already: ask for the job.")
+        if self._task is None:
+            self._task = asyncio.create_task(self._listen())
+        name, changed = str(job_id), asyncio.Event()
+        self._followers[name].add(changed)
+        try:
+            yield changed
+        finally:
+            self._followers[name].discard(changed)
+            if not self._followers[name]:
+                del self._followers[name]
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for job_id in listen(self._settings):
+                    self._wake(job_id)
+            except (psycopg.Error, OSError) as error:
+                log.warning("notifications_lost", reason=str(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    def _wake(self, job_id: str | None) -> None:
+        # None: the connection is new, and anything may have happened before.
+        names = list(self._followers) if job_id is None else [job_id]
+        for name in names:
+            for changed in self._followers.get(name, ()):
+                changed.set()

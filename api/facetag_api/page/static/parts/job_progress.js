@@ -1,0 +1,86 @@
+// Follow a job by server-sent events, or by asking where these do not get through.
+
+import { get } from "./api.js";
+import { counted, make } from "./elements.js";
+
+const ASK_MS = 2000;
+export const FINAL = new Set(["completed", "completed_with_errors", "failed", "cancelled"]);
+export const RETRIED = new Set(["completed_with_errors", "failed"]);
+
+/** Call `onjob` with the job whenever it changes, until it has ended or `signal` is aborted. */
+export function followJob(id, onjob, onfault, signal) {
+  const source = new EventSource(`/v1/jobs/${id}/events`);
+  let done = false;
+  const stop = () => {
+    done = true;
+    source.close();
+  };
+  signal.addEventListener("abort", stop);
+  source.onmessage = (event) => onjob(JSON.parse(event.data));
+  source.addEventListener("end", stop);
+  source.onerror = () => {
+    source.close();
+    if (!done) ask();
+  };
+
+  async function ask() {
+    while (!done && !signal.aborted) {
+      try {
+        const job = await get(`/v1/jobs/${id}`, { signal });
+        onjob(job);
+        if (job.finished_at !== null) return;
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        onfault(error);
+        if (error.status >= 400 && error.status < 500) return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+    }
+  }
+}
+
+/** Return how many of a job's images have reached their end. */
+export function finished(job) {
+  const { tagged, no_face: faceless, failed, cancelled } = job.counts;
+  return tagged + faceless + failed + cancelled;
+}
+
+/** Return a bar with the job's counts in words. */
+export function progressBar(job) {
+  const bar = make("progress", { max: job.total || 1, "aria-label": "Images done" });
+  if (job.total !== null) bar.value = finished(job);
+  return bar;
+}
+
+export function countWords(job) {
+  const words = {
+    queued: "waiting", running: "at work", tagged: "with faces", no_face: "without a face",
+    failed: "failed", cancelled: "cancelled",
+  };
+  const parts = Object.entries(words)
+    .filter(([state]) => job.counts[state] > 0)
+    .map(([state, word]) => `${job.counts[state].toLocaleString("en")} ${word}`);
+  const total = job.total === null ? "being listed" : counted(job.total, "photo");
+  return [total, ...parts].join(" · ");
+}
+
+/** Estimate the rate from what finished since the page first saw the job run. */
+export class Pace {
+  #first = null;
+
+  wordsFor(job) {
+    const [done, now] = [finished(job), performance.now() / 1000];
+    if (this.#first === null || done < this.#first.done) this.#first = { done, now };
+    const [labelled, seconds] = [done - this.#first.done, now - this.#first.now];
+    if (job.finished_at !== null || labelled === 0 || seconds < 1) return "";
+    const rate = labelled / seconds;
+    const left = job.total === null ? "" : `, ${duration((job.total - done) / rate)} left`;
+    return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} photos a second${left}`;
+  }
+}
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -1,0 +1,11 @@
+// Hash files beside the page, so that it stays quick.
+
+import { sha256 } from "./sha256.js";
+
+self.onmessage = async ({ data: { id, file } }) => {
+  try {
+    self.postMessage({ id, sha256: await sha256(await file.arrayBuffer()) });
+  } catch (error) {
+    self.postMessage({ id, error: String(error.message || error) });
+  }
+};

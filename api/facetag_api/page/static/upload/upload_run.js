@@ -1,0 +1,320 @@
+// Send a collection straight to object storage and start its job: pausable, and never twice.
+
+import { post, Refused, Unreachable } from "../parts/api.js";
+import { isPhoto, suffixOf } from "./photo_files.js";
+import { sha256 } from "./sha256.js";
+import { forgetRun, keepFiles, keepRun, listFiles } from "./upload_store.js";
+
+const HASHERS = 2;
+const SENDERS = 6;
+const BATCH = 100;
+const LONGEST_PAUSE_MS = 15000;
+
+/** One collection on its way. It tells `change` events; a view reads its fields. */
+export class UploadRun extends EventTarget {
+  total = 0;
+  skipped = 0;
+  hashed = 0;
+  known = 0;
+  sent = 0;
+  bytesSent = 0;
+  failed = new Map();
+  state = "hashing";
+  trouble = "";
+  job = null;
+  #files = [];
+  #paused = null;
+  #stop = new AbortController();
+
+  constructor(run) {
+    super();
+    this.run = run;
+  }
+
+  /** Send the entries `{path, file}`; what an earlier attempt kept is neither hashed nor sent. */
+  async start(entries) {
+    const kept = new Map((await listFiles(this.run.id)).map((file) => [file.path, file]));
+    const photos = entries.filter(({ path }) => isPhoto(path));
+    this.skipped = entries.length - photos.length;
+    this.#files = photos
+      .map(({ path, file }) => remember(this.run.id, path, file, kept.get(path)))
+      .sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.total = this.#files.length;
+    await keepRun({ ...this.run, total: this.total });
+    await this.#goOn();
+  }
+
+  get done() {
+    return this.known + this.sent;
+  }
+
+  pause() {
+    if (this.#paused || this.state === "done") return;
+    let release;
+    const wait = new Promise((resolve) => (release = resolve));
+    this.#paused = { wait, release };
+    this.#tell();
+  }
+
+  get paused() {
+    return this.#paused !== null;
+  }
+
+  goOn() {
+    this.#paused?.release();
+    this.#paused = null;
+    this.trouble = "";
+    this.#tell();
+  }
+
+  /** Try the files that failed once more. */
+  async retry() {
+    this.failed.clear();
+    await this.#goOn();
+  }
+
+  /** Stop, and forget what was remembered; what lies in object storage stays there. */
+  async forget() {
+    this.#stop.abort();
+    this.goOn();
+    this.state = "forgotten";
+    await forgetRun(this.run.id);
+    this.#tell();
+  }
+
+  async #goOn() {
+    try {
+      this.state = "hashing";
+      await this.#hashAll();
+      this.state = "sending";
+      await this.#sendAll();
+      if (this.failed.size > 0) this.state = "incomplete";
+      else await this.startJob();
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        this.state = "stopped";
+        this.trouble = error.message;
+      }
+    }
+    this.#tell();
+  }
+
+  async #hashAll() {
+    const left = this.#files.filter((file) => file.sha256 === null);
+    this.hashed = this.total - left.length;
+    const workers = Array.from({ length: Math.min(HASHERS, left.length) }, () => new Hasher());
+    try {
+      await Promise.all(workers.map((worker) => this.#hashWith(worker, left)));
+    } finally {
+      workers.forEach((worker) => worker.close());
+    }
+  }
+
+  async #hashWith(worker, left) {
+    const fresh = [];
+    while (left.length > 0) {
+      await this.#whilePaused();
+      const file = left.shift();
+      try {
+        file.sha256 = await worker.hash(file.file);
+        fresh.push(file);
+      } catch (error) {
+        this.failed.set(file.path, `It cannot be read: ${error.message}`);
+      }
+      this.hashed += 1;
+      this.#tell();
+      if (fresh.length >= BATCH) await keepFiles(fresh.splice(0).map(kept));
+    }
+    await keepFiles(fresh.map(kept));
+  }
+
+  async #sendAll() {
+    this.known = this.#files.filter((file) => file.key !== null && !file.mine).length;
+    const left = this.#files.filter((file) => file.key === null && !this.failed.has(file.path));
+    while (left.length > 0) {
+      await this.#whilePaused();
+      await this.#sendBatch(left.splice(0, BATCH));
+    }
+  }
+
+  async #sendBatch(batch) {
+    const { files, uploads } = await this.#askForForms(batch);
+    const queue = files.map((file, index) => ({ file, upload: uploads[index] }));
+    const asked = new Set();
+    const toSend = [];
+    for (const one of queue) {
+      // Of files with the same bytes, one is sent.
+      if (one.upload.exists || asked.has(one.upload.key)) this.#settle(one.file, one.upload.key);
+      else toSend.push(one);
+      asked.add(one.upload.key);
+    }
+    await Promise.all(Array.from({ length: SENDERS }, () => this.#sendFrom(toSend)));
+    await keepFiles(files.map(kept));
+  }
+
+  #settle(file, key) {
+    file.key = key;
+    this.known += 1;
+    this.#tell();
+  }
+
+  async #sendFrom(queue) {
+    while (queue.length > 0) {
+      await this.#whilePaused();
+      const { file, upload } = queue.shift();
+      try {
+        await this.#patiently(() => sendForm(upload.post, file.file, this.#stop.signal));
+        file.key = upload.key;
+        file.mine = true;
+        this.sent += 1;
+        this.bytesSent += file.size;
+        await keepFiles([kept(file)]);
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        this.failed.set(file.path, error.message);
+      }
+      this.#tell();
+    }
+  }
+
+  /** Return the forms of a batch, less the files that the service refuses, such as too large ones. */
+  async #askForForms(batch) {
+    let files = batch;
+    while (files.length > 0) {
+      try {
+        const json = { files: files.map(described) };
+        const answer = await this.#patiently(() =>
+          post("/v1/uploads", { json, signal: this.#stop.signal }));
+        return { files, uploads: answer.uploads };
+      } catch (error) {
+        const refused = new Map((error.errors || []).filter((fault) => fault.loc[1] === "files")
+          .map((fault) => [fault.loc[2], fault.message]));
+        if (refused.size === 0) throw error;
+        for (const [index, message] of refused) this.failed.set(files[index].path, message);
+        files = files.filter((_, index) => !refused.has(index));
+      }
+    }
+    return { files, uploads: [] };
+  }
+
+  /** Start the job of everything that was stored. */
+  async startJob() {
+    const stored = this.#files.filter((file) => file.key !== null);
+    if (stored.length === 0) {
+      this.state = "empty";
+      return this.forgetQuietly();
+    }
+    this.state = "starting";
+    this.#tell();
+    const images = stored.map(({ key, path }) => ({ key, name: path }));
+    const json = { images, name: this.run.name };
+    // The same photos under the same run give the same job, also if the answer was lost.
+    const digest = await sha256(new TextEncoder().encode(JSON.stringify(json)).buffer);
+    const headers = { "Idempotency-Key": `${this.run.id}-${digest.slice(0, 16)}` };
+    this.job = await this.#patiently(() =>
+      post("/v1/jobs", { json, headers, signal: this.#stop.signal }));
+    this.state = "done";
+    await this.forgetQuietly();
+    this.#tell();
+  }
+
+  async forgetQuietly() {
+    await forgetRun(this.run.id);
+  }
+
+  async #whilePaused() {
+    this.#stop.signal.throwIfAborted();
+    while (this.#paused) await this.#paused.wait;
+    this.#stop.signal.throwIfAborted();
+  }
+
+  /** Do `work`, and again while the network or the service is away; a lost login pauses. */
+  async #patiently(work) {
+    for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      await this.#whilePaused();
+      try {
+        const answer = await work();
+        if (this.trouble) this.trouble = "";
+        return answer;
+      } catch (error) {
+        if (error.status === 401) this.pause();
+        else if (!(error instanceof Unreachable) && !(error.status >= 500)) throw error;
+        this.trouble = `${error.message} Sending goes on by itself when it is back.`;
+        if (error.status === 401) this.trouble = "Log in again in another tab, then go on.";
+      }
+      this.#tell();
+      await backOnline(pause, this.#stop.signal);
+    }
+  }
+
+  #tell() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+class Hasher {
+  #worker = new Worker("/page/upload/hash_worker.js", { type: "module" });
+  #waiting = null;
+
+  constructor() {
+    this.#worker.onmessage = ({ data }) => {
+      if (data.error) this.#waiting.reject(new Error(data.error));
+      else this.#waiting.resolve(data.sha256);
+    };
+    this.#worker.onerror = () => this.#waiting?.reject(new Error("the worker thread failed"));
+  }
+
+  hash(file) {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#worker.postMessage({ id: 0, file });
+    });
+  }
+
+  close() {
+    this.#worker.terminate();
+  }
+}
+
+function remember(run, path, file, before) {
+  const same = before && before.size === file.size && before.modified === file.lastModified;
+  return {
+    run, path, file, size: file.size, modified: file.lastModified,
+    sha256: same ? before.sha256 : null, key: same ? before.key : null, mine: false,
+  };
+}
+
+const kept = ({ run, path, size, modified, sha256: digest, key }) =>
+  ({ run, path, size, modified, sha256: digest, key });
+
+function described({ sha256: digest, size, path, file }) {
+  const image = /^image\/[0-9A-Za-z.+-]{1,64}$/.test(file.type);
+  const suffix = /^\.[0-9a-z]{1,10}$/.test(suffixOf(path)) ? suffixOf(path) : "";
+  return { sha256: digest, size, suffix, content_type: image ? file.type : "application/octet-stream" };
+}
+
+async function sendForm(form, file, signal) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append("file", file, "photo");
+  let answer;
+  try {
+    answer = await fetch(form.url, { method: "POST", body, signal, credentials: "omit" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable();
+  }
+  if (!answer.ok) throw new Refused(answer.status, `Object storage answered ${answer.status}.`);
+}
+
+function backOnline(pause, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, pause);
+    const now = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    window.addEventListener("online", now, { once: true });
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

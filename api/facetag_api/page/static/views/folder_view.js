@@ -1,0 +1,175 @@
+// Send a folder as a job: what is known is not sent, and a reload or a lost network loses nothing.
+
+import { button, counted, make, statusLine } from "../parts/elements.js";
+import { filesOfDrop, filesOfHandle, filesOfInput } from "../upload/photo_files.js";
+import { UploadRun } from "../upload/upload_run.js";
+import { forgetRun, listRuns } from "../upload/upload_store.js";
+
+export const title = "Send a folder";
+
+// A run goes on while other views are shown, so it outlives this one.
+let current = null;
+
+export async function show(view, { signal }) {
+  const { line, fault } = statusLine();
+  const unfinished = make("ul", { class: "jobs" });
+  const panel = make("section", { class: "run", hidden: true, "aria-label": "Progress" });
+  let asked = null;
+
+  async function begin({ name, entries, handle = null }, earlier = null) {
+    if (current && ["hashing", "sending", "starting"].includes(current.state)) {
+      return fault("Another folder is being sent: wait for it, or forget it.");
+    }
+    const run = earlier || {
+      id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, created: Date.now(), handle,
+    };
+    current = new UploadRun(run);
+    attach();
+    await current.start(entries);
+    listUnfinished();
+  }
+
+  function attach() {
+    if (current === null) return;
+    panel.hidden = false;
+    const shown = runPanel(current, () => { panel.hidden = true; current = null; listUnfinished(); });
+    panel.replaceChildren(shown.element);
+    current.addEventListener("change", shown.update, { signal });
+    shown.update();
+  }
+
+  async function listUnfinished() {
+    const runs = await listRuns();
+    const idle = runs.filter((run) => run.id !== current?.run.id);
+    unfinished.replaceChildren(...idle.map((run) => unfinishedItem(run)));
+  }
+
+  function unfinishedItem(run) {
+    const goOn = async () => {
+      try {
+        if (run.handle && (await run.handle.requestPermission({ mode: "read" })) === "granted") {
+          const entries = (await filesOfHandle(run.handle)).map(({ path, file }) =>
+            ({ path: path.slice(run.handle.name.length + 1), file }));
+          return begin({ entries }, run);
+        }
+      } catch (error) {
+        fault(`The folder cannot be opened again: choose it. (${error.message})`);
+      }
+      asked = run;
+      input.click();
+    };
+    return make("li", { class: "job" },
+      make("h2", {}, run.name),
+      make("p", { class: "soft" },
+        `${counted(run.total ?? 0, "photo")}, not all sent yet. Choose the folder again: nothing is `
+        + "sent twice."),
+      make("div", { class: "row" }, button("Go on", goOn),
+        button("Forget it", async () => { await forgetRun(run.id); listUnfinished(); })));
+  }
+
+  const input = make("input", { type: "file", id: "folder", class: "unseen", multiple: true,
+    webkitdirectory: true, onchange: () => chosen(input) });
+  const files = make("input", { type: "file", id: "files", class: "unseen", multiple: true,
+    onchange: () => chosen(files) });
+
+  async function chosen(field) {
+    const found = filesOfInput(field);
+    const earlier = asked || (await sameName(found.name));
+    asked = null;
+    field.value = "";
+    if (found.entries.length > 0) begin(found, earlier);
+  }
+
+  const area = make("label", { class: "drop", for: "folder" }, input,
+    make("strong", {}, "Drop a folder here"), make("span", {}, "or choose one."));
+  window.addEventListener("dragover", (event) => event.preventDefault(), { signal });
+  window.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const found = await filesOfDrop(event.dataTransfer);
+    if (found.entries.length > 0) begin(found, await sameName(found.name));
+  }, { signal });
+
+  view.append(
+    make("h1", {}, title),
+    make("p", { class: "lead" },
+      "Every photo goes straight to object storage and is labelled as one job. A photo that is "
+      + "there already is not sent again. You may close this page: choose the same folder later, "
+      + "and it goes on."),
+    area,
+    make("div", { class: "row" }, make("label", { class: "button", for: "files" }, files, "Choose files")),
+    line, panel, unfinished,
+  );
+  attach();
+  await listUnfinished();
+}
+
+async function sameName(name) {
+  return (await listRuns()).find((run) => name !== null && run.name === name) || null;
+}
+
+function runPanel(run, onforgotten) {
+  const bar = make("progress", { "aria-label": "Photos sent" });
+  const words = make("p", { class: "counts" });
+  const pace = make("p", { class: "soft" });
+  const trouble = make("p", { class: "message", role: "status" });
+  const failures = make("details", { hidden: true }, make("summary"), make("ul"));
+  const buttons = make("div", { class: "row" });
+  const began = performance.now();
+  let drawn = "";
+
+  function update() {
+    bar.max = run.total || 1;
+    bar.value = run.state === "hashing" ? run.hashed : run.done;
+    words.textContent = progressWords(run);
+    const seconds = (performance.now() - began) / 1000;
+    pace.textContent = run.bytesSent > 0 && run.state === "sending"
+      ? `${(run.bytesSent / 1e6 / seconds).toFixed(1)} MB a second` : "";
+    trouble.textContent = run.trouble;
+    trouble.classList.toggle("fault", run.state === "stopped");
+    failures.hidden = run.failed.size === 0;
+    failures.firstChild.textContent = `${counted(run.failed.size, "file")} could not be sent`;
+    failures.lastChild.replaceChildren(...[...run.failed].map(([path, message]) =>
+      make("li", {}, `${path}: ${message}`)));
+    const now = `${run.state} ${run.paused}`;
+    // Buttons that were made anew for every photo could not be pressed.
+    if (now !== drawn) buttons.replaceChildren(...buttonsOf(run, onforgotten));
+    drawn = now;
+  }
+
+  return {
+    element: make("div", {}, make("h2", {}, run.run.name), bar, words, pace, trouble, failures, buttons),
+    update,
+  };
+}
+
+function progressWords(run) {
+  const parts = [counted(run.total, "photo")];
+  if (run.state === "hashing") parts.push(`${run.hashed} read`);
+  else parts.push(`${run.sent} sent`, `${run.known} known already`);
+  if (run.skipped > 0) parts.push(`${counted(run.skipped, "other file")} skipped`);
+  if (run.paused) parts.push("paused");
+  if (run.state === "empty") parts.push("no photo was found");
+  if (run.state === "done") parts.push("the job has started");
+  return parts.join(" · ");
+}
+
+function buttonsOf(run, onforgotten) {
+  const forget = button("Forget it", async () => { await run.forget(); onforgotten(); });
+  if (run.state === "done") {
+    return [make("a", { class: "button primary", href: `#/jobs/${run.job.id}` }, "Show the job")];
+  }
+  if (run.state === "empty") return [forget];
+  if (run.state === "incomplete") {
+    return [button("Try them again", () => run.retry(), { class: "primary" }),
+      button("Start without them", () => run.startJob()), forget];
+  }
+  if (run.state === "stopped") return [button("Try again", () => run.retry(), { class: "primary" }), forget];
+  return [run.paused ? button("Go on", () => run.goOn(), { class: "primary" })
+    : button("Pause", () => run.pause()), forget];
+}
+
+function randomId() {
+  // crypto.randomUUID is there only on this machine and over HTTPS.
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0")).join("");
+}
