@@ -124,8 +124,11 @@ class Settings(BaseSettings):
         description="URL at which clients reach object storage; unset: FACETAG_S3_ENDPOINT_URL",
     )
     s3_region: str = Field("us-east-1", description="Region of the bucket")
-    s3_bucket: str = Field(
-        "facetag", description="Bucket for uploaded images, bundles and shards; created if missing"
+    s3_bucket: str = Field("facetag", description="Bucket for uploaded images; created if missing")
+    s3_operator_bucket: str | None = Field(
+        None,
+        description="Bucket for bundles and shards, which the API's keys need not reach; created "
+        "if missing; unset: FACETAG_S3_BUCKET with `-operator` behind it",
     )
     s3_access_key: SecretStr | None = Field(None, description="Access key of object storage")
     s3_secret_key: SecretStr | None = Field(None, description="Secret key of object storage")
@@ -249,10 +252,10 @@ class Settings(BaseSettings):
             raise ValueError(f"give one or more of {', '.join(HEADS_BY_NAME)}")
         return value
 
-    @field_validator("s3_bucket")
+    @field_validator("s3_bucket", "s3_operator_bucket")
     @classmethod
-    def _know_bucket_names(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+    def _know_bucket_names(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
             raise ValueError("give 3 to 63 of a-z, 0-9, dots and hyphens, as S3 names buckets")
         return value
 
@@ -260,6 +263,11 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @property
+    def operator_bucket(self) -> str:
+        """The bucket for bundles and shards."""
+        return self.s3_operator_bucket or f"{self.s3_bucket}-operator"
 
     def require(self, field: str) -> str:
         """Return a setting that this process needs; raises SettingsInvalid if it is not set."""

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 
 from facetag.jobs import NewImage
 from facetag.settings import Settings
-from facetag.storage.client import content_of_key, tenant_prefix
+from facetag.storage.object_keys import CLIMBING, content_of_key, image_prefix
 from facetag_api.problems import MAX_LISTED_ERRORS, RequestInvalid, count_faults
 from facetag_api.schemas import JobImage
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _S3_URL = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?", re.DOTALL)
-# Some stores keep keys as folders, where `..` would lead out of the tenant's prefix.
-_CLIMBING = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 def resolve_images(
@@ -74,10 +72,10 @@ def _split(key: str, settings: Settings) -> tuple[str, str]:
 
 
 def _refuse_strangers(bucket: str, key: str, *, settings: Settings, tenant_id: str) -> None:
-    if _CLIMBING.search(key):
+    if CLIMBING.search(key):
         raise ValueError("keys with a part `.` or `..`, a `\\` or a control character are refused")
     if bucket == settings.s3_bucket:
-        prefix = tenant_prefix(tenant_id)
+        prefix = image_prefix(tenant_id)
         if not key.startswith(prefix):
             raise ValueError(f"the key must begin with {prefix} (POST /v1/uploads gives such keys)")
     elif bucket not in settings.source_buckets:

@@ -17,7 +17,7 @@ from facetag.errors import JobNotFound, JobStateConflict, QueueUnavailable, Serv
 from facetag.jobs import NewImage
 from facetag.jobs.predictions import PREDICT_PRIORITY, forget_prediction
 from facetag.queue.celery_app import ring
-from facetag.storage.client import tenant_prefix
+from facetag.storage.object_keys import predict_prefix
 from facetag_api.dependencies import Desk
 from facetag_api.problems import TooBusy, WorkerSilent
 
@@ -58,7 +58,7 @@ class Prediction:
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.key = f"{tenant_prefix(self.desk.tenant_id)}predict/{uuid.uuid4().hex}"
+        self.key = f"{predict_prefix(self.desk.tenant_id)}{uuid.uuid4().hex}"
 
     async def submit(self, data: bytes) -> None:
         """Store the photo, create the job and ring; raises ServiceUnavailable."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from facetag.errors import BundleInvalid
 
 FORMAT = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "network.weights.h5", "card.md"
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _INSTALLED = Path(__file__).resolve().parents[1] / "models" / "default"
 _CHECKOUT = Path(__file__).resolve().parents[2] / "models" / "default"
 DEFAULT_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
@@ -33,9 +35,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     stated = manifest.get("format") if isinstance(manifest, dict) else None
     if stated != FORMAT:
         raise BundleInvalid(f"{folder} has format {stated!r}, not {FORMAT}: fetch another bundle.")
+    check_version(manifest.get("version"))
     if not (folder / WEIGHTS).is_file():
         raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
     return dict(manifest)
+
+
+def check_version(version: object) -> None:
+    """Raise BundleInvalid unless this can name a folder: versions become parts of paths."""
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise BundleInvalid(
+            f"{version!r} is no version of a bundle: give 1 to 128 letters, digits, dots, hyphens "
+            "and underscores, a letter or a digit first."
+        )
 
 
 def check_weights(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -9,13 +9,15 @@ from facetag.bundles.bundle_folder import (
     CARD,
     MANIFEST,
     WEIGHTS,
+    check_version,
     check_weights,
     file_sha256,
     read_manifest,
 )
 from facetag.errors import BundleInvalid, ObjectMissing
 from facetag.settings import Settings
-from facetag.storage.client import Storage, tenant_prefix
+from facetag.storage.client import Storage
+from facetag.storage.object_keys import tenant_prefix
 
 FILES = (WEIGHTS, CARD, MANIFEST)
 """The files of a bundle."""
@@ -47,7 +49,9 @@ def store_bundle(storage: Storage, tenant_id: str, folder: Path) -> dict[str, st
             continue
         files[name] = file_sha256(path)
         # A file that is stored already is stored again: it may have been damaged since.
-        storage.put_file(bundle_key(tenant_id, manifest["version"], name, files[name]), path)
+        storage.operator.put_file(
+            bundle_key(tenant_id, manifest["version"], name, files[name]), path
+        )
     return files
 
 
@@ -59,6 +63,9 @@ def fetch_bundle(
     `files` are the checksums of the bundle's row. Several processes may fetch at the same time.
     Raises BundleInvalid if a file is missing or differs, and StorageUnavailable.
     """
+    check_version(version)
+    if unknown := files.keys() - set(FILES):
+        raise BundleInvalid(f"The bundle {version} names files that no bundle has: {unknown}.")
     folder = root / version
     if _is_whole(folder, files):
         return folder
@@ -85,7 +92,7 @@ def fetch_bundle(
 
 def _fetch_checked(storage: Storage, key: str, path: Path) -> None:
     try:
-        storage.fetch_file(key, path)
+        storage.operator.fetch_file(key, path)
     except ObjectMissing as error:
         raise BundleInvalid(
             f"{key} is missing from object storage: promote another version, or give this one's "

@@ -11,7 +11,7 @@ from facetag.errors import JobStateConflict
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.queries import get_job
 from facetag.jobs.twins import hold_twins
-from facetag.storage.client import thumbnail_key
+from facetag.storage.object_keys import thumbnail_key
 
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
 

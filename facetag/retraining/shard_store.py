@@ -5,7 +5,8 @@ from pathlib import Path
 from facetag.atomic_write import atomic_draft
 from facetag.bundles.bundle_folder import file_sha256
 from facetag.errors import ObjectMissing, ShardUnreadable
-from facetag.storage.client import Storage, tenant_prefix
+from facetag.storage.client import Storage
+from facetag.storage.object_keys import tenant_prefix
 
 
 def shard_key(tenant_id: str, sha256: str) -> str:
@@ -16,8 +17,8 @@ def shard_key(tenant_id: str, sha256: str) -> str:
 def store_shard(storage: Storage, tenant_id: str, path: Path, sha256: str) -> None:
     """Store a shard under its SHA-256, unless it is stored already."""
     key = shard_key(tenant_id, sha256)
-    if not storage.exists(key):
-        storage.put_file(key, path)
+    if not storage.operator.exists(key):
+        storage.operator.put_file(key, path)
 
 
 def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Path:
@@ -31,7 +32,7 @@ def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Pa
     root.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_draft(path, sole_writer=True) as draft:
-            storage.fetch_file(shard_key(tenant_id, sha256), draft)
+            storage.operator.fetch_file(shard_key(tenant_id, sha256), draft)
             if file_sha256(draft) != sha256:
                 raise ShardUnreadable(
                     f"The copy of the shard {sha256} in object storage is damaged: give the shard "

@@ -86,14 +86,12 @@ def use_database(settings: Settings, *, on_event: OnEvent = lambda _line: None) 
 
 def find_database(data_dir: Path) -> str | None:
     """Return the URL of the PostgreSQL that runs on a data folder; None if none runs."""
-    from facetag.standalone.servers.ports import LOOPBACK
-    from facetag.standalone.servers.postgres import DATABASE, USER
+    from facetag.standalone.servers.postgres import service_url
 
     with suppress(OSError, IndexError, ValueError):
         notice = (data_dir / "postgresql" / "postmaster.pid").read_text(encoding="utf-8")
         port = int(notice.splitlines()[_PORT_LINE])
-        password = load_credentials(data_dir / "credentials.json").database_password
-        return f"postgresql+psycopg://{USER}:{password}@{LOOPBACK}:{port}/{DATABASE}"
+        return service_url(load_credentials(data_dir / "credentials.json"), port)
     return None
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
-from facetag.standalone.credentials import load_credentials
+from facetag.standalone.credentials import Credentials, load_credentials
 from facetag.standalone.folder_lock import lock_folder
 from facetag.standalone.processes.environment import forget_database_variables
 from facetag.standalone.processes.process import kill_leftovers
@@ -75,7 +75,7 @@ class LocalStack:
                 (self.settings.database_url, Postgres),
             ]
             self.servers = [
-                kind(self.folders, credentials)
+                self._make_server(kind, credentials)
                 for given, kind in candidates
                 if not given and kind not in self._without
             ]
@@ -127,6 +127,19 @@ class LocalStack:
             name.removeprefix(prefix).lower(): value for name, value in self.environment().items()
         }
         return Settings.model_validate(self.settings.model_dump() | update)
+
+    def api_environment(self) -> dict[str, str]:
+        """Return `environment()` with the keys of an identity that may only touch photos."""
+        environment = self.environment()
+        for server in self.servers:
+            if isinstance(server, SeaweedFS):
+                environment |= server.api_environment()
+        return environment
+
+    def _make_server(self, kind: type[LocalServer], credentials: Credentials) -> LocalServer:
+        if kind is SeaweedFS:
+            return SeaweedFS(self.folders, credentials, bucket=self.settings.s3_bucket)
+        return kind(self.folders, credentials)
 
     def _stop_servers(self) -> None:
         for server in self.servers:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,11 +26,13 @@ if TYPE_CHECKING:
     from facetag.storage.fast_path import PresignedPost, ThinS3
 
 PRESIGNED_S = 3600
+LOCAL_ORIGINS = ("http://127.0.0.1:*", "http://localhost:*")
+"""Origins of the API's page on this machine, on whatever port."""
+SCHEMES = ("http://", "https://")
 CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 """Codes of a missing object. HEAD has no body, so botocore gives the status as the code."""
@@ -69,35 +70,10 @@ class ListedObject:
     size: int
 
 
-def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
-    """Return the content-addressed key of an image; `sha256` in hex, `suffix` such as `.jpg`."""
-    return f"{tenant_prefix(tenant_id)}images/{sha256[:2]}/{sha256}{suffix}"
-
-
-def content_of_key(tenant_id: str, key: str) -> bytes | None:
-    """Return the SHA-256 that an image's key states; None for a key that states none."""
-    stem = key.removeprefix(f"{tenant_prefix(tenant_id)}images/")
-    digest = stem[3:67]
-    if stem == key or stem[:3] != f"{digest[:2]}/" or not _SHA256.fullmatch(digest):
-        return None
-    return bytes.fromhex(digest)
-
-
 def content_of_object(bucket: str, listed: ListedObject) -> bytes:
     """Return a digest that changes with an object's bytes, which nobody has to read for it."""
     identity = "\0".join((bucket, listed.key, listed.etag, str(listed.size)))
     return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
-
-
-def thumbnail_key(tenant_id: str, bucket: str, key: str) -> str:
-    """Return the key of the small copy of a photo, which all jobs of this photo share."""
-    digest = hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
-    return f"{tenant_prefix(tenant_id)}thumbnails/{digest[:2]}/{digest}.webp"
-
-
-def tenant_prefix(tenant_id: str) -> str:
-    """Return the prefix of all keys of a tenant."""
-    return f"tenants/{tenant_id}/"
 
 
 class Storage:
@@ -107,21 +83,38 @@ class Storage:
     attempts.
     """
 
-    def __init__(self, client: Any, thin: "ThinS3", bucket: str, region: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        thin: "ThinS3",
+        bucket: str,
+        region: str,
+        *,
+        origins: Sequence[str] = (),
+        operator: "Storage | None" = None,
+    ) -> None:
         self._client = client
         self._thin = thin
         self.bucket = bucket
         self._region = region
+        self._origins = origins
+        self._operator = operator
+
+    @property
+    def operator(self) -> "Storage":
+        """The bucket of bundles and shards."""
+        return self._operator or self
 
     def ensure_bucket(self) -> None:
-        """Create the bucket if it is missing, and let browsers POST to it.
+        """Create the buckets if they are missing, and let the API's page use ours in browsers.
 
         Raises SettingsInvalid if the credentials are refused, and StorageUnavailable.
         """
         with _translated_errors():
-            if not self._has_bucket():
-                self._create_bucket()
-            self._admit_browsers()
+            for storage in (self, self.operator):
+                if not storage._has_bucket():
+                    storage._create_bucket()
+            self._admit_page()
 
     def fetch(self, bucket: str, key: str, max_bytes: int) -> bytes:
         """Return an object's bytes.
@@ -320,13 +313,12 @@ class Storage:
             if _code(error) != "BucketAlreadyOwnedByYou" and not self._has_bucket():
                 raise
 
-    def _admit_browsers(self) -> None:
+    def _admit_page(self) -> None:
         from botocore.exceptions import ClientError
 
-        # The signature decides what may be posted, not the page that posts it.
         rule = {
             "AllowedMethods": ["POST", "GET", "HEAD"],
-            "AllowedOrigins": ["*"],
+            "AllowedOrigins": list(self._origins),
             "AllowedHeaders": ["*"],
             "MaxAgeSeconds": 3600,
         }
@@ -356,14 +348,26 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
     if public and settings.s3_public_endpoint_url:
         endpoint = settings.s3_public_endpoint_url
     core, client = open_client(settings, endpoint, pool_size)
-    thin = ThinS3(
-        core,
+
+    def make_thin(bucket: str) -> ThinS3:
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+        return ThinS3(core, client, bucket, pool_size=pool_size, timeout=timeout)
+
+    operator = settings.operator_bucket
+    return Storage(
         client,
+        make_thin(settings.s3_bucket),
         settings.s3_bucket,
-        pool_size=pool_size,
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+        settings.s3_region,
+        origins=page_origins(settings),
+        operator=Storage(client, make_thin(operator), operator, settings.s3_region),
     )
-    return Storage(client, thin, settings.s3_bucket, settings.s3_region)
+
+
+def page_origins(settings: Settings) -> list[str]:
+    """Return the origins under which browsers know the API's page."""
+    hosts = settings.allowed_hosts
+    return [*LOCAL_ORIGINS, *(f"{scheme}{host}" for host in hosts for scheme in SCHEMES)]
 
 
 def _code(error: Any) -> str:

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.formats import png_chunks
+from facetag.vision.formats.decoding_cost import takes_long
 from facetag.vision.formats.format_names import TIFF, name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.photo import Picture, Pixels, WholePhoto, copy_scale, reduce_image
@@ -160,14 +161,15 @@ def _decode(
         ) from error
 
 
-def takes_much_memory(data: bytes) -> bool:
-    """Return whether decoding a file may take gigabytes, as its header tells.
+def needs_guard(data: bytes) -> bool:
+    """Return whether decoding a file may take gigabytes or many seconds, as its headers tell.
 
     Decoding an animation or transparency takes several copies of the whole canvas, and a few
-    hundred bytes can state a canvas as large as the cap allows. JPEG files need no such check.
+    hundred bytes can state a canvas as large as the cap allows. A JPEG file may state thousands of
+    scans.
     """
     if data.startswith(JPEG_SIGNATURE):
-        return False
+        return takes_long(data)
     _prepare_pillow()
     try:
         with _open(data) as image:

@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
 from facetag.db.engine import make_engine, ping
-from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused
+from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused, StorageUnavailable
 from facetag.settings import Settings
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
@@ -44,6 +45,26 @@ with LocalStack(Settings.model_validate_json(sys.argv[1])) as stack:
     pids = {server.title: server.child.pid for server in stack.servers}
     print(json.dumps({"environment": stack.environment(), "pids": pids}), flush=True)
     sys.stdin.read()
+"""
+
+
+# What another user may try at a port: plain HTTP, and TLS without a certificate of ours.
+STRANGER = """
+import http.client, json, ssl, sys
+got, careless = [], ssl._create_unverified_context()
+for port, path in json.loads(sys.argv[1]):
+    for kind in (
+        http.client.HTTPConnection("127.0.0.1", port, timeout=5),
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=careless),
+    ):
+        try:
+            kind.request("GET", path)
+            answer = kind.getresponse()
+            if answer.status not in (400, 401, 403):
+                got.append([port, path, answer.status, answer.read(100).decode("latin-1")])
+        except (OSError, http.client.HTTPException):
+            pass
+print(json.dumps(got))
 """
 
 
@@ -298,10 +319,67 @@ def test_no_server_serves_whoever_does_not_know_its_password(stack):
 
 
 def test_the_parts_of_object_storage_do_not_serve_past_its_access_check(stack):
-    filer = find_server(stack, "SeaweedFS").ports[4]
-    path = f"/buckets/{stack.settings.s3_bucket}/{KEY}"
-    assert http_status(filer, "GET", path) == 401
-    assert http_status(filer, "DELETE", path) == 401
+    """Another user of the machine asks every port, in every way, and gets no byte."""
+    *inner, s3, _ = find_server(stack, "SeaweedFS").ports
+    bucket = stack.settings.s3_bucket
+    paths = [
+        f"/buckets/{bucket}/{KEY}",
+        f"/{bucket}/{KEY}",
+        "/dir/assign",
+        "/dir/lookup?fileId=1,1",
+    ]
+    asked = [(port, path) for port in inner for path in [*paths, "/status", "/1,01"]]
+    prefix = become_nobody() if os.geteuid() == 0 and shutil.which("setpriv") else []
+    told = subprocess.run(
+        [*prefix, sys.executable, "-c", STRANGER, json.dumps(asked)],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(told.stdout) == []
+    for method in ("GET", "DELETE"):
+        assert http_status(s3, method, f"/{bucket}/{KEY}") == 403
+    assert_kept(stack.connected_settings())
+
+
+def test_the_apis_identity_changes_photos_and_nothing_else(stack):
+    mine = make_storage(stack.connected_settings())
+    mine.operator.put("tenants/local/bundles/v/sha/weights", b"weights", "text/plain")
+    api = make_storage(settings_of(stack.api_environment()))
+    api.ping()
+    api.put("tenants/local/predict/1", b"x", "image/jpeg")
+    api.delete(["tenants/local/predict/1"])
+    key = "tenants/local/bundles/v/sha/weights"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        api.operator.put(key, b"other", "text/plain")
+    with pytest.raises(StorageUnavailable, match="AccessDenied"):
+        api.operator.delete([key])
+    with pytest.raises(ObjectRefused):
+        api.fetch(mine.operator.bucket, key, 100)
+    assert mine.fetch(mine.operator.bucket, key, 100) == b"weights"
+
+
+def test_the_service_has_no_power_over_the_database_server(stack):
+    with connect(stack.connected_settings()) as connection:
+        query = "SELECT rolsuper, rolcreaterole, rolreplication FROM pg_roles WHERE rolname = user"
+        assert connection.execute(query).fetchone() == (False, False, False)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TEMP TABLE t AS SELECT pg_read_file('PG_VERSION')")
+
+
+def test_a_database_of_the_superuser_is_handed_over(data_dir):
+    with LocalStack(only_postgres(data_dir)) as stack:
+        write_row(stack.connected_settings())
+        server = find_server(stack, "PostgreSQL")
+        with psycopg.connect(server._url("facetag"), autocommit=True) as root:
+            root.execute(
+                "ALTER DATABASE facetag OWNER TO facetag; ALTER TABLE kept OWNER TO facetag"
+            )
+    with LocalStack(only_postgres(data_dir)) as stack:
+        assert_row_kept(stack.connected_settings())
+        with connect(stack.connected_settings()) as connection:
+            connection.execute("ALTER TABLE kept ADD COLUMN more int")
 
 
 def test_only_their_owner_reads_the_passwords(stack):

@@ -39,6 +39,7 @@ class ClaimedImage:
     name: str
     suspicion: int = 0
     releases: int = 0
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ def claim_images(
         return None
     move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
     session.execute(SERVE_JOB, {"job_id": job_id})
-    images = sorted((ClaimedImage(*row[:7]) for row in rows), key=lambda image: image.position)
+    images = sorted((ClaimedImage(*row[:8]) for row in rows), key=lambda image: image.position)
     contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
     return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images), contents)
 

@@ -18,8 +18,8 @@ from facetag.errors import (
     SettingsInvalid,
 )
 from facetag.settings import Settings
-from facetag.storage.client import thumbnail_key
-from facetag.vision.image_decoder import decode_picture, takes_much_memory
+from facetag.storage.object_keys import holds_photos, thumbnail_key
+from facetag.vision.image_decoder import decode_picture, needs_guard
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, Picture
 from facetag_worker.claims import ClaimedImage, Outcome
@@ -35,6 +35,7 @@ REFUSALS = 8
 """Releases (4 minutes, by the doubled backoff) after which a refused object is a failed image.
 Object storage refuses everything for a while when it starts or when its keys are replaced."""
 
+NOT_OURS = "The object is neither a photo of the job's tenant nor in a source bucket."
 INTERNAL = "facetag failed on this image: see the worker's log. A retry may help."
 
 log = structlog.get_logger(__name__)
@@ -87,8 +88,9 @@ class Thumbnails:
 class PhotoReader:
     """Fetch in `threads` threads, and decode whenever a CPU slot is free.
 
-    Images that a worker died of, and images that may take much memory, go to `decode_suspect` if it
-    is given. With `thumbnails`, a small copy of every photo of a tenant's job is stored.
+    Images that a worker died of, and images that may take much memory or time, go to
+    `decode_suspect` if it is given. With `thumbnails`, a small copy of every photo of a tenant's
+    job is stored. Images that `may_read` refuses fail unread.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class PhotoReader:
         threads: int,
         max_pixels_ahead: int = MAX_PIXELS_AHEAD,
         on_close: Callable[[], None] = lambda: None,
+        may_read: Callable[[ClaimedImage], bool] = lambda image: True,
     ) -> None:
         self._source = source
         self._decode = decode
@@ -110,6 +113,7 @@ class PhotoReader:
         self._thumbnails = thumbnails
         self._slots = slots
         self._max_bytes = max_bytes
+        self._may_read = may_read
         self._max_pixels_ahead = max_pixels_ahead
         self._on_close = on_close
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
@@ -148,12 +152,15 @@ class PhotoReader:
 
     def _read_one(self, image: ClaimedImage, tenant_id: str | None) -> Photo | Outcome | Unread:
         watch = _Watch()
+        if not self._may_read(image):
+            log.warning("image_not_ours", image=image.id, bucket=image.bucket, key=image.key)
+            return Outcome.failure(image.id, ErrorCode.OBJECT_REFUSED, NOT_OURS)
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
             watch.lap("fetch")
             with self._slots.take(ahead=True):
                 watch.lap(None)
-                guarded = image.suspicion or takes_much_memory(data)
+                guarded = image.suspicion or needs_guard(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)
                 watch.lap("decode")
                 kept = self._thumbnails if tenant_id is not None else None
@@ -193,6 +200,9 @@ def make_reader(
         max_bytes=settings.max_image_bytes,
         threads=settings.fetch_threads,
         on_close=decode_suspect.close,
+        may_read=lambda image: holds_photos(
+            image.bucket, image.key, tenant_id=image.tenant_id, settings=settings
+        ),
     )
 
 

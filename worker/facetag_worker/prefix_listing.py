@@ -16,12 +16,8 @@ from facetag.errors import ObjectMissing
 from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.jobs import NewImage, append_listed_images, fail_listing, finish_listing
 from facetag.settings import Settings
-from facetag.storage.client import (
-    ListedObject,
-    content_of_key,
-    content_of_object,
-    tenant_prefix,
-)
+from facetag.storage.client import ListedObject, content_of_object
+from facetag.storage.object_keys import content_of_key, image_prefix
 
 PAGE_KEYS = 1000
 """The most keys that S3 lists per page."""
@@ -73,7 +69,7 @@ def list_prefix(
 def may_list(settings: Settings, job: Job) -> bool:
     """Return whether a job's prefix lies in a source bucket or below the tenant's own prefix."""
     own = job.source_bucket == settings.s3_bucket and (job.source_prefix or "").startswith(
-        tenant_prefix(job.tenant_id)
+        image_prefix(job.tenant_id)
     )
     return own or job.source_bucket in settings.source_buckets
 

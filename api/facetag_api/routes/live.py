@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from facetag.db.tables import TERMINAL_JOB_STATES, Job, JobState
 from facetag.errors import DatabaseUnavailable, JobNotFound
 from facetag.jobs import get_job, locate_image
-from facetag.storage.client import thumbnail_key
+from facetag.storage.object_keys import thumbnail_key
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.job_views import show_job
 from facetag_api.openapi import problems

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from facetag.storage.client import image_key
+from facetag.storage.object_keys import image_key
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
 from facetag_api.problems import RequestInvalid, count_faults

@@ -195,7 +195,8 @@ class LocalService:
             port = wanted if wanted is not None and free else find_free_ports(1)[0]
             self.api_url = f"http://{LOOPBACK}:{port}"
             options = [f"--host={LOOPBACK}", f"--port={port}"]
-            child = self._start_child("api", options, 15.0, signal.SIGKILL)
+            keys = self.stack.api_environment()
+            child = self._start_child("api", options, 15.0, signal.SIGKILL, environment=keys)
             if child.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
                 return
             # Another process may have taken the port: try another one.
@@ -211,6 +212,7 @@ class LocalService:
         *,
         title: str | None = None,
         inherited: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> ChildProcess:
         program = [*python_command(), "facetag_cli.main", name]
         command = Command(
@@ -218,7 +220,7 @@ class LocalService:
             arguments=[*program, *options],
             # Relative paths in the settings then mean the same as in this process.
             folder=Path.cwd(),
-            environment=self.environment | inherit(*inherited),
+            environment=self.environment | inherit(*inherited) | (environment or {}),
             stop_timeout_s=stop_timeout_s,
             death_signal=death_signal,
         )

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -20,10 +21,27 @@ from facetag.standalone.servers.binaries import find_postgres, share_postgres
 from facetag.standalone.servers.local_server import Folders, LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
 
-USER = "facetag"
+if TYPE_CHECKING:
+    import psycopg
+
+SUPERUSER = "facetag"
+ROLE = "facetag_service"
+"""The role of facetag's processes: it owns the tables and may do nothing else on the server."""
 DATABASE = "facetag"
 MAJOR_VERSION = "18"
 MAX_CONNECTIONS = 100
+HAND_OVER = f"""
+    DO $$ DECLARE one record; BEGIN
+        ALTER SCHEMA public OWNER TO {ROLE};
+        FOR one IN SELECT oid::regclass AS name FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+        LOOP EXECUTE format('ALTER TABLE %s OWNER TO {ROLE}', one.name); END LOOP;
+        FOR one IN SELECT oid::regtype AS name FROM pg_type
+            WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+        LOOP EXECUTE format('ALTER TYPE %s OWNER TO {ROLE}', one.name); END LOOP;
+    END $$
+"""  # noqa: S608 - built from a constant
+"""Gives the role all tables, with their sequences and indexes, and types of a database."""
 
 
 class Postgres(LocalServer):
@@ -77,7 +95,7 @@ class Postgres(LocalServer):
         )
 
     def is_ready(self) -> bool:
-        """Return whether a connection succeeds; create the database the first time.
+        """Return whether a connection succeeds; create role and database the first time.
 
         Raise LocalServerFailed if the server refuses the password.
         """
@@ -85,9 +103,7 @@ class Postgres(LocalServer):
 
         try:
             with psycopg.connect(self._url("postgres"), connect_timeout=2, autocommit=True) as link:
-                query = "SELECT 1 FROM pg_database WHERE datname = %s"
-                if link.execute(query, (DATABASE,)).fetchone() is None:
-                    link.execute(f'CREATE DATABASE "{DATABASE}"')
+                self._make_role(link)
         except psycopg.OperationalError as error:
             # Connection errors carry no SQLSTATE. LC_ALL makes their text English.
             if "password authentication failed" not in str(error):
@@ -100,7 +116,7 @@ class Postgres(LocalServer):
 
     def environment(self) -> dict[str, str]:
         """Return FACETAG_DATABASE_URL."""
-        return {"FACETAG_DATABASE_URL": self._url(DATABASE, scheme="postgresql+psycopg")}
+        return {"FACETAG_DATABASE_URL": service_url(self.credentials, self.ports[0])}
 
     def clear_leftovers(self) -> None:
         """Stop the processes of an earlier server on this cluster and remove its stale lock.
@@ -142,7 +158,7 @@ class Postgres(LocalServer):
                 installation / "bin" / "initdb",
                 "-D",
                 folder,
-                f"--username={USER}",
+                f"--username={SUPERUSER}",
             ]
             locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
             access = ["--auth=scram-sha-256", f"--pwfile={password.name}"]
@@ -186,9 +202,42 @@ class Postgres(LocalServer):
                 "that made this one."
             )
 
-    def _url(self, database: str, *, scheme: str = "postgresql") -> str:
+    def _make_role(self, link: "psycopg.Connection[Any]") -> None:
+        """Make the role and its database, or hand a database of an earlier version over to it."""
+        import psycopg
+        from psycopg import sql
+
+        if link.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,)).fetchone() is None:
+            link.execute(
+                # Studies of `facetag tune` have a database of their own.
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(self.credentials.service_password)
+                )
+            )
+        owned = "SELECT datname FROM pg_database WHERE datdba = %s::regrole AND NOT datistemplate"
+        for (name,) in link.execute(owned, (SUPERUSER,)).fetchall():
+            if name == "postgres":
+                continue
+            with psycopg.connect(self._url(name), autocommit=True) as inside:
+                inside.execute(HAND_OVER)
+            link.execute(
+                sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
+                    sql.Identifier(name), sql.Identifier(ROLE)
+                )
+            )
+        known = "SELECT 1 FROM pg_database WHERE datname = %s"
+        if link.execute(known, (DATABASE,)).fetchone() is None:
+            link.execute(f'CREATE DATABASE "{DATABASE}" OWNER "{ROLE}"')
+
+    def _url(self, database: str) -> str:
         password = self.credentials.database_password
-        return f"{scheme}://{USER}:{password}@{LOOPBACK}:{self.ports[0]}/{database}"
+        return f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{self.ports[0]}/{database}"
+
+
+def service_url(credentials: Credentials, port: int) -> str:
+    """Return the URL with which facetag's processes use the database."""
+    password = credentials.service_password
+    return f"postgresql+psycopg://{ROLE}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
 def _find_processes(cluster: Path) -> list[psutil.Process]:

@@ -5,20 +5,24 @@ import itertools
 import json
 import shutil
 import signal
+import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from facetag.standalone.credentials import write_private
+from facetag.standalone.credentials import Credentials, write_private
 from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
 from facetag.standalone.servers.binaries import find_seaweedfs
-from facetag.standalone.servers.local_server import LocalServer
+from facetag.standalone.servers.certificates import Certificates, make_certificates
+from facetag.standalone.servers.local_server import Folders, LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
 
 PARTS = ("master", "volume", "filer", "s3")
 """The parts of SeaweedFS; each has an HTTP and a gRPC port, in this order."""
 
 VOLUME_MIB = 1024
+GARBAGE_SHARE = 0.00001
+"""Share of a volume's bytes that may belong to deleted objects before it is written anew."""
 MAX_VOLUMES = 100_000
 """Only the disk limits the data: volumes are files that grow up to a gibibyte."""
 
@@ -28,6 +32,11 @@ class SeaweedFS(LocalServer):
 
     title = "SeaweedFS"
     port_count = 8
+
+    def __init__(self, folders: Folders, credentials: Credentials, *, bucket: str) -> None:
+        super().__init__(folders, credentials)
+        self.bucket = bucket
+        self._client_side: Certificates | None = None
 
     @property
     def folder(self) -> Path:
@@ -43,7 +52,9 @@ class SeaweedFS(LocalServer):
         write_private(identity, json.dumps(self._identities()))
         ports = " ".join(map(str, self.ports))
         (self.folders.run / "seaweedfs-ports").write_text(ports, encoding="ascii")
-        signing_key = self.credentials.storage_signing_key
+        made = make_certificates(self.folders.run / "storage-tls")
+        self._client_side = made
+        write_private(self.folder / "security.toml", self._security(made))
         return Command(
             name="seaweedfs",
             arguments=[program, "-logtostderr=true", "server", *self._options(identity)],
@@ -51,11 +62,6 @@ class SeaweedFS(LocalServer):
             environment=server_environment(
                 # SeaweedFS reads settings of other clusters from ~/.seaweedfs.
                 HOME=str(self.folder),
-                # Without keys, every user of this machine could bypass S3's access check.
-                WEED_JWT_SIGNING_KEY=signing_key,
-                WEED_JWT_SIGNING_READ_KEY=signing_key,
-                WEED_JWT_FILER_SIGNING_KEY=signing_key,
-                WEED_JWT_FILER_SIGNING_READ_KEY=signing_key,
                 WEED_MASTER_VOLUME_GROWTH_COPY_1="2",
             ),
             stop_signal=signal.SIGTERM,
@@ -68,7 +74,7 @@ class SeaweedFS(LocalServer):
         """Return whether the S3 interface answers and the master has a volume to write to."""
         if _get(self.s3_port, "/healthz") is None:
             return False
-        status = _get(self.ports[0], "/dir/status")
+        status = _get(self.ports[0], "/dir/status", self._client_side)
         return status is not None and json.loads(status).get("Topology", {}).get("Max", 0) > 0
 
     @property
@@ -84,6 +90,13 @@ class SeaweedFS(LocalServer):
             "FACETAG_S3_SECRET_KEY": self.credentials.s3_secret_key,
         }
 
+    def api_environment(self) -> dict[str, str]:
+        """Return the keys of the API, which may touch tenants' photos alone."""
+        return {
+            "FACETAG_S3_ACCESS_KEY": self.credentials.s3_api_access_key,
+            "FACETAG_S3_SECRET_KEY": self.credentials.s3_api_secret_key,
+        }
+
     def clear_leftovers(self) -> None:
         """Remove the sockets that SeaweedFS leaves in /tmp."""
         used = self.folders.run / "seaweedfs-ports"
@@ -95,13 +108,39 @@ class SeaweedFS(LocalServer):
                     socket.unlink(missing_ok=True)
             used.unlink()
 
+    def _security(self, made: Certificates) -> str:
+        """Return the settings without which every user of this machine could bypass S3's check.
+
+        All ports but S3's answer only to holders of a certificate: the parts themselves.
+        """
+        key = self.credentials.storage_signing_key
+        tokens = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+        # A string of JSON is one of TOML.
+        pair = f"cert = {json.dumps(str(made.certificate))}\nkey = {json.dumps(str(made.key))}\n"
+        authority = f"ca = {json.dumps(str(made.authority))}\n"
+        parts = [f'[{name}]\nkey = "{key}"\n' for name in tokens]
+        parts.append(f"[grpc]\n{authority}")
+        parts += [f"[grpc.{name}]\n{pair}" for name in (*PARTS, "client")]
+        parts.append(f"[https.client]\nenabled = true\n{pair}{authority}")
+        parts += [f"[https.{name}]\n{pair}{authority}" for name in PARTS if name != "s3"]
+        return "".join(parts)
+
     def _identities(self) -> dict[str, object]:
-        keys = {
-            "accessKey": self.credentials.s3_access_key,
-            "secretKey": self.credentials.s3_secret_key,
+        own = self.credentials
+        everything = ["Admin", "Read", "Write", "List", "Tagging"]
+        photos = [f"{may}:{self.bucket}" for may in ("Read", "Write", "List")]
+        return {
+            "identities": [
+                _identity("facetag", own.s3_access_key, own.s3_secret_key, everything),
+                # Bundles and shards lie in another bucket, which the API cannot even read.
+                _identity(
+                    "api",
+                    own.s3_api_access_key,
+                    own.s3_api_secret_key,
+                    photos,
+                ),
+            ]
         }
-        actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        return {"identities": [{"name": "facetag", "credentials": [keys], "actions": actions}]}
 
     def _forget_masters(self) -> None:
         """Remove the master's records, which name earlier ports: it would wait for masters there.
@@ -126,6 +165,8 @@ class SeaweedFS(LocalServer):
             f"-volume.max={MAX_VOLUMES}",
             "-volume.minFreeSpace=200MiB",
             "-volume.preStopSeconds=0",
+            # A deleted photo's bytes leave the disk within about half an hour.
+            f"-master.garbageThreshold={GARBAGE_SHARE}",
             "-filer",
             "-filer.ui.deleteDir=false",
             # Relative paths, since a socket's path can have only 107 bytes.
@@ -140,9 +181,18 @@ class SeaweedFS(LocalServer):
         ]
 
 
-def _get(port: int, path: str) -> bytes | None:
+def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str, object]:
+    pair = {"accessKey": key, "secretKey": secret}
+    return {"name": name, "credentials": [pair], "actions": actions}
+
+
+def _get(port: int, path: str, client_side: Certificates | None = None) -> bytes | None:
     # Not urllib, which may use a proxy.
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    if client_side is not None:
+        context = ssl.create_default_context(cafile=client_side.authority)
+        context.load_cert_chain(client_side.certificate, client_side.key)
+        connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=context)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -34,7 +34,7 @@ def list_scans(data: bytes) -> list[Scan]:
     """Return the scans of a file's first image whose headers are there."""
     return [
         _read_scan(end, body)
-        for marker, body, end in _list_segments(data)
+        for marker, body, end in list_segments(data)
         if marker == START_OF_SCAN and len(body) >= 4
     ]
 
@@ -48,7 +48,7 @@ def brings_all(data: bytes, scans: Sequence[Scan]) -> bool:
         for colour in scan.colours
         for coefficient in scan.coefficients
     }
-    frames = [body for marker, body, _ in _list_segments(data) if marker in FRAMES]
+    frames = [body for marker, body, _ in list_segments(data) if marker in FRAMES]
     return len(frames) == 1 and begun.issuperset(
         (colour, coefficient)
         for colour in _read_colours(frames[0][5:], 3)
@@ -66,7 +66,7 @@ def _read_colours(counted: bytes, size: int) -> bytes:
     return counted[1 : 1 + counted[0] * size : size] if counted else b""
 
 
-def _list_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+def list_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield each segment's marker, body and end, up to the end of the file or its first image."""
     after = 2
     while (found := NEXT_MARKER.search(data, after)) is not None:

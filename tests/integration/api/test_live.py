@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from facetag.storage.client import thumbnail_key
+from facetag.storage.object_keys import thumbnail_key
 from tests.integration.worker.harness import png
 
 pytestmark = pytest.mark.integration

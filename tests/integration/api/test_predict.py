@@ -3,7 +3,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from facetag.storage.client import tenant_prefix
+from facetag.storage.object_keys import tenant_prefix
 from facetag_api.limits import PREDICT_THREADS, SYNC_THREADS
 from tests.integration.api.conftest import serve, stop_group
 from tests.integration.worker.harness import png

@@ -96,7 +96,7 @@ def test_a_champion_with_a_changed_byte_leaves_the_old_one_in_place(harness, fol
     follower.load_first(champion(harness))
     files = crown(harness, write_paper_bundle(tmp_path / "second", "v2"))
     key = bundle_key("local", "v2", WEIGHTS, files[WEIGHTS])
-    harness.storage.put(key, b"the weights of v3", "text/plain")
+    harness.storage.operator.put(key, b"the weights of v3", "text/plain")
     with pytest.raises(BundleInvalid, match="tampered"):
         follower.look(harness.sessions)
     assert follower.current().labeller.version == "v1"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.settings import Settings
-from facetag.vision.image_decoder import decode_image, takes_much_memory
+from facetag.vision.image_decoder import decode_image, needs_guard
 
 pillow_heif.register_heif_opener()
 
@@ -361,7 +361,7 @@ def test_a_file_with_bytes_overwritten_is_refused_or_read(form, changes):
 
 
 def test_much_memory_is_foreseen_by_the_header():
-    assert takes_much_memory(png_header(6000, 6000))
-    assert not takes_much_memory(png_header(5000, 5000))
-    assert not takes_much_memory(encode(Image.new("L", (6000, 6000)), "JPEG"))
-    assert not takes_much_memory(b"no image")
+    assert needs_guard(png_header(6000, 6000))
+    assert not needs_guard(png_header(5000, 5000))
+    assert not needs_guard(encode(Image.new("L", (6000, 6000)), "JPEG"))
+    assert not needs_guard(b"no image")

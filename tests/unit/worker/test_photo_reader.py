@@ -13,7 +13,7 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
-from facetag.storage.client import thumbnail_key
+from facetag.storage.object_keys import thumbnail_key
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.claims import ClaimedImage, Outcome
@@ -179,3 +179,11 @@ def test_a_photo_is_labelled_although_its_thumbnail_could_not_be_kept(make_reade
     reader = make_reader(shelf, thumbnails=Thumbnails(lambda _: b"small", shelf.put))
     (found,) = reader.read([image(1, "a")], tenant_id="t")
     assert isinstance(found, Photo)
+
+
+def test_an_object_that_a_job_may_not_name_is_not_even_fetched(make_reader):
+    shelf = Shelf(a=b"1", b=b"2")
+    reader = make_reader(shelf, may_read=lambda image: image.key == "a")
+    results = reader.read([image(1, "a"), image(2, "b")])
+    assert results[1].error[0] == ErrorCode.OBJECT_REFUSED
+    assert shelf.asked == ["a"]

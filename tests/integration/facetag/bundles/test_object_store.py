@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -26,7 +27,9 @@ def test_a_bundle_comes_back_as_it_was_stored(storage, folder, tmp_path):
 def test_a_bundle_that_was_fetched_is_not_fetched_again(storage, folder, tmp_path):
     files = store_bundle(storage, "local", folder)
     fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
-    storage.delete(bundle_key("local", "v1", name, digest) for name, digest in files.items())
+    storage.operator.delete(
+        bundle_key("local", "v1", name, digest) for name, digest in files.items()
+    )
     assert fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched") == fetched
 
 
@@ -35,7 +38,7 @@ def test_a_byte_that_was_changed_in_object_storage_is_refused(storage, folder, t
     files = store_bundle(storage, "local", folder)
     data = bytearray((folder / name).read_bytes())
     data[3] ^= 1
-    storage.put(bundle_key("local", "v1", name, files[name]), bytes(data), "text/plain")
+    storage.operator.put(bundle_key("local", "v1", name, files[name]), bytes(data), "text/plain")
     with pytest.raises(BundleInvalid, match="tampered"):
         fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
     assert list((tmp_path / "fetched").iterdir()) == []
@@ -53,7 +56,7 @@ def test_a_byte_that_was_changed_on_disk_is_fetched_anew(storage, folder, tmp_pa
 
 def test_a_file_that_is_missing_is_told(storage, folder, tmp_path):
     files = store_bundle(storage, "local", folder)
-    storage.delete([bundle_key("local", "v1", WEIGHTS, files[WEIGHTS])])
+    storage.operator.delete([bundle_key("local", "v1", WEIGHTS, files[WEIGHTS])])
     with pytest.raises(BundleInvalid, match="missing from object storage"):
         fetch_bundle(storage, "local", "v1", files, tmp_path / "fetched")
 
@@ -62,7 +65,7 @@ def test_a_folder_whose_weights_are_not_those_of_its_manifest_is_not_stored(stor
     (folder / WEIGHTS).write_bytes(b"other weights")
     with pytest.raises(BundleInvalid, match="SHA-256 differs"):
         store_bundle(storage, "local", folder)
-    keys, _ = storage.list_prefix(storage.bucket, "tenants/local/bundles/", None)
+    keys, _ = storage.list_prefix(storage.operator.bucket, "tenants/local/bundles/", None)
     assert list(keys) == []
 
 
@@ -75,3 +78,21 @@ def test_another_manifest_of_a_version_overwrites_nothing(storage, folder, tmp_p
     for number, files in enumerate((first, second)):
         fetched = fetch_bundle(storage, "local", "v1", files, tmp_path / str(number))
         assert bool(read_manifest(fetched)["metrics"]) == bool(number)
+
+
+@pytest.mark.parametrize("version", ["..", ".", "", "a/b", "../../x", "/etc", "a\0", "-rf", "é"])
+def test_a_version_that_would_lead_out_of_its_folder_is_refused(storage, tmp_path, version):
+    kept = tmp_path / "data" / "kept"
+    kept.parent.mkdir()
+    kept.write_text("here")
+    root = tmp_path / "data" / "bundles"
+    with pytest.raises(BundleInvalid, match="no version"):
+        fetch_bundle(storage, "local", version, {}, root)
+    with pytest.raises(BundleInvalid, match="names files"):
+        fetch_bundle(storage, "local", "v1", {"../../kept": "0" * 64}, root)
+    folder = write_paper_bundle(tmp_path / "evil", "v1")
+    manifest = json.loads((folder / MANIFEST).read_text()) | {"version": version}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BundleInvalid, match="no version"):
+        store_bundle(storage, "local", folder)
+    assert kept.read_text() == "here"

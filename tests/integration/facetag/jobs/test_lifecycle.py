@@ -11,7 +11,7 @@ from facetag.db.engine import transaction
 from facetag.db.tables import FaceRow, Image, ImageState, Job, JobState
 from facetag.errors import JobNotFound, JobStateConflict
 from facetag.jobs import NewImage
-from facetag.storage.client import thumbnail_key
+from facetag.storage.object_keys import thumbnail_key
 from tests.integration.facetag.factories import (
     BUCKET,
     TENANT,

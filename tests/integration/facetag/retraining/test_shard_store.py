@@ -21,12 +21,12 @@ def test_a_shard_comes_back_as_it_was_stored_and_once(storage, shard, tmp_path):
     store_shard(storage, "local", shard, SHA256)
     fetched = fetch_shard(storage, "local", SHA256, tmp_path / "shards")
     assert fetched.read_bytes() == DATA
-    storage.delete([shard_key("local", SHA256)])
+    storage.operator.delete([shard_key("local", SHA256)])
     assert fetch_shard(storage, "local", SHA256, tmp_path / "shards") == fetched
 
 
 def test_a_copy_with_a_changed_byte_is_refused(storage, shard, tmp_path):
-    storage.put(shard_key("local", SHA256), DATA[:-1] + b"!", "application/x-tar")
+    storage.operator.put(shard_key("local", SHA256), DATA[:-1] + b"!", "application/x-tar")
     with pytest.raises(ShardUnreadable, match="damaged"):
         fetch_shard(storage, "local", SHA256, tmp_path / "shards")
     assert list((tmp_path / "shards").iterdir()) == []

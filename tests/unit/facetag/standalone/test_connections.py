@@ -27,9 +27,9 @@ def test_a_database_that_is_set_is_used_and_nothing_is_started(tmp_path):
 
 
 def test_the_server_of_a_data_folder_is_found_by_its_notice(data_dir):
-    password = json.loads((data_dir / "credentials.json").read_text())["database_password"]
+    password = json.loads((data_dir / "credentials.json").read_text())["service_password"]
     assert find_database(data_dir) == (
-        f"postgresql+psycopg://facetag:{password}@127.0.0.1:40123/facetag"
+        f"postgresql+psycopg://facetag_service:{password}@127.0.0.1:40123/facetag"
     )
 
 

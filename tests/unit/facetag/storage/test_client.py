@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from facetag.errors import StorageUnavailable
 from facetag.settings import Settings
-from facetag.storage.client import image_key, make_storage
+from facetag.storage.client import make_storage
+from facetag.storage.object_keys import image_key
 
 SHA256 = hashlib.sha256(b"photo").hexdigest()
 SETTINGS = Settings(

@@ -107,7 +107,7 @@ def test_a_byte_that_was_changed_in_object_storage_refuses_the_promotion(
     facetag("models", "promote", second)
     facetag("models", "rollback")
     digest = read_manifest(second)["weights_sha256"]
-    make_storage(settings).put(
+    make_storage(settings).operator.put(
         bundle_key("local", "v2", WEIGHTS, digest), b"other weights", "text/plain"
     )
     refused = facetag("models", "promote", "v2")

@@ -1,0 +1,37 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetag.vision.formats.decoding_cost import takes_long
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))
+
+
+def encode(image, **options):
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def with_scans(data, number):
+    """A file that repeats its last scan."""
+    start = data.rindex(b"\xff\xda")
+    return data[:start] + data[start:-2] * number + data[-2:]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_good_photo_needs_no_guard(progressive):
+    assert not takes_long(encode(NOISE, progressive=progressive))
+
+
+def test_thousands_of_scans_need_one():
+    assert takes_long(with_scans(encode(NOISE, progressive=True), 4000))
+
+
+def test_a_few_scans_of_a_huge_image_need_one():
+    data = bytearray(encode(NOISE, progressive=True))
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = (10_000).to_bytes(2, "big") * 2
+    assert takes_long(bytes(data))
