@@ -19,7 +19,7 @@ from facetag import jobs
 from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import ImageState
 from facetag.jobs.counts import count_images
-from facetag.storage.client import image_key
+from facetag.storage.object_keys import image_key
 from facetag_worker import claims
 from facetag_worker.sweeper import FIND_DONE, FIND_UNHEARD, return_expired
 
