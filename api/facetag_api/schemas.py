@@ -310,6 +310,11 @@ class ImageLine(BaseModel):
         description="true if the image was labelled although its file lacks its last bytes; "
         "absent otherwise",
     )
+    duplicate_of: str | None = Field(
+        None,
+        description="Name of an earlier image of the job with the same bytes or nearly the same "
+        "look; absent if there is none, and until the job is finished",
+    )
 
 
 class PlacedLine(ImageLine):

@@ -200,6 +200,10 @@ class Image(Base):
     """Key of what decided the labels (`bundles.labelling_key`); null unless tagged or no_face."""
     reused_from: Mapped[int | None] = mapped_column(BigInteger)
     """Id of the image whose result this is; that image may be deleted. Null if it was labelled."""
+    look: Mapped[bytes | None]
+    """Difference hash of a labelled image (`vision.difference_hash`); null for a blank one."""
+    duplicate_of: Mapped[int | None]
+    """Position of the image of the job that this one repeats; set when the job closes."""
     finished_at: Mapped[datetime | None]
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 from facetag.errors import JobStateConflict
+from facetag.jobs.duplicate_marks import mark_duplicates
 
 CANCEL_BATCH = 10_000
 """Images that are cancelled at a time: a million would take more than a minute."""
@@ -68,7 +69,7 @@ def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
     The rows are counted under a lock of the job's row, and the counts are written. Because the
     rows may be many, they are counted only if the job's counts say that nothing is open. A job
     that is being listed, or is closed already, is left alone. If the job is cancelled, the next
-    CANCEL_BATCH of its queued images are cancelled first.
+    CANCEL_BATCH of its queued images are cancelled first. Duplicates among its images are marked.
     """
     job = session.scalar(
         select(Job)
@@ -90,6 +91,7 @@ def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
     counts = count_images(session, job_id)
     if counts[ImageState.QUEUED] or counts[ImageState.RUNNING]:
         return False
+    mark_duplicates(session, job_id)
     session.execute(
         update(Job)
         .where(Job.id == job_id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import ImageState
 from facetag.jobs.new_image import NewImage
 
-_COPIED = "state, width, height, model_version, incomplete, labelling_key"
+_COPIED = "state, width, height, model_version, incomplete, labelling_key, look"
 _COPY_FACES = """
     INSERT INTO faces
         (tenant_id, image_id, position, x, y, width, height, confidence, attributes)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from facetag.db.tables import FaceRow, Image, ImageState
 from facetag.jobs.queries import get_job
@@ -54,6 +54,13 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         .correlate(Image)
         .scalar_subquery()
     )
+    first = aliased(Image)
+    repeated = (
+        select(first.name)
+        .where(first.job_id == Image.job_id, first.position == Image.duplicate_of)
+        .correlate(Image)
+        .scalar_subquery()
+    )
     return select(
         Image.position,
         Image.name,
@@ -64,6 +71,7 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         Image.width,
         Image.height,
         Image.incomplete,
+        repeated.label("duplicate_of"),
         faces.label("faces"),
     ).where(Image.job_id == job_id)
 
@@ -81,4 +89,5 @@ def _line(row: Row[Any]) -> dict[str, Any]:
             for x, y, width, height, confidence, attributes in row.faces or ()
         ],
         incomplete=row.incomplete,
+        duplicate_of=row.duplicate_of,
     )

@@ -1,5 +1,6 @@
 """Label photos in this process with the reader and the labeller of a worker."""
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from facetag.errors import ImageUnreadable
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.library.photo_items import PhotoInput, PhotoItem, list_items, read_item, to_pixels
 from facetag.log import log_as_a_library
+from facetag.results.duplicates import Duplicates
 from facetag.results.image_lines import Line, image_line
 from facetag.results.photo_results import PhotoResults
 from facetag.settings import Settings, load_settings
@@ -92,9 +94,9 @@ class FaceLabeller:
 
     def label_items(self, items: Iterator[PhotoItem]) -> Iterator[Line]:
         """Yield the result of each photo in order; the next chunk is read while one is labelled."""
-        held: dict[str, PhotoItem] = {}
-        reader = make_reader(_HeldPhotos(held), self._settings, self._slots)
-        run = _Run(self._settings, self._labeller, reader, held, enumerate(items))
+        photos = _HeldPhotos({}, {})
+        reader = make_reader(photos, self._settings, self._slots)
+        run = _Run(self._settings, self._labeller, reader, photos, enumerate(items))
         try:
             yield from run.lines()
         finally:
@@ -123,10 +125,13 @@ class _HeldPhotos:
     """Hand photos to the worker's reader, which asks for them by their keys."""
 
     held: dict[str, PhotoItem]
+    contents: dict[str, bytes]
 
     def fetch(self, _bucket: str, key: str, max_bytes: int) -> bytes:
         """Return a photo's bytes; raises ImageUnreadable."""
-        return read_item(self.held[key], max_bytes)
+        data = read_item(self.held[key], max_bytes)
+        self.contents[key] = hashlib.sha256(data).digest()
+        return data
 
 
 class _Run:
@@ -137,28 +142,31 @@ class _Run:
         settings: Settings,
         labeller: PhotoLabeller,
         reader: PhotoReader,
-        held: dict[str, PhotoItem],
+        photos: _HeldPhotos,
         items: Iterator[tuple[int, PhotoItem]],
     ) -> None:
         self._settings = settings
         self._labeller = labeller
         self._reader = reader
-        self._held = held
+        self._held = photos.held
+        self._contents = photos.contents
+        self._duplicates = Duplicates()
+        self._firsts: dict[int, str] = {}
         self._items = items
         self._unread: deque[ClaimedImage] = deque()
 
     def lines(self) -> Iterator[Line]:
         """Yield results in order, however the photos were read."""
-        done: dict[int, Line] = {}
+        done: dict[int, Outcome] = {}
         place = 0
         with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
             coming: Future[list[Photo | Outcome]] = ahead.submit(self._read)
             while chunk := coming.result():
                 coming = ahead.submit(self._read)
                 for outcome in self._label(chunk):
-                    done[outcome.image_id] = self._to_line(outcome)
+                    done[outcome.image_id] = outcome
                 while place in done:
-                    yield done.pop(place)
+                    yield self._to_line(done.pop(place))
                     place += 1
 
     def _read(self) -> list[Photo | Outcome]:
@@ -200,8 +208,9 @@ class _Run:
 
     def _to_line(self, outcome: Outcome) -> Line:
         code, message = outcome.error or (None, "")
+        name = self._held.pop(str(outcome.image_id)).name
         return image_line(
-            name=self._held.pop(str(outcome.image_id)).name,
+            name=name,
             state=outcome.state.value,
             error=None if code is None else (code, storable(message)),
             model=outcome.model_version,
@@ -209,7 +218,18 @@ class _Run:
             height=outcome.height,
             faces=outcome.faces,
             incomplete=outcome.incomplete,
+            duplicate_of=self._find_first(outcome, name),
         )
+
+    def _find_first(self, outcome: Outcome, name: str) -> str | None:
+        """Return the name of the earlier photo that this one repeats, as jobs mark it."""
+        content = self._contents.pop(str(outcome.image_id), None)
+        if outcome.error is not None:
+            return None
+        first = self._duplicates.place(outcome.image_id, content, outcome.look)
+        if first is None:
+            self._firsts[outcome.image_id] = name
+        return None if first is None else self._firsts[first]
 
 
 def _place(one: Photo | Outcome) -> int:

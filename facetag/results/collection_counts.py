@@ -61,9 +61,15 @@ class FailureGroup:
 
 @dataclass(slots=True)
 class Composition:
-    """Count photos and faces; a face without an attribute is left out of its counts."""
+    """Count photos and faces; a face without an attribute is left out of its counts.
+
+    Photos and their states are counted all. Faces are counted in distinct photos: those of a photo
+    that repeats another one are left out.
+    """
 
     photos: int = 0
+    duplicates: int = 0
+    """Photos that repeat another one of the collection."""
     faces: int = 0
     states: Counter[str] = field(default_factory=Counter)
     ages: Counter[int] = field(default_factory=Counter)
@@ -93,6 +99,9 @@ class Composition:
             self.versions[line["model"]] += 1
         if line["error"] is not None:
             self._add_failure(line["image"], line["error"])
+        elif line.get("duplicate_of") is not None:
+            self.duplicates += 1
+            return
         elif line["state"] in ("tagged", "no_face"):
             self.faces_per_photo[face_bin(len(line["faces"]))] += 1
         for face in line["faces"]:

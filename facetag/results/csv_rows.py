@@ -33,7 +33,7 @@ FACE_COLUMNS = (
     "uncertain",
     "turned",
 )
-LAST_COLUMNS = ("incomplete",)
+LAST_COLUMNS = ("incomplete", "duplicate_of")
 """Columns of the image that were added later; they stand last, so that no column has moved."""
 COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS + LAST_COLUMNS
 
@@ -64,7 +64,7 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         line["width"],
         line["height"],
     )
-    last_cells = ("true" if line.get("incomplete") else None,)
+    last_cells = ("true" if line.get("incomplete") else None, line.get("duplicate_of"))
     if not line["faces"]:
         yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells)
     for index, face in enumerate(line["faces"]):

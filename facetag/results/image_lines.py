@@ -43,11 +43,13 @@ def image_line(
     height: int | None,
     faces: Sequence[Face],
     incomplete: bool = False,
+    duplicate_of: str | None = None,
 ) -> dict[str, Any]:
     """Return one image's line of the results; `error` is a code and a message.
 
     Only the line of an image that was labelled although its file lacks its last bytes has the field
-    `incomplete`, which is true.
+    `incomplete`, which is true. Only that of an image that repeats another one has `duplicate_of`,
+    the name of the first one.
     """
     line: dict[str, Any] = {
         "image": name,
@@ -58,7 +60,11 @@ def image_line(
         "height": height,
         "faces": [face.to_json() for face in faces],
     }
-    return line | {"incomplete": True} if incomplete else line
+    if incomplete:
+        line["incomplete"] = True
+    if duplicate_of is not None:
+        line["duplicate_of"] = duplicate_of
+    return line
 
 
 def in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:

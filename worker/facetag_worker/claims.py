@@ -65,7 +65,8 @@ class Outcome:
     """State the result of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
 
     `stage_ms` holds milliseconds per stage; `model_version` is None if no network saw the image.
-    `incomplete` tells that the image was labelled although its file lacks its last bytes.
+    `incomplete` tells that the image was labelled although its file lacks its last bytes. `look` is
+    its difference hash.
     """
 
     image_id: int
@@ -77,6 +78,7 @@ class Outcome:
     stage_ms: dict[str, float] = field(default_factory=dict)
     model_version: str | None = None
     incomplete: bool = False
+    look: bytes | None = None
 
     @classmethod
     def failure(
@@ -190,12 +192,12 @@ FINISH = text("""
     UPDATE images SET state = done.state, error_code = done.error_code,
         error_message = done.error_message, width = done.width, height = done.height,
         stage_ms = done.stage_ms, model_version = done.model_version,
-        incomplete = done.incomplete, finished_at = now(),
+        incomplete = done.incomplete, look = decode(done.look, 'hex'), finished_at = now(),
         claim_token = NULL, lease_until = NULL,
         labelling_key = CASE WHEN done.state <> 'failed' THEN CAST(:key AS bytea) END
     FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS done(
         id bigint, state text, error_code text, error_message text, width int, height int,
-        stage_ms jsonb, model_version text, incomplete boolean)
+        stage_ms jsonb, model_version text, incomplete boolean, look text)
     WHERE images.id = done.id
 """)
 
@@ -374,6 +376,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         "stage_ms": {stage: round(ms, 2) for stage, ms in outcome.stage_ms.items()},
         "model_version": outcome.model_version,
         "incomplete": outcome.incomplete,
+        "look": None if outcome.look is None else outcome.look.hex(),
     }
 
 

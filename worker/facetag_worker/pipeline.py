@@ -14,6 +14,7 @@ from facetag.db.tables import ImageState
 from facetag.errors import DatabaseUnavailable, ErrorCode
 from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.settings import Settings
+from facetag.vision.difference_hash import hash_look
 from facetag_worker.claims import (
     Claim,
     Outcome,
@@ -255,4 +256,5 @@ def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcom
         stage_ms={**photo.stage_ms, **labels.stage_ms},
         model_version=version,
         incomplete=photo.picture.incomplete,
+        look=hash_look(photo.picture.copy),
     )

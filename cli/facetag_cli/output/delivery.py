@@ -74,6 +74,9 @@ def summary(composition: Composition, *, skipped: int = 0, labelled_s: float | N
     ]
     text = f"{plural(composition.photos, 'photo')}: {', '.join(parts)}"
     text += f"; {plural(composition.faces, 'face')}"
+    if composition.duplicates:
+        distinct = plural(composition.photos - composition.duplicates, "distinct photo")
+        text += f" in {distinct} ({composition.duplicates:,} repeat others)"
     if skipped:
         text += f"; {plural(skipped, 'other file')} skipped"
     if labelled_s:

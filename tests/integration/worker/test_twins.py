@@ -53,7 +53,7 @@ def names(claimed):
 
 
 def without_names(lines):
-    return [{**line, "image": None} for line in lines]
+    return [{**line, "image": None, "duplicate_of": None} for line in lines]
 
 
 def test_twins_end_with_the_first_of_them_and_are_counted_as_reused(harness):

@@ -7,11 +7,12 @@ from pathlib import Path
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
 from facetag.vision.crop import CropRule, UprightCrop
+from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.crop_cache import CropCache, cache_key, open_cache, write_cache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards, shards_of_images
 from facetag_trainer.data.shards import name_apart
-from facetag_trainer.data.splits import Hashes, hold_out
+from facetag_trainer.data.splits import hold_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facetag.errors import ImageUnreadable
+from facetag.vision.difference_hash import HASH_BYTES, Hashes
 from facetag_trainer.data.shards import BadSample, Drop, Sample
-from facetag_trainer.data.splits import HASH_BYTES, Hashes
 
 
 @dataclass(slots=True)

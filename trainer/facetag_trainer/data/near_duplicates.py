@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable
 from facetag.settings import Settings
+from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, read_shards
-from facetag_trainer.data.splits import Hashes, look_alikes
+from facetag_trainer.data.splits import look_alikes
 
 
 def find_twins(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from facetag.errors import ImageUnreadable
 from facetag.settings import Settings
+from facetag.vision.difference_hash import Hashes, difference_hash
 from facetag.vision.image_decoder import decode_image
 from facetag_trainer.data.shards import BadSample, Sample, read_shards, shard_digest
-from facetag_trainer.data.splits import Hashes, difference_hash
 
 
 class ShardIndex:

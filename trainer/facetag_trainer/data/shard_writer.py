@@ -16,9 +16,10 @@ import numpy as np
 from facetag.atomic_write import atomic_open
 from facetag.errors import FacetagError, ImageUnreadable, ShardUnreadable
 from facetag.settings import Settings
+from facetag.vision.difference_hash import difference_hash
 from facetag.vision.image_decoder import decode_image
 from facetag_trainer.data.shards import IMAGE_SUFFIXES, BadSample, Drop, Sample, to_sample
-from facetag_trainer.data.splits import difference_hash, group_look_alikes
+from facetag_trainer.data.splits import group_look_alikes
 
 TEST = "test.tar"
 

@@ -17,24 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.shards import Sample
 
-HASH_BYTES = 32
 LOOK_ALIKE_BITS = 16
 VALIDATION, CALIBRATION, HOLDOUT = "validation", "calibration", "holdout"
 PART_SHARES = {VALIDATION: 1 / 4, CALIBRATION: 1 / 2, HOLDOUT: 1 / 4}
-Hashes = npt.NDArray[np.uint8]
-
-
-def difference_hash(photo: npt.NDArray[np.uint8]) -> Hashes:
-    """Return the 256-bit difference hash of a photo (height, width, 3), packed to 32 bytes."""
-    grey = Image.fromarray(photo).convert("L")
-    small = np.asarray(grey.resize((17, 16), Image.Resampling.BOX))
-    return np.packbits(small[:, 1:] > small[:, :-1])
 
 
 def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from facetag.settings import AskedPrecision, Settings
 from facetag.vision.bundle import Bundle
 from facetag.vision.crop import cut_square, whole_image
 from facetag.vision.detection import Detection
+from facetag.vision.difference_hash import Hashes, difference_hash
 from facetag.vision.image_decoder import decode_image
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
@@ -22,7 +23,6 @@ from facetag.vision.network_loader import load_here
 from facetag.vision.quarter_turns import find_faces
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
-from facetag_trainer.data.splits import Hashes, difference_hash
 
 BATCH = 64
 

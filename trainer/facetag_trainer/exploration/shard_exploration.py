@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from facetag.heads import HEADS, MAX_AGE
 from facetag.settings import Settings
+from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.labels import LabelValues, group_codes, group_names, label_arrays
 from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
-from facetag_trainer.data.splits import Hashes, group_look_alikes
+from facetag_trainer.data.splits import group_look_alikes
 
 BY = ("gender", "race", "age")
 CROSSINGS = tuple(by for size in (1, 2, 3) for by in combinations(BY, size))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.retraining.shard_store import fetch_shard
+from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import ShardIndex
 from facetag_trainer.data.shards import Sample
-from facetag_trainer.data.splits import Hashes
 from facetag_trainer.progress import ProgressReporter
 from facetag_trainer.retraining.training_round import (
     Examined,

@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from sklearn.svm import SVC, SVR
 
 from facetag.heads import HEADS_BY_NAME, MAX_AGE
-from facetag_trainer.data.splits import Hashes, split_folds
+from facetag.vision.difference_hash import Hashes
+from facetag_trainer.data.splits import split_folds
 
 FOLDS = 5
 COST, AGE_COST = 4.0, 20.0

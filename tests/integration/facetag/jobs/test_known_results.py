@@ -148,3 +148,19 @@ def test_only_a_cancelled_job_can_be_resumed(sessions):
     ):
         jobs.resume_job(session, job_id, tenant_id=TENANT)
     assert read_job(sessions, job_id).queued == 2
+
+
+def test_a_closed_job_names_the_photo_that_another_one_repeats(sessions):
+    job_id = add_job(sessions, photos("a", "b", "c", "bad.1", "bad.2"))
+    looks = [bytes(32), bytes(31) + b"\x03", b"\xff" * 32]
+    with transaction(sessions) as session:
+        for position, look in enumerate(looks):
+            session.execute(
+                update(Image)
+                .where(Image.job_id == job_id, Image.position == position)
+                .values(look=look)
+            )
+    states = [ImageState.TAGGED, ImageState.NO_FACE, ImageState.TAGGED]
+    run_images(sessions, job_id, dict(enumerate([*states, *[ImageState.FAILED] * 2])))
+    found = [line.get("duplicate_of") for line in lines(sessions, job_id)]
+    assert found == [None, "a", None, None, None]

@@ -41,6 +41,14 @@ def test_photos_faces_and_states_are_counted():
     assert found.versions == {"net-1": 3}
 
 
+def test_faces_of_a_photo_that_repeats_another_one_are_counted_once():
+    repeated = line(face(age=30), name="b.jpg") | {"duplicate_of": "a.jpg"}
+    found = compose([line(face(age=30)), repeated, line()])
+    assert (found.photos, found.duplicates, found.faces) == (3, 1, 1)
+    assert found.states == {"tagged": 2, "no_face": 1}
+    assert sum(found.faces_per_photo) == 2
+
+
 def test_an_empty_collection_is_all_zeros():
     found = compose([])
     assert (found.photos, found.faces, found.median_age) == (0, 0, None)

@@ -24,7 +24,7 @@ FACE = Face(
 )
 
 
-def line(name="a.jpg", state="tagged", error=None, faces=(), incomplete=False):
+def line(name="a.jpg", state="tagged", error=None, faces=(), incomplete=False, duplicate_of=None):
     return image_line(
         name=name,
         state=state,
@@ -34,6 +34,7 @@ def line(name="a.jpg", state="tagged", error=None, faces=(), incomplete=False):
         height=48,
         faces=faces,
         incomplete=incomplete,
+        duplicate_of=duplicate_of,
     )
 
 
@@ -72,6 +73,7 @@ def test_every_face_is_a_row_with_all_of_its_columns():
         "uncertain": "gender race",
         "turned": "",
         "incomplete": "",
+        "duplicate_of": "",
     }
 
 
@@ -103,3 +105,9 @@ def test_an_incomplete_image_is_marked_in_each_of_its_rows():
     lines = [line(faces=[FACE, FACE], incomplete=True), line(state="no_face", incomplete=True)]
     assert [row["incomplete"] for row in read(lines)] == ["true"] * 3
     assert [one.get("incomplete") for one in [*lines, line()]] == [True, True, None]
+
+
+def test_an_image_that_repeats_another_one_names_it():
+    lines = [line(), line(duplicate_of="a.jpg")]
+    assert [row["duplicate_of"] for row in read(lines)] == ["", "a.jpg"]
+    assert ["duplicate_of" in one for one in lines] == [False, True]

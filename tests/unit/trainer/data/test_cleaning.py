@@ -5,10 +5,10 @@ import random
 import numpy as np
 
 from facetag.settings import Settings
+from facetag.vision.difference_hash import difference_hash
 from facetag_trainer.data.cleaning import clean, drop_undecodable
 from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Drop, Sample
-from facetag_trainer.data.splits import difference_hash
 from tests.unit.trainer.chips import encode, make_chip
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
+from facetag.vision.difference_hash import difference_hash
 from facetag_trainer.data.near_duplicates import find_twins
-from facetag_trainer.data.splits import difference_hash
 from tests.unit.trainer.chips import encode, make_chip, write_tar
 
 

@@ -10,10 +10,11 @@ from PIL import Image
 
 from facetag.errors import FacetagError, ShardUnreadable
 from facetag.settings import Settings
+from facetag.vision.difference_hash import difference_hash
 from facetag_cli.main import main
 from facetag_trainer.data.shard_writer import shard_folder
 from facetag_trainer.data.shards import Sample, read_shard
-from facetag_trainer.data.splits import difference_hash, hold_out
+from facetag_trainer.data.splits import hold_out
 
 SETTINGS = Settings()
 

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from facetag.vision.difference_hash import difference_hash
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import (
     LOOK_ALIKE_BITS,
     PART_SHARES,
     Fold,
-    difference_hash,
     group_look_alikes,
     hold_out,
     look_alikes,

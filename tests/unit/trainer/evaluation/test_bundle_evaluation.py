@@ -10,11 +10,11 @@ from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.crop import cut_square, whole_image
+from facetag.vision.difference_hash import difference_hash
 from facetag.vision.inference.openvino_conversion import convert_network
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.calibration import at_temperature, mean_reading
 from facetag.vision.network_loader import compile_cascade
-from facetag_trainer.data.splits import difference_hash
 from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
 from facetag_trainer.evaluation.findings import find, state
 from tests.unit.trainer.chips import chip_members, encode, make_chip, waves, write_tar

@@ -1,0 +1,54 @@
+"""Find photos of a collection that repeat an earlier one: the same bytes, or nearly the same look.
+
+A look is a 256-bit difference hash (`facetag.vision.difference_hash`). Two photos are near
+duplicates if at most LOOK_BITS bits differ. Then one of LOOK_BITS + 1 bands of bits is equal, so
+only photos that share a band are compared.
+"""
+
+LOOK_BITS = 10
+BANDS = LOOK_BITS + 1
+HASH_BITS = 256
+MOST_PER_BAND = 32
+"""Photos compared per band: many photos may share one, such as that of a white edge."""
+MOST_LOOKS = 100_000
+"""Photos whose looks are compared, the first ones; each takes about a kilobyte."""
+
+_EDGES = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
+
+
+class Duplicates:
+    """Remember the photos of a collection in order; each is compared with the earlier ones."""
+
+    def __init__(self) -> None:
+        self._of_content: dict[bytes, int] = {}
+        self._looks: dict[int, int] = {}
+        self._bands: list[dict[int, list[int]]] = [{} for _ in range(BANDS)]
+
+    def place(self, position: int, content: bytes | None, look: bytes | None) -> int | None:
+        """Return the position of the photo that this one repeats, which repeats none; else None.
+
+        Either `content`, a digest of the bytes, or the look may be unknown.
+        """
+        first = None if content is None else self._of_content.get(content)
+        if first is None and look is not None:
+            first = self._find_look(position, int.from_bytes(look, "big"))
+        if content is not None:
+            self._of_content.setdefault(content, position if first is None else first)
+        return first
+
+    def _find_look(self, position: int, look: int) -> int | None:
+        bands = [
+            (look >> _EDGES[band]) & ((1 << (_EDGES[band + 1] - _EDGES[band])) - 1)
+            for band in range(BANDS)
+        ]
+        for known, value in zip(self._bands, bands, strict=True):
+            for earlier in known.get(value, ()):
+                if (self._looks[earlier] ^ look).bit_count() <= LOOK_BITS:
+                    return earlier
+        if len(self._looks) < MOST_LOOKS:
+            self._looks[position] = look
+            for known, value in zip(self._bands, bands, strict=True):
+                met = known.setdefault(value, [])
+                if len(met) < MOST_PER_BAND:
+                    met.append(position)
+        return None
