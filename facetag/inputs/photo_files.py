@@ -1,10 +1,12 @@
 """Find photos in folders, tars and lists, in the order of all outputs."""
 
+import io
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from facetag.errors import ErrorCode
 from facetag.image_suffixes import IMAGE_SUFFIXES
@@ -42,6 +44,10 @@ class LocalPhoto:
         with self.path.open("rb") as tar:
             tar.seek(self.offset)
             return tar.read(self.size)
+
+    def source(self) -> Path | BinaryIO:
+        """Return what image libraries open: the path, or a stream of the bytes in a tar."""
+        return self.path if self.offset is None else io.BytesIO(self.read_bytes())
 
     def refusal(self, max_bytes: int) -> tuple[ErrorCode, str] | None:
         """Return the code and the reason why this photo cannot be labelled; None if it can."""
@@ -94,7 +100,7 @@ def collect_photos(
     """
     found = FoundPhotos(given)
     alone = len(given) == 1 and (given[0].is_dir() or given[0].suffix.lower() == TAR_SUFFIX)
-    asked_for = set(given)
+    asked_for = {path for path in given if path.suffix.lower() != TAR_SUFFIX}
     met = dict[tuple[Path, int | None], LocalPhoto]()
     for photo in _find(given, found, hidden=hidden, base=given[0] if alone else None):
         itself = photo.offset is None and photo.path in asked_for

@@ -1,39 +1,37 @@
 """Deliver results to the user: the lines, the report page and a summary."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
 from facetag_cli.output.reporter import Reporter
-from facetag_cli.output.result_files import choose_format, open_output, write_lines
+from facetag_cli.output.result_files import open_output, write_results
+from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
 
 SHOWN_NAMES = 5
 EXIT_OK = 0
 EXIT_SOME_FAILED = 3
 
-FindPhoto = Callable[[str], Path | None]
-"""Returns the path of a photo on this machine by its name, or None."""
-
 
 def deliver(
     lines: Iterable[Line],
     *,
-    format_: str | None,
+    format_: str,
     output: Path | None,
     report: Path | None,
     title: str,
     find_photo: FindPhoto,
     skipped: int = 0,
 ) -> Composition:
-    """Write the lines, and the report if `report` is given; return the counts."""
-    composition = Composition()
-    if report is None:
-        sample = None
-    else:
-        from facetag_cli.output.thumbnails import PhotoSample
+    """Write the lines, and the report if one is asked for; return the counts.
 
-        sample = PhotoSample()
+    The format html is the report alone. Raises OSError if a file cannot be written.
+    """
+    composition = Composition()
+    pages = [page for page in (output if format_ == "html" else None, report) if page is not None]
+    sample = PhotoSample() if pages else None
 
     def counted() -> Iterator[Line]:
         for line in lines:
@@ -42,16 +40,18 @@ def deliver(
                 sample.offer(line)
             yield line
 
-    with open_output(output) as file:
-        write_lines(counted(), choose_format(format_, output), file)
-    if report is not None and sample is not None:
+    if format_ == "html":
+        deque(counted(), maxlen=0)
+    else:
+        write_results(counted(), format_, output)
+    if sample is not None:
         from facetag_cli.output.report_page import render_page
-        from facetag_cli.output.thumbnails import make_thumbnails
 
         thumbnails = make_thumbnails(sample.lines(), find_photo)
-        page = render_page(composition, thumbnails, title=title, skipped=skipped)
-        with open_output(report) as file:
-            file.write(page)
+        text = render_page(composition, thumbnails, title=title, skipped=skipped)
+        for page in pages:
+            with open_output(page) as file:
+                file.write(text)
     return composition
 
 

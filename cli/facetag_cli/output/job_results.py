@@ -18,7 +18,7 @@ def deliver_job(
     job: JobView,
     reporter: Reporter,
     *,
-    format_: str | None = None,
+    format_: str = "table",
     output: Path | None = None,
     report: Path | None = None,
     photos: Path | None = None,

@@ -1,4 +1,4 @@
-"""Write image lines as a table, JSON lines or CSV; a file is replaced only once it is complete."""
+"""Write results as a table, JSON lines, CSV or Parquet; a file is replaced once it is complete."""
 
 import json
 import sys
@@ -7,19 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from facetag.atomic_write import atomic_open_text
+from facetag.atomic_write import atomic_open, atomic_open_text
 from facetag.client.api_client import Line
 from facetag.results.csv_rows import csv_header, csv_rows
-
-FORMATS = ("table", "jsonl", "csv")
-_FORMAT_OF_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
-
-
-def choose_format(given: str | None, output: Path | None) -> str:
-    """Return the given format, else the one that the file's suffix names, else `table`."""
-    if given is not None:
-        return given
-    return _FORMAT_OF_SUFFIX.get("" if output is None else output.suffix.lower(), "table")
 
 
 @contextmanager
@@ -39,8 +29,23 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             yield file
 
 
+def write_results(lines: Iterable[Line], format_: str, output: Path | None) -> None:
+    """Write all lines to a file or standard output; most formats are written as the lines come.
+
+    Parquet needs a file and the extra `tables`.
+    """
+    if format_ == "parquet" and output is not None:
+        from facetag.results.face_table import write_parquet
+
+        with atomic_open(output, fsync=True) as target:
+            write_parquet(lines, target)
+        return
+    with open_output(output) as file:
+        write_lines(lines, format_, file)
+
+
 def write_lines(lines: Iterable[Line], format_: str, file: TextIO) -> None:
-    """Write all lines in one of FORMATS; JSON lines and CSV are written as the lines come."""
+    """Write all lines as text: jsonl, csv or table."""
     if format_ == "jsonl":
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from facetag.client.api_client import Line
 
@@ -19,6 +19,10 @@ MAX_BYTES = 3 * 2**20
 LONG_SIDE = 360
 QUALITY = 78
 MAX_PIXELS = 120_000_000
+
+
+FindPhoto = Callable[[str], Path | BinaryIO | None]
+"""Returns a photo on this machine by its name, as a path or a stream, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,14 @@ class PhotoSample:
 
 
 def make_thumbnails(
-    lines: Iterable[Line], find_photo: Callable[[str], Path | None], *, max_bytes: int = MAX_BYTES
+    lines: Iterable[Line], find_photo: FindPhoto, *, max_bytes: int = MAX_BYTES
 ) -> list[Thumbnail]:
     """Return thumbnails of the photos on this machine, up to `max_bytes` in total."""
     thumbnails: list[Thumbnail] = []
     left = max_bytes
     for line in lines:
-        path = find_photo(line["image"])
-        data = None if path is None else shrink(path)
+        photo = find_photo(line["image"])
+        data = None if photo is None else shrink(photo)
         if data is None:
             continue
         left -= len(data)
@@ -73,13 +77,13 @@ def make_thumbnails(
     return thumbnails
 
 
-def shrink(path: Path) -> bytes | None:
+def shrink(photo: Path | BinaryIO) -> bytes | None:
     """Return the photo upright and small, as JPEG; None if it cannot be read any more."""
     from PIL import Image, ImageOps
 
     _know_heif()
     try:
-        with Image.open(path) as image:
+        with Image.open(photo) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
             # Decodes a JPEG at a fraction of its size: twelve megapixels take some milliseconds.

@@ -7,20 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-FORMATS = ("table", "jsonl", "csv")
+from facetag_cli.params.targets import FORMATS, writable_target
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-
-def existing_parent(
-    ctx: click.Context,  # noqa: ARG001
-    param: click.Parameter,  # noqa: ARG001
-    value: Path | None,
-) -> Path | None:
-    """Refuse a file whose folder does not exist before the work begins."""
-    if value is not None and not value.absolute().parent.is_dir():
-        raise click.BadParameter(f"the folder {value.absolute().parent} does not exist.")
-    return value
 
 
 def output_options(command: Decorated) -> Decorated:
@@ -29,7 +18,7 @@ def output_options(command: Decorated) -> Decorated:
         click.option(
             "--report",
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
-            callback=existing_parent,
+            callback=writable_target,
             metavar="FILE.html",
             help="Also write an HTML report on who is in the collection. It opens offline.",
         ),
@@ -37,10 +26,10 @@ def output_options(command: Decorated) -> Decorated:
             "--output",
             "-o",
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
-            callback=existing_parent,
+            callback=writable_target,
             metavar="FILE",
-            help="Write the results to FILE instead of standard output. FILE is replaced only once "
-            "the results are complete.",
+            help="Write the results to FILE (.jsonl, .csv, .parquet or .html) instead of standard "
+            "output. FILE is replaced only once the results are complete.",
         ),
         click.option(
             "--format",
@@ -85,13 +74,6 @@ def quiet_option(command: Decorated) -> Decorated:
     """Add --quiet."""
     return click.option(
         "--quiet", "-q", is_flag=True, help="Print only warnings and errors on standard error."
-    )(command)
-
-
-def skip_hidden_option(command: Decorated) -> Decorated:
-    """Add --skip-hidden."""
-    return click.option(
-        "--skip-hidden", is_flag=True, help="Skip files and folders whose names begin with a dot."
     )(command)
 
 

@@ -232,7 +232,7 @@ def facetag(service, tmp_path, monkeypatch):
     monkeypatch.setenv("FACETAG_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("COLUMNS", raising=False)
-    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+    return lambda *arguments, **more: CliRunner().invoke(main, [str(a) for a in arguments], **more)
 
 
 @pytest.fixture

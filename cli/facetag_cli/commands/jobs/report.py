@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, existing_parent, job_argument, quiet_option
+from facetag_cli.params.options import data_dir_option, job_argument, quiet_option
+from facetag_cli.params.targets import writable_target
 
 
 @click.command()
@@ -13,7 +14,7 @@ from facetag_cli.params.options import data_dir_option, existing_parent, job_arg
     "--output",
     "-o",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=existing_parent,
+    callback=writable_target,
     metavar="FILE.html",
     default=Path("report.html"),
     show_default=True,

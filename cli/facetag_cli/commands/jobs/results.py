@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from facetag_cli.params.options import data_dir_option, job_argument, output_options, quiet_option
+from facetag_cli.params.targets import choose_format
 
 
 @click.command()
@@ -45,13 +46,14 @@ def results(
     from facetag_cli.output.job_results import deliver_job
     from facetag_cli.output.reporter import Reporter
 
+    chosen = choose_format(format_, output)
     reporter = Reporter(quiet=quiet)
     with open_jobs(read_settings(data_dir), reporter) as jobs:
         deliver_job(
             jobs.client,
             find_job(jobs.client, job),
             reporter,
-            format_=format_,
+            format_=chosen,
             output=output,
             report=report,
             photos=photos,

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, quiet_option, skip_hidden_option
+from facetag_cli.params.options import data_dir_option, quiet_option
+from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@photo_inputs
 @click.option(
     "--tag/--no-tag",
     "start",
@@ -16,20 +17,20 @@ from facetag_cli.params.options import data_dir_option, quiet_option, skip_hidde
     help="Start a job on the photos, or only send them. Default: start.",
 )
 @click.option("--name", help="Name of the job. Default: the folder's name.")
-@skip_hidden_option
 @data_dir_option
 @quiet_option
 @click.pass_context
 def upload(
     ctx: click.Context,
-    folder: Path,
+    inputs: PhotoInputs,
     start: bool,
     name: str | None,
-    skip_hidden: bool,
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Send the photos below FOLDER to the service, start a job and print its id.
+    """Send the photos of PATH to the service, start a job and print its id.
+
+    PATH is a folder, a file, a tar, or `-` for a list of paths on standard input.
 
     Photos are stored by their content. A photo that the service has is not sent again, so a
     stopped upload continues where it was. A service must be running: start one with `facetag up`,
@@ -49,7 +50,6 @@ def upload(
       facetag results $job --format csv --output labels.csv
     """
     from facetag.client.api_client import ApiClient
-    from facetag.inputs.photo_files import collect_photos, no_photos
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.client.tagging_jobs import plan_jobs, start_job
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
@@ -60,9 +60,9 @@ def upload(
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)
     service = require_service(settings)
-    collection = collect_photos(folder, hidden=not skip_hidden)
-    if not collection.photos:
-        raise click.UsageError(no_photos(collection))
+    if inputs.prefix is not None:
+        raise click.UsageError(f"{inputs.prefix} needs no upload: run `facetag tag` on it.")
+    collection = inputs.collect()
     announce(collection, reporter)
     with stop_on_sigterm(), ApiClient(service) as client:
         report = send_photos(client, collection.photos, settings, reporter)

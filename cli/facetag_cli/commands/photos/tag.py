@@ -10,12 +10,13 @@ from facetag_cli.params.options import (
     min_face_option,
     output_options,
     quiet_option,
-    skip_hidden_option,
 )
+from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
+from facetag_cli.params.targets import choose_format
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@photo_inputs
 @output_options
 @click.option(
     "--keep/--no-keep",
@@ -28,30 +29,32 @@ from facetag_cli.params.options import (
     is_flag=True,
     help="Label all photos again, also those whose labels are known.",
 )
-@skip_hidden_option
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and end.")
 @min_face_option
 @data_dir_option
 @quiet_option
 @click.pass_context
 def tag(
     ctx: click.Context,
-    folder: Path,
+    inputs: PhotoInputs,
     format_: str | None,
     output: Path | None,
     report: Path | None,
     keep: bool,
     fresh: bool,
-    skip_hidden: bool,
+    dry_run: bool,
     min_face: float | None,
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Label the faces in every photo below FOLDER.
+    """Label the faces in every photo of PATH: folders, files, tars such as WebDataset shards, `-`
+    for a list of paths on standard input, or s3://BUCKET/PREFIX in a bucket that is allowed.
 
     Every file with an image extension gets one line, in the order of the sorted paths. A photo
     that cannot be read gets the state `failed` and a reason. Links are followed, and hidden files
     are included. The labels are apparent age, gender and race, as annotators of photos saw them.
-    Nobody is identified.
+    Nobody is identified. With one folder or tar, names are relative to it, else as given. Files
+    that macOS and NAS devices leave beside photos (._x.jpg, @eaDir) are skipped.
 
     The command uses the service at FACETAG_API_URL if that is set, else a running `facetag up`.
     If there is neither, it starts a service and stops it at the end.
@@ -67,19 +70,21 @@ def tag(
     \b
     Examples:
       facetag tag ~/Pictures
-      facetag tag ~/Pictures --report collection.html
-      facetag tag ~/Pictures --format jsonl --output labels.jsonl
+      facetag tag ~/Pictures --exclude 'thumbs/' --report collection.html
+      find . -name '*.jpg' -print0 | facetag tag - --output labels.parquet
     """
     from facetag.client.api_client import ApiClient
     from facetag.client.service_lookup import find_service
-    from facetag.inputs.photo_files import collect_photos, no_photos
     from facetag_cli.client.service_choice import read_settings, use_service
-    from facetag_cli.client.tagging_jobs import merge_lines
-    from facetag_cli.output.delivery import deliver, exit_status, say_summary
+    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED, exit_status, say_summary
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.upload.dry_run import say_plan
+    from facetag_cli.upload.prefix_run import tag_prefix
+    from facetag_cli.upload.result_delivery import deliver_run
     from facetag_cli.upload.tagging_run import TaggingRun, announce
 
+    chosen = choose_format(format_, output)
     settings = read_settings(data_dir, min_face=min_face)
     if min_face is not None and (running := find_service(settings)) is not None:
         raise click.UsageError(
@@ -87,24 +92,24 @@ def tag(
             "--min-face to `facetag up` or `facetag worker` instead."
         )
     reporter = Reporter(quiet=quiet)
-    collection = collect_photos(folder, hidden=not skip_hidden)
-    if not collection.photos:
-        raise click.UsageError(no_photos(collection))
+    if inputs.prefix is not None:
+        job = tag_prefix(
+            inputs.prefix, settings, reporter, format_=chosen, output=output, report=report
+        )
+        ctx.exit(EXIT_OK if job["state"] == "completed" else EXIT_SOME_FAILED)
+    collection = inputs.collect()
     announce(collection, reporter)
+    if dry_run:
+        say_plan(collection, settings, reporter)
+        return
     with ExitStack() as stack:
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))
         client = stack.enter_context(ApiClient(service))
         run = TaggingRun(client, reporter, settings, collection, own=service.own, reuse=not fresh)
         run.work()
-        composition = deliver(
-            merge_lines(client, collection.photos, run.report, run.jobs),
-            format_=format_,
-            output=output,
-            report=report,
-            title=collection.title,
-            find_photo={photo.name: photo.path for photo in collection.photos}.get,
-            skipped=collection.skipped,
+        composition = deliver_run(
+            client, collection, run, format_=chosen, output=output, report=report
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
         run.finish(keep=keep)

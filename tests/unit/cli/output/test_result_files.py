@@ -5,15 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facetag_cli.output.result_files import choose_format, open_output, write_lines
-
-
-def test_the_format_follows_the_option_then_the_file_then_is_a_table(tmp_path):
-    assert choose_format("csv", tmp_path / "a.jsonl") == "csv"
-    assert choose_format(None, tmp_path / "a.JSONL") == "jsonl"
-    assert choose_format(None, tmp_path / "a.csv") == "csv"
-    assert choose_format(None, tmp_path / "a.txt") == "table"
-    assert choose_format(None, None) == "table"
+from facetag_cli.output.result_files import open_output, write_lines
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

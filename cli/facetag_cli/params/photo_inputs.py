@@ -1,0 +1,134 @@
+"""Define the arguments and options that say which photos to label."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from facetag.inputs.photo_files import FoundPhotos
+
+STANDARD_INPUT = "-"
+PREFIX = "s3://"
+
+
+class PhotoPath(click.Path):
+    """An existing folder, file or tar; `-` for a list on standard input; or `s3://BUCKET/PREFIX`."""
+
+    name = "photos"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Path:
+        """Return a path, or the text of what is none."""
+        if value == STANDARD_INPUT or str(value).startswith(PREFIX):
+            return str(value)
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoInputs:
+    """Say which photos a command labels."""
+
+    given: tuple[str | Path, ...]
+    files_from: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    hidden: bool
+
+    @property
+    def prefix(self) -> str | None:
+        """The `s3://BUCKET/PREFIX` that is given, alone; None for photos on this machine.
+
+        Raises click.UsageError if it is given with anything else.
+        """
+        prefixes = [one for one in self.given if str(one).startswith(PREFIX)]
+        if prefixes and (len(self.given) > 1 or self.files_from or self.include or self.exclude):
+            raise click.UsageError(
+                f"{prefixes[0]} must be given alone, without other photos and patterns."
+            )
+        return str(prefixes[0]) if prefixes else None
+
+    def collect(self) -> "FoundPhotos":
+        """Return the photos on this machine; raises click.UsageError if there are none."""
+        from facetag.errors import InputInvalid
+        from facetag.inputs.name_filter import NameFilter
+        from facetag.inputs.path_list import read_paths
+        from facetag.inputs.photo_files import collect_photos, no_photos
+
+        paths: list[Path] = []
+        for one in self.given:
+            if one == STANDARD_INPUT:
+                paths += read_paths(sys.stdin.buffer.read())
+            else:
+                paths.append(Path(one))
+        if self.files_from is not None:
+            paths += read_paths(self.files_from.read_bytes())
+        if not paths:
+            raise click.UsageError("Give a folder, a file, a tar, -, or --files-from LIST.")
+        names = NameFilter(self.include, self.exclude)
+        try:
+            found = collect_photos(*paths, hidden=self.hidden, names=names)
+        except OSError as error:
+            raise InputInvalid(
+                f"{error.filename} cannot be listed: {error.strerror}. Give yourself the right to "
+                "read it, or give another folder."
+            ) from error
+        if not found.photos:
+            raise click.UsageError(no_photos(found))
+        return found
+
+
+def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
+    """Add PATH... and the options on photos, which the command gets as `inputs`, a PhotoInputs."""
+
+    @functools.wraps(command)
+    def with_inputs(
+        *arguments: Any,
+        paths: tuple[str | Path, ...],
+        files_from: Path | None,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        skip_hidden: bool,
+        **rest: Any,
+    ) -> None:
+        inputs = PhotoInputs(paths, files_from, include, exclude, hidden=not skip_hidden)
+        command(*arguments, inputs=inputs, **rest)
+
+    for add in (
+        click.option(
+            "--skip-hidden",
+            is_flag=True,
+            help="Skip files and folders whose names begin with a dot.",
+        ),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave out photos whose names match, such as 'thumbs/'. May be repeated.",
+        ),
+        click.option(
+            "--include",
+            multiple=True,
+            metavar="PATTERN",
+            help="Label only photos whose names match, as in .gitignore: '*.png' in every folder, "
+            "'2019/' a folder. May be repeated.",
+        ),
+        click.option(
+            "--files-from",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="LIST",
+            help="Also label what LIST names: a text file with a path per line, or separated by "
+            "zero bytes.",
+        ),
+        click.argument(
+            "paths", nargs=-1, metavar="PATH...", type=PhotoPath(exists=True, path_type=Path)
+        ),
+    ):
+        with_inputs = add(with_inputs)
+    return with_inputs

@@ -1,0 +1,67 @@
+"""Check, before any work begins, that results can be written where and how they are asked for."""
+
+from pathlib import Path
+
+import click
+
+from facetag.atomic_write import atomic_draft
+
+FORMATS = ("table", "jsonl", "csv", "parquet", "html")
+_FORMAT_OF_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".html": "html",
+    ".htm": "html",
+}
+_FILES_ONLY = ("parquet", "html")
+
+
+class _Unchanged(Exception):
+    """The probe has shown that the target can be written; it stays as it is."""
+
+
+def writable_target(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: Path | None,
+) -> Path | None:
+    """Refuse a file that cannot be written: a draft is made beside it, and deleted again."""
+    if value is None or (value.exists() and not value.is_file()):
+        return value
+    folder = value.absolute().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"the folder {folder} does not exist.")
+    try:
+        with atomic_draft(value) as draft:
+            # A full disk refuses the first byte.
+            draft.write_bytes(b"\n")
+            raise _Unchanged
+    except _Unchanged:
+        return value
+    except OSError as error:
+        raise click.BadParameter(f"{value} cannot be written: {error.strerror}.") from error
+
+
+def choose_format(given: str | None, output: Path | None) -> str:
+    """Return the format of the results: the given one, else that of the file's suffix, else table.
+
+    Raises click.UsageError for a suffix without a format, for one that contradicts the given
+    format, and for a format that needs a file.
+    """
+    is_file = output is not None and not (output.exists() and not output.is_file())
+    named = _FORMAT_OF_SUFFIX.get(output.suffix.lower()) if output is not None else None
+    if given is None and is_file and named is None:
+        raise click.UsageError(
+            f"--output {output}: the suffix names no format. Give one of "
+            f"{', '.join(_FORMAT_OF_SUFFIX)}, or --format."
+        )
+    if given is not None and named is not None and given != named:
+        raise click.UsageError(
+            f"--format {given} contradicts --output {output}, which names {named}: drop one."
+        )
+    chosen = given or named or "table"
+    if chosen in _FILES_ONLY and not is_file:
+        raise click.UsageError(f"--format {chosen} needs a file: give --output FILE.{chosen}.")
+    return chosen

@@ -1,0 +1,54 @@
+"""Deliver the results of a run of `tag`, and tell how to fetch them again if that fails."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from facetag.client.api_client import ApiClient
+from facetag.errors import FacetagError
+from facetag.inputs.photo_files import FoundPhotos
+from facetag.results.collection_counts import Composition
+from facetag_cli.client.tagging_jobs import merge_lines
+from facetag_cli.output.delivery import deliver
+from facetag_cli.upload.tagging_run import TaggingRun
+
+
+def deliver_run(
+    client: ApiClient,
+    found: FoundPhotos,
+    run: TaggingRun,
+    *,
+    format_: str,
+    output: Path | None,
+    report: Path | None,
+) -> Composition:
+    """Write the lines and the report of a run; return the counts.
+
+    If that fails, the commands that fetch the labels again are printed: hours of work may be kept.
+    """
+    photos = {photo.name: photo for photo in found.photos}
+
+    def find_photo(name: str) -> Path | BinaryIO | None:
+        photo = photos.get(name)
+        return None if photo is None else photo.source()
+
+    try:
+        return deliver(
+            merge_lines(client, found.photos, run.report, run.jobs),
+            format_=format_,
+            output=output,
+            report=report,
+            title=found.title,
+            find_photo=find_photo,
+            skipped=found.skipped,
+        )
+    except OSError as error:
+        run.say_kept()
+        where = output or report or "standard output"
+        raise click.ClickException(
+            f"The results could not be written to {where}: {error.strerror or error}."
+        ) from error
+    except FacetagError:
+        run.say_kept()
+        raise

@@ -1,0 +1,138 @@
+"""What people give to `tag` and where they want its results, against a service without servers."""
+
+import errno
+import json
+import os
+import tarfile
+
+import pyarrow.parquet as pq
+import pytest
+
+from facetag_cli.output import result_files
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names_of(run):
+    return [line["image"] for line in lines_of(run.stdout)]
+
+
+def tag_lines(facetag, *arguments, **more):
+    return names_of(facetag("tag", *arguments, "--format", "jsonl", **more))
+
+
+def test_folders_files_and_tars_may_be_given_together_and_names_are_as_given(facetag, album):
+    other = album.parent / "other"
+    other.mkdir()
+    (other / "scan").write_bytes(b"a face without an extension")
+    (other / "x.jpg").write_bytes(b"face x")
+    with tarfile.open(other / "shard.tar", "w") as tar:
+        tar.add(other / "x.jpg", "0001.jpg")
+        tar.add(other / "x.jpg", "0001.json")
+    found = tag_lines(facetag, album / "a.png", other / "scan", other / "shard.tar", other)
+    assert found == sorted(
+        [f"{album}/a.png", f"{other}/scan", f"{other}/shard.tar/0001.jpg", f"{other}/x.jpg"]
+    )
+    assert tag_lines(facetag, other / "shard.tar") == ["0001.jpg"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
+def test_a_list_on_standard_input_or_in_a_file_names_photos(facetag, album, tmp_path, end):
+    gone = album / "gone.jpg"
+    text = end.join([str(album / "a.png"), str(gone), ""])
+    assert tag_lines(facetag, "-", input=text) == [str(album / "a.png"), str(gone)]
+    (tmp_path / "list.txt").write_text(text, newline="")
+    run = facetag("tag", "--files-from", tmp_path / "list.txt", "--format", "jsonl")
+    assert lines_of(run.stdout)[1]["error"]["code"] == "file_unreadable"
+
+
+def test_patterns_choose_photos_and_what_macos_and_a_nas_leave_is_skipped(facetag, album):
+    for name in ("._a.png", "@eaDir/a.png/SYNO_THUMB.jpg", "a.png.json"):
+        (album / name).parent.mkdir(parents=True, exist_ok=True)
+        (album / name).write_bytes(b"no photo")
+    run = facetag("tag", album, "--format", "jsonl", "--exclude", "älter/", "--exclude", "*.webp")
+    assert names_of(run) == ["a.png", "b face.jpg", "copy.JPG"]
+    assert "4 other files skipped" in run.stderr
+    assert tag_lines(facetag, album, "--include", "*.heic") == ["älter/d.heic"]
+
+
+def test_a_dry_run_sends_nothing_and_says_what_would_be_sent(facetag, service, album):
+    run = facetag("tag", album, "--dry-run")
+    assert run.exit_code == 0
+    assert "4 would be sent; 0 are there already" in run.stderr
+    assert (service.jobs, service.made("POST", "/store")) == ({}, [])
+
+
+def test_parquet_and_html_are_written_to_their_files(facetag, album, tmp_path):
+    assert facetag("tag", album, "-o", tmp_path / "out.parquet").exit_code == 3
+    assert pq.read_table(tmp_path / "out.parquet")["state"].to_pylist().count("tagged") == 3
+    assert facetag("tag", album, "-o", tmp_path / "out.html").stdout == ""
+    assert "Who is in “album”" in (tmp_path / "out.html").read_text()
+
+
+def test_a_fault_while_the_results_are_written_tells_how_to_fetch_them(
+    facetag, service, album, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(result_files, "write_lines", fail)
+    run = facetag("tag", album, "-o", tmp_path / "out.csv")
+    assert run.exit_code == 1
+    (job,) = service.jobs
+    said = " ".join(run.stderr.split())
+    assert "out.csv: No space left on device." in said
+    assert f"facetag results {job[:8]}" in said
+    assert list(tmp_path.glob("*out.csv*")) == []
+
+
+MISTAKES = {
+    "a path that is not there": (["{album}/nowhere"], "does not exist"),
+    "no path": ([], "Give a folder, a file, a tar, -, or --files-from LIST"),
+    "an unknown suffix": (["{album}", "-o", "{tmp}/out.xlsx"], ".jsonl, .ndjson, .csv, .parquet"),
+    "no suffix": (["{album}", "-o", "{tmp}/out"], "Give one of .jsonl"),
+    "another format than the suffix": (
+        ["{album}", "--format", "csv", "-o", "{tmp}/out.parquet"],
+        "--format csv contradicts",
+    ),
+    "parquet on standard output": (
+        ["{album}", "--format", "parquet"],
+        "give --output FILE.parquet",
+    ),
+    "an unknown format": (["{album}", "--format", "xml"], "is not one of 'table', 'jsonl', 'csv'"),
+    "a folder as the output": (["{album}", "-o", "{album}"], "is a directory"),
+    "an output in no folder": (["{album}", "-o", "{tmp}/no/out.csv"], "does not exist"),
+    "an output below a file": (["{album}", "-o", "{album}/a.png/out.csv"], "does not exist"),
+    "an empty list": (["-"], "The list of paths is empty: give one path per line"),
+    "a damaged tar": (["{tmp}/bad.tar"], "cannot be read as a tar"),
+    "a folder without photos": (["{tmp}/empty"], "holds no photos (it is empty)"),
+    "patterns that leave nothing": (
+        ["{album}", "--include", "*.gif"],
+        "5 that --include and --exclude leave out",
+    ),
+    "a prefix among folders": (["s3://museum/a", "{album}"], "must be given alone"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_plain_line_before_any_work(facetag, service, album, tmp_path, mistake):
+    arguments, expected = MISTAKES[mistake]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.tar").write_bytes(b"no tar")
+    given = [one.format(album=album, tmp=tmp_path) for one in arguments]
+    run = facetag("tag", *given)
+    assert run.exit_code in (1, 2), run.output
+    said = " ".join(run.stderr.split())
+    assert expected in said
+    assert said.count("Error:") == 1
+    assert "Traceback" not in said
+    assert service.requests == []
+
+
+def test_a_bucket_that_is_not_allowed_names_the_setting(facetag, monkeypatch, tmp_path):
+    monkeypatch.delenv("FACETAG_API_URL")
+    run = facetag("tag", "s3://photos/holiday", "--data-dir", tmp_path)
+    assert run.exit_code == 1
+    assert "Set FACETAG_SOURCE_BUCKETS=photos" in " ".join(run.stderr.split())
