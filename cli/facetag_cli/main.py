@@ -51,6 +51,7 @@ CHAPTERS = (
             Entry("status", "Show a job's progress."),
             Entry("results", "Print a job's results."),
             Entry("report", "Write a job's report on who is in the collection."),
+            Entry("export", "Write a job's results for other tools."),
             Entry("compose", "Estimate who is in a collection.", "cpu"),
             Entry("retry", "Try a job's failed photos again."),
             Entry("cancel", "Stop a job and keep its finished results."),

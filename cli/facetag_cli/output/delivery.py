@@ -6,8 +6,8 @@ from pathlib import Path
 
 from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
+from facetag_cli.exports.result_files import open_output, write_results
 from facetag_cli.output.reporter import Reporter
-from facetag_cli.output.result_files import open_output, write_results
 from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
 
 SHOWN_NAMES = 5

@@ -8,7 +8,7 @@ import tarfile
 import pyarrow.parquet as pq
 import pytest
 
-from facetag_cli.output import result_files
+from facetag_cli.exports import result_files
 
 
 def lines_of(text):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facetag_cli.output.result_files import open_output, write_lines
+from facetag_cli.exports.result_files import open_output, write_lines
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -1,0 +1,1 @@
+"""Write results as files that other programs read."""

@@ -1,0 +1,34 @@
+"""Name a face's attributes one by one, as tools for annotations have them."""
+
+from typing import Any
+
+from facetag.heads import HEADS
+
+
+def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:
+    """Return the apparent age and the labels of a face with their probabilities, without nesting.
+
+    Heads that the network lacks have no key.
+    """
+    flat: dict[str, Any] = {"confidence": face["confidence"]}
+    if "age" in face:
+        flat["age"] = face["age"]
+        flat["age_low"], flat["age_high"] = face["age_range"]
+    for head in HEADS:
+        value = face.get(head.name)
+        if isinstance(value, dict):
+            label = value["label"]
+            flat[head.name] = label
+            probabilities = value.get("probabilities")
+            flat[f"{head.name}_probability"] = (
+                probabilities[label] if probabilities else value["probability"]
+            )
+    if face.get("uncertain"):
+        flat["uncertain"] = " ".join(face["uncertain"])
+    return flat
+
+
+def relative_box(face: dict[str, Any], width: int, height: int) -> list[float]:
+    """Return x, y, width and height of a face as shares of the photo's, 0 to 1."""
+    x, y, w, h = face["box"]
+    return [x / width, y / height, w / width, h / height]

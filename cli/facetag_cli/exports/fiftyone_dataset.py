@@ -1,0 +1,47 @@
+"""Write results as a FiftyOneImageDetectionDataset, which FiftyOne imports from its folder.
+
+The layout is that of https://docs.voxel51.com/user_guide/import_datasets.html.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from facetag.atomic_write import atomic_write
+from facetag.client.api_client import Line
+from facetag_cli.exports.face_attributes import flat_attributes, relative_box
+from facetag_cli.exports.photo_links import link_photo
+
+FACE = "face"
+
+
+def write_fiftyone(lines: Iterable[Line], target: Path, photos: Path) -> int:
+    """Write `labels.json`, and links to the photos below `data/`; return how many photos.
+
+    FiftyOne knows photos by their names without the extension: a second one gets a number.
+    """
+    labels: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        if line["width"] is None:
+            continue
+        path = PurePosixPath(line["image"])
+        key = str(path.with_suffix(""))
+        while key in labels:
+            key = f"{path.with_suffix('')}-{len(labels)}"
+        link_photo(photos, line["image"], target / "data" / f"{key}{path.suffix}")
+        labels[key] = [_to_detection(line, face) for face in line["faces"]]
+    target.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"classes": [FACE], "labels": labels}, ensure_ascii=False)
+    atomic_write(target / "labels.json", content)
+    return len(labels)
+
+
+def _to_detection(line: Line, face: dict[str, Any]) -> dict[str, Any]:
+    attributes = flat_attributes(face)
+    return {
+        "label": FACE,
+        "bounding_box": relative_box(face, line["width"], line["height"]),
+        "confidence": attributes.pop("confidence"),
+        "attributes": attributes,
+    }

@@ -1,0 +1,34 @@
+"""Write results as an ImageFolder of Hugging Face `datasets`: `metadata.jsonl` beside the photos.
+
+The layout is that of https://huggingface.co/docs/datasets/image_dataset.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from facetag.atomic_write import atomic_open_text
+from facetag.client.api_client import Line
+from facetag_cli.exports.face_attributes import flat_attributes
+from facetag_cli.exports.photo_links import link_photo
+
+COLUMNS = ("confidence", "age", "gender", "gender_probability", "race", "race_probability")
+"""What is stated of each face, in lists that run beside the boxes; null where it is not known."""
+
+
+def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
+    """Write `metadata.jsonl`, and links to the photos; return how many photos."""
+    target.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with atomic_open_text(target / "metadata.jsonl") as file:
+        for line in lines:
+            if line["width"] is None:
+                continue
+            link_photo(photos, line["image"], target / line["image"])
+            faces = [flat_attributes(face) for face in line["faces"]]
+            objects = {"bbox": [face["box"] for face in line["faces"]]}
+            objects |= {name: [face.get(name) for face in faces] for name in COLUMNS}
+            entry = {"file_name": line["image"], "model": line["model"], "objects": objects}
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            count += 1
+    return count

@@ -1,0 +1,21 @@
+"""Lay links to photos into a dataset's folder, so that no photo is copied."""
+
+from pathlib import Path
+
+from facetag.errors import InputInvalid
+from facetag.inputs.photo_files import photo_below
+
+
+def link_photo(photos: Path, name: str, link: Path) -> None:
+    """Make `link` point to the photo `name` of the folder; an older link is replaced.
+
+    Raises InputInvalid if the folder does not hold the photo.
+    """
+    photo = photo_below(photos, name)
+    if photo is None or not photo.is_file():
+        raise InputInvalid(
+            f"{photos} holds no {name}: give --photos the folder that was labelled, as it was."
+        )
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(photo.absolute())

@@ -1,0 +1,85 @@
+"""Write results as XMP sidecars, which photo managers read beside the photos.
+
+Faces are regions of the Metadata Working Group's schema; what is apparent about them is text in the
+region's description, so that no name of a person is ever written.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from facetag.atomic_write import atomic_write
+from facetag.client.api_client import Line
+from facetag.errors import InputInvalid
+from facetag.inputs.photo_files import photo_below
+from facetag_cli.exports.face_attributes import relative_box
+from facetag_cli.output.results_table import face_text
+
+NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+    "stArea": "http://ns.adobe.com/xmp/sType/Area#",
+    "stDim": "http://ns.adobe.com/xap/1.0/sType/Dimensions#",
+}
+DIGITS = 6
+
+
+def write_xmp(lines: Iterable[Line], target: Path) -> int:
+    """Write NAME.xmp below the folder for each photo with faces; return how many.
+
+    Names that would lie outside the folder raise InputInvalid.
+    """
+    count = 0
+    for line in lines:
+        if not line["faces"]:
+            continue
+        sidecar = photo_below(target, f"{line['image']}.xmp")
+        if sidecar is None:
+            raise InputInvalid(f"{line['image']} lies outside the folder: label one folder alone.")
+        sidecar.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(sidecar, sidecar_text(line))
+        count += 1
+    return count
+
+
+def sidecar_text(line: Line) -> bytes:
+    """Return the XMP packet of a photo with faces."""
+    for prefix, uri in NAMESPACES.items():
+        ET.register_namespace(prefix, uri)
+    root = ET.Element(_name("x:xmpmeta"))
+    rdf = ET.SubElement(root, _name("rdf:RDF"))
+    about = ET.SubElement(rdf, _name("rdf:Description"), {_name("rdf:about"): ""})
+    regions = ET.SubElement(about, _name("mwg-rs:Regions"), _RESOURCE)
+    size = {"w": line["width"], "h": line["height"], "unit": "pixel"}
+    ET.SubElement(regions, _name("mwg-rs:AppliedToDimensions"), _fields("stDim", size))
+    held = ET.SubElement(regions, _name("mwg-rs:RegionList"))
+    bag = ET.SubElement(held, _name("rdf:Bag"))
+    for face in line["faces"]:
+        _add_region(bag, line, face)
+    packet: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return packet
+
+
+def _add_region(bag: ET.Element, line: Line, face: dict[str, Any]) -> None:
+    x, y, width, height = relative_box(face, line["width"], line["height"])
+    # The schema's x and y are the centre of the area.
+    area = {"x": x + width / 2, "y": y + height / 2, "w": width, "h": height}
+    rounded = {name: round(value, DIGITS) for name, value in area.items()}
+    item = ET.SubElement(bag, _name("rdf:li"), _RESOURCE)
+    ET.SubElement(item, _name("mwg-rs:Type")).text = "Face"
+    ET.SubElement(item, _name("mwg-rs:Description")).text = f"Apparent: {face_text(face)}"
+    ET.SubElement(item, _name("mwg-rs:Area"), _fields("stArea", rounded | {"unit": "normalized"}))
+
+
+def _name(short: str) -> str:
+    prefix, _, local = short.partition(":")
+    return f"{{{NAMESPACES[prefix]}}}{local}"
+
+
+def _fields(prefix: str, values: dict[str, Any]) -> dict[str, str]:
+    return {_name(f"{prefix}:{name}"): str(value) for name, value in values.items()}
+
+
+_RESOURCE = {_name("rdf:parseType"): "Resource"}

@@ -1,0 +1,146 @@
+"""Every export is read back by its tool, or checked against what its tool publishes."""
+
+import json
+
+import numpy as np
+import pytest
+from defusedxml import ElementTree
+from PIL import Image
+
+NAMES = ["a.png", "sub/a.jpg", "sub/b.jpg"]
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"
+AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in NAMES:
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def export(facetag, tmp_path, make_line):
+    """Export four photos: two faces, none, one, and a file that could not be read."""
+    (face,) = make_line("x")["faces"]
+    without_age = {key: value for key, value in face.items() if not key.startswith("age")}
+    lines = [
+        make_line(NAMES[0], faces=[face, {**without_age, "box": [0, 0, 50, 40]}]),
+        make_line("broken.jpg", state="failed", code="truncated"),
+        make_line(NAMES[1], state="no_face"),
+        make_line(NAMES[2]),
+    ]
+    results = tmp_path / "labels.jsonl"
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def run_export(format_, *more):
+        target = tmp_path / "out" / format_
+        target.parent.mkdir(exist_ok=True)
+        run = facetag("export", results, "--to", format_, "--output", target, *more)
+        assert run.exit_code == 0, run.output
+        return target
+
+    return run_export
+
+
+def test_pycocotools_reads_coco_with_boxes_and_attributes(export):
+    from pycocotools.coco import COCO
+
+    coco = COCO(str(export("coco")))
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == NAMES
+    first, second = coco.loadAnns(coco.getAnnIds(imgIds=[1]))
+    assert (first["bbox"], first["area"]) == ([10, 20, 30, 40], 1200)
+    assert first["attributes"]["gender"] == "female"
+    assert first["attributes"]["race_probability"] == 0.93
+    assert "age" not in second["attributes"]
+    assert coco.loadCats(coco.getCatIds())[0]["name"] == "face"
+    assert coco.getAnnIds(imgIds=[2]) == []
+
+
+def test_label_studio_gets_tasks_whose_regions_its_interface_names(export):
+    target = export("label-studio")
+    interface = ElementTree.parse(target.with_suffix(".xml")).getroot()
+    known = {control.get("name") for control in interface} - {"image"}
+    tasks = json.loads(target.read_text())
+    assert [task["data"]["image"] for task in tasks] == [
+        f"/data/local-files/?d={name}" for name in NAMES
+    ]
+    (prediction,) = tasks[0]["predictions"]
+    regions = prediction["result"]
+    assert {region["from_name"] for region in regions} == known
+    box, *attributes = [region for region in regions if region["id"] == "face-0"]
+    assert box["type"] == "rectanglelabels"
+    assert box["value"] == {
+        "x": 10.0,
+        "y": 25.0,
+        "width": 30.0,
+        "height": 50.0,
+        "rotation": 0,
+        "rectanglelabels": ["Face"],
+    }
+    for region in attributes:
+        assert region["to_name"] == "image"
+        assert region["value"][region["type"]] in (31.4, ["female"], ["asian"])
+        control = interface.find(f"*[@name='{region['from_name']}']")
+        assert control.get("perRegion") == "true"
+
+
+def test_fiftyone_gets_a_detection_dataset_in_its_layout(export, photos):
+    target = export("fiftyone", "--photos", photos)
+    written = json.loads((target / "labels.json").read_text())
+    assert written["classes"] == ["face"]
+    assert set(written["labels"]) == {"a", "sub/a", "sub/b"}
+    files = {str(path.relative_to(target / "data")) for path in (target / "data").rglob("*.*")}
+    assert files == set(NAMES)
+    assert (target / "data" / "sub" / "b.jpg").resolve() == (photos / "sub" / "b.jpg").resolve()
+    detection = written["labels"]["a"][0]
+    assert detection["bounding_box"] == [0.1, 0.25, 0.3, 0.5]
+    assert (detection["label"], detection["confidence"]) == ("face", 0.99)
+    assert detection["attributes"]["race"] == "asian"
+
+
+def test_datasets_loads_the_folder_with_its_metadata(export, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    from datasets import load_dataset
+
+    target = export("hf", "--photos", photos)
+    loaded = load_dataset(
+        "imagefolder", data_dir=str(target), split="train", cache_dir=str(tmp_path / "hf")
+    )
+    assert len(loaded) == 3
+    rows = {tuple(row["objects"]["gender"]): row for row in loaded}
+    assert rows["female", "female"]["image"].size == (100, 80)
+    assert rows["female", "female"]["objects"]["bbox"] == [[10, 20, 30, 40], [0, 0, 50, 40]]
+    assert rows["female", "female"]["objects"]["age"] == [31.4, None]
+    assert rows[()]["objects"]["bbox"] == []
+
+
+def test_xmp_sidecars_hold_regions_that_pillow_reads(export, photos, tmp_path):
+    target = export("xmp")
+    assert {str(path.relative_to(target)) for path in target.rglob("*.xmp")} == {
+        "a.png.xmp",
+        "sub/b.jpg.xmp",
+    }
+    packet = (target / "a.png.xmp").read_bytes()
+    regions = ElementTree.fromstring(packet).findall(f".//{RDF}li")
+    assert [region.findtext(f"{MWG}Type") for region in regions] == ["Face", "Face"]
+    assert regions[0].findtext(f"{MWG}Description") == "Apparent: 31 female asian"
+    area = regions[0].find(f"{MWG}Area")
+    assert [area.get(f"{AREA}{key}") for key in "xywh"] == ["0.25", "0.5", "0.3", "0.5"]
+    Image.open(photos / "a.png").save(tmp_path / "with.jpg", xmp=packet)
+    read = Image.open(tmp_path / "with.jpg").getxmp()["xmpmeta"]["RDF"]["Description"]["Regions"]
+    assert read["AppliedToDimensions"] == {"w": "100", "h": "80", "unit": "pixel"}
+
+
+def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp_path):
+    run = facetag("export", tmp_path / "labels.jsonl", "--to", "hf")
+    assert (run.exit_code, "give --photos FOLDER" in run.stderr) == (2, True)
+    run = facetag("export", tmp_path / "labels.jsonl", "--to", "hf", "--photos", photos / "sub")
+    assert run.exit_code == 1
+    assert "holds no a.png" in run.stderr
+    run = facetag("export", "0000", "--to", "coco")
+    assert run.exit_code == 1
+    assert "No job's id begins with 0000" in run.stderr
