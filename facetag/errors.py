@@ -2,6 +2,7 @@
 
 FacetagError
 ├── SettingsInvalid            a setting is missing or wrong: the message says what to give
+├── DiskFull                   a disk has no room: names it, and the space that is needed
 ├── PlanInvalid                a plan file of a fit is wrong: names each key and what is allowed
 ├── ServiceUnavailable         a dependency does not answer: another try may succeed
 │   ├── DatabaseUnavailable
@@ -69,6 +70,10 @@ class FacetagError(Exception):
 
 class SettingsInvalid(FacetagError):
     """A setting is missing or wrong."""
+
+
+class DiskFull(FacetagError):
+    """A disk has no room; the message names it and the space that is needed."""
 
 
 class PlanInvalid(FacetagError):

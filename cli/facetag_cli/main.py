@@ -1,5 +1,6 @@
 """Start the `facetag` command: find a subcommand by its name and import only that one."""
 
+import errno
 import importlib
 import os
 from dataclasses import dataclass
@@ -128,6 +129,10 @@ class LazyGroup(click.Group):
             if debug:
                 raise
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if debug or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise click.ClickException(full_disk(error)) from error
         except ModuleNotFoundError as error:
             if debug:
                 raise
@@ -149,6 +154,12 @@ def load_command(entry: Entry) -> click.Command:
         ) from error
     command: click.Command = getattr(module, entry.name)
     return command
+
+
+def full_disk(error: OSError) -> str:
+    """Return a message about a disk that was full where no other message said so."""
+    place = f"of {error.filename}" if error.filename else "that is written to"
+    return f"The disk {place} is full. Make space, and give the same command again."
 
 
 def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:

@@ -53,16 +53,23 @@ def labelling_time_s(jobs: Iterable[JobView]) -> float:
 
 
 def wait_for_job(
-    client: ApiClient, job_id: str, reporter: Reporter, *, worker_starts: bool = False
+    client: ApiClient,
+    job_id: str,
+    reporter: Reporter,
+    *,
+    worker_starts: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> JobView:
     """Show a progress bar until the job ends, and return the job in its final state.
 
     `worker_starts` says that a worker was just started for the job and loads its network first.
+    `check` is called at every poll; it raises what makes waiting pointless.
     """
     hint = None if worker_starts else WaitingHint(client, reporter)
     wait = "the worker loads its network" if worker_starts else "waiting for a worker"
     with reporter.bar("Labelling", total=None) as bar:
         for job in poll_job(client, job_id):
+            check()
             waiting = job["started_at"] is None and job["finished_at"] is None
             note = wait if waiting else describe_counts(job)
             bar.set(finished_count(job), total=job["total"], note=note)

@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, check_weights, read_manifest
-from facetag.errors import FacetagError, LocalServerFailed
+from facetag.cache_folder import cache_folder
+from facetag.disk_space import (
+    NO_SPACE_TEXTS,
+    SPACE_TO_GO_ON,
+    disk_full,
+    find_full_disk,
+    temporary_folder,
+)
+from facetag.errors import DiskFull, FacetagError, LocalServerFailed, ServiceUnavailable
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_service, answers, withdraw_service
 from facetag.standalone.processes.environment import inherit, python_command, python_environment
@@ -75,9 +83,24 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        # The body saw only that the service went away; this is the reason.
-        if isinstance(error, FacetagError) and self.fault is not None:
-            raise LocalServerFailed(self.fault) from error
+        if isinstance(error, FacetagError) and not isinstance(error, DiskFull):
+            self._explain_full_disk(error)
+            # The body saw only that the service went away; this is the reason.
+            if self.fault is not None:
+                raise LocalServerFailed(self.fault) from error
+
+    def _explain_full_disk(self, error: FacetagError) -> None:
+        """Raise DiskFull if servers or workers failed because a disk is full."""
+        folders = [self.stack.folders.data_dir]
+        if any(text in f"{error} {self.fault}" for text in NO_SPACE_TEXTS):
+            folders += [temporary_folder(), cache_folder()]
+        elif not isinstance(error, ServiceUnavailable | LocalServerFailed):
+            return
+        full = find_full_disk(folders, SPACE_TO_GO_ON)
+        if full is not None:
+            raise disk_full(
+                full, SPACE_TO_GO_ON, use="the service", remedy="give a folder on another disk"
+            ) from error
 
     @property
     def fault(self) -> str | None:

@@ -1,6 +1,7 @@
 """Write results as a table, JSON lines, CSV or Parquet; a file is replaced once it is complete."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,19 +10,42 @@ from typing import TextIO
 
 from facetag.atomic_write import atomic_open, atomic_open_text
 from facetag.client.api_client import Line
+from facetag.disk_space import explained_full_disk
 from facetag.results.csv_rows import csv_header, csv_rows
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[TextIO]:
-    """Open standard output, or a file that replaces `path` if the body succeeds."""
+def open_output(path: Path | None, *, needed: int = 0) -> Iterator[TextIO]:
+    """Open standard output, or a file that replaces `path` if the body succeeds.
+
+    Raises DiskFull, which says that about `needed` bytes are needed.
+    """
     if path is None:
-        # Photos' names must be writable in every locale.
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8")
+        with explained_full_disk("standard output", None, needed), standard_output() as stream:
+            yield stream
+    else:
+        with explained_full_disk(str(path), path.absolute().parent, needed), _open(path) as file:
+            yield file
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Yield standard output, and flush it; after an error nothing more is written to it."""
+    # Photos' names must be writable in every locale.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    try:
         yield sys.stdout
         sys.stdout.flush()
-    elif path.exists() and not path.is_file():
+    except OSError:
+        # Python would try, and complain, once more when it ends.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
+        raise
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
+    if path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8", newline="") as device:
             yield device
     else:
@@ -29,18 +53,23 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             yield file
 
 
-def write_results(lines: Iterable[Line], format_: str, output: Path | None) -> None:
+def write_results(
+    lines: Iterable[Line], format_: str, output: Path | None, *, needed: int = 0
+) -> None:
     """Write all lines to a file or standard output; most formats are written as the lines come.
 
-    Parquet needs a file and the extra `tables`.
+    Parquet needs a file and the extra `tables`. Raises DiskFull, as `open_output` does.
     """
     if format_ == "parquet" and output is not None:
         from facetag.results.face_table import write_parquet
 
-        with atomic_open(output, fsync=True) as target:
+        with (
+            explained_full_disk(str(output), output.absolute().parent, needed),
+            atomic_open(output, fsync=True) as target,
+        ):
             write_parquet(lines, target)
         return
-    with open_output(output) as file:
+    with open_output(output, needed=needed) as file:
         write_lines(lines, format_, file)
 
 

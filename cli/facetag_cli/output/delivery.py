@@ -5,12 +5,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from facetag.client.api_client import Line
+from facetag.disk_space import require_space
 from facetag.results.collection_counts import Composition
 from facetag_cli.exports.result_files import open_output, write_results
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
 
 SHOWN_NAMES = 5
+LINE_BYTES = 1500
+"""A photo's result with a few faces."""
+REPORT_BYTES = 5 * 10**6
 EXIT_OK = 0
 EXIT_SOME_FAILED = 3
 
@@ -24,10 +28,12 @@ def deliver(
     title: str,
     find_photo: FindPhoto,
     skipped: int = 0,
+    photos: int = 1,
 ) -> Composition:
     """Write the lines, and the report if one is asked for; return the counts.
 
-    The format html is the report alone. Raises OSError if a file cannot be written.
+    The format html is the report alone. `photos` is how many lines come or so. Raises DiskFull,
+    and OSError if a file cannot be written for another reason.
     """
     composition = Composition()
     pages = [page for page in (output if format_ == "html" else None, report) if page is not None]
@@ -43,16 +49,25 @@ def deliver(
     if format_ == "html":
         deque(counted(), maxlen=0)
     else:
-        write_results(counted(), format_, output)
+        write_results(counted(), format_, output, needed=LINE_BYTES * photos)
     if sample is not None:
         from facetag_cli.output.report_page import render_page
 
         thumbnails = make_thumbnails(sample.lines(), find_photo)
         text = render_page(composition, thumbnails, title=title, skipped=skipped)
         for page in pages:
-            with open_output(page) as file:
+            with open_output(page, needed=REPORT_BYTES) as file:
                 file.write(text)
     return composition
+
+
+def check_space(output: Path | None, report: Path | None, photos: int) -> None:
+    """Raise DiskFull if the results of so many photos, or the report, have no room."""
+    for path, needed in ((output, LINE_BYTES * photos), (report, REPORT_BYTES)):
+        if path is not None and (not path.exists() or path.is_file()):
+            require_space(
+                path.absolute().parent, needed, use=path.name, remedy="name a file on another disk"
+            )
 
 
 def exit_status(composition: Composition) -> int:

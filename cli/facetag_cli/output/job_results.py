@@ -44,5 +44,6 @@ def deliver_job(
             report=report,
             title=job["name"] or f"Job {job['id']}",
             find_photo=find_photo,
+            photos=job["total"] or 1,
         )
     say_summary(composition, reporter)

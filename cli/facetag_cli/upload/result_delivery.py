@@ -42,7 +42,11 @@ def deliver_run(
             title=found.title,
             find_photo=find_photo,
             skipped=found.skipped,
+            photos=len(found.photos),
         )
+    except BrokenPipeError:
+        # Whoever read the results has enough, as `head` does.
+        raise
     except OSError as error:
         run.say_kept()
         where = output or report or "standard output"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.filesize import decimal
 
 from facetag.client.api_client import ApiClient, ImageEntry, JobView
-from facetag.errors import FacetagError, JobNotFound, JobStateConflict
+from facetag.disk_space import SPACE_TO_GO_ON, SPACE_TO_WORK, require_space
+from facetag.errors import ErrorCode, FacetagError, JobNotFound, JobStateConflict
 from facetag.inputs.photo_files import FoundPhotos, LocalPhoto
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import (
@@ -111,12 +112,17 @@ class TaggingRun:
         photos = self._collection.photos
         try:
             self.report = send_photos(self._client, photos, self._settings, self._reporter)
+            self._check_sent()
             self._start(
                 plan_jobs(photos, self.report.outcomes, max_images=self._settings.max_job_images)
             )
             for index, job in enumerate(self.jobs):
                 self.jobs[index] = wait_for_job(
-                    self._client, job["id"], self._reporter, worker_starts=self._own
+                    self._client,
+                    job["id"],
+                    self._reporter,
+                    worker_starts=self._own,
+                    check=self._check_disk,
                 )
                 self._leftovers.remove(job["id"])
             if not any(job["reused"] for job in self.jobs):
@@ -124,6 +130,29 @@ class TaggingRun:
         except KeyboardInterrupt:
             self._stop()
             raise
+
+    def _check_sent(self) -> None:
+        """Raise DiskFull if our own object storage refused photos for want of space."""
+        refused = any(
+            isinstance(outcome, NotSent) and outcome.code == ErrorCode.UPLOAD_FAILED
+            for outcome in self.report.outcomes
+        )
+        if refused:
+            size = sum(photo.size for photo in self._collection.photos)
+            self._require_space(SPACE_TO_GO_ON + size)
+
+    def _check_disk(self) -> None:
+        """Raise DiskFull before our own database can write nothing more and workers only wait."""
+        self._require_space(SPACE_TO_WORK)
+
+    def _require_space(self, needed: int) -> None:
+        if self._own:
+            require_space(
+                self._settings.data_dir,
+                needed,
+                use="labelling",
+                remedy="give another folder with --data-dir",
+            )
 
     def _start(self, plan: Sequence[Sequence[ImageEntry]]) -> None:
         digests = [images_digest(part, self._settings, reuse=self._reuse) for part in plan]

@@ -76,7 +76,13 @@ def tag(
     from facetag.client.api_client import ApiClient
     from facetag.client.service_lookup import find_service
     from facetag_cli.client.service_choice import read_settings, use_service
-    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED, exit_status, say_summary
+    from facetag_cli.output.delivery import (
+        EXIT_OK,
+        EXIT_SOME_FAILED,
+        check_space,
+        exit_status,
+        say_summary,
+    )
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.upload.dry_run import say_plan
@@ -102,6 +108,7 @@ def tag(
     if dry_run:
         say_plan(collection, settings, reporter)
         return
+    check_space(output, report, len(collection.photos))
     with ExitStack() as stack:
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter))

@@ -1,0 +1,90 @@
+"""Tell a user which disk is full and how much space is needed, before work begins and after."""
+
+import errno
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facetag.errors import DiskFull
+
+SPACE_TO_BEGIN = 400 * 10**6
+"""Bytes that the local servers need on the disk of a new data folder."""
+SPACE_TO_GO_ON = 250 * 10**6
+"""The same once there are data: SeaweedFS takes no file on a disk with less than 200 MiB."""
+SPACE_TO_WORK = 40 * 10**6
+"""The same while photos are labelled: PostgreSQL writes its log in files of 16 MiB."""
+TEMPORARY_SPACE = 2 * 10**6
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE_TEXTS = ("No space left on device", "Disk quota exceeded")
+
+
+def require_space(folder: Path, needed: int, *, use: str, remedy: str) -> None:
+    """Raise DiskFull unless the disk of a folder, which need not exist yet, has `needed` bytes.
+
+    `use` says what the space is for; `remedy` says what to do besides making space.
+    """
+    if free_space(folder) < needed:
+        raise disk_full(folder, needed, use=use, remedy=remedy)
+
+
+def disk_full(folder: Path, needed: int, *, use: str, remedy: str) -> DiskFull:
+    """Return the error of `require_space`."""
+    return DiskFull(
+        f"The disk of {folder} is full: {use} needs {_amount(needed)}, and "
+        f"{_amount(free_space(folder))} is free. Make space, or {remedy}; then give the same "
+        "command again."
+    )
+
+
+def free_space(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder, which need not exist yet, lies on."""
+    place = folder.absolute()
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def find_full_disk(folders: Iterable[Path], least: int) -> Path | None:
+    """Return the folder whose disk has least space, if that is less than `least` bytes."""
+    free, fullest = min((free_space(folder), folder) for folder in folders)
+    return fullest if free < least else None
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files; raises DiskFull if none can be written to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise DiskFull(
+            "No folder for temporary files can be written to, neither TMPDIR nor /tmp nor "
+            "/var/tmp: make some megabytes of space there, or set TMPDIR to a folder with space."
+        ) from error
+
+
+@contextmanager
+def explained_full_disk(what: str, folder: Path | None, needed: int) -> Iterator[None]:
+    """Raise DiskFull if writing in the body meets a full disk.
+
+    `what` names the output, which takes `needed` bytes or so; `folder` is the one that it lies in,
+    None for standard output.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        free = "" if folder is None else f", and {_amount(free_space(folder))} is free"
+        raise DiskFull(
+            f"The disk of {what} is full: it needs about {_amount(needed)}{free}. Make space, "
+            "and give the same command again: finished work is kept."
+        ) from error
+
+
+def _amount(size: int) -> str:
+    if size < 10**6:
+        return f"{math.ceil(size / 1000)} kB"
+    return f"{size / 1e6:,.1f} MB" if size < 10**7 else f"{size / 1e6:,.0f} MB"

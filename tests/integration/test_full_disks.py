@@ -1,0 +1,119 @@
+"""Disks without room: small ones of memory, which root may mount."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facetag.errors import DiskFull
+from facetag.settings import Settings
+from facetag.standalone.stack import LocalStack
+from facetag_cli.output.delivery import check_space, deliver
+
+pytestmark = pytest.mark.integration
+
+LINE = {
+    "image": "a.jpg",
+    "state": "no_face",
+    "error": None,
+    "model": "v",
+    "width": 1,
+    "height": 1,
+    "faces": [],
+}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("only root may mount a small disk, and not in every container")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def write(output, count, report=None):
+    options = {"format_": "jsonl", "title": "t", "find_photo": lambda _name: None}
+    return deliver([LINE] * count, output=output, report=report, photos=count, **options)
+
+
+def test_a_data_folder_without_room_is_refused_before_anything_starts(small_disk):
+    stack = LocalStack(Settings(data_dir=small_disk / "data"))
+    with pytest.raises(DiskFull, match=r"data is full: .* needs 400 MB, and 66 kB is free"):
+        stack.start()
+    assert not list(small_disk.iterdir())
+
+
+def test_results_without_room_are_said_and_the_old_file_stays(small_disk):
+    output = small_disk / "out.jsonl"
+    output.write_text("old\n")
+    with pytest.raises(DiskFull, match=r"out.jsonl is full: it needs about 1.5 MB, and"):
+        write(output, 1000)
+    assert output.read_text() == "old\n"
+    assert list(small_disk.iterdir()) == [output]
+    with pytest.raises(DiskFull, match=r"out.jsonl needs 1.5 MB"):
+        check_space(output, None, 1000)
+    write(output, 10)
+    check_space(output, None, 10)
+    assert output.read_text().count("\n") == 10
+
+
+def test_a_report_without_room_is_said(small_disk, tmp_path):
+    report = small_disk / "who.html"
+    with pytest.raises(DiskFull, match=r"who.html needs 5.0 MB"):
+        check_space(None, report, 1)
+    (small_disk / "fill").write_bytes(bytes(60_000))
+    with pytest.raises(DiskFull, match=r"who.html is full: it needs about 5.0 MB"):
+        write(tmp_path / "out.jsonl", 1, report)
+    assert not report.exists()
+
+
+FORMS = [("jsonl", 50_000), ("table", 2_000)]
+WRITER = """
+from facetag_cli.main import main
+import click
+from facetag_cli.output.delivery import deliver
+import facetag_cli.main
+
+line = {line}
+
+@click.command()
+def write():
+    deliver([line] * {count}, format_="{form}", output=None, report=None, title="t",
+            find_photo=lambda name: None)
+
+facetag_cli.main.load_command = lambda entry: write
+main(["tag"])
+"""
+
+
+@pytest.mark.parametrize(("form", "count"), FORMS)
+def test_standard_output_without_room_is_said_in_one_line(form, count):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", WRITER.format(line=LINE, form=form, count=count)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The disk of standard output is full")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("form", "count"), FORMS)
+def test_a_closed_pipe_ends_quietly(form, count):
+    command = [sys.executable, "-c", WRITER.format(line=LINE, form=form, count=count)]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert writer.stdout.read(5)
+    writer.stdout.close()
+    assert writer.stderr.read() == ""
+    # A table is written at once, perhaps before the pipe is closed.
+    assert writer.wait(60) in ((1,) if form == "jsonl" else (0, 1))
+    writer.stderr.close()
