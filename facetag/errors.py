@@ -12,6 +12,7 @@ FacetagError
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
 │   ├── ImageNotFound
+│   ├── ReviewTargetNotFound
 │   ├── ObjectMissing
 │   ├── BundleUnknown
 │   ├── RetrainingUnknown
@@ -110,6 +111,10 @@ class JobNotFound(NotFound):
 
 class ImageNotFound(NotFound):
     """The job has no image at this position."""
+
+
+class ReviewTargetNotFound(NotFound):
+    """The job has no such face, or no such review."""
 
 
 class ObjectMissing(NotFound):

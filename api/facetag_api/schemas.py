@@ -242,6 +242,14 @@ class Race(BaseModel):
     probabilities: dict[str, float]
 
 
+class Reviewed(BaseModel):
+    """What people said of a face."""
+
+    by: list[str]
+    verdict: Literal["accepted", "corrected", "cannot_tell", "missed", "disputed"]
+    said: dict[str, Any] = Field(description="The network's age and labels")
+
+
 class FaceAnswer(BaseModel):
     """One face. Attributes that FACETAG_HEADS leaves out are absent."""
 
@@ -261,6 +269,9 @@ class FaceAnswer(BaseModel):
     turned: Literal[90, 180, 270] | None = Field(
         None,
         description="Degrees clockwise by which the photo was found to be turned; absent if none",
+    )
+    reviewed: Reviewed | None = Field(
+        None, description="Present if people reviewed the face: its labels are theirs"
     )
 
 

@@ -255,6 +255,51 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class Review(Base):
+    """What one person says of one face, or of a face that the detector missed.
+
+    A person's newest review of a face counts; an undone one is withdrawn and stays in the table.
+    """
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        CheckConstraint(
+            "verdict IN ('accepted', 'corrected', 'cannot_tell', 'no_face', 'missed')",
+            name="reviews_verdict",
+        ),
+        Index("reviews_by_image", "image_id", postgresql_where=text("withdrawn_at IS NULL")),
+        Index("reviews_by_job", "job_id", postgresql_where=text("withdrawn_at IS NULL")),
+        Index("reviews_by_face", "face_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    image_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("images.id", ondelete="CASCADE"))
+    face_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("faces.id", ondelete="CASCADE")
+    )
+    """Null for a missed face, and for a photo in which no face was missed."""
+    reviewer: Mapped[str]
+    key_id: Mapped[str]
+    """The key with which the review was sent."""
+    verdict: Mapped[str]
+    age_low: Mapped[float | None] = mapped_column(Float)
+    age_high: Mapped[float | None] = mapped_column(Float)
+    """The band of years that the reviewer gave; both ends are equal for a number."""
+    gender: Mapped[str | None]
+    race: Mapped[str | None]
+    x: Mapped[int | None]
+    y: Mapped[int | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    """The box of a missed face, in pixels of the upright photo."""
+    said: Mapped[dict[str, Any]]
+    """The labels that counted before: the network's."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    withdrawn_at: Mapped[datetime | None]
+
+
 class BundleState(StrEnum):
     """`candidate -> champion -> retired`, and back to `champion` by a rollback."""
 

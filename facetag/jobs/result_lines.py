@@ -7,9 +7,10 @@ from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
-from facetag.db.tables import FaceRow, Image, ImageState
+from facetag.db.tables import FaceRow, Image, ImageState, Review
 from facetag.jobs.queries import get_job
 from facetag.results.image_lines import Face, image_line
+from facetag.reviews.reviewed_faces import review_faces, reviews_of_image
 
 
 def list_images(
@@ -20,13 +21,22 @@ def list_images(
     state: ImageState | None = None,
     after_position: int | None = None,
     limit: int = 100,
+    reviewed: bool = False,
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return up to `limit` lines with their `position`, and the last position or None at the end.
 
-    Raises JobNotFound.
+    With `reviewed`, only images of which somebody reviewed a face. Raises JobNotFound.
     """
     after = -1 if after_position is None else after_position
     lines_of_job = _select_lines(job_id).limit(limit + 1)
+    if reviewed:
+        lines_of_job = lines_of_job.where(
+            Image.id.in_(
+                select(Review.image_id).where(
+                    Review.job_id == job_id, Review.withdrawn_at.is_(None)
+                )
+            )
+        )
     if state is None:
         query = lines_of_job.where(Image.position > after).order_by(Image.position)
     else:
@@ -46,7 +56,13 @@ def list_images(
 def _select_lines(job_id: uuid.UUID) -> Select[Any]:
     # One statement reads an image and its faces at one moment.
     face = func.json_build_array(
-        FaceRow.x, FaceRow.y, FaceRow.width, FaceRow.height, FaceRow.confidence, FaceRow.attributes
+        FaceRow.id,
+        FaceRow.x,
+        FaceRow.y,
+        FaceRow.width,
+        FaceRow.height,
+        FaceRow.confidence,
+        FaceRow.attributes,
     )
     faces = (
         select(func.json_agg(aggregate_order_by(face, FaceRow.position)))
@@ -73,6 +89,7 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         Image.incomplete,
         repeated.label("duplicate_of"),
         faces.label("faces"),
+        reviews_of_image().label("reviews"),
     ).where(Image.job_id == job_id)
 
 
@@ -84,10 +101,13 @@ def _line(row: Row[Any]) -> dict[str, Any]:
         model=row.model_version,
         width=row.width,
         height=row.height,
-        faces=[
-            Face((x, y, width, height), confidence, attributes)
-            for x, y, width, height, confidence, attributes in row.faces or ()
-        ],
+        faces=review_faces(
+            [
+                (face_id, Face((x, y, width, height), confidence, attributes))
+                for face_id, x, y, width, height, confidence, attributes in row.faces or ()
+            ],
+            row.reviews,
+        ),
         incomplete=row.incomplete,
         duplicate_of=row.duplicate_of,
     )

@@ -33,8 +33,8 @@ FACE_COLUMNS = (
     "uncertain",
     "turned",
 )
-LAST_COLUMNS = ("incomplete", "duplicate_of")
-"""Columns of the image that were added later; they stand last, so that no column has moved."""
+LAST_COLUMNS = ("incomplete", "duplicate_of", "reviewed")
+"""Columns that were added later; they stand last, so that no column has moved."""
 COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS + LAST_COLUMNS
 
 
@@ -66,9 +66,10 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     )
     last_cells = ("true" if line.get("incomplete") else None, line.get("duplicate_of"))
     if not line["faces"]:
-        yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells)
+        yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells, None)
     for index, face in enumerate(line["faces"]):
-        yield (*image_cells, index, *_face_cells(face), *last_cells)
+        verdict = (face.get("reviewed") or {}).get("verdict")
+        yield (*image_cells, index, *_face_cells(face), *last_cells, verdict)
 
 
 def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:

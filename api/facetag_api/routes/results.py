@@ -31,6 +31,7 @@ def list_job_images(
     state: Annotated[ImageState | None, Query(description="Only images in this state")] = None,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    reviewed: Annotated[bool, Query(description="Only images with reviewed faces")] = False,
 ) -> JSONResponse:
     """Return a page of a job's images, in the job's order."""
     after = None if cursor is None else int(decode_cursor(cursor, int)[0])
@@ -42,6 +43,7 @@ def list_job_images(
             state=state,
             after_position=after,
             limit=limit,
+            reviewed=reviewed,
         )
     next_cursor = None if last is None else encode_cursor(last)
     return JSONResponse({"images": lines, "next_cursor": next_cursor})

@@ -74,6 +74,7 @@ def test_every_face_is_a_row_with_all_of_its_columns():
         "turned": "",
         "incomplete": "",
         "duplicate_of": "",
+        "reviewed": "",
     }
 
 

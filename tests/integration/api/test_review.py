@@ -1,0 +1,139 @@
+"""People correct what the network says, and their word counts in the results."""
+
+import csv
+import io
+
+import pytest
+from sqlalchemy import text
+
+from facetag.access.keys import Scope
+from tests.integration.worker.harness import png
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def job(api, harness, worker):
+    """A finished job of three photos with a face each and one without."""
+    photos = [*(png(40 + n, 30) for n in range(3)), png(color="black")]
+    worker()
+    job_id = harness.post(harness.put(*photos), announced=True)
+    harness.wait_until_closed(job_id)
+    return f"/v1/jobs/{job_id}"
+
+
+def say(api, job, position, verdict, **more):
+    face = None if verdict == "missed" or "photo" in more else 0
+    more.pop("photo", None)
+    body = {"position": position, "face": face, "verdict": verdict, **more}
+    answer = api.post(f"{job}/reviews", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def faces(api, job):
+    lines = api.get(f"{job}/images").json()["images"]
+    return [[face | {"at": line["position"]} for face in line["faces"]] for line in lines]
+
+
+def queue(api, job, **choice):
+    found = api.get(f"{job}/review/queue", params=choice).json()["faces"]
+    return [(one["position"], one["face"]) for one in found]
+
+
+def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(api, job):
+    assert queue(api, job) == [(0, 0), (1, 0), (2, 0)]
+    assert queue(api, job, gender="male") == []
+    assert queue(api, job, ages="30-39") == [(0, 0), (1, 0), (2, 0)]
+    first = say(api, job, 0, "corrected", gender="male", ages=[60, 69])
+    assert queue(api, job) == [(1, 0), (2, 0)]
+    face = faces(api, job)[0][0]
+    assert face["gender"] == {"label": "male", "probability": 1.0}
+    assert (face["age"], face["age_range"]) == (64.5, [60, 69])
+    assert face["reviewed"]["said"] == {"age": 30.0, "gender": "female", "race": "other"}
+    rows = list(csv.DictReader(io.StringIO(api.get(f"{job}/results?format=csv").text)))
+    assert (rows[0]["gender"], rows[0]["reviewed"], rows[1]["reviewed"]) == (
+        "male",
+        "corrected",
+        "",
+    )
+
+    say(api, job, 1, "no_face")
+    say(api, job, 3, "missed", box=[1, 2, 10, 12], gender="female", race="asian", ages=[9, 9])
+    shown = faces(api, job)
+    assert [len(some) for some in shown] == [1, 0, 1, 1]
+    assert shown[3][0]["box"] == [1, 2, 10, 12]
+    assert shown[3][0]["reviewed"]["verdict"] == "missed"
+    reviewed = api.get(f"{job}/images?reviewed=true").json()["images"]
+    assert [line["position"] for line in reviewed] == [0, 1, 3]
+
+    assert api.delete(f"{job}/reviews/{first}").status_code == 204
+    assert api.delete(f"{job}/reviews/{first}").status_code == 404
+    assert "reviewed" not in faces(api, job)[0][0]
+
+
+def test_two_reviewers_are_kept_apart_and_their_agreement_and_the_sample_are_shown(api, job):
+    for position, labels in enumerate(({"race": "asian"}, {"race": "asian"}, {"race": "white"})):
+        say(api, job, position, "corrected", reviewer="anna", **labels)
+    assert queue(api, job, reviewer="anna") == []
+    assert len(queue(api, job, reviewer="ben")) == 3
+    for position, race in enumerate(("asian", "white", "white")):
+        say(api, job, position, "corrected", reviewer="ben", race=race)
+    # Changing one's mind replaces one's word.
+    say(api, job, 2, "corrected", reviewer="ben", race="asian")
+    # The sample has a photo without a face, which must be looked at too.
+    assert set(queue(api, job, order="sample", sample=4, reviewer="anna")) == {(3, None)}
+    sample = api.get(f"{job}/review/summary?sample=4").json()["sample"]
+    assert (sample["photos"], sample["reviewed"]) == (4, 3)
+    say(api, job, 3, "accepted", photo=True, reviewer="anna")
+    assert queue(api, job, order="sample", sample=4, reviewer="anna") == []
+
+    found = api.get(f"{job}/review/summary?sample=4").json()
+    assert found["reviewers"] == {"anna": 3, "ben": 3}
+    race = next(one for one in found["agreement"] if one["head"] == "race")
+    assert (race["reviewers"], race["faces"], race["kappa"]) == (["anna", "ben"], 3, -0.5)
+    # Where they are split, the network's label stays, so only one face counts as changed.
+    assert found["differences"]["race"]["other"]["changed"] == 1
+    assert found["sample"]["reviewed"] == 4
+    asian = found["sample"]["shares"]["race"]["asian"]
+    assert asian["share"] == 1.0
+    assert asian["interval"][0] < 0.5
+    assert faces(api, job)[1][0]["uncertain"] == ["race"]
+
+
+def test_faces_on_which_networks_disagree_come_first(api, harness, job, worker):
+    other = api.post(f"{job}/retag").json()["id"]
+    harness.wait_until_closed(other)
+    with harness.transaction() as session:
+        session.execute(
+            text(
+                "UPDATE faces SET attributes = jsonb_set(attributes, '{race,label}', '\"white\"') "
+                "WHERE image_id = (SELECT id FROM images WHERE job_id = :id AND position = 1)"
+            ),
+            {"id": other},
+        )
+    found = api.get(f"{job}/review/queue", params={"order": "disagreement", "against": other})
+    (face,) = found.json()["faces"]
+    assert (face["position"], face["other"]["race"]["label"]) == (1, "white")
+    assert api.get(f"{job}/review/queue?order=disagreement").status_code == 422
+
+
+def test_what_no_reviewer_may_say_is_refused(api, harness, job):
+    for body in (
+        {"position": 0, "face": 0, "verdict": "corrected"},
+        {"position": 0, "face": 0, "verdict": "missed", "box": [0, 0, 5, 5]},
+        {"position": 0, "verdict": "missed", "box": [0, 0, 0, 5]},
+        {"position": 0, "verdict": "no_face"},
+        {"position": 0, "face": 0, "verdict": "corrected", "race": "green"},
+        {"position": 0, "face": 0, "verdict": "accepted", "reviewer": "a\0b"},
+    ):
+        assert api.post(f"{job}/reviews", json=body).status_code == 422, body
+    for body in ({"position": 9, "face": 0}, {"position": 0, "face": 7}):
+        wanted = body | {"verdict": "accepted"}
+        assert api.post(f"{job}/reviews", json=wanted).status_code == 404
+    review = {"position": 0, "face": 0, "verdict": "accepted"}
+    reader = harness.make_key(scope=Scope.READ)
+    assert api.post(f"{job}/reviews", json=review, headers=reader).status_code == 403
+    stranger = harness.make_key(tenant_id="another")
+    assert api.post(f"{job}/reviews", json=review, headers=stranger).status_code == 404
+    assert api.get(f"{job}/review/queue", headers=stranger).status_code == 404
