@@ -37,3 +37,6 @@ HEADS_BY_NAME: dict[str, Head] = {head.name: head for head in HEADS}
 
 MAX_AGE = 116
 """The oldest apparent age in UTKFace's labels. Labels outside 0..116 are invalid."""
+
+HELD_OUT_ANSWERS = "held_out_answers"
+"""The field of a bundle's manifest with what it says of held-out images, and their labels."""

@@ -1,10 +1,12 @@
 """Measure how near estimated shares are to the truth, beside counted ones.
 
-Collections of faces are drawn with shares far from the data's: each group holds 1% to 60%. Without
-SHARD, the faces are the held-out images whose answers the bundle's manifest keeps: half of them fit
-the calibration, the collections are drawn from the other half, and the halves change with every
-collection. With SHARDs, labelled images go through detector and crop, and the manifest's held-out
-images fit the calibration. `--blur` makes those images another domain, where the method must fail.
+Collections of faces are drawn with shares far from the data's: each group holds 1% to 60%. No face
+occurs twice in a collection, so collections of rare groups are smaller than asked for. Without
+SHARD, the faces are the held-out images whose answers the bundle's manifest keeps: at most half of
+a group's faces are drawn, and all that are not drawn fit the calibration. With SHARDs, labelled
+images go through detector and crop, and the manifest's held-out images fit the calibration.
+`--blur` makes those images another domain, where the method must fail. With `--quapy`, QuaPy's
+estimates are stated too (`pip install quapy`).
 
     python -m benchmarks.composition
     python -m benchmarks.composition path/to/test.tar [--blur 3]
@@ -13,20 +15,21 @@ images fit the calibration. `--blur` makes those images another domain, where th
 import io
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import numpy as np
 from PIL import Image, ImageFilter
 
+from benchmarks.composition.quapy_estimates import compare_quapy
 from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER
-from facetag.quantification.domain_shift import measure_shift
+from facetag.quantification.domain_shift import CERTAIN_FACTORS, measure_shift
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import GROUPINGS, Grouping, age_codes
 from facetag.quantification.held_out import Answers, Codes, HeldOut
-from facetag.quantification.intervals import bootstrap_shares
+from facetag.quantification.intervals import ROUNDS, bootstrap_shares
 from facetag.quantification.likelihoods import fit_likelihoods
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
@@ -36,7 +39,10 @@ from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
 SMALLEST_SHARE, LARGEST_SHARE = 0.01, 0.6
 CONCENTRATION = 0.6
 """Of the Dirichlet distribution that shares are drawn from: below 1, a few groups hold most."""
-ROUNDS = 100
+FEWEST_FACES = 150
+"""Collections are not made smaller than this to keep the shares that were drawn."""
+LARGE_GROUP = 25
+"""Groups with fewer faces to draw from do not make collections smaller."""
 
 
 @click.command(help=__doc__)
@@ -44,80 +50,104 @@ ROUNDS = 100
 @click.option("--model", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_FOLDER)
 @click.option("--collections", type=int, default=200, show_default=True)
 @click.option("--faces", type=int, default=500, show_default=True)
+@click.option("--rounds", type=int, default=ROUNDS, show_default=True, help="Of each bootstrap.")
 @click.option("--blur", type=float, default=0.0, help="Radius of a Gaussian blur, in pixels.")
+@click.option("--quapy", is_flag=True, help="State QuaPy's estimates, too.")
 @click.option("--seed", type=int, default=1, show_default=True)
 def main(
-    shards: tuple[Path, ...], model: Path, collections: int, faces: int, blur: float, seed: int
+    shards: tuple[Path, ...],
+    model: Path,
+    collections: int,
+    faces: int,
+    rounds: int,
+    blur: float,
+    quapy: bool,
+    seed: int,
 ) -> None:
     """Draw the collections and print a line per grouping."""
     held_out = HeldOut.from_manifest(open_bundle(model).manifest)
     pool = _answer(shards, model, blur) if shards else None
     click.echo(in_words(describe_machine()))
-    click.echo(f"{collections} collections of {faces} faces per grouping, seed {seed}")
-    click.echo("grouping: mean absolute error counted, estimated; in the 95% interval; doubtful")
+    click.echo(f"{collections} collections of at most {faces} faces per grouping, seed {seed}")
+    click.echo(
+        "grouping: faces; mean absolute error counted, estimated (ratio); in the 95% interval, "
+        "its mean width; doubtful"
+    )
     for grouping in GROUPINGS:
         rng = np.random.default_rng(seed)
-        rows = [
-            _measure(grouping, drawn, known, faces, rng)
-            for drawn, known in _pairs(held_out, pool, collections, rng)
+        measured = [
+            _measure(grouping, *_draw_pair(grouping, held_out, pool, faces, rng), rounds)
+            for _ in range(collections)
         ]
-        counted, estimated, inside, doubtful = np.array(rows).mean(axis=0)
+        number, counted, estimated, inside, width, doubtful = np.mean(measured, axis=0)
         click.echo(
-            f"{grouping.name}: {counted:.4f}, {estimated:.4f} ({estimated / counted:.2f}); "
-            f"{inside:.3f}; {doubtful:.2f}"
+            f"{grouping.name}: {number:.0f}; {counted:.4f}, {estimated:.4f} "
+            f"({estimated / counted:.2f}); {inside:.3f}, {width:.3f}; {doubtful:.2f}"
         )
+        if quapy and len(grouping.factors) == 1 and grouping.name != "age":
+            rng = np.random.default_rng(seed)
+            pairs = [_draw_pair(grouping, held_out, pool, faces, rng) for _ in range(collections)]
+            for name, error in compare_quapy(grouping, pairs).items():
+                click.echo(f"  QuaPy's {name}: {error:.4f} ({error / counted:.2f})")
 
 
-def _pairs(
-    held_out: HeldOut, pool: HeldOut | None, collections: int, rng: np.random.Generator
-) -> Iterator[tuple[HeldOut, HeldOut]]:
-    """Yield the faces to draw from and those that fit the calibration."""
-    for _ in range(collections):
-        if pool is not None:
-            yield pool, held_out
-            continue
-        order = rng.permutation(len(held_out))
-        half = len(order) // 2
-        yield held_out.take(order[:half]), held_out.take(order[half:])
+def _draw_pair(
+    grouping: Grouping,
+    held_out: HeldOut,
+    pool: HeldOut | None,
+    faces: int,
+    rng: np.random.Generator,
+) -> tuple[HeldOut, HeldOut]:
+    """Return a collection, and the faces that fit its calibration."""
+    groups = len(grouping.labels)
+    if pool is not None:
+        codes = grouping.codes(pool.codes)
+        return pool.take(_draw(codes, np.bincount(codes, minlength=groups), faces, rng)), held_out
+    codes = grouping.codes(held_out.codes)
+    chosen = _draw(codes, np.bincount(codes, minlength=groups) // 2, faces, rng)
+    left = np.setdiff1d(np.arange(len(held_out)), chosen)
+    return held_out.take(chosen), held_out.take(left)
 
 
 def _measure(
-    grouping: Grouping, pool: HeldOut, known: HeldOut, faces: int, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
-    chosen = _draw(grouping.codes(pool.codes), len(grouping.labels), faces, rng)
-    collection = pool.take(chosen)
+    grouping: Grouping, collection: HeldOut, known: HeldOut, rounds: int
+) -> tuple[float, ...]:
     codes = grouping.codes(collection.codes)
     truth = np.bincount(codes, minlength=len(grouping.labels)) / len(codes)
     (shares,) = bootstrap_shares(
-        collection.answers, np.arange(len(codes)), known, [grouping], rounds=ROUNDS
+        collection.answers, np.arange(len(codes)), known, [grouping], rounds=rounds
     )
     low, high = shares.interval()
     likelihoods = fit_likelihoods(known)
     doubtful = False
-    for factor in grouping.factors:
-        single = Grouping((factor,))
-        estimated = estimate_shares(likelihoods.of(single, collection.answers))
-        shift = measure_shift(factor, estimated, collection.answers, known)
+    for factor in set(grouping.factors) & set(CERTAIN_FACTORS):
+        crossing = Grouping((factor, "age"))
+        estimated = estimate_shares(likelihoods.of(crossing, collection.answers))
+        shift = measure_shift(factor, crossing, estimated, collection.answers, known)
         doubtful = doubtful or (shift is not None and shift.doubtful)
     return (
+        float(len(codes)),
         float(np.abs(shares.counted - truth).mean()),
         float(np.abs(shares.estimated - truth).mean()),
         float(((low <= truth) & (truth <= high)).mean()),
+        float((high - low).mean()),
         float(doubtful),
     )
 
 
-def _draw(codes: Codes, groups: int, faces: int, rng: np.random.Generator) -> Codes:
-    """Return the places of the faces of one collection, drawn with replacement by group."""
-    wanted = rng.dirichlet(np.full(groups, CONCENTRATION))
-    wanted = np.clip(wanted, SMALLEST_SHARE, LARGEST_SHARE)
-    members = [np.flatnonzero(codes == group) for group in range(groups)]
-    wanted *= [len(places) > 0 for places in members]
-    numbers = rng.multinomial(faces, wanted / wanted.sum())
+def _draw(codes: Codes, most: Codes, faces: int, rng: np.random.Generator) -> Codes:
+    """Return the places of distinct faces, at most `most` (groups,) of each group."""
+    wanted = rng.dirichlet(np.full(len(most), CONCENTRATION))
+    wanted = np.clip(wanted, SMALLEST_SHARE, LARGEST_SHARE) * (most > 0)
+    wanted /= wanted.sum()
+    large = most >= LARGE_GROUP
+    fitting = (most[large] / wanted[large]).min(initial=faces)
+    number = int(np.clip(fitting, min(FEWEST_FACES, faces), faces))
+    numbers = np.minimum(rng.multinomial(number, wanted), most)
     drawn = [
-        rng.choice(places, number)
-        for places, number in zip(members, numbers, strict=True)
-        if number
+        rng.choice(np.flatnonzero(codes == group), count, replace=False)
+        for group, count in enumerate(numbers)
+        if count
     ]
     return np.concatenate(drawn)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self, TypedDict
+from urllib.parse import quote
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -200,6 +201,11 @@ class ApiClient:
     def list_bundles(self) -> list[dict[str, Any]]:
         """Return the bundles that the service knows, with their manifests, the newest first."""
         return list(self._call("GET", "/v1/models").json()["models"])
+
+    def get_bundle(self, version: str) -> dict[str, Any]:
+        """Return a bundle with its whole manifest; raise FacetagError for an unknown version."""
+        bundle: dict[str, Any] = self._call("GET", f"/v1/models/{quote(version, safe='')}").json()
+        return bundle
 
     def photo_url(self, job_id: str, position: int) -> str:
         """Return an address in object storage at which a job's photo can be read for an hour."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from facetag.errors import RequirementInvalid
 from facetag.quantification.collection import Collection
-from facetag.quantification.domain_shift import Shift, measure_shift
-from facetag.quantification.groupings import GROUPINGS
-from facetag.quantification.held_out import HeldOut
+from facetag.quantification.domain_shift import CERTAIN_FACTORS, Shift, measure_shift
+from facetag.quantification.groupings import GROUPINGS, Grouping
+from facetag.quantification.held_out import HeldOut, Values
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
 from facetag.quantification.requirements import Requirement, RequirementVerdict
 
@@ -19,6 +19,11 @@ class CompositionEstimate:
     shares: Sequence[Shares]
     shifts: Sequence[Shift]
 
+    @property
+    def doubtful(self) -> set[str]:
+        """Return the factors whose shares the photos make doubtful."""
+        return {shift.factor for shift in self.shifts if shift.doubtful}
+
     def judge(self, requirement: Requirement) -> RequirementVerdict:
         """Return what the photos say of a requirement; doubtful shares tell nothing.
 
@@ -26,12 +31,9 @@ class CompositionEstimate:
         """
         for each in self.shares:
             if each.grouping.name == requirement.grouping:
-                doubtful = {shift.factor for shift in self.shifts if shift.doubtful}
-                return (
-                    RequirementVerdict.OPEN
-                    if doubtful & set(each.grouping.factors)
-                    else requirement.judge(each)
-                )
+                if self.doubtful & set(each.grouping.factors):
+                    return RequirementVerdict.OPEN
+                return requirement.judge(each)
         raise RequirementInvalid(
             f"{requirement} is about {requirement.grouping}, which these results do not state."
         )
@@ -45,12 +47,20 @@ def estimate_composition(
     Raises QuantificationUnavailable where the results carry no label.
     """
     answers, photos = collection.answers()
-    known = set(answers.factors) & set(held_out.codes)
+    known = set(answers.factors) & set(held_out.answers.factors) & set(held_out.codes)
+    held_out = held_out.only(known)
     groupings = [each for each in GROUPINGS if set(each.factors) <= known]
     shares = bootstrap_shares(answers, photos, held_out, groupings, rounds=rounds, seed=seed)
     found = [
-        measure_shift(each.grouping.factors[0], each.estimated, answers, held_out)
-        for each in shares
-        if len(each.grouping.factors) == 1
+        measure_shift(factor, *_finest(factor, shares), answers, held_out)
+        for factor in CERTAIN_FACTORS
+        if factor in known
     ]
     return CompositionEstimate(shares, [shift for shift in found if shift is not None])
+
+
+def _finest(factor: str, shares: Sequence[Shares]) -> tuple[Grouping, Values]:
+    """Return the grouping by a factor, and by age if it was predicted, with its shares."""
+    of_factor = [each for each in shares if each.grouping.factors[0] == factor]
+    chosen = next((each for each in of_factor if "age" in each.grouping.factors), of_factor[0])
+    return chosen.grouping, chosen.estimated

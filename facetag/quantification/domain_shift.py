@@ -13,6 +13,8 @@ import numpy as np
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out import Answers, HeldOut, Values
 
+CERTAIN_FACTORS = ("gender", "race")
+"""The factors of which answers tell how sure they are."""
 LARGEST_DISTANCE = 0.10
 """Distances of more make shares doubtful, if chance does not explain them too."""
 CRITICAL = 1.63
@@ -35,15 +37,18 @@ class Shift:
         return self.distance > max(LARGEST_DISTANCE, self.critical)
 
 
-def measure_shift(factor: str, shares: Values, answers: Answers, held_out: HeldOut) -> Shift | None:
+def measure_shift(
+    factor: str, grouping: Grouping, shares: Values, answers: Answers, held_out: HeldOut
+) -> Shift | None:
     """Return how far certainty has shifted for `gender` or `race`; None for what has no certainty.
 
-    `shares` (groups,) are the estimated ones.
+    `shares` (groups,) are the estimated ones of a grouping, by which held-out faces are weighted: a
+    crossing with age, since the labeller is less sure of children.
     """
     observed, known = _certainty(factor, answers), _certainty(factor, held_out.answers)
     if observed is None or known is None:
         return None
-    codes = Grouping((factor,)).codes(held_out.codes)
+    codes = grouping.codes(held_out.codes)
     counts = np.bincount(codes, minlength=len(shares))
     weights = (shares / np.maximum(counts, 1))[codes]
     effective = weights.sum() ** 2 / (weights**2).sum()

@@ -29,7 +29,8 @@ def estimate_shares(
     for _ in range(MOST_ROUNDS):
         joint = likelihoods * shares
         scale = weights / joint.sum(axis=1)
-        renewed = (scale @ joint + PSEUDO_FACES) / total
+        # Not by BLAS, whose threads wait for one another on a busy machine.
+        renewed = (np.einsum("n,ng->g", scale, joint) + PSEUDO_FACES) / total
         moved = np.abs(renewed - shares).max()
         shares = renewed
         if moved < TOLERANCE:

@@ -2,23 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from facetag.age_bands import AGE_LABELS, BAND_STARTS
 from facetag.heads import GENDER, RACE
 
 Ages = npt.NDArray[np.float64]
-
-BAND_STARTS = (0, 13, 20, 40, 60)
-"""First year of each band. Bands are as wide as the network's error of age, or it could not tell
-them apart: with bands of ten years, estimates were no better than counts."""
-
-AGE_LABELS: tuple[str, ...] = (
-    *(f"{start}–{end - 1}" for start, end in pairwise(BAND_STARTS)),
-    f"{BAND_STARTS[-1]}+",
-)
 
 FACTORS: Mapping[str, tuple[str, ...]] = {
     "gender": GENDER.labels,

@@ -1,6 +1,6 @@
 """Keeps a bundle's answers about held-out faces beside their labels: the known errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import QuantificationUnavailable
-from facetag.heads import RACE
+from facetag.heads import HELD_OUT_ANSWERS
 from facetag.quantification.groupings import age_codes
 
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
-FIELD = "held_out_answers"
-"""The manifest's field that `facetag calibrate` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,24 @@ class HeldOut:
             self.answers.take(index), {name: codes[index] for name, codes in self.codes.items()}
         )
 
+    def only(self, factors: Collection[str]) -> "HeldOut":
+        """Return what is known of some factors alone."""
+        return HeldOut(
+            Answers(
+                self.answers.female if "gender" in factors else None,
+                self.answers.race if "race" in factors else None,
+                self.answers.age if "age" in factors else None,
+            ),
+            {name: codes for name, codes in self.codes.items() if name in factors},
+        )
+
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> "HeldOut":
         """Return the held-out faces of a bundle's manifest.
 
         Raises QuantificationUnavailable for a bundle that keeps none.
         """
-        fields = manifest.get(FIELD)
+        fields = manifest.get(HELD_OUT_ANSWERS)
         if not fields:
             raise QuantificationUnavailable(
                 f"The bundle {manifest.get('version')} keeps no answers about held-out images, so "
@@ -119,25 +128,3 @@ def to_manifest(
         "answers": answers,
         "labels": {name: values[known].astype(int).tolist() for name, values in labels.items()},
     }
-
-
-def read_answers(faces: Sequence[Mapping[str, Any]]) -> Answers:
-    """Return what results say of faces (the jsonl contract's), which all have the same heads.
-
-    Raises KeyError where one face lacks what the first has.
-    """
-    first = faces[0] if faces else {}
-    female = race = age = None
-    if first.get("gender"):
-        female = np.array([_female(face["gender"]) for face in faces])
-    if first.get("race"):
-        chances = [face["race"]["probabilities"] for face in faces]
-        race = np.array([[one[label] for label in RACE.labels] for one in chances])
-    if first.get("age") is not None:
-        age = np.array([face["age"] for face in faces], np.float64)
-    return Answers(female, race, age)
-
-
-def _female(gender: Mapping[str, Any]) -> float:
-    probability = float(gender["probability"])
-    return probability if gender["label"] == "female" else 1 - probability

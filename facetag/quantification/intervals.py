@@ -1,46 +1,66 @@
-"""Computes 95% intervals of shares by a bootstrap over photos and over the held-out faces.
+"""Computes estimated shares with 95% intervals, by simulating how wrong such estimates are.
 
-Faces of one photo are not independent (a family, a team), so whole photos are drawn anew; and what
-is known of the labeller's errors comes from a limited number of held-out faces, so these are drawn
-anew too (Efron and Tibshirani 1993, "An Introduction to the Bootstrap").
+Every round draws the held-out faces anew and fits the likelihoods again (Efron and Tibshirani 1993,
+"An Introduction to the Bootstrap"). It then estimates the shares of a simulated collection, whose
+true shares are known. The errors of the rounds hold all that is unsure: the collection's faces, the
+limited number of held-out faces, and the method's own bias where likelihoods fit badly. A first
+stage simulates the estimated shares. The second simulates shares that are as far from them as
+the first stage's errors, as the truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and
+Confidence Intervals").
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student
 
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
+from facetag.quantification.simulated_collection import CollectionSimulator
 
-ROUNDS = 200
+ROUNDS = 100
+"""Rounds of each stage."""
 LEVEL = 0.95
-MOST_FACES = 20_000
-"""The bootstrap looks at no more faces: by then the held-out faces decide the width."""
+FEWEST_DEGREES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares (groups,) of one grouping, with the bootstrap's draws (rounds, groups)."""
+    """Shares (groups,) of one grouping, and how wrong they may be."""
 
     grouping: Grouping
+    faces: int
     counted: Values
     estimated: Values
+    """Without the bias that the simulation found."""
     counted_draws: Values
-    estimated_draws: Values
+    """Counted shares (rounds, groups) of photos that are drawn anew."""
+    errors: Values
+    """Estimated less true shares (rounds, groups) of simulated collections."""
+    degrees: Values
+    """Degrees of freedom (groups,) of the errors' spread."""
 
     def interval(self, *, counted: bool = False) -> Values:
         """Return the lower and upper ends (2, groups) of the 95% intervals."""
-        return ends(self.counted_draws if counted else self.estimated_draws)
+        if counted:
+            tail = 100 * (1 - LEVEL) / 2
+            ends: Values = np.percentile(self.counted_draws, [tail, 100 - tail], axis=0)
+            return ends
+        half = half_width(self.errors, self.degrees, 1 / self.faces)
+        return np.clip([self.estimated - half, self.estimated + half], 0, 1)
 
 
-def ends(draws: Values) -> Values:
-    """Return the central 95% (2, columns) of draws (rounds, columns)."""
-    tail = 100 * (1 - LEVEL) / 2
-    found: Values = np.percentile(draws, [tail, 100 - tail], axis=0)
-    return found
+def half_width(errors: Values, degrees: Values, smallest: float) -> Values:
+    """Return half the width (groups,) of the 95% intervals of errors (rounds, groups).
+
+    `smallest` is the spread that there is without errors, too: that of one face.
+    """
+    quantiles = student.ppf((1 + LEVEL) / 2, np.maximum(degrees, FEWEST_DEGREES))
+    width: Values = quantiles * np.sqrt((errors**2).mean(axis=0) + smallest**2)
+    return width
 
 
 def bootstrap_shares(
@@ -54,44 +74,101 @@ def bootstrap_shares(
 ) -> list[Shares]:
     """Return counted and estimated shares of each grouping.
 
-    `photos` (n,) numbers the photo that each face is in, from 0. Every round draws the photos and
-    the held-out faces anew, with replacement, and fits and estimates again.
+    `photos` (n,) numbers the photo that each face is in, from 0. Collections that are estimated
+    with the same seed and held-out faces share the draws of the latter: their errors can be
+    compared round by round.
     """
-    rng = np.random.default_rng(seed)
     fitted = fit_likelihoods(held_out)
-    points = {each.name: estimate_shares(fitted.of(each, answers)) for each in groupings}
-    sample, of_sample = _sample(answers, photos, rng)
-    draws: dict[str, list[Values]] = {each.name: [] for each in groupings}
-    counted_draws: dict[str, list[Values]] = {each.name: [] for each in groupings}
-    counted = sample.counted_codes()
-    for _ in range(rounds):
-        weights = _draw_photos(of_sample, rng)
-        likelihoods = _draw_likelihoods(held_out, rng)
-        for each in groupings:
-            drawn = estimate_shares(likelihoods.of(each, sample), weights, start=points[each.name])
-            draws[each.name].append(drawn)
-            counted_draws[each.name].append(_count(each, counted, weights))
-    all_counted = answers.counted_codes()
-    return [
-        Shares(
-            each,
-            _count(each, all_counted, np.ones(len(answers))),
-            points[each.name],
-            np.array(counted_draws[each.name]),
-            np.array(draws[each.name]),
-        )
-        for each in groupings
+    rng = np.random.default_rng(seed)
+    drawn = [
+        fit_likelihoods(held_out.take(rng.integers(0, len(held_out), len(held_out))))
+        for _ in range(rounds)
     ]
+    counted = answers.counted_codes()
+    weights = [_draw_photos(photos, rng) for _ in range(rounds)]
+    found = []
+    for each in groupings:
+        likelihoods = fitted.of(each, answers)
+        first = estimate_shares(likelihoods)
+        repetition = _repetition(likelihoods * first, photos)
+        simulator = CollectionSimulator(held_out, each, len(answers), repetition)
+        errors = _simulate_errors(simulator, each, drawn, first, rng)
+        found.append(
+            Shares(
+                each,
+                len(answers),
+                _count(each, counted, np.ones(len(answers))),
+                _without_bias(first, errors),
+                np.array([_count(each, counted, one) for one in weights]),
+                errors,
+                _degrees(each, held_out),
+            )
+        )
+    return found
 
 
-def _sample(answers: Answers, photos: Codes, rng: np.random.Generator) -> tuple[Answers, Codes]:
-    if len(answers) <= MOST_FACES:
-        return answers, photos
-    order = rng.permutation(photos.max() + 1)
-    # Whole photos in a random order, until there are faces enough.
-    ranked = np.argsort(order[photos], kind="stable")[:MOST_FACES]
-    _, renumbered = np.unique(photos[ranked], return_inverse=True)
-    return answers.take(ranked), renumbered
+def _simulate_errors(
+    simulator: CollectionSimulator,
+    grouping: Grouping,
+    drawn: Sequence[Likelihoods],
+    shares: Values,
+    rng: np.random.Generator,
+) -> Values:
+    def simulate(likelihoods: Likelihoods, true: Values) -> Values:
+        simulated = simulator.draw(true, rng)
+        estimated = estimate_shares(
+            likelihoods.of(grouping, simulated.answers), simulated.weights, start=shares
+        )
+        error: Values = estimated - simulated.shares
+        return error
+
+    first = [simulate(likelihoods, shares) for likelihoods in drawn]
+    # The sign is drawn, too: the truth may lie on either side of what was estimated.
+    signs = rng.choice([-1, 1], len(drawn))
+    return np.array(
+        [
+            simulate(likelihoods, _near(shares, sign * error))
+            for likelihoods, error, sign in zip(drawn, first, signs, strict=True)
+        ]
+    )
+
+
+def _near(shares: Values, error: Values) -> Values:
+    moved = np.clip(shares + error, 0, None)
+    return moved if moved.sum() > 0 else shares
+
+
+def _without_bias(shares: Values, errors: Values) -> Values:
+    unbiased = np.clip(shares - errors.mean(axis=0), 0, None)
+    total = unbiased.sum()
+    return unbiased / total if total > 0 else shares
+
+
+def _repetition(joint: Values, photos: Codes) -> Values:
+    """Return how many faces of its group (groups,) a photo of a face holds, that face included.
+
+    `joint` (n, groups) is in proportion to the chance that a face is of a group.
+    """
+    chances = joint / joint.sum(axis=1, keepdims=True)
+    in_photo = np.zeros((photos.max() + 1, chances.shape[1]))
+    np.add.at(in_photo, photos, chances)
+    others = (chances * (in_photo[photos] - chances)).sum(axis=0)
+    repetition: Values = 1 + others / np.maximum(chances.sum(axis=0), 1e-9)
+    return repetition
+
+
+def _degrees(grouping: Grouping, held_out: HeldOut) -> Values:
+    """Return how many held-out faces were misread into or out of each group (groups,).
+
+    The fewer of the two counts, since either decides how wrong a share may be.
+    """
+    groups = len(grouping.labels)
+    true = grouping.codes(held_out.codes)
+    counted = grouping.codes(held_out.answers.counted_codes())
+    wrong = true != counted
+    out_of = np.bincount(true[wrong], minlength=groups)
+    into = np.bincount(counted[wrong], minlength=groups)
+    return np.minimum(out_of, into).astype(np.float64)
 
 
 def _draw_photos(photos: Codes, rng: np.random.Generator) -> Values:
@@ -99,10 +176,6 @@ def _draw_photos(photos: Codes, rng: np.random.Generator) -> Values:
     times = np.bincount(rng.integers(0, count, count), minlength=count)
     weights: Values = times[photos].astype(np.float64)
     return weights
-
-
-def _draw_likelihoods(held_out: HeldOut, rng: np.random.Generator) -> Likelihoods:
-    return fit_likelihoods(held_out.take(rng.integers(0, len(held_out), len(held_out))))
 
 
 def _count(grouping: Grouping, codes: dict[str, Codes], weights: Values) -> Values:

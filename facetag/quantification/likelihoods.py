@@ -9,6 +9,7 @@ ages only a number is stated, so its density in each band is a kernel estimate.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -99,7 +100,7 @@ def _fit_race(probabilities: Values, codes: Codes) -> Callable[[Answers], Values
         penalty = np.append(0.0, 2 * BIAS_PENALTY * values[1:])
         return nll + BIAS_PENALTY * (values[1:] ** 2).sum(), slopes + penalty
 
-    found = minimize(loss, np.append(1.0, np.zeros(classes - 1)), jac=True, method="L-BFGS-B").x
+    found = minimize(loss, np.append(1.0, np.zeros(classes - 1)), jac=True, method="BFGS").x
     slope, bias = found[0], np.append(0.0, found[1:])
 
     def likelihood(answers: Answers) -> Values:
@@ -124,9 +125,7 @@ def _fit_gender(female: Values, codes: Codes, bands: Codes | None) -> Callable[[
         penalties = np.array([0.0, BIAS_PENALTY, CHILD_PENALTY])
         return nll + (penalties * values**2).sum(), slopes + 2 * penalties * values
 
-    slope, bias, of_children = minimize(
-        loss, np.array([1.0, 0.0, 0.0]), jac=True, method="L-BFGS-B"
-    ).x
+    slope, bias, of_children = minimize(loss, np.array([1.0, 0.0, 0.0]), jac=True, method="BFGS").x
 
     def likelihood(answers: Answers) -> Values:
         slopes = np.full(count, slope)
@@ -138,11 +137,11 @@ def _fit_gender(female: Values, codes: Codes, bands: Codes | None) -> Callable[[
 
 
 def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
+    places = np.rint(np.clip(ages, 0, GRID_YEARS[-1]) / GRID_YEARS[1]).astype(np.intp)
     curves = []
     for band in range(len(FACTORS["age"])):
-        of_band = ages[bands == band]
-        distances = (GRID_YEARS[:, None] - of_band[None, :]) / BANDWIDTH_YEARS
-        density = np.exp(-0.5 * distances**2).sum(axis=1) / max(len(of_band), 1)
+        of_band = np.bincount(places[bands == band], minlength=len(GRID_YEARS))
+        density = np.einsum("gy,y->g", _kernel(), of_band) / max(of_band.sum(), 1)
         curves.append(density + SMALLEST_DENSITY)
 
     def likelihood(answers: Answers) -> Values:
@@ -150,6 +149,13 @@ def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
         return np.stack([np.interp(ages, GRID_YEARS, curve) for curve in curves], axis=1)
 
     return likelihood
+
+
+@cache
+def _kernel() -> Values:
+    distances = (GRID_YEARS[:, None] - GRID_YEARS[None, :]) / BANDWIDTH_YEARS
+    kernel: Values = np.exp(-0.5 * distances**2)
+    return kernel
 
 
 def _known(found: Found | None) -> Found:

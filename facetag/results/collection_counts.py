@@ -1,11 +1,12 @@
 """Count who is in a collection, line by line, for the composition report."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from facetag.heads import GENDER, RACE
+from facetag.age_bands import band_label
+from facetag.heads import GENDER
 
 AGE_STEP = 10
 AGE_BINS: tuple[str, ...] = (
@@ -49,6 +50,10 @@ SCALES: Mapping[str, Scale] = {
 """Histograms of confidence: the detector's, and the probability of the chosen labels."""
 
 
+Cell = tuple[str | None, str | None, str | None]
+"""Apparent gender, race and band of age of a face; None for what was not predicted."""
+
+
 @dataclass(slots=True)
 class FailureGroup:
     """Hold the photos that failed for one reason."""
@@ -83,6 +88,9 @@ class Composition:
     races_by_gender: dict[str, Counter[str]] = field(
         default_factory=lambda: {label: Counter() for label in GENDER.labels}
     )
+    cells: Counter[Cell] = field(default_factory=Counter)
+    uncertain_cells: Counter[Cell] = field(default_factory=Counter)
+    """Faces of each cell of which at least one label is uncertain."""
     faces_per_photo: list[int] = field(default_factory=lambda: [0] * len(FACE_BINS))
     confidence: dict[str, list[int]] = field(
         default_factory=lambda: {name: [0] * scale.bins for name, scale in SCALES.items()}
@@ -131,6 +139,9 @@ class Composition:
 
     def _add_face(self, face: Mapping[str, Any]) -> None:
         self.faces += 1
+        cell = cell_of(face)
+        self.cells[cell] += 1
+        self.uncertain_cells[cell] += bool(face.get("uncertain"))
         self._add_confidence("face", face["confidence"])
         age = face.get("age")
         gender = (face.get("gender") or {}).get("label")
@@ -160,6 +171,13 @@ def compose(lines: Iterable[Mapping[str, Any]]) -> Composition:
     return composition
 
 
+def cell_of(face: Mapping[str, Any]) -> Cell:
+    """Return the cell of gender by race by age that a face is in."""
+    age = face.get("age")
+    gender, race = (face.get(name) or {} for name in ("gender", "race"))
+    return gender.get("label"), race.get("label"), None if age is None else band_label(age)
+
+
 def age_bin(age: float) -> int:
     """Return the index in AGE_BINS of an age in years."""
     return min(int(age) // AGE_STEP, len(AGE_BINS) - 1)
@@ -170,9 +188,3 @@ def face_bin(count: int) -> int:
     if count < 5:
         return count
     return 5 if count < 10 else 6
-
-
-def shares(counts: Mapping[str, int], labels: Sequence[str] = RACE.labels) -> dict[str, float]:
-    """Return each label's share of all counts, 0 to 1; zeros if nothing was counted."""
-    total = sum(counts.values())
-    return {label: counts.get(label, 0) / total if total else 0.0 for label in labels}

@@ -7,6 +7,8 @@ from pathlib import Path
 from facetag.client.api_client import Line
 from facetag.disk_space import require_space
 from facetag.results.collection_counts import Composition
+from facetag.results.label_certainty import certain_labels
+from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.exports.result_files import open_output, write_results
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
@@ -27,36 +29,37 @@ def deliver(
     report: Path | None,
     title: str,
     find_photo: FindPhoto,
+    estimation: ShareEstimation,
     skipped: int = 0,
     photos: int = 1,
+    min_certainty: float | None = None,
 ) -> Composition:
     """Write the lines, and the report if one is asked for; return the counts.
 
-    The format html is the report alone. `photos` is how many lines come or so. Raises DiskFull,
-    and OSError if a file cannot be written for another reason.
+    The format html is the report alone. It states the shares that `estimation` estimates. `photos`
+    is how many lines come or so. Labels that are less certain than `min_certainty` are written as
+    null; the report marks them. Raises DiskFull, and OSError if a file cannot be written for
+    another reason.
     """
     composition = Composition()
-    pages = [page for page in (output if format_ == "html" else None, report) if page is not None]
-    sample = PhotoSample() if pages else None
+    paths = [page for page in (output if format_ == "html" else None, report) if page is not None]
+    page = _Page(estimation) if paths else None
 
     def counted() -> Iterator[Line]:
         for line in lines:
             composition.add(line)
-            if sample is not None:
-                sample.offer(line)
-            yield line
+            if page is not None:
+                page.offer(line)
+            yield line if min_certainty is None else certain_labels(line, min_certainty)
 
     if format_ == "html":
         deque(counted(), maxlen=0)
     else:
         write_results(counted(), format_, output, needed=LINE_BYTES * photos)
-    if sample is not None:
-        from facetag_cli.output.report_page import render_page
-
-        thumbnails = make_thumbnails(sample.lines(), find_photo)
-        text = render_page(composition, thumbnails, title=title, skipped=skipped)
-        for page in pages:
-            with open_output(page, needed=REPORT_BYTES) as file:
+    if page is not None:
+        text = page.render(composition, find_photo, title=title, skipped=skipped)
+        for path in paths:
+            with open_output(path, needed=len(text)) as file:
                 file.write(text)
     return composition
 
@@ -68,6 +71,37 @@ def check_space(output: Path | None, report: Path | None, photos: int) -> None:
             require_space(
                 path.absolute().parent, needed, use=path.name, remedy="name a file on another disk"
             )
+
+
+class _Page:
+    """Gathers what the report shows, line by line."""
+
+    def __init__(self, estimation: ShareEstimation) -> None:
+        self._sample = PhotoSample()
+        self._estimation = estimation
+
+    def offer(self, line: Line) -> None:
+        self._sample.offer(line)
+        self._estimation.add(line)
+
+    def render(
+        self,
+        composition: Composition,
+        find_photo: FindPhoto,
+        *,
+        title: str,
+        skipped: int,
+    ) -> str:
+        from facetag_cli.output.report_page import Listing, render_page
+
+        lines = self._sample.lines()
+        return render_page(
+            composition,
+            Listing(lines, make_thumbnails(lines, composition, find_photo)),
+            title=title,
+            estimated=self._estimation.finish(),
+            skipped=skipped,
+        )
 
 
 def exit_status(composition: Composition) -> int:

@@ -7,8 +7,10 @@ from pathlib import Path
 from facetag.client.api_client import ApiClient, JobView, Line
 from facetag.client.result_stream import stream_lines
 from facetag.inputs.photo_files import photo_below
+from facetag.settings import Settings
 from facetag_cli.client.job_photos import JobPhotos
 from facetag_cli.commands.jobs.status import describe_job
+from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.output.delivery import deliver, say_summary
 from facetag_cli.output.reporter import Reporter
 
@@ -17,10 +19,12 @@ def deliver_job(
     client: ApiClient,
     job: JobView,
     reporter: Reporter,
+    settings: Settings,
     *,
     format_: str = "table",
     output: Path | None = None,
     report: Path | None = None,
+    min_certainty: float | None = None,
     photos: Path | None = None,
     lines: bool = True,
 ) -> None:
@@ -42,6 +46,8 @@ def deliver_job(
             format_=format_,
             output=output if lines else Path("/dev/null"),
             report=report,
+            min_certainty=min_certainty,
+            estimation=ShareEstimation(settings),
             title=job["name"] or f"Job {job['id']}",
             find_photo=find_photo,
             photos=job["total"] or 1,

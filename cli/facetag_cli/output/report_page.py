@@ -1,177 +1,84 @@
-"""Render the composition report as one HTML file that needs no network and no script."""
+"""Renders the composition report as one HTML file that loads nothing from elsewhere."""
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from facetag.heads import GENDER, RACE
-from facetag.results.collection_counts import AGE_BINS, FACE_BINS, SCALES, Composition
-from facetag_cli.output.results_table import face_text
-from facetag_cli.output.thumbnails import MAX_THUMBNAILS, Thumbnail
+from markupsafe import Markup
+
+from facetag.client.api_client import Line
+from facetag.results.collection_counts import Composition
+from facetag.results.counts_json import counts_json
+from facetag.results.csv_rows import COLUMNS
+from facetag.results.web import SCRIPTS, STYLES, read_part
+from facetag_cli.composition.share_estimation import EstimatedShares
 from facetag_trainer.reports.pages import render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
-LABELLED_FACES = 4
-"""The most faces that a thumbnail's caption describes; others are only counted."""
-
-REASONS = {
-    "empty_file": "Empty file",
-    "not_an_image": "Not an image",
-    "unsupported_format": "Format not supported",
-    "truncated": "Cut off in the middle",
-    "decode_error": "Damaged",
-    "too_many_pixels": "Too many pixels",
-    "too_many_bytes": "Too many bytes",
-    "decode_timeout": "Took too long to decode",
-    "decoder_crashed": "Crashed the decoder",
-    "object_missing": "Missing in object storage",
-    "object_refused": "Refused by object storage",
-    "file_unreadable": "File not readable",
-    "upload_failed": "Could not be sent",
-    "worker_lost": "Worker died",
-    "internal_error": "Internal error",
-}
+NOT_ESTIMATED = EstimatedShares()
+START = """
+(() => {
+  const found = JSON.parse(document.getElementById("collection").textContent);
+  facetagCharts.show(document.getElementById("charts"), found.counts, found.estimates);
+  facetagGallery.show(document.getElementById("gallery"), found);
+})();
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class BarRow:
-    """A bar with its label, its count and its length (0 to 100)."""
+class Listing:
+    """The photos that a report lists one by one."""
 
-    label: str
-    count: int
-    length: float
-    share: float = 0.0
-    """The count as a share of the chart's total, 0 to 1."""
-    parts: tuple[tuple[str, int, float], ...] = ()
-    """Label, count and length of each of the bar's segments."""
+    lines: Sequence[Line] = ()
+    pictures: Mapping[int, str] = field(default_factory=dict)
+    """Data URIs of thumbnails, by the place in `lines`."""
 
 
 def render_page(
     composition: Composition,
-    thumbnails: Sequence[Thumbnail],
+    listing: Listing,
     *,
     title: str,
+    estimated: EstimatedShares = NOT_ESTIMATED,
     skipped: int = 0,
     made_at: datetime | None = None,
 ) -> str:
-    """Return the page; text from users and file names is escaped."""
+    """Return the page; text from users and file names never becomes markup or script."""
     made_at = made_at or datetime.now().astimezone()
+    script = "\n".join([*map(read_part, SCRIPTS), START])
+    data = {
+        "counts": counts_json(composition),
+        "estimates": estimated.shares,
+        "lines": listing.lines,
+        "pictures": listing.pictures,
+        "columns": COLUMNS,
+        "note": _note(composition, listing),
+    }
     return render_template(
         "report.html.jinja",
         folder=TEMPLATES,
-        filters={"percent": percent, "grouped": grouped},
+        filters={"percent": percent, "grouped": grouped, "plural": plural},
         title=title,
         made_at=f"{made_at:%d %B %Y, %H:%M}".lstrip("0"),
         composition=composition,
+        reason=estimated.reason,
         skipped=skipped,
-        genders=[(label, composition.genders[label]) for label in reversed(GENDER.labels)],
-        pyramid=pyramid_rows(composition),
-        races=race_rows(composition),
-        crowd=bar_rows(FACE_BINS, composition.faces_per_photo),
-        sureness=sureness_charts(composition),
-        failures=failure_rows(composition),
-        thumbnails=[frame(thumbnail) for thumbnail in thumbnails],
-        max_thumbnails=MAX_THUMBNAILS,
+        policy=_policy(script),
+        styles=Markup(read_part(STYLES)),  # noqa: S704 -- our own file
+        script=Markup(script),  # noqa: S704 -- our own files
+        data=Markup(inert_json(data)),  # noqa: S704 -- escaped by inert_json
     )
 
 
-def pyramid_rows(composition: Composition) -> list[dict[str, Any]]:
-    """Return the age bands, oldest first, with one bar per gender on one scale."""
-    longest = max((max(counts) for counts in composition.pyramid.values()), default=0) or 1
-    total = sum(sum(counts) for counts in composition.pyramid.values()) or 1
-    rows = []
-    for index, band in reversed(list(enumerate(AGE_BINS))):
-        row: dict[str, Any] = {"band": band}
-        for gender, counts in composition.pyramid.items():
-            count = counts[index]
-            row[gender] = BarRow(gender, count, 100 * count / longest, count / total)
-        rows.append(row)
-    return rows
-
-
-def race_rows(composition: Composition) -> list[BarRow]:
-    """Return one bar per race, split by gender if the network predicts it."""
-    longest = max(composition.races.values(), default=0) or 1
-    total = composition.races.total() or 1
-    return [
-        BarRow(
-            label,
-            count := composition.races[label],
-            100 * count / longest,
-            count / total,
-            tuple(
-                (gender, part := composition.races_by_gender[gender][label], 100 * part / longest)
-                for gender in reversed(GENDER.labels)
-            ),
-        )
-        for label in RACE.labels
-    ]
-
-
-def bar_rows(labels: Sequence[str], counts: Sequence[int]) -> list[BarRow]:
-    """Return bars that are scaled so that the longest has length 100."""
-    longest, total = max(counts, default=0) or 1, sum(counts) or 1
-    return [
-        BarRow(label, count, 100 * count / longest, count / total)
-        for label, count in zip(labels, counts, strict=True)
-    ]
-
-
-def sureness_charts(composition: Composition) -> list[dict[str, Any]]:
-    """Return one histogram of probabilities per scale of the composition."""
-    charts = []
-    for name, scale in SCALES.items():
-        counts = composition.confidence[name]
-        if not any(counts):
-            continue
-        labels = []
-        for index in range(scale.bins):
-            low, high = scale.edges(index)
-            labels.append(f"{low:.0%} to {high:.0%}" if index else f"up to {high:.0%}")
-        charts.append({"title": scale.title, "low": scale.low, "columns": bar_rows(labels, counts)})
-    return charts
-
-
-def failure_rows(composition: Composition) -> list[dict[str, Any]]:
-    """Return the kinds of failure, the most frequent first."""
-    groups = sorted(composition.failures.items(), key=lambda item: (-item[1].count, item[0]))
-    return [
-        {
-            "code": code,
-            "reason": REASONS.get(code, code.replace("_", " ").capitalize()),
-            "count": group.count,
-            "names": group.names,
-            "more": group.count - len(group.names),
-        }
-        for code, group in groups
-    ]
-
-
-def frame(thumbnail: Thumbnail) -> dict[str, Any]:
-    """Return the template's data of a thumbnail, with one caption per face."""
-    line = thumbnail.line
-    faces = line["faces"]
-    return {
-        "uri": thumbnail.uri,
-        "name": line["image"],
-        "width": line["width"],
-        "height": line["height"],
-        "boxes": [face["box"] for face in faces],
-        "numbered": len(faces) > 1,
-        "captions": [caption(face) for face in faces[:LABELLED_FACES]],
-        "more": max(len(faces) - LABELLED_FACES, 0),
-    }
-
-
-def caption(face: Mapping[str, Any]) -> dict[str, str]:
-    """Return a face's caption: its labels and its age range."""
-    low, high = face.get("age_range") or (None, None)
-    return {
-        "labels": face_text(face),
-        "range": "" if low is None else f"age {low} to {high}",
-    }
+def inert_json(value: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def percent(share: float) -> str:
@@ -184,3 +91,37 @@ def percent(share: float) -> str:
 def grouped(count: int) -> str:
     """Return a count with commas, such as `12,345`."""
     return f"{count:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 photo`, `2 photos`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            "style-src 'unsafe-inline'",
+            f"script-src 'sha256-{digest}'",
+        )
+    )
+
+
+def _note(composition: Composition, listing: Listing) -> str:
+    listed, pictures = len(listing.lines), len(listing.pictures)
+    parts = []
+    if listed < composition.photos:
+        parts.append(
+            f"{grouped(listed)} of {plural(composition.photos, 'photo')}, drawn at random, are "
+            "listed; the charts count all."
+        )
+    if pictures and pictures < listed:
+        parts.append(
+            f"{plural(pictures, 'photo')} of the rarest and most doubtful groups "
+            f"{'has a picture' if pictures == 1 else 'have pictures'} in this file; of the others "
+            "only the faces' places are drawn."
+        )
+    return " ".join(parts)

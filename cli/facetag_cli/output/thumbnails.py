@@ -1,22 +1,26 @@
-"""Make thumbnails of some photos for the report, as data URIs of bounded total size."""
+"""Makes thumbnails of photos for the report, as data URIs of bounded total size."""
 
 import base64
 import io
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from facetag.client.api_client import Line
+from facetag.results.collection_counts import Composition, cell_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_THUMBNAILS = 60
-MAX_BYTES = 3 * 2**20
+MAX_LISTED = 20_000
+"""The most photos that a report lists."""
+MAX_THUMBNAILS = 1_000
+MAX_BYTES = 12 * 2**20
 """The most bytes of all thumbnails together, before base64 adds a third."""
 LONG_SIDE = 360
+MANY, LONG_SIDE_OF_MANY = 200, 240
+"""With more photos than MANY, thumbnails are smaller."""
 QUALITY = 78
 MAX_PIXELS = 120_000_000
 
@@ -25,18 +29,10 @@ FindPhoto = Callable[[str], Path | BinaryIO | None]
 """Returns a photo on this machine by its name, as a path or a stream, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A thumbnail of a photo; the boxes in `line` are in pixels of the photo itself."""
-
-    line: Line
-    uri: str
-
-
 class PhotoSample:
-    """A uniform random sample of at most `size` photos with faces."""
+    """A uniform random sample of at most `size` photos."""
 
-    def __init__(self, size: int = MAX_THUMBNAILS) -> None:
+    def __init__(self, size: int = MAX_LISTED) -> None:
         self._size = size
         self._offered = 0
         self._kept: list[tuple[int, Line]] = []
@@ -44,9 +40,7 @@ class PhotoSample:
         self._random = random.Random(0)
 
     def offer(self, line: Line) -> None:
-        """Offer a line to the sample if its photo has faces (reservoir sampling)."""
-        if not line["faces"]:
-            return
+        """Offer a line to the sample (reservoir sampling)."""
         self._offered += 1
         if len(self._kept) < self._size:
             self._kept.append((self._offered, line))
@@ -59,25 +53,41 @@ class PhotoSample:
 
 
 def make_thumbnails(
-    lines: Iterable[Line], find_photo: FindPhoto, *, max_bytes: int = MAX_BYTES
-) -> list[Thumbnail]:
-    """Return thumbnails of the photos on this machine, up to `max_bytes` in total."""
-    thumbnails: list[Thumbnail] = []
+    lines: Sequence[Line],
+    composition: Composition,
+    find_photo: FindPhoto,
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> dict[int, str]:
+    """Return data URIs of thumbnails by the place in `lines`, up to `max_bytes` in total.
+
+    Photos with faces of the rarest groups come first, then those with uncertain labels. Photos that
+    are not on this machine are left out.
+    """
+    readable = [place for place, line in enumerate(lines) if line["width"]]
+    readable.sort(key=lambda place: _urgency(lines[place], composition))
+    side = LONG_SIDE if len(readable) <= MANY else LONG_SIDE_OF_MANY
+    thumbnails: dict[int, str] = {}
     left = max_bytes
-    for line in lines:
-        photo = find_photo(line["image"])
-        data = None if photo is None else shrink(photo)
+    for place in readable:
+        photo = find_photo(lines[place]["image"])
+        data = None if photo is None else shrink(photo, side)
         if data is None:
             continue
         left -= len(data)
-        if left < 0:
+        if left < 0 or len(thumbnails) == MAX_THUMBNAILS:
             break
-        uri = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-        thumbnails.append(Thumbnail(line, uri))
+        thumbnails[place] = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
     return thumbnails
 
 
-def shrink(photo: Path | BinaryIO) -> bytes | None:
+def _urgency(line: Line, composition: Composition) -> tuple[bool, int, int]:
+    faces = line["faces"]
+    rarest = min((composition.cells[cell_of(face)] for face in faces), default=0)
+    return not faces, rarest, -sum(bool(face.get("uncertain")) for face in faces)
+
+
+def shrink(photo: Path | BinaryIO, long_side: int = LONG_SIDE) -> bytes | None:
     """Return the photo upright and small, as JPEG; None if it cannot be read any more."""
     from PIL import Image, ImageOps
 
@@ -87,9 +97,9 @@ def shrink(photo: Path | BinaryIO) -> bytes | None:
             if image.width * image.height > MAX_PIXELS:
                 return None
             # Decodes a JPEG at a fraction of its size: twelve megapixels take some milliseconds.
-            image.draft("RGB", (2 * LONG_SIDE, 2 * LONG_SIDE))
+            image.draft("RGB", (2 * long_side, 2 * long_side))
             upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((LONG_SIDE, LONG_SIDE))
+            upright.thumbnail((long_side, long_side))
             out = io.BytesIO()
             _without_alpha(upright).save(out, "JPEG", quality=QUALITY, optimize=True)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

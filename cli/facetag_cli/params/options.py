@@ -13,8 +13,15 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def output_options(command: Decorated) -> Decorated:
-    """Add --format, --output and --report."""
+    """Add --format, --output, --report and --min-certainty."""
     for option in (
+        click.option(
+            "--min-certainty",
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Write doubtful labels as null: those marked uncertain, and those less probable "
+            "than SHARE. A report keeps them, with a mark.",
+        ),
         click.option(
             "--report",
             type=click.Path(dir_okay=False, writable=True, path_type=Path),

@@ -24,6 +24,7 @@ def tag_prefix(
     format_: str,
     output: Path | None,
     report: Path | None,
+    min_certainty: float | None,
 ) -> JobView:
     """Label the photos below a prefix, write their results, and return the finished job.
 
@@ -56,5 +57,14 @@ def tag_prefix(
             raise FacetagError(f"{prefix} could not be listed: {job['error']}")
         if not job["total"]:
             raise InputInvalid(f"No photos lie below {prefix}: check the bucket and the prefix.")
-        deliver_job(client, job, reporter, format_=format_, output=output, report=report)
+        deliver_job(
+            client,
+            job,
+            reporter,
+            settings,
+            format_=format_,
+            output=output,
+            report=report,
+            min_certainty=min_certainty,
+        )
     return job

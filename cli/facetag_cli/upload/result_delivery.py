@@ -9,7 +9,9 @@ from facetag.client.api_client import ApiClient
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import FoundPhotos
 from facetag.results.collection_counts import Composition
+from facetag.settings import Settings
 from facetag_cli.client.tagging_jobs import merge_lines
+from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.output.delivery import deliver
 from facetag_cli.upload.tagging_run import TaggingRun
 
@@ -18,10 +20,12 @@ def deliver_run(
     client: ApiClient,
     found: FoundPhotos,
     run: TaggingRun,
+    settings: Settings,
     *,
     format_: str,
     output: Path | None,
     report: Path | None,
+    min_certainty: float | None,
 ) -> Composition:
     """Write the lines and the report of a run; return the counts.
 
@@ -39,6 +43,8 @@ def deliver_run(
             format_=format_,
             output=output,
             report=report,
+            min_certainty=min_certainty,
+            estimation=ShareEstimation(settings),
             title=found.title,
             find_photo=find_photo,
             skipped=found.skipped,

@@ -210,10 +210,13 @@ def test_bundles_are_shown_with_their_manifests(api, harness):
 
     assert api.get("/v1/models").json() == {"models": []}
     with harness.transaction() as session:
-        register_model(session, "local", {"version": "v1", "backbone": "tiny"})
+        manifest = {"version": "v1", "backbone": "tiny", "held_out_answers": {"answers": {}}}
+        register_model(session, "local", manifest)
     (bundle,) = api.get("/v1/models").json()["models"]
     assert (bundle["version"], bundle["state"]) == ("v1", "champion")
-    assert bundle["manifest"]["backbone"] == "tiny"
+    assert bundle["manifest"] == {"version": "v1", "backbone": "tiny"}
+    assert api.get("/v1/models/v1").json() == bundle | {"manifest": manifest}
+    assert api.get("/v1/models/v2").status_code == 404
 
 
 def test_a_bundle_that_was_compared_is_shown_with_its_verdict(api, harness):

@@ -48,6 +48,13 @@ def line_of(name, *, state="tagged", code=None, faces=None, size=(100, 80)):
     }
 
 
+FIXED_ANSWERS = {
+    "/v1/predict": line_of("photo.jpg"),
+    "/v1/models": {"models": [{"version": "net-1", "state": "champion"}]},
+    "/v1/models/net-1": {"version": "net-1", "manifest": {"version": "net-1"}},
+}
+
+
 class FakeService(ThreadingHTTPServer):
     """Tags photos whose bytes hold b"face"; b"broken" fails, and others have no face."""
 
@@ -127,12 +134,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {"uploads": [self._upload(f) for f in json.loads(body)["files"]]})
         elif path == "/store":
             self._store(body)
-        elif path == "/v1/predict":
-            self._answer(200, line_of("photo.jpg"))
+        elif path in FIXED_ANSWERS:
+            self._answer(200, FIXED_ANSWERS[path])
         elif path == "/readyz":
             self._answer(200, {"status": "ok", "parts": {"worker": service.worker}})
-        elif path == "/v1/models":
-            self._answer(200, {"models": [{"version": "net-1", "state": "champion"}]})
         elif path == "/v1/jobs" and method == "GET":
             self._list_jobs()
         elif path.startswith("/tenants/"):

@@ -15,8 +15,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from facetag.errors import FacetagError
-from facetag.heads import AGE, HEADS_BY_NAME
-from facetag.quantification.held_out import FIELD as HELD_OUT_ANSWERS
+from facetag.heads import AGE, HEADS_BY_NAME, HELD_OUT_ANSWERS
 from facetag.quantification.held_out import to_manifest
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.age_range import AgeRange

@@ -13,7 +13,7 @@ def render_template(
     template: str,
     *,
     folder: Path = TEMPLATES,
-    filters: Mapping[str, Callable[[Any], str]] | None = None,
+    filters: Mapping[str, Callable[..., str]] | None = None,
     **values: Any,
 ) -> str:
     """Return the page of a template in `folder`; `filters` are added to those of Jinja."""

@@ -56,40 +56,35 @@ def compose(
     """
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.requirements import Requirement, RequirementVerdict
-    from facetag_cli.client.collection_source import find_held_out, read_collection
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.share_tables import WORDS, share_table, shares_json, shift_lines
+    from facetag_cli.composition.collection_source import find_held_out, read_collection
+    from facetag_cli.composition.share_tables import (
+        WORDS,
+        collection_facts,
+        describe_collection,
+        share_table,
+        shares_json,
+        shift_lines,
+    )
+    from facetag_cli.output.reporter import Reporter
 
     requirements = [Requirement.parse(text) for text in required]
     settings = read_settings(data_dir)
-    collection = read_collection(source, settings)
+    collection = read_collection(source, settings, Reporter(quiet=True))
     held_out = find_held_out(collection.version, settings)
     estimate = estimate_composition(collection, held_out)
     verdicts = [(each, estimate.judge(each)) for each in requirements]
-    facts = {
-        "model": collection.version,
-        "photos": collection.photos,
-        "faces": len(collection.faces),
-        "duplicates": collection.duplicates,
-        "uncertain_faces": collection.uncertain,
-    }
     if format_ == "json":
-        found = shares_json(
-            estimate.shares, estimate.shifts, verdicts, facts, len(collection.faces)
-        )
+        found = shares_json(estimate, verdicts, collection_facts(collection))
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         from rich.console import Console
 
         console = Console()
-        console.print(
-            f"{len(collection.faces):,} faces in {collection.photos:,} distinct photos, "
-            f"{collection.uncertain:,} with an uncertain label. Apparent labels, by the network "
-            f"{collection.version}.",
-            highlight=False,
-        )
+        console.print(describe_collection(collection), highlight=False)
         for shares in estimate.shares:
-            console.print(share_table(shares, len(collection.faces)))
+            doubtful = bool(estimate.doubtful & set(shares.grouping.factors))
+            console.print(share_table(shares, collection.faces, doubtful=doubtful))
         for text in shift_lines(estimate.shifts):
             console.print(text, highlight=False)
         for requirement, verdict in verdicts:

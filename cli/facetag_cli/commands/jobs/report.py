@@ -44,8 +44,10 @@ def report(job: str, output: Path, photos: Path | None, data_dir: Path | None, q
     from facetag_cli.output.job_results import deliver_job
     from facetag_cli.output.reporter import Reporter
 
-    reporter = Reporter(quiet=quiet)
-    with open_jobs(read_settings(data_dir), reporter) as jobs:
+    reporter, settings = Reporter(quiet=quiet), read_settings(data_dir)
+    with open_jobs(settings, reporter) as jobs:
         found = find_job(jobs.client, job)
-        deliver_job(jobs.client, found, reporter, report=output, photos=photos, lines=False)
+        deliver_job(
+            jobs.client, found, reporter, settings, report=output, photos=photos, lines=False
+        )
     reporter.say(f"Wrote {output}.")

@@ -25,6 +25,7 @@ def results(
     format_: str | None,
     output: Path | None,
     report: Path | None,
+    min_certainty: float | None,
     photos: Path | None,
     data_dir: Path | None,
     quiet: bool,
@@ -47,14 +48,16 @@ def results(
     from facetag_cli.output.reporter import Reporter
 
     chosen = choose_format(format_, output)
-    reporter = Reporter(quiet=quiet)
-    with open_jobs(read_settings(data_dir), reporter) as jobs:
+    reporter, settings = Reporter(quiet=quiet), read_settings(data_dir)
+    with open_jobs(settings, reporter) as jobs:
         deliver_job(
             jobs.client,
             find_job(jobs.client, job),
             reporter,
+            settings,
             format_=chosen,
             output=output,
             report=report,
+            min_certainty=min_certainty,
             photos=photos,
         )

@@ -40,6 +40,7 @@ def tag(
     format_: str | None,
     output: Path | None,
     report: Path | None,
+    min_certainty: float | None,
     keep: bool,
     fresh: bool,
     dry_run: bool,
@@ -100,7 +101,13 @@ def tag(
     reporter = Reporter(quiet=quiet)
     if inputs.prefix is not None:
         job = tag_prefix(
-            inputs.prefix, settings, reporter, format_=chosen, output=output, report=report
+            inputs.prefix,
+            settings,
+            reporter,
+            format_=chosen,
+            output=output,
+            report=report,
+            min_certainty=min_certainty,
         )
         ctx.exit(EXIT_OK if job["state"] == "completed" else EXIT_SOME_FAILED)
     collection = inputs.collect()
@@ -116,7 +123,14 @@ def tag(
         run = TaggingRun(client, reporter, settings, collection, own=service.own, reuse=not fresh)
         run.work()
         composition = deliver_run(
-            client, collection, run, format_=chosen, output=output, report=report
+            client,
+            collection,
+            run,
+            settings,
+            format_=chosen,
+            output=output,
+            report=report,
+            min_certainty=min_certainty,
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
         run.finish(keep=keep)

@@ -1,16 +1,19 @@
+import base64
+import hashlib
+import json
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
-from facetag.errors import ErrorCode
-from facetag.results.collection_counts import AGE_BINS, compose
-from facetag_cli.output.report_page import REASONS, frame, percent, pyramid_rows, render_page
-from facetag_cli.output.thumbnails import Thumbnail
+from facetag.results.collection_counts import compose
+from facetag_cli.composition.share_estimation import EstimatedShares
+from facetag_cli.output.report_page import Listing, percent, render_page
 
 NOW = datetime(2026, 3, 1, 9, 5, tzinfo=UTC)
-VOID = {"meta", "br", "image", "rect", "link", "img"}
+VOID = {"meta", "br", "link", "img"}
+PICTURE = "data:image/jpeg;base64,AA=="
 
 
 class Outline(HTMLParser):
@@ -30,7 +33,7 @@ class Outline(HTMLParser):
         assert tag in VOID or self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.text += data
 
 
@@ -52,83 +55,84 @@ def lines(make_line):
     ]
 
 
+def data_of(page):
+    (text,) = re.findall(r'<script type="application/json" id="collection">(.*?)</script>', page)
+    return json.loads(text)
+
+
 def test_the_page_tells_the_counts_the_network_and_what_the_labels_are(lines):
-    text = outline_of(render_page(compose(lines), [], title="album", skipped=2, made_at=NOW)).text
+    page = render_page(compose(lines), Listing(lines), title="album", skipped=2, made_at=NOW)
+    text = outline_of(page).text
     assert "Who is in “album”" in text
     assert "network net-1" in text
     assert "Photos4" in text.replace(" ", "")
     assert "impressions, not facts about people" in text
     assert "Nobody is identified" in text
     assert "2 other files were skipped" in text
+    assert "1 photo failed and is not in the charts" in text
     assert "1 March 2026, 09:05" in text
 
 
-def test_failures_are_listed_by_code_with_names(lines):
-    text = outline_of(render_page(compose(lines), [], title="album")).text
-    assert "Cut off in the middle" in text
-    assert "truncated" in text
-    assert "d.jpg" in text
+def test_one_file_is_skipped_in_the_singular(lines):
+    page = render_page(compose(lines[:1]), Listing(lines[:1]), title="album", skipped=1)
+    text = outline_of(page).text
+    assert "1 other file was skipped" in text
+    assert "faces in 1 photo," in text
 
 
-def test_what_a_user_named_cannot_become_markup(make_line):
-    evil = '<script>alert("1")</script>\' onload=x.jpg'
-    lines = [make_line(evil), make_line(evil, state="failed", code="truncated")]
-    thumbnails = [Thumbnail(lines[0], "data:image/jpeg;base64,AA==")]
-    page = render_page(compose(lines), thumbnails, title=evil)
-    outline = outline_of(page)
-    assert "script" not in outline.tags
-    assert evil in outline.text
-    assert page.count("<script") == 0
-
-
-def test_the_page_loads_nothing_from_elsewhere(lines):
+def test_the_page_carries_the_lines_the_pictures_and_the_shares(lines):
+    shares = {"shares": {}, "doubtful": [], "warnings": []}
     page = render_page(
-        compose(lines), [Thumbnail(lines[0], "data:image/jpeg;base64,AA==")], title="album"
+        compose(lines), Listing(lines, {0: PICTURE}), title="a", estimated=EstimatedShares(shares)
     )
+    data = data_of(page)
+    assert data["lines"] == lines
+    assert data["pictures"] == {"0": PICTURE}
+    assert data["estimates"] == shares
+    assert data["note"].startswith("1 photo of the rarest and most doubtful groups has a picture")
+
+
+def test_a_page_of_a_sample_says_so_and_counts_all(lines):
+    data = data_of(render_page(compose(lines), Listing(lines[:2]), title="album"))
+    assert data["counts"]["photos"] == 4
+    assert data["note"] == "2 of 4 photos, drawn at random, are listed; the charts count all."
+
+
+def test_the_reason_why_shares_are_not_estimated_is_told(lines):
+    estimated = EstimatedShares(reason="the bundle keeps no answers.")
+    page = render_page(compose(lines), Listing(lines), title="album", estimated=estimated)
+    assert "Shares are only counted, not estimated: the bundle keeps no answers." in (
+        outline_of(page).text
+    )
+
+
+def test_what_a_user_named_cannot_become_markup_or_script(make_line):
+    evil = '</script><script>alert("1")</script><!--\' onload=x.jpg'
+    lines = [make_line(evil), make_line(evil, state="failed", code="truncated")]
+    page = render_page(compose(lines), Listing(lines), title=evil)
     outline = outline_of(page)
-    assert outline.addresses == ["data:image/jpeg;base64,AA=="]
-    assert not re.search(r"https?:|url\(|@import", page)
-    assert "default-src 'none'" in page
+    assert outline.tags.count("script") == 2
+    assert evil in outline.text
+    assert data_of(page)["lines"] == lines
 
 
-def test_thumbnails_carry_boxes_and_captions(lines):
-    shown = frame(Thumbnail(lines[1], "data:,"))
-    assert shown["boxes"] == [[10, 20, 30, 40]] * 6
-    assert shown["captions"][0] == {"labels": "31 female asian", "range": "age 26 to 37"}
-    assert (len(shown["captions"]), shown["more"]) == (4, 2)
-    page = render_page(compose(lines), [Thumbnail(lines[1], "data:,")], title="album")
-    assert page.count('class="edge"') == 6
-    assert "1 of the 2 photos with faces" in outline_of(page).text
+def test_the_page_loads_nothing_and_runs_our_script_alone(lines):
+    page = render_page(compose(lines), Listing(lines, {0: PICTURE}), title="album")
+    assert outline_of(page).addresses == []
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import", page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.replace("&#39;", "'")
+    assert "default-src 'none'" in page.replace("&#39;", "'")
 
 
-@pytest.mark.parametrize("attributes", [[], ["age"], ["gender"], ["race"], ["age", "race"]])
-def test_a_page_without_some_attributes_is_still_a_page(make_line, attributes):
-    (face,) = make_line("x")["faces"]
-    kept = {key: face[key] for key in ("box", "confidence", *attributes)}
-    page = render_page(compose([make_line("a.jpg", faces=[kept])]), [], title="album")
-    headings = outline_of(page).text
-    assert ("Apparent race" in headings) == ("race" in attributes)
-    assert "Apparent age and gender" not in headings
-
-
-def test_a_page_about_failures_alone_is_still_a_page(make_line):
-    lines = [make_line("a.jpg", state="failed", code="a_code_of_tomorrow")]
-    text = outline_of(render_page(compose(lines), [], title="album")).text
-    assert "A code of tomorrow" in text
-    assert "labelled by no network" in text
-
-
-def test_bars_of_the_pyramid_share_one_scale(lines):
-    rows = pyramid_rows(compose(lines))
-    assert [row["band"] for row in rows] == list(reversed(AGE_BINS))
-    assert sum(row["female"].count for row in rows) == 7
-    assert max(row["female"].length for row in rows) == 100
-    assert {row["male"].length for row in rows} == {0}
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_page_about_nothing_or_about_failures_alone_is_still_a_page(make_line, count):
+    lines = [make_line("a.jpg", state="failed", code="a_code_of_tomorrow")][:count]
+    page = render_page(compose(lines), Listing(lines), title="album")
+    assert "labelled by no network" in outline_of(page).text
+    assert len(data_of(page)["counts"]["failures"]) == count
 
 
 def test_a_small_share_is_not_called_nothing():
     assert (percent(0), percent(0.001), percent(0.126)) == ("0%", "<1%", "13%")
-
-
-def test_every_documented_code_has_a_reason():
-    assert set(REASONS) == set(ErrorCode)

@@ -4,6 +4,7 @@ import io
 import pytest
 from PIL import Image
 
+from facetag.results.collection_counts import compose
 from facetag_cli.output.thumbnails import LONG_SIDE, PhotoSample, make_thumbnails, shrink
 
 
@@ -50,19 +51,33 @@ def test_thumbnails_stop_at_their_bytes_and_skip_what_is_elsewhere(photo, make_l
     lines = [make_line(f"{index}.jpg") for index in range(6)]
     size = len(shrink(photo))
     found = make_thumbnails(
-        lines, lambda name: None if name == "0.jpg" else photo, max_bytes=2 * size
+        lines,
+        compose(lines),
+        lambda name: None if name == "0.jpg" else photo,
+        max_bytes=2 * size,
     )
-    assert [thumbnail.line["image"] for thumbnail in found] == ["1.jpg", "2.jpg"]
-    data = base64.b64decode(found[0].uri.removeprefix("data:image/jpeg;base64,"))
-    assert opened(data).format == "JPEG"
+    assert list(found) == [1, 2]
+    assert (
+        opened(base64.b64decode(found[1].removeprefix("data:image/jpeg;base64,"))).format == "JPEG"
+    )
 
 
-def test_a_sample_is_bounded_in_order_and_of_photos_with_faces(make_line):
+def test_rare_groups_have_thumbnails_first_then_doubtful_faces(photo, make_line):
+    (face,) = make_line("x")["faces"]
+    lines = [
+        make_line("0.jpg", state="no_face"),
+        make_line("1.jpg"),
+        make_line("2.jpg", faces=[face | {"uncertain": ["race"]}]),
+        make_line("3.jpg", faces=[face | {"age": 70.0}]),
+    ]
+    assert list(make_thumbnails(lines, compose(lines), lambda name: photo)) == [3, 2, 1, 0]
+
+
+def test_a_sample_is_bounded_and_in_order(make_line):
     sample = PhotoSample(size=5)
     for index in range(200):
-        sample.offer(make_line(f"{index:03}", state="no_face" if index % 2 else "tagged"))
+        sample.offer(make_line(f"{index:03}"))
     names = [line["image"] for line in sample.lines()]
     assert len(names) == 5
     assert names == sorted(names)
-    assert all(int(name) % 2 == 0 for name in names)
     assert int(names[-1]) > 20

@@ -6,12 +6,12 @@ from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.likelihoods import fit_likelihoods
 from tests.unit.facetag.quantification.conftest import draw_faces
 
-RACE = GROUPINGS[1]
+RACE, AGE, RACE_BY_AGE = GROUPINGS[1], GROUPINGS[2], GROUPINGS[5]
 
 
 def shift_of(drawn, held_out):
     shares = estimate_shares(fit_likelihoods(held_out).of(RACE, drawn.answers))
-    return measure_shift("race", shares, drawn.answers, held_out)
+    return measure_shift("race", RACE, shares, drawn.answers, held_out)
 
 
 def test_other_shares_are_no_shift(held_out):
@@ -24,4 +24,4 @@ def test_photos_that_are_read_with_less_certainty_are_doubtful(held_out):
 
 
 def test_ages_state_no_certainty(held_out):
-    assert measure_shift("age", np.full(5, 0.2), held_out.answers, held_out) is None
+    assert measure_shift("age", AGE, np.full(5, 0.2), held_out.answers, held_out) is None

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from facetag.errors import QuantificationUnavailable
+from facetag.heads import HELD_OUT_ANSWERS
 from facetag.quantification.collection import gather
-from facetag.quantification.held_out import FIELD, HeldOut, to_manifest
+from facetag.quantification.held_out import HeldOut, to_manifest
 
 
 def face(female=0.9, age=30.0):
@@ -26,7 +27,7 @@ def test_a_manifest_keeps_what_was_said_of_fully_labelled_images():
         "gender": np.array([[0.12346], [0.9], [0.5]]),
         "age": np.array([[6.04], [68.0], [30.0]]),
     }
-    kept = HeldOut.from_manifest({"version": "v1", FIELD: to_manifest(labels, outputs)})
+    kept = HeldOut.from_manifest({"version": "v1", HELD_OUT_ANSWERS: to_manifest(labels, outputs)})
     assert kept.answers.female.tolist() == [0.1235, 0.9]
     assert kept.answers.race is None
     assert kept.codes["age"].tolist() == [0, 4]
@@ -57,3 +58,14 @@ def test_duplicates_and_failed_photos_count_for_nothing():
 def test_labels_of_two_bundles_are_refused():
     with pytest.raises(QuantificationUnavailable, match="one bundle"):
         _ = gather([line(face()), line(face(), model="v2")]).version
+
+
+def test_faces_without_a_label_that_others_have_are_refused_with_the_reason():
+    collection = gather([line(face()), line(face() | {"race": None})])
+    with pytest.raises(QuantificationUnavailable, match="1 of 2 faces have no label of race"):
+        collection.answers()
+
+
+def test_a_collection_without_faces_says_that_there_is_nothing_to_estimate():
+    with pytest.raises(QuantificationUnavailable, match="nothing to estimate"):
+        gather([line(state="no_face")]).answers()

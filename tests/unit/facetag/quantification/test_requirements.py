@@ -39,7 +39,7 @@ def test_what_is_no_requirement_is_refused_with_the_way_to_write_one(text):
     ],
 )
 def test_a_bound_outside_the_interval_is_sure(text, verdict):
-    draws = np.linspace([0.6, 0.4], [0.4, 0.6], 101)
     half = np.array([0.5, 0.5])
-    shares = Shares(GROUPINGS[0], half, half, draws, draws)
+    errors = np.array([[0.05, -0.05], [-0.05, 0.05]])
+    shares = Shares(GROUPINGS[0], 1000, half, half, half[None], errors, np.array([90.0, 90.0]))
     assert Requirement.parse(text).judge(shares) is verdict

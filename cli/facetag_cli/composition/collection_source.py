@@ -1,7 +1,6 @@
 """Reads a collection's result lines from a job of the service or from a file of results."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,33 @@ from typing import Any
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.client.api_client import ApiClient, Line
 from facetag.client.result_stream import stream_lines
+from facetag.client.service_lookup import find_service
 from facetag.errors import FacetagError
 from facetag.quantification.collection import Collection, gather
 from facetag.quantification.held_out import HeldOut
 from facetag.settings import Settings
-from facetag_cli.client.service_choice import require_service
+from facetag_cli.client.job_reference import find_job
+from facetag_cli.client.kept_jobs import open_jobs
+from facetag_cli.output.reporter import Reporter
 
 
-def read_collection(source: str, settings: Settings) -> Collection:
-    """Return the collection of a job's id, or of a jsonl file of results.
+def read_collection(source: str, settings: Settings, reporter: Reporter) -> Collection:
+    """Return the collection of a jsonl file of results, or of a job.
 
-    Raises FacetagError for what is neither, and for a file that holds other lines.
+    A job is named by its id, its first digits, or `latest`. Raises FacetagError for what is
+    neither, and for a file that holds other lines.
     """
     path = Path(source)
     if path.is_file():
         return gather(read_lines(path))
-    try:
-        job = uuid.UUID(source)
-    except ValueError as error:
+    if path.suffix:
         raise FacetagError(
-            f"{source} is neither a job nor a file: give a job's id, or a file that `facetag tag "
-            "--format jsonl --output FILE` wrote."
-        ) from error
-    with ApiClient(require_service(settings)) as client:
-        return gather(stream_lines(client, [str(job)]))
+            f"There is no file {source}: give a job's id, or a file that `facetag tag --format "
+            "jsonl --output FILE` wrote."
+        )
+    with open_jobs(settings, reporter) as jobs:
+        job = find_job(jobs.client, source)
+        return gather(stream_lines(jobs.client, [job["id"]]))
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -67,11 +69,11 @@ def _find_manifest(version: str, settings: Settings) -> dict[str, Any]:
         manifest = read_manifest(folder)
         if manifest["version"] == version:
             return manifest
-    with ApiClient(require_service(settings)) as client:
-        for known in client.list_bundles():
-            if known["version"] == version:
-                return dict(known["manifest"])
-    raise FacetagError(
-        f"The bundle {version}, which labelled these photos, is neither in {folder} nor known to "
-        "the service: set FACETAG_BUNDLE to its folder."
-    )
+    service = find_service(settings)
+    if service is None:
+        raise FacetagError(
+            f"The bundle {version}, which labelled these photos, is not in {folder}, and no "
+            "service runs that could know it: set FACETAG_BUNDLE to its folder."
+        )
+    with ApiClient(service) as client:
+        return dict(client.get_bundle(version)["manifest"])

@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from facetag.quantification.collection import Collection
+from facetag.quantification.composition_estimate import CompositionEstimate
 from facetag.quantification.domain_shift import Shift
 from facetag.quantification.intervals import Shares
 from facetag.quantification.requirements import Requirement, RequirementVerdict
@@ -18,24 +20,48 @@ WORDS = {
 }
 
 
-def share_table(shares: Shares, faces: int) -> Table:
-    """Return one grouping's table: counted faces and share, estimated share with its interval."""
+def collection_facts(collection: Collection) -> dict[str, Any]:
+    """Return what is known of a collection before its shares."""
+    return {
+        "model": collection.version,
+        "photos": collection.photos,
+        "faces": collection.faces,
+        "duplicates": collection.duplicates,
+        "uncertain_faces": collection.uncertain,
+    }
+
+
+def describe_collection(collection: Collection) -> str:
+    """Return one sentence on a collection, for a terminal."""
+    faces = f"{collection.faces:,} face{'' if collection.faces == 1 else 's'}"
+    photos = f"{collection.photos:,} distinct photo{'' if collection.photos == 1 else 's'}"
+    return (
+        f"{faces} in {photos}, {collection.uncertain:,} with an uncertain label. Apparent labels, "
+        f"by the network {collection.version}."
+    )
+
+
+def share_table(shares: Shares, faces: int, *, doubtful: bool = False) -> Table:
+    """Return one grouping's table: counted faces and share, estimated share with its interval.
+
+    Shares that are doubtful, or of too few faces, are stated in words instead.
+    """
     table = Table(title=shares.grouping.name.capitalize(), title_justify="left")
     for title in ("", "counted", "share", "estimated", "95% interval"):
         table.add_column(title, justify="left" if not title else "right")
     low, high = shares.interval()
     for place, label in enumerate(shares.grouping.labels):
         counted = shares.counted[place]
-        table.add_row(
-            label,
-            f"{round(counted * faces):,}",
-            f"{counted:.1%}",
-            *(
-                ("too few faces", f"up to {high[place]:.0%}")
-                if too_few(shares, place, faces)
-                else (f"{shares.estimated[place]:.1%}", f"{low[place]:.1%} to {high[place]:.1%}")
-            ),
-        )
+        if doubtful:
+            estimated = ("doubtful", "")
+        elif too_few(shares, place, faces):
+            estimated = ("too few faces", f"up to {high[place]:.0%}")
+        else:
+            estimated = (
+                f"{shares.estimated[place]:.1%}",
+                f"{low[place]:.1%} to {high[place]:.1%}",
+            )
+        table.add_row(label, f"{round(counted * faces):,}", f"{counted:.1%}", *estimated)
     return table
 
 
@@ -56,17 +82,18 @@ def shift_lines(shifts: Sequence[Shift]) -> list[str]:
 
 
 def shares_json(
-    shares: Sequence[Shares],
-    shifts: Sequence[Shift],
+    estimate: CompositionEstimate,
     verdicts: Sequence[tuple[Requirement, RequirementVerdict]],
     facts: Mapping[str, Any],
-    faces: int,
 ) -> dict[str, Any]:
-    """Return everything as one JSON object."""
+    """Return everything as one JSON object; `facts` are those of `collection_facts`."""
     return {
         **facts,
-        "doubtful": [shift.factor for shift in shifts if shift.doubtful],
-        "shares": {each.grouping.name: _grouping_json(each, faces) for each in shares},
+        "doubtful": sorted(estimate.doubtful),
+        "warnings": shift_lines(estimate.shifts),
+        "shares": {
+            each.grouping.name: _grouping_json(each, facts["faces"]) for each in estimate.shares
+        },
         "requirements": [
             {"requirement": str(requirement), "verdict": verdict.value}
             for requirement, verdict in verdicts

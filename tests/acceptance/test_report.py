@@ -1,0 +1,210 @@
+"""The report in a real browser: filter, follow a count to its photos, download, and axe-core."""
+
+import random
+
+import click
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from benchmarks.pictures.report_picture import find_browser
+from facetag.heads import RACE
+from facetag.results.collection_counts import compose
+from facetag.results.csv_rows import csv_header, csv_rows
+from facetag_cli.composition.share_estimation import EstimatedShares
+from facetag_cli.output.report_page import Listing, render_page
+
+pytestmark = pytest.mark.acceptance
+HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">,'\".jpg"
+PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+LABELS = ("age", "gender", "race")
+
+
+def face(rng):
+    female, age = rng.random(), round(rng.uniform(0, 90), 1)
+    chances = dict.fromkeys(RACE.labels, 0.05) | {rng.choice(RACE.labels): 0.8}
+    return {
+        "box": [rng.randrange(300), rng.randrange(200), rng.randrange(20, 400), 90],
+        "confidence": round(rng.uniform(0.9, 1), 4),
+        "age": age,
+        "age_range": [round(age) - 5, round(age) + 6],
+        "gender": {
+            "label": "female" if female >= 0.5 else "male",
+            "probability": round(max(female, 1 - female), 4),
+        },
+        "race": {"label": max(chances, key=chances.get), "probabilities": chances},
+        "uncertain": [name for name in LABELS if rng.random() < 0.2],
+    }
+
+
+def make_lines(count):
+    rng = random.Random(3)
+    lines = []
+    for index in range(count):
+        faces = [face(rng) for _ in range(rng.choice([0, 1, 1, 2, 6]))]
+        lines.append(
+            {
+                "image": f"sub/{index:05}.jpg",
+                "state": "tagged" if faces else "no_face",
+                "error": None,
+                "model": "net-1",
+                "width": 800,
+                "height": 600,
+                "faces": faces,
+            }
+        )
+    lines[1] |= {"image": HOSTILE}
+    error = {"code": "truncated", "message": HOSTILE}
+    lines[2] |= {"state": "failed", "error": error, "faces": [], "width": None, "height": None}
+    return lines
+
+
+def group(counted, faces, low, high, *, too_few=False):
+    return {
+        "counted": counted,
+        "counted_faces": faces,
+        "estimated": counted,
+        "interval": [low, high],
+        "too_few": too_few,
+    }
+
+
+ESTIMATES = {
+    "doubtful": ["race"],
+    "warnings": ["Estimates by race are doubtful."],
+    "shares": {
+        "gender": {"male": group(0.4, 40, 0.3, 0.5), "female": group(0.6, 60, 0.5, 0.7)},
+        "race": {"white": group(1.0, 100, 0.9, 1.0)},
+        "gender by age": {"female, 0–12": group(0.1, 3, 0, 0.2, too_few=True)},
+    },
+}
+
+
+def write_report(path, lines):
+    pictures = {place: PICTURE for place, line in enumerate(lines) if line["width"]}
+    page = render_page(
+        compose(lines),
+        Listing(lines, pictures),
+        title=HOSTILE,
+        estimated=EstimatedShares(ESTIMATES),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        path = find_browser()
+    except click.ClickException as error:
+        pytest.skip(error.message)
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to run as root; the page is our own.
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def opened(browser, address, **options):
+    page = browser.new_context(**options).new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda message: page.faults.append(message.text))
+    page.on("request", lambda request: page.faults.extend(outside(request.url)))
+    page.goto(address)
+    return page
+
+
+def outside(url):
+    return [] if url.startswith(("file:", "data:", "blob:")) else [url]
+
+
+def found(page):
+    return page.get_by_role("status").inner_text()
+
+
+def test_a_reader_filters_follows_a_cell_and_downloads_what_is_shown(browser, tmp_path):
+    lines = make_lines(150)
+    page = opened(browser, write_report(tmp_path / "report.html", lines))
+    page.locator("select[name=doubt]").select_option("race")
+    wanted = [one for one in lines if any("race" in face["uncertain"] for face in one["faces"])]
+    assert found(page).startswith(f"{len(wanted)} of 150 photos")
+    page.get_by_role("button", name="Show all").click()
+    assert found(page).startswith("150 of 150 photos")
+    assert page.locator("figure").count() < 150, "photos are added as the reader scrolls"
+
+    cell = page.get_by_role("table", name="Faces by apparent race, gender and age")
+    cell.get_by_role("row", name="white female").get_by_role("link").first.click()
+    shown = [
+        line
+        for line in lines
+        if any(
+            face["gender"]["label"] == "female"
+            and face["race"]["label"] == "white"
+            and face["age"] < 13
+            for face in line["faces"]
+        )
+    ]
+    assert shown
+    assert page.url.endswith("#photos?gender=female&race=white&age=0%E2%80%9312")
+    assert found(page).startswith(f"{len(shown)} of 150 photos")
+
+    page.locator("select[name=sort]").select_option("name")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    text = download.value.path().read_text("utf-8")
+    assert text == csv_header() + csv_rows(shown)
+    page.locator("input[name=name]").fill("onerror")
+    page.get_by_role("button", name="Show all").click()
+    page.locator("input[name=name]").fill("onerror")
+    assert found(page).startswith("1 of 150 photos with name onerror")
+    assert "taken" not in page.evaluate("document.title")[:5]
+    assert page.faults == []
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")]
+)
+def test_the_page_has_no_barrier_that_axe_finds_and_fits_its_width(
+    browser, tmp_path, width, scheme
+):
+    address = write_report(tmp_path / "report.html", make_lines(8))
+    page = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for details in page.locator("details").all():
+        details.evaluate("one => { one.open = true; }")
+    violations = Axe().run(page).response["violations"]
+    serious = [one for one in violations if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_ten_thousand_photos_are_listed_a_part_at_a_time(browser, tmp_path):
+    page = opened(browser, write_report(tmp_path / "report.html", make_lines(10_000)))
+    assert found(page).startswith("10,000 of 10,000 photos")
+    listed = page.locator("figure").count()
+    assert listed <= 180
+    page.locator("button.more").scroll_into_view_if_needed()
+    expect(page.locator("figure").nth(listed)).to_be_attached()
+    page.locator("select[name=state]").select_option("failed")
+    assert found(page).startswith("1 of 10,000 photos with state failed")
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("kept", [(), ("age",), ("gender",), ("race",), ("age", "race")])
+def test_heads_that_were_not_predicted_leave_their_charts_out(browser, tmp_path, kept):
+    lines = make_lines(6)
+    for line in lines:
+        line["faces"] = [
+            {
+                name: value
+                for name, value in face.items()
+                if name in ("box", "confidence", *kept) or (name == "age_range" and "age" in kept)
+            }
+            for face in line["faces"]
+        ]
+    page = opened(browser, write_report(tmp_path / "report.html", lines))
+    charts = page.locator("#charts").inner_text()
+    assert ("Apparent race" in charts) == ("race" in kept)
+    assert ("Groups by race, age" in charts) == (kept == ("age", "race"))
+    assert found(page).startswith("6 of 6 photos")
+    assert page.faults == []
