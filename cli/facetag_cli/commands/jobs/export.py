@@ -79,10 +79,10 @@ def open_lines(
 ) -> Iterator[Iterator["Line"]]:
     """Open the results of a job of a service, or of a file in jsonl."""
     from facetag.client.result_stream import stream_lines
-    from facetag_cli.client.collection_source import read_lines
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.composition.collection_source import read_lines
 
     if Path(source).is_file():
         yield read_lines(Path(source))
