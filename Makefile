@@ -35,6 +35,8 @@ help: ## Show this list
 
 # The demo's servers keep their data in the checkout, not in the home folder.
 demo: export FACETAG_DATA_DIR ?= $(CURDIR)/build/data
+# Nothing of the demo stays up.
+demo: export FACETAG_LINGER_S ?= 0
 demo: $(INSTALLED) ## Tag the sample photos (or PHOTOS=DIR) and write build/report.html
 	@mkdir -p build
 ifdef PHOTOS

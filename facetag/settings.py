@@ -109,6 +109,12 @@ class Settings(BaseSettings):
         description="Folder for the data of the servers that facetag starts itself, and for the "
         "bundles that workers fetch",
     )
+    linger_s: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds without use after which a service that `tag` or `predict` started "
+        "ends itself; 0: it ends with the command",
+    )
     database_url: PostgresUrl | None = Field(
         None,
         description="URL of the PostgreSQL database: postgresql://USER:PASSWORD@HOST:PORT/NAME",

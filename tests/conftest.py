@@ -1,4 +1,4 @@
-"""Keep what tests prepare out of the user's own cache folder."""
+"""Keep what tests prepare out of the user's own cache folder; let no service outlive them."""
 
 import os
 from pathlib import Path
@@ -9,3 +9,5 @@ def pytest_configure() -> None:
     cache = Path(__file__).parents[1] / "build" / "test-cache"
     os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ["FACETAG_GRAPH_CACHE_MB"] = "400"
+    # What a test starts ends with it.
+    os.environ["FACETAG_LINGER_S"] = "0"

@@ -65,6 +65,7 @@ CHAPTERS = (
         "service",
         (
             Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
+            Entry("down", "End the service that runs on this machine.", "local"),
             Entry("api", "Run the HTTP API.", "api"),
             Entry("worker", "Run a worker.", "cpu"),
             Entry("warm", "Prepare the network ahead of workers.", "cpu"),

@@ -33,11 +33,15 @@ USER_AGENT = "facetag"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its URL, a key for it, and whether this command started it and will stop it."""
+    """A service: its URL, a key for it, and whether this command started it and will stop it.
+
+    `lingers` says that a command started it and left it for the next ones.
+    """
 
     api_url: str
     key: str | None = field(default=None, repr=False)
     own: bool = False
+    lingers: bool = False
 
 
 class JobView(TypedDict):

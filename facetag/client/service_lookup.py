@@ -10,15 +10,20 @@ def find_service(settings: Settings) -> Service | None:
 
     The data folder's key is sent to the folder's own service alone.
     """
-    from facetag.standalone.announcements import find_running
+    from facetag.standalone.announcements import answers, find_announced
     from facetag.standalone.local_key import read_local_key
 
     given = None if settings.api_key is None else settings.api_key.get_secret_value()
     if settings.api_url and (given or not is_loopback(settings.api_url)):
         return Service(settings.api_url, given)
-    running = find_running(settings.data_dir)
-    if settings.api_url and settings.api_url.rstrip("/") != running:
+    found = find_announced(settings.data_dir)
+    running = found if found is not None and answers(found.api_url) else None
+    if settings.api_url and (running is None or settings.api_url.rstrip("/") != running.api_url):
         return Service(settings.api_url)
     if running is None:
         return None
-    return Service(running, given or read_local_key(settings.data_dir))
+    return Service(
+        running.api_url,
+        given or read_local_key(settings.data_dir),
+        lingers=running.lingers_for is not None,
+    )

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import exists, select, tuple_
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, Job
@@ -71,6 +71,11 @@ def locate_image(
     if found is None:
         raise ImageNotFound(f"The job {job_id} has no image at position {position}.")
     return found.bucket, found.key
+
+
+def has_open_jobs(session: Session) -> bool:
+    """Return whether any tenant has a job that has not ended."""
+    return bool(session.scalar(select(exists().where(Job.finished_at.is_(None)))))
 
 
 def _decode(cursor: str) -> tuple[datetime, uuid.UUID]:

@@ -1,22 +1,45 @@
-"""Let other commands find the service that `facetag up` runs on a data folder."""
+"""Let other commands find the service that runs on a data folder, and the servers below it."""
 
 import http.client
 import json
 import os
-from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from facetag.standalone.credentials import write_private
 
+# An installation that only asks a service elsewhere has no psutil.
+
 ANSWER_TIMEOUT_S = 3.0
 
 
-def announce_service(data_dir: Path, api_url: str) -> None:
-    """Record the URL of this process's service in the data folder."""
-    text = json.dumps({"api_url": api_url, "pid": os.getpid()})
-    _notice(data_dir).write_text(text, encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The record of a running service: its URL and its process.
+
+    `lingers_for` is a digest of the settings of a service that a command such as `tag` started and
+    left for the next one; None for a service that a person ends.
+    """
+
+    api_url: str
+    pid: int
+    started: float
+    lingers_for: str | None
+
+
+def announce_service(data_dir: Path, api_url: str, *, lingers_for: str | None = None) -> None:
+    """Record this process's service in the data folder."""
+    import psutil
+
+    notice = {
+        "api_url": api_url,
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+        "lingers_for": lingers_for,
+    }
+    _notice(data_dir).write_text(json.dumps(notice), encoding="utf-8")
 
 
 def withdraw_service(data_dir: Path) -> None:
@@ -50,15 +73,28 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
     return {name.removeprefix(prefix).lower(): value for name, value in environment.items()}
 
 
-def find_running(data_dir: Path) -> str | None:
-    """Return the URL of the service that is recorded for this folder, if it answers."""
+def find_announced(data_dir: Path) -> Announcement | None:
+    """Return the record of the service on this folder, if its process lives."""
     try:
         notice = json.loads(_notice(data_dir.expanduser()).read_text(encoding="utf-8"))
-        api_url, pid = str(notice["api_url"]), int(notice["pid"])
+        announced = Announcement(
+            str(notice["api_url"]),
+            int(notice["pid"]),
+            float(notice["started"]),
+            notice["lingers_for"],
+        )
     except (OSError, ValueError, KeyError, TypeError):
         # No service is recorded, or a crash cut the record off.
         return None
-    return api_url if _lives(pid) and answers(api_url) else None
+    from facetag.standalone.service_users import is_process
+
+    return announced if is_process(announced.pid, announced.started) else None
+
+
+def find_running(data_dir: Path) -> str | None:
+    """Return the URL of the service that is recorded for this folder, if it answers."""
+    announced = find_announced(data_dir)
+    return announced.api_url if announced is not None and answers(announced.api_url) else None
 
 
 def answers(api_url: str, path: str = "/healthz") -> bool:
@@ -80,13 +116,3 @@ def answers(api_url: str, path: str = "/healthz") -> bool:
 
 def _notice(data_dir: Path) -> Path:
     return data_dir / "service.json"
-
-
-def _lives(pid: int) -> bool:
-    with suppress(PermissionError):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-    # Another user's process answers "not permitted".
-    return True

@@ -10,6 +10,7 @@ from facetag.settings import Settings
 from facetag.standalone.announcements import find_servers
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.processes.environment import forget_database_variables
+from facetag.standalone.service_users import mark_use
 from facetag.storage.client import make_storage
 
 # A machine that uses servers elsewhere need not have the packages that run them here: they are
@@ -43,7 +44,9 @@ def use_servers(settings: Settings, *, on_event: OnEvent) -> Iterator[Settings]:
         found = find_servers(stack.folders.run)
         if found is None:
             raise
-        yield Settings.model_validate(settings.model_dump() | found)
+        # A service that lingers must not end meanwhile.
+        with mark_use(stack.folders.run):
+            yield Settings.model_validate(settings.model_dump() | found)
         return
     try:
         connected = stack.connected_settings()
@@ -76,7 +79,8 @@ def use_database(settings: Settings, *, on_event: OnEvent = lambda _line: None) 
         if running is None:
             raise
         on_event(f"Using the PostgreSQL that another facetag runs on {stack.folders.data_dir}")
-        yield running
+        with mark_use(stack.folders.run):
+            yield running
         return
     try:
         yield stack.environment()["FACETAG_DATABASE_URL"]

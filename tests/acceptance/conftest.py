@@ -53,6 +53,7 @@ def environment(tmp_path_factory, bundle) -> dict[str, str]:
         "XDG_CACHE_HOME": str(home / "cache"),
         "FACETAG_DATA_DIR": str(home / "data"),
         "FACETAG_BUNDLE": str(bundle),
+        "FACETAG_LINGER_S": "0",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +26,14 @@ from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.processes.supervisor import Supervisor
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports, is_free
 from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
+from facetag_cli.client.idle_watch import IdleWatch
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 API_START_TIMEOUT_S = 60.0
 API_START_ATTEMPTS = 4
+FOUND_BEFORE_S = 1.0
 WORKER_STOP_TIMEOUT_S = 75.0
 """How long a worker may take to stop: it finishes the chunk that it computes."""
 
@@ -40,7 +43,8 @@ class LocalService:
 
     Without `workers`, jobs can be read and changed, but none of their photos is labelled. The API
     listens on loopback, on `api_port` if that is given and free. With `announce`, other commands
-    find the service (`find_running`); this is for a service that a person ends.
+    find the service (`find_running`). `lingers_for` is the digest of the settings of one that a
+    command leaves for the next ones, and None for one that a person ends.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class LocalService:
         trainer: bool = False,
         api_port: int | None = None,
         announce: bool = False,
+        lingers_for: str | None = None,
         on_event: OnEvent = ignore_event,
     ) -> None:
         self.stack = LocalStack(settings, on_event=on_event)
@@ -60,7 +65,8 @@ class LocalService:
         self._workers = workers
         self._trainer = trainer
         self._api_port = api_port
-        self._announce = announce
+        self._announced = announce
+        self._lingers_for = lingers_for
         self._on_event = on_event
         self._children: list[ChildProcess] = []
         self._supervisor: Supervisor | None = None
@@ -144,12 +150,13 @@ class LocalService:
                     title="trainer",
                     inherited=("KERAS_BACKEND",),
                 )
-            if self._workers:
-                self._start_child("sweep", [], 10.0, signal.SIGKILL)
             self._start_api()
+            if self._workers:
+                # Starts last: no new job waits for it.
+                self._start_child("sweep", [], 10.0, signal.SIGKILL)
             self._supervise(cleanup)
-            if self._announce:
-                announce_service(self.stack.folders.data_dir, self.api_url)
+            if self._announced:
+                self._announce()
                 cleanup.callback(withdraw_service, self.stack.folders.data_dir)
             self._cleanup = cleanup.pop_all()
 
@@ -157,12 +164,40 @@ class LocalService:
         """Stop our processes, then the servers; do nothing if they are stopped."""
         self._cleanup.close()
 
-    def wait(self) -> None:
-        """Wait without end; raise LocalServerFailed once the service has given up."""
+    def wait(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait until `is_over`, by default without end.
+
+        Raises LocalServerFailed once the service has given up.
+        """
         # The timeout lets Python handle signals.
         while not self._faulty.wait(timeout=1.0):
-            pass
+            if is_over():
+                return
         raise LocalServerFailed(self.fault or "The service has ended.")
+
+    def wait_until_idle(self, linger_s: float) -> None:
+        """Wait until nobody has used the service for `linger_s`; raises as `wait` does."""
+        folders = self.stack.folders
+        watch = IdleWatch(
+            folders.run, folders.logs / "api.log", self._has_open_jobs, linger_s=linger_s
+        )
+        while True:
+            self.wait(watch.is_over)
+            # Whoever found the service before this has a second to say so.
+            withdraw_service(folders.data_dir)
+            time.sleep(FOUND_BEFORE_S)
+            if not watch.is_used():
+                return
+            self._announce()
+
+    def _announce(self) -> None:
+        announce_service(self.stack.folders.data_dir, self.api_url, lingers_for=self._lingers_for)
+
+    def _has_open_jobs(self) -> bool:
+        from facetag.jobs.queries import has_open_jobs
+
+        with self._open_database() as session:
+            return has_open_jobs(session)
 
     def _child_environment(self) -> dict[str, str]:
         return python_environment(

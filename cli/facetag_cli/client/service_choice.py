@@ -23,17 +23,55 @@ def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Se
 
 
 @contextmanager
-def use_service(settings: Settings, reporter: Reporter) -> Iterator[Service]:
-    """Find a service, or run one during the body of the `with` statement."""
-    running = find_service(settings)
-    if running is not None:
-        yield running
-        return
-    from facetag_cli.client.local_service import LocalService
+def use_service(settings: Settings, reporter: Reporter, *, stays: bool = True) -> Iterator[Service]:
+    """Find a service, or start one.
 
-    reporter.say(f"Starting a service for this run; its data is in {settings.data_dir}.")
-    with LocalService(settings, on_event=reporter.say) as local:
-        yield Service(local.api_url, local.key, own=True)
+    One that is started lingers for the next commands, if it `stays` and FACETAG_LINGER_S is not 0;
+    otherwise it ends with the body of the `with` statement.
+    """
+    if settings.api_url:
+        yield require_service(settings)
+        return
+    from facetag.standalone.servers.local_server import Folders
+    from facetag.standalone.service_users import mark_use
+
+    # Marked before it is looked for, so that a service that is found does not end.
+    with mark_use(Folders(settings.data_dir).run):
+        _replace_outdated(settings)
+        running = find_service(settings)
+        if running is not None:
+            yield running
+            return
+        reporter.say(f"Starting a service; its data is in {settings.data_dir}.")
+        if stays and settings.linger_s:
+            from facetag_cli.client.lingering_service import start_service
+
+            start_service(settings)
+            yield require_service(settings)
+            return
+        from facetag_cli.client.local_service import LocalService
+
+        with LocalService(settings, on_event=reporter.say) as local:
+            yield Service(local.api_url, local.key, own=True)
+
+
+def _replace_outdated(settings: Settings) -> None:
+    """End a service that lingers with other settings or code than ours."""
+    from facetag.standalone.announcements import find_announced
+
+    announced = find_announced(settings.data_dir)
+    if announced is None or announced.lingers_for is None:
+        return
+    from facetag_cli.client.lingering_service import replace_unused, settings_digest
+
+    if announced.lingers_for != settings_digest(settings):
+        replace_unused(announced, settings.data_dir)
+
+
+def find_fixed_service(settings: Settings) -> Service | None:
+    """Return the service that a command must take as it is; one that lingers can be replaced."""
+    service = find_service(settings)
+    return None if service is not None and service.lingers else service
 
 
 def require_service(settings: Settings) -> Service:

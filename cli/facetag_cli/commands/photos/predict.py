@@ -62,7 +62,7 @@ def predict(
         use_service(settings, Reporter(quiet=quiet)) as service,
         ApiClient(service) as client,
     ):
-        if service.own:
+        if service.own or service.lingers:
             wait_for_worker(client)
         name = shown_name(image, image.parent)
         line = client.predict(name, data, timeout_s=settings.predict_timeout_s + 30)

@@ -58,7 +58,8 @@ def tag(
     that macOS and NAS devices leave beside photos (._x.jpg, @eaDir) are skipped.
 
     The command uses the service at FACETAG_API_URL if that is set, else a running `facetag up`.
-    If there is neither, it starts a service and stops it at the end.
+    If there is neither, it starts a service. That stays up for some minutes, so that the next
+    command is quick; `facetag down` ends it. With --no-keep it ends with the command.
 
     \b
     Exit status:
@@ -76,7 +77,7 @@ def tag(
     """
     from facetag.client.api_client import ApiClient
     from facetag.client.service_lookup import find_service
-    from facetag_cli.client.service_choice import read_settings, use_service
+    from facetag_cli.client.service_choice import find_fixed_service, read_settings, use_service
     from facetag_cli.output.delivery import (
         EXIT_OK,
         EXIT_SOME_FAILED,
@@ -93,7 +94,7 @@ def tag(
 
     chosen = choose_format(format_, output)
     settings = read_settings(data_dir, min_face=min_face)
-    if min_face is not None and (running := find_service(settings)) is not None:
+    if min_face is not None and (running := find_fixed_service(settings)) is not None:
         raise click.UsageError(
             f"--min-face cannot change the service that runs at {running.api_url}. Give "
             "--min-face to `facetag up` or `facetag worker` instead."
@@ -118,7 +119,7 @@ def tag(
     check_space(output, report, len(collection.photos))
     with ExitStack() as stack:
         stack.enter_context(stop_on_sigterm())
-        service = stack.enter_context(use_service(settings, reporter))
+        service = stack.enter_context(use_service(settings, reporter, stays=keep))
         client = stack.enter_context(ApiClient(service))
         run = TaggingRun(client, reporter, settings, collection, own=service.own, reuse=not fresh)
         run.work()
@@ -134,4 +135,9 @@ def tag(
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
         run.finish(keep=keep)
+        if service.lingers:
+            reporter.say(
+                f"The service stays up until nobody has used it for {settings.linger_s:.0f} s; "
+                "`facetag down` ends it."
+            )
     ctx.exit(exit_status(composition))

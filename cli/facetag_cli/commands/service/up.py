@@ -26,6 +26,12 @@ from facetag_cli.params.options import data_dir_option, min_face_option, quiet_o
     is_flag=True,
     help="Also run a trainer worker, which does the retrainings of `facetag retrain --queue`.",
 )
+@click.option(
+    "--linger",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="End by itself once nobody has used the service for so long. Default: never.",
+)
 @min_face_option
 @quiet_option
 def up(
@@ -33,6 +39,7 @@ def up(
     port: int | None,
     workers: int,
     trainer: bool,
+    linger: float | None,
     min_face: float | None,
     quiet: bool,
 ) -> None:
@@ -52,7 +59,9 @@ def up(
       facetag up --data-dir /srv/facetag
     """
     from facetag.errors import SettingsInvalid
+    from facetag.standalone.announcements import find_announced
     from facetag.standalone.servers.ports import LOOPBACK, is_free
+    from facetag_cli.client.lingering_service import replace_unused, settings_digest
     from facetag_cli.client.local_service import LocalService
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.reporter import Reporter
@@ -62,12 +71,16 @@ def up(
     reporter = Reporter(quiet=quiet)
     if port is not None and not is_free(port):
         raise SettingsInvalid(f"Another program listens on {LOOPBACK}:{port}. Give another --port.")
+    found = find_announced(settings.data_dir) if linger is None else None
+    if found is not None and found.lingers_for is not None:
+        replace_unused(found, settings.data_dir)
     service = LocalService(
         settings,
         workers=workers,
         trainer=trainer,
         api_port=settings.api_port if port is None else port,
         announce=True,
+        lingers_for=None if linger is None else settings_digest(settings),
         on_event=reporter.say,
     )
     with stop_on_sigterm():
@@ -81,7 +94,7 @@ def up(
                 reporter.say("The worker loads its network now; jobs wait for it.")
                 reporter.say("Stop with Ctrl-C.\n")
                 try:
-                    service.wait()
+                    service.wait() if linger is None else service.wait_until_idle(linger)
                 finally:
                     reporter.say("Stopping ...")
         except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 import http.server
 import json
+import os
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from facetag.standalone.announcements import (
     announce_servers,
     announce_service,
     answers,
+    find_announced,
     find_running,
     find_servers,
     withdraw_servers,
@@ -50,8 +52,20 @@ def test_a_service_that_does_not_answer_is_not_found(tmp_path):
 
 
 def test_a_service_whose_process_is_gone_is_not_found_though_its_port_answers(tmp_path, url):
-    (tmp_path / "service.json").write_text(json.dumps({"api_url": url, "pid": NOBODY}))
-    assert find_running(tmp_path) is None
+    announce_service(tmp_path, url)
+    notice = json.loads((tmp_path / "service.json").read_text())
+    # The id of a process that ended, and one that another process has by now.
+    for gone in ({"pid": NOBODY}, {"started": notice["started"] - 100}):
+        (tmp_path / "service.json").write_text(json.dumps(notice | gone))
+        assert find_running(tmp_path) is None
+
+
+def test_an_announcement_says_whose_service_it_is(tmp_path, url):
+    announce_service(tmp_path, url)
+    person = find_announced(tmp_path)
+    assert (person.api_url, person.pid, person.lingers_for) == (url, os.getpid(), None)
+    announce_service(tmp_path, url, lingers_for="a digest")
+    assert find_announced(tmp_path).lingers_for == "a digest"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"api_url": "http://127.0.0.1:1"}', "{"])

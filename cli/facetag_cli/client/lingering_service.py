@@ -1,0 +1,140 @@
+"""Start a service that outlives the command by some minutes, and end one.
+
+It is a `facetag up --linger` in a session of its own, so that the next command finds its network
+loaded. It ends itself once nobody has used it for the time that the settings give.
+"""
+
+import hashlib
+import importlib.util
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+from pydantic import SecretStr
+
+from facetag.errors import DataFolderBusy, LocalServerFailed
+from facetag.settings import Settings
+from facetag.standalone.announcements import Announcement, answers, find_announced
+from facetag.standalone.folder_lock import lock_folder
+from facetag.standalone.processes.environment import python_command, python_environment
+from facetag.standalone.servers.local_server import Folders
+from facetag.standalone.service_users import in_use
+
+START_TIMEOUT_S = 180.0
+BUSY_TIMEOUT_S = 30.0
+"""How long a service that ends, or another one that starts, is waited for."""
+END_TIMEOUT_S = 90.0
+POLL_S = 0.05
+LOG_TAIL_LINES = 8
+NOT_ABOUT_LABELS = {"api_key", "api_url", "data_dir", "linger_s"}
+PACKAGES = ("facetag", "facetag_api", "facetag_cli", "facetag_worker")
+
+
+def start_service(settings: Settings) -> Announcement:
+    """Start a service that lingers for these settings, and return it once it answers.
+
+    Raises DataFolderBusy while another facetag works on the folder, and LocalServerFailed.
+    """
+    folders = Folders(settings.data_dir.expanduser().absolute())
+    folders.make()
+    wanted = settings_digest(settings)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    patience = time.monotonic() + BUSY_TIMEOUT_S
+    process = _spawn(settings, folders)
+    while time.monotonic() < deadline:
+        found = find_announced(folders.data_dir)
+        if found is not None and found.lingers_for == wanted and answers(found.api_url):
+            return found
+        if process.poll() is not None:
+            if time.monotonic() > patience or not _is_locked(folders.data_dir):
+                raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
+            # Another run starts the same service, or an earlier one is just ending.
+            time.sleep(1.0)
+            if find_announced(folders.data_dir) is None and not _is_locked(folders.data_dir):
+                process = _spawn(settings, folders)
+        time.sleep(POLL_S)
+    process.terminate()
+    raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
+
+
+def replace_unused(announced: Announcement, data_dir: Path) -> None:
+    """End a service that lingers with other settings; raises DataFolderBusy while it is used."""
+    if in_use(Folders(data_dir.expanduser().absolute()).run):
+        raise DataFolderBusy(
+            f"Another command uses a service with other settings on {data_dir}. Wait for it, give "
+            "another folder with --data-dir, or end the service with `facetag down`."
+        )
+    end_service(announced)
+
+
+def end_service(announced: Announcement) -> None:
+    """End a service and wait for its end; its jobs are kept and go on with the next service."""
+    try:
+        process = psutil.Process(announced.pid)
+        process.send_signal(signal.SIGTERM)
+        process.wait(END_TIMEOUT_S)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        # Its children end with it.
+        process.kill()
+
+
+def settings_digest(settings: Settings) -> str:
+    """Return a digest of all that decides how a service labels: settings, and our code."""
+    said = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in settings.model_dump(exclude=NOT_ABOUT_LABELS).items()
+    }
+    text = json.dumps([said, _code_stamp()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code_stamp() -> int:
+    """Return when our code last changed: a service of an older installation must not go on."""
+    folders = [
+        Path(folder)
+        for package in PACKAGES
+        if (spec := importlib.util.find_spec(package)) is not None
+        for folder in spec.submodule_search_locations or ()
+    ]
+    return max(file.stat().st_mtime_ns for folder in folders for file in folder.rglob("*.py"))
+
+
+def _spawn(settings: Settings, folders: Folders) -> "subprocess.Popen[bytes]":
+    options = [
+        f"--linger={settings.linger_s}",
+        f"--min-face={settings.min_face}",
+        f"--data-dir={folders.data_dir}",
+    ]
+    with _log(folders).open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [*python_command(), "facetag_cli.main", "up", *options],
+            # Relative paths in the settings then mean the same as in this process.
+            cwd=Path.cwd(),
+            env=python_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _is_locked(data_dir: Path) -> bool:
+    try:
+        with lock_folder(data_dir):
+            return False
+    except DataFolderBusy:
+        return True
+
+
+def _log(folders: Folders) -> Path:
+    return folders.logs / "service.log"
+
+
+def _log_tail(folders: Folders) -> str:
+    lines = _log(folders).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n  ".join([f"The end of its log, {_log(folders)}:", *lines[-LOG_TAIL_LINES:]])

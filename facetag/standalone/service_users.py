@@ -1,0 +1,52 @@
+"""Mark a running service as in use, so that it does not end itself while a command needs it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+FOLDER = "users"
+
+
+@contextmanager
+def mark_use(run_dir: Path) -> Iterator[None]:
+    """Mark the service or the servers of this folder as used by this process within the body."""
+    folder = run_dir / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark = folder / str(os.getpid())
+    mark.write_text(json.dumps(psutil.Process().create_time()), encoding="ascii")
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def in_use(run_dir: Path) -> bool:
+    """Return whether another process that lives has marked a use; forget those that are gone."""
+    used = False
+    for mark in (run_dir / FOLDER).glob("[0-9]*"):
+        if int(mark.name) == os.getpid():
+            continue
+        with suppress(OSError, ValueError):
+            started = float(json.loads(mark.read_text(encoding="ascii")))
+            if is_process(int(mark.name), started):
+                used = True
+                continue
+            mark.unlink(missing_ok=True)
+    return used
+
+
+def is_process(pid: int, started: float) -> bool:
+    """Return whether the process of this id lives and is the one that started then.
+
+    The system gives ids again to other processes.
+    """
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < 0.05
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,46 @@
+import os
+import subprocess
+import sys
+
+from facetag.standalone.service_users import in_use, is_process, mark_use
+
+USER = """
+import sys
+from pathlib import Path
+from facetag.standalone.service_users import mark_use
+
+with mark_use(Path(sys.argv[1])):
+    print("marked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_mark_counts_for_others_while_its_process_lives(tmp_path):
+    assert not in_use(tmp_path)
+    user = subprocess.Popen(
+        [sys.executable, "-c", USER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert user.stdout.readline() == "marked\n"
+    assert in_use(tmp_path)
+    # Killed, it cannot take its mark back.
+    user.kill()
+    user.communicate()
+    assert not in_use(tmp_path)
+    assert list((tmp_path / "users").iterdir()) == []
+
+
+def test_the_own_mark_does_not_count_and_goes_with_the_body(tmp_path):
+    with mark_use(tmp_path):
+        assert not in_use(tmp_path)
+        assert [mark.name for mark in (tmp_path / "users").iterdir()] == [str(os.getpid())]
+    assert list((tmp_path / "users").iterdir()) == []
+
+
+def test_another_process_that_got_the_id_is_not_taken_for_the_one_that_marked(tmp_path):
+    with mark_use(tmp_path):
+        started = float((tmp_path / "users" / str(os.getpid())).read_text())
+    assert is_process(os.getpid(), started)
+    assert not is_process(os.getpid(), started - 60)
