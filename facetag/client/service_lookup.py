@@ -11,7 +11,7 @@ def find_service(settings: Settings) -> Service | None:
     The data folder's key is sent to the folder's own service alone.
     """
     from facetag.standalone.announcements import answers, find_announced
-    from facetag.standalone.local_key import read_local_key
+    from facetag.standalone.key_file import read_local_key
 
     given = None if settings.api_key is None else settings.api_key.get_secret_value()
     if settings.api_url and (given or not is_loopback(settings.api_url)):

@@ -1,6 +1,5 @@
 """Keep a key for the user of a data folder, so that nobody types one on the own machine."""
 
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,15 +9,9 @@ from facetag.access.keys import LINK_LIFE, Scope, create_key, find_caller
 from facetag.access.tokens import Token
 from facetag.db.tables import KeyKind
 from facetag.standalone.credentials import write_private
+from facetag.standalone.key_file import key_path, read_local_key
 
 NAME = "this machine"
-
-
-def read_local_key(data_dir: Path) -> str | None:
-    """Return the key in the data folder; None if there is none that we may read."""
-    with suppress(OSError):
-        return _path(data_dir).read_text(encoding="ascii").strip() or None
-    return None
 
 
 def keep_local_key(session: Session, data_dir: Path, *, tenant_id: str) -> None:
@@ -29,7 +22,7 @@ def keep_local_key(session: Session, data_dir: Path, *, tenant_id: str) -> None:
         if caller is not None and caller.tenant_id == tenant_id:
             return
     made = create_key(session, name=NAME, tenant_id=tenant_id, scope=Scope.ADMIN)
-    write_private(_path(data_dir), made.text)
+    write_private(key_path(data_dir), made.text)
 
 
 def make_page_link(
@@ -40,7 +33,3 @@ def make_page_link(
         session, name="page", tenant_id=tenant_id, scope=Scope.ADMIN, life=life, kind=KeyKind.LINK
     )
     return f"{api_url}/login?code={link.text}"
-
-
-def _path(data_dir: Path) -> Path:
-    return data_dir.expanduser() / "api-key"

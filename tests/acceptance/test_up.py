@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from facetag.standalone.announcements import find_running
-from facetag.standalone.local_key import read_local_key
+from facetag.standalone.key_file import read_local_key
 
 # The whole service, TensorFlow included, on a machine that may be busy with other things.
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]

@@ -224,7 +224,8 @@ class LocalService:
 
     def _prepare_servers(self) -> None:
         from facetag.db.engine import migrate
-        from facetag.standalone.local_key import keep_local_key, read_local_key
+        from facetag.standalone.key_file import read_local_key
+        from facetag.standalone.local_key import keep_local_key
         from facetag.storage.client import make_storage
 
         settings = self.stack.connected_settings()

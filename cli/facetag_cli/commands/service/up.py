@@ -87,8 +87,12 @@ def up(
         try:
             with service:
                 reporter.say(f"\nThe service is up:  {service.api_url}")
-                reporter.say(f"  its page          {service.make_page_link()}")
-                reporter.say("                    (works once; `facetag keys link` prints another)")
+                if linger is None:
+                    # Nobody reads what one that lingers prints.
+                    reporter.say(f"  its page          {service.make_page_link()}")
+                    reporter.say(
+                        "                    (works once; `facetag keys link` prints another)"
+                    )
                 reporter.say(f"  data              {service.stack.folders.data_dir}")
                 reporter.say(f"  logs              {service.logs_dir}")
                 reporter.say("The worker loads its network now; jobs wait for it.")

@@ -17,7 +17,8 @@ from facetag.access.tokens import Token
 from facetag.db.engine import transaction
 from facetag.db.tables import KeyKind
 from facetag.errors import KeyRefused, KeyUnknown
-from facetag.standalone.local_key import keep_local_key, make_page_link, read_local_key
+from facetag.standalone.key_file import read_local_key
+from facetag.standalone.local_key import keep_local_key, make_page_link
 
 pytestmark = pytest.mark.integration
 
