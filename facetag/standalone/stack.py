@@ -65,10 +65,13 @@ class LocalStack:
     ) -> None:
         self.stop()
 
-    def start(self) -> dict[str, str]:
+    def start(self, with_database: Callable[[], None] = lambda: None) -> dict[str, str]:
         """Start the servers, wait for them, and return `environment()`.
 
-        Raises DiskFull, DataFolderBusy, ServerMissing or LocalServerFailed; nothing runs then.
+        `with_database` is called once PostgreSQL and Valkey answer; meanwhile SeaweedFS, which
+        takes longest, goes on starting. Raises DiskFull, DataFolderBusy, ServerMissing or
+        LocalServerFailed,
+        and what `with_database` raises; no server runs then.
         """
         forget_database_variables(self.settings)
         self._check_disks()
@@ -97,7 +100,12 @@ class LocalStack:
                 self._on_event(f"Starting {titles}")
             for server in self.servers:
                 server.start()
+            storage = [server for server in self.servers if isinstance(server, SeaweedFS)]
             for server in self.servers:
+                if server not in storage:
+                    server.wait_ready()
+            with_database()
+            for server in storage:
                 server.wait_ready()
             announce_servers(self.folders.run, self.environment())
             cleanup.callback(withdraw_servers, self.folders.run)

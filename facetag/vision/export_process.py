@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from facetag.errors import FacetagError
 from facetag.standalone.processes.parent_death import end_with_parent
 from facetag.vision.bundle import Bundle, open_bundle
-from facetag.vision.inference.graph_cache import Files, GraphCache
-from facetag.vision.inference.graph_facts import TRACED, traced_facts
+from facetag.vision.inference.graph_cache import TRACED, Files, GraphCache
+from facetag.vision.inference.graph_facts import traced_facts
 from facetag.vision.inference.openvino_backend import compile_to_blob, read_graph
 from facetag.vision.inference.precision import Precision, float_precision, part_precisions
 

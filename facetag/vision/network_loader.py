@@ -20,8 +20,8 @@ from facetag.vision.bundle import Bundle
 from facetag.vision.export_process import REFUSED
 from facetag.vision.inference.compiled_network import CompiledNetwork
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.inference.graph_cache import Files, GraphCache
-from facetag.vision.inference.graph_facts import COMPILED, compiled_facts
+from facetag.vision.inference.graph_cache import COMPILED, Files, GraphCache
+from facetag.vision.inference.graph_facts import compiled_facts
 from facetag.vision.inference.openvino_backend import load_blob
 from facetag.vision.inference.precision import Precision, choose_precision, part_precisions
 from facetag.vision.mtcnn.cascade import Cascade

@@ -26,6 +26,7 @@ from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.processes.supervisor import Supervisor
 from facetag.standalone.servers.ports import LOOPBACK, find_free_ports, is_free
 from facetag.standalone.stack import LocalStack, OnEvent, ignore_event
+from facetag.vision.inference.graph_cache import COMPILED, GraphCache
 from facetag_cli.client.idle_watch import IdleWatch
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class LocalService:
         self._lingers_for = lingers_for
         self._on_event = on_event
         self._children: list[ChildProcess] = []
+        self._api: ChildProcess
         self._supervisor: Supervisor | None = None
         self._faulty = threading.Event()
         self._cleanup = ExitStack()
@@ -124,33 +126,16 @@ class LocalService:
         if self._workers:
             self._check_bundle()
         with ExitStack() as cleanup:
-            cleanup.enter_context(self.stack)
-            self._prepare_servers()
-            self.environment = self._child_environment()
+            cleanup.callback(self.stack.stop)
             cleanup.callback(self._stop_children)
-            self._on_event(
-                "Starting the API, a worker and the sweeper"
-                if self._workers
-                else "Starting the API"
-            )
-            options = [
-                f"--concurrency={self._workers}",
-                f"--min-face={self.stack.settings.min_face}",
-            ]
-            # Starts first, since it loads its network for seconds. SIGTERM at our death lets it
-            # finish its chunk.
-            if self._workers:
-                self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
-            if self._trainer:
-                self._start_child(
-                    "worker",
-                    ["--trainer"],
-                    WORKER_STOP_TIMEOUT_S,
-                    signal.SIGTERM,
-                    title="trainer",
-                    inherited=("KERAS_BACKEND",),
-                )
-            self._start_api()
+            cleanup.callback(self._trace_ahead().stop)
+            self.stack.start(self._start_beside)
+            if self.environment != self._child_environment():
+                # A port of storage was taken, so it has another one now.
+                self._stop_children()
+                self._start_beside()
+            self._prepare_storage()
+            self._wait_for_api()
             if self._workers:
                 # Starts last: no new job waits for it.
                 self._start_child("sweep", [], 10.0, signal.SIGKILL)
@@ -159,6 +144,37 @@ class LocalService:
                 self._announce()
                 cleanup.callback(withdraw_service, self.stack.folders.data_dir)
             self._cleanup = cleanup.pop_all()
+
+    def _start_beside(self) -> None:
+        """Update the tables and start our processes, while storage still starts."""
+        self._prepare_tables()
+        self.environment = self._child_environment()
+        self._on_event(
+            "Starting the API, a worker and the sweeper" if self._workers else "Starting the API"
+        )
+        options = [f"--concurrency={self._workers}", f"--min-face={self.stack.settings.min_face}"]
+        # Starts first, since it loads its network. SIGTERM at our death lets it finish its chunk.
+        if self._workers:
+            self._start_child("worker", options, WORKER_STOP_TIMEOUT_S, signal.SIGTERM)
+        if self._trainer:
+            self._start_child(
+                "worker",
+                ["--trainer"],
+                WORKER_STOP_TIMEOUT_S,
+                signal.SIGTERM,
+                title="trainer",
+                inherited=("KERAS_BACKEND",),
+            )
+        self._start_api()
+
+    def _trace_ahead(self) -> ChildProcess:
+        """Start to prepare the network, if none is kept; the worker waits for it or does it."""
+        settings = self.stack.settings
+        child = self._make_child("warm", [], 1.0, signal.SIGKILL, python_environment(settings))
+        if self._workers and GraphCache.of(settings).lacks(COMPILED):
+            self.stack.folders.make()
+            child.start()
+        return child
 
     def stop(self) -> None:
         """Stop our processes, then the servers; do nothing if they are stopped."""
@@ -222,19 +238,22 @@ class LocalService:
         with self._open_database() as session:
             return make_page_link(session, self.api_url, tenant_id=self.stack.settings.tenant_id)
 
-    def _prepare_servers(self) -> None:
+    def _prepare_tables(self) -> None:
         from facetag.db.engine import migrate
         from facetag.standalone.key_file import read_local_key
         from facetag.standalone.local_key import keep_local_key
-        from facetag.storage.client import make_storage
 
         settings = self.stack.connected_settings()
         self._on_event("Bringing the tables up to date")
         migrate(settings.require("database_url"))
-        make_storage(settings).ensure_bucket()
         with self._open_database() as session:
             keep_local_key(session, settings.data_dir, tenant_id=settings.tenant_id)
         self.key = read_local_key(settings.data_dir)
+
+    def _prepare_storage(self) -> None:
+        from facetag.storage.client import make_storage
+
+        make_storage(self.stack.connected_settings()).ensure_bucket()
 
     @contextmanager
     def _open_database(self) -> "Iterator[Session]":
@@ -247,20 +266,25 @@ class LocalService:
         finally:
             engine.dispose()
 
-    def _start_api(self) -> None:
+    def _start_api(self) -> ChildProcess:
+        wanted = self._api_port
+        free = wanted is not None and is_free(wanted)
+        port = wanted if wanted is not None and free else find_free_ports(1)[0]
+        self.api_url = f"http://{LOOPBACK}:{port}"
+        options = [f"--host={LOOPBACK}", f"--port={port}"]
+        keys = self.stack.api_environment()
+        self._api = self._start_child("api", options, 15.0, signal.SIGKILL, environment=keys)
+        return self._api
+
+    def _wait_for_api(self) -> None:
+        api = self._api
         for _ in range(API_START_ATTEMPTS):
-            wanted = self._api_port
-            free = wanted is not None and is_free(wanted)
-            port = wanted if wanted is not None and free else find_free_ports(1)[0]
-            self.api_url = f"http://{LOOPBACK}:{port}"
-            options = [f"--host={LOOPBACK}", f"--port={port}"]
-            keys = self.stack.api_environment()
-            child = self._start_child("api", options, 15.0, signal.SIGKILL, environment=keys)
-            if child.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
+            if api.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
                 return
             # Another process may have taken the port: try another one.
-            self._children.remove(child)
-        raise LocalServerFailed(f"The API did not start.\n{child.log_tail()}")
+            self._children.remove(api)
+            api = self._start_api()
+        raise LocalServerFailed(f"The API did not start.\n{api.log_tail()}")
 
     def _start_child(
         self,
@@ -273,20 +297,32 @@ class LocalService:
         inherited: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
     ) -> ChildProcess:
-        program = [*python_command(), "facetag_cli.main", name]
-        command = Command(
-            name=title or name,
-            arguments=[*program, *options],
-            # Relative paths in the settings then mean the same as in this process.
-            folder=Path.cwd(),
-            environment=self.environment | inherit(*inherited) | (environment or {}),
-            stop_timeout_s=stop_timeout_s,
-            death_signal=death_signal,
-        )
-        child = ChildProcess(command, run_dir=self.stack.folders.run, logs_dir=self.logs_dir)
+        whole = self.environment | inherit(*inherited) | (environment or {})
+        child = self._make_child(name, options, stop_timeout_s, death_signal, whole, title=title)
         self._children.append(child)
         child.start()
         return child
+
+    def _make_child(
+        self,
+        name: str,
+        options: list[str],
+        stop_timeout_s: float,
+        death_signal: int,
+        environment: dict[str, str],
+        *,
+        title: str | None = None,
+    ) -> ChildProcess:
+        command = Command(
+            name=title or name,
+            arguments=[*python_command(), "facetag_cli.main", name, *options],
+            # Relative paths in the settings then mean the same as in this process.
+            folder=Path.cwd(),
+            environment=environment,
+            stop_timeout_s=stop_timeout_s,
+            death_signal=death_signal,
+        )
+        return ChildProcess(command, run_dir=self.stack.folders.run, logs_dir=self.logs_dir)
 
     def _supervise(self, cleanup: ExitStack) -> None:
         self._supervisor = Supervisor(

@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from facetag.cache_folder import cache_folder
 from facetag.settings import Settings
 
+TRACED, COMPILED = "traced", "compiled"
+"""Kinds of entries: graphs for any CPU, and graphs for one."""
 CHECKSUMS = "sha256.json"
 DRAFT = ".draft-"
 WAIT_S = 600.0
@@ -65,6 +67,10 @@ class GraphCache:
                 if may_write:
                     self._keep(folder, files)
         return files
+
+    def lacks(self, kind: str) -> bool:
+        """Return whether entries of a kind could be kept, and none is."""
+        return bool(self.most_bytes) and not any((self.root / kind).glob(f"*/{CHECKSUMS}"))
 
     @contextmanager
     def _write_lock(self, kind: Path) -> Iterator[bool]:

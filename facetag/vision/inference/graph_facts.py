@@ -12,9 +12,6 @@ from facetag.vision.bundle import Bundle
 from facetag.vision.inference.graph_cache import digest
 from facetag.vision.inference.precision import Precision
 
-TRACED, COMPILED = "traced", "compiled"
-"""Kinds of entries of the cache: graphs for any CPU, and graphs for one."""
-
 LIBRARIES = (
     "h5py",
     "keras",

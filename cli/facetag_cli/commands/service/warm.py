@@ -33,8 +33,11 @@ def warm(bundle: Path | None, any_processor: bool) -> None:
     from facetag.vision.inference.cpu_slots import CpuSlots
     from facetag.vision.inference.graph_cache import GraphCache
     from facetag.vision.inference.precision import choose_precision
-    from facetag.vision.network_loader import compile_blobs, keep_traced
+    from facetag.vision.network_loader import compile_blobs, has_driver, keep_traced
 
+    if has_driver():
+        click.echo("There is nothing to prepare: on a GPU, TensorFlow itself computes.", err=True)
+        return
     settings = load_settings()
     cache = GraphCache.of(settings)
     if not cache.most_bytes:

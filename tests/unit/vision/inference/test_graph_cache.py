@@ -29,7 +29,9 @@ def entry(cache, facts=FACTS):
 
 
 def test_what_was_made_is_kept_for_its_facts_alone(cache):
+    assert cache.lacks("traced")
     assert cache.get("traced", FACTS, lambda: FILES) == FILES
+    assert (cache.lacks("traced"), cache.lacks("compiled")) == (False, True)
     assert cache.get("traced", FACTS, refuse) == FILES
     others = FACTS | {"libraries": {"openvino": "2"}}
     assert cache.get("traced", others, lambda: {"b": b"2"}) == {"b": b"2"}
@@ -90,6 +92,7 @@ def test_without_a_folder_to_write_to_graphs_are_made_each_time(tmp_path):
 def test_with_no_room_nothing_is_kept(tmp_path):
     cache = GraphCache(tmp_path / "graphs", 0)
     assert cache.get("traced", FACTS, lambda: FILES) == FILES
+    assert not cache.lacks("traced")
     assert not cache.root.exists()
 
 
