@@ -76,7 +76,6 @@ def tag(
       find . -name '*.jpg' -print0 | facetag tag - --output labels.parquet
     """
     from facetag.client.api_client import ApiClient
-    from facetag.client.service_lookup import find_service
     from facetag_cli.client.service_choice import find_fixed_service, read_settings, use_service
     from facetag_cli.output.delivery import (
         EXIT_OK,
