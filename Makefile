@@ -74,6 +74,7 @@ bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks.labelling_speed --plot build/pipeline.png
 	@$(BIN)/python -m benchmarks.service_speed
+	@$(BIN)/python -m benchmarks.start
 	@$(BIN)/python -m benchmarks.scaling --plot build/scaling.png
 	@$(BIN)/python -m benchmarks.memory --count 1000 --plot build/memory.png
 	@$(BIN)/python -m benchmarks.api_memory
