@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     linger_s: float = Field(
         300.0,
         ge=0,
-        description="Seconds without use after which a service that `tag` or `predict` started "
-        "ends itself; 0: it ends with the command",
+        description="Seconds without use until a service that `tag` started ends; 0: it ends with "
+        "the command",
     )
     database_url: PostgresUrl | None = Field(
         None,
@@ -229,8 +229,7 @@ class Settings(BaseSettings):
     graph_cache_mb: int = Field(
         1000,
         ge=0,
-        description="Most megabytes of prepared networks in the user's cache folder, by which a "
-        "worker starts in seconds; 0 keeps none",
+        description="Most megabytes of prepared networks in the cache folder; 0 keeps none",
     )
     min_face: float = Field(
         0.04,
