@@ -70,8 +70,7 @@ class LocalStack:
 
         `with_database` is called once PostgreSQL and Valkey answer; meanwhile SeaweedFS, which
         takes longest, goes on starting. Raises DiskFull, DataFolderBusy, ServerMissing or
-        LocalServerFailed,
-        and what `with_database` raises; no server runs then.
+        LocalServerFailed, and what `with_database` raises; no server runs then.
         """
         forget_database_variables(self.settings)
         self._check_disks()
