@@ -1,5 +1,6 @@
 """Deliver a job's results later: all that `facetag tag` makes, from what the service keeps."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,8 +44,9 @@ def deliver_job(
         results: Iterator[Line] = stream_lines(client, [job["id"]])
         composition = deliver(
             found.watch(results) if report is not None and photos is None else results,
-            format_=format_,
-            output=output if lines else Path("/dev/null"),
+            # A table would be held in memory to the end.
+            format_=format_ if lines else "jsonl",
+            output=output if lines else Path(os.devnull),
             report=report,
             min_certainty=min_certainty,
             estimation=ShareEstimation(settings),
