@@ -242,10 +242,10 @@ class TaggingRun:
                 f" of {ended['total']} photos were labelled. "
                 f"`{self._command('resume', job['id'])}` goes on with it."
             )
-        where = self._settings.data_dir if self._own else self._client.api_url
+        where = f"in {self._settings.data_dir}" if self._own else f"at {self._client.api_url}"
         self._reporter.warn(
-            f"Stopped. What was sent and labelled is kept in {where}: the same command goes on "
-            "from there."
+            f"Stopped. What was sent and labelled is kept {where}: the same command goes on from "
+            "there."
         )
 
     def _command(self, name: str, job: str) -> str:

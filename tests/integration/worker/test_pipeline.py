@@ -10,6 +10,7 @@ from facetag.errors import (
     ObjectMissing,
     StorageUnavailable,
 )
+from facetag.jobs import NewImage, create_job
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
@@ -108,6 +109,25 @@ def test_every_image_gets_its_own_outcome(harness, bench):
     assert (broken["error"]["code"], missing["error"]["code"]) == ("truncated", "object_missing")
     assert set(harness.rows(job_id)[0].stage_ms) == {"fetch", "decode", "detect", "crop", "predict"}
     assert harness.job(job_id).state == "completed_with_errors"
+
+
+def test_a_job_whose_photos_another_job_labelled_meanwhile_labels_only_the_others(harness, bench):
+    def post(*keys):
+        images = [NewImage(key, key, "facetag", key.encode()) for key in keys]
+        with harness.transaction() as session:
+            return create_job(session, tenant_id="local", images=images)[0].id
+
+    first, second = post("white-1", "black-2"), post("black-2", "white-3", "white-1", "broken")
+    bench.pipeline.drain(first)
+    bench.pipeline.drain(second)
+    assert bench.labeller.batches == [2, 1]
+    assert states(harness, second) == ["no_face", "tagged", "tagged", "failed"]
+    assert harness.job(second).reused == 2
+    # All of a chunk may be known, and more images wait behind it.
+    third = post(*["white-1"] * 9, "white-3", *[f"white-{number}" for number in range(20, 26)])
+    bench.pipeline.drain(third)
+    assert harness.job(third).state == "completed"
+    assert sum(bench.labeller.batches) == 9
 
 
 def test_photos_are_labelled_in_batches_of_a_chunk(harness, bench):

@@ -140,6 +140,16 @@ def test_a_cancelled_job_goes_on_with_what_was_left(sessions):
         assert sorted(session.scalars(query)) == ["b.1", "c"]
 
 
+def test_a_retagged_job_labels_known_photos_again_but_equal_ones_once(sessions):
+    states = [ImageState.TAGGED, ImageState.NO_FACE, ImageState.TAGGED]
+    first = label(sessions, photos("a.1", "b", "a.2"), states)
+    with transaction(sessions) as session:
+        job = jobs.retag_job(session, first, tenant_id=TENANT)
+        assert (job.reuse, job.queued, job.reused) == (False, 3, 0)
+        query = text("SELECT name FROM images WHERE job_id = :id AND suspicion >= 0 ORDER BY 1")
+        assert session.scalars(query, {"id": job.id}).all() == ["a.1", "b"]
+
+
 def test_only_a_cancelled_job_can_be_resumed(sessions):
     job_id = add_job(sessions, photos("a", "b"))
     with (
