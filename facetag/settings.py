@@ -176,7 +176,10 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Seconds that one task spends on a job before others have a turn"
     )
     max_doorbells: int = Field(
-        16, gt=0, description="Most messages sent at a time to say that a job has work"
+        16,
+        gt=0,
+        description="Most messages sent at a time to say that a job has work. It does not limit "
+        "the number of workers, which wake one another",
     )
     sweep_interval_s: float = Field(
         5.0, gt=0, description="Seconds between two rounds of the sweeper"

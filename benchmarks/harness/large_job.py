@@ -121,7 +121,7 @@ class LargeJob:
             "sweeper: expired leases": return_expired,
             "sweeper: jobs to close": lambda session: session.execute(FIND_DONE).all(),
             "sweeper: unheard jobs": lambda session: session.execute(
-                FIND_UNHEARD, {"quiet_s": -3600, "room": 16}
+                FIND_UNHEARD, {"quiet_s": -3600, "room": 16, "none_waits": False}
             ).all(),
         }
         return {name: round(self._time(turn), 1) for name, turn in turns.items()}

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.bundles.registry import Champion, find_champion, register_model
 from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, persist, transaction
-from facetag.db.tables import JobState
-from facetag.errors import DatabaseUnavailable, ServiceUnavailable
-from facetag.queue.celery_app import ring, ring_listing
+from facetag.db.tables import Job, JobState
+from facetag.errors import DatabaseUnavailable, QueueUnavailable, ServiceUnavailable
+from facetag.queue.celery_app import QUEUE_TAG, count_doorbells, ring, ring_listing
 from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
@@ -31,6 +32,9 @@ from facetag_worker.prefix_listing import list_prefix
 THREADS_BESIDE_THE_READERS = 5
 """The most threads that use a database connection at the same time, such as the drain, the thread
 that prepares its next chunk, the heartbeat and the champion watcher."""
+
+WOKEN = 2
+"""How many other workers a drain wakes at most."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +95,7 @@ class WorkerProcess:
             with transaction(self._sessions) as session:
                 turn = choose_job(session)
             if turn is not None:
+                self._wake_others(turn)
                 goes_on = self._pipeline.drain(turn)
                 # Between chunks free memory is kept, but the next drain may be a long time away.
                 return_free_memory()
@@ -120,6 +125,24 @@ class WorkerProcess:
             ring_listing(self._celery, job_id)
         elif job is not None and job.state == JobState.QUEUED:
             ring(self._celery, job_id, images=job.queued, settings=self._settings)
+
+    def _wake_others(self, job_id: UUID) -> None:
+        """Ring for workers that wait, if a job has more work than this drain's first chunk.
+
+        Each drain that begins wakes up to `WOKEN` others, so that a whole fleet is at work after a
+        few steps. A doorbell that nobody has taken means that no worker waits, so none is added.
+        """
+        try:
+            if count_doorbells(self._settings, [QUEUE_TAG]):
+                return
+        except QueueUnavailable as error:
+            log.warning("others_not_woken", job_id=str(job_id), reason=str(error))
+            return
+        chunk = self._settings.chunk_images
+        with transaction(self._sessions) as session:
+            left = (session.scalar(select(Job.queued).where(Job.id == job_id)) or 0) - chunk
+        if left > 0:
+            ring(self._celery, job_id, images=min(left, WOKEN * chunk), settings=self._settings)
 
     def _ring_again(self, job_id: UUID) -> None:
         with transaction(self._sessions) as session:

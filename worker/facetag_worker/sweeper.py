@@ -79,7 +79,8 @@ FIND_UNHEARD = text(f"""
     WITH unheard AS (
         SELECT id FROM jobs
         WHERE finished_at IS NULL
-          AND coalesce(rung_at, created_at) < now() - make_interval(secs => :quiet_s)
+          AND (coalesce(rung_at, created_at) < now() - make_interval(secs => :quiet_s)
+               OR :none_waits AND started_at < now() - make_interval(secs => :quiet_s))
           AND (state = 'listing'
                OR state IN ('queued', 'running') AND queued > 0 AND {HAS_CLAIMABLE})
         ORDER BY priority DESC, created_at
@@ -203,10 +204,12 @@ class Sweeper:
     def _announce_unheard(self) -> int:
         """Ring for waiting jobs that had no doorbell and were not served for two rounds.
 
-        Any doorbell serves any job, so none is rung while enough of them wait in Redis.
+        Any doorbell serves any job, so none is rung while enough of them wait in Redis. Where none
+        waits at all, workers may be idle, and jobs that are being served are announced too.
         """
         try:
-            room = self._settings.max_doorbells - count_doorbells(self._settings)
+            waiting = count_doorbells(self._settings)
+            room = self._settings.max_doorbells - waiting
         except QueueUnavailable as error:
             log.warning("announcing_put_off", reason=str(error))
             return 0
@@ -214,7 +217,9 @@ class Sweeper:
             return 0
         quiet_s = 2 * self._settings.sweep_interval_s
         with transaction(self._sessions) as session:
-            found = session.execute(FIND_UNHEARD, {"quiet_s": quiet_s, "room": room}).all()
+            found = session.execute(
+                FIND_UNHEARD, {"quiet_s": quiet_s, "room": room, "none_waits": not waiting}
+            ).all()
         return sum(self._ring(*row) for row in found)
 
     def _return_retrainings(self) -> int:

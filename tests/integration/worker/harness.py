@@ -94,9 +94,9 @@ class Harness:
         assert ring_listing(self.celery, job.id)
         return job.id
 
-    def ring(self, job_id: uuid.UUID) -> None:
+    def ring(self, job_id: uuid.UUID, images: int | None = None) -> None:
         job = self.job(job_id)
-        images, priority = job.queued, job.priority
+        images, priority = images or job.queued, job.priority
         assert ring(self.celery, job_id, images=images, settings=self.settings, priority=priority)
 
     def job(self, job_id: uuid.UUID) -> Job:

@@ -75,6 +75,17 @@ def test_two_workers_share_a_job_and_double_nothing(harness, start):
     assert len({row.claimed_by for row in harness.rows(job_id)}) > 1
 
 
+def test_one_doorbell_wakes_all_workers_that_wait(harness, start):
+    keys = harness.put(png()) * 120
+    job_id = harness.post(keys)
+    start("worker", "--photo-s", "0.05", "--concurrency", "4")
+    harness.wait_until(lambda: is_ready(harness, 4), "all workers are warm")
+    harness.ring(job_id, images=1)
+    harness.wait_until_closed(job_id)
+    assert_each_image_once(harness, job_id, keys)
+    assert len({row.claimed_by for row in harness.rows(job_id)}) == 4
+
+
 def test_an_image_that_kills_every_worker_is_given_up_and_the_others_are_not(harness, start):
     keys = harness.put(png(), png(*DEADLY_SIZE), png())
     job_id = harness.post(keys, announced=True)

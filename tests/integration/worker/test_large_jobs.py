@@ -53,7 +53,9 @@ READERS = {
     "choose": lambda session, job_id: claims.choose_job(session),
     "waiting": claims.waiting_priority,
     "claim": claim,
-    "unheard": lambda session, job_id: session.execute(FIND_UNHEARD, {"quiet_s": -1, "room": 16}),
+    "unheard": lambda session, job_id: session.execute(
+        FIND_UNHEARD, {"quiet_s": -1, "room": 16, "none_waits": True}
+    ),
     "close": jobs.close_job_if_done,
     "queued": lambda session, job_id: jobs.list_images(
         session, job_id, tenant_id="local", state=ImageState.QUEUED

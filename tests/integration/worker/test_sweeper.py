@@ -87,6 +87,17 @@ def test_jobs_that_wait_unheard_are_announced(harness, sweeper):
     assert sweeper.sweep().rung == 0
 
 
+def test_a_job_that_is_being_served_is_announced_only_where_no_doorbell_waits(harness, sweeper):
+    job_id = harness.post(["a", "b"])
+    with harness.transaction() as session:
+        session.execute(
+            text("UPDATE jobs SET started_at = now() - interval '1 h', rung_at = now()")
+        )
+    assert sweeper.sweep().rung == 1
+    assert sweeper.sweep().rung == 0
+    assert harness.job(job_id).queued == 2
+
+
 def test_a_prefix_that_nobody_lists_is_announced(harness, sweeper):
     with harness.transaction() as session:
         job, _ = create_prefix_job(session, tenant_id="local", bucket="b", prefix="p")
