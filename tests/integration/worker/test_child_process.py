@@ -178,7 +178,7 @@ def test_a_worker_that_is_told_to_stop_while_it_loads_its_network_ends_at_once(h
 
 def test_a_worker_without_tables_says_to_migrate(harness, start):
     with harness.transaction() as session:
-        session.connection().exec_driver_sql("DROP TABLE faces, images")
+        session.connection().exec_driver_sql("DROP TABLE faces, images CASCADE")
     assert start("worker").wait(60) == 1
     assert "facetag migrate" in harness.log.read_text()
 
