@@ -165,6 +165,10 @@ class Settings(BaseSettings):
         100_000, gt=0, description="Most images that one request for a job may list"
     )
 
+    retention_days: int = Field(
+        30, ge=0, description="Days after which an ended job is deleted with its results; 0: never"
+    )
+
     # Queue and workers
     lease_s: float = Field(
         60.0,

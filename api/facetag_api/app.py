@@ -17,7 +17,18 @@ from facetag_api.openapi import DESCRIPTION, TITLE, describe
 from facetag_api.page.parts import page_router
 from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
-from facetag_api.routes import health, jobs, live, login, models, predict, results, review, uploads
+from facetag_api.routes import (
+    health,
+    jobs,
+    live,
+    login,
+    models,
+    predict,
+    purge,
+    results,
+    review,
+    uploads,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    for routes in (uploads, jobs, results, live, review, predict, models, health, login):
+    for routes in (uploads, jobs, results, live, review, predict, models, purge, health, login):
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)

@@ -116,8 +116,8 @@ async def get_services(request: Request) -> Services:
 async def get_caller(request: Request) -> Caller:
     """Return whose key the request carries; raises ScopeMissing if it does not allow this.
 
-    Reading needs the scope `read`, a change `jobs`, and a change of a route with the tag `review`
-    the scope `review`.
+    Reading needs the scope `read`, a change `jobs`, a change of a route with the tag `review` the
+    scope `review`, and a route with the tag `admin` the scope `admin`.
     """
     caller: Caller = request.state.caller
     needed = _scope_of(request)
@@ -129,9 +129,11 @@ async def get_caller(request: Request) -> Caller:
 
 
 def _scope_of(request: Request) -> Scope:
+    tags = getattr(request.scope.get("route"), "tags", ())
+    if "admin" in tags:
+        return Scope.ADMIN
     if request.method in SAFE_METHODS:
         return Scope.READ
-    tags = getattr(request.scope.get("route"), "tags", ())
     return Scope.REVIEW if "review" in tags else Scope.JOBS
 
 

@@ -163,6 +163,40 @@ class RetryRequest(Strict):
     only: Literal["failed"] = "failed"
 
 
+class PurgeRequest(Strict):
+    """Photos to delete from all jobs."""
+
+    model_config = _example(sha256=[_SHA256]) | ConfigDict(extra="forbid")
+
+    sha256: list[Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]] = (
+        Field(min_length=1, max_length=MAX_UPLOADS, description="SHA-256 of the bytes, in hex")
+    )
+
+
+class Erasure(BaseModel):
+    """What is being deleted; the audit log says when the last object is gone."""
+
+    model_config = _example(number=200)
+
+    number: int = Field(description="Objects of a deleted job, or photos that were purged")
+
+
+class AuditEntry(BaseModel):
+    """What somebody did."""
+
+    created_at: datetime
+    actor: str = Field(description="The key's id and name, or the program that acted by itself")
+    action: str
+    subject: str = Field(description="A job's id, or what else was acted on")
+    number: int = Field(description="How many objects or photos")
+
+
+class AuditPage(BaseModel):
+    """The newest lines of the audit log."""
+
+    lines: list[AuditEntry]
+
+
 class Counts(BaseModel):
     """Number of images in each state. They add up to the job's total once it is known."""
 

@@ -72,6 +72,8 @@ CHAPTERS = (
             Entry("sweep", "Requeue the work of workers that died."),
             Entry("migrate", "Update the database's tables."),
             Entry("doctor", "Print what a bug report needs, and what is wrong.", "cpu,local"),
+            Entry("purge", "Delete jobs or photos for good."),
+            Entry("audit-log", "Show who did what to the service's data."),
             Entry("keys", "Make, list and revoke keys of the service.", "local"),
         ),
     ),
@@ -144,7 +146,8 @@ class LazyGroup(click.Group):
 
 def load_command(entry: Entry) -> click.Command:
     """Import the command of an entry; raise UsageError if this installation lacks it."""
-    module_name = f"facetag_cli.commands.{FOLDERS[entry.name]}.{entry.name}"
+    file_name = entry.name.replace("-", "_")
+    module_name = f"facetag_cli.commands.{FOLDERS[entry.name]}.{file_name}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -153,7 +156,7 @@ def load_command(entry: Entry) -> click.Command:
         raise click.UsageError(
             f"This installation does not have the command `{entry.name}`."
         ) from error
-    command: click.Command = getattr(module, entry.name)
+    command: click.Command = getattr(module, file_name)
     return command
 
 

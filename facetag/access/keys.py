@@ -49,6 +49,11 @@ class Caller:
     tenant_id: str
     scope: Scope
 
+    @property
+    def shown(self) -> str:
+        """The key as the audit log names it."""
+        return f"{self.key_id} {self.name}"
+
     def may(self, scope: Scope) -> bool:
         """Return whether the key includes this scope."""
         return scope in GRANTS[self.scope]

@@ -230,6 +230,15 @@ class ApiClient:
         """Delete a job, its results, and the photos that no other job uses."""
         self._call("DELETE", f"/v1/jobs/{job_id}", timeout=LONG_TIMEOUT_S)
 
+    def purge_photos(self, sha256: Sequence[str]) -> int:
+        """Delete photos, by the SHA-256 of their bytes, from all jobs; return how many."""
+        answer = self._call("POST", "/v1/purge", json={"sha256": list(sha256)})
+        return int(answer.json()["number"])
+
+    def read_audit_log(self, *, limit: int) -> list[dict[str, Any]]:
+        """Return the newest lines of the audit log."""
+        return list(self._call("GET", "/v1/audit-log", params={"limit": limit}).json()["lines"])
+
     def predict(self, file_name: str, data: bytes, *, timeout_s: float = 120.0) -> Line:
         """Label one photo and return its line."""
         line: Line = self._call(

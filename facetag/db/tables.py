@@ -300,6 +300,40 @@ class Review(Base):
     withdrawn_at: Mapped[datetime | None]
 
 
+class AuditLine(Base):
+    """What somebody did: never a face, a photo's name or a label."""
+
+    __tablename__ = "audit_lines"
+    __table_args__ = (Index("audit_lines_newest", "tenant_id", text("id DESC")),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tenant_id: Mapped[str]
+    actor: Mapped[str]
+    """The key's id and name, or the program that acted by itself."""
+    action: Mapped[str]
+    subject: Mapped[str]
+    number: Mapped[int]
+
+
+class Tombstone(Base):
+    """An object of our bucket that must go; the row stays until it is gone."""
+
+    __tablename__ = "tombstones"
+    __table_args__ = (
+        Index("tombstones_by_job", "job_id"),
+        Index("tombstones_by_key", "tenant_id", "key"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    tenant_id: Mapped[str]
+    job_id: Mapped[uuid.UUID]
+    key: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    not_before: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class BundleState(StrEnum):
     """`candidate -> champion -> retired`, and back to `champion` by a rollback."""
 

@@ -174,6 +174,9 @@ class LocalStack:
 
     def _stop_servers(self) -> None:
         for server in self.servers:
+            if isinstance(server, SeaweedFS) and server.has_started():
+                server.vacuum()
+        for server in self.servers:
             server.ask_to_stop()
         for server in self.servers:
             server.wait_stopped()

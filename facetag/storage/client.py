@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,6 +259,22 @@ class Storage:
             for item in answer.get("Contents", ())
         ]
         return found, found[-1].key if found and answer.get("IsTruncated") else None
+
+    def list_old(
+        self, prefix: str, before: datetime, cursor: str | None
+    ) -> tuple[list[str], str | None]:
+        """Return keys of our bucket last written before a time, of one page, and the next cursor.
+
+        The cursor is None after the last page.
+        """
+        arguments = {"Bucket": self.bucket, "Prefix": prefix}
+        if cursor is not None:
+            arguments["StartAfter"] = cursor
+        with _translated_errors():
+            answer = self._client.list_objects_v2(**arguments)
+        items = answer.get("Contents", ())
+        old = [item["Key"] for item in items if item["LastModified"] < before]
+        return old, items[-1]["Key"] if items and answer.get("IsTruncated") else None
 
     def ping(self) -> None:
         """Check that our bucket is there; raises StorageUnavailable."""

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Job, JobState
+from facetag.erasure.retention import OrphanWalk, expire_jobs
+from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
 from facetag.jobs.twins import free_twins
@@ -106,6 +108,10 @@ class Swept:
     """Jobs for which a doorbell was rung again."""
     forgotten: int = 0
     """Predictions of a killed API that were deleted."""
+    expired: int = 0
+    """Jobs that were deleted because their time was over."""
+    erased: int = 0
+    """Objects that were deleted for good: of deleted jobs, and uploads that no job took."""
     retrainings: int = 0
     """Retrainings that a dead trainer worker lost, or for which a doorbell was rung again."""
 
@@ -125,6 +131,7 @@ class Sweeper:
         self._storage = storage
         self._settings = settings
         self._spare_leases_until = 0.0
+        self._orphans = OrphanWalk()
 
     def run(self, *, wait: Callable[[float], bool]) -> None:
         """Sweep every `sweep_interval_s` until `wait(seconds)` returns True."""
@@ -154,6 +161,9 @@ class Sweeper:
                 self._close_done(),
                 self._announce_unheard(),
                 delete_abandoned(self._sessions, self._storage, self._settings),
+                expire_jobs(self._sessions, self._settings, bucket=self._storage.bucket),
+                work_off(self._sessions, self._storage)
+                + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
             )
         if swept != Swept():
@@ -164,6 +174,8 @@ class Sweeper:
                 closed=swept.closed,
                 rung=swept.rung,
                 forgotten=swept.forgotten,
+                expired=swept.expired,
+                erased=swept.erased,
                 retrainings=swept.retrainings,
             )
         return swept

@@ -12,14 +12,16 @@ from pydantic import ValidationError
 from facetag import jobs
 from facetag.bundles.labelling_key import current_key
 from facetag.db.tables import Job, JobState
-from facetag.errors import JobNotFound, StorageUnavailable
+from facetag.erasure.purge import purge_job
+from facetag.erasure.tombstones import work_off
+from facetag.errors import DatabaseUnavailable, JobNotFound
 from facetag.queue.celery_app import ring, ring_listing
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.job_views import show_job, show_new_job
 from facetag_api.object_keys import locate_prefix, resolve_images
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import MediaTypeRefused
-from facetag_api.schemas import JobAnswer, JobPage, JobRequest, RetryRequest
+from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRequest
 
 router = APIRouter(tags=["jobs"])
 log = structlog.get_logger(__name__)
@@ -165,17 +167,23 @@ def retag_job(
     return show_job(job)
 
 
-@router.delete("/v1/jobs/{job_id}", status_code=204, responses=problems(404, 409, 503))
-def delete_job(desk: AtDesk, job_id: JobId) -> None:
-    """Delete a finished job, its results, and the photos that no other job refers to."""
-    storage = desk.services.storage
+@router.delete("/v1/jobs/{job_id}", status_code=202, responses=problems(404, 409, 503))
+def delete_job(desk: AtDesk, job_id: JobId, afterwards: BackgroundTasks) -> Erasure:
+    """Delete a finished job, its results, and the photos that no other job refers to.
+
+    The results are gone at once. The objects are deleted afterwards, however long object storage
+    is away.
+    """
     with desk.transaction() as session:
-        keys = jobs.delete_job(session, job_id, tenant_id=desk.tenant_id, bucket=storage.bucket)
-    try:
-        storage.delete(keys)
-    except StorageUnavailable as error:
-        # The rows are gone, so nobody can ask again: the log says what to delete by hand.
-        log.error("objects_left_behind", job_id=str(job_id), keys=len(keys), reason=str(error))
+        number = purge_job(
+            session,
+            job_id,
+            tenant_id=desk.tenant_id,
+            bucket=desk.services.storage.bucket,
+            actor=desk.caller.shown,
+        )
+    afterwards.add_task(_erase, desk, job_id)
+    return Erasure(number=number)
 
 
 def parse_job_request(body: bytes) -> JobRequest:
@@ -230,6 +238,14 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             reuse=wanted.reuse,
             labelling_key=current_key(session, settings) if wanted.reuse else None,
         )
+
+
+def _erase(desk: Desk, job_id: uuid.UUID) -> None:
+    # What fails here is left to the sweeper.
+    try:
+        work_off(desk.services.sessions, desk.services.storage, job_id=job_id)
+    except DatabaseUnavailable as error:
+        log.warning("erasure_put_off", job_id=str(job_id), reason=str(error))
 
 
 def _ring(desk: Desk, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from facetag.erasure.tombstones import spare
 from facetag.storage.object_keys import image_key
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
@@ -22,6 +23,8 @@ def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
     _refuse_large_files(wanted.files, desk.services.settings.max_image_bytes)
     keys = [image_key(desk.tenant_id, file.sha256, file.suffix) for file in wanted.files]
     distinct = list(dict.fromkeys(keys))
+    with desk.transaction() as session:
+        spare(session, distinct, tenant_id=desk.tenant_id)
     found = dict(
         zip(
             distinct,

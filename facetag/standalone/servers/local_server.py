@@ -79,6 +79,10 @@ class LocalServer(ABC):
             raise RuntimeError(f"{self.title} was not started")
         return self._child
 
+    def has_started(self) -> bool:
+        """Return whether the server was started and still runs."""
+        return self._child is not None and self._child.exit_status is None
+
     def start(self) -> None:
         """Start the server on free ports and return at once."""
         self.ports = find_free_ports(self.port_count)

@@ -23,6 +23,8 @@ PARTS = ("master", "volume", "filer", "s3")
 VOLUME_MIB = 1024
 GARBAGE_SHARE = 0.00001
 """Share of a volume's bytes that may belong to deleted objects before it is written anew."""
+VACUUM_S = 20.0
+"""The longest wait at a stop for volumes to be written anew; the next start goes on with it."""
 MAX_VOLUMES = 100_000
 """Only the disk limits the data: volumes are files that grow up to a gibibyte."""
 
@@ -97,6 +99,14 @@ class SeaweedFS(LocalServer):
             "FACETAG_S3_SECRET_KEY": self.credentials.s3_api_secret_key,
         }
 
+    def vacuum(self) -> None:
+        """Write volumes anew without the bytes of deleted objects, which SeaweedFS keeps in them.
+
+        A running server does so itself every quarter of an hour.
+        """
+        threshold = f"garbageThreshold={GARBAGE_SHARE:f}"
+        _get(self.ports[0], f"/vol/vacuum?{threshold}", self._client_side, timeout_s=VACUUM_S)
+
     def clear_leftovers(self) -> None:
         """Remove the sockets that SeaweedFS leaves in /tmp."""
         used = self.folders.run / "seaweedfs-ports"
@@ -166,7 +176,7 @@ class SeaweedFS(LocalServer):
             "-volume.minFreeSpace=200MiB",
             "-volume.preStopSeconds=0",
             # A deleted photo's bytes leave the disk within about half an hour.
-            f"-master.garbageThreshold={GARBAGE_SHARE}",
+            f"-master.garbageThreshold={GARBAGE_SHARE:f}",
             "-filer",
             "-filer.ui.deleteDir=false",
             # Relative paths, since a socket's path can have only 107 bytes.
@@ -186,13 +196,15 @@ def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str,
     return {"name": name, "credentials": [pair], "actions": actions}
 
 
-def _get(port: int, path: str, client_side: Certificates | None = None) -> bytes | None:
+def _get(
+    port: int, path: str, client_side: Certificates | None = None, *, timeout_s: float = 2.0
+) -> bytes | None:
     # Not urllib, which may use a proxy.
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     if client_side is not None:
         context = ssl.create_default_context(cafile=client_side.authority)
         context.load_cert_chain(client_side.certificate, client_side.key)
-        connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=context)
+        connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout_s, context=context)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

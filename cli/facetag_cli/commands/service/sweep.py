@@ -10,7 +10,9 @@ def sweep(once: bool) -> None:
 
     The sweeper works every FACETAG_SWEEP_INTERVAL_S seconds. It queues the images and retrainings
     of silent workers again, announces jobs whose messages were lost, closes finished jobs, and
-    deletes predictions that a killed API left behind. Several sweepers can run at the same time.
+    deletes predictions that a killed API left behind, objects of deleted jobs, uploads that no job
+    took within a day, and jobs past FACETAG_RETENTION_DAYS. Several sweepers can run at the same
+    time.
     """
     import signal
     import threading
@@ -36,6 +38,7 @@ def sweep(once: bool) -> None:
             f"{swept.requeued} images queued again, {swept.lost} given up, "
             f"{swept.closed} jobs closed, {swept.rung} announced, "
             f"{swept.forgotten} abandoned predictions deleted, "
+            f"{swept.expired} old jobs and {swept.erased} objects deleted, "
             f"{swept.retrainings} retrainings handed on."
         )
         return

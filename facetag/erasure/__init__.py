@@ -1,0 +1,1 @@
+"""Delete photos and results for good: what is to go is written down until it is gone."""

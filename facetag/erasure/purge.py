@@ -1,0 +1,77 @@
+"""Delete jobs and photos with all that was found in them, for good."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session, aliased
+
+from facetag.access.audit import record
+from facetag.db.engine import allow_long_statements
+from facetag.db.tables import Image, ImageState, Job
+from facetag.erasure.tombstones import bury
+from facetag.jobs.lifecycle import delete_job
+from facetag.storage.object_keys import thumbnail_key
+
+ENDED = (ImageState.TAGGED, ImageState.NO_FACE, ImageState.FAILED, ImageState.CANCELLED)
+_NO_SYNC = {"synchronize_session": False}
+
+
+def purge_job(
+    session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str, actor: str
+) -> int:
+    """Delete a finished job with its results, and write down its objects; return how many.
+
+    Raises JobNotFound, and JobStateConflict while an image may run.
+    """
+    keys = delete_job(session, job_id, tenant_id=tenant_id, bucket=bucket)
+    number = bury(session, keys, tenant_id=tenant_id, job_id=job_id)
+    record(session, "job deleted", tenant_id=tenant_id, actor=actor, subject=job_id, number=number)
+    return number
+
+
+def purge_photos(
+    session: Session, contents: Sequence[bytes], *, tenant_id: str, bucket: str, actor: str
+) -> int:
+    """Delete photos by the SHA-256 of their bytes from all jobs of a tenant; return how many.
+
+    Their results, thumbnails and objects go too. Photos that a worker is at work on, or that wait,
+    stay: call this again when their job has ended.
+    """
+    allow_long_statements(session)
+    rows = session.scalars(
+        select(Image)
+        .where(Image.tenant_id == tenant_id, Image.content.in_(contents), Image.state.in_(ENDED))
+        .order_by(Image.id)
+        .with_for_update()
+    ).all()
+    other = aliased(Image)
+    purge_id = uuid.uuid4()
+    for row in rows:
+        session.execute(
+            update(Job)
+            .where(Job.id == row.job_id)
+            .values({row.state: getattr(Job, row.state) - 1, "total": Job.total - 1}),
+            execution_options=_NO_SYNC,
+        )
+    session.execute(
+        delete(Image).where(Image.id.in_([row.id for row in rows])), execution_options=_NO_SYNC
+    )
+    keys = set()
+    for row in rows:
+        still = session.scalar(
+            select(other.id).where(other.bucket == row.bucket, other.key == row.key).limit(1)
+        )
+        if still is None:
+            keys |= {thumbnail_key(tenant_id, row.bucket, row.key)}
+            keys |= {row.key} if row.bucket == bucket else set()
+    bury(session, sorted(keys), tenant_id=tenant_id, job_id=purge_id)
+    record(
+        session,
+        "photos purged",
+        tenant_id=tenant_id,
+        actor=actor,
+        subject=purge_id,
+        number=len(rows),
+    )
+    return len(rows)

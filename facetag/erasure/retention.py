@@ -1,0 +1,90 @@
+"""Delete what nobody asked to keep: results past their time, and uploads that no job took."""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.access.audit import SWEEPER, record
+from facetag.db.engine import transaction
+from facetag.db.tables import Image, Job
+from facetag.erasure.purge import purge_job
+from facetag.erasure.tombstones import spare
+from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
+from facetag.settings import Settings
+from facetag.storage.client import Storage
+
+JOBS_A_ROUND = 10
+ORPHAN_AGE = timedelta(hours=24)
+"""Time that a client has from its first upload until its job must name the photo."""
+REST = timedelta(hours=1)
+"""Pause between two walks through all uploads."""
+
+log = structlog.get_logger(__name__)
+
+
+def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: str) -> int:
+    """Delete jobs that ended more than `retention_days` ago; return how many."""
+    if not settings.retention_days:
+        return 0
+    before = func.now() - timedelta(days=settings.retention_days)
+    with transaction(sessions) as session:
+        found = session.execute(
+            select(Job.id, Job.tenant_id).where(Job.finished_at < before).limit(JOBS_A_ROUND)
+        ).all()
+    expired = 0
+    for job_id, tenant_id in found:
+        try:
+            with transaction(sessions) as session:
+                purge_job(session, job_id, tenant_id=tenant_id, bucket=bucket, actor=SWEEPER)
+        except (JobNotFound, JobStateConflict):
+            continue
+        expired += 1
+    return expired
+
+
+class OrphanWalk:
+    """Walk through all uploads, a page per call, and delete those that no job names."""
+
+    def __init__(self) -> None:
+        self._cursor: str | None = None
+        self._rests_until = datetime.now(UTC)
+
+    def step(self, sessions: sessionmaker[Session], storage: Storage) -> int:
+        """Look at the next page; return how many objects were deleted."""
+        now = datetime.now(UTC)
+        if now < self._rests_until:
+            return 0
+        try:
+            keys, self._cursor = storage.list_old("tenants/", now - ORPHAN_AGE, self._cursor)
+            orphans = self._find(sessions, storage, keys)
+            storage.delete(orphans)
+        except StorageUnavailable as error:
+            log.warning("orphans_put_off", reason=str(error))
+            return 0
+        if self._cursor is None:
+            self._rests_until = now + REST
+        if orphans:
+            with transaction(sessions) as session:
+                tenants = sorted({key.split("/")[1] for key in orphans})
+                for tenant_id in tenants:
+                    mine = [key for key in orphans if key.startswith(f"tenants/{tenant_id}/")]
+                    spare(session, mine, tenant_id=tenant_id)
+                    record(
+                        session,
+                        "uploads expired",
+                        tenant_id=tenant_id,
+                        actor=SWEEPER,
+                        subject="uploads",
+                        number=len(mine),
+                    )
+        return len(orphans)
+
+    @staticmethod
+    def _find(sessions: sessionmaker[Session], storage: Storage, keys: list[str]) -> list[str]:
+        uploads = [key for key in keys if key.split("/")[2:3] == ["images"]]
+        with transaction(sessions) as session:
+            query = select(Image.key).where(Image.bucket == storage.bucket, Image.key.in_(uploads))
+            named = set(session.scalars(query))
+        return [key for key in uploads if key not in named]

@@ -1,0 +1,117 @@
+"""Write down objects that must go, and delete them, however long object storage is away."""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import structlog
+from psycopg import Connection
+from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from facetag.access.audit import SWEEPER, record
+from facetag.db.engine import transaction
+from facetag.db.tables import Image, Tombstone
+from facetag.errors import StorageUnavailable
+from facetag.storage.client import Storage
+
+BATCH = 1000
+RETRY = timedelta(seconds=30)
+
+log = structlog.get_logger(__name__)
+
+
+def bury(session: Session, keys: Iterable[str], *, tenant_id: str, job_id: uuid.UUID) -> int:
+    """Write tombstones for objects of our bucket, in the transaction that forgets them."""
+    raw = session.connection().connection.driver_connection
+    if not isinstance(raw, Connection):
+        raise TypeError("tombstones are copied over a psycopg 3 connection")
+    written = 0
+    statement = "COPY tombstones (tenant_id, job_id, key) FROM STDIN"
+    with raw.cursor() as cursor, cursor.copy(statement) as copy:
+        for key in keys:
+            copy.write_row((tenant_id, job_id, key))
+            written += 1
+    return written
+
+
+def spare(session: Session, keys: Sequence[str], *, tenant_id: str) -> None:
+    """Take back the tombstones of photos that their tenant sends again."""
+    session.execute(
+        delete(Tombstone).where(Tombstone.tenant_id == tenant_id, Tombstone.key.in_(keys)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def work_off(
+    sessions: sessionmaker[Session], storage: Storage, *, job_id: uuid.UUID | None = None
+) -> int:
+    """Delete the objects of tombstones that are due, and return how many are gone.
+
+    With `job_id`, only those of a job. Objects that a job refers to by now stay. Once the last one
+    of a job is gone, the audit log says so. If object storage does not answer, tombstones stay and
+    are due again after RETRY. Raises DatabaseUnavailable.
+    """
+    gone = 0
+    while batch := _work_off_batch(sessions, storage, job_id):
+        gone += batch
+    return gone
+
+
+def count_waiting(session: Session) -> int:
+    """Return how many objects are still to be deleted."""
+    return session.scalar(select(func.count()).select_from(Tombstone)) or 0
+
+
+def _work_off_batch(
+    sessions: sessionmaker[Session], storage: Storage, job_id: uuid.UUID | None
+) -> int:
+    due = or_(Tombstone.not_before.is_(None), Tombstone.not_before <= func.now())
+    wanted = (Tombstone.job_id == job_id) if job_id is not None else due
+    with transaction(sessions) as session:
+        rows = session.scalars(
+            select(Tombstone)
+            .where(wanted)
+            .order_by(Tombstone.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not rows:
+            return 0
+        keys = [row.key for row in rows]
+        needed = set(
+            session.scalars(
+                select(Image.key).where(Image.bucket == storage.bucket, Image.key.in_(keys))
+            )
+        )
+        try:
+            storage.delete([key for key in keys if key not in needed])
+        except StorageUnavailable as error:
+            log.warning("erasure_put_off", objects=len(rows), reason=str(error))
+            session.execute(
+                update(Tombstone)
+                .where(Tombstone.id.in_([row.id for row in rows]))
+                .values(not_before=func.now() + RETRY, attempts=Tombstone.attempts + 1),
+                execution_options={"synchronize_session": False},
+            )
+            return 0
+        session.execute(
+            delete(Tombstone).where(Tombstone.id.in_([row.id for row in rows])),
+            execution_options={"synchronize_session": False},
+        )
+        _record_ends(session, rows)
+    return len(rows)
+
+
+def _record_ends(session: Session, rows: Sequence[Tombstone]) -> None:
+    for (tenant_id, job_id), number in Counter((row.tenant_id, row.job_id) for row in rows).items():
+        if not session.scalar(select(exists().where(Tombstone.job_id == job_id))):
+            record(
+                session,
+                "objects erased",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                subject=job_id,
+                number=number,
+            )

@@ -1,0 +1,174 @@
+"""What is deleted goes for good, however long object storage is away, and only that."""
+
+import os
+
+import pytest
+from sqlalchemy import text
+
+from facetag import jobs
+from facetag.db.engine import transaction
+from facetag.erasure.purge import purge_job, purge_photos
+from facetag.erasure.retention import OrphanWalk, expire_jobs
+from facetag.erasure.tombstones import count_waiting, spare, work_off
+from facetag.errors import StorageUnavailable
+from facetag.jobs import NewImage
+from facetag.settings import Settings
+from facetag.standalone.servers.postgres import Postgres
+from facetag.standalone.servers.valkey import Valkey
+from facetag.standalone.stack import LocalStack
+from facetag.storage.client import make_storage
+from facetag.storage.object_keys import image_key
+
+pytestmark = pytest.mark.integration
+
+SHA = "ab" * 32
+KEY = image_key("local", SHA, ".jpg")
+
+
+def make_job(sessions, storage, key=KEY, ended=True):
+    storage.put(key, b"photo", "image/jpeg")
+    with transaction(sessions) as session:
+        image = NewImage(key=key, name="my holiday.jpg", bucket=storage.bucket)
+        job, _ = jobs.create_job(session, tenant_id="local", images=[image])
+        if ended:
+            session.execute(
+                text("UPDATE images SET state = 'no_face', content = :sha WHERE job_id = :job"),
+                {"job": job.id, "sha": bytes.fromhex(SHA)},
+            )
+            session.execute(
+                text(
+                    "UPDATE jobs SET state = 'completed', queued = 0, no_face = 1, "
+                    "finished_at = now() WHERE id = :job"
+                ),
+                {"job": job.id},
+            )
+    return job.id
+
+
+def purge(sessions, storage, job_id):
+    with transaction(sessions) as session:
+        return purge_job(
+            session, job_id, tenant_id="local", bucket=storage.bucket, actor="0a museum"
+        )
+
+
+def audit(sessions):
+    with transaction(sessions) as session:
+        rows = session.execute(text("SELECT action, actor, subject, number FROM audit_lines"))
+        return [tuple(row) for row in rows.all()]
+
+
+class Frozen:
+    """Object storage that takes no deletion for a while."""
+
+    def __init__(self, storage):
+        self.storage = storage
+        self.bucket = storage.bucket
+
+    def delete(self, keys):
+        raise StorageUnavailable("frozen")
+
+
+def test_a_deletion_outlasts_an_outage_of_storage_and_ends_in_the_audit_log(sessions, storage):
+    job_id = make_job(sessions, storage)
+    purge(sessions, storage, job_id)
+    assert work_off(sessions, Frozen(storage)) == 0
+    assert storage.exists(KEY)
+    with transaction(sessions) as session:
+        assert count_waiting(session) == 2
+        session.execute(text("UPDATE tombstones SET not_before = now()"))
+    assert work_off(sessions, storage) == 2
+    assert not storage.exists(KEY)
+    lines = audit(sessions)
+    assert [(action, number) for action, _, _, number in lines] == [
+        ("job deleted", 2),
+        ("objects erased", 2),
+    ]
+    assert {subject for _, _, subject, _ in lines} == {str(job_id)}
+    assert lines[0][1] == "0a museum"
+    assert "holiday" not in str(lines)
+
+
+def test_a_photo_that_is_sent_again_meanwhile_stays(sessions, storage):
+    purge(sessions, storage, make_job(sessions, storage))
+    make_job(sessions, storage, ended=False)
+    work_off(sessions, storage)
+    assert storage.exists(KEY)
+
+
+def test_an_upload_takes_its_tombstone_back_and_no_one_elses(sessions, storage):
+    purge(sessions, storage, make_job(sessions, storage))
+    for tenant_id, left in (("other", 2), ("local", 1)):
+        with transaction(sessions) as session:
+            spare(session, [KEY], tenant_id=tenant_id)
+        with transaction(sessions) as session:
+            assert count_waiting(session) == left
+
+
+def test_a_photo_is_purged_from_every_job_by_its_hash(sessions, storage):
+    ids = [make_job(sessions, storage), make_job(sessions, storage)]
+    waiting = make_job(sessions, storage, ended=False)
+    with transaction(sessions) as session:
+        for tenant_id, number in (("other", 0), ("local", 2)):
+            found = purge_photos(
+                session,
+                [bytes.fromhex(SHA)],
+                tenant_id=tenant_id,
+                bucket=storage.bucket,
+                actor="a",
+            )
+            assert found == number
+    with transaction(sessions) as session:
+        for job_id in ids:
+            job = jobs.get_job(session, job_id, tenant_id="local")
+            assert (job.total, job.no_face) == (0, 0)
+        assert jobs.get_job(session, waiting, tenant_id="local").total == 1
+    work_off(sessions, storage)
+    assert storage.exists(KEY)
+
+
+def test_results_expire_after_their_days_and_not_before(sessions, storage):
+    job_id = make_job(sessions, storage)
+    settings = Settings(retention_days=30)
+    assert expire_jobs(sessions, settings, bucket=storage.bucket) == 0
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE jobs SET finished_at = now() - interval '31 days'"))
+    never = Settings(retention_days=0)
+    assert expire_jobs(sessions, never, bucket=storage.bucket) == 0
+    assert expire_jobs(sessions, settings, bucket=storage.bucket) == 1
+    assert audit(sessions)[0][:3] == ("job deleted", "sweeper", str(job_id))
+
+
+def test_an_upload_that_no_job_took_expires(sessions, storage, monkeypatch):
+    from facetag.erasure import retention
+
+    make_job(sessions, storage)
+    orphan = image_key("local", "cd" * 32, ".jpg")
+    storage.put(orphan, b"photo", "image/jpeg")
+    storage.put("tenants/local/thumbnails/a.webp", b"small", "image/webp")
+    assert OrphanWalk().step(sessions, storage) == 0
+    monkeypatch.setattr(retention, "ORPHAN_AGE", -retention.REST)
+    walk = OrphanWalk()
+    assert walk.step(sessions, storage) == 1
+    assert walk.step(sessions, storage) == 0
+    assert not storage.exists(orphan)
+    assert storage.exists(KEY)
+    assert storage.exists("tenants/local/thumbnails/a.webp")
+
+
+def test_the_bytes_of_a_deleted_photo_leave_the_data_folder(tmp_path):
+    secret = os.urandom(32) * 100
+    with LocalStack(Settings(data_dir=tmp_path), without=[Postgres, Valkey]) as stack:
+        storage = make_storage(stack.connected_settings())
+        storage.ensure_bucket()
+        storage.put(KEY, secret, "image/jpeg")
+        storage.put(image_key("local", "cd" * 32, ".jpg"), os.urandom(10_000), "image/jpeg")
+        assert holders(tmp_path, secret)
+        storage.delete([KEY])
+    assert holders(tmp_path, secret) == []
+
+
+def holders(folder, secret):
+    return [
+        path for path in folder.rglob("*") if path.is_file() and secret[:64] in path.read_bytes()
+    ]
