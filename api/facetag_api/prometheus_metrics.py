@@ -50,12 +50,12 @@ class Metrics:
         self._requests.labels(known, route, str(status)).inc()
         self._latency.labels(known, route).observe(elapsed_s)
 
-    def observe_backlog(self, session: Session) -> None:
-        """Read the counters of open jobs, by one query over the index of open jobs."""
+    def observe_backlog(self, session: Session, *, tenant_id: str) -> None:
+        """Read the counters of a tenant's open jobs, by one query over the index of open jobs."""
         counters = [func.sum(getattr(Job, state.value)) for state in ImageState]
         query = (
             select(Job.state, func.count(), *counters)
-            .where(Job.finished_at.is_(None))
+            .where(Job.finished_at.is_(None), Job.tenant_id == tenant_id)
             .group_by(Job.state)
         )
         rows = session.execute(query).all()

@@ -6,6 +6,9 @@ import json
 
 from facetag.errors import CursorInvalid
 
+MAX_POSITION = 2**31 - 1
+"""The largest position that PostgreSQL's column holds."""
+
 
 def encode_cursor(*parts: str | int) -> str:
     """Return the cursor of a page that ended at the row with these sort values."""
@@ -20,5 +23,7 @@ def decode_cursor(cursor: str, *types: type) -> list[str | int]:
     except (binascii.Error, ValueError, RecursionError) as error:
         raise CursorInvalid from error
     if not isinstance(parts, list) or [type(part) for part in parts] != list(types):
+        raise CursorInvalid
+    if any(isinstance(part, int) and not 0 <= part <= MAX_POSITION for part in parts):
         raise CursorInvalid
     return parts

@@ -38,7 +38,7 @@ def get_metrics(request: Request, desk: AtDesk) -> Response:
     metrics: Metrics = request.app.state.metrics
     try:
         with desk.transaction() as session:
-            metrics.observe_backlog(session)
+            metrics.observe_backlog(session, tenant_id=desk.tenant_id)
     except DatabaseUnavailable:
         metrics.forget_backlog()
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

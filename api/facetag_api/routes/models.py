@@ -14,12 +14,12 @@ router = APIRouter(tags=["models"])
 
 @router.get("/v1/models", responses=problems(503))
 def list_bundles(desk: AtDesk) -> BundleList:
-    """Return all bundles with their manifests and verdicts, the newest first.
+    """Return all bundles of the deployment, which all tenants share, the newest first.
 
     Manifests are without `held_out_answers`, which are long: ask for one bundle to get them.
     """
     with desk.transaction() as session:
-        rows = list_models(session, tenant_id=desk.tenant_id)
+        rows = list_models(session, tenant_id=desk.services.settings.tenant_id)
     return BundleList(models=[_answer(row, without=HELD_OUT_ANSWERS) for row in rows])
 
 
@@ -27,7 +27,7 @@ def list_bundles(desk: AtDesk) -> BundleList:
 def get_bundle(version: str, desk: AtDesk) -> BundleAnswer:
     """Return one bundle with its whole manifest."""
     with desk.transaction() as session:
-        return _answer(find_bundle(session, version, tenant_id=desk.tenant_id))
+        return _answer(find_bundle(session, version, tenant_id=desk.services.settings.tenant_id))
 
 
 def _answer(row: Model, without: str | None = None) -> BundleAnswer:

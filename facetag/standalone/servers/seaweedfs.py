@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import ssl
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,8 @@ PARTS = ("master", "volume", "filer", "s3")
 VOLUME_MIB = 1024
 GARBAGE_SHARE = 0.00001
 """Share of a volume's bytes that may belong to deleted objects before it is written anew."""
+DELETION_S = 1.2
+"""Time after which the filer has told the volumes what was deleted; it does so every second."""
 VACUUM_S = 20.0
 """The longest wait at a stop for volumes to be written anew; the next start goes on with it."""
 MAX_VOLUMES = 100_000
@@ -104,6 +107,7 @@ class SeaweedFS(LocalServer):
 
         A running server does so itself every quarter of an hour.
         """
+        time.sleep(DELETION_S)
         threshold = f"garbageThreshold={GARBAGE_SHARE:f}"
         _get(self.ports[0], f"/vol/vacuum?{threshold}", self._client_side, timeout_s=VACUUM_S)
 

@@ -191,8 +191,12 @@ def test_deleting_a_job_deletes_the_photos_that_no_other_job_needs(api, harness)
     assert api.delete(path).status_code == 409
     api.post(f"{path}/cancel")
     answer = api.delete(path)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert (harness.storage.exists(own), harness.storage.exists(shared)) == (False, True)
+    assert answer.status_code == 202
+    harness.wait_until(lambda: not harness.storage.exists(own), "the object is deleted")
+    assert harness.storage.exists(shared)
+    (deleted, erased) = reversed(api.get("/v1/audit-log").json()["lines"])
+    assert (deleted["action"], erased["action"]) == ("job deleted", "objects erased")
+    assert deleted["subject"] == erased["subject"] == first["id"]
     assert api.get(path).status_code == 404
     assert api.delete(path).status_code == 404
 

@@ -195,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, {"title": "Not found", "status": 404, "detail": "No such job."})
         elif method == "DELETE":
             del service.jobs[found[1]]
-            self._answer(204, None)
+            self._answer(202, {"number": 1})
         elif photo := re.fullmatch(r"/images/(\d+)/photo", found[2] or ""):
             self._lead_to_photo(job["images"][int(photo[1])])
         elif found[2] == "/resume":

@@ -65,7 +65,7 @@ class Frozen:
         self.storage = storage
         self.bucket = storage.bucket
 
-    def delete(self, keys):
+    def delete(self, _keys):
         raise StorageUnavailable("frozen")
 
 

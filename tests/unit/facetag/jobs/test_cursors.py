@@ -6,7 +6,7 @@ from facetag.errors import CursorInvalid
 from facetag.jobs import decode_cursor, encode_cursor
 
 
-@given(st.lists(st.text() | st.integers(), min_size=1))
+@given(st.lists(st.text() | st.integers(0, 2**31 - 1), min_size=1))
 def test_a_cursor_gives_back_what_was_put_in(parts):
     cursor = encode_cursor(*parts)
     assert decode_cursor(cursor, *(type(part) for part in parts)) == parts
@@ -37,3 +37,9 @@ def test_a_cursor_of_another_list_is_refused(types):
 def test_true_is_no_position():
     with pytest.raises(CursorInvalid):
         decode_cursor("W3RydWVd", int)
+
+
+@pytest.mark.parametrize("number", [2**31, -1, 10**400])
+def test_a_position_that_no_row_has_is_refused(number):
+    with pytest.raises(CursorInvalid):
+        decode_cursor(encode_cursor(number), int)
