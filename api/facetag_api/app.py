@@ -18,13 +18,13 @@ from facetag_api.page.parts import page_router
 from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.routes import (
+    administration,
     health,
     jobs,
     live,
     login,
     models,
     predict,
-    purge,
     results,
     review,
     uploads,
@@ -55,7 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    for routes in (uploads, jobs, results, live, review, predict, models, purge, health, login):
+    for routes in (uploads, jobs, results, live, review, predict, models, administration):
+        app.include_router(routes.router)
+    for routes in (health, login):
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)

@@ -17,8 +17,8 @@ from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, JobNotFound
 from facetag.queue.celery_app import ring, ring_listing
 from facetag_api.dependencies import AtDesk, Desk
+from facetag_api.image_locations import locate_prefix, resolve_images
 from facetag_api.job_views import show_job, show_new_job
-from facetag_api.object_keys import locate_prefix, resolve_images
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import MediaTypeRefused
 from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRequest

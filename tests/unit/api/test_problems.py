@@ -85,7 +85,7 @@ def test_a_thousand_wrong_keys_are_counted_but_not_repeated(client):
 
 
 def test_more_images_than_a_job_may_have_are_refused(client):
-    images = [{"key": "tenants/local/a"}] * 1001
+    images = [{"key": "tenants/local/images/a"}] * 1001
     problem = assert_problem(client.post("/v1/jobs", json={"images": images}), 422)
     assert "FACETAG_MAX_JOB_IMAGES" in problem["detail"]
 
@@ -124,7 +124,7 @@ def test_a_forged_cursor_is_refused(client):
 def test_a_database_that_is_down_is_a_503_that_names_no_host(client):
     for answer in (
         client.get("/v1/jobs"),
-        client.post("/v1/jobs", json={"images": [{"key": "tenants/local/a"}]}),
+        client.post("/v1/jobs", json={"images": [{"key": "tenants/local/images/a"}]}),
         client.get("/v1/models"),
     ):
         problem = assert_problem(answer, 503)

@@ -16,6 +16,10 @@ def audit_log(limit: int, form: str, data_dir: Path | None) -> None:
     """Show who did what to a service's data, the newest first.
 
     Lines hold times, keys, actions and numbers; never a face, a label or a photo's name.
+
+    \b
+    Example:
+      facetag audit-log --limit 20
     """
     from facetag.client.api_client import ApiClient
     from facetag_cli.client.service_choice import read_settings, require_service

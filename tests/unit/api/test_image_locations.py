@@ -1,7 +1,7 @@
 import pytest
 
 from facetag.settings import Settings
-from facetag_api.object_keys import locate_object, locate_prefix
+from facetag_api.image_locations import locate_object, locate_prefix
 from facetag_api.problems import RequestInvalid
 
 SETTINGS = Settings(source_buckets=("museum",))
