@@ -55,9 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    for routes in (uploads, jobs, results, live, review, predict, models, administration):
-        app.include_router(routes.router)
-    for routes in (health, login):
+    every = (uploads, jobs, results, live, review, predict, models, administration, health, login)
+    for routes in every:
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)
