@@ -20,9 +20,10 @@ EVERY_NAME = NameFilter()
 class LocalPhoto:
     """A file with an image extension, or such a file within a tar.
 
-    `name` is the path relative to the folder, with `/` between its parts; U+FFFD replaces bytes
-    that are not UTF-8. `fault` gives the reason if the file cannot be read. `offset` is the photo's
-    first byte in the tar at `path`; None if `path` is the photo itself.
+    `name` is the path relative to the folder, with `/` between its parts; a byte that is not UTF-8
+    is a lone surrogate in it (`facetag.results.name_escapes`). `fault` gives the reason if the file
+    cannot be read. `offset` is the photo's first byte in the tar at `path`; None if `path` is the
+    photo itself.
     """
 
     name: str
@@ -126,8 +127,8 @@ def no_photos(found: FoundPhotos) -> str:
 
 
 def shown_name(path: Path, folder: Path) -> str:
-    """Return the path relative to `folder` with `/`, as text that every encoder accepts."""
-    return as_text(path.relative_to(folder).as_posix())
+    """Return the path relative to `folder`, with `/` between its parts."""
+    return path.relative_to(folder).as_posix()
 
 
 def as_text(name: str) -> str:
@@ -155,17 +156,17 @@ def _find(
         if start.is_dir():
             os.scandir(start).close()
             for path in _walk_files(start, found, seen, hidden=hidden):
-                yield _describe(path, base)
+                yield describe_photo(path, base)
         elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
-            yield from _open_tar(start, inside="" if base else f"{_as_name(start)}/")
+            yield from _open_tar(start, inside="" if base else f"{start.as_posix()}/")
         else:
-            yield _describe(start, base)
+            yield describe_photo(start, base)
 
 
 def _open_tar(tar: Path, *, inside: str) -> Iterator[LocalPhoto]:
     mtime_ns = tar.stat().st_mtime_ns
     for name, offset, size in list_members(tar):
-        yield LocalPhoto(as_text(inside + name), tar, size, mtime_ns, offset=offset)
+        yield LocalPhoto(inside + name, tar, size, mtime_ns, offset=offset)
 
 
 def _walk_files(
@@ -200,10 +201,6 @@ def _walk_files(
         linked.sort()
 
 
-def _as_name(path: Path) -> str:
-    return as_text(path.as_posix())
-
-
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -211,8 +208,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _describe(path: Path, base: Path | None) -> LocalPhoto:
-    name = _as_name(path) if base is None else shown_name(path, base)
+def describe_photo(path: Path, base: Path | None) -> LocalPhoto:
+    """Return a file as a photo, named by its path below `base`, or by its path as it is given."""
+    name = path.as_posix() if base is None else shown_name(path, base)
     try:
         status = path.stat()
     except OSError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from facetag.heads import RACE
+from facetag.results.name_escapes import escape_cell
 
 IMAGE_COLUMNS = (
     "image",
@@ -46,8 +47,8 @@ def csv_header() -> str:
 def csv_rows(lines: Iterable[Mapping[str, Any]]) -> str:
     """Return the rows of image lines (`facetag.results.image_lines.image_line`), one per face.
 
-    An image without a face gets one row with empty face columns. Names are written unchanged:
-    import the first column as text into a spreadsheet.
+    An image without a face gets one row with empty face columns. In names, control characters and
+    a leading =, +, - or @ are written as `escape_cell` does: no name is a formula.
     """
     return _write_rows(row for line in lines for row in rows_of_line(line))
 
@@ -56,7 +57,7 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the cells of one image's rows; None is an empty cell."""
     error = line["error"] or {}
     image_cells = (
-        line["image"],
+        escape_cell(line["image"]),
         line["state"],
         error.get("code"),
         error.get("message"),
@@ -64,7 +65,8 @@ def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         line["width"],
         line["height"],
     )
-    last_cells = ("true" if line.get("incomplete") else None, line.get("duplicate_of"))
+    incomplete = "true" if line.get("incomplete") else None
+    last_cells = (incomplete, escape_cell(line.get("duplicate_of") or "") or None)
     if not line["faces"]:
         yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells, None)
     for index, face in enumerate(line["faces"]):

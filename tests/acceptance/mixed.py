@@ -68,8 +68,7 @@ class _Writer:
             path = path.with_stem(f"{path.stem} ({len(self.outcomes)})")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        shown = path.relative_to(self.folder).as_posix()
-        return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return path.relative_to(self.folder).as_posix()
 
     def add_portrait(
         self, size: tuple[int, int], *, orientation: int = 1, name: str | None = None

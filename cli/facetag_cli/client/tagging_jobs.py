@@ -9,6 +9,7 @@ from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
+from facetag.results.name_escapes import escape_name
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 MAX_NAME = 1024
@@ -24,7 +25,7 @@ def plan_jobs(
 ) -> list[list[ImageEntry]]:
     """Return the images of the photos that were sent, divided into one or more jobs."""
     images: list[ImageEntry] = [
-        {"key": outcome, "name": photo.name[-MAX_NAME:]}
+        {"key": outcome, "name": escape_name(photo.name)[-MAX_NAME:]}
         for photo, outcome in zip(photos, outcomes, strict=True)
         if isinstance(outcome, str)
     ]

@@ -1,6 +1,5 @@
 """Write results as a table, JSON lines, CSV or Parquet; a file is replaced once it is complete."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from facetag.atomic_write import atomic_open, atomic_open_text
 from facetag.client.api_client import Line
 from facetag.disk_space import explained_full_disk
 from facetag.results.csv_rows import csv_header, csv_rows
+from facetag.results.name_escapes import dump_json, escape_name
 
 
 @contextmanager
@@ -67,21 +67,26 @@ def write_results(
             explained_full_disk(str(output), output.absolute().parent, needed),
             atomic_open(output, fsync=True) as target,
         ):
-            write_parquet(lines, target)
+            write_parquet(map(with_text_name, lines), target)
         return
     with open_output(output, needed=needed) as file:
         write_lines(lines, format_, file)
+
+
+def with_text_name(line: Line) -> Line:
+    """Return a line whose name can be written where only text can stand."""
+    return line | {"image": escape_name(line["image"])}
 
 
 def write_lines(lines: Iterable[Line], format_: str, file: TextIO) -> None:
     """Write all lines as text: jsonl, csv or table."""
     if format_ == "jsonl":
         for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(dump_json(line) + "\n")
     elif format_ == "csv":
         file.write(csv_header())
         for line in lines:
-            file.write(csv_rows([line]))
+            file.write(csv_rows([with_text_name(line)]))
     else:
         from facetag_cli.output.results_table import print_table
 

@@ -8,6 +8,7 @@ from facetag.client.api_client import Line
 from facetag.disk_space import require_space
 from facetag.results.collection_counts import Composition
 from facetag.results.label_certainty import certain_labels
+from facetag.results.name_escapes import written_name
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.exports.result_files import open_output, write_results
 from facetag_cli.output.reporter import Reporter
@@ -60,7 +61,7 @@ def deliver(
         text = page.render(composition, find_photo, title=title, skipped=skipped)
         for path in paths:
             with open_output(path, needed=len(text)) as file:
-                file.write(text)
+                file.write(written_name(text))
     return composition
 
 

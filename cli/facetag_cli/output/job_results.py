@@ -8,6 +8,7 @@ from pathlib import Path
 from facetag.client.api_client import ApiClient, JobView, Line
 from facetag.client.result_stream import stream_lines
 from facetag.inputs.photo_files import photo_below
+from facetag.results.name_escapes import escape_name, unescape_name
 from facetag.settings import Settings
 from facetag_cli.client.job_photos import JobPhotos
 from facetag_cli.commands.jobs.status import describe_job
@@ -39,11 +40,14 @@ def deliver_job(
         found = stack.enter_context(JobPhotos(client, job["id"]))
 
         def find_photo(name: str) -> Path | None:
-            return found.find(name) if photos is None else photo_below(photos, name)
+            if photos is None:
+                return found.find(escape_name(name))
+            return photo_below(photos, name)
 
         results: Iterator[Line] = stream_lines(client, [job["id"]])
+        watched = found.watch(results) if report is not None and photos is None else results
         composition = deliver(
-            found.watch(results) if report is not None and photos is None else results,
+            map(_with_own_name, watched),
             # A table would be held in memory to the end.
             format_=format_ if lines else "jsonl",
             output=output if lines else Path(os.devnull),
@@ -55,3 +59,10 @@ def deliver_job(
             photos=job["total"] or 1,
         )
     say_summary(composition, reporter)
+
+
+def _with_own_name(line: Line) -> Line:
+    """Return a line with the name that the photo has on its owner's disk."""
+    name = unescape_name(line["image"])
+    # Another client may have given a name that only looks escaped.
+    return line | {"image": name} if escape_name(name) == line["image"] else line

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facetag.client.api_client import Line
+from facetag.results.name_escapes import escape_name
 
 SHOWN_FACES = 4
 PLAIN_WIDTH = 120
@@ -90,9 +91,10 @@ def face_text(face: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters escaped."""
+    """Return the text with control characters, and bytes of names that are not UTF-8, escaped."""
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in escape_name(text)
     )
 
 

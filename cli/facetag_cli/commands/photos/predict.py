@@ -1,6 +1,5 @@
 """Label the faces in one photo at once (`facetag predict`)."""
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ def predict(
       facetag predict portrait.jpg --format json
     """
     from facetag.client.api_client import ApiClient
-    from facetag.inputs.photo_files import shown_name
+    from facetag.results.name_escapes import escape_name
     from facetag_cli.client.service_choice import read_settings, use_service
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.reporter import Reporter
@@ -64,22 +63,24 @@ def predict(
     ):
         if service.own or service.lingers:
             wait_for_worker(client)
-        name = shown_name(image, image.parent)
-        line = client.predict(name, data, timeout_s=settings.predict_timeout_s + 30)
-    print_line(line | {"image": name}, format_)
+        timeout_s = settings.predict_timeout_s + 30
+        line = client.predict(escape_name(image.name), data, timeout_s=timeout_s)
+    print_line(line | {"image": image.name}, format_)
     ctx.exit(EXIT_OK if line["error"] is None else EXIT_SOME_FAILED)
 
 
 def read_image(image: Path, max_bytes: int) -> bytes:
     """Return the file's bytes; raise click.ClickException if it is too large or unreadable."""
+    from facetag.inputs.photo_files import describe_photo, unreadable
+
+    photo = describe_photo(image, None)
+    refusal = photo.refusal(max_bytes)
+    if refusal is not None:
+        raise click.ClickException(f"{image}: {refusal[1]}")
     try:
-        if image.stat().st_size > max_bytes:
-            raise click.ClickException(
-                f"{image} is larger than {max_bytes} bytes, the limit of FACETAG_MAX_IMAGE_BYTES."
-            )
-        return image.read_bytes()
+        return photo.read_bytes()
     except OSError as error:
-        raise click.ClickException(f"{image} cannot be read: {error.strerror}.") from error
+        raise click.ClickException(f"{image}: {unreadable(error)}") from error
 
 
 def wait_for_worker(client: "ApiClient", *, timeout_s: float = WARM_UP_S) -> None:
@@ -91,8 +92,10 @@ def wait_for_worker(client: "ApiClient", *, timeout_s: float = WARM_UP_S) -> Non
 
 def print_line(line: "Line", format_: str) -> None:
     """Print the photo's line as JSON, or one row per face."""
+    from facetag.results.name_escapes import dump_json
+
     if format_ == "json":
-        click.echo(json.dumps(line, ensure_ascii=False, indent=2))
+        click.echo(dump_json(line, indent=2))
         return
     import sys
 

@@ -73,3 +73,18 @@ def test_csv_has_a_row_a_face_and_one_for_a_photo_without(tmp_path, make_line):
     header, *rows = (tmp_path / "out").read_text().splitlines()
     assert header.startswith("image,state,")
     assert [row.split(",")[0] for row in rows] == ["two.jpg", "two.jpg", "none.jpg"]
+
+
+def test_names_that_are_no_utf8_stay_apart_in_every_format(tmp_path, make_line):
+    raws = [b"caf\xe9.jpg", b"caf\xea.jpg", rb"caf\xe9.jpg"]
+    lines = [make_line(os.fsdecode(raw)) for raw in raws]
+    texts = {}
+    for form in ("jsonl", "csv", "table"):
+        with open_output(tmp_path / form) as file:
+            write_lines(lines, form, file)
+        texts[form] = (tmp_path / form).read_text(encoding="utf-8")
+    names = [json.loads(text)["image"] for text in texts["jsonl"].splitlines()]
+    assert [os.fsencode(name) for name in names] == raws
+    for form in ("csv", "table"):
+        for shown in (r"caf\xe9.jpg", r"caf\xea.jpg", r"caf\\xe9.jpg"):
+            assert shown in texts[form]

@@ -44,12 +44,13 @@ def test_names_keep_their_unicode_form(tmp_path):
     assert names_in(tmp_path) == sorted([composed, decomposed])
 
 
-def test_a_name_that_is_no_utf8_is_shown_with_a_replacement(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
-    (photo,) = collect_photos(tmp_path).photos
-    assert photo.name == "caf�.jpg"
-    assert photo.name.encode()
-    assert photo.path.read_bytes() == b"x"
+def test_names_that_are_no_utf8_stay_apart_and_lead_back_to_the_file(tmp_path):
+    raws = [b"caf\xe9.jpg", b"caf\xea.jpg"]
+    for raw in raws:
+        (tmp_path / os.fsdecode(raw)).write_bytes(raw)
+    photos = collect_photos(tmp_path).photos
+    assert [os.fsencode(photo.name) for photo in photos] == raws
+    assert [photo.path.read_bytes() for photo in photos] == raws
 
 
 def test_hidden_photos_are_photos_unless_they_are_left_out(tmp_path):

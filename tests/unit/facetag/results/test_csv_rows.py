@@ -112,3 +112,14 @@ def test_an_image_that_repeats_another_one_names_it():
     lines = [line(), line(duplicate_of="a.jpg")]
     assert [row["duplicate_of"] for row in read(lines)] == ["", "a.jpg"]
     assert ["duplicate_of" in one for one in lines] == [False, True]
+
+
+def test_no_name_is_a_formula_or_two_rows():
+    names = ["=1+1.jpg", "@a.jpg", "a\rb.jpg", "a\tb.jpg"]
+    rows = read([line(name=name) for name in names])
+    assert [row["image"] for row in rows] == [
+        r"\x3d1+1.jpg",
+        r"\x40a.jpg",
+        r"a\x0db.jpg",
+        r"a\x09b.jpg",
+    ]

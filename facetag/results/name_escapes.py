@@ -1,0 +1,62 @@
+r"""Write file names that are not UTF-8 as text from which the very bytes can be found again.
+
+A name is held as Python holds paths: a byte that is not UTF-8 is a lone surrogate (PEP 383,
+"surrogateescape"). JSON lines keep that as `\udcNN`. Where only text can stand, such a byte is
+`\xNN`.
+"""
+
+import json
+import re
+from typing import Any
+
+_LONE = re.compile("[\ud800-\udfff]")
+_ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
+_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\A[=+@-]")
+"""Characters that break rows of CSV, and first ones that make a cell a formula."""
+
+
+def escape_name(name: str) -> str:
+    r"""Return a name with `\xNN` for each byte that is not UTF-8; no two names give the same text.
+
+    Only in such a name, and in one that could be taken for the result, a backslash is doubled.
+    """
+    if not _LONE.search(name) and not _ESCAPE.search(name):
+        return name
+    data = name.replace("\\", "\\\\").encode("utf-8", "surrogateescape")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def unescape_name(text: str) -> str:
+    """Return the name that `escape_name`, or `escape_cell` after it, made this text of."""
+    if not _ESCAPE.search(text):
+        return text
+    parts = re.split(r"(\\\\|\\x[0-9a-f]{2})", text)
+    data = b"".join(map(_unescape, parts))
+    return data.decode("utf-8", "surrogateescape")
+
+
+def escape_cell(text: str) -> str:
+    r"""Return text for a cell of CSV: `\xNN` for control characters and a leading =, +, - or @.
+
+    Line feeds stay: the cell is quoted.
+    """
+    return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def dump_json(value: Any, **options: Any) -> str:
+    r"""Return JSON that can be written as UTF-8, with `\udcNN` for bytes that are not."""
+    text = json.dumps(value, ensure_ascii=False, **options)
+    return _LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def written_name(text: str) -> str:
+    r"""Return text with `\xNN` for bytes that are not UTF-8, for people, not to be read back."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _unescape(part: str) -> bytes:
+    if part == "\\\\":
+        return b"\\"
+    if _ESCAPE.fullmatch(part):
+        return bytes([int(part[2:], 16)])
+    return part.encode("utf-8", "surrogateescape")

@@ -1,0 +1,50 @@
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facetag.results.name_escapes import dump_json, escape_cell, escape_name, unescape_name
+
+NAMES = [
+    (b"caf\xe9.jpg", r"caf\xe9.jpg"),
+    (rb"caf\xe9.jpg", r"caf\\xe9.jpg"),
+    ("café.jpg".encode(), "café.jpg"),
+    (rb"a\b.jpg", r"a\b.jpg"),
+    (b"a\\\xff", r"a\\\xff"),
+]
+
+
+@pytest.mark.parametrize(("raw", "text"), NAMES)
+def test_bytes_that_are_not_utf8_are_written_so_that_they_are_found_again(raw, text):
+    assert escape_name(os.fsdecode(raw)) == text
+    assert os.fsencode(unescape_name(text)) == raw
+
+
+@given(st.binary(min_size=1).filter(lambda raw: b"\0" not in raw))
+def test_every_name_comes_back_from_every_form(raw):
+    name = os.fsdecode(raw)
+    assert os.fsencode(unescape_name(escape_name(name))) == raw
+    assert os.fsencode(unescape_name(escape_cell(escape_name(name)))) == raw
+    assert os.fsencode(json.loads(dump_json(name).encode())) == raw
+
+
+@given(st.lists(st.binary(max_size=6), min_size=2, max_size=2, unique=True))
+def test_two_names_never_give_the_same_text(pair):
+    one, other = (escape_name(raw.decode("utf-8", "surrogateescape")) for raw in pair)
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1.jpg", r"\x3d1+1.jpg"),
+        ("@a", r"\x40a"),
+        ("a=b-c.jpg", "a=b-c.jpg"),
+        ("a\rb\tc\nd", "a\\x0db\\x09c\nd"),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_neither_a_formula_nor_two_rows(text, cell):
+    assert escape_cell(text) == cell
