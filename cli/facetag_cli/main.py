@@ -54,6 +54,7 @@ CHAPTERS = (
             Entry("report", "Write a job's report on who is in the collection."),
             Entry("export", "Write a job's results for other tools."),
             Entry("compose", "Estimate who is in a collection.", "cpu"),
+            Entry("compare", "Compare who is in two collections.", "cpu"),
             Entry("retry", "Try a job's failed photos again."),
             Entry("cancel", "Stop a job and keep its finished results."),
             Entry("resume", "Go on with a cancelled job."),

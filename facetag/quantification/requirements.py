@@ -48,16 +48,8 @@ class Requirement:
             bound = -1.0
         if not 0 <= bound <= 1:
             raise RequirementInvalid(f"{text!r} bounds no share: give 0 to 1, or a percentage.")
-        wanted = _normalise(found["group"])
-        for grouping in GROUPINGS:
-            for label in grouping.labels:
-                if wanted in (_normalise(label), _normalise(f"{grouping.factors[-1]} {label}")):
-                    return cls(grouping.name, label, found["sign"] == ">=", bound)
-        known = "; ".join(", ".join(each.labels) for each in GROUPINGS if len(each.factors) == 1)
-        raise RequirementInvalid(
-            f"{found['group']!r} is no group. Groups are {known}, and crossings such as "
-            "'female, 60+'."
-        )
+        grouping, label = find_group(found["group"])
+        return cls(grouping, label, found["sign"] == ">=", bound)
 
     def __str__(self) -> str:
         return f"{self.label} {'>=' if self.at_least else '<='} {self.bound:.4g}"
@@ -73,6 +65,22 @@ class Requirement:
         if low >= bound:
             return RequirementVerdict.HOLDS
         return RequirementVerdict.FAILS if high < bound else RequirementVerdict.OPEN
+
+
+def find_group(text: str) -> tuple[str, str]:
+    """Return the names of grouping and group of a label, a band or a crossing.
+
+    Raises RequirementInvalid, with the groups that there are.
+    """
+    wanted = _normalise(text)
+    for grouping in GROUPINGS:
+        for label in grouping.labels:
+            if wanted in (_normalise(label), _normalise(f"{grouping.factors[-1]} {label}")):
+                return grouping.name, label
+    known = "; ".join(", ".join(each.labels) for each in GROUPINGS if len(each.factors) == 1)
+    raise RequirementInvalid(
+        f"{text!r} is no group. Groups are {known}, and crossings such as 'female, 60+'."
+    )
 
 
 def _normalise(text: str) -> str:

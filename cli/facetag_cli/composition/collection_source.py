@@ -1,4 +1,4 @@
-"""Reads a collection's result lines from a job of the service or from a file of results."""
+"""Reads a collection's results from a job, from a file, or by labelling a folder of photos."""
 
 import json
 from collections.abc import Iterator
@@ -10,23 +10,30 @@ from facetag.client.api_client import ApiClient, Line
 from facetag.client.result_stream import stream_lines
 from facetag.client.service_lookup import find_service
 from facetag.errors import FacetagError
+from facetag.inputs.photo_files import collect_photos
 from facetag.quantification.collection import Collection, gather
 from facetag.quantification.held_out import HeldOut
 from facetag.settings import Settings
 from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
+from facetag_cli.client.service_choice import use_service
+from facetag_cli.client.tagging_jobs import merge_lines
 from facetag_cli.output.reporter import Reporter
+from facetag_cli.params.interrupts import stop_on_sigterm
+from facetag_cli.upload.tagging_run import TaggingRun, announce
 
 
 def read_collection(source: str, settings: Settings, reporter: Reporter) -> Collection:
-    """Return the collection of a jsonl file of results, or of a job.
+    """Return the collection of a jsonl file of results, of a job, or of a folder of photos.
 
-    A job is named by its id, its first digits, or `latest`. Raises FacetagError for what is
-    neither, and for a file that holds other lines.
+    A job is named by its id, its first digits, or `latest`. The photos of a folder are labelled
+    first. Raises FacetagError for what is none of these, and for a file that holds other lines.
     """
     path = Path(source)
     if path.is_file():
         return gather(read_lines(path))
+    if path.is_dir():
+        return _label_folder(path, settings, reporter)
     if path.suffix:
         raise FacetagError(
             f"There is no file {source}: give a job's id, or a file that `facetag tag --format "
@@ -35,6 +42,23 @@ def read_collection(source: str, settings: Settings, reporter: Reporter) -> Coll
     with open_jobs(settings, reporter) as jobs:
         job = find_job(jobs.client, source)
         return gather(stream_lines(jobs.client, [job["id"]]))
+
+
+def _label_folder(folder: Path, settings: Settings, reporter: Reporter) -> Collection:
+    found = collect_photos(folder)
+    if not found.photos:
+        raise FacetagError(f"No photos lie in {folder}.")
+    announce(found, reporter)
+    with (
+        stop_on_sigterm(),
+        use_service(settings, reporter) as service,
+        ApiClient(service) as client,
+    ):
+        run = TaggingRun(client, reporter, settings, found, own=service.own, reuse=True)
+        run.work()
+        collection = gather(merge_lines(client, found.photos, run.report, run.jobs))
+        run.finish(keep=True)
+    return collection
 
 
 def read_lines(path: Path) -> Iterator[Line]:

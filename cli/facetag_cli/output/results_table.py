@@ -82,11 +82,11 @@ def outcome_text(line: Line) -> Text:
 
 
 def face_text(face: Mapping[str, Any]) -> str:
-    """Return text such as `31 female asian`, with the heads that the network has."""
-    parts = []
-    if face.get("age") is not None:
-        parts.append(f"{face['age']:.0f}")
-    parts += [face[head]["label"] for head in ("gender", "race") if face.get(head)]
+    """Return text such as `31 female asian?`: a question mark follows each uncertain label."""
+    doubts = face.get("uncertain") or ()
+    labels = {"age": None if face.get("age") is None else f"{face['age']:.0f}"}
+    labels |= {head: face[head]["label"] for head in ("gender", "race") if face.get(head)}
+    parts = [f"{text}{'?' * (name in doubts)}" for name, text in labels.items() if text]
     return " ".join(parts) or "a face"
 
 
@@ -105,7 +105,7 @@ def print_faces(line: Line, file: TextIO) -> None:
     if not line["faces"]:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("Box (x, y, width, height)", "Age", "Gender", "Race"):
+    for heading in ("Box (x, y, width, height)", "Age", "Gender", "Race", "Uncertain"):
         table.add_column(heading)
     for face in line["faces"]:
         low, high = face.get("age_range") or (None, None)
@@ -115,6 +115,7 @@ def print_faces(line: Line, file: TextIO) -> None:
             "" if face.get("age") is None else f"{face['age']:.0f} ({low} to {high})",
             "" if not gender else f"{gender['label']} {gender['probability']:.0%}",
             "" if not race else f"{race['label']} {race['probabilities'][race['label']]:.0%}",
+            ", ".join(face.get("uncertain") or ()),
         )
     console.print(table)
 

@@ -39,9 +39,9 @@ def compose(
 ) -> None:
     """Estimate who is in a collection: shares by apparent gender, race and age.
 
-    JOB is a job's id, or a file of results in jsonl. Counted shares are what the labels say.
-    Estimated shares are corrected for the errors that the network makes on held-out images, with
-    95% intervals.
+    JOB is a job, a file of results in jsonl, or a folder of photos, which are labelled first.
+    Counted shares are what the labels say. Estimated shares are corrected for the errors that the
+    network makes on held-out images, with 95% intervals.
 
     \b
     Exit status:

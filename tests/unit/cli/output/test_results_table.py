@@ -56,6 +56,8 @@ def test_attributes_that_the_network_does_not_predict_are_left_out():
     assert face_text({"box": [0, 0, 1, 1], "confidence": 1}) == "a face"
     assert face_text({"age": 30.6}) == "31"
     assert face_text({"gender": {"label": "male"}}) == "male"
+    doubtful = {"age": 30.6, "gender": {"label": "male"}, "uncertain": ["gender", "race"]}
+    assert face_text(doubtful) == "31 male?"
 
 
 def test_a_single_photo_shows_how_sure_the_network_is(make_line, monkeypatch):

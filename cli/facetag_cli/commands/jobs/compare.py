@@ -1,0 +1,100 @@
+"""`facetag compare`: how two collections differ, or one and a reference."""
+
+import json
+from pathlib import Path
+
+import click
+
+from facetag_cli.params.options import data_dir_option, quiet_option
+
+
+@click.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="[B]", required=False)
+@click.option(
+    "--reference",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Compare A with the shares in this file instead: columns `group` and `share`.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    help="Print tables (the default) or one JSON object.",
+)
+@data_dir_option
+@quiet_option
+def compare(
+    first: str,
+    second: str | None,
+    reference: Path | None,
+    format_: str,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    """Compare who is in two collections, A and B, or in A and a reference.
+
+    A and B are jobs, files of results in jsonl, or folders of photos, which are labelled first.
+    Shares are corrected for the network's errors; differences have 95% intervals. Of twenty groups
+    that do not differ, one may be called different by chance.
+
+    \b
+    Examples:
+      facetag compare ~/Pictures/2015 ~/Pictures/2025
+      facetag compare faces.jsonl --reference docs/references/world.csv
+    """
+    from facetag.quantification.comparison import compare_reference, compare_shares
+    from facetag.quantification.composition_estimate import estimate_composition
+    from facetag.quantification.reference_shares import read_reference
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.composition.collection_source import find_held_out, read_collection
+    from facetag_cli.composition.comparison_tables import (
+        difference_table,
+        differences_json,
+        reference_table,
+        shares_of,
+    )
+    from facetag_cli.composition.share_tables import (
+        collection_facts,
+        describe_collection,
+        shift_lines,
+    )
+    from facetag_cli.output.reporter import Reporter
+
+    if (second is None) == (reference is None):
+        raise click.UsageError("Give a second collection, or --reference FILE.csv.")
+    settings, reporter = read_settings(data_dir), Reporter(quiet=quiet)
+    known = {}
+    if reference is not None:
+        with reference.open(encoding="utf-8-sig", newline="") as file:
+            known = read_reference(file)
+    sources = [first] if second is None else [first, second]
+    collections = [read_collection(source, settings, reporter) for source in sources]
+    estimates = [
+        estimate_composition(one, find_held_out(one.version, settings)) for one in collections
+    ]
+    differences = (
+        compare_reference(estimates[0], known) if second is None else compare_shares(*estimates)
+    )
+    if format_ == "json":
+        facts = [collection_facts(one) for one in collections]
+        found = {"collections": facts, "differences": differences_json(differences)}
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    for name, collection in zip("AB", collections, strict=False):
+        console.print(f"{name}: {describe_collection(collection)}", highlight=False)
+    for one in differences:
+        shares = [shares_of(estimate, one) for estimate in estimates]
+        console.print(
+            reference_table(one, shares[0], known)
+            if second is None
+            else difference_table(one, *shares)
+        )
+    for name, estimate in zip("AB", estimates, strict=False):
+        for text in shift_lines(estimate.shifts):
+            console.print(f"{name}: {text}", highlight=False)

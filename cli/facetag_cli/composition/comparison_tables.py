@@ -1,0 +1,100 @@
+"""Shows how two collections differ, or one and a reference, on a terminal and as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from facetag.quantification.comparison import Difference
+from facetag.quantification.composition_estimate import CompositionEstimate
+from facetag.quantification.intervals import Shares
+from facetag_cli.composition.share_tables import too_few
+
+Reference = Mapping[tuple[str, str], float]
+
+
+def difference_table(difference: Difference, first: Shares, second: Shares) -> Table:
+    """Return one grouping's table of two collections."""
+    table = _table(
+        difference, ("A faces", "B faces", "A estimated", "B estimated", "B - A", "95% interval")
+    )
+    for place, (label, verdict) in enumerate(_verdicts(difference, ("more in B", "fewer in B"))):
+        table.add_row(
+            label,
+            *(f"{round(float(one.counted[place]) * one.faces):,}" for one in (first, second)),
+            *(_estimated(one, place) for one in (first, second)),
+            *_cells(difference, place),
+            verdict,
+        )
+    return table
+
+
+def reference_table(difference: Difference, shares: Shares, reference: Reference) -> Table:
+    """Return one grouping's table of a collection and a reference."""
+    table = _table(difference, ("faces", "estimated", "reference", "difference", "95% interval"))
+    words = ("over-represented", "under-represented")
+    for place, (label, verdict) in enumerate(_verdicts(difference, words)):
+        if math.isnan(difference.values[place]):
+            continue
+        table.add_row(
+            label,
+            f"{round(float(shares.counted[place]) * shares.faces):,}",
+            _estimated(shares, place),
+            f"{reference[difference.grouping.name, label]:.1%}",
+            *_cells(difference, place),
+            verdict,
+        )
+    return table
+
+
+def differences_json(differences: Sequence[Difference]) -> dict[str, Any]:
+    """Return differences by grouping and group, each with its interval and whether it is sure."""
+    return {
+        each.grouping.name: {
+            label: {
+                "difference": round(float(each.values[place]), 4),
+                "interval": [round(float(end), 4) for end in each.interval[:, place]],
+                "sure": each.sure[place],
+                "doubtful": each.doubtful,
+            }
+            for place, label in enumerate(each.grouping.labels)
+            if not math.isnan(each.values[place])
+        }
+        for each in differences
+    }
+
+
+def shares_of(estimate: CompositionEstimate, difference: Difference) -> Shares:
+    """Return the shares of the grouping that a difference is of."""
+    return next(one for one in estimate.shares if one.grouping == difference.grouping)
+
+
+def _table(difference: Difference, titles: Sequence[str]) -> Table:
+    table = Table(title=difference.grouping.name.capitalize(), title_justify="left")
+    table.add_column("")
+    for title in titles:
+        table.add_column(title, justify="right")
+    table.add_column("surely")
+    return table
+
+
+def _verdicts(difference: Difference, words: tuple[str, str]) -> list[tuple[str, str]]:
+    more, fewer = words
+    verdicts = [
+        "doubtful" if difference.doubtful else "" if not sure else more if value > 0 else fewer
+        for value, sure in zip(difference.values, difference.sure, strict=True)
+    ]
+    return list(zip(difference.grouping.labels, verdicts, strict=True))
+
+
+def _estimated(shares: Shares, place: int) -> str:
+    few = too_few(shares, place, shares.faces)
+    return "too few faces" if few else f"{shares.estimated[place]:.1%}"
+
+
+def _cells(difference: Difference, place: int) -> tuple[str, str]:
+    if difference.doubtful:
+        return "", ""
+    low, high = difference.interval[:, place]
+    return f"{difference.values[place]:+.1%}", f"{low:+.1%} to {high:+.1%}"

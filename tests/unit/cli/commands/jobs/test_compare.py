@@ -1,0 +1,126 @@
+import csv
+import json
+import random
+
+import pytest
+
+from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
+from facetag.heads import RACE
+from facetag.quantification.reference_shares import read_reference
+
+MANIFEST = read_manifest(DEFAULT_FOLDER)
+REFERENCES = DEFAULT_FOLDER.parents[1] / "docs" / "references"
+
+
+def write_results(path, make_line, *, female, count=300, version=MANIFEST["version"]):
+    """Write results of faces that are like the held-out ones, women by this share."""
+    rng = random.Random(path.name)
+    kept = MANIFEST["held_out_answers"]
+    places = {
+        code: [place for place, one in enumerate(kept["labels"]["gender"]) if one == code]
+        for code in (0, 1)
+    }
+    (face,) = make_line("x")["faces"]
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(count):
+            place = rng.choice(places[int(rng.random() < female)])
+            chance = kept["answers"]["female"][place]
+            chances = dict(zip(RACE.labels, kept["answers"]["race"][place], strict=True))
+            labelled = face | {
+                "gender": {
+                    "label": "female" if chance >= 0.5 else "male",
+                    "probability": max(chance, 1 - chance),
+                },
+                "race": {"label": max(chances, key=chances.get), "probabilities": chances},
+                "age": kept["answers"]["age"][place],
+            }
+            line = make_line(f"{index}.jpg", faces=[labelled]) | {"model": version}
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+@pytest.fixture
+def women(tmp_path, make_line):
+    return write_results(tmp_path / "women.jsonl", make_line, female=0.9)
+
+
+@pytest.fixture
+def men(tmp_path, make_line):
+    return write_results(tmp_path / "men.jsonl", make_line, female=0.1)
+
+
+def test_two_collections_differ_surely_where_they_do(facetag, women, men):
+    answer = facetag("compare", men, women, "--format", "json")
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)["differences"]
+    assert found["gender"]["female"]["sure"]
+    assert 0.6 < found["gender"]["female"]["difference"] < 1
+    assert found["gender"]["female"]["interval"][0] > 0.5
+
+
+def test_a_collection_does_not_differ_from_itself_and_tables_say_what_is_compared(facetag, men):
+    answer = facetag("compare", men, men)
+    assert "A: 300 faces in 300 distinct photos" in answer.stdout
+    assert "B - A" in answer.stdout
+    assert "Gender by race" in answer.stdout
+    assert "more in B" not in answer.stdout
+
+
+def test_a_reference_tells_over_and_under_representation(facetag, women, tmp_path):
+    reference = tmp_path / "reference.csv"
+    reference.write_text("group,share,source\nfemale,50%,a target\nage 60+,0.9,a target\n")
+    answer = facetag("compare", women, "--reference", reference, "--format", "json")
+    found = json.loads(answer.stdout)["differences"]
+    assert list(found) == ["gender", "age"]
+    assert list(found["age"]) == ["60+"]
+    assert found["gender"]["female"]["difference"] > 0.2
+    assert found["age"]["60+"]["difference"] < -0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,share\nfemale,0.5\n", "no column 'group'"),
+        ("group,share\nwomen,0.5\n", "Line 2 of the reference: 'women' is no group"),
+        ("group,share\nfemale,much\n", "Line 2 of the reference"),
+        ("group,share\nfemale,2\n", "is no share"),
+        ("group,share\n", "states no share"),
+    ],
+)
+def test_a_file_that_is_no_reference_is_refused_with_its_line(facetag, women, tmp_path, text, said):
+    reference = tmp_path / "reference.csv"
+    reference.write_text(text)
+    answer = facetag("compare", women, "--reference", reference)
+    assert answer.exit_code == 1
+    assert said in answer.output
+
+
+def test_a_collection_is_compared_with_one_thing(facetag, women):
+    assert facetag("compare", women).exit_code == 2
+    assert facetag("compare", women, women, "--reference", women).exit_code == 2
+
+
+def test_a_bundle_without_held_out_answers_says_how_to_get_them(facetag, tmp_path, make_line):
+    old = write_results(tmp_path / "a.jsonl", make_line, female=0.5, count=3, version="net-1")
+    answer = facetag("compare", old, old)
+    assert answer.exit_code == 1
+    assert "keeps no answers about held-out images" in answer.output
+    assert "facetag calibrate" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("bounds", "status"),
+    [(["female>=0.4"], 0), (["female>=0.4", "female<=0.2"], 4), (["female>=0.9"], 5)],
+)
+def test_compose_exits_by_what_the_photos_tell(facetag, women, bounds, status):
+    required = [part for bound in bounds for part in ("--require", bound)]
+    answer = facetag("compose", women, *required)
+    assert answer.exit_code == status, answer.output
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
+def test_the_reference_files_of_docs_can_be_read_and_name_their_source(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        assert read_reference(file)
+    with path.open(encoding="utf-8", newline="") as file:
+        assert all(row["source"] for row in csv.DictReader(file))
