@@ -122,7 +122,8 @@ def promote(session: Session, version: str, *, tenant_id: str, force: bool = Fal
     """Make a bundle the champion; workers load it and switch between two chunks.
 
     Raises BundleUnknown, and BundleStateConflict if it is the champion already, if its files are
-    not in object storage, or if it did not pass its comparison, unless `force` is set.
+    not in object storage, or if it did not pass a comparison with the champion, unless `force`
+    is set.
     """
     _lock_models(session)
     row = find_bundle(session, version, tenant_id=tenant_id)
@@ -133,14 +134,25 @@ def promote(session: Session, version: str, *, tenant_id: str, force: bool = Fal
             f"{row.version} is not in object storage, where workers look for it: give its folder "
             "instead of its version."
         )
-    verdict = row.verdict or {"holds": True}
-    if not verdict["holds"] and not force:
+    if not force:
+        _check_verdict(row, find_champion(session, tenant_id=tenant_id))
+    return _crown(session, row, rollback=False)
+
+
+def _check_verdict(row: Model, champion: Champion | None) -> None:
+    """Raise BundleStateConflict unless a bundle passed its comparison with the champion."""
+    verdict = row.verdict
+    if verdict is not None and not verdict["holds"]:
         reasons = "".join(f"\n  {reason}" for reason in verdict["reasons"])
         raise BundleStateConflict(
             f"{row.version} did not pass the comparison with {verdict['against']}:{reasons}\n"
             "Promote it anyway with --force."
         )
-    return _crown(session, row, rollback=False)
+    if champion is not None and (verdict is None or verdict["against"] != champion.version):
+        raise BundleStateConflict(
+            f"{row.version} was never compared with the champion {champion.version}. Measure both "
+            "with `facetag evaluate SHARD... --model FOLDER`; then promote it with --force."
+        )
 
 
 def roll_back(session: Session, *, tenant_id: str) -> Promotion:

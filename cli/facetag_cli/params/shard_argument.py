@@ -27,9 +27,17 @@ class ShardArgument(click.Path):
         from facetag_trainer.data.shard_sources import parse_source
 
         try:
-            return parse_source(value) if isinstance(value, str) else value
+            source = parse_source(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if isinstance(source, Path) and source.is_dir():
+            self.fail(
+                f"{source} is a folder: `facetag shard {source}` makes shards of the labelled "
+                "images in it. A folder without labels goes to `facetag tag`.",
+                param,
+                ctx,
+            )
+        return source
 
 
 def take_shards(

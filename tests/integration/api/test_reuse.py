@@ -61,7 +61,7 @@ def test_known_photos_are_finished_at_once_until_the_champion_changes(
     files = store_bundle(harness.storage, "local", second)
     with harness.transaction() as session:
         add_bundle(session, read_manifest(second), files, tenant_id="local")
-        promote(session, "v2", tenant_id="local")
+        promote(session, "v2", tenant_id="local", force=True)
     assert api.post("/v1/jobs", json=body).json()["reused"] == 0
 
 

@@ -53,7 +53,7 @@ def crown(harness, folder):
     files = store_bundle(harness.storage, "local", folder)
     with harness.transaction() as session:
         add_bundle(session, manifest, files, tenant_id="local")
-        promote(session, manifest["version"], tenant_id="local")
+        promote(session, manifest["version"], tenant_id="local", force=True)
     return files
 
 

@@ -40,7 +40,7 @@ def crown(harness, folder, manifest):
     files = store_bundle(harness.storage, "local", folder)
     with harness.transaction() as session:
         add_bundle(session, manifest, files, tenant_id="local")
-        promote(session, manifest["version"], tenant_id="local")
+        promote(session, manifest["version"], tenant_id="local", force=True)
 
 
 def versions_in_order(harness, job_id):

@@ -25,6 +25,7 @@ def models() -> None:
     Examples:
       facetag models list
       facetag models promote 2026-11-24-ef719922
+      facetag models promote runs/train/bundle --force
       facetag models rollback
     """
 
@@ -72,14 +73,17 @@ def show(version: str, form: str, data_dir: Path | None) -> None:
 @models.command()
 @click.argument("version", metavar="VERSION|FOLDER")
 @click.option(
-    "--force", is_flag=True, help="Promote a version that failed the comparison with the champion."
+    "--force",
+    is_flag=True,
+    help="Promote a version that failed the comparison with the champion, or never had one.",
 )
 @data_dir_option
 def promote(version: str, force: bool, data_dir: Path | None) -> None:
     """Make a bundle the champion, which labels all photos from now on.
 
     FOLDER is the folder of a bundle, such as RUN/bundle of `facetag train`: it is checked, stored
-    and promoted. A version that failed the comparison with the champion needs --force.
+    and promoted. Nothing is measured here: a version that `facetag retrain` did not compare with
+    the champion, or that failed the comparison, needs --force.
     """
     from facetag_cli.client.direct_access import open_shelf
 

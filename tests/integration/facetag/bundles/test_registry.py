@@ -24,9 +24,9 @@ def add(sessions, version, tenant_id="local", weights="aa", **more):
         add_bundle(session, manifest, {"bundle.json": "ab"}, tenant_id=tenant_id, **more)
 
 
-def crown(sessions, version, **options):
+def crown(sessions, version, *, force=True):
     with transaction(sessions) as session:
-        return promote(session, version, tenant_id="local", **options)
+        return promote(session, version, tenant_id="local", force=force)
 
 
 def rollback(sessions):
@@ -79,9 +79,23 @@ def test_rollback_brings_back_the_one_before_and_then_the_one_before_that(sessio
 def test_a_bundle_whose_verdict_speaks_against_it_is_promoted_by_force_alone(sessions):
     add(sessions, "v2", verdict=REFUSED)
     with pytest.raises(BundleStateConflict, match="race accuracy fell"):
-        crown(sessions, "v2")
+        crown(sessions, "v2", force=False)
     assert champion(sessions) is None
     assert crown(sessions, "v2", force=True).version == "v2"
+
+
+def test_a_bundle_is_promoted_without_force_only_after_it_passed_against_this_champion(sessions):
+    add(sessions, "v1")
+    assert crown(sessions, "v1", force=False).version == "v1", "nothing to compare with"
+    add(sessions, "v2")
+    with pytest.raises(BundleStateConflict, match="never compared with the champion v1"):
+        crown(sessions, "v2", force=False)
+    passed = {"holds": True, "against": "v1", "reasons": []}
+    for version in ("v3", "v4"):
+        add(sessions, version, verdict=passed)
+    assert crown(sessions, "v3", force=False).version == "v3"
+    with pytest.raises(BundleStateConflict, match="never compared with the champion v3"):
+        crown(sessions, "v4", force=False)
 
 
 def test_a_bundle_that_lies_on_a_disk_alone_is_not_promoted(sessions):

@@ -41,7 +41,7 @@ def test_without_any_bundle_the_list_says_so(facetag):
 
 def test_a_folder_is_stored_and_promoted_and_rolled_back(facetag, settings, sessions, second):
     register_first(settings, sessions)
-    run = facetag("models", "promote", second)
+    run = facetag("models", "promote", second, "--force")
     assert run.exit_code == 0, run.output
     assert run.stdout == "v2 is the champion now; the previous champion is v1.\n"
     assert states(facetag) == {"v1": "retired", "v2": "champion"}
@@ -59,14 +59,14 @@ def test_the_machines_own_bundle_is_stored_when_it_is_promoted_by_its_version(
     facetag, settings, sessions, second
 ):
     register_first(settings, sessions)
-    facetag("models", "promote", second)
-    assert facetag("models", "promote", "v1").exit_code == 0
+    facetag("models", "promote", second, "--force")
+    assert facetag("models", "promote", "v1", "--force").exit_code == 0
     shown = json.loads(facetag("models", "show", "v1", "--format", "json").stdout)
     assert sorted(shown["files"]) == ["bundle.json", "card.md", "network.weights.h5"]
 
 
 def test_the_list_and_a_bundle_show_figures_and_where_they_come_from(facetag, second):
-    facetag("models", "promote", second)
+    facetag("models", "promote", second, "--force")
     listed = facetag("models", "list").stdout
     assert "6.500" in listed
     assert "0.950" in listed
@@ -77,7 +77,7 @@ def test_the_list_and_a_bundle_show_figures_and_where_they_come_from(facetag, se
 
 
 def test_a_verdict_is_shown_and_refuses_without_force(facetag, sessions, second):
-    facetag("models", "promote", second)
+    facetag("models", "promote", second, "--force")
     verdict = {"holds": False, "against": "v2", "reasons": ["age RMSE rose by 1.0 years"]}
     with transaction(sessions) as session:
         manifest = {"version": "v3", "weights_sha256": "aa", "parent": "v2"}
@@ -94,7 +94,7 @@ def test_a_verdict_is_shown_and_refuses_without_force(facetag, sessions, second)
 
 def test_a_folder_with_a_changed_byte_is_refused_and_leaves_no_row(facetag, second):
     (second / "network.weights.h5").write_bytes(b"other weights")
-    run = facetag("models", "promote", second)
+    run = facetag("models", "promote", second, "--force")
     assert run.exit_code == 1
     assert "SHA-256 differs" in run.output
     assert states(facetag) == {}
@@ -104,13 +104,13 @@ def test_a_byte_that_was_changed_in_object_storage_refuses_the_promotion(
     facetag, settings, sessions, second
 ):
     register_first(settings, sessions)
-    facetag("models", "promote", second)
+    facetag("models", "promote", second, "--force")
     facetag("models", "rollback")
     digest = read_manifest(second)["weights_sha256"]
     make_storage(settings).operator.put(
         bundle_key("local", "v2", WEIGHTS, digest), b"other weights", "text/plain"
     )
-    refused = facetag("models", "promote", "v2")
+    refused = facetag("models", "promote", "v2", "--force")
     assert refused.exit_code == 1
     assert "damaged or tampered with" in refused.output
     assert states(facetag)["v1"] == "champion"
