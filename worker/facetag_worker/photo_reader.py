@@ -187,7 +187,12 @@ class PhotoReader:
 
 
 def make_reader(
-    source: Source, settings: Settings, slots: CpuSlots, *, thumbnails: Thumbnails | None = None
+    source: Source,
+    settings: Settings,
+    slots: CpuSlots,
+    *,
+    may_read: Callable[[ClaimedImage], bool],
+    thumbnails: Thumbnails | None = None,
 ) -> PhotoReader:
     """Return a reader that decodes within the limits of the settings."""
     decode_suspect = IsolatedDecoder(settings)
@@ -200,10 +205,17 @@ def make_reader(
         max_bytes=settings.max_image_bytes,
         threads=settings.fetch_threads,
         on_close=decode_suspect.close,
-        may_read=lambda image: holds_photos(
-            image.bucket, image.key, tenant_id=image.tenant_id, settings=settings
-        ),
+        may_read=may_read,
     )
+
+
+def only_photos_of_the_tenant(settings: Settings) -> Callable[[ClaimedImage], bool]:
+    """Return the check that an image lies where its tenant's photos may lie."""
+
+    def may_read(image: ClaimedImage) -> bool:
+        return holds_photos(image.bucket, image.key, tenant_id=image.tenant_id, settings=settings)
+
+    return may_read
 
 
 def make_decode(settings: Settings) -> Decode:

