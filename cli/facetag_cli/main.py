@@ -43,6 +43,7 @@ CHAPTERS = (
         "photos",
         (
             Entry("tag", "Label the faces in every photo of a folder.", STANDARD),
+            Entry("watch", "Label the photos that arrive in a folder.", STANDARD),
             Entry("predict", "Label the faces in one photo.", STANDARD),
         ),
     ),

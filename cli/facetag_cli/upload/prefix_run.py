@@ -5,11 +5,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from facetag.client.api_client import ApiClient, JobView
-from facetag.client.service_lookup import find_service
 from facetag.errors import FacetagError, InputInvalid, SettingsInvalid
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
-from facetag_cli.client.service_choice import use_service
+from facetag_cli.client.service_choice import find_fixed_service, use_service
 from facetag_cli.client.tagging_jobs import MAX_JOB_NAME
 from facetag_cli.output.job_results import deliver_job
 from facetag_cli.output.reporter import Reporter
@@ -32,7 +31,7 @@ def tag_prefix(
     InputInvalid if nothing lies below the prefix.
     """
     bucket = urlsplit(prefix).netloc
-    if find_service(settings) is None and bucket not in settings.source_buckets:
+    if find_fixed_service(settings) is None and bucket not in settings.source_buckets:
         raise SettingsInvalid(
             f"The bucket {bucket!r} may not be read. Set FACETAG_SOURCE_BUCKETS={bucket}, and for "
             "storage other than Amazon S3 FACETAG_S3_ENDPOINT_URL; FACETAG_S3_ACCESS_KEY and "

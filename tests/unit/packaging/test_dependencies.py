@@ -22,7 +22,7 @@ ROOMS = {
     "facetag/results": ("tables",),
     "facetag/vision": ("cpu",),
     "api/facetag_api": ("api",),
-    "cli/facetag_cli": ("api", "cpu", "train", "local"),
+    "cli/facetag_cli": ("api", "cpu", "train", "local", "watch"),
     "migrations/facetag_migrations": (),
     "trainer/facetag_trainer": ("cpu", "train", "jax", "teachers"),
     "worker/facetag_worker": ("cpu",),
