@@ -12,7 +12,7 @@ COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
 COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retrainings"]
 COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm", "doctor"]
-COMMANDS += ["down", "export", "purge", "audit-log"]
+COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare"]
 
 
 def group_of(command):
