@@ -1,7 +1,8 @@
 """Define the attributes that a network predicts, and their labels, in order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 HeadKind = Literal["regression", "binary", "categorical"]
 
@@ -40,3 +41,13 @@ MAX_AGE = 116
 
 HELD_OUT_ANSWERS = "held_out_answers"
 """The field of a bundle's manifest with what it says of held-out images, and their labels."""
+
+FACE = "face"
+"""Stands in a face's `uncertain`, before the names of heads, if it may be no face."""
+
+
+def is_counted(face: Mapping[str, Any]) -> bool:
+    """Return whether a face in the JSON form of the results is surely one, so that it counts in who
+    is in a collection.
+    """
+    return FACE not in (face.get("uncertain") or ())

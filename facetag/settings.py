@@ -246,7 +246,10 @@ class Settings(BaseSettings):
         "short side in long photos",
     )
     face_confidence: float = Field(
-        0.6, ge=0, le=1, description="Lowest confidence of the detector for a face to be reported"
+        0.5,
+        ge=0,
+        le=1,
+        description="Lowest confidence of a face to be reported",
     )
 
     @field_validator("allowed_hosts", "source_buckets", "image_formats", "heads", mode="before")

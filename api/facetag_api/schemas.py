@@ -290,7 +290,7 @@ class FaceAnswer(BaseModel):
     box: tuple[int, int, int, int] = Field(
         description="x, y, width, height in pixels of the upright image"
     )
-    confidence: float = Field(description="Confidence of the detector, 0 to 1")
+    confidence: float = Field(description="Probability that it is a face, 0 to 1")
     age: float | None = Field(None, description="Apparent age in years")
     age_range: tuple[int, int] | None = None
     gender: Gender | None = None
@@ -298,7 +298,8 @@ class FaceAnswer(BaseModel):
     uncertain: list[str] | None = Field(
         None,
         description="Attributes whose label is less probable than the bundle's threshold; all, if "
-        "the face lies as the network was not taught to read",
+        "the face lies as the network was not taught to read. `face` comes first if the "
+        "confidence is below 0.9: counts leave such a face out",
     )
     turned: Literal[90, 180, 270] | None = Field(
         None,

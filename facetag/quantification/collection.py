@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facetag.errors import QuantificationUnavailable
-from facetag.heads import RACE
+from facetag.heads import RACE, is_counted
 from facetag.quantification.held_out import Answers, Codes, Values
 
 Line = Mapping[str, Any]
@@ -24,6 +24,8 @@ class Collection:
     """Photos left out because they repeat another one."""
     uncertain: int = 0
     """Faces of which at least one label is uncertain."""
+    possible: int = 0
+    """Faces left out because they may be none."""
     versions: set[str] = field(default_factory=set)
     _photo_of_face: "array[int]" = field(default_factory=lambda: array("q"))
     _female: "array[float]" = field(default_factory=lambda: array("d"))
@@ -40,7 +42,10 @@ class Collection:
         if line["model"]:
             self.versions.add(line["model"])
         for face in line["faces"]:
-            self._add_face(face)
+            if is_counted(face):
+                self._add_face(face)
+            else:
+                self.possible += 1
         self.photos += 1
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facetag.age_bands import band_label
-from facetag.heads import GENDER
+from facetag.heads import GENDER, is_counted
 
 AGE_STEP = 10
 AGE_BINS: tuple[str, ...] = (
@@ -76,6 +76,8 @@ class Composition:
     duplicates: int = 0
     """Photos that repeat another one of the collection."""
     faces: int = 0
+    possible: int = 0
+    """Faces that may be none; nothing else counts them, save the histogram of confidence."""
     states: Counter[str] = field(default_factory=Counter)
     ages: Counter[int] = field(default_factory=Counter)
     """Faces by apparent age in whole years."""
@@ -111,9 +113,13 @@ class Composition:
             self.duplicates += 1
             return
         elif line["state"] in ("tagged", "no_face"):
-            self.faces_per_photo[face_bin(len(line["faces"]))] += 1
+            self.faces_per_photo[face_bin(sum(map(is_counted, line["faces"])))] += 1
         for face in line["faces"]:
-            self._add_face(face)
+            self._add_confidence("face", face["confidence"])
+            if is_counted(face):
+                self._add_face(face)
+            else:
+                self.possible += 1
 
     @property
     def median_age(self) -> int | None:
@@ -142,7 +148,6 @@ class Composition:
         cell = cell_of(face)
         self.cells[cell] += 1
         self.uncertain_cells[cell] += bool(face.get("uncertain"))
-        self._add_confidence("face", face["confidence"])
         age = face.get("age")
         gender = (face.get("gender") or {}).get("label")
         race = (face.get("race") or {}).get("label")

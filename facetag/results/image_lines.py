@@ -15,8 +15,9 @@ class Face:
     """One detected face.
 
     `box` is x, y, width, height in whole pixels of the upright image, clipped to it. `confidence`
-    is the detector's. `attributes` maps each head's name to its JSON value, and `uncertain` to the
-    names of heads with an uncertain label (absent if the bundle states no threshold). `turned` is
+    is the probability that it is a face. `attributes` maps each head's name to its JSON value, and
+    `uncertain` to the names of heads with an uncertain label (absent if the bundle states no
+    threshold), after "face" where it may be none (see `is_counted`). `turned` is
     by how many degrees clockwise the photo was found to be turned (absent if it is upright).
     """
 

@@ -1,6 +1,6 @@
 """A face as a detector reports it: where it is, how sure that is, and where its landmarks are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,22 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face: unclipped box x1, y1, x2, y2 in pixels of the photo, and confidence in 0..1."""
+    """A face: its unclipped box x1, y1, x2, y2 in pixels of the photo."""
 
     box: Box
     confidence: float
+    """Probability in 0..1 that it is a face."""
     landmarks: Landmarks
     turned: int = 0
     """Degrees clockwise, a multiple of 90, that the photo was found to be turned by."""
+    evidence: tuple[float, ...] = ()
+    """What the probability was computed from (`facetag.vision.mtcnn.second_look`)."""
 
     def scaled(self, x: float, y: float) -> "Detection":
         """Return the face as it lies on a photo that is enlarged by these factors."""
         x1, y1, x2, y2 = self.box
         landmarks = as_landmarks(np.array(self.landmarks) * (x, y))
-        return Detection((x1 * x, y1 * y, x2 * x, y2 * y), self.confidence, landmarks, self.turned)
+        return replace(self, box=(x1 * x, y1 * y, x2 * x, y2 * y), landmarks=landmarks)
 
 
 def as_landmarks(points: npt.NDArray[np.floating]) -> Landmarks:

@@ -16,7 +16,7 @@ LEAST_SPREAD = 0.75
 """Side of the crop in heights of the box times 0.95: 0.96 to 1.04 for upright faces, and under
 0.75 for half of those that are found on their side."""
 SURE = 0.95
-"""Confidence that 92 of 100 upright faces reach, and 4 of 100 that lie on their side."""
+"""Confidence that 97 of 100 upright faces reach, and none of 150 that lie on their side."""
 MOST_TURN = 50.0
 """Degrees beyond which landmarks err by more than 12, twice what the network was taught."""
 
@@ -31,17 +31,14 @@ class Pose:
     spread: float
 
     @property
-    def regularity(self) -> float:
-        """Share of a detector's confidence that the landmarks leave: 1 where they lie as they do
-        in a face.
-        """
-        beyond = max(self.residual / MOST_RESIDUAL, LEAST_SPREAD / max(self.spread, 1e-6), 1.0)
-        return 1 / beyond
+    def is_regular(self) -> bool:
+        """Whether the landmarks lie as they do in a face."""
+        return self.residual <= MOST_RESIDUAL and self.spread >= LEAST_SPREAD
 
     @property
     def beyond_taught(self) -> bool:
         """Whether the network was not taught to read faces that lie so."""
-        return abs(self.turn) > MOST_TURN or self.regularity < 1
+        return abs(self.turn) > MOST_TURN or not self.is_regular
 
 
 def measure_pose(face: Detection) -> Pose:

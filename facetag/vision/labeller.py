@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.heads import AGE, HEADS_BY_NAME
+from facetag.heads import AGE, FACE, HEADS_BY_NAME
 from facetag.results.image_lines import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
@@ -32,6 +32,8 @@ from facetag.vision.network_loader import load_compiled
 from facetag.vision.photo import Picture, Pixels, copy_scale, reduce_image
 from facetag.vision.quarter_turns import find_faces
 
+SURE_FACE = 0.9
+"""Probability below which a face is reported as uncertain to be one, and is not counted."""
 STAGES = ("detect", "crop", "predict")
 KEPT_BYTES, KEPT_BYTES_A_LANE = 512 * 2**20, 128 * 2**20
 """Memory that labelling may hold in addition to what it held before the first photo; free memory
@@ -204,10 +206,12 @@ class Labeller:
             uncertain = self._calibration.uncertain_heads(top, apparent)
             if uncertain is not None:
                 attributes["uncertain"] = uncertain
+        if detection.confidence < SURE_FACE:
+            attributes["uncertain"] = [FACE, *attributes.get("uncertain", ())]
         if detection.turned:
             attributes["turned"] = detection.turned
         box = clip_box(detection.box, (photo.height, photo.width))
-        return Face(box, detection.confidence * pose.regularity, attributes)
+        return Face(box, detection.confidence, attributes)
 
 
 def load_labeller(settings: Settings, slots: CpuSlots) -> Labeller:

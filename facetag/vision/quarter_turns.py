@@ -6,6 +6,7 @@ pixels. A photo with a face that is surely upright costs nothing more.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,9 +75,9 @@ def turn_back(face: Detection, quarter: int, shape: tuple[int, ...]) -> Detectio
     x1, y1, x2, y2 = face.box
     (left, top), (right, bottom) = place(x1, y1), place(x2, y2)
     eye, other, nose, corner, other_corner = (place(x, y) for x, y in face.landmarks)
-    return Detection(
-        (min(left, right), min(top, bottom), max(left, right), max(top, bottom)),
-        face.confidence,
-        (eye, other, nose, corner, other_corner),
+    return replace(
+        face,
+        box=(min(left, right), min(top, bottom), max(left, right), max(top, bottom)),
+        landmarks=(eye, other, nose, corner, other_corner),
         turned=90 * quarter,
     )

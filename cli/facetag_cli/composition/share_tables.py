@@ -28,6 +28,7 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
         "faces": collection.faces,
         "duplicates": collection.duplicates,
         "uncertain_faces": collection.uncertain,
+        "possible_faces": collection.possible,
     }
 
 
@@ -36,8 +37,9 @@ def describe_collection(collection: Collection) -> str:
     faces = f"{collection.faces:,} face{'' if collection.faces == 1 else 's'}"
     photos = f"{collection.photos:,} distinct photo{'' if collection.photos == 1 else 's'}"
     return (
-        f"{faces} in {photos}, {collection.uncertain:,} with an uncertain label. Apparent labels, "
-        f"by the network {collection.version}."
+        f"{faces} in {photos}, {collection.uncertain:,} with an uncertain label. "
+        f"{collection.possible:,} more may be no face. Apparent labels, by the network "
+        f"{collection.version}."
     )
 
 

@@ -20,18 +20,22 @@ class Candidates:
     """Boxes (n, 4) on working copies, scores (n,) and each one's group (n,).
 
     Candidates of one group compete with one another. What the output network has judged has
-    landmarks (n, 5, 2), x and y each; others have none.
+    landmarks (n, 5, 2), x and y each, and what was looked at again has evidence (n, any); others
+    have none.
     """
 
     boxes: Boxes
     scores: npt.NDArray[np.float32]
     groups: npt.NDArray[np.int32]
     landmarks: npt.NDArray[np.float32] | None = None
+    evidence: npt.NDArray[np.float32] | None = None
 
     def take(self, index: npt.NDArray[np.intp]) -> "Candidates":
         """Return those at `index`, in its order."""
         landmarks = None if self.landmarks is None else self.landmarks[index]
-        return Candidates(self.boxes[index], self.scores[index], self.groups[index], landmarks)
+        evidence = None if self.evidence is None else self.evidence[index]
+        scores, groups = self.scores[index], self.groups[index]
+        return Candidates(self.boxes[index], scores, groups, landmarks, evidence)
 
     def without_overlaps(
         self,

@@ -7,7 +7,7 @@ also the reference in the tests.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -25,7 +25,9 @@ from facetag.vision.mtcnn.boxes import (
 from facetag.vision.mtcnn.candidates import NOTHING, Candidates, concatenate
 from facetag.vision.mtcnn.canvases import Canvases, canvas_shape
 from facetag.vision.mtcnn.cascade import Cascade
+from facetag.vision.mtcnn.face_probability import FaceProbability, load_face_probability
 from facetag.vision.mtcnn.pyramid import CELL, SMALLEST_FACE_PX, STRIDE
+from facetag.vision.mtcnn.second_look import Judge, Outputs, look_again
 from facetag.vision.mtcnn.sheets import Sheet
 from facetag.vision.mtcnn.views import Band, View, bands_down_to, views_of
 from facetag.vision.photo import Pixels, searched_side
@@ -36,7 +38,7 @@ SHEET_PIXELS = 80_000
 """Pixels of sheets given to the proposal network at a time; more do not fit into caches."""
 PATCH_BATCH = 64
 """Patches computed at a time, a power of two; more are no faster and take more memory."""
-PROPOSAL_THRESHOLD, REFINE_THRESHOLD = 0.6, 0.7
+PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.6
 SAME_FACE = 0.4
 """Share of the smaller of two boxes from which what two searches found is taken for one face."""
 
@@ -61,10 +63,18 @@ class _Found:
 class Detector:
     """Find faces whose box is at least `min_face` of the photo's long side, and 20 pixels."""
 
-    def __init__(self, networks: Cascade, *, min_face: float, confidence: float) -> None:
+    def __init__(
+        self,
+        networks: Cascade,
+        *,
+        min_face: float,
+        confidence: float,
+        probability: FaceProbability | None = None,
+    ) -> None:
         self.min_face = min_face
         self.confidence = confidence
         self.networks = networks
+        self.probability = probability or load_face_probability()
         self.bands = bands_down_to(min_face)
 
     def warm_up(self) -> None:
@@ -153,8 +163,8 @@ class Detector:
         faces = faces.without_overlaps(0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.groups)
         work.judged += len(squares.boxes)
-        faces = self._judge(self.networks.output, 48, canvases, squares, self.confidence)
-        return faces.without_overlaps(0.7, "smaller")
+        faces = self._judge(self.networks.output, 48, canvases, squares, OUTPUT_THRESHOLD)
+        return self._rate(canvases, faces.without_overlaps(0.7, "smaller"))
 
     def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
         proposals = [NOTHING]
@@ -177,18 +187,57 @@ class Detector:
         threshold: float,
     ) -> Candidates:
         """Score patches again, move their boxes, and keep those above the threshold."""
-        kept = [NOTHING]
-        for start in range(0, len(faces.boxes), PATCH_BATCH):
-            part = faces.take(np.arange(start, min(start + PATCH_BATCH, len(faces.boxes))))
-            count = len(part.boxes)
-            patches = np.zeros((_bucket(count), side, side, 3), np.float32)
-            patches[:count] = canvases.cut(part.boxes, part.groups % len(canvases), side)
-            offsets, scores, *placed = network(patches)
-            moved = shift_by_offsets(part.boxes, offsets[:count])
-            landmarks = place_landmarks(part.boxes, placed[0][:count]) if placed else None
-            judged = Candidates(moved, scores[:count], part.groups, landmarks)
-            kept.append(judged.take(np.flatnonzero(judged.scores > threshold)))
-        return concatenate(kept)
+        if not len(faces.boxes):
+            return NOTHING
+        members = faces.groups % len(canvases)
+        offsets, scores, *placed = self._run(network, side, canvases, faces.boxes, members)
+        moved = shift_by_offsets(faces.boxes, offsets)
+        landmarks = place_landmarks(faces.boxes, placed[0]) if placed else None
+        judged = Candidates(moved, scores, faces.groups, landmarks)
+        return judged.take(np.flatnonzero(judged.scores > threshold))
+
+    def _rate(self, canvases: Canvases, faces: Candidates) -> Candidates:
+        """Look at faces again, and keep those that are likely enough to be faces."""
+        if faces.landmarks is None or not len(faces.boxes):
+            return NOTHING
+        members = faces.groups % len(canvases)
+
+        def look(network: Compiled, side: int) -> Judge:
+            def judge(boxes: Boxes, index: npt.NDArray[np.intp], mirrored: bool) -> list[Outputs]:
+                return self._run(network, side, canvases, boxes, members[index], mirrored=mirrored)
+
+            return judge
+
+        evidence = look_again(
+            faces.boxes,
+            faces.scores,
+            faces.landmarks,
+            look(self.networks.output, 48),
+            look(self.networks.refine, 24),
+        )
+        rated = replace(faces, scores=self.probability.of(evidence), evidence=evidence)
+        order = np.argsort(-rated.scores, kind="stable")
+        return rated.take(order[rated.scores[order] >= self.confidence])
+
+    def _run(
+        self,
+        network: Compiled,
+        side: int,
+        canvases: Canvases,
+        boxes: Boxes,
+        members: npt.NDArray[np.int32],
+        *,
+        mirrored: bool = False,
+    ) -> list[Outputs]:
+        """Return what a network says of the patches within boxes (n, 4) of copies (n,)."""
+        parts = []
+        for start in range(0, len(boxes), PATCH_BATCH):
+            part = slice(start, start + PATCH_BATCH)
+            cut = canvases.cut(boxes[part], members[part], side)
+            patches = np.zeros((_bucket(len(cut)), side, side, 3), np.float32)
+            patches[: len(cut)] = cut[:, :, ::-1] if mirrored else cut
+            parts.append([values[: len(cut)] for values in network(patches)])
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
 def largest_face(faces: Sequence[Detection]) -> Detection | None:
@@ -202,12 +251,16 @@ def _on_photo(faces: Candidates, view: View, size: tuple[int, ...]) -> list[Dete
         return []
     height, width = size[:2]
     found = []
-    for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks, strict=True):
+    evidence = [()] * len(faces.boxes) if faces.evidence is None else faces.evidence.tolist()
+    for box, score, points, known in zip(
+        faces.boxes, faces.scores, faces.landmarks, evidence, strict=True
+    ):
         corner = np.array(view.corner, np.float32)
         x1, y1, x2, y2 = (float(value) for value in box + np.tile(corner, 2))
         if not _is_within(view.core, (x1 + x2) / 2, (y1 + y2) / 2):
             continue
-        face = Detection((x1, y1, x2, y2), float(score), as_landmarks(points + corner))
+        landmarks = as_landmarks(points + corner)
+        face = Detection((x1, y1, x2, y2), float(score), landmarks, evidence=tuple(known))
         face = face.scaled(*view.scale)
         x1, y1, x2, y2 = face.box
         if max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height):

@@ -1,5 +1,6 @@
 """From photos to faces with the fields of the contract, by a tiny bundle."""
 
+import math
 import threading
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facetag.errors import BundleInvalid
-from facetag.heads import GENDER, RACE
+from facetag.heads import GENDER, RACE, is_counted
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.bundle_writer import write_bundle
@@ -18,7 +19,9 @@ from facetag.vision.inference.compiled_network import MOST_AT_ONCE
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.openvino_conversion import convert_bundle
 from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
-from facetag.vision.mtcnn.detector import PATCH_BATCH
+from facetag.vision.mtcnn.detector import PATCH_BATCH, Detector
+from facetag.vision.mtcnn.face_probability import FaceProbability
+from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.photo import whole_picture
@@ -227,6 +230,18 @@ def test_labels_under_the_bundles_threshold_are_called_uncertain(
     calibration = {"uncertain_below": thresholds, "temperatures": {"gender": 40, "race": 40}}
     face = labelled_with(tiny_bundle, detector, astronaut, calibration=calibration)
     assert face.to_json()["uncertain"] == expected
+
+
+@pytest.mark.parametrize(("bound", "marked"), [(0.89, True), (0.91, False)])
+def test_a_face_that_may_be_none_is_marked_before_its_labels(
+    tiny_bundle, detector, astronaut, bound, marked
+):
+    doubt = FaceProbability((0.0,) * len(EVIDENCE), math.log(bound / (1 - bound)))
+    doubting = Detector(detector.networks, min_face=0.04, confidence=0.5, probability=doubt)
+    face = make_labeller(tiny_bundle, doubting).label([seen(astronaut)]).faces[0][0].to_json()
+    assert face["confidence"] == bound
+    assert is_counted(face) is not marked
+    assert face.get("uncertain") == (["face"] if marked else None)
 
 
 def test_a_bundle_that_mirrors_reads_a_photo_and_its_mirror_image_alike(

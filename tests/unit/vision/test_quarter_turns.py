@@ -56,12 +56,12 @@ def test_a_face_is_found_and_cut_upright_however_the_photo_lies(detector, astron
 def test_landmarks_that_are_no_faces_make_a_detection_unsure(detector, astronaut):
     (face,) = detector.detect([astronaut])[0]
     assert is_sure(face)
-    assert measure_pose(face).regularity == 1
+    assert measure_pose(face).is_regular
     rng = np.random.default_rng(2)
     size = face.box[3] - face.box[1]
     drawn = as_landmarks(np.array(face.landmarks) + rng.normal(0, 0.15 * size, (5, 2)))
     odd = Detection(face.box, face.confidence, drawn)
-    assert measure_pose(odd).regularity < 0.9
+    assert not measure_pose(odd).is_regular
     assert measure_pose(odd).beyond_taught
     assert not is_sure(odd)
 

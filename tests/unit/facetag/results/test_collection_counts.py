@@ -48,6 +48,15 @@ def test_faces_of_a_photo_that_repeats_another_one_are_counted_once():
     assert sum(found.faces_per_photo) == 2
 
 
+def test_a_face_that_may_be_none_is_counted_as_such_and_nowhere_else():
+    possible = face(30, "male", "white", 0.7) | {"uncertain": ["face", "race"]}
+    found = compose([line(possible), line(face(40, "female") | {"uncertain": ["race"]})])
+    assert (found.photos, found.faces, found.possible) == (2, 1, 1)
+    assert found.faces_per_photo[:2] == [1, 1]
+    assert found.genders == {"female": 1}
+    assert sum(found.confidence["face"]) == 2
+
+
 def test_an_empty_collection_is_all_zeros():
     found = compose([])
     assert (found.photos, found.faces, found.median_age) == (0, 0, None)
@@ -113,9 +122,9 @@ def test_failures_are_grouped_by_code_and_their_names_bounded():
 
 
 def test_cells_cross_gender_race_and_band_and_count_doubts_of_distinct_photos():
-    doubtful = face(12.9, "male", "asian") | {"uncertain": ["race"]}
+    possible = face(12.9, "male", "asian") | {"uncertain": ["race"]}
     repeated = line(face(13.0, "male", "asian")) | {"duplicate_of": "b.jpg"}
-    found = compose([line(doubtful, face(age=60)), line(face(13.0, "male", "asian")), repeated])
+    found = compose([line(possible, face(age=60)), line(face(13.0, "male", "asian")), repeated])
     assert found.cells == {
         ("male", "asian", "0–12"): 1,
         ("male", "asian", "13–19"): 1,

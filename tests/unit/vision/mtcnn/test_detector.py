@@ -249,7 +249,9 @@ def test_a_face_that_hangs_over_the_edge_is_found_once(detector, astronaut, edge
         "top": astronaut[y1 + down :],
         "bottom": astronaut[: y2 - down],
     }[edge]
-    assert len(detector.detect([np.ascontiguousarray(photo)])[0]) == 1
+    # Of half a face nobody can be sure.
+    unsure = Detector(detector.networks, min_face=0.04, confidence=0.5)
+    assert len(unsure.detect([np.ascontiguousarray(photo)])[0]) == 1
 
 
 @pytest.mark.parametrize("upright", [True, False], ids=["screenshot", "panorama"])
