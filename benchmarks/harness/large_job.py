@@ -52,7 +52,7 @@ _FINISH = text("""
                     ELSE 'tagged' END,
             error_code = CASE position % 10 WHEN 0 THEN 'truncated' END,
             claim_token = NULL, lease_until = NULL, finished_at = now(), width = 1600,
-            height = 1200, model_version = 'benchmark', labelling_key =
+            height = 1200, model_version = 'benchmark', look = content, labelling_key =
             CASE WHEN position % 10 > 0 THEN CAST(:key AS bytea) END, stage_ms =
             '{"fetch": 3.1, "decode": 12.2, "detect": 80.0, "crop": 1.0, "predict": 20.3}'
         WHERE job_id = :job AND position >= :first AND position < :end

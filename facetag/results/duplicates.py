@@ -5,6 +5,8 @@ duplicates if at most LOOK_BITS bits differ. Then one of LOOK_BITS + 1 bands of 
 only photos that share a band are compared.
 """
 
+from itertools import pairwise
+
 LOOK_BITS = 10
 BANDS = LOOK_BITS + 1
 HASH_BITS = 256
@@ -14,6 +16,8 @@ MOST_LOOKS = 100_000
 """Photos whose looks are compared, the first ones; each takes about a kilobyte."""
 
 _EDGES = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
+_BAND_BITS = [(low, (1 << (high - low)) - 1) for low, high in pairwise(_EDGES)]
+"""Lowest bit and mask of each band."""
 
 
 class Duplicates:
@@ -22,7 +26,7 @@ class Duplicates:
     def __init__(self) -> None:
         self._of_content: dict[bytes, int] = {}
         self._looks: dict[int, int] = {}
-        self._bands: list[dict[int, list[int]]] = [{} for _ in range(BANDS)]
+        self._bands: list[dict[int, tuple[int, ...]]] = [{} for _ in range(BANDS)]
 
     def place(self, position: int, content: bytes | None, look: bytes | None) -> int | None:
         """Return the position of the photo that this one repeats, which repeats none; else None.
@@ -37,18 +41,16 @@ class Duplicates:
         return first
 
     def _find_look(self, position: int, look: int) -> int | None:
-        bands = [
-            (look >> _EDGES[band]) & ((1 << (_EDGES[band + 1] - _EDGES[band])) - 1)
-            for band in range(BANDS)
-        ]
-        for known, value in zip(self._bands, bands, strict=True):
+        values = [(look >> low) & mask for low, mask in _BAND_BITS]
+        for known, value in zip(self._bands, values, strict=True):
             for earlier in known.get(value, ()):
                 if (self._looks[earlier] ^ look).bit_count() <= LOOK_BITS:
                     return earlier
         if len(self._looks) < MOST_LOOKS:
             self._looks[position] = look
-            for known, value in zip(self._bands, bands, strict=True):
-                met = known.setdefault(value, [])
+            for known, value in zip(self._bands, values, strict=True):
+                # A tuple of one costs half of a list, and most bands are met once.
+                met = known.get(value, ())
                 if len(met) < MOST_PER_BAND:
-                    met.append(position)
+                    known[value] = (*met, position)
         return None
