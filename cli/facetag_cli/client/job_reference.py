@@ -1,5 +1,6 @@
 """Find the job that a person means by an id, its first digits, or `latest`."""
 
+import re
 import uuid
 from collections.abc import Sequence
 
@@ -20,7 +21,12 @@ def find_job(client: ApiClient, reference: str) -> JobView:
         return newest[0]
     if (full := full_id(reference)) is not None:
         return client.get_job(full)
-    found = client.list_jobs(limit=SHOWN_CANDIDATES, id_prefix=reference)
+    if not re.fullmatch("[0-9a-f-]+", reference.lower()):
+        raise JobNotFound(
+            f"{reference} is no job: give its id, the first digits of its id, or `latest`. "
+            "`facetag jobs` lists the jobs."
+        )
+    found = client.list_jobs(limit=SHOWN_CANDIDATES, id_prefix=reference.lower())
     if not found:
         raise JobNotFound(f"No job's id begins with {reference}. `facetag jobs` lists the jobs.")
     if len(found) > 1:

@@ -1,7 +1,7 @@
 """Open the API for commands on jobs: that of a running service, or of the local servers alone."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from facetag.client.api_client import ApiClient, JobView, Service
@@ -43,8 +43,13 @@ def open_jobs(
     """
     running = find_service(settings)
     if running is not None:
-        with ApiClient(running) as client:
-            yield OpenedJobs(client, own=False)
+        with ExitStack() as stack:
+            if running.lingers:
+                from facetag.standalone.servers.local_server import Folders
+                from facetag.standalone.service_users import mark_use
+
+                stack.enter_context(mark_use(Folders(settings.data_dir).run))
+            yield OpenedJobs(stack.enter_context(ApiClient(running)), own=False)
         return
     if not _holds_jobs(settings):
         raise ApiUnavailable(

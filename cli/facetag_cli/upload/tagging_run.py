@@ -184,7 +184,7 @@ class TaggingRun:
         """
         taken: dict[str, JobView] = {}
         for job_id, left in self._leftovers.read().items():
-            if not self._own and (left.place != self._place or is_running(left.owner)):
+            if is_running(left.owner) or (not self._own and left.place != self._place):
                 continue
             try:
                 job = self._client.get_job(job_id)
