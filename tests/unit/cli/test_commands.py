@@ -98,7 +98,7 @@ def test_a_name_that_is_no_utf8_is_no_obstacle(facetag, album):
     (album / os.fsdecode(b"caf\xe9 face.jpg")).write_bytes(b"a face of its own")
     run = facetag("tag", album, "--format", "jsonl")
     line = next(line for line in lines_of(run.stdout) if line["image"].startswith("caf"))
-    assert (line["image"], line["state"]) == ("caf� face.jpg", "tagged")
+    assert (line["image"], line["state"]) == ("caf\udce9 face.jpg", "tagged")
 
 
 def test_a_folder_whose_name_is_no_utf8_is_no_obstacle(facetag, tmp_path):
