@@ -7,12 +7,15 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from facetag.bundles.bundle_folder import CARD, DEFAULT_FOLDER, MANIFEST, WEIGHTS
+from tests.unit.packaging.test_dependencies import closure
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
@@ -62,21 +65,43 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installation(wheel, tmp_path_factory) -> Installation:
-    folder = tmp_path_factory.mktemp("elsewhere")
+    """What `pip install 'facetag[standard]'` gives."""
+    return install(wheel, tmp_path_factory.mktemp("elsewhere"), "standard")
+
+
+@pytest.fixture(scope="module")
+def bare(wheel, tmp_path_factory) -> Installation:
+    """What `pip install facetag` gives, without any extra."""
+    return install(wheel, tmp_path_factory.mktemp("bare"))
+
+
+def install(wheel: Path, folder: Path, *extras: str) -> Installation:
+    """Install the wheel, and links to what these extras bring, into an environment."""
     environment, project = folder / "venv", folder / "project"
     venv.create(environment, symlinks=True)
     options = ("--no-deps", "--no-index", "--no-compile")
     python = str(environment / "bin" / "python")
     subprocess.run([*PIP, "--python", python, "install", *options, str(wheel)], check=True)
-    # The libraries of others are shared. A path file is not read again in the folder that it
-    # names, so the checkout that is installed there stays out.
     (packages,) = environment.glob("lib/python*/site-packages")
-    shared = Path(pytest.__file__).parents[1]
-    (packages / "shared.pth").write_text(f"{shared}\n")
+    for name in closure(*extras):
+        for link, target in files_of(name):
+            if not (packages / link).exists():
+                (packages / link).symlink_to(target)
     weed = Path(sys.executable).parent / "weed"
     (environment / "bin" / weed.name).symlink_to(weed)
     write_project(project)
     return Installation(environment, project)
+
+
+def files_of(name: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files and folders that an installed distribution lays beside others."""
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        # For another platform, or another Python.
+        return
+    for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+        yield top, Path(str(distribution.locate_file(top)))
 
 
 def write_project(folder: Path) -> None:
@@ -118,6 +143,31 @@ def test_our_packages_come_from_the_wheel(installation):
     files = [Path(word) for word in done.stdout.split()]
     assert [file.parent.name for file in files] == list(OURS)
     assert all(file.is_relative_to(installation.environment) for file in files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (("tag", "photos"), "standard"),
+        (("evaluate", "shard.tar"), "standard,train"),
+        (("api",), "api"),
+        (("watch", "photos"), "standard"),
+    ],
+)
+def test_without_extras_a_command_names_the_one_to_install(bare, arguments, extra):
+    (bare.project / "photos").mkdir(exist_ok=True)
+    (bare.project / "photos" / "a.jpg").write_bytes(b"photo")
+    home = {"HOME": str(bare.project), "FACETAG_DATA_DIR": str(bare.project / "data")}
+    done = bare.run("facetag", *arguments, **home)
+    assert done.returncode == 1, done.stderr
+    assert f"pip install 'facetag[{extra}]'" in done.stderr
+    assert done.stderr.count("Error") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_without_extras_the_library_names_the_one_to_install(bare):
+    done = bare.run("python", "-c", "import facetag; facetag.Client; facetag.label")
+    assert "pip install 'facetag[cpu,tables]'" in done.stderr.splitlines()[-1]
 
 
 def test_a_photo_is_tagged_in_a_project_with_modules_of_the_same_names(

@@ -183,7 +183,7 @@ def _print_use(results: Results, path: Path | None) -> None:
 
 
 def _parameters(results: Results) -> Table:
-    table = Table("parameter", "searched", "default", "best", "importance")
+    table = Table("parameter", "searched", "default", "best", "importance", "option of train")
     for row in parameter_rows(results):
         table.add_row(*row.values())
     return table

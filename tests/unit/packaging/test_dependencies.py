@@ -79,9 +79,9 @@ def imported_packages(room: str) -> set[str]:
     return found - set(sys.stdlib_module_names) - OURS
 
 
-def closure(extra: str) -> set[str]:
-    """Return every distribution that installing the extra brings, as installed here."""
-    waiting = requirements(extra)
+def closure(*extras: str) -> set[str]:
+    """Return every distribution that installing the extras brings, as installed here."""
+    waiting = requirements(*extras)
     seen: set[tuple[str, str]] = set()
     while waiting:
         requirement = waiting.pop()

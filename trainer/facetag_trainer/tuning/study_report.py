@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.fit.plan_file import write_plan
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.reports.pages import render_template
@@ -22,6 +23,8 @@ from facetag_trainer.tuning.study_results import (
 )
 
 PLAN_FILE = "plan.toml"
+OPTIONS = ("learning_rate", "batch_size")
+"""Parameters that are options of `facetag train` themselves."""
 PICTURES = {
     "history": "Score of each trial; a pruned trial has the score of its last epoch",
     "importance": "How much of the score's variance each parameter explains",
@@ -63,7 +66,7 @@ def compose_command(results: Results, plan: str = PLAN_FILE) -> str:
 
 
 def parameter_rows(results: Results) -> list[dict[str, str]]:
-    """Return a row per parameter: its range, the default, the best value and its importance."""
+    """Return a row per parameter: its range, values, importance, and how `train` is given it."""
     best = {} if results.best is None else results.best.values
     shares = results.importances or {}
     return [
@@ -73,9 +76,18 @@ def parameter_rows(results: Results) -> list[dict[str, str]]:
             "default": format_value(results.defaults[one.name]),
             "best": format_value(best[one.name]) if one.name in best else "",
             "importance": f"{shares[one.name]:.2f}" if one.name in shares else "",
+            "option": train_option(one.name),
         }
         for one in results.space
     ]
+
+
+def train_option(name: str) -> str:
+    """Return the option of `facetag train` for a parameter, or its key in the file of --plan."""
+    if name in OPTIONS:
+        return f"--{name.replace('_', '-')}"
+    table = "network" if name in {field.name for field in fields(NetworkSpec)} else "fit"
+    return f"{table}.{name} in --plan"
 
 
 def describe_range(one: Range) -> str:

@@ -1,16 +1,21 @@
 """The page about a study: it states its budget, needs nothing else, and names no folder."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
+from facetag.vision.network.spec import NetworkSpec
+from facetag_cli.commands.training.train import train
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.plan_file import read_plan
-from facetag_trainer.tuning.search_space import Range
+from facetag_trainer.tuning.search_space import Range, search_space
 from facetag_trainer.tuning.study_report import (
     compose_command,
     describe_budget,
     describe_range,
     parameter_rows,
+    train_option,
     write_tuning_report,
 )
 from facetag_trainer.tuning.study_results import Results, Tried
@@ -101,7 +106,18 @@ def test_rows_give_range_default_best_and_importance():
         "default": "0.0003",
         "best": "0.00123",
         "importance": "0.76",
+        "option": "--learning-rate",
     }
+
+
+def test_every_parameter_that_is_searched_names_what_train_takes():
+    options = {name for param in train.params for name in param.opts}
+    fit = {field.name for field in fields(FitPlan)}
+    network = {field.name for field in fields(NetworkSpec)}
+    for one in search_space("inceptionv3", given_weights=True):
+        place = train_option(one.name).removesuffix(" in --plan")
+        table, _, name = place.partition(".")
+        assert place in options or name in {"fit": fit, "network": network}[table], one.name
 
 
 @pytest.mark.parametrize(
