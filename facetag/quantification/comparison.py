@@ -12,7 +12,7 @@ from facetag.quantification.intervals import Shares, half_width
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ShareDifference:
     """Differences of one grouping's shares (groups,), with their intervals (2, groups)."""
 
     grouping: Grouping
@@ -28,7 +28,9 @@ class Difference:
         return [not self.doubtful and bool(a > 0 or b < 0) for a, b in zip(low, high, strict=True)]
 
 
-def compare_shares(first: CompositionEstimate, second: CompositionEstimate) -> list[Difference]:
+def compare_shares(
+    first: CompositionEstimate, second: CompositionEstimate
+) -> list[ShareDifference]:
     """Return how much larger the second collection's shares are, by grouping of both.
 
     Both were estimated with the same seed: where one bundle labelled both, its held-out faces were
@@ -45,7 +47,7 @@ def compare_shares(first: CompositionEstimate, second: CompositionEstimate) -> l
 
 def compare_reference(
     estimate: CompositionEstimate, reference: Mapping[tuple[str, str], float]
-) -> list[Difference]:
+) -> list[ShareDifference]:
     """Return how much larger a collection's shares are than a reference's, where it states them.
 
     `reference` maps the names of grouping and group to shares. Groups without one are NaN.
@@ -58,18 +60,18 @@ def compare_reference(
             continue
         doubtful = bool(estimate.doubtful & set(each.grouping.factors))
         interval = each.interval() - wanted
-        found.append(Difference(each.grouping, each.estimated - wanted, interval, doubtful))
+        found.append(ShareDifference(each.grouping, each.estimated - wanted, interval, doubtful))
     return found
 
 
-def _difference(first: Shares, second: Shares, doubtful: set[str]) -> Difference:
+def _difference(first: Shares, second: Shares, doubtful: set[str]) -> ShareDifference:
     values = second.estimated - first.estimated
     half = half_width(
         second.errors - first.errors,
         np.minimum(first.degrees, second.degrees),
         float(np.hypot(1 / first.faces, 1 / second.faces)),
     )
-    return Difference(
+    return ShareDifference(
         first.grouping,
         values,
         np.clip([values - half, values + half], -1, 1),

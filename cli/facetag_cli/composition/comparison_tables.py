@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from facetag.quantification.comparison import Difference
+from facetag.quantification.comparison import ShareDifference
 from facetag.quantification.composition_estimate import CompositionEstimate
 from facetag.quantification.intervals import Shares
 from facetag_cli.composition.share_tables import too_few
@@ -14,7 +14,7 @@ from facetag_cli.composition.share_tables import too_few
 Reference = Mapping[tuple[str, str], float]
 
 
-def difference_table(difference: Difference, first: Shares, second: Shares) -> Table:
+def difference_table(difference: ShareDifference, first: Shares, second: Shares) -> Table:
     """Return one grouping's table of two collections."""
     table = _table(
         difference, ("A faces", "B faces", "A estimated", "B estimated", "B - A", "95% interval")
@@ -30,7 +30,7 @@ def difference_table(difference: Difference, first: Shares, second: Shares) -> T
     return table
 
 
-def reference_table(difference: Difference, shares: Shares, reference: Reference) -> Table:
+def reference_table(difference: ShareDifference, shares: Shares, reference: Reference) -> Table:
     """Return one grouping's table of a collection and a reference."""
     table = _table(difference, ("faces", "estimated", "reference", "difference", "95% interval"))
     words = ("over-represented", "under-represented")
@@ -48,7 +48,7 @@ def reference_table(difference: Difference, shares: Shares, reference: Reference
     return table
 
 
-def differences_json(differences: Sequence[Difference]) -> dict[str, Any]:
+def differences_json(differences: Sequence[ShareDifference]) -> dict[str, Any]:
     """Return differences by grouping and group, each with its interval and whether it is sure."""
     return {
         each.grouping.name: {
@@ -65,12 +65,12 @@ def differences_json(differences: Sequence[Difference]) -> dict[str, Any]:
     }
 
 
-def shares_of(estimate: CompositionEstimate, difference: Difference) -> Shares:
+def shares_of(estimate: CompositionEstimate, difference: ShareDifference) -> Shares:
     """Return the shares of the grouping that a difference is of."""
     return next(one for one in estimate.shares if one.grouping == difference.grouping)
 
 
-def _table(difference: Difference, titles: Sequence[str]) -> Table:
+def _table(difference: ShareDifference, titles: Sequence[str]) -> Table:
     table = Table(title=difference.grouping.name.capitalize(), title_justify="left")
     table.add_column("")
     for title in titles:
@@ -79,7 +79,7 @@ def _table(difference: Difference, titles: Sequence[str]) -> Table:
     return table
 
 
-def _verdicts(difference: Difference, words: tuple[str, str]) -> list[tuple[str, str]]:
+def _verdicts(difference: ShareDifference, words: tuple[str, str]) -> list[tuple[str, str]]:
     more, fewer = words
     verdicts = [
         "doubtful" if difference.doubtful else "" if not sure else more if value > 0 else fewer
@@ -93,7 +93,7 @@ def _estimated(shares: Shares, place: int) -> str:
     return "too few faces" if few else f"{shares.estimated[place]:.1%}"
 
 
-def _cells(difference: Difference, place: int) -> tuple[str, str]:
+def _cells(difference: ShareDifference, place: int) -> tuple[str, str]:
     if difference.doubtful:
         return "", ""
     low, high = difference.interval[:, place]

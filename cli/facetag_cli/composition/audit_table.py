@@ -1,0 +1,43 @@
+"""Shows labels to review on a terminal, as JSON and as a CSV file."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, TextIO
+
+from rich.table import Table
+
+from facetag_trainer.audit.label_audit import DoubtedLabel, LabelAudit
+
+
+def audit_table(audit: LabelAudit) -> Table:
+    """Return how many labels of each group are doubted."""
+    table = Table()
+    for title in ("head", "label", "images", "to review", "share", "read mostly as"):
+        table.add_column(title, justify="right" if title in ("images", "share") else "left")
+    for group in audit.groups:
+        table.add_row(
+            group.head,
+            group.label,
+            f"{group.images:,}",
+            f"{group.doubted:,}",
+            f"{group.doubted / group.images:.1%}",
+            group.most_read,
+        )
+    return table
+
+
+def audit_json(audit: LabelAudit, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the audit as one JSON object; `facts` say what was audited."""
+    return {
+        **facts,
+        "groups": [asdict(group) for group in audit.groups],
+        "review": [asdict(one) for one in audit.doubted],
+    }
+
+
+def write_review(audit: LabelAudit, file: TextIO) -> None:
+    """Write one row per label to review."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(field.name for field in fields(DoubtedLabel))
+    writer.writerows(asdict(one).values() for one in audit.doubted)
