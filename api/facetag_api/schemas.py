@@ -423,6 +423,27 @@ class BundleList(BaseModel):
     models: list[BundleAnswer]
 
 
+class PromotionRequest(Strict):
+    """A wish to promote a bundle."""
+
+    force: bool = Field(False, description="Also if it did not pass its comparison")
+
+
+class PromotionAnswer(BaseModel):
+    """A change of champion."""
+
+    version: str
+    previous: str | None
+    rollback: bool
+    created_at: datetime
+
+
+class PromotionList(BaseModel):
+    """Changes of champion, the newest first."""
+
+    promotions: list[PromotionAnswer]
+
+
 class Health(BaseModel):
     """The process answers."""
 

@@ -57,6 +57,7 @@ CHAPTERS = (
             Entry("results", "Print a job's results."),
             Entry("report", "Write a job's report on who is in the collection."),
             Entry("export", "Write a job's results for other tools."),
+            Entry("review", "Use what people said of a job's faces.", "cpu"),
             Entry("compose", "Estimate who is in a collection.", "cpu"),
             Entry("compare", "Compare who is in two collections.", "cpu"),
             Entry("retry", "Try a job's failed photos again."),

@@ -177,6 +177,17 @@ def roll_back(session: Session, *, tenant_id: str) -> Promotion:
     return _crown(session, session.get_one(Model, (tenant_id, previous)), rollback=True)
 
 
+def list_promotions(session: Session, *, tenant_id: str, limit: int = 100) -> list[Promotion]:
+    """Return the latest changes of champion, the newest first."""
+    query = (
+        select(Promotion)
+        .where(Promotion.tenant_id == tenant_id)
+        .order_by(Promotion.number.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def _crown(session: Session, row: Model, *, rollback: bool) -> Promotion:
     before = find_champion(session, tenant_id=row.tenant_id)
     unsynchronised = {"synchronize_session": False}

@@ -216,6 +216,17 @@ class ApiClient:
         answer = self._call("GET", f"/v1/jobs/{job_id}/images/{position}/photo")
         return answer.headers["Location"]
 
+    def list_reviewed(self, job_id: str) -> Iterator[Line]:
+        """Yield the lines, with their positions, of the images of which people reviewed a face."""
+        cursor = None
+        while True:
+            wanted = {"reviewed": "true", "limit": "500"} | ({"cursor": cursor} if cursor else {})
+            page = self._call("GET", f"/v1/jobs/{job_id}/images", params=wanted).json()
+            yield from page["images"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
     def start_prefix_job(self, prefix: str, *, name: str | None, idempotency_key: str) -> JobView:
         """Start a job on the images below `s3://BUCKET/PREFIX`, which a worker lists."""
         job: JobView = self._call(

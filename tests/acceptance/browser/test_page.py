@@ -1,11 +1,14 @@
 """The page at `/` in headless Chromium, against a service that runs as users run it."""
 
+import json
 import re
+import tarfile
 
 import pytest
 from PIL import Image
 
-from tests.acceptance.browser.conftest import check_access
+from benchmarks.samples import load_photo
+from tests.acceptance.browser.conftest import check_access, wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
@@ -153,3 +156,87 @@ def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service
         page.get_by_text("The job, its results and its photos are deleted.").wait_for()
         assert row.count() == 0
     assert service.get(f"/v1/jobs/{job_id}").status_code == 404
+
+
+def test_twenty_faces_are_reviewed_by_keys_alone(open_page, service, upload, crowd, run, tmp_path):
+    job_id = upload(crowd)
+    job = f"/v1/jobs/{job_id}"
+    wait_for(lambda: service.get(job).json()["finished_at"] is not None, "the job has ended")
+    # The detector may see more than one face in a photo.
+    found = count_faces(service, job)
+    assert found >= 20
+    with open_page(f"#/review/{job_id}") as page:
+        says = page.locator(".message")
+        page.locator(".stage > h2").wait_for()
+        check_access(page)
+
+        def press(*keys, expect):
+            said = says.inner_text()
+            for key in keys:
+                page.keyboard.press(key)
+            page.wait_for_function(
+                "([said, wanted]) => { const now = document.querySelector('.message').textContent;"
+                " return now !== said && now.startsWith(wanted) }",
+                arg=[said, expect],
+            )
+
+        press("Enter", expect="Accepted")
+        press("m", "s", "3", "4", "Enter", expect="Corrected to male, asian, 34")
+        press("c", expect="Cannot tell")
+        press("n", expect="No face")
+        press("4", "0", "-", "4", "9", "Enter", expect="Corrected to 40–49")
+        press("u", expect="Undone")
+        press("d", "ArrowRight", "Shift+ArrowDown", "f", "Enter", expect="Missed face added")
+        for _ in range(found - 4):
+            press("f", "b", "Enter", expect="Corrected to female, black")
+        page.get_by_text("Nothing is left to review in this queue.").wait_for()
+        check_access(page)
+        page.locator("caption", has_text="apparent race").first.wait_for()
+
+        # Another reviewer begins anew, and their agreement is shown.
+        page.get_by_label("Reviewer").fill("ben")
+        page.get_by_label("Reviewer").press("Tab")
+        page.locator(".stage .face").wait_for()
+        page.locator("h1").click()
+        for _ in range(3):
+            press("f", "b", "Enter", expect="Corrected to female, black")
+        page.locator("caption", has_text="Cohen's kappa").wait_for()
+    # One is no face, one was missed.
+    assert count_faces(service, job) == found
+    lines = service.get(f"{job}/images?reviewed=true").json()["images"]
+    faces = [face for line in lines for face in line["faces"]]
+    assert {face["reviewed"]["verdict"] for face in faces} >= {"corrected", "missed"}
+
+    # What was said becomes a shard that a network is fitted on.
+    shard = tmp_path / "reviewed.tar"
+    data = {"FACETAG_DATA_DIR": str(service.data_dir)}
+    exported = run("review", "export", job_id, "--output", shard, **data)
+    assert exported.returncode == 0, exported.stderr
+    with tarfile.open(shard) as archive:
+        names = archive.getnames()
+        labels = json.load(archive.extractfile(names[1]))
+    assert len(names) >= 2 * (found - 2)
+    assert set(labels) <= {"age", "gender", "race", "box"}
+
+
+def test_the_champion_and_its_figures_are_shown(open_page):
+    with open_page("#/models") as page:
+        page.locator("h2", has_text="champion").wait_for()
+        page.get_by_text("It was not measured.").wait_for()
+        check_access(page)
+
+
+def count_faces(service, job):
+    lines = service.get(f"{job}/images?limit=1000").json()["images"]
+    return sum(len(line["faces"]) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Twenty different photos of one face."""
+    folder = tmp_path_factory.mktemp("crowd") / "crowd"
+    folder.mkdir()
+    portrait = load_photo("astronaut.png").crop((120, 0, 340, 270))
+    for number in range(20):
+        portrait.resize((220 + number, 270)).save(folder / f"{number:02}.jpg")
+    return folder

@@ -10,7 +10,16 @@ from facetag_cli.main import ENTRIES, LazyGroup, main
 
 COMMANDS = ["tag", "predict", "upload", "status", "results", "retry", "cancel"]
 COMMANDS += ["up", "api", "worker", "sweep", "migrate", "shard", "train", "evaluate"]
-COMMANDS += ["calibrate", "tune", "explore", "imbalance", "models", "retrain", "retrainings"]
+COMMANDS += [
+    "review",
+    "calibrate",
+    "tune",
+    "explore",
+    "imbalance",
+    "models",
+    "retrain",
+    "retrainings",
+]
 COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm", "doctor"]
 COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare"]
 

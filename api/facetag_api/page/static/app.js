@@ -5,6 +5,8 @@ import { button, make } from "./parts/elements.js";
 const VIEWS = {
   try: () => import("./views/try_view.js"),
   folder: () => import("./views/folder_view.js"),
+  models: () => import("./views/models_view.js"),
+  review: () => import("./views/review_view.js"),
   jobs: ([id]) => (id ? import("./views/job_view.js") : import("./views/jobs_view.js")),
 };
 const view = document.getElementById("view");

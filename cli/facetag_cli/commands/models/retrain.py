@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=ShardArgument())
+@click.argument("shards", nargs=-1, type=ShardArgument())
+@click.option(
+    "--reviews",
+    multiple=True,
+    metavar="JOB",
+    help="Job whose reviewed faces are a new shard. May be repeated.",
+)
 @click.option(
     "--earlier",
     multiple=True,
@@ -75,6 +81,7 @@ def retrain(
     ctx: click.Context,
     /,
     shards: "tuple[ShardSource, ...]",
+    reviews: tuple[str, ...],
     earlier: "tuple[ShardSource, ...]",
     replay: float,
     tests: "tuple[ShardSource, ...]",
@@ -95,7 +102,8 @@ def retrain(
 ) -> None:
     """Fit the champion further on new SHARDS, and promote the candidate if it passes.
 
-    A shard is a path or s3://BUCKET/KEY. A ledger in the database records every shard by its
+    A shard is a path or s3://BUCKET/KEY; --reviews JOB makes one of what people said of a job's
+    faces on the page. A ledger in the database records every shard by its
     content: no shard is learnt twice, and a shard with an image of a test set or of the holdout is
     refused. Near duplicates of known images are left out. The candidate is compared with the
     champion on the held-out images of the earlier shards. It is promoted only if age RMSE, gender
@@ -115,6 +123,7 @@ def retrain(
     Examples:
       facetag retrain new.tar --earlier part-1.tar --earlier part-2.tar --dry-run
       facetag retrain new.tar
+      facetag retrain --reviews latest
       facetag retrain s3://photos/new.tar --queue
     """
     from facetag.bundles.bundle_store import Shelf
@@ -124,6 +133,9 @@ def retrain(
     from facetag_cli.params.interrupts import stop_on_sigterm
 
     reporter = Reporter(quiet=quiet)
+    shards += _take_reviews(reviews, data_dir, reporter)
+    if not shards:
+        raise click.UsageError("Give a new SHARD, or --reviews JOB.")
     fit, precision = _choose_fit(
         ctx,
         plan,
@@ -167,6 +179,27 @@ def retrain(
                 return
             candidate, verdict, promotion = session.run(promoting=not no_promote)
     click.echo(_conclude(candidate.version, verdict, promotion))
+
+
+def _take_reviews(
+    jobs: tuple[str, ...], data_dir: Path | None, reporter: Any
+) -> "tuple[ShardSource, ...]":
+    """Return a shard per job with the faces that people reviewed."""
+    if not jobs:
+        return ()
+    from facetag.cache_folder import cache_folder
+    from facetag_cli.client.reviewed_faces import export_reviews
+    from facetag_cli.client.service_choice import read_settings
+
+    folder = cache_folder() / "reviews"
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    for job in jobs:
+        shard = folder / f"reviews-{job}.tar"
+        written, _ = export_reviews(read_settings(data_dir), job, shard, reporter)
+        reporter.say(f"Took {written} reviewed faces of job {job}.")
+        taken.append(shard)
+    return tuple(taken)
 
 
 def _choose_fit(

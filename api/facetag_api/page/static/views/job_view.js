@@ -30,6 +30,7 @@ export async function show(view, { parts: [id], signal }) {
       make("div", { class: "row" },
         ...jobActions(job, acted, (error) => fault(error.message)),
         job.finished_at === null ? "" : button("Label again", labelAgain),
+        job.counts.tagged === 0 ? "" : make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
         ...downloads(job)));
     if (grown && (shown === null || job.finished_at !== null)) {
       photos.replaceChildren(photoGrid(job, signal));

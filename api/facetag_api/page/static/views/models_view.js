@@ -1,0 +1,89 @@
+// Show the networks: which one labels, how well each reads, and whom it reads worse.
+
+import { call, get } from "../parts/api.js";
+import { button, make, statusLine } from "../parts/elements.js";
+import { table } from "../parts/tables.js";
+
+export const title = "Models";
+const PARTS = ["test", "holdout", "validation"];
+const MEASURES = [
+  ["age", "rmse", "age RMSE (years)", 2], ["age", "mae", "age MAE (years)", 2],
+  ["age", "cs5", "age within 5 years", 3], ["gender", "accuracy", "gender accuracy", 3],
+  ["gender", "auc", "gender AUC", 3], ["race", "accuracy", "race accuracy", 3],
+  ["race", "macro_f1", "race macro F1", 3],
+];
+
+export async function show(view, { signal }) {
+  const { line, say, fault } = statusLine();
+  const body = make("div");
+  view.append(make("h1", {}, title), line, body);
+
+  async function change(path, json, words) {
+    try {
+      await call("POST", path, { json });
+      say(words);
+      await load();
+    } catch (error) {
+      fault(error.message);
+    }
+  }
+
+  async function load() {
+    const [{ models }, { promotions }] = await Promise.all([
+      get("/v1/models", { signal }), get("/v1/promotions", { signal })]);
+    const champion = models.find((model) => model.state === "champion");
+    const actions = {
+      promote: (version, force) => change(`/v1/models/${encodeURIComponent(version)}/promote`, { force },
+        `${version} is the champion now. Workers switch to it between two chunks.`),
+    };
+    body.replaceChildren(
+      champion ? bundleSection(champion, actions) : make("p", {}, "No network is known yet: a worker registers its own."),
+      promotions.length > 0 ? button("Roll back to the champion before",
+        () => change("/v1/models/rollback", undefined, "The champion before labels again.")) : "",
+      ...models.filter((model) => model !== champion).map((model) => make("details", {},
+        make("summary", {}, `${model.version} (${model.state})`), bundleSection(model, actions))),
+      promotions.length > 0 ? table("Changes of champion", ["when", "champion", "before", ""],
+        promotions.map((one) => [new Date(one.created_at).toLocaleString(), one.version,
+          one.previous ?? "–", one.rollback ? "rollback" : ""])) : "");
+  }
+
+  try {
+    await load();
+  } catch (error) {
+    if (error.name !== "AbortError") fault(error.message);
+  }
+}
+
+function bundleSection({ version, state, manifest, verdict, created_at: created }, { promote }) {
+  const metrics = manifest.metrics || {};
+  const part = PARTS.find((name) => metrics[name]);
+  const figures = part ? metrics[part].table || metrics[part] : null;
+  const failed = verdict !== null && !verdict.holds;
+  return make("section", { class: "run" },
+    make("h2", {}, version, make("span", { class: "tag" }, state)),
+    make("p", { class: "soft" },
+      `Known since ${new Date(created).toLocaleDateString()}. Parent: ${manifest.parent || "none"}.`),
+    figures ? table(`Table 1: measured on its ${part} images${figures.n ? ` (${figures.n})` : ""}`,
+      ["measure", "value", "95% interval"], measureRows(figures)) : make("p", {}, "It was not measured."),
+    figures?.worst_groups ? worstGroups(figures.worst_groups) : null,
+    verdict ? make("div", {},
+      make("p", {}, `It ${verdict.holds ? "passed" : "failed"} the comparison with ${verdict.against}:`),
+      make("ul", {}, ...verdict.reasons.map((reason) => make("li", {}, reason)))) : null,
+    state === "champion" ? null : button(failed ? "Promote although it failed" : "Promote",
+      () => promote(version, failed)));
+}
+
+function measureRows(figures) {
+  return MEASURES.filter(([head, name]) => figures[head]?.[name] !== undefined)
+    .map(([head, name, words, digits]) => {
+      const ends = figures.intervals?.[head]?.[name];
+      return [words, figures[head][name].toFixed(digits),
+        ends ? ends.map((end) => end.toFixed(digits)).join(" to ") : "–"];
+    });
+}
+
+function worstGroups(groups) {
+  const rows = Object.entries(groups).map(([head, { measure, group, n, value, interval }]) =>
+    [`${head} ${measure}`, group, value.toFixed(3), interval.map((end) => end.toFixed(3)).join(" to "), n]);
+  return table("Worst groups", ["measure", "group", "value", "95% interval", "faces"], rows);
+}

@@ -1,0 +1,306 @@
+// Review faces one after the other, by keys alone if one likes; each answer is sent at once.
+
+import { call, get, post } from "../parts/api.js";
+import { button, make, statusLine } from "../parts/elements.js";
+import { faceCard } from "../parts/face_card.js";
+import { boxEditor } from "../parts/box_editor.js";
+import { faceBox, photoFigure } from "../parts/photo_figure.js";
+import { reviewSummary } from "../parts/review_summary.js";
+
+export const title = "Review";
+const BATCH = 20;
+const RACES = { w: "white", b: "black", s: "asian", i: "indian", o: "other" };
+const GENDERS = { f: "female", m: "male" };
+const HELP = [
+  ["Enter", "accept, or save what you changed"], ["f / m", "female / male"],
+  ["w b s i o", "white, black, asian, indian, other"],
+  ["digits and -", "an age such as 34, or a band such as 30-39"], ["c", "cannot tell"],
+  ["n", "no face"], ["d", "draw a missed face"], ["u", "undo"], ["→", "skip"], ["Esc", "clear"],
+];
+
+export async function show(view, { parts: [id, place], signal }) {
+  const { line, say, fault } = statusLine();
+  const stage = make("div", { class: "stage", tabindex: "-1" });
+  const summary = make("div");
+  const choice = choiceForm(restart, place);
+  let queue = [];
+  let current = null;
+  let draft = {};
+  let editor = null;
+  let typed = "";
+  let skipped = new Set();
+  const done = [];
+
+  async function restart() {
+    queue = [];
+    skipped = new Set();
+    await next();
+    refreshSummary();
+  }
+
+  async function next() {
+    draft = {};
+    typed = "";
+    editor = null;
+    if (queue.length === 0) queue = await fetchQueue();
+    current = queue.shift() || null;
+    draw();
+  }
+
+  async function fetchQueue() {
+    try {
+      const query = choice.query();
+      query.set("limit", String(BATCH + skipped.size));
+      const { faces } = await get(`/v1/jobs/${id}/review/queue?${query}`, { signal });
+      return faces.filter((face) => !skipped.has(nameOf(face)));
+    } catch (error) {
+      if (error.name !== "AbortError") fault(error.message);
+      return [];
+    }
+  }
+
+  async function send(verdict) {
+    if (current === null) return;
+    const missed = verdict === "missed";
+    const body = {
+      position: current.position, face: missed ? null : current.face, verdict,
+      reviewer: choice.reviewer(), ...(verdict === "corrected" || missed ? draft : {}),
+    };
+    if (missed) body.box = editor.box();
+    try {
+      const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
+      done.push({ review, face: current, missed });
+      say(`${saidWords(verdict, draft)}: ${current.image}`);
+      if (missed) {
+        draft = {};
+        typed = "";
+        editor = null;
+        draw();
+      } else await next();
+      refreshSummary();
+    } catch (error) {
+      fault(error.message);
+    }
+  }
+
+  async function undo() {
+    const last = done.pop();
+    if (!last) return say("There is nothing to undo.");
+    try {
+      await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`);
+      if (!last.missed) {
+        if (current !== null) queue.unshift(current);
+        current = last.face;
+      }
+      draft = {};
+      typed = "";
+      editor = null;
+      draw();
+      say(`Undone: ${last.face.image}`);
+      refreshSummary();
+    } catch (error) {
+      fault(error.message);
+    }
+  }
+
+  function accept() {
+    if (editor !== null) return send("missed");
+    return send(Object.keys(draft).length > 0 ? "corrected" : "accepted");
+  }
+
+  function change(fields) {
+    draft = { ...draft, ...fields };
+    draw();
+  }
+
+  function skip() {
+    if (current === null) return;
+    skipped.add(nameOf(current));
+    next();
+  }
+
+  function clear() {
+    draft = {};
+    typed = "";
+    editor = null;
+    draw();
+  }
+
+  function typeAge(key) {
+    typed = key === "Backspace" ? typed.slice(0, -1) : typed + key;
+    const ages = agesOf(typed);
+    const { ages: _, ...others } = draft;
+    draft = ages === null ? others : { ...others, ages };
+    draw();
+  }
+
+  const KEYS = {
+    Enter: accept, c: () => send("cannot_tell"), n: () => send("no_face"), d: startBox, u: undo,
+    ArrowRight: skip, Escape: clear,
+  };
+
+  function onkey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, a, button, summary") && event.key !== "Escape") return;
+    if (editor?.key(event)) return event.preventDefault();
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (/^[0-9-]$/.test(key) || key === "Backspace") typeAge(key);
+    else if (GENDERS[key]) change({ gender: GENDERS[key] });
+    else if (RACES[key]) change({ race: RACES[key] });
+    else if (KEYS[key]) KEYS[key]();
+    else return;
+    event.preventDefault();
+  }
+
+  function startBox() {
+    if (current === null) return;
+    draft = {};
+    typed = "";
+    editor = boxEditor(current.width, current.height);
+    draw();
+  }
+
+  function draw() {
+    if (current === null) {
+      stage.replaceChildren(make("p", { class: "lead" }, "Nothing is left to review in this queue."));
+      return;
+    }
+    const face = current.face === null ? null : current;
+    const photo = photoFigure(`/v1/jobs/${id}/images/${current.position}/photo`,
+      { ...current, faces: face ? [face] : [] }, { alt: current.image });
+    fallBack(photo.figure.querySelector("img"), `/v1/jobs/${id}/images/${current.position}/thumbnail`);
+    photo.boxes[0]?.classList.add("lit");
+    if (editor) editor.attach(photo.svg, faceBox);
+    const side = make("div", {});
+    if (face) {
+      side.append(make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" })));
+      if (face.other) side.append(make("p", { class: "soft" }, `The other network says: ${labelWords(face.other)}`));
+    } else side.append(make("p", {}, "No face was found here. Press Enter if that is right."));
+    side.append(
+      make("p", { class: "draft", role: "status" }, draftWords(draft, typed, editor)),
+      controls());
+    stage.replaceChildren(make("h2", {}, current.image), make("div", { class: "answer" }, photo.figure, side));
+    if (!view.contains(document.activeElement) || document.activeElement === document.body) {
+      stage.focus({ preventScroll: true });
+    }
+  }
+
+  function controls() {
+    const pick = (labels, head) => make("div", { class: "row", role: "group", "aria-label": head },
+      ...Object.entries(labels).map(([key, label]) => button(label, () => change({ [head]: label }),
+        { "aria-pressed": String(draft[head] === label), title: key })));
+    const age = make("input", { type: "text", inputmode: "numeric", size: "6", value: typed,
+      "aria-label": "Age or band", placeholder: "34 or 30-39", onchange: () => {
+        typed = age.value.trim();
+        typeAge("");
+      } });
+    return make("div", {},
+      pick(GENDERS, "gender"), pick(RACES, "race"), make("label", { class: "row" }, "Age ", age),
+      make("div", { class: "row" },
+        button(editor ? "Save the missed face" : Object.keys(draft).length ? "Save" : "Accept", accept, { class: "primary" }),
+        button("Cannot tell", () => send("cannot_tell")), button("No face", () => send("no_face")),
+        button("Missed face", startBox), button("Skip", skip), button("Undo", undo)));
+  }
+
+  async function refreshSummary() {
+    try {
+      const found = await get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal });
+      summary.replaceChildren(reviewSummary(found));
+    } catch (error) {
+      if (error.name !== "AbortError") fault(error.message);
+    }
+  }
+
+  window.addEventListener("keydown", onkey, { signal });
+  view.append(
+    make("p", {}, make("a", { href: `#/jobs/${id}` }, "Back to the job")),
+    make("h1", {}, title),
+    make("p", { class: "lead" }, "Say what the network could not see. Your word counts in the "
+      + "results at once, and becomes training data."),
+    choice.form, line, stage,
+    make("details", {}, make("summary", {}, "Keys"), make("dl", { class: "keys" },
+      ...HELP.flatMap(([key, words]) => [make("dt", {}, key), make("dd", {}, words)]))),
+    summary);
+  await restart();
+}
+
+const nameOf = (face) => `${face.position}.${face.face}`;
+
+function fallBack(image, thumbnail) {
+  const blank = image.onerror;
+  image.onerror = () => {
+    image.onerror = blank;
+    image.src = thumbnail;
+  };
+}
+
+/** Return the band that "34", "30-39" or nothing means; null if it is not whole yet. */
+function agesOf(text) {
+  const found = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(text);
+  if (found === null) return null;
+  const ages = [Number(found[1]), Number(found[2] ?? found[1])];
+  return ages[1] <= 116 && ages[0] <= ages[1] ? ages : null;
+}
+
+function labelWords(face) {
+  return [face.age === undefined ? "" : String(Math.round(face.age)), face.gender?.label, face.race?.label]
+    .filter(Boolean).join(", ");
+}
+
+function draftWords(draft, typed, editor) {
+  const parts = [draft.gender, draft.race, typed ? `age ${typed}` : ""].filter(Boolean);
+  if (editor) parts.unshift("A missed face: draw its box, or move it by arrows (Shift: size)");
+  return parts.length ? `Your word: ${parts.join(", ")}` : "";
+}
+
+function saidWords(verdict, draft) {
+  const labels = [draft.gender, draft.race, draft.ages?.join("–")].filter(Boolean).join(", ");
+  return { accepted: "Accepted", corrected: `Corrected to ${labels}`, cannot_tell: "Cannot tell",
+    no_face: "No face", missed: `Missed face added${labels ? ` (${labels})` : ""}` }[verdict];
+}
+
+function choiceForm(onchange, place) {
+  const option = (value, text) => make("option", { value }, text);
+  const order = make("select", { "aria-label": "Order" }, option("doubt", "most doubtful first"),
+    option("sample", "a random sample of photos"), option("disagreement", "where another job disagrees"),
+    option("place", "in the job's order"));
+  const gender = make("select", { "aria-label": "Gender" }, option("", "any gender"),
+    ...Object.values(GENDERS).map((label) => option(label, label)));
+  const race = make("select", { "aria-label": "Race" }, option("", "any race"),
+    ...Object.values(RACES).map((label) => option(label, label)));
+  const ages = make("select", { "aria-label": "Age" }, option("", "any age"),
+    ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => option(`${low}-${low + 9}`, `${low} to ${low + 9}`)),
+    option("80-116", "80 and older"));
+  const sample = make("input", { type: "number", min: "1", max: "10000", value: "100", "aria-label": "Photos of the sample" });
+  const against = make("input", { type: "text", placeholder: "id of the other job", "aria-label": "Other job" });
+  const who = make("input", { type: "text", maxlength: "100", placeholder: "the key's name",
+    value: localStorage.getItem("reviewer") || "" });
+  const form = make("form", { class: "row choice", onsubmit: (event) => event.preventDefault() },
+    make("label", {}, "Reviewer ", who), order, sample, against, gender, race, ages);
+  const fit = () => {
+    sample.hidden = order.value !== "sample";
+    against.hidden = order.value !== "disagreement";
+  };
+  form.addEventListener("change", () => {
+    localStorage.setItem("reviewer", who.value.trim());
+    fit();
+    if (order.value !== "disagreement" || against.value) onchange();
+  });
+  fit();
+  return {
+    form,
+    reviewer: () => who.value.trim() || null,
+    sample: () => Number(sample.value) || 100,
+    query() {
+      const query = new URLSearchParams({ order: place === undefined ? order.value : "place" });
+      if (place !== undefined) query.set("position", place);
+      if (order.value === "sample") query.set("sample", sample.value);
+      if (order.value === "disagreement") query.set("against", against.value);
+      for (const [name, field] of Object.entries({ gender, race, ages })) {
+        if (field.value) query.set(name, field.value);
+      }
+      if (who.value.trim()) query.set("reviewer", who.value.trim());
+      return query;
+    },
+  };
+}

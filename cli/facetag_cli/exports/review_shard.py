@@ -1,0 +1,90 @@
+"""Write the faces that people reviewed as a training shard."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from facetag.atomic_write import atomic_open
+from facetag.errors import ImageUnreadable, ShardUnreadable
+from facetag.heads import HEADS
+from facetag.reviews.verdicts import label_of
+from facetag.settings import Settings
+from facetag.vision.image_decoder import decode_image
+
+MARGIN = 0.5
+"""Pixels around a face, as a share of its box: the detector finds it again, and no neighbour is
+larger."""
+QUALITY = 95
+
+Line = Mapping[str, Any]
+
+
+def write_review_shard(
+    lines: Iterable[Line], read_photo: Callable[[int], bytes], output: Path, settings: Settings
+) -> tuple[int, int]:
+    """Write a tar of KEY.jpg and KEY.json per reviewed face; return faces written and left out.
+
+    `read_photo` gives the bytes of the photo at a position. KEY.json holds the labels that are
+    certain and the face's box in KEY.jpg. A face without any such label, and one whose photo
+    cannot be read, are left out. Raises ShardUnreadable, and writes nothing, if no face is left.
+    """
+    written = left_out = 0
+    with atomic_open(output) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        for line in lines:
+            faces = [face for face in line["faces"] if face.get("reviewed")]
+            usable = [(face, labels) for face in faces if (labels := certain_labels(face))]
+            left_out += len(faces) - len(usable)
+            if not usable:
+                continue
+            try:
+                pixels = decode_image(
+                    read_photo(line["position"]),
+                    formats=settings.image_formats,
+                    max_pixels=settings.max_image_pixels,
+                )
+            except ImageUnreadable:
+                left_out += len(usable)
+                continue
+            photo = Image.fromarray(pixels)
+            for number, (face, labels) in enumerate(usable):
+                picture, box = cut_face(photo, face["box"])
+                key = f"{line['position']:06}-{number}"
+                _add(archive, f"{key}.jpg", picture)
+                _add(archive, f"{key}.json", json.dumps(labels | {"box": box}).encode())
+                written += 1
+        if written == 0:
+            raise ShardUnreadable(
+                "No face of this job was reviewed with a certain label: review it on the page "
+                "first."
+            )
+    return written, left_out
+
+
+def certain_labels(face: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the age and the labels of a reviewed face without those that are uncertain."""
+    doubted = face.get("uncertain") or ()
+    found = {head.name: label_of(face, head.name) for head in HEADS if head.name not in doubted}
+    return {name: label for name, label in found.items() if label is not None}
+
+
+def cut_face(photo: Image.Image, box: Iterable[int]) -> tuple[bytes, list[int]]:
+    """Return a JPEG of the face with a margin, and its box in that JPEG."""
+    x, y, width, height = box
+    around = round(MARGIN * max(width, height))
+    left, top = max(0, x - around), max(0, y - around)
+    right = min(photo.width, x + width + around)
+    bottom = min(photo.height, y + height + around)
+    out = io.BytesIO()
+    photo.crop((left, top, right, bottom)).save(out, "JPEG", quality=QUALITY)
+    return out.getvalue(), [x - left, y - top, width, height]
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))

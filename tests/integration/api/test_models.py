@@ -1,0 +1,42 @@
+"""Bundles are listed, promoted and rolled back over HTTP, by keys that may."""
+
+import pytest
+
+from facetag.access.keys import Scope
+from facetag.bundles.registry import add_bundle, register_model
+
+pytestmark = pytest.mark.integration
+
+
+def manifest(version):
+    return {"version": version, "weights_sha256": version}
+
+
+@pytest.fixture
+def bundles(harness):
+    """A champion, a candidate that passed and one that failed, all in object storage."""
+    failed = {"holds": False, "against": "one", "reasons": ["age RMSE: worse"]}
+    with harness.transaction() as session:
+        register_model(session, "local", manifest("one"))
+        for version, verdict in (("one", None), ("two", None), ("three", failed)):
+            add_bundle(session, manifest(version), {}, tenant_id="local", verdict=verdict)
+
+
+def test_a_bundle_is_promoted_and_rolled_back_by_an_administrator(api, harness, bundles):
+    worker = harness.make_key(scope=Scope.JOBS)
+    assert api.post("/v1/models/two/promote", headers=worker).status_code == 403
+    assert api.post("/v1/models/rollback", headers=worker).status_code == 403
+    assert api.post("/v1/models/four/promote").status_code == 404
+    assert api.post("/v1/models/two/promote").json()["previous"] == "one"
+    assert api.post("/v1/models/two/promote").status_code == 409
+    refused = api.post("/v1/models/three/promote")
+    assert refused.status_code == 409
+    assert "age RMSE: worse" in refused.json()["detail"]
+    assert api.post("/v1/models/three/promote", json={"force": True}).status_code == 200
+    assert api.post("/v1/models/rollback").json()["version"] == "two"
+    changes = api.get("/v1/promotions").json()["promotions"]
+    assert [(one["version"], one["rollback"]) for one in changes] == [
+        ("two", True),
+        ("three", False),
+        ("two", False),
+    ]
