@@ -1,9 +1,10 @@
 """Change a job's counts with its images' states, and check them when the job closes."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ARRAY, BigInteger, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
@@ -40,27 +41,32 @@ def move_counts(
 def cancel_queued_images(session: Session, job_id: uuid.UUID, *, skip_locked: bool) -> int:
     """Cancel up to CANCEL_BATCH of the job's queued images and return how many.
 
-    The caller changes the counts.
+    The caller changes the counts. The ids travel as arrays: of a subquery, statistics that do not
+    know the job yet expect one row, and PostgreSQL then compares every pair of rows.
     """
-    next_ones = (
+    next_ones = session.scalars(
         select(Image.id)
         .where(Image.job_id == job_id, Image.state == ImageState.QUEUED)
         .order_by(Image.suspicion, Image.position)
         .limit(CANCEL_BATCH)
-    )
-    queued = (
+    ).all()
+    queued = session.scalars(
         select(Image.id)
-        .where(Image.id.in_(next_ones.scalar_subquery()), Image.state == ImageState.QUEUED)
+        .where(Image.id == func.any(_as_array(next_ones)), Image.state == ImageState.QUEUED)
         .order_by(Image.id)
         .with_for_update(skip_locked=skip_locked)
-    )
+    ).all()
     cancelled = session.execute(
         update(Image)
-        .where(Image.id.in_(queued.scalar_subquery()))
+        .where(Image.id == func.any(_as_array(queued)))
         .values(state=ImageState.CANCELLED, finished_at=func.now()),
         execution_options={"synchronize_session": False},
     )
     return int(cancelled.rowcount)  # type: ignore[attr-defined]
+
+
+def _as_array(ids: Sequence[int]) -> Any:
+    return literal(list(ids), ARRAY(BigInteger))
 
 
 def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
