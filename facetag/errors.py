@@ -18,6 +18,7 @@ FacetagError
 │   ├── BundleUnknown
 │   ├── RetrainingUnknown
 │   └── KeyUnknown             no key of the API has this id
+├── QuotaReached               a tenant keeps as many jobs or images as it may
 ├── KeyRefused                 a key of the API cannot be made as asked for
 ├── ObjectRefused              object storage does not let us read this object
 ├── Conflict                   the request contradicts what is there
@@ -136,6 +137,10 @@ class RetrainingUnknown(NotFound):
 
 class KeyUnknown(NotFound):
     """No key of the API has this id."""
+
+
+class QuotaReached(FacetagError):
+    """A tenant keeps as many jobs or images as it may."""
 
 
 class KeyRefused(FacetagError):

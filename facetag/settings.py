@@ -165,6 +165,15 @@ class Settings(BaseSettings):
         100_000, gt=0, description="Most images that one request for a job may list"
     )
 
+    max_requests_per_minute: int = Field(
+        6000, gt=0, description="Most requests that one key may send per minute to a process"
+    )
+    max_tenant_images: int = Field(
+        10_000_000, gt=0, description="Most images that a tenant's jobs may hold in all"
+    )
+    max_open_jobs: int = Field(
+        1000, gt=0, description="Most jobs of a tenant that are not finished at a time"
+    )
     retention_days: int = Field(
         30, ge=0, description="Days after which an ended job is deleted with its results; 0: never"
     )

@@ -62,7 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     # The middleware added last is the outermost.
     app.add_middleware(BodyLimit, limits=body_limits(settings))
-    app.add_middleware(Authentication)
+    per_minute = settings.max_requests_per_minute
+    app.add_middleware(Authentication, requests_per_minute=per_minute)
     app.add_middleware(Security, hosts=allowed_hosts(settings))
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     describe(app)

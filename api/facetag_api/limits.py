@@ -1,10 +1,13 @@
 """Limit how much one request may send and how many requests are served at a time."""
 
+import asyncio
+import time
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facetag.settings import Settings
-from facetag_api.problems import BodyTooLarge
+from facetag_api.problems import BodyTooLarge, BodyTooSlow, TooManyBodies
 
 SYNC_THREADS = 12
 """Threads for synchronous endpoints, which wait for Postgres and storage, not for the CPU."""
@@ -27,6 +30,10 @@ BYTES_PER_JOB_IMAGE = 320
 MAX_SMALL_BODY = 64 * 2**10
 MAX_UPLOADS_BODY = 2**20
 FORM_OVERHEAD = 64 * 2**10
+BODY_DEADLINE_S = 60.0
+"""Seconds for a whole body, however steadily it trickles."""
+MAX_BODY_BYTES_IN_FLIGHT = 192 * 2**20
+"""Bytes of bodies that one process holds at a time; its container has 512 MB."""
 
 
 def body_limits(settings: Settings) -> dict[str, int]:
@@ -39,11 +46,21 @@ def body_limits(settings: Settings) -> dict[str, int]:
 
 
 class BodyLimit:
-    """Refuse a body that is too large for its path, by its declared length or while it is read."""
+    """Refuse a body that is too large for its path, too slow, or one too many at a time."""
 
-    def __init__(self, app: ASGIApp, limits: dict[str, int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: dict[str, int],
+        *,
+        deadline_s: float = BODY_DEADLINE_S,
+        max_in_flight: int = MAX_BODY_BYTES_IN_FLIGHT,
+    ) -> None:
         self.app = app
         self.limits = limits
+        self._deadline_s = deadline_s
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -54,15 +71,31 @@ class BodyLimit:
         declared = Headers(scope=scope).get("content-length", "")
         too_large = declared.isdigit() and int(declared) > max_bytes
         received = 0
+        whole = False
+        due_s = time.monotonic() + self._deadline_s
 
         async def receive_counted() -> Message:
-            nonlocal received
+            nonlocal received, whole
+            if whole:
+                # What follows is the client's leaving, which may take any time.
+                return await receive()
             if too_large:
                 raise BodyTooLarge(max_bytes)
-            message = await receive()
-            received += len(message.get("body", b""))
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, due_s - time.monotonic()))
+            except TimeoutError as error:
+                raise BodyTooSlow(self._deadline_s) from error
+            size = len(message.get("body", b""))
+            received += size
+            self._in_flight += size
+            whole = not message.get("more_body", False)
             if received > max_bytes:
                 raise BodyTooLarge(max_bytes)
+            if self._in_flight > self._max_in_flight:
+                raise TooManyBodies
             return message
 
-        await self.app(scope, receive_counted, send)
+        try:
+            await self.app(scope, receive_counted, send)
+        finally:
+            self._in_flight -= received

@@ -17,6 +17,7 @@ from facetag.errors import (
     FacetagError,
     IdempotencyConflict,
     NotFound,
+    QuotaReached,
     ServiceUnavailable,
 )
 
@@ -64,6 +65,32 @@ class BodyTooLarge(HTTPException):
         )
 
 
+class BodyTooSlow(HTTPException):
+    """The body did not arrive in time."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"The body did not arrive within {deadline_s:g} s: send less at a time.",
+            headers={"Connection": "close"},
+        )
+
+
+class TooManyBodies(HTTPException):
+    """As many bytes of bodies are held as one process may hold."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Too many large requests arrive at a time: try again.",
+            headers={"Retry-After": "5"},
+        )
+
+
+class TooManyRequests(FacetagError):
+    """The caller sends more requests a minute, or keeps more jobs, than it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Hold how one kind of error is answered."""
@@ -90,6 +117,11 @@ KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     ),
     (Conflict, Kind(HTTPStatus.CONFLICT, "conflict", "The resource's state does not allow this")),
     (NotFound, Kind(HTTPStatus.NOT_FOUND, "not-found", "Not found")),
+    (
+        TooManyRequests,
+        Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", 10),
+    ),
+    (QuotaReached, Kind(HTTPStatus.TOO_MANY_REQUESTS, "quota-reached", "Too many jobs", 60)),
     (ScopeMissing, Kind(HTTPStatus.FORBIDDEN, "scope-missing", "The key does not allow this")),
     (
         WorkerSilent,

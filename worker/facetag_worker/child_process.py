@@ -15,6 +15,7 @@ from facetag.bundles.registry import Champion, find_champion, register_model
 from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, persist, transaction
 from facetag.db.tables import Job, JobState
 from facetag.errors import DatabaseUnavailable, QueueUnavailable, ServiceUnavailable
+from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.queue.celery_app import QUEUE_TAG, count_doorbells, ring, ring_listing
 from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
@@ -26,7 +27,7 @@ from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
 from facetag_worker.photo_reader import Thumbnails, make_reader, only_photos_of_the_tenant
-from facetag_worker.pipeline import Pipeline
+from facetag_worker.pipeline import URGENT_TURNS, Pipeline
 from facetag_worker.prefix_listing import list_prefix
 
 THREADS_BESIDE_THE_READERS = 5
@@ -64,6 +65,7 @@ class WorkerProcess:
         self._sessions: sessionmaker[Session]
         self._storage: Storage
         self._pipeline: Pipeline | None = None
+        self._urgent_turns = 0
 
     def open(self) -> None:
         """Load the network, warm it up and register its bundle; raises what the loading raises."""
@@ -92,8 +94,11 @@ class WorkerProcess:
         if self._pipeline is None:
             return
         try:
+            self._serve_others()
             with transaction(self._sessions) as session:
                 turn = choose_job(session)
+                urgent = turn is not None and (waiting_priority(session, turn) or 0) > 0
+            self._urgent_turns = self._urgent_turns + 1 if urgent else 0
             if turn is not None:
                 self._wake_others(turn)
                 goes_on = self._pipeline.drain(turn)
@@ -104,6 +109,16 @@ class WorkerProcess:
         except ServiceUnavailable as error:
             # Nothing is lost: the leases run out, and the sweeper rings again.
             log.warning("drain_interrupted", job_id=str(job_id), reason=str(error))
+
+    def _serve_others(self) -> None:
+        """Work on a chunk of a job that waits behind predictions, after URGENT_TURNS of them."""
+        if self._urgent_turns < URGENT_TURNS or self._pipeline is None:
+            return
+        self._urgent_turns = 0
+        with transaction(self._sessions) as session:
+            other = choose_job(session, below=PREDICT_PRIORITY)
+        if other is not None:
+            self._pipeline.drain(other, seconds=0.0)
 
     def list_prefix(self, job_id: UUID) -> None:
         """List a job's prefix, then ring for its images or for the rest of the listing."""

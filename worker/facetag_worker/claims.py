@@ -20,6 +20,7 @@ from facetag.jobs.known_results import find_known, finish_with
 from facetag.jobs.twins import settle_twins
 from facetag.results.image_lines import Face
 
+ANY_PRIORITY = 1000
 MAX_BACKOFF_S = 60.0
 MAX_MESSAGE_CHARS = 500
 
@@ -105,7 +106,7 @@ HAS_CLAIMABLE = f"""(
 CHOOSE_JOB = text(f"""
     SELECT id FROM jobs
     WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0
-      AND priority > :above AND {HAS_CLAIMABLE}
+      AND priority > :above AND priority < :below AND {HAS_CLAIMABLE}
     ORDER BY priority DESC, running > 0, rung_at NULLS FIRST, created_at
     LIMIT 1
 """)  # noqa: S608 - built from the constant above
@@ -202,9 +203,10 @@ FINISH = text("""
 """)
 
 
-def choose_job(session: Session, *, above: int = -1) -> uuid.UUID | None:
-    """Return the job whose turn it is among those of a priority `above`; None if none waits."""
-    job_id: uuid.UUID | None = session.execute(CHOOSE_JOB, {"above": above}).scalar()
+def choose_job(session: Session, *, above: int = -1, below: int = ANY_PRIORITY) -> uuid.UUID | None:
+    """Return the job whose turn it is among those of a priority in between; None if none waits."""
+    bounds = {"above": above, "below": below}
+    job_id: uuid.UUID | None = session.execute(CHOOSE_JOB, bounds).scalar()
     return job_id
 
 

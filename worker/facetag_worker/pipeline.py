@@ -34,6 +34,9 @@ BACKOFF_S = 1.0
 OUTAGE_S = 120.0
 """How long finished work is kept while the database is unavailable."""
 
+URGENT_TURNS = 4
+"""Predictions that are served for each chunk of another job, however many wait."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -90,14 +93,14 @@ class Pipeline:
         self._ahead.shutdown()
         self._reader.close()
 
-    def drain(self, job_id: UUID) -> bool:
-        """Work on a job while it has claimable images, for at most `drain_s` and one chunk.
+    def drain(self, job_id: UUID, *, seconds: float | None = None) -> bool:
+        """Work on a job while it has claimable images, for `seconds` (`drain_s`) and one chunk.
 
         Jobs of higher priority are served between its chunks. Ends early when the worker stops, and
         then gives claims back that are not being labelled. Ends early too, and returns False, if
         object storage is unavailable: going on at once would not help. Raises DatabaseUnavailable.
         """
-        until = time.monotonic() + self._settings.drain_s
+        until = time.monotonic() + (self._settings.drain_s if seconds is None else seconds)
         away = False
         ahead: Future[Chunk | None] | None = None
         chunk = self._prepare(job_id)
@@ -169,8 +172,10 @@ class Pipeline:
         return None
 
     def _serve_urgent(self, *, above: int, until: float) -> None:
-        """Work on jobs of a higher priority, but not after `until`, however many come."""
-        while not self._stopping() and time.monotonic() < until:
+        """Work on jobs of a higher priority: at most URGENT_TURNS, and not after `until`."""
+        for _ in range(URGENT_TURNS):
+            if self._stopping() or time.monotonic() >= until:
+                return
             try:
                 with transaction(self._sessions) as session:
                     job_id = choose_job(session, above=above)

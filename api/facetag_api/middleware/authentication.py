@@ -20,7 +20,8 @@ from facetag.access.tokens import Token
 from facetag.db.engine import read, transaction
 from facetag.db.tables import KeyKind
 from facetag.errors import DatabaseUnavailable
-from facetag_api.problems import answer_error, problem_body, problem_response
+from facetag_api.middleware.request_rates import RequestRates
+from facetag_api.problems import TooManyRequests, answer_error, problem_body, problem_response
 
 OPEN_PATHS = frozenset({"/healthz", "/login"})
 COOKIE = "facetag_session"
@@ -115,8 +116,9 @@ class KeyRing:
 class Authentication:
     """Refuse requests without a valid key; put the caller of the others into their state."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, requests_per_minute: int) -> None:
         self.app = app
+        self._rates = RequestRates(requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -130,6 +132,13 @@ class Authentication:
             return
         if caller is None:
             await _refusal(scope)(scope, receive, send)
+            return
+        if not self._rates.take(caller.key_id):
+            excess = TooManyRequests(
+                f"The key `{caller.name}` may send {self._rates.per_minute} requests a minute "
+                "(FACETAG_MAX_REQUESTS_PER_MINUTE)."
+            )
+            await (await answer_error(Request(scope), excess))(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
         await self.app(scope, receive, send)

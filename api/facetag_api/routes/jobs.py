@@ -15,6 +15,7 @@ from facetag.db.tables import Job, JobState
 from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, JobNotFound
+from facetag.jobs.quotas import check_quota
 from facetag.queue.celery_app import ring, ring_listing
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.image_locations import locate_prefix, resolve_images
@@ -160,8 +161,12 @@ def retag_job(
     desk: AtDesk, job_id: JobId, response: Response, afterwards: BackgroundTasks
 ) -> JobAnswer:
     """Label the images of a finished job again, as a new job."""
+    tenant_id = desk.tenant_id
     with desk.transaction() as session:
-        job = jobs.retag_job(session, job_id, tenant_id=desk.tenant_id)
+        old = jobs.get_job(session, job_id, tenant_id=tenant_id)
+        settings = desk.services.settings
+        check_quota(session, settings, tenant_id=tenant_id, images=old.total or 0)
+        job = jobs.retag_job(session, job_id, tenant_id=tenant_id)
     afterwards.add_task(_ring, desk, job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return show_job(job)
@@ -216,6 +221,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
     if wanted.images is None:
         bucket, prefix = locate_prefix(wanted.prefix or "", settings=settings, tenant_id=tenant_id)
         with desk.transaction() as session:
+            check_quota(session, settings, tenant_id=tenant_id, images=0)
             return jobs.create_prefix_job(
                 session,
                 tenant_id=tenant_id,
@@ -228,6 +234,13 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             )
     images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
     with desk.transaction() as session:
+        check_quota(
+            session,
+            settings,
+            tenant_id=tenant_id,
+            images=len(images),
+            idempotency_key=idempotency_key,
+        )
         return jobs.create_job(
             session,
             tenant_id=tenant_id,

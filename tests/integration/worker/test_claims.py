@@ -250,3 +250,10 @@ def test_a_worker_that_stops_also_gives_back_what_an_outage_had_it_abandon(harne
     heartbeat.abandon()
     assert heartbeat.surrender() == 2
     assert [row.state for row in harness.rows(job_id)] == ["queued"] * 2
+
+
+def test_a_job_behind_predictions_can_be_chosen(harness):
+    waiting = harness.post(["a"])
+    harness.post(["b"], priority=10)
+    with harness.transaction() as session:
+        assert choose_job(session, below=10) == waiting

@@ -40,12 +40,14 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
     from facetag.log import configure_logging
     from facetag.settings import load_settings
     from facetag_api.app import create_app
+    from facetag_api.connections import BoundedProtocol
 
     settings = load_settings()
     configure_logging(level=log_level)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         host=host or settings.api_host,
         port=settings.api_port if port is None else port,
         # Our own request log has more in its one line.
