@@ -78,6 +78,16 @@ def say_not_sent(photos: Sequence[LocalPhoto], report: UploadReport, reporter: R
         reporter.warn(f"  and {len(failures) - SHOWN_FAILURES} more")
 
 
+def say_known(jobs: Sequence[JobView], reporter: Reporter) -> None:
+    """Print of each new job how many of its photos are known, and how many are to be labelled."""
+    for job, short in zip(jobs, short_ids(jobs), strict=True):
+        counts, total = job["counts"], job["total"] or 0
+        left = counts["queued"] + counts["running"]
+        reporter.say(
+            f"Job {short}: {plural(total, 'photo')}: {total - left:,} known, {left:,} to label."
+        )
+
+
 class TaggingRun:
     """One run of `tag` against a service: photos in, finished jobs out.
 
@@ -169,12 +179,7 @@ class TaggingRun:
                 )
             self._leftovers.add(job["id"], UnfinishedJob(digest, self._place, this_process()))
             self.jobs.append(job)
-        for job, short in zip(self.jobs, short_ids(self.jobs), strict=True):
-            counts, total = job["counts"], job["total"] or 0
-            left = counts["queued"] + counts["running"]
-            self._reporter.say(
-                f"Job {short}: {plural(total, 'photo')}: {total - left:,} known, {left:,} to label."
-            )
+        say_known(self.jobs, self._reporter)
 
     def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
         """Return the open jobs on the wanted images, by digest.

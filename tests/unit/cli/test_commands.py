@@ -179,6 +179,10 @@ def test_upload_prints_the_job_that_the_other_commands_take(facetag, service, al
     assert [line["image"] for line in lines_of(found.stdout)] == NAMES
 
 
+def test_upload_tells_what_is_known(facetag, album):
+    assert "5 photos: 0 known, 5 to label." in facetag("upload", album).stderr
+
+
 def test_upload_without_a_job_only_sends(facetag, service, album):
     run = facetag("upload", album, "--no-tag")
     assert (run.exit_code, run.stdout) == (0, "")

@@ -55,7 +55,7 @@ def upload(
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.tagging_run import announce, say_not_sent, send_photos
+    from facetag_cli.upload.tagging_run import announce, say_known, say_not_sent, send_photos
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)
@@ -71,5 +71,6 @@ def upload(
             for images in plan:
                 job = start_job(client, images, name=name or collection.title)
                 click.echo(job["id"])
+                say_known([job], reporter)
     say_not_sent(collection.photos, report, reporter)
     ctx.exit(EXIT_SOME_FAILED if report.failed else EXIT_OK)
