@@ -156,10 +156,10 @@ class Settings(BaseSettings):
         64 * 2**20, gt=0, description="Largest image file, in bytes; larger ones fail"
     )
     max_image_pixels: int = Field(
-        120_000_000,
+        250_000_000,
         gt=0,
-        le=178_956_970,
-        description="Largest image, in pixels; Pillow itself refuses more than 178,956,970",
+        le=1_000_000_000,
+        description="Largest image, in pixels; larger ones fail",
     )
     max_job_images: int = Field(
         100_000, gt=0, description="Most images that one request for a job may list"

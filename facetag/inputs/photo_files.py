@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -10,10 +11,13 @@ from typing import BinaryIO
 
 from facetag.errors import ErrorCode
 from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.inputs.image_signatures import LONGEST, is_image
 from facetag.inputs.name_filter import NameFilter, is_companion
 from facetag.inputs.tar_photos import TAR_SUFFIX, list_members
 
 EVERY_NAME = NameFilter()
+SHOWN_KINDS = 5
+"""Kinds of skipped files that are named; others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,17 @@ class LocalPhoto:
             tar.seek(self.offset)
             return tar.read(self.size)
 
+    def sniffed(self) -> bool:
+        """Return whether the first bytes are those of an image; False if they cannot be read."""
+        if self.fault is not None:
+            return False
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset or 0)
+                return is_image(file.read(min(LONGEST, self.size)))
+        except OSError:
+            return False
+
     def source(self) -> Path | BinaryIO:
         """Return what image libraries open: the path, or a stream of the bytes in a tar."""
         return self.path if self.offset is None else io.BytesIO(self.read_bytes())
@@ -68,8 +83,9 @@ class FoundPhotos:
 
     given: tuple[Path, ...]
     photos: list[LocalPhoto] = field(default_factory=list)
-    skipped: int = 0
-    """How many files have no image extension, or were left beside photos by macOS or a NAS."""
+    kinds_skipped: Counter[str] = field(default_factory=Counter)
+    """How many files were skipped, by extension: they have none of an image, or are hidden, or were
+    left beside photos by macOS or a NAS."""
     filtered: int = 0
     """How many photos the patterns of names leave out."""
     closed_folders: list[str] = field(default_factory=list)
@@ -83,21 +99,40 @@ class FoundPhotos:
         return as_text(first.resolve().name or str(first)) + rest
 
     @property
+    def skipped(self) -> int:
+        """How many files were skipped."""
+        return self.kinds_skipped.total()
+
+    def skip(self, kind: str) -> None:
+        """Count a file that is skipped."""
+        self.kinds_skipped[kind] += 1
+
+    def describe_skipped(self) -> str:
+        """Return text such as `9 other files skipped (6 .mp4, 2 .txt, 1 without extension)`."""
+        kinds = self.kinds_skipped.most_common()
+        shown = [f"{count:,} {kind}" for kind, count in kinds[:SHOWN_KINDS]]
+        more = sum(count for _, count in kinds[SHOWN_KINDS:])
+        shown += [f"{more:,} of other kinds"] if more else []
+        files = "file" if self.skipped == 1 else "files"
+        return f"{self.skipped:,} other {files} skipped ({', '.join(shown)})"
+
+    @property
     def place(self) -> str:
         """The folder or file that was searched, or how many."""
         return str(self.given[0]) if len(self.given) == 1 else f"{len(self.given)} places"
 
 
 def collect_photos(
-    *given: Path, hidden: bool = True, names: NameFilter = EVERY_NAME
+    *given: Path, hidden: bool = True, names: NameFilter = EVERY_NAME, sniff: bool = False
 ) -> FoundPhotos:
     """Return every photo in the given folders, tars and files.
 
     One folder or tar: names are relative to it. Otherwise each name is the path as it was given,
     and a photo that is reached twice in this way is one. A file that is given itself needs no image
     extension. Links are followed, and each folder is visited once even if links form a loop.
-    `hidden=False` skips names that begin with a dot. Raises OSError if a given folder cannot be
-    listed, and InputInvalid for a damaged tar.
+    `hidden=False` skips names that begin with a dot. With `sniff`, files without an image extension
+    are opened, and are photos if their first bytes say so. Raises OSError if a given folder cannot
+    be listed, and InputInvalid for a damaged tar.
     """
     found = FoundPhotos(given)
     alone = len(given) == 1 and (given[0].is_dir() or given[0].suffix.lower() == TAR_SUFFIX)
@@ -105,8 +140,10 @@ def collect_photos(
     met = dict[tuple[Path, int | None], LocalPhoto]()
     for photo in _find(given, found, hidden=hidden, base=given[0] if alone else None):
         itself = photo.offset is None and photo.path in asked_for
-        if not itself and (photo.suffix not in IMAGE_SUFFIXES or is_companion(photo.name)):
-            found.skipped += 1
+        if not itself and is_companion(photo.name):
+            found.skip("beside photos")
+        elif not itself and photo.suffix not in IMAGE_SUFFIXES and not (sniff and photo.sniffed()):
+            found.skip(photo.suffix or "without extension")
         elif names.keeps(photo.name):
             met[photo.path, photo.offset] = photo
         else:
@@ -191,7 +228,7 @@ def _walk_files(
             continue
         for entry in entries:
             if not hidden and entry.name.startswith("."):
-                found.skipped += 1
+                found.skip("hidden")
             elif not _is_folder(entry):
                 yield Path(entry.path)
             elif entry.is_symlink():

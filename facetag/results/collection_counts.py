@@ -75,6 +75,8 @@ class Composition:
     photos: int = 0
     duplicates: int = 0
     """Photos that repeat another one of the collection."""
+    incomplete: int = 0
+    """Photos that were labelled although their files lack their last bytes."""
     faces: int = 0
     possible: int = 0
     """Faces that may be none; nothing else counts them, save the histogram of confidence."""
@@ -105,6 +107,7 @@ class Composition:
         """Count one image's line of the results."""
         self.photos += 1
         self.states[line["state"]] += 1
+        self.incomplete += bool(line.get("incomplete"))
         if line["model"]:
             self.versions[line["model"]] += 1
         if line["error"] is not None:

@@ -4,7 +4,6 @@ import io
 import math
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,15 @@ from facetag.vision.formats import png_chunks
 from facetag.vision.formats.decoding_cost import takes_long
 from facetag.vision.formats.format_names import TIFF, name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
-from facetag.vision.photo import Picture, Pixels, WholePhoto, copy_scale, reduce_image
+from facetag.vision.photo import (
+    Picture,
+    Pixels,
+    WholePhoto,
+    copy_scale,
+    reduce_by,
+    reduce_image,
+    reduce_to_pixels,
+)
 
 DAMAGE = (
     OSError,
@@ -61,10 +68,9 @@ ON_THE_SIDE = (
 
 JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-MOST_PIXELS = 178_956_970
-"""Pillow opens no larger image."""
 MANY_PIXELS = 32_000_000
-"""Images with more pixels that are no JPEG files are decoded in a process of limited memory."""
+"""Images with more pixels are decoded in a process of limited memory, unless they are JPEG files
+that libjpeg reduces row by row."""
 
 
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
@@ -87,11 +93,11 @@ def decode_picture(
 ) -> Picture:
     """Return the first frame, upright, with a copy reduced to a long side of `copy_side` pixels.
 
-    A JPEG file is decoded at a reduced size if that is enough for the copy. Raises as
-    `decode_image` does.
+    A JPEG file is decoded at a reduced size if that is enough for the copy. Another very large
+    photo is reduced once it is decoded. Raises as `decode_image` does.
     """
     decoded = _decode(data, formats, max_pixels, partial(copy_scale, side=copy_side))
-    image, (width, height) = decoded.image, decoded.whole
+    image, (width, height) = reduce_to_pixels(decoded.image, MANY_PIXELS), decoded.whole
     copy = np.asarray(reduce_image(image, copy_side))
 
     def decode_larger(scale: float) -> Image.Image:
@@ -105,7 +111,12 @@ def decode_scaled(
     data: bytes, *, formats: Sequence[str], max_pixels: int, scale: float
 ) -> Image.Image:
     """Return the first frame, upright, at `scale` of its size or more; raises as `decode_image`."""
-    return _decode(data, formats, max_pixels, lambda _: scale).image
+    decoded = _decode(data, formats, max_pixels, lambda _: scale)
+    image = decoded.image
+    if scale >= 1 or image.width * image.height <= MANY_PIXELS:
+        return image
+    # Rounded up, so that the image is large enough for whoever asked.
+    return reduce_by(image, math.ceil(scale * decoded.whole[0]) / image.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +158,6 @@ def _decode(
             elif turn in ON_THE_SIDE:
                 whole = whole[::-1]
             return _Decoded(upright, whole, incomplete)
-    except Image.DecompressionBombError as error:
-        raise ImageUnreadable(
-            ErrorCode.TOO_MANY_PIXELS,
-            f"The image has more than {MOST_PIXELS:,} pixels, the most that "
-            "FACETAG_MAX_IMAGE_PIXELS can allow. Reduce it.",
-        ) from error
     except DAMAGE as error:
         raise _name_damage(data, error, formats) from error
     except MemoryError as error:
@@ -166,15 +171,16 @@ def needs_guard(data: bytes) -> bool:
 
     Decoding an animation or transparency takes several copies of the whole canvas, and a few
     hundred bytes can state a canvas as large as the cap allows. A JPEG file may state thousands of
-    scans.
+    scans. It is decoded row by row and reduced, unless it is progressive.
     """
-    if data.startswith(JPEG_SIGNATURE):
-        return takes_long(data)
+    if data.startswith(JPEG_SIGNATURE) and takes_long(data):
+        return True
     _prepare_pillow()
     try:
         with _open(data) as image:
-            return image.width * image.height > MANY_PIXELS
-    except (ImageUnreadable, Image.DecompressionBombError, *DAMAGE):
+            by_rows = image.format == "JPEG" and not image.info.get("progressive")
+            return image.width * image.height > MANY_PIXELS and not by_rows
+    except (ImageUnreadable, *DAMAGE):
         return False
 
 
@@ -186,12 +192,12 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _prepare_pillow() -> None:
-    """Register HEIC with Pillow, and silence its warnings about size: our own cap is checked first.
+    """Register HEIC with Pillow, and lift its limit of size: our own is checked before any pixel.
 
-    This happens once per process, because threads share the filters of warnings.
+    This happens once per process, because threads share Pillow's settings.
     """
     pillow_heif.register_heif_opener()
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = None
 
 
 def _check_format(data: bytes, opened_as: str | None, formats: Sequence[str]) -> None:
@@ -213,8 +219,7 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise ImageUnreadable(
             ErrorCode.TOO_MANY_PIXELS,
             f"{width}x{height} is above {max_pixels:,} pixels, the limit that "
-            "FACETAG_MAX_IMAGE_PIXELS sets. Reduce it, or raise the limit "
-            f"(to {MOST_PIXELS:,} at most).",
+            "FACETAG_MAX_IMAGE_PIXELS sets. Reduce it, or raise the limit.",
         )
 
 

@@ -99,13 +99,19 @@ def reduce_whole(photo: Pixels, side: int) -> Pixels:
     """Return a photo whose longer side is reduced to `side` pixels, be it a long photo or not."""
     if max(photo.shape[:2]) <= SMALL_ENOUGH * side:
         return photo
-    return np.asarray(_reduce_by(Image.fromarray(photo), side / max(photo.shape[:2])))
+    return np.asarray(reduce_by(Image.fromarray(photo), side / max(photo.shape[:2])))
 
 
 def reduce_image(image: Image.Image, side: int) -> Image.Image:
     """Return an image reduced to a long side of `side` pixels, or unchanged if small enough."""
     scale = copy_scale(image.size, side)
-    return image if scale == 1 else _reduce_by(image, scale)
+    return image if scale == 1 else reduce_by(image, scale)
+
+
+def reduce_to_pixels(image: Image.Image, most: int) -> Image.Image:
+    """Return an image reduced to `most` pixels, or unchanged if it has no more."""
+    pixels = image.width * image.height
+    return image if pixels <= most else reduce_by(image, math.sqrt(most / pixels))
 
 
 def copy_scale(size: tuple[int, ...], side: int) -> float:
@@ -117,6 +123,7 @@ def copy_scale(size: tuple[int, ...], side: int) -> float:
     return scale if pixels <= most else scale * math.sqrt(most / pixels)
 
 
-def _reduce_by(image: Image.Image, scale: float) -> Image.Image:
+def reduce_by(image: Image.Image, scale: float) -> Image.Image:
+    """Return an image reduced to a share of its sides."""
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)

@@ -127,6 +127,8 @@ def summary(composition: Composition, *, skipped: int = 0, labelled_s: float | N
     if composition.duplicates:
         distinct = plural(composition.photos - composition.duplicates, "distinct photo")
         text += f" in {distinct} ({composition.duplicates:,} repeat others)"
+    if composition.incomplete:
+        text += f"; {composition.incomplete:,} with an incomplete file"
     if skipped:
         text += f"; {plural(skipped, 'other file')} skipped"
     if labelled_s:

@@ -78,7 +78,8 @@ def outcome_text(line: Line) -> Text:
     faces = [face_text(face) for face in line["faces"]]
     if len(faces) > SHOWN_FACES:
         faces = [*faces[:SHOWN_FACES], f"and {len(faces) - SHOWN_FACES} more"]
-    return Text(" · ".join(faces))
+    # A file that lacks its last bytes is labelled all the same.
+    return Text(" · ".join([*faces, *(["incomplete file"] if line.get("incomplete") else [])]))
 
 
 def face_text(face: Mapping[str, Any]) -> str:

@@ -92,9 +92,11 @@ def shrink(photo: Path | BinaryIO, long_side: int = LONG_SIDE) -> bytes | None:
     from PIL import Image, ImageOps
 
     _know_heif()
+    # Ours is checked below; Pillow's would leave out what a phone of 200 megapixels takes.
+    Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(photo) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS and image.format != "JPEG":
                 return None
             # Decodes a JPEG at a fraction of its size: twelve megapixels take some milliseconds.
             image.draft("RGB", (2 * long_side, 2 * long_side))

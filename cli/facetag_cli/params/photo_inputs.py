@@ -40,6 +40,7 @@ class PhotoInputs:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     hidden: bool
+    sniff: bool = False
 
     @property
     def prefix(self) -> str | None:
@@ -73,7 +74,7 @@ class PhotoInputs:
             raise click.UsageError("Give a folder, a file, a tar, -, or --files-from LIST.")
         names = NameFilter(self.include, self.exclude)
         try:
-            found = collect_photos(*paths, hidden=self.hidden, names=names)
+            found = collect_photos(*paths, hidden=self.hidden, names=names, sniff=self.sniff)
         except OSError as error:
             raise InputInvalid(
                 f"{error.filename} cannot be listed: {error.strerror}. Give yourself the right to "
@@ -95,12 +96,18 @@ def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
         include: tuple[str, ...],
         exclude: tuple[str, ...],
         skip_hidden: bool,
+        sniff: bool,
         **rest: Any,
     ) -> None:
-        inputs = PhotoInputs(paths, files_from, include, exclude, hidden=not skip_hidden)
+        inputs = PhotoInputs(paths, files_from, include, exclude, not skip_hidden, sniff)
         command(*arguments, inputs=inputs, **rest)
 
     for add in (
+        click.option(
+            "--sniff",
+            is_flag=True,
+            help="Also label files without an image extension whose first bytes are an image's.",
+        ),
         click.option(
             "--skip-hidden",
             is_flag=True,

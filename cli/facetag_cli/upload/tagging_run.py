@@ -38,7 +38,7 @@ def announce(collection: FoundPhotos, reporter: Reporter) -> None:
     size = decimal(sum(photo.size for photo in collection.photos))
     reporter.say(
         f"{plural(len(collection.photos), 'photo')} ({size}) in {collection.place}"
-        + (f", {plural(collection.skipped, 'other file')} skipped." if collection.skipped else ".")
+        + (f", {collection.describe_skipped()}." if collection.skipped else ".")
     )
     for name in collection.closed_folders:
         reporter.warn(f"The folder {name} cannot be listed. Its photos are skipped.")

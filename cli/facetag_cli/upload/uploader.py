@@ -17,6 +17,7 @@ from tenacity import (
 
 from facetag.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
 from facetag.errors import ErrorCode, StorageUnavailable
+from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.inputs.photo_files import LocalPhoto, unreadable
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
@@ -260,8 +261,12 @@ def _is_transient(answer: tuple[int, str]) -> bool:
 
 
 def key_suffix(photo: LocalPhoto) -> str:
-    """Return the suffix of the photo's key: lower case, one spelling per format."""
-    return _SAME_SUFFIX.get(photo.suffix, photo.suffix)
+    """Return the suffix of the photo's key: lower case, one spelling per format.
+
+    A suffix that is none of an image is left out: it may be longer than keys allow.
+    """
+    suffix = photo.suffix if photo.suffix in IMAGE_SUFFIXES else ""
+    return _SAME_SUFFIX.get(suffix, suffix)
 
 
 def _unreadable(error: OSError) -> NotSent:

@@ -23,8 +23,9 @@ HARMLESS = re.compile(
 BYTES_LEFT = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 END = b"\xff\xd9"
 LARGEST_MISSING_SHARE = 0.05
-WHOLE = (0, 0)
-"""Bounds of the size that have the file decoded whole."""
+WHOLE, SMALLEST = (0, 0), (1, 1)
+"""Bounds of the size that have the file decoded whole, and at an eighth."""
+MANY_PIXELS = 32_000_000
 
 
 def decode_jpeg(data: bytes, size: tuple[int, int]) -> tuple[Pixels, bool] | None:
@@ -93,9 +94,12 @@ def _is_nearly_whole(data: bytes) -> bool:
     scans = list_scans(data)
     if not brings_all(data, scans):
         return False
-    # What the last scan has not reached looks as it does if that scan is empty.
-    pixels, _ = _decode(data, "RGB", *WHOLE)
-    without, _ = _decode(data[: scans[-1].data_start] + END, "RGB", *WHOLE)
+    # What the last scan has not reached looks as it does if that scan is empty. Of a very large
+    # photo, a small copy tells enough.
+    height, width = simplejpeg.decode_jpeg_header(data)[:2]
+    size = WHOLE if width * height <= MANY_PIXELS else SMALLEST
+    pixels, _ = _decode(data, "RGB", *size)
+    without, _ = _decode(data[: scans[-1].data_start] + END, "RGB", *size)
     if pixels is None or without is None:
         return False
     return _share_of_end((pixels == without).all(axis=2)) <= LARGEST_MISSING_SHARE

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
-from pydantic import ValidationError
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.settings import Settings
-from facetag.vision.image_decoder import decode_image, needs_guard
+from facetag.vision.image_decoder import decode_image, decode_picture, needs_guard
 
 pillow_heif.register_heif_opener()
 
@@ -276,36 +275,21 @@ def png_header(width, height):
 
 
 @pytest.mark.parametrize(
-    "size", [(60_000, 60_000), (30_000, 30_000), (12_000, 10_001), (1, 2**31 - 1)]
+    "size", [(60_000, 60_000), (30_000, 30_000), (25_000, 10_001), (1, 2**31 - 1)]
 )
 def test_a_decompression_bomb_is_refused_by_its_header(size):
     assert code_of(png_header(*size)) == ErrorCode.TOO_MANY_PIXELS
 
 
-def test_pillows_own_check_stays_as_it_is_and_lies_above_our_cap():
-    limit = Image.MAX_IMAGE_PIXELS
-    assert limit is not None
-    assert 2 * limit > MAX_PIXELS
-    decode(ENCODED["PNG"])
-    # Between Pillow's warning and our cap an image is read: here its missing pixels are noticed.
-    assert limit < 10_900 * 11_000 <= MAX_PIXELS
-    assert code_of(png_header(10_900, 11_000)) == ErrorCode.TRUNCATED
-    assert limit == Image.MAX_IMAGE_PIXELS
+def test_a_photo_of_200_megapixels_is_below_the_cap():
+    # Its missing pixels are noticed, so it has been read.
+    assert code_of(png_header(16_320, 12_240)) == ErrorCode.TRUNCATED
 
 
-@pytest.mark.parametrize("size", [(12_000, 10_001), (60_000, 60_000)])
+@pytest.mark.parametrize("size", [(25_000, 10_001), (60_000, 60_000)])
 def test_the_message_about_too_many_pixels_names_the_setting(size):
     with pytest.raises(ImageUnreadable, match="FACETAG_MAX_IMAGE_PIXELS"):
         decode(png_header(*size))
-
-
-def test_pillows_own_check_is_not_circumvented_by_a_higher_cap():
-    side = int((2 * Image.MAX_IMAGE_PIXELS) ** 0.5) + 2
-    assert code_of(png_header(side, side), max_pixels=10**12) == ErrorCode.TOO_MANY_PIXELS
-    # So a setting that promises more is refused at once.
-    assert Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS).max_image_pixels
-    with pytest.raises(ValidationError):
-        Settings(max_image_pixels=2 * Image.MAX_IMAGE_PIXELS + 1)
 
 
 def test_the_pixel_cap_is_exact():
@@ -365,3 +349,24 @@ def test_much_memory_is_foreseen_by_the_header():
     assert not needs_guard(png_header(5000, 5000))
     assert not needs_guard(encode(Image.new("L", (6000, 6000)), "JPEG"))
     assert not needs_guard(b"no image")
+
+
+def test_a_jpeg_of_200_megapixels_is_read_reduced_in_little_memory():
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((16_320, 12_240)).save(file, "JPEG", quality=20)
+    limits = {"formats": ("JPEG",), "max_pixels": MAX_PIXELS}
+    picture = decode_picture(file.getvalue(), copy_side=1000, **limits)
+    assert (picture.width, picture.height) == (16_320, 12_240)
+    assert picture.image.size == (2040, 1530)
+    assert not needs_guard(file.getvalue())
+
+
+def test_a_very_large_photo_of_another_format_is_reduced_once_it_is_decoded(monkeypatch):
+    monkeypatch.setattr("facetag.vision.image_decoder.MANY_PIXELS", 30_000)
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((400, 300)).save(file, "PNG")
+    limits = {"formats": ("PNG",), "max_pixels": MAX_PIXELS}
+    picture = decode_picture(file.getvalue(), copy_side=100, **limits)
+    assert (picture.width, picture.height, picture.image.size) == (400, 300, (200, 150))
+    assert picture.copy.shape == (75, 100, 3)
+    assert [picture.at_least(scale).width for scale in (0.4, 0.7, 1.0)] == [200, 280, 400]

@@ -3,6 +3,7 @@ import pytest
 from facetag.results.collection_counts import compose
 from facetag_cli.output.delivery import exit_status, plural, say_summary, summary
 from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.results_table import outcome_text
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,9 @@ def test_failures_are_listed_by_reason_and_not_without_end(make_line, capsys):
 
 def test_numbers_are_grouped_and_one_is_singular():
     assert (plural(1, "photo"), plural(12345, "photo")) == ("1 photo", "12,345 photos")
+
+
+def test_the_summary_counts_incomplete_files(make_line):
+    line = make_line("a.jpg") | {"incomplete": True}
+    assert "1 with an incomplete file" in summary(compose([line, make_line("b.jpg")]))
+    assert outcome_text(line).plain.endswith(" · incomplete file")

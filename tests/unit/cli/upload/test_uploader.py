@@ -156,7 +156,13 @@ def test_a_photo_that_changes_meanwhile_does_not_get_the_key_of_what_it_was(serv
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("a.JPEG", ".jpg"), ("a.jfif", ".jpg"), ("a.TIFF", ".tif"), ("a.3fr", ".3fr")],
+    [
+        ("a.JPEG", ".jpg"),
+        ("a.jfif", ".jpg"),
+        ("a.TIFF", ".tif"),
+        ("a.3fr", ".3fr"),
+        ("a.old photo", ""),
+    ],
 )
 def test_spellings_of_a_suffix_share_one_key(tmp_path, name, suffix):
     assert key_suffix(LocalPhoto(name, tmp_path / name)) == suffix

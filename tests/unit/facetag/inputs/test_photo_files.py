@@ -106,3 +106,16 @@ def test_a_name_of_results_leads_nowhere_but_below_the_folder(tmp_path):
     assert photo_below(tmp_path, "sub/a.jpg") == tmp_path / "sub" / "a.jpg"
     for name in ("../a.jpg", "sub/../../a.jpg", "/etc/a.jpg"):
         assert photo_below(tmp_path, name) is None
+
+
+def test_photos_without_an_extension_are_told_by_their_first_bytes(tmp_path):
+    touch(tmp_path, "a.jpg", "notes", "film.mp4", ".hidden")
+    (tmp_path / "IMG_0001").write_bytes(b"\xff\xd8\xff\xe0 and so on")
+    (tmp_path / "old.bak").write_bytes(b"\0\0\0\x18ftypheic and so on")
+    os.mkfifo(tmp_path / "pipe")
+    assert names_in(tmp_path) == ["a.jpg"]
+    found = collect_photos(tmp_path, sniff=True, hidden=False)
+    assert [photo.name for photo in found.photos] == ["IMG_0001", "a.jpg", "old.bak"]
+    assert found.describe_skipped() == (
+        "4 other files skipped (2 without extension, 1 .mp4, 1 hidden)"
+    )
