@@ -1,8 +1,12 @@
-"""Take a job's images from claim to result, and prepare the next chunk at the same time."""
+"""Take a job's images from claim to result, three chunks at a time.
+
+While one is labelled, the next is claimed and read, and the one before is recorded.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -60,6 +64,90 @@ class Chunk:
         return any(one.away for one in self.unread) and not self.photos and not self.failures
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledChunk:
+    """Hold what is recorded of a claim, without its pixels: outcomes, and images to give back."""
+
+    claim: Claim
+    outcomes: Sequence[Outcome]
+    unread: Sequence[Unread]
+    labelling_key: bytes
+    began: float
+
+
+class ChunkRecorder:
+    """Record chunks in a thread, one at a time.
+
+    An error of the thread is raised by the next call. Waits out an outage of the database, unless
+    the worker is stopping.
+    """
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        heartbeat: Heartbeat,
+        *,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._sessions = sessions
+        self._heartbeat = heartbeat
+        self._stopping = stopping
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")
+        self._pending: Future[None] | None = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def record(self, chunk: LabelledChunk) -> None:
+        """Begin to record a chunk, once the one before is recorded; raises as `wait` does."""
+        self.wait()
+        self._pending = self._thread.submit(self._record, chunk)
+
+    def wait(self) -> None:
+        """Wait until everything is recorded; raises DatabaseUnavailable."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def settle(self) -> None:
+        """Wait as `wait` does, where another error is under way already."""
+        with suppress(DatabaseUnavailable):
+            self.wait()
+
+    def _record(self, chunk: LabelledChunk) -> None:
+        self._release(chunk.claim, [one for one in chunk.unread if one.away], BACKOFF_S)
+        self._release(chunk.claim, [one for one in chunk.unread if not one.away], 0.0)
+        recorded = self._persist(
+            lambda session: finish_chunk(
+                session, chunk.claim, chunk.outcomes, labelling_key=chunk.labelling_key
+            )
+        )
+        self._heartbeat.drop(chunk.claim)
+        log.info(
+            "chunk_finished",
+            job_id=str(chunk.claim.job_id),
+            images=len(recorded),
+            late=len(chunk.outcomes) - len(recorded),
+            given_back=len(chunk.unread),
+            ms=round(1000 * (time.perf_counter() - chunk.began)),
+        )
+
+    def _release(self, claim: Claim, unread: Sequence[Unread], backoff_s: float) -> None:
+        ids = [one.image.id for one in unread]
+        if ids:
+            self._persist(lambda session: release(session, claim, ids, backoff_s))
+
+    def _persist(self, work: Callable[[Session], Answer]) -> Answer:
+        until = time.monotonic() + OUTAGE_S
+        return persist(
+            self._sessions,
+            work,
+            give_up=lambda: self._stopping() or time.monotonic() > until,
+            on_wait=self._heartbeat.progress,
+        )
+
+
 class Pipeline:
     """Drain jobs, one drain at a time, with one labeller per chunk."""
 
@@ -82,6 +170,7 @@ class Pipeline:
         self._worker = worker
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._recorder = ChunkRecorder(sessions, heartbeat, stopping=stopping)
 
     @property
     def labelling_key(self) -> bytes:
@@ -91,6 +180,7 @@ class Pipeline:
     def close(self) -> None:
         """End the threads."""
         self._ahead.shutdown()
+        self._recorder.close()
         self._reader.close()
 
     def drain(self, job_id: UUID, *, seconds: float | None = None) -> bool:
@@ -116,8 +206,12 @@ class Pipeline:
                 self._complete(current)
                 if ahead is not None:
                     chunk, ahead = ahead.result(), None
-                if chunk is None and goes_on and not self._stopping():
-                    chunk = self._prepare(job_id)
+                if chunk is None:
+                    # What it gave back can be claimed again, and a suspect is served alone.
+                    self._recorder.wait()
+                    if goes_on and not self._stopping():
+                        chunk = self._prepare(job_id)
+            self._recorder.wait()
         except DatabaseUnavailable:
             self._heartbeat.abandon()
             raise
@@ -125,6 +219,7 @@ class Pipeline:
             self._give_back(chunk)
             if ahead is not None and ahead.exception() is None:
                 self._give_back(ahead.result())
+            self._recorder.settle()
             self._heartbeat.forget()
         return not away
 
@@ -189,7 +284,7 @@ class Pipeline:
             self._complete(chunk)
 
     def _complete(self, chunk: Chunk) -> None:
-        """Label a chunk's photos and record the outcomes; give unread images back."""
+        """Label a chunk's photos and have the outcomes recorded; unread images are given back."""
         began = time.perf_counter()
         # A new champion takes over between chunks, never within one.
         current = self._current_labeller()
@@ -202,25 +297,9 @@ class Pipeline:
             to_outcome(photo, found, current.labeller.version)
             for photo, found in zip(chunk.photos, labels, strict=True)
         ]
-        self._release(chunk, [one for one in chunk.unread if one.away], BACKOFF_S)
-        self._release(chunk, [one for one in chunk.unread if not one.away], 0.0)
-        recorded = self._persist(
-            lambda session: finish_chunk(session, chunk.claim, outcomes, labelling_key=current.key)
+        self._recorder.record(
+            LabelledChunk(chunk.claim, outcomes, chunk.unread, current.key, began)
         )
-        self._heartbeat.drop(chunk.claim)
-        log.info(
-            "chunk_finished",
-            job_id=str(chunk.claim.job_id),
-            images=len(recorded),
-            late=len(outcomes) - len(recorded),
-            given_back=len(chunk.unread),
-            ms=round(1000 * (time.perf_counter() - began)),
-        )
-
-    def _release(self, chunk: Chunk, unread: list[Unread], backoff_s: float) -> None:
-        ids = [one.image.id for one in unread]
-        if ids:
-            self._persist(lambda session: release(session, chunk.claim, ids, backoff_s))
 
     def _give_back(self, chunk: Chunk | None) -> None:
         """Release a chunk that was claimed and will not be labelled."""
@@ -234,16 +313,6 @@ class Pipeline:
             log.warning("claim_left_to_its_lease", reason=str(error))
         else:
             log.info("claim_given_back", job_id=str(chunk.claim.job_id), images=given)
-
-    def _persist(self, work: Callable[[Session], Answer]) -> Answer:
-        """Do `work` in a transaction; wait out an outage of the database unless stopping."""
-        until = time.monotonic() + OUTAGE_S
-        return persist(
-            self._sessions,
-            work,
-            give_up=lambda: self._stopping() or time.monotonic() > until,
-            on_wait=self._heartbeat.progress,
-        )
 
 
 def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:

@@ -91,8 +91,9 @@ def say_known(jobs: Sequence[JobView], reporter: Reporter) -> None:
 class TaggingRun:
     """One run of `tag` against a service: photos in, finished jobs out.
 
-    `own` says that the service is the run's own, so that nobody else's jobs are there. Without
-    `reuse`, photos whose result is known are labelled again.
+    `own` says that the service is the run's own, so that nobody else's jobs are there, and
+    `starting` that its worker may still load its network. Without `reuse`, photos whose result is
+    known are labelled again.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class TaggingRun:
         collection: FoundPhotos,
         *,
         own: bool,
+        starting: bool = False,
         reuse: bool = True,
     ) -> None:
         self.report = UploadReport()
@@ -113,6 +115,7 @@ class TaggingRun:
         self._settings = settings
         self._collection = collection
         self._own = own
+        self._starting = own or starting
         self._reuse = reuse
         self._leftovers = UnfinishedJobs(unfinished_path(settings))
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
@@ -131,7 +134,7 @@ class TaggingRun:
                     self._client,
                     job["id"],
                     self._reporter,
-                    worker_starts=self._own,
+                    worker_starts=self._starting,
                     check=self._check_disk,
                 )
                 self._leftovers.remove(job["id"])

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from facetag.errors import (
     DatabaseUnavailable,
@@ -136,6 +137,27 @@ def test_photos_are_labelled_in_batches_of_a_chunk(harness, bench):
     assert bench.labeller.batches == [4, 4, 2]
 
 
+def test_a_chunk_is_recorded_while_the_next_one_is_labelled(harness, bench):
+    job_id = harness.post([f"white-{number + 1}" for number in range(8)])
+    with harness.sessions() as other:
+
+        def hold_back_the_first(_photo):
+            if len(bench.labeller.batches) == 1 and not other.in_transaction():
+                # Nothing of the first chunk can be recorded before the second one is labelled.
+                query = text(
+                    "SELECT id FROM images WHERE job_id = :job AND position < 4 FOR UPDATE"
+                )
+                other.execute(query, {"job": job_id})
+            elif len(bench.labeller.batches) == 2:
+                assert states(harness, job_id)[:4] == ["running"] * 4
+                other.rollback()
+
+        bench.labeller.before = hold_back_the_first
+        assert bench.pipeline.drain(job_id)
+    assert states(harness, job_id) == ["tagged"] * 8
+    assert bench.labeller.batches == [4, 4]
+
+
 def test_a_photo_at_which_the_labeller_fails_does_not_spoil_its_batch(harness, bench):
     def refuse(photo):
         if (photo.height, photo.width) == (13, 13):
@@ -234,7 +256,7 @@ def test_what_an_outage_of_the_database_left_in_hand_is_given_back_unblamed(harn
     def lose_the_database(_photo):
         raise DatabaseUnavailable("down")
 
-    bench.pipeline._persist = lose_the_database
+    bench.pipeline._recorder._persist = lose_the_database
     with pytest.raises(DatabaseUnavailable):
         bench.pipeline.drain(job_id)
     bench.heartbeat.beat()

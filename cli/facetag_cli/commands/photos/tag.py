@@ -120,7 +120,15 @@ def tag(
         stack.enter_context(stop_on_sigterm())
         service = stack.enter_context(use_service(settings, reporter, stays=keep))
         client = stack.enter_context(ApiClient(service))
-        run = TaggingRun(client, reporter, settings, collection, own=service.own, reuse=not fresh)
+        run = TaggingRun(
+            client,
+            reporter,
+            settings,
+            collection,
+            own=service.own,
+            starting=service.lingers,
+            reuse=not fresh,
+        )
         run.work()
         composition = deliver_run(
             client,
