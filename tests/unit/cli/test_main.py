@@ -21,7 +21,7 @@ COMMANDS += [
     "retrainings",
 ]
 COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm", "doctor"]
-COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare"]
+COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare", "audit"]
 
 
 def group_of(command):
