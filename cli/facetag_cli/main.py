@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from facetag.errors import FacetagError
 from facetag.extras import STANDARD, missing_package
+from facetag_cli.quiet_import import QuietImport
 
 ASKED_FOR = "facetag.command"
 """Key of the subcommand's name in the context, also while its module is imported."""
@@ -194,9 +196,9 @@ def main(ctx: click.Context, debug: bool) -> None:
     if not debug:
         # TensorFlow's notes on instruction sets would bury the commands' own output.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if FOLDERS.get(ctx.invoked_subcommand or "") in ("training", "models"):
-        # TensorFlow's default, of which it prints a note unless it is stated.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        trains = FOLDERS.get(ctx.invoked_subcommand or "") in ("training", "models")
+        if trains and "tensorflow" not in sys.modules:
+            sys.meta_path.insert(0, QuietImport("tensorflow"))
 
 
 if __name__ == "__main__":

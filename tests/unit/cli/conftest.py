@@ -163,8 +163,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _start_job(self, body):
         job_id = str(uuid.uuid4())
+        # Objects of a bucket are listed by their names below it.
+        below = [
+            {"key": key, "name": key} for key in self.server.objects if key.startswith("s3://")
+        ]
+        listed = [image for image in below if image["key"].startswith(body.get("prefix") or "s3:")]
         self.server.jobs[job_id] = {
-            "images": body["images"],
+            "images": listed if "prefix" in body else body["images"],
             "name": body["name"],
             "polls": self.server.polls_until_done,
             "cancelled": False,

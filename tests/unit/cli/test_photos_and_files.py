@@ -76,14 +76,14 @@ def test_a_fault_while_the_results_are_written_tells_how_to_fetch_them(
     facetag, service, album, tmp_path, monkeypatch
 ):
     def fail(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(result_files, "write_lines", fail)
     run = facetag("tag", album, "-o", tmp_path / "out.csv")
     assert run.exit_code == 1
     (job,) = service.jobs
     said = " ".join(run.stderr.split())
-    assert "out.csv is full: it needs about" in said
+    assert "out.csv: Input/output error." in said
     assert f"facetag results {job[:8]}" in said
     assert list(tmp_path.glob("*out.csv*")) == []
 
@@ -136,3 +136,19 @@ def test_a_bucket_that_is_not_allowed_names_the_setting(facetag, monkeypatch, tm
     run = facetag("tag", "s3://photos/holiday", "--data-dir", tmp_path)
     assert run.exit_code == 1
     assert "Set FACETAG_SOURCE_BUCKETS=photos" in " ".join(run.stderr.split())
+
+
+def test_photos_of_an_allowed_bucket_are_tagged_where_they_lie(facetag, service, tmp_path):
+    service.objects = {"s3://museum/1920s/a.jpg": b"face", "s3://museum/1930s/b.jpg": b"face"}
+    run = facetag("tag", "s3://museum/1920s/", "-o", tmp_path / "out.jsonl")
+    assert run.exit_code == 0, run.output
+    assert [line["image"] for line in lines_of((tmp_path / "out.jsonl").read_text())] == [
+        "s3://museum/1920s/a.jpg"
+    ]
+    assert service.made("POST", "/store") == []
+
+
+def test_a_prefix_below_which_nothing_lies_is_said(facetag):
+    run = facetag("tag", "s3://museum/nothing/")
+    assert run.exit_code == 1
+    assert "No photos lie below s3://museum/nothing/" in " ".join(run.stderr.split())

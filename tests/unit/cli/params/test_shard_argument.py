@@ -24,6 +24,12 @@ def test_paths_stay_paths_and_urls_keep_their_slashes():
     assert shown.output == repr((Path("a/../b.tar"), StoredShard("sets", "part.tar"))) + "\n"
 
 
+def test_a_folder_is_pointed_to_the_command_that_makes_shards_of_it(tmp_path):
+    shown = CliRunner().invoke(main, ["explore", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert f"`facetag shard {tmp_path}`" in " ".join(shown.output.split())
+
+
 def test_paths_need_no_storage():
     paths = (Path("a.tar"), Path("b.tar"))
     assert take_shards(paths, Settings(s3_endpoint_url=None)) == paths
