@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from facetag.storage.fast_path import PresignedPost, ThinS3
 
 PRESIGNED_S = 3600
-LOCAL_ORIGINS = ("http://127.0.0.1:*", "http://localhost:*")
-"""Origins of the API's page on this machine, on whatever port."""
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
 SCHEMES = ("http://", "https://")
 CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
@@ -384,7 +383,9 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
 def page_origins(settings: Settings) -> list[str]:
     """Return the origins under which browsers know the API's page."""
     hosts = settings.allowed_hosts
-    return [*LOCAL_ORIGINS, *(f"{scheme}{host}" for host in hosts for scheme in SCHEMES)]
+    # With the port: SeaweedFS, for one, takes no pattern such as `http://127.0.0.1:*`.
+    local = [f"http://{host}:{settings.api_port}" for host in LOCAL_HOSTS]
+    return [*local, *(f"{scheme}{host}" for host in hosts for scheme in SCHEMES)]
 
 
 def _code(error: Any) -> str:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, check_weights, read_manifest
 from facetag.cache_folder import cache_folder
@@ -255,6 +256,13 @@ class LocalService:
 
         make_storage(self.stack.connected_settings()).ensure_bucket()
 
+    def _admit_page(self) -> None:
+        """Let the page send photos to object storage from the port that the API has now."""
+        from facetag.storage.client import make_storage
+
+        port = {"api_port": urlsplit(self.api_url).port}
+        make_storage(self.stack.connected_settings().model_copy(update=port)).ensure_bucket()
+
     @contextmanager
     def _open_database(self) -> "Iterator[Session]":
         from facetag.db.engine import make_engine, make_sessions, transaction
@@ -280,6 +288,7 @@ class LocalService:
         api = self._api
         for _ in range(API_START_ATTEMPTS):
             if api.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
+                self._admit_page()
                 return
             # Another process may have taken the port: try another one.
             self._children.remove(api)

@@ -82,6 +82,20 @@ def test_the_apis_page_may_post_a_form(storage, post):
     assert "POST" in methods or methods == "*"
 
 
+@pytest.mark.parametrize(
+    ("origin", "admitted"), [("http://127.0.0.1:8000", True), ("http://evil.example", False)]
+)
+def test_only_the_apis_page_may_read_how_its_form_was_taken(storage, post, origin, admitted):
+    answer = httpx.post(
+        post["url"],
+        data=post["fields"],
+        files={"file": ("photo", DATA)},
+        headers={"Origin": origin},
+    )
+    assert answer.status_code in (200, 204)
+    assert (answer.headers.get("access-control-allow-origin") == origin) is admitted
+
+
 def test_what_is_not_there_is_missing_and_can_be_deleted(storage):
     with pytest.raises(ObjectMissing, match=r"gone\.jpg"):
         storage.fetch(storage.bucket, "gone.jpg", max_bytes=10)
