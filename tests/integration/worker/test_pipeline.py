@@ -148,7 +148,7 @@ def test_a_chunk_is_recorded_while_the_next_one_is_labelled(harness, bench):
                     "SELECT id FROM images WHERE job_id = :job AND position < 4 FOR UPDATE"
                 )
                 other.execute(query, {"job": job_id})
-            elif len(bench.labeller.batches) == 2:
+            elif len(bench.labeller.batches) == 2 and other.in_transaction():
                 assert states(harness, job_id)[:4] == ["running"] * 4
                 other.rollback()
 
