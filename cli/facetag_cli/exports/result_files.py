@@ -49,7 +49,7 @@ def _open(path: Path) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as device:
             yield device
     else:
-        with atomic_open_text(path, fsync=True) as file:
+        with atomic_open_text(path, fsync=True, mode=_mode_of(path)) as file:
             yield file
 
 
@@ -65,12 +65,17 @@ def write_results(
 
         with (
             explained_full_disk(str(output), output.absolute().parent, needed),
-            atomic_open(output, fsync=True) as target,
+            atomic_open(output, fsync=True, mode=_mode_of(output)) as target,
         ):
             write_parquet(map(with_text_name, lines), target)
         return
     with open_output(output, needed=needed) as file:
         write_lines(lines, format_, file)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of a new file, which only its owner may read; None for an old one."""
+    return None if path.exists() else 0o600
 
 
 def with_text_name(line: Line) -> Line:

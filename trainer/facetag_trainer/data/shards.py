@@ -14,6 +14,9 @@ from facetag.errors import ShardUnreadable
 from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE, Head
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+MAX_IMAGE_BYTES = 64 * 2**20
+MAX_SIDECAR_BYTES = 2**20
+"""A compressed tar of some megabytes may state members of gigabytes."""
 NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
 
 
@@ -75,6 +78,10 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
                 name = member.name.rsplit("/", 1)[-1]
                 if name.startswith("."):
                     continue
+                if member.size > MAX_IMAGE_BYTES:
+                    reason = f"it has {member.size} bytes; at most {MAX_IMAGE_BYTES} are read"
+                    yield BadSample(name, Drop.UNDECODABLE, reason)
+                    continue
                 opened = archive.extractfile(member)
                 data = opened.read() if opened else b""
                 sidecar = sidecars.get(member.name.rsplit(".", 1)[0])
@@ -118,7 +125,7 @@ def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
     members = (
         member
         for member in archive.getmembers()
-        if member.isfile() and member.name.endswith(".json")
+        if member.isfile() and member.name.endswith(".json") and member.size <= MAX_SIDECAR_BYTES
     )
     opened = ((member.name[: -len(".json")], archive.extractfile(member)) for member in members)
     return {key: file.read() for key, file in opened if file is not None}

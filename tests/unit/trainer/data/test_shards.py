@@ -225,3 +225,27 @@ def test_shards_of_one_name_are_told_apart_by_numbers_that_no_name_has():
         "b.tar": "4",
         "a.tar (3)": "5",
     }
+
+
+def test_a_small_file_with_a_huge_member_is_not_unpacked_into_memory(tmp_path):
+    import resource
+
+    class Zeros(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+
+    path = tmp_path / "bomb.tar"
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name in ("20_0_0_bomb.jpg", "20_0_0_x.json"):
+            member = tarfile.TarInfo(name)
+            member.size = 300 * 2**20
+            archive.addfile(member, io.BufferedReader(Zeros()))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (found,) = read_shard(path)
+    assert isinstance(found, BadSample)
+    assert "bytes" in found.reason
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
