@@ -45,7 +45,8 @@ def check(found: dict[str, int]) -> None:
 def test_ray_data_labels_in_batches(photos):
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    # An actor holds one of these, and the tasks that read photos need others.
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     try:
         read = ray.data.read_binary_files(str(photos), include_paths=True)
         labelled = read.map_batches(shown("LabelFaces")["LabelFaces"], batch_size=64, concurrency=1)
