@@ -5,11 +5,11 @@ loaded. It ends itself once nobody has used it for the time that the settings gi
 """
 
 import hashlib
-import importlib.util
 import json
 import signal
 import subprocess
 import time
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import psutil
@@ -19,7 +19,11 @@ from facetag.errors import DataFolderBusy, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import Announcement, answers, find_announced
 from facetag.standalone.folder_lock import lock_folder
-from facetag.standalone.processes.environment import python_command, python_environment
+from facetag.standalone.processes.environment import (
+    own_search_path,
+    python_command,
+    python_environment,
+)
 from facetag.standalone.servers.local_server import Folders
 from facetag.standalone.service_users import in_use
 
@@ -98,7 +102,7 @@ def _code_stamp() -> int:
     folders = [
         Path(folder)
         for package in PACKAGES
-        if (spec := importlib.util.find_spec(package)) is not None
+        if (spec := PathFinder.find_spec(package, own_search_path())) is not None
         for folder in spec.submodule_search_locations or ()
     ]
     return max(file.stat().st_mtime_ns for folder in folders for file in folder.rglob("*.py"))

@@ -67,6 +67,15 @@ def python_command() -> list[str]:
     return [sys.executable, "-P", *own, "-m"]
 
 
+def own_search_path() -> list[str]:
+    """Return where modules of facetag are found by the processes that facetag starts.
+
+    Those are the folders of this process, less those of a PYTHONPATH that is not handed on.
+    """
+    foreign = [] if _search_path() else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [folder for folder in sys.path if folder not in foreign]
+
+
 def forget_database_variables(settings: Settings) -> None:
     """Remove the PG variables from this process if it runs its own PostgreSQL.
 

@@ -12,6 +12,7 @@ from facetag.settings import Settings
 from facetag.standalone.processes.environment import (
     forget_database_variables,
     inherit,
+    own_search_path,
     python_command,
     python_environment,
     server_environment,
@@ -105,3 +106,9 @@ def test_packages_of_the_user_count_only_where_facetag_is_one(monkeypatch):
     home = str(Path(facetag.__file__).parents[1])
     monkeypatch.setattr(site, "getusersitepackages", lambda: home)
     assert "-s" not in python_command()
+
+
+def test_our_modules_are_not_looked_for_among_strangers(monkeypatch):
+    monkeypatch.setattr(sys, "path", ["/ours", "/strangers"])
+    monkeypatch.setenv("PYTHONPATH", "/strangers")
+    assert own_search_path() == ["/ours"]
