@@ -30,7 +30,7 @@ def find_browser() -> str:
 def write_picture(report: Path, picture: Path) -> None:
     """Write the whole page of a report as a PNG file that is WIDTH pixels wide."""
     browser = find_browser()
-    # Chromium's sandbox refuses to run as root; the page is our own and runs no script.
+    # Chromium's sandbox refuses to run as root; the page is our own and runs our script alone.
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as folder:
         window = Path(folder) / "window.png"
