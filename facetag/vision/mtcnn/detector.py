@@ -203,8 +203,10 @@ class Detector:
         members = faces.groups % len(canvases)
 
         def look(network: Compiled, side: int) -> Judge:
-            def judge(boxes: Boxes, index: npt.NDArray[np.intp], mirrored: bool) -> list[Outputs]:
-                return self._run(network, side, canvases, boxes, members[index], mirrored=mirrored)
+            def judge(
+                boxes: Boxes, index: npt.NDArray[np.intp], mirrored: npt.NDArray[np.bool_]
+            ) -> list[Outputs]:
+                return self._run(network, side, canvases, boxes, members[index], mirrored)
 
             return judge
 
@@ -226,16 +228,20 @@ class Detector:
         canvases: Canvases,
         boxes: Boxes,
         members: npt.NDArray[np.int32],
-        *,
-        mirrored: bool = False,
+        mirrored: npt.NDArray[np.bool_] | None = None,
     ) -> list[Outputs]:
-        """Return what a network says of the patches within boxes (n, 4) of copies (n,)."""
+        """Return what a network says of the patches within boxes (n, 4) of copies (n,), mirrored or
+        not.
+        """
         parts = []
         for start in range(0, len(boxes), PATCH_BATCH):
             part = slice(start, start + PATCH_BATCH)
             cut = canvases.cut(boxes[part], members[part], side)
             patches = np.zeros((_bucket(len(cut)), side, side, 3), np.float32)
-            patches[: len(cut)] = cut[:, :, ::-1] if mirrored else cut
+            patches[: len(cut)] = cut
+            if mirrored is not None:
+                turned = np.flatnonzero(mirrored[part])
+                patches[turned] = cut[turned, :, ::-1]
             parts.append([values[: len(cut)] for values in network(patches)])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 

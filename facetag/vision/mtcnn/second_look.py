@@ -53,7 +53,7 @@ MIRROR_ORDER = (1, 0, 2, 4, 3)
 MOST_LOGIT = 12.0
 
 Outputs = npt.NDArray[np.float32]
-Judge = Callable[[Boxes, npt.NDArray[np.intp], bool], list[Outputs]]
+Judge = Callable[[Boxes, npt.NDArray[np.intp], npt.NDArray[np.bool_]], list[Outputs]]
 
 
 def look_again(
@@ -72,8 +72,7 @@ def look_again(
     squares = to_squares(boxes)
     sides = squares[:, 2] - squares[:, 0]
     logits, placed, moved = _judge_looks(squares, sides, judge)
-    everyone = np.arange(len(boxes))
-    refined = refine(squares, everyone, False)[1]
+    refined = refine(squares, np.arange(len(boxes)), np.zeros(len(boxes), bool))[1]
     poses = [
         measure_pose(Detection(tuple(box), 1.0, as_landmarks(points)))
         for box, points in zip(boxes.tolist(), landmarks, strict=True)
@@ -109,21 +108,15 @@ def _judge_looks(
     ]
     halves = sides[:, None, None] / 2 * LOOKS[:, 2:]
     looks = np.concatenate([centres - halves, centres + halves], axis=2)
-    logits = np.zeros((count, len(LOOKS)), np.float32)
-    placed = np.zeros((count, len(LOOKS), 5, 2), np.float32)
-    moved = np.zeros((count, len(LOOKS), 4), np.float32)
-    plain = np.array([look for look in range(len(LOOKS)) if look != MIRRORED])
-    everyone = np.arange(count)
-    for chosen, mirrored in ((plain, False), (np.array([MIRRORED]), True)):
-        flat = looks[:, chosen].reshape(-1, 4)
-        offsets, scores, points = judge(flat, np.repeat(everyone, len(chosen)), mirrored)
-        if mirrored:
-            offsets = offsets[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
-            points = points.reshape(-1, 2, 5)[:, :, MIRROR_ORDER].copy()
-            points[:, 0] = 1 - points[:, 0]
-            points = points.reshape(-1, 10)
-        shape = count, len(chosen)
-        logits[:, chosen] = logit(scores).reshape(shape)
-        placed[:, chosen] = place_landmarks(flat, points).reshape(*shape, 5, 2)
-        moved[:, chosen] = shift_by_offsets(flat, offsets).reshape(*shape, 4)
+    flat = looks.reshape(-1, 4)
+    mirrored = np.tile(np.arange(len(LOOKS)) == MIRRORED, count)
+    offsets, scores, points = judge(flat, np.repeat(np.arange(count), len(LOOKS)), mirrored)
+    offsets, points = offsets.copy(), points.reshape(-1, 2, 5).copy()
+    offsets[mirrored] = offsets[mirrored][:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
+    points[mirrored] = points[mirrored][:, :, MIRROR_ORDER]
+    points[mirrored, 0] = 1 - points[mirrored, 0]
+    shape = count, len(LOOKS)
+    logits = logit(scores).reshape(shape)
+    placed = place_landmarks(flat, points.reshape(-1, 10)).reshape(*shape, 5, 2)
+    moved = shift_by_offsets(flat, offsets).reshape(*shape, 4)
     return logits, placed, moved

@@ -35,10 +35,9 @@ def test_looks_that_agree_have_no_drift_and_those_that_do_not_have():
         sides = squares[:, 2:] - squares[:, :2] + 1
         offsets = (boxes[index] - squares) / np.concatenate([sides, sides], axis=1)
         shares = (points[index] + 1 - squares[:, None, :2]) / sides[:, None]
-        if mirrored:
-            offsets = offsets[:, [2, 1, 0, 3]] * (-1, 1, -1, 1)
-            shares = shares[:, (1, 0, 2, 4, 3)]
-            shares[..., 0] = 1 - shares[..., 0]
+        offsets[mirrored] = offsets[mirrored][:, [2, 1, 0, 3]] * (-1, 1, -1, 1)
+        shares[mirrored] = shares[mirrored][:, (1, 0, 2, 4, 3)]
+        shares[mirrored, :, 0] = 1 - shares[mirrored, :, 0]
         landmarks = shares.transpose(0, 2, 1).reshape(-1, 10)
         return [offsets.astype(np.float32), np.full(len(squares), 0.9), landmarks]
 
