@@ -6,7 +6,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench pictures clean
+.PHONY: help demo test faults lint bench pictures screenshots clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -30,7 +30,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@echo "GPU=1 installs TensorFlow for NVIDIA GPUs. PYTHON=path selects the interpreter."
 
 # The demo's servers keep their data in the checkout, not in the home folder.
@@ -93,6 +93,9 @@ bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 
 pictures: $(DEV) ## Make the pictures of README and docs (ARGS="--only report"; needs Chromium)
 	@$(BIN)/python -m benchmarks.pictures $(ARGS)
+
+screenshots: $(DEV) ## Take each view of the page at 360 and 1440 pixels (needs Chromium)
+	@$(BIN)/python -m benchmarks.pictures.page_pictures
 
 clean: ## Remove build/ and the tools' caches, and keep .venv/
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
