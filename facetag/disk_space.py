@@ -31,6 +31,23 @@ def require_space(folder: Path, needed: int, *, use: str, remedy: str) -> None:
         raise disk_full(folder, needed, use=use, remedy=remedy)
 
 
+def require_server_space(data_dir: Path) -> None:
+    """Raise DiskFull unless the local servers have room in their data folder and for a start."""
+    begun = (data_dir / "postgresql").is_dir()
+    require_space(
+        data_dir,
+        SPACE_TO_GO_ON if begun else SPACE_TO_BEGIN,
+        use="its database and object storage",
+        remedy="give another folder with --data-dir or FACETAG_DATA_DIR",
+    )
+    require_space(
+        temporary_folder(),
+        TEMPORARY_SPACE,
+        use="a start of the servers",
+        remedy="set TMPDIR to another folder",
+    )
+
+
 def disk_full(folder: Path, needed: int, *, use: str, remedy: str) -> DiskFull:
     """Return the error of `require_space`."""
     return DiskFull(

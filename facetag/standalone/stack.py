@@ -5,13 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from types import TracebackType
 
-from facetag.disk_space import (
-    SPACE_TO_BEGIN,
-    SPACE_TO_GO_ON,
-    TEMPORARY_SPACE,
-    require_space,
-    temporary_folder,
-)
+from facetag.disk_space import require_server_space
 from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
 from facetag.standalone.credentials import Credentials, load_credentials
@@ -73,7 +67,7 @@ class LocalStack:
         LocalServerFailed, and what `with_database` raises; no server runs then.
         """
         forget_database_variables(self.settings)
-        self._check_disks()
+        require_server_space(self.folders.data_dir)
         self.folders.make()
         with ExitStack() as cleanup:
             cleanup.enter_context(lock_folder(self.folders.data_dir))
@@ -110,22 +104,6 @@ class LocalStack:
             cleanup.callback(withdraw_servers, self.folders.run)
             self._cleanup = cleanup.pop_all()
         return self.environment()
-
-    def _check_disks(self) -> None:
-        data_dir = self.folders.data_dir
-        begun = (data_dir / "postgresql").is_dir()
-        require_space(
-            data_dir,
-            SPACE_TO_GO_ON if begun else SPACE_TO_BEGIN,
-            use="its database and object storage",
-            remedy="give another folder with --data-dir or FACETAG_DATA_DIR",
-        )
-        require_space(
-            temporary_folder(),
-            TEMPORARY_SPACE,
-            use="a start of the servers",
-            remedy="set TMPDIR to another folder",
-        )
 
     def stop(self) -> None:
         """Stop the servers and leave the folder; a second call does nothing."""

@@ -86,6 +86,7 @@ def test_nothing_in_the_shell_of_an_ordinary_user_changes_what_tag_does(
         for folder in (data_dir, output):
             os.chown(folder, NOBODY, NOBODY)
     kept = {name: environment[name] for name in ("PATH", "FACETAG_BUNDLE")}
+    kept["FACETAG_LINGER_S"] = "0"
     labels = output / "labels.jsonl"
     command = ["tag", photos, "--data-dir", data_dir, "--output", labels]
     done = subprocess.run(

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from pydantic import SecretStr
 
+from facetag.disk_space import require_server_space
 from facetag.errors import DataFolderBusy, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import Announcement, answers, find_announced
@@ -40,9 +41,10 @@ PACKAGES = ("facetag", "facetag_api", "facetag_cli", "facetag_worker")
 def start_service(settings: Settings) -> Announcement:
     """Start a service that lingers for these settings, and return it once it answers.
 
-    Raises DataFolderBusy while another facetag works on the folder, and LocalServerFailed.
+    Raises DiskFull, LocalServerFailed, and DataFolderBusy while another facetag uses the folder.
     """
     folders = Folders(settings.data_dir.expanduser().absolute())
+    require_server_space(folders.data_dir)
     folders.make()
     wanted = settings_digest(settings)
     deadline = time.monotonic() + START_TIMEOUT_S
