@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 
-class Order(StrEnum):
+class ReviewOrder(StrEnum):
     """Which faces come first."""
 
     DOUBT = "doubt"
@@ -26,7 +26,7 @@ class Order(StrEnum):
 class Choice:
     """Hold what the queue is made of; None does not restrict it."""
 
-    order: Order = Order.DOUBT
+    order: ReviewOrder = ReviewOrder.DOUBT
     against: uuid.UUID | None = None
     sample: int = 100
     gender: str | None = None
@@ -63,10 +63,10 @@ UNSEEN = """
         AND r.reviewer = :reviewer AND r.withdrawn_at IS NULL)
 """
 ORDERS = {
-    Order.DOUBT: f"{DOUBT}, i.position, f.position",
-    Order.DISAGREEMENT: f"({DIFFERENCES}) DESC, {DOUBT}, i.position, f.position",
-    Order.PLACE: "i.position, f.position",
-    Order.SAMPLE: "md5(i.id::text), f.position",
+    ReviewOrder.DOUBT: f"{DOUBT}, i.position, f.position",
+    ReviewOrder.DISAGREEMENT: f"({DIFFERENCES}) DESC, {DOUBT}, i.position, f.position",
+    ReviewOrder.PLACE: "i.position, f.position",
+    ReviewOrder.SAMPLE: "md5(i.id::text), f.position",
 }
 
 
@@ -84,8 +84,8 @@ def next_faces(
     Each has the image's `position`, `image` and size, the number of the `face` in it (None for a
     photo without faces), its box, its attributes, and with DISAGREEMENT the `other` attributes.
     """
-    sampled = choice.order == Order.SAMPLE
-    compared = choice.order == Order.DISAGREEMENT
+    sampled = choice.order == ReviewOrder.SAMPLE
+    compared = choice.order == ReviewOrder.DISAGREEMENT
     conditions = ["i.job_id = :job", "i.tenant_id = :tenant", UNSEEN]
     conditions += [SAMPLED] if sampled else []
     conditions += [f"({DIFFERENCES}) > 0"] if compared else []

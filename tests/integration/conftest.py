@@ -23,15 +23,21 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory) -> Iterator[Settings]:
-    """Settings that lead to PostgreSQL, Valkey and SeaweedFS, and nothing from the environment."""
+def local_stack(tmp_path_factory) -> Iterator[LocalStack]:
+    """PostgreSQL, Valkey and SeaweedFS, with nothing from the environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("FACETAG_")]:
             if name != REAL_DATA:
                 patch.delenv(name)
         data_dir = tmp_path_factory.mktemp("servers")
         with LocalStack(Settings(data_dir=data_dir)) as stack:
-            yield stack.connected_settings()
+            yield stack
+
+
+@pytest.fixture(scope="session")
+def servers(local_stack) -> Settings:
+    """Settings that lead to the servers, with the rights of facetag's processes."""
+    return local_stack.connected_settings()
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ class ReviewQueue(BaseModel):
     faces: list[dict[str, Any]]
 
 
-class Agreement(BaseModel):
+class ReviewerAgreement(BaseModel):
     """How far two reviewers agree on one attribute."""
 
     reviewers: tuple[str, str]
@@ -110,6 +110,6 @@ class ReviewSummary(BaseModel):
     """What the reviews of a job say."""
 
     reviewers: dict[str, int]
-    agreement: list[Agreement]
+    agreement: list[ReviewerAgreement]
     differences: dict[str, dict[str, Difference]]
     sample: SampleAnswer

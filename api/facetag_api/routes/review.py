@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from facetag.jobs import get_job
-from facetag.reviews.review_queue import Choice, Order, next_faces
+from facetag.reviews.review_queue import Choice, ReviewOrder, next_faces
 from facetag.reviews.review_records import NewReview, add_review, withdraw_review
 from facetag.reviews.review_summary import summarise
 from facetag.reviews.verdicts import Opinion, Verdict
@@ -48,7 +48,7 @@ def list_queue(
     desk: AtDesk,
     job_id: JobId,
     ages: Annotated[tuple[int, int] | None, Depends(parse_ages)],
-    order: Order = Order.DOUBT,
+    order: ReviewOrder = ReviewOrder.DOUBT,
     against: Annotated[
         uuid.UUID | None, Query(description="The other job, for order=disagreement")
     ] = None,
@@ -64,7 +64,7 @@ def list_queue(
     `disagreement` compares with a job of the same photos that another network labelled, such as a
     retagged one. `sample` gives all faces of a random sample of photos, the same for everybody.
     """
-    if order == Order.DISAGREEMENT and against is None:
+    if order == ReviewOrder.DISAGREEMENT and against is None:
         fault = {"loc": ["query", "against"], "message": "give the job to compare with"}
         raise RequestInvalid("The order `disagreement` needs another job.", [fault])
     choice = Choice(order, against, sample, gender, race, ages, position)

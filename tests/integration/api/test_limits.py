@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from facetag_api import connections
-from facetag_api.connections import BoundedProtocol
+from facetag_api.bounded_protocol import BoundedProtocol
 from facetag_api.limits import BodyLimit
 from tests.integration.api.conftest import serve
 

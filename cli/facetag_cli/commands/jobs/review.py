@@ -12,6 +12,10 @@ def review() -> None:
     """Use what people said of a job's faces.
 
     Faces are reviewed on the page, or by POST /v1/jobs/JOB/reviews.
+
+    \b
+    Example:
+      facetag review export latest --output reviewed.tar
     """
 
 
@@ -37,7 +41,7 @@ def export(job: str, output: Path, data_dir: Path | None, quiet: bool) -> None:
     Example:
       facetag review export latest --output reviewed.tar
     """
-    from facetag_cli.client.reviewed_faces import export_reviews
+    from facetag_cli.client.review_export import export_reviews
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.delivery import plural
     from facetag_cli.output.reporter import Reporter

@@ -188,7 +188,7 @@ def _take_reviews(
     if not jobs:
         return ()
     from facetag.cache_folder import cache_folder
-    from facetag_cli.client.reviewed_faces import export_reviews
+    from facetag_cli.client.review_export import export_reviews
     from facetag_cli.client.service_choice import read_settings
 
     folder = cache_folder() / "reviews"

@@ -40,7 +40,7 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
     from facetag.log import configure_logging
     from facetag.settings import load_settings
     from facetag_api.app import create_app
-    from facetag_api.connections import BoundedProtocol
+    from facetag_api.bounded_protocol import BoundedProtocol
 
     settings = load_settings()
     configure_logging(level=log_level)

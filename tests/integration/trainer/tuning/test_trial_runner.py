@@ -76,14 +76,21 @@ def test_the_studies_get_a_database_of_their_own_once(database, studies, link):
     assert "jobs" in tables
 
 
-def test_a_user_who_may_not_make_databases_is_told_what_to_do(database, link):
-    link.execute("CREATE ROLE humble LOGIN PASSWORD 'humble'")
+@pytest.fixture
+def superuser(local_stack):
+    (server,) = (one for one in local_stack.servers if one.title == "PostgreSQL")
+    with psycopg.connect(server._url("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+def test_a_user_who_may_not_make_databases_is_told_what_to_do(database, superuser):
+    superuser.execute("CREATE ROLE humble LOGIN PASSWORD 'humble'")
     try:
         url = make_url(database).set(username="humble", password="humble")
         with pytest.raises(SettingsInvalid, match=r"humble may not make .* --storage"):
             studies_url(url.render_as_string(hide_password=False))
     finally:
-        link.execute("DROP ROLE humble")
+        superuser.execute("DROP ROLE humble")
 
 
 def test_several_may_make_database_tables_and_study_at_the_same_time(database, studies):
