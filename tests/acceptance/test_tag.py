@@ -77,9 +77,10 @@ def test_a_folder_of_200_mixed_photos_gives_a_line_for_each(run, environment, tm
 def label_in_process(folder, environment):
     """Return what the library gives for a folder, as the command writes it."""
     program = """if True:
-        import facetag, json, sys
+        import facetag, sys
+        from facetag.results.name_escapes import dump_json
         for line in facetag.label(sys.argv[1]):
-            print(json.dumps(line, ensure_ascii=False))
+            print(dump_json(line))
     """
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)],
@@ -109,6 +110,7 @@ def test_the_samples_end_as_they_should_and_the_report_opens_offline(
 
     class Page(HTMLParser):
         def handle_starttag(self, tag, attrs):
+            assert tag != "script" or "src" not in dict(attrs)
             addresses.extend(value for name, value in attrs if name in ("href", "src"))
 
     html = page.read_text(encoding="utf-8")
