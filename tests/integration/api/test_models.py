@@ -14,7 +14,7 @@ def manifest(version):
 
 @pytest.fixture
 def bundles(harness):
-    """A champion, a candidate that passed and one that failed, all in object storage."""
+    """A champion, a candidate that was never compared and one that failed, all in storage."""
     failed = {"holds": False, "against": "one", "reasons": ["age RMSE: worse"]}
     with harness.transaction() as session:
         register_model(session, "local", manifest("one"))
@@ -27,12 +27,15 @@ def test_a_bundle_is_promoted_and_rolled_back_by_an_administrator(api, harness, 
     assert api.post("/v1/models/two/promote", headers=worker).status_code == 403
     assert api.post("/v1/models/rollback", headers=worker).status_code == 403
     assert api.post("/v1/models/four/promote").status_code == 404
-    assert api.post("/v1/models/two/promote").json()["previous"] == "one"
+    # Without a comparison with the champion nobody knows what would be lost.
     assert api.post("/v1/models/two/promote").status_code == 409
+    forced = {"force": True}
+    assert api.post("/v1/models/two/promote", json=forced).json()["previous"] == "one"
+    assert api.post("/v1/models/two/promote", json=forced).status_code == 409
     refused = api.post("/v1/models/three/promote")
     assert refused.status_code == 409
     assert "age RMSE: worse" in refused.json()["detail"]
-    assert api.post("/v1/models/three/promote", json={"force": True}).status_code == 200
+    assert api.post("/v1/models/three/promote", json=forced).status_code == 200
     assert api.post("/v1/models/rollback").json()["version"] == "two"
     changes = api.get("/v1/promotions").json()["promotions"]
     assert [(one["version"], one["rollback"]) for one in changes] == [
