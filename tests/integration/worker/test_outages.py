@@ -90,12 +90,12 @@ def test_jobs_are_done_though_redis_went_away_and_forgot_everything(harness, sta
 def test_a_database_that_drops_connections_costs_no_result_and_doubles_none(
     harness, start, database
 ):
-    keys = harness.put(png()) * 40
+    keys = harness.put(png()) * 150
     start("sweeper")
     start("worker", "--photo-s", "0.03")
     job_id = harness.post(keys, announced=True)
     harness.wait_until(lambda: harness.job(job_id).tagged > 0, "the job is under way")
     cut_connections(database, for_s=2.0)
     assert "PostgreSQL does not answer" in harness.log.read_text()
-    assert harness.wait_until_closed(job_id).tagged == 40
+    assert harness.wait_until_closed(job_id).tagged == 150
     assert {len(line["faces"]) for line in harness.lines(job_id)} == {1}
