@@ -27,7 +27,6 @@ EXIT_SOME_FAILED = 3
 PARTS = tuple(f"part-{number}.tar" for number in range(1, 5))
 MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "pipeline.png": ("benchmarks.labelling_speed",),
-    "scaling.png": ("benchmarks.scaling", "--count", "64"),
     "memory.png": ("benchmarks.memory", "--count", "5000"),
     "api-latency.png": ("benchmarks.api_latency", "--images", "1000000", "--seconds", "60"),
 }
