@@ -35,7 +35,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     stated = manifest.get("format") if isinstance(manifest, dict) else None
     if stated != FORMAT:
         raise BundleInvalid(f"{folder} has format {stated!r}, not {FORMAT}: fetch another bundle.")
-    check_version(manifest.get("version"))
+    if "version" not in manifest:
+        raise BundleInvalid(f"The manifest in {folder} is incomplete: it has no version.")
+    check_version(manifest["version"])
     if not (folder / WEIGHTS).is_file():
         raise BundleInvalid(f"{folder} holds no {WEIGHTS}: fetch the bundle again.")
     return dict(manifest)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import uvicorn
 
-from facetag_api import connections
+from facetag_api import bounded_protocol
 from facetag_api.bounded_protocol import BoundedProtocol
 from facetag_api.limits import BodyLimit
 from tests.integration.api.conftest import serve
@@ -34,7 +34,7 @@ async def read_all(scope, receive, send):
 
 @pytest.fixture
 def port(monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_DEADLINE_S", 0.5)
+    monkeypatch.setattr(bounded_protocol, "HEAD_DEADLINE_S", 0.5)
     app = BodyLimit(read_all, {"/": 10**9}, deadline_s=1.0, max_in_flight=3 * 2**20)
     config = uvicorn.Config(app, port=0, log_config=None, http=BoundedProtocol, lifespan="off")
     server = uvicorn.Server(config)

@@ -66,7 +66,8 @@ def cut_connections(database, *, for_s):
         while time.monotonic() < until:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
             )
             time.sleep(0.005)
 
