@@ -10,6 +10,12 @@ export function cameraPanel(onphoto, onfault, signal) {
   const live = make("div", { class: "live", hidden: true }, video, take);
   const toggle = button("Use the camera", () => (stream ? stop() : start()));
   let stream = null;
+  // Before its first picture a camera has nothing to take.
+  take.disabled = true;
+  video.addEventListener("loadeddata", () => {
+    take.disabled = false;
+    take.focus();
+  });
 
   async function start() {
     try {
@@ -23,13 +29,13 @@ export function cameraPanel(onphoto, onfault, signal) {
     live.hidden = false;
     toggle.textContent = "Stop the camera";
     await video.play().catch(() => {});
-    take.focus();
   }
 
   function stop() {
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = null;
     video.srcObject = null;
+    take.disabled = true;
     live.hidden = true;
     toggle.textContent = "Use the camera";
   }
@@ -39,7 +45,6 @@ export function cameraPanel(onphoto, onfault, signal) {
 }
 
 function takePhoto(video, onphoto) {
-  if (video.videoWidth === 0) return;
   const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d").drawImage(video, 0, 0);
   const time = new Date().toTimeString().slice(0, 8);
