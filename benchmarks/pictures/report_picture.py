@@ -12,6 +12,8 @@ from PIL import Image, ImageChops
 WIDTH = 1200
 TALLEST = 6000
 """Pixels of the window; the empty rest below the page is cut off."""
+HIGHEST = 1900
+"""Pixels of the picture, which shows the top of a report: whoever reads on wants a summary."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 120
 
@@ -28,7 +30,7 @@ def find_browser() -> str:
 
 
 def write_picture(report: Path, picture: Path) -> None:
-    """Write the whole page of a report as a PNG file that is WIDTH pixels wide."""
+    """Write the top of a report as a PNG file, WIDTH pixels wide and at most HIGHEST high."""
     browser = find_browser()
     # Chromium's sandbox refuses to run as root; the page is our own and runs our script alone.
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -51,7 +53,8 @@ def write_picture(report: Path, picture: Path) -> None:
             timeout=TIMEOUT_S,
         )
         with Image.open(window) as image:
-            cut_empty_rest(image.convert("RGB")).save(picture, optimize=True)
+            whole = cut_empty_rest(image.convert("RGB"))
+            whole.crop((0, 0, whole.width, min(whole.height, HIGHEST))).save(picture, optimize=True)
 
 
 def cut_empty_rest(image: Image.Image, margin: int = 24) -> Image.Image:
