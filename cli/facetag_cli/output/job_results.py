@@ -1,6 +1,5 @@
 """Deliver a job's results later: all that `facetag tag` makes, from what the service keeps."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +10,9 @@ from facetag.inputs.photo_files import photo_below
 from facetag.results.name_escapes import escape_name, unescape_name
 from facetag.settings import Settings
 from facetag_cli.client.job_photos import JobPhotos
-from facetag_cli.commands.jobs.status import describe_job
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.output.delivery import deliver, say_summary
+from facetag_cli.output.job_table import describe_job
 from facetag_cli.output.reporter import Reporter
 
 
@@ -28,11 +27,11 @@ def deliver_job(
     report: Path | None = None,
     min_certainty: float | None = None,
     photos: Path | None = None,
-    lines: bool = True,
 ) -> None:
-    """Write a job's lines, unless `lines` is false, and its report; print a summary.
+    """Write a job's lines, or its report alone in the format html, and print a summary.
 
-    The photos of the report are taken from `photos` if it is given.
+    With `report`, a report is written beside the lines. Its photos are taken from the folder
+    `photos` if that is given.
     """
     if job["finished_at"] is None:
         reporter.say(f"{describe_job(job)}\nThe job is not finished. These are the results so far.")
@@ -45,12 +44,12 @@ def deliver_job(
             return photo_below(photos, name)
 
         results: Iterator[Line] = stream_lines(client, [job["id"]])
-        watched = found.watch(results) if report is not None and photos is None else results
+        drawn = format_ == "html" or report is not None
+        watched = found.watch(results) if drawn and photos is None else results
         composition = deliver(
             map(_with_own_name, watched),
-            # A table would be held in memory to the end.
-            format_=format_ if lines else "jsonl",
-            output=output if lines else Path(os.devnull),
+            format_=format_,
+            output=output,
             report=report,
             min_certainty=min_certainty,
             estimation=ShareEstimation(settings),

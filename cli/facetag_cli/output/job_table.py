@@ -1,4 +1,4 @@
-"""Print jobs as a table: short id, name, state, photos and age."""
+"""Print jobs as a table, or describe one in a few lines."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facetag.client.api_client import JobView
+from facetag_cli.client.job_progress import finished_count
 from facetag_cli.client.job_reference import short_ids
 from facetag_cli.output.results_table import console_for, keep_end, printable
 
@@ -39,6 +40,24 @@ def print_jobs(jobs: Sequence[JobView]) -> None:
             age_text((now - datetime.fromisoformat(job["created_at"])).total_seconds()),
         )
     console_for(sys.stdout).print(table)
+
+
+def describe_job(job: JobView) -> str:
+    """Return a job as lines: its name and state, its counts, and its error if it has one."""
+    name = f" ({job['name']})" if job["name"] else ""
+    total = "an unknown number of" if job["total"] is None else f"{job['total']}"
+    counts = ", ".join(
+        f"{count} {state.replace('_', ' ')}" for state, count in job["counts"].items() if count
+    )
+    if job["reused"]:
+        counts += f"; {job['reused']} of them known before"
+    lines = [
+        f"Job {job['id']}{name}: {job['state'].replace('_', ' ')}",
+        f"{finished_count(job)} of {total} photos finished" + (f": {counts}" if counts else ""),
+    ]
+    if job["error"]:
+        lines.append(job["error"])
+    return "\n".join(lines)
 
 
 def age_text(seconds: float) -> str:

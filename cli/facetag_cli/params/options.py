@@ -52,7 +52,12 @@ def output_options(command: Decorated) -> Decorated:
 def format_option(command: Decorated) -> Decorated:
     """Add --format, table or JSON."""
     return click.option(
-        "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+        "--format",
+        "form",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="Print a table or one JSON object.",
     )(command)
 
 
@@ -63,6 +68,17 @@ def data_dir_option(command: Decorated) -> Decorated:
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
         help="Data folder of the service on this machine.  [FACETAG_DATA_DIR]",
+    )(command)
+
+
+def report_photos_option(command: Decorated) -> Decorated:
+    """Add --photos, for the report of a job that ended earlier."""
+    return click.option(
+        "--photos",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="Folder in which the photos of the report lie now. Default: where they were when they "
+        "were sent, else the service's copies.",
     )(command)
 
 

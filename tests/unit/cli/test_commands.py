@@ -205,11 +205,12 @@ def test_results_of_a_job_that_runs_say_so(facetag, service, album):
     assert run.exit_code == 0
 
 
+@pytest.mark.parametrize("command", ["report", "results"])
 @pytest.mark.parametrize(
     ("place", "fetches"), [("where it was", 0), ("in storage", 1), ("moved", 0)]
 )
 def test_a_report_of_a_job_shows_its_photos_wherever_they_are_now(
-    facetag, service, tmp_path, place, fetches
+    facetag, service, tmp_path, place, fetches, command
 ):
     from PIL import Image
 
@@ -224,7 +225,7 @@ def test_a_report_of_a_job_shows_its_photos_wherever_they_are_now(
     if place != "where it was":
         album.rename(moved)
     options = ["--photos", moved] if place == "moved" else []
-    run = facetag("report", "latest", "--output", page, *options)
+    run = facetag(command, "latest", "--output", page, *options)
     assert run.exit_code == 0, run.output
     assert run.stdout == ""
     assert "data:image/jpeg" in page.read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, quiet_option
+from facetag_cli.params.options import data_dir_option, format_option, quiet_option
 
 
 @click.command()
@@ -17,20 +17,14 @@ from facetag_cli.params.options import data_dir_option, quiet_option
     metavar="FILE.csv",
     help="Compare A with the shares in this file instead: columns `group` and `share`.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    help="Print tables (the default) or one JSON object.",
-)
+@format_option
 @data_dir_option
 @quiet_option
 def compare(
     first: str,
     second: str | None,
     reference: Path | None,
-    format_: str,
+    form: str,
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
@@ -78,7 +72,7 @@ def compare(
     differences = (
         compare_reference(estimates[0], known) if second is None else compare_shares(*estimates)
     )
-    if format_ == "json":
+    if form == "json":
         facts = [collection_facts(one) for one in collections]
         found = {"collections": facts, "differences": differences_json(differences)}
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option
+from facetag_cli.params.options import data_dir_option, format_option
 
 EXIT_FAILS = 4
 EXIT_OPEN = 5
@@ -13,13 +13,7 @@ EXIT_OPEN = 5
 
 @click.command()
 @click.argument("source", metavar="JOB")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    help="Print tables (the default) or one JSON object.",
-)
+@format_option
 @click.option(
     "--require",
     "required",
@@ -33,7 +27,7 @@ EXIT_OPEN = 5
 def compose(
     ctx: click.Context,
     source: str,
-    format_: str,
+    form: str,
     required: tuple[str, ...],
     data_dir: Path | None,
 ) -> None:
@@ -74,7 +68,7 @@ def compose(
     held_out = find_held_out(collection.version, settings)
     estimate = estimate_composition(collection, held_out)
     verdicts = [(each, estimate.judge(each)) for each in requirements]
-    if format_ == "json":
+    if form == "json":
         found = shares_json(estimate, verdicts, collection_facts(collection))
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:

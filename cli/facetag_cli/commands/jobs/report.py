@@ -4,7 +4,12 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, job_argument, quiet_option
+from facetag_cli.params.options import (
+    data_dir_option,
+    job_argument,
+    quiet_option,
+    report_photos_option,
+)
 from facetag_cli.params.targets import writable_target
 
 
@@ -20,13 +25,7 @@ from facetag_cli.params.targets import writable_target
     show_default=True,
     help="File to write; it is replaced only once the report is complete.",
 )
-@click.option(
-    "--photos",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder in which the photos lie now. Default: where they were when they were sent, else "
-    "the service's copies.",
-)
+@report_photos_option
 @data_dir_option
 @quiet_option
 def report(job: str, output: Path, photos: Path | None, data_dir: Path | None, quiet: bool) -> None:
@@ -48,6 +47,6 @@ def report(job: str, output: Path, photos: Path | None, data_dir: Path | None, q
     with open_jobs(settings, reporter) as jobs:
         found = find_job(jobs.client, job)
         deliver_job(
-            jobs.client, found, reporter, settings, report=output, photos=photos, lines=False
+            jobs.client, found, reporter, settings, format_="html", output=output, photos=photos
         )
     reporter.say(f"Wrote {output}.")

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, job_argument, output_options, quiet_option
+from facetag_cli.params.options import (
+    data_dir_option,
+    job_argument,
+    output_options,
+    quiet_option,
+    report_photos_option,
+)
 from facetag_cli.params.targets import choose_format
 
 
 @click.command()
 @job_argument
 @output_options
-@click.option(
-    "--photos",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder in which the photos of the report lie now. Default: where they were when they "
-    "were sent, else the service's copies.",
-)
+@report_photos_option
 @data_dir_option
 @quiet_option
 def results(

@@ -1,14 +1,10 @@
 """Show a job's progress, once or until the job ends (`facetag status`)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from facetag_cli.params.options import data_dir_option, job_argument
-
-if TYPE_CHECKING:
-    from facetag.client.api_client import JobView
 
 
 @click.command()
@@ -31,6 +27,7 @@ def status(ctx: click.Context, job: str, watch: bool, data_dir: Path | None) -> 
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.output.job_table import describe_job
     from facetag_cli.output.reporter import Reporter
 
     reporter = Reporter()
@@ -43,23 +40,3 @@ def status(ctx: click.Context, job: str, watch: bool, data_dir: Path | None) -> 
     click.echo(describe_job(shown))
     if watch:
         ctx.exit(EXIT_OK if shown["state"] == "completed" else EXIT_SOME_FAILED)
-
-
-def describe_job(job: "JobView") -> str:
-    """Return a job as lines: its name and state, its counts, and its error if it has one."""
-    from facetag_cli.client.job_progress import finished_count
-
-    name = f" ({job['name']})" if job["name"] else ""
-    total = "an unknown number of" if job["total"] is None else f"{job['total']}"
-    counts = ", ".join(
-        f"{count} {state.replace('_', ' ')}" for state, count in job["counts"].items() if count
-    )
-    if job["reused"]:
-        counts += f"; {job['reused']} of them known before"
-    lines = [
-        f"Job {job['id']}{name}: {job['state'].replace('_', ' ')}",
-        f"{finished_count(job)} of {total} photos finished" + (f": {counts}" if counts else ""),
-    ]
-    if job["error"]:
-        lines.append(job["error"])
-    return "\n".join(lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import quiet_option
+from facetag_cli.params.options import format_option, quiet_option
 from facetag_cli.params.targets import writable_target
 
 SHOWN = 20
@@ -34,9 +34,7 @@ SHOWN = 20
     metavar="FILE.csv",
     help="Write the whole list of labels to review to FILE.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@format_option
 @quiet_option
 def audit(
     sets: tuple[Path, ...],

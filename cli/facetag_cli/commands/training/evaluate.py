@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facetag_cli.params.options import format_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Precision of the network. `auto` takes the fastest on this processor, as workers do.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@format_option
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facetag_cli.params.options import format_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     metavar="DIR|FILE.html",
     help="Write a page with plots that opens offline. A folder also gets the data as JSON.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@format_option
 def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -> None:
     """Show who is in training SHARDS, by apparent age, gender and race.
 
