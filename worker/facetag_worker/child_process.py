@@ -147,16 +147,18 @@ class WorkerProcess:
         Each drain that begins wakes up to `WOKEN` others, so that a whole fleet is at work after a
         few steps. A doorbell that nobody has taken means that no worker waits, so none is added.
         """
-        try:
-            if count_doorbells(self._settings, [QUEUE_TAG]):
-                return
-        except QueueUnavailable as error:
-            log.warning("others_not_woken", job_id=str(job_id), reason=str(error))
-            return
         chunk = self._settings.chunk_images
         with transaction(self._sessions) as session:
             left = (session.scalar(select(Job.queued).where(Job.id == job_id)) or 0) - chunk
-        if left > 0:
+        if left <= 0:
+            # A prediction or a small job asks Redis nothing.
+            return
+        try:
+            waiting = count_doorbells(self._settings, [QUEUE_TAG])
+        except QueueUnavailable as error:
+            log.warning("others_not_woken", job_id=str(job_id), reason=str(error))
+            return
+        if not waiting:
             ring(self._celery, job_id, images=min(left, WOKEN * chunk), settings=self._settings)
 
     def _ring_again(self, job_id: UUID) -> None:
