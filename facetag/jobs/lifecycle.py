@@ -1,8 +1,9 @@
 """Cancel or resume a job, retry its failed images, or delete it, as users ask."""
 
 import uuid
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from facetag.db.engine import allow_long_statements
@@ -62,22 +63,16 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     job = get_job(session, job_id, tenant_id=tenant_id)
     queued = _queue_again(session, job_id, ImageState.FAILED)
     relisted = queued == 0 and job.source_prefix is not None and job.error is not None
-    changed = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.state.in_(RETRIED_STATES))
-        .values(
-            state=JobState.LISTING if relisted else JobState.RUNNING,
-            total=None if relisted else Job.total,
-            error=None,
-            failed=Job.failed - queued,
-            queued=Job.queued + queued,
-            rung_at=None,
-            finished_at=None,
-        )
-        .returning(Job.id),
-        execution_options=_NO_SYNC,
+    reopened = _reopen(
+        session,
+        Job.id == job_id,
+        Job.state.in_(RETRIED_STATES),
+        relisted=relisted,
+        queued=Job.queued + queued,
+        failed=Job.failed - queued,
+        error=None,
     )
-    if changed is None or not (queued or relisted):
+    if not reopened or not (queued or relisted):
         raise JobStateConflict(
             f"The job is {job.state}: only a finished job with failed images can be retried."
         )
@@ -100,21 +95,16 @@ def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         and (job.listing_cursor is not None or not job.total)
     )
     queued = _queue_again(session, job_id, ImageState.CANCELLED)
-    changed = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.CANCELLED, Job.finished_at.is_not(None))
-        .values(
-            state=JobState.LISTING if relisted else JobState.RUNNING,
-            total=None if relisted else Job.total,
-            cancelled=Job.cancelled - queued,
-            queued=Job.queued + queued,
-            rung_at=None,
-            finished_at=None,
-        )
-        .returning(Job.id),
-        execution_options=_NO_SYNC,
+    reopened = _reopen(
+        session,
+        Job.id == job_id,
+        Job.state == JobState.CANCELLED,
+        Job.finished_at.is_not(None),
+        relisted=relisted,
+        queued=Job.queued + queued,
+        cancelled=Job.cancelled - queued,
     )
-    if changed is None:
+    if not reopened:
         raise JobStateConflict(
             "Workers still finish images of the job: try again in a few seconds."
             if job.state == JobState.CANCELLED
@@ -161,6 +151,26 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
     session.expunge(job)
     kept = [photo.key for photo in photos if photo.bucket == bucket]
     return kept + [thumbnail_key(tenant_id, photo.bucket, photo.key) for photo in photos]
+
+
+def _reopen(
+    session: Session, *conditions: ColumnElement[bool], relisted: bool, **values: Any
+) -> bool:
+    """Return whether a job met the conditions: it then runs or is listed again, with `values`."""
+    changed = session.scalar(
+        update(Job)
+        .where(*conditions)
+        .values(
+            state=JobState.LISTING if relisted else JobState.RUNNING,
+            total=None if relisted else Job.total,
+            rung_at=None,
+            finished_at=None,
+            **values,
+        )
+        .returning(Job.id),
+        execution_options=_NO_SYNC,
+    )
+    return changed is not None
 
 
 def _queue_again(session: Session, job_id: uuid.UUID, state: ImageState) -> int:
