@@ -3,16 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.client.api_client import ApiClient, Line
 from facetag.client.result_stream import stream_lines
-from facetag.client.service_lookup import find_service
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import collect_photos
 from facetag.quantification.collection import Collection, gather
-from facetag.quantification.held_out import HeldOut
 from facetag.settings import Settings
 from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
@@ -76,28 +72,3 @@ def read_lines(path: Path) -> Iterator[Line]:
                     "tag --format jsonl` wrote."
                 ) from error
             yield line
-
-
-def find_held_out(version: str, settings: Settings) -> HeldOut:
-    """Return the held-out faces of the bundle with this version.
-
-    The bundle on this machine is asked first, then the service. Raises QuantificationUnavailable
-    where the bundle keeps none, and FacetagError where nobody knows the bundle.
-    """
-    return HeldOut.from_manifest(_find_manifest(version, settings))
-
-
-def _find_manifest(version: str, settings: Settings) -> dict[str, Any]:
-    folder = settings.bundle or DEFAULT_FOLDER
-    if folder.is_dir():
-        manifest = read_manifest(folder)
-        if manifest["version"] == version:
-            return manifest
-    service = find_service(settings)
-    if service is None:
-        raise FacetagError(
-            f"The bundle {version}, which labelled these photos, is not in {folder}, and no "
-            "service runs that could know it: set FACETAG_BUNDLE to its folder."
-        )
-    with ApiClient(service) as client:
-        return dict(client.get_bundle(version)["manifest"])

@@ -37,7 +37,7 @@ class ShareEstimation:
         if self._collection is None:
             return EstimatedShares(reason="install facetag[cpu] to estimate them.")
         from facetag.quantification.composition_estimate import estimate_composition
-        from facetag_cli.composition.collection_source import find_held_out
+        from facetag_cli.composition.bundle_lookup import find_held_out
         from facetag_cli.composition.share_tables import collection_facts, shares_json
 
         collection = self._collection

@@ -43,7 +43,8 @@ def compare(
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.reference_shares import read_reference
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.composition.collection_source import find_held_out, read_collection
+    from facetag_cli.composition.bundle_lookup import find_held_out
+    from facetag_cli.composition.collection_source import read_collection
     from facetag_cli.composition.comparison_tables import (
         difference_table,
         differences_json,

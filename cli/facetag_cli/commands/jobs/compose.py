@@ -51,7 +51,8 @@ def compose(
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.requirements import Requirement, RequirementVerdict
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.composition.collection_source import find_held_out, read_collection
+    from facetag_cli.composition.bundle_lookup import find_held_out
+    from facetag_cli.composition.collection_source import read_collection
     from facetag_cli.composition.share_tables import (
         WORDS,
         collection_facts,
