@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -178,6 +179,20 @@ def full_disk(error: OSError) -> str:
     return f"The disk {place} is full. Make space, and give the same command again."
 
 
+def require_working_directory() -> None:
+    """Raise ClickException where this process's working directory was removed.
+
+    Relative paths, and the processes that a command starts, begin there.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise click.ClickException(
+            "The working directory no longer exists: change to one that does, and give the same "
+            "command again."
+        ) from error
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -193,6 +208,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     Example:
       facetag tag ~/Pictures --report collection.html
     """
+    require_working_directory()
     if not debug:
         # TensorFlow's notes on instruction sets would bury the commands' own output.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

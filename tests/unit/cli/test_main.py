@@ -94,6 +94,17 @@ def test_an_error_of_facetag_is_one_line_and_exit_status_1():
     assert (shown.exit_code, shown.output) == (1, "Error: Do this instead.\n")
 
 
+def test_a_working_directory_that_was_removed_is_said_in_one_line(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    run = CliRunner().invoke(main, ["jobs"])
+    assert run.exit_code == 1
+    assert run.output.startswith("Error: The working directory no longer exists")
+    assert run.output.count("\n") == 1
+
+
 def test_debug_shows_where_an_error_came_from():
     @click.command()
     def failing():
