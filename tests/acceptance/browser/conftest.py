@@ -33,15 +33,16 @@ def chromium() -> str:
         pytest.skip(error.message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright(chromium):
+    # While it is open, nothing else in this process can run an event loop: it ends with a module.
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright, chromium):
     flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     # Chromium's sandbox refuses to run as root; the page is our own.
