@@ -9,6 +9,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness.reference_mtcnn import load_reference
+from facetag.labelling.outcomes import ImageToLabel
+from facetag.labelling.photo_labels import Labels, label_photos
+from facetag.labelling.photo_reader import Photo, PhotoReader, make_decode
 from facetag.settings import Settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.crop import CropRule, cut_square
@@ -17,9 +20,6 @@ from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller, load_labeller
 from facetag.vision.mtcnn.detector import Work
 from facetag.vision.photo import Pixels
-from facetag_worker.claims import ClaimedImage
-from facetag_worker.photo_labels import Labels, label_photos
-from facetag_worker.photo_reader import Photo, PhotoReader, make_decode
 
 KEYPOINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """`mtcnn`'s names of the landmarks, in the order of ours."""
@@ -109,7 +109,7 @@ class OurPath:
 
     def labels(self, paths: Sequence[Path]) -> Iterator[tuple[Photo, Labels]]:
         """Yield each photo with its labels; raises what the labeller raised for a photo."""
-        images = [ClaimedImage(n, n, "", str(path), path.name) for n, path in enumerate(paths)]
+        images = [ImageToLabel(n, n, "", str(path), path.name) for n, path in enumerate(paths)]
         size = self.settings.chunk_images
         chunks = [images[start : start + size] for start in range(0, len(images), size)]
         ahead = self._ahead.submit(self._read, chunks[0])
@@ -124,7 +124,7 @@ class OurPath:
                     self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + ms
                 yield photo, labels
 
-    def _read(self, images: Sequence[ClaimedImage]) -> list[Photo]:
+    def _read(self, images: Sequence[ImageToLabel]) -> list[Photo]:
         return [one for one in self.reader.read(images) if isinstance(one, Photo)]
 
 

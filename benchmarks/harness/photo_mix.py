@@ -108,7 +108,7 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def _find_faults(files: Sequence[Path]) -> dict[Path, ImageUnreadable]:
-    from facetag_worker.photo_reader import make_decode
+    from facetag.labelling.photo_reader import make_decode
 
     decode = make_decode(load_settings())
     faults = {}

@@ -106,8 +106,8 @@ def compare(paths: Sequence[Path], settings: Settings, *, whole_side: int | None
 
     With a `whole_side`, also compare with `mtcnn` on whole photos, enlarged to that long side.
     """
+    from facetag.labelling.photo_reader import make_decode
     from facetag.vision.labeller import load_labeller
-    from facetag_worker.photo_reader import make_decode
 
     labeller = load_labeller(settings, CpuSlots.for_one_caller())
     reference, decode = load_reference(), make_decode(settings)

@@ -12,8 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from facetag.cpu import available_cores
+from facetag.db.storable_text import storable
 from facetag.errors import ImageUnreadable
 from facetag.inputs.photo_files import LocalPhoto
+from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
+from facetag.labelling.photo_labels import PhotoLabeller, label_photos, to_outcome
+from facetag.labelling.photo_reader import Photo, PhotoReader, Unread, make_reader
 from facetag.library.photo_items import PhotoInput, PhotoItem, list_items, read_item, to_pixels
 from facetag.log import log_as_a_library
 from facetag.results.duplicates import Duplicates
@@ -22,10 +26,6 @@ from facetag.results.photo_results import PhotoResults
 from facetag.settings import Settings, load_settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, whole_picture
-from facetag_worker.claims import ClaimedImage, Outcome, storable
-from facetag_worker.photo_labels import PhotoLabeller, label_photos
-from facetag_worker.photo_reader import Photo, PhotoReader, Unread, make_reader
-from facetag_worker.pipeline import to_outcome
 
 
 def label(
@@ -122,7 +122,7 @@ class FaceLabeller:
 
 @dataclass(frozen=True, slots=True)
 class _HeldPhotos:
-    """Hand photos to the worker's reader, which asks for them by their keys."""
+    """Hand photos to the reader, which asks for them by their keys."""
 
     held: dict[str, PhotoItem]
     contents: dict[str, bytes]
@@ -153,7 +153,7 @@ class _Run:
         self._duplicates = Duplicates()
         self._firsts: dict[int, str] = {}
         self._items = items
-        self._unread: deque[ClaimedImage] = deque()
+        self._unread: deque[ImageToLabel] = deque()
 
     def lines(self) -> Iterator[Line]:
         """Yield results in order, however the photos were read."""
@@ -185,14 +185,14 @@ class _Run:
                 read.append(result)
         return sorted(read, key=_place)
 
-    def _claim(self, place: int, item: PhotoItem) -> ClaimedImage:
+    def _claim(self, place: int, item: PhotoItem) -> ImageToLabel:
         self._held[str(place)] = item
-        return ClaimedImage(id=place, position=place, bucket="", key=str(place), name=item.name)
+        return ImageToLabel(id=place, position=place, bucket="", key=str(place), name=item.name)
 
-    def _has_pixels(self, image: ClaimedImage) -> bool:
+    def _has_pixels(self, image: ImageToLabel) -> bool:
         return not isinstance(self._held[image.key].photo, LocalPhoto | bytes)
 
-    def _take_pixels(self, image: ClaimedImage) -> Photo | Outcome:
+    def _take_pixels(self, image: ImageToLabel) -> Photo | Outcome:
         try:
             pixels = to_pixels(self._held[image.key].photo)  # type: ignore[arg-type]
         except ImageUnreadable as error:
@@ -212,7 +212,7 @@ class _Run:
         return image_line(
             name=name,
             state=outcome.state.value,
-            error=None if code is None else (code, storable(message)),
+            error=None if code is None else (code, storable(message, MAX_MESSAGE_CHARS)),
             model=outcome.model_version,
             width=outcome.width,
             height=outcome.height,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from facetag.db.storable_text import storable
 from facetag.db.tables import RetrainingLine
 
 MOST_LINES = 1000
@@ -22,7 +23,11 @@ def append_lines(
     session.execute(
         insert(RetrainingLine),
         [
-            {"tenant_id": tenant_id, "retraining_id": retraining_id, "text": _storable(line)}
+            {
+                "tenant_id": tenant_id,
+                "retraining_id": retraining_id,
+                "text": storable(line, MAX_LINE_CHARS),
+            }
             for line in lines
         ],
     )
@@ -45,8 +50,3 @@ def read_lines(
         .order_by(RetrainingLine.id)
     )
     return list(session.scalars(query))
-
-
-def _storable(line: str) -> str:
-    """Return a line that PostgreSQL can hold: without NUL or lone surrogates, and bounded."""
-    return line.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_LINE_CHARS]

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facetag.errors import ErrorCode
+from facetag.labelling.outcomes import ImageToLabel, Outcome
+from facetag.labelling.photo_reader import Photo, PhotoReader
 from facetag.settings import Settings
 from facetag.vision.image_decoder import decode_picture
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.photo_reader import Photo, PhotoReader
 from tests.faults import bad_images
 from tests.faults.bad_image_trial import label_bad_and_good
 from tests.faults.fault_harness import FaultHarness, with_lease
@@ -61,7 +61,7 @@ def read():
 
     def read_one(data):
         shelf.data = data
-        (result,) = reader.read([ClaimedImage(1, 0, "b", "k", "n")])
+        (result,) = reader.read([ImageToLabel(1, 0, "b", "k", "n")])
         if isinstance(result, Photo):
             return np.asarray(result.picture.at_least(1)).shape
         assert isinstance(result, Outcome)

@@ -20,9 +20,9 @@ from facetag.bundles.object_store import fetch_bundle, fetched_root
 from facetag.bundles.registry import Champion, find_champion
 from facetag.db.engine import transaction
 from facetag.errors import BundleInvalid, ServiceUnavailable
+from facetag.labelling.photo_labels import KeyedLabeller, LoadLabeller, PhotoLabeller
 from facetag.settings import Settings
 from facetag.storage.client import Storage
-from facetag_worker.photo_labels import KeyedLabeller, LoadLabeller, PhotoLabeller
 
 RETRY_S = 60.0
 """How long to wait before a champion that could not be loaded is tried again."""

@@ -16,6 +16,8 @@ from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, pe
 from facetag.db.tables import Job, JobState
 from facetag.errors import DatabaseUnavailable, QueueUnavailable, ServiceUnavailable
 from facetag.jobs.predictions import PREDICT_PRIORITY
+from facetag.labelling.photo_labels import LoadLabeller, PhotoLabeller
+from facetag.labelling.photo_reader import Thumbnails, make_reader, only_photos_of_the_tenant
 from facetag.queue.celery_app import QUEUE_TAG, count_doorbells, ring, ring_listing
 from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
@@ -25,8 +27,6 @@ from facetag.vision.inference.glibc_heap import return_free_memory
 from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
-from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
-from facetag_worker.photo_reader import Thumbnails, make_reader, only_photos_of_the_tenant
 from facetag_worker.pipeline import URGENT_TURNS, Pipeline
 from facetag_worker.prefix_listing import list_prefix
 

@@ -13,34 +13,15 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from facetag.db.storable_text import storable
 from facetag.db.tables import FaceRow, ImageState
-from facetag.errors import ErrorCode
 from facetag.jobs import close_job_if_done, move_counts
 from facetag.jobs.known_results import find_known, finish_with
 from facetag.jobs.twins import settle_twins
-from facetag.results.image_lines import Face
+from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 
 ANY_PRIORITY = 1000
 MAX_BACKOFF_S = 60.0
-MAX_MESSAGE_CHARS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedImage:
-    """Hold one image that this worker may work on.
-
-    `suspicion` counts the workers that died while at work on it, `releases` how often it was given
-    back with a backoff.
-    """
-
-    id: int
-    position: int
-    bucket: str
-    key: str
-    name: str
-    suspicion: int = 0
-    releases: int = 0
-    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +32,7 @@ class Claim:
     job_id: uuid.UUID
     tenant_id: str
     priority: int
-    images: tuple[ClaimedImage, ...]
+    images: tuple[ImageToLabel, ...]
     contents: Mapping[int, bytes] = field(default_factory=dict)
     """Contents by image id, of images whose result may be known."""
 
@@ -59,36 +40,6 @@ class Claim:
     def image_ids(self) -> list[int]:
         """The ids of the claimed images."""
         return [image.id for image in self.images]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """State the result of one image: `tagged`, `no_face`, or `failed` with `error` (code, message).
-
-    `stage_ms` holds milliseconds per stage; `model_version` is None if no network saw the image.
-    `incomplete` tells that the image was labelled although its file lacks its last bytes. `look` is
-    its difference hash.
-    """
-
-    image_id: int
-    state: ImageState
-    error: tuple[str, str] | None = None
-    width: int | None = None
-    height: int | None = None
-    faces: Sequence[Face] = ()
-    stage_ms: dict[str, float] = field(default_factory=dict)
-    model_version: str | None = None
-    incomplete: bool = False
-    look: bytes | None = None
-
-    @classmethod
-    def failure(
-        cls, image_id: int, code: ErrorCode, message: str, stage_ms: dict[str, float] | None = None
-    ) -> "Outcome":
-        """Return the outcome of an image that failed with a documented code."""
-        return cls(
-            image_id, ImageState.FAILED, error=(code.value, message), stage_ms=stage_ms or {}
-        )
 
 
 # An image of negative suspicion waits for its twin (facetag.jobs.twins).
@@ -242,7 +193,7 @@ def claim_images(
         return None
     move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
     session.execute(SERVE_JOB, {"job_id": job_id})
-    images = sorted((ClaimedImage(*row[:8]) for row in rows), key=lambda image: image.position)
+    images = sorted((ImageToLabel(*row[:8]) for row in rows), key=lambda image: image.position)
     contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
     return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images), contents)
 
@@ -372,7 +323,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         "id": outcome.image_id,
         "state": outcome.state.value,
         "error_code": code,
-        "error_message": None if message is None else storable(message),
+        "error_message": None if message is None else storable(message, MAX_MESSAGE_CHARS),
         "width": outcome.width,
         "height": outcome.height,
         "stage_ms": {stage: round(ms, 2) for stage, ms in outcome.stage_ms.items()},
@@ -380,11 +331,6 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         "incomplete": outcome.incomplete,
         "look": None if outcome.look is None else outcome.look.hex(),
     }
-
-
-def storable(message: str) -> str:
-    """Return a message that PostgreSQL can store: no NUL, no lone surrogate, limited length."""
-    return message.replace("\0", "").encode("utf-8", "replace").decode()[:MAX_MESSAGE_CHARS]
 
 
 def _face_rows(tenant_id: str, outcome: Outcome) -> list[dict[str, Any]]:

@@ -13,13 +13,13 @@ from celery import Celery
 
 from facetag.cpu import available_cores
 from facetag.errors import FacetagError
+from facetag.labelling.photo_labels import LoadLabeller, PhotoLabeller
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG, TASK_LIST, TASK_TAG
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
 from facetag.settings import Settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
 from facetag_worker.child_process import WorkerProcess
-from facetag_worker.photo_labels import LoadLabeller, PhotoLabeller
 
 LOAD_LIMIT_S = 900.0
 """How long a child may take to load and compile its network on a slow and busy machine."""

@@ -14,14 +14,14 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import Answer, persist, transaction
-from facetag.db.tables import ImageState
-from facetag.errors import DatabaseUnavailable, ErrorCode
+from facetag.errors import DatabaseUnavailable
 from facetag.jobs.predictions import PREDICT_PRIORITY
+from facetag.labelling.outcomes import Outcome
+from facetag.labelling.photo_labels import KeyedLabeller, label_photos, to_outcome
+from facetag.labelling.photo_reader import Photo, PhotoReader, Unread
 from facetag.settings import Settings
-from facetag.vision.difference_hash import hash_look
 from facetag_worker.claims import (
     Claim,
-    Outcome,
     choose_job,
     claim_images,
     finish_chunk,
@@ -30,8 +30,6 @@ from facetag_worker.claims import (
     release,
 )
 from facetag_worker.lease_heartbeat import Heartbeat
-from facetag_worker.photo_labels import KeyedLabeller, Labels, label_photos
-from facetag_worker.photo_reader import INTERNAL, Photo, PhotoReader, Unread
 
 BACKOFF_S = 1.0
 """How long an image waits after its first temporary fault."""
@@ -313,22 +311,3 @@ class Pipeline:
             log.warning("claim_left_to_its_lease", reason=str(error))
         else:
             log.info("claim_given_back", job_id=str(chunk.claim.job_id), images=given)
-
-
-def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
-    """Return the outcome of a photo that a labeller of this version has labelled."""
-    width, height = photo.picture.width, photo.picture.height
-    if isinstance(labels, Exception):
-        error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
-        return Outcome(photo.image.id, ImageState.FAILED, error, width, height)
-    return Outcome(
-        photo.image.id,
-        ImageState.TAGGED if labels.faces else ImageState.NO_FACE,
-        width=width,
-        height=height,
-        faces=labels.faces,
-        stage_ms={**photo.stage_ms, **labels.stage_ms},
-        model_version=version,
-        incomplete=photo.picture.incomplete,
-        look=hash_look(photo.picture.copy),
-    )

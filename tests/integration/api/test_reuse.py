@@ -9,8 +9,9 @@ from facetag.bundles.labelling_key import labelling_key
 from facetag.bundles.object_store import store_bundle
 from facetag.bundles.registry import add_bundle, promote
 from facetag.db.tables import ImageState
+from facetag.labelling.outcomes import Outcome
 from facetag.storage.object_keys import image_key
-from facetag_worker.claims import Outcome, claim_images, finish_chunk
+from facetag_worker.claims import claim_images, finish_chunk
 from tests.integration.paper_bundles import write_paper_bundle
 
 pytestmark = pytest.mark.integration

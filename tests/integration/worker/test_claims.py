@@ -5,9 +5,9 @@ import pytest
 from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
 from facetag.jobs import cancel_job
+from facetag.labelling.outcomes import Outcome
 from facetag.results.image_lines import Face
 from facetag_worker.claims import (
-    Outcome,
     choose_job,
     claim_images,
     claimants,

@@ -12,12 +12,12 @@ from facetag.errors import (
     StorageUnavailable,
 )
 from facetag.jobs import NewImage, create_job
+from facetag.labelling.photo_labels import KeyedLabeller
+from facetag.labelling.photo_reader import PhotoReader
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
 from facetag_worker.lease_heartbeat import Heartbeat
-from facetag_worker.photo_labels import KeyedLabeller
-from facetag_worker.photo_reader import PhotoReader
 from facetag_worker.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration

@@ -8,9 +8,10 @@ from sqlalchemy import text
 from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
 from facetag.jobs import NewImage, cancel_job, create_job, resume_job, twins
+from facetag.labelling.outcomes import Outcome
 from facetag.queue.celery_app import make_celery
 from facetag.results.image_lines import Face
-from facetag_worker.claims import Outcome, claim_images, finish_chunk, finish_known, release
+from facetag_worker.claims import claim_images, finish_chunk, finish_known, release
 from facetag_worker.sweeper import Sweeper
 
 pytestmark = pytest.mark.integration

@@ -1,4 +1,4 @@
-"""Stands in for `facetag_worker.isolated_decoder_main`: does with each file what the file says."""
+"""Stands in for `isolated_decoder_main`: does with each file what the file says."""
 
 import os
 import signal

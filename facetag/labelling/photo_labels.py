@@ -6,8 +6,13 @@ from typing import Any, Protocol
 
 import structlog
 
+from facetag.db.tables import ImageState
+from facetag.errors import ErrorCode
+from facetag.labelling.outcomes import Outcome
+from facetag.labelling.photo_reader import INTERNAL, Photo
 from facetag.results.image_lines import Face
 from facetag.settings import Settings
+from facetag.vision.difference_hash import hash_look
 from facetag.vision.photo import Picture
 
 log = structlog.get_logger(__name__)
@@ -100,3 +105,22 @@ def _label_batch(labeller: PhotoLabeller, photos: Sequence[Picture]) -> list[Lab
     if len(batch.faces) != len(photos):
         raise ValueError(f"the labeller gave {len(batch.faces)} answers for {len(photos)} photos")
     return [Labels(tuple(faces), share) for faces in batch.faces]
+
+
+def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcome:
+    """Return the outcome of a photo that a labeller of this version has labelled."""
+    width, height = photo.picture.width, photo.picture.height
+    if isinstance(labels, Exception):
+        error = (ErrorCode.INTERNAL_ERROR.value, INTERNAL)
+        return Outcome(photo.image.id, ImageState.FAILED, error, width, height)
+    return Outcome(
+        photo.image.id,
+        ImageState.TAGGED if labels.faces else ImageState.NO_FACE,
+        width=width,
+        height=height,
+        faces=labels.faces,
+        stage_ms={**photo.stage_ms, **labels.stage_ms},
+        model_version=version,
+        incomplete=photo.picture.incomplete,
+        look=hash_look(photo.picture.copy),
+    )

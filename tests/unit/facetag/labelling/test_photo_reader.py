@@ -13,11 +13,11 @@ from facetag.errors import (
     SettingsInvalid,
     StorageUnavailable,
 )
+from facetag.labelling.outcomes import ImageToLabel, Outcome
+from facetag.labelling.photo_reader import REFUSALS, Photo, PhotoReader, Thumbnails, Unread
 from facetag.storage.object_keys import thumbnail_key
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import whole_picture
-from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.photo_reader import REFUSALS, Photo, PhotoReader, Thumbnails, Unread
 from tests.faults.bad_images import png
 
 
@@ -44,7 +44,7 @@ class Shelf:
 
 
 def image(number, key, suspicion=0):
-    return ClaimedImage(number, number, "b", key, key, suspicion)
+    return ImageToLabel(number, number, "b", key, key, suspicion)
 
 
 def decode(data):

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
+from facetag.labelling.isolated_decoder import IsolatedDecoder
+from facetag.labelling.photo_reader import make_decode
 from facetag.settings import Settings
-from facetag_worker.isolated_decoder import IsolatedDecoder
-from facetag_worker.photo_reader import make_decode
 
 ROOT = Path(__file__).parents[3]
-OBEDIENT = ("-m", "tests.unit.worker.crashing_decoder")
+OBEDIENT = ("-m", "tests.unit.facetag.labelling.crashing_decoder")
 SETTINGS = Settings(suspect_memory_mb=1024, suspect_timeout_s=20)
 
 

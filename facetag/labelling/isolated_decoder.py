@@ -15,16 +15,16 @@ import structlog
 from PIL import Image
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
+from facetag.labelling.isolated_decoder_main import ANSWER_LENGTH, FOR_DETECTION, REQUEST
 from facetag.settings import Settings
 from facetag.standalone.processes.environment import python_environment
 from facetag.standalone.processes.supervisor import describe_end
 from facetag.vision.photo import WORKING_SIDE, Picture, Pixels
-from facetag_worker.isolated_decoder_main import ANSWER_LENGTH, FOR_DETECTION, REQUEST
 
 START_LIMIT_S = 60.0
 """How long the child may take to import its decoders on a busy machine."""
 # -P keeps the current folder off the path: a user's folder may hold a random.py.
-PROGRAM = ("-P", "-m", "facetag_worker.isolated_decoder_main")
+PROGRAM = ("-P", "-m", "facetag.labelling.isolated_decoder_main")
 
 log = structlog.get_logger(__name__)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from facetag.labelling.photo_labels import Labels, label_photos
 from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FakeBatch, FakeLabeller
-from facetag_worker.photo_labels import Labels, label_photos
 
 WHITE = whole_picture(np.full((8, 8, 3), 255, np.uint8), 100)
 BLACK = whole_picture(np.zeros((8, 8, 3), np.uint8), 100)

@@ -1,4 +1,4 @@
-"""Fetch and decode claimed images in threads, each image by itself."""
+"""Fetch and decode images in threads, each image by itself."""
 
 import threading
 import time
@@ -17,13 +17,13 @@ from facetag.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
+from facetag.labelling.isolated_decoder import IsolatedDecoder
+from facetag.labelling.outcomes import ImageToLabel, Outcome
 from facetag.settings import Settings
 from facetag.storage.object_keys import holds_photos, thumbnail_key
 from facetag.vision.image_decoder import decode_picture, needs_guard
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, Picture
-from facetag_worker.claims import ClaimedImage, Outcome
-from facetag_worker.isolated_decoder import IsolatedDecoder
 
 Decode = Callable[[bytes], Picture]
 """Raises ImageUnreadable."""
@@ -54,7 +54,7 @@ class Source(Protocol):
 class Photo:
     """Hold an image that is ready to be labelled."""
 
-    image: ClaimedImage
+    image: ImageToLabel
     picture: Picture
     stage_ms: dict[str, float]
 
@@ -63,7 +63,7 @@ class Photo:
 class Unread:
     """Hold an image that is given back unread; `away` if object storage did not deliver it."""
 
-    image: ClaimedImage
+    image: ImageToLabel
     away: bool
 
 
@@ -77,7 +77,7 @@ class Thumbnails:
     make: Callable[[Picture], bytes]
     store: Callable[[str, bytes, str], None]
 
-    def keep(self, image: ClaimedImage, tenant_id: str, data: bytes) -> None:
+    def keep(self, image: ImageToLabel, tenant_id: str, data: bytes) -> None:
         """Store the thumbnail of an image; without it, the page shows the labels alone."""
         try:
             self.store(thumbnail_key(tenant_id, image.bucket, image.key), data, "image/webp")
@@ -105,7 +105,7 @@ class PhotoReader:
         threads: int,
         max_pixels_ahead: int = MAX_PIXELS_AHEAD,
         on_close: Callable[[], None] = lambda: None,
-        may_read: Callable[[ClaimedImage], bool] = lambda image: True,
+        may_read: Callable[[ImageToLabel], bool] = lambda image: True,
     ) -> None:
         self._source = source
         self._decode = decode
@@ -125,7 +125,7 @@ class PhotoReader:
 
     def read(
         self,
-        images: Sequence[ClaimedImage],
+        images: Sequence[ImageToLabel],
         *,
         tenant_id: str | None = None,
         stopping: Callable[[], bool] = lambda: False,
@@ -139,7 +139,7 @@ class PhotoReader:
         """
         ahead = _Budget(self._max_pixels_ahead)
 
-        def read_one(image: ClaimedImage) -> Photo | Outcome | Unread:
+        def read_one(image: ImageToLabel) -> Photo | Outcome | Unread:
             if stopping() or ahead.spent:
                 return Unread(image, away=False)
             result = self._read_one(image, tenant_id)
@@ -150,7 +150,7 @@ class PhotoReader:
 
         return list(self._threads.map(read_one, images))
 
-    def _read_one(self, image: ClaimedImage, tenant_id: str | None) -> Photo | Outcome | Unread:
+    def _read_one(self, image: ImageToLabel, tenant_id: str | None) -> Photo | Outcome | Unread:
         watch = _Watch()
         if not self._may_read(image):
             log.warning("image_not_ours", image=image.id, bucket=image.bucket, key=image.key)
@@ -191,7 +191,7 @@ def make_reader(
     settings: Settings,
     slots: CpuSlots,
     *,
-    may_read: Callable[[ClaimedImage], bool],
+    may_read: Callable[[ImageToLabel], bool],
     thumbnails: Thumbnails | None = None,
 ) -> PhotoReader:
     """Return a reader that decodes within the limits of the settings."""
@@ -209,10 +209,10 @@ def make_reader(
     )
 
 
-def only_photos_of_the_tenant(settings: Settings) -> Callable[[ClaimedImage], bool]:
+def only_photos_of_the_tenant(settings: Settings) -> Callable[[ImageToLabel], bool]:
     """Return the check that an image lies where its tenant's photos may lie."""
 
-    def may_read(image: ClaimedImage) -> bool:
+    def may_read(image: ImageToLabel) -> bool:
         return holds_photos(image.bucket, image.key, tenant_id=image.tenant_id, settings=settings)
 
     return may_read
