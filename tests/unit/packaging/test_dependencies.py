@@ -17,6 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The folder of every room, and the extras that an installation of it has beyond the base.
 ROOMS = {
     "facetag": ("local",),
+    "facetag/labelling": ("cpu",),
     "facetag/library": ("cpu",),
     "facetag/quantification": ("cpu",),
     "facetag/results": ("tables",),
