@@ -9,8 +9,8 @@ import numpy as np
 
 import facetag.vision.image_decoder
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.labelling import isolated_decoder_main
 from facetag.vision.photo import whole_picture
-from facetag_worker import isolated_decoder_main
 
 
 def obey(data, *, formats, max_pixels, copy_side):
