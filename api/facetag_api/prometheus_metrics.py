@@ -43,6 +43,12 @@ class Metrics:
             "facetag_database_up", "Whether Postgres answered this scrape.", registry=self.registry
         )
 
+        self._dropped = Gauge(
+            "facetag_dropped_messages",
+            "Messages in Redis that were dropped as they were no doorbells; NaN without Redis.",
+            registry=self.registry,
+        )
+
     def observe_request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """Count one request; `route` is the template, so that ids do not create series."""
         # Callers may invent any number of methods.
@@ -65,6 +71,10 @@ class Metrics:
         for index, state in enumerate(ImageState):
             self._images.labels(state.value).set(sum(int(row[2 + index] or 0) for row in rows))
         self._database.set(1)
+
+    def observe_dropped(self, messages: float) -> None:
+        """Report how many messages workers dropped; NaN if nobody knows."""
+        self._dropped.set(messages)
 
     def forget_backlog(self) -> None:
         """Report that Postgres did not answer, instead of repeating old figures."""

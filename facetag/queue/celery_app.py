@@ -1,6 +1,7 @@
 """Ring the doorbell: Celery messages on Redis say only that a job has work."""
 
 import math
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from facetag.errors import QueueUnavailable
+from facetag.queue.doorbell_transport import DROPPED, DoorbellAMQP
+from facetag.queue.task_names import TASK_LIST, TASK_RETRAIN, TASK_TAG
 from facetag.settings import Settings
 
 QUEUE_PREDICT = "predict"
@@ -18,13 +21,6 @@ QUEUE_TAG = "tag"
 QUEUE_LISTING = QUEUE_TAG
 QUEUE_RETRAIN = "retrain"
 """Queue that only trainer workers listen to."""
-
-TASK_TAG = "facetag.tag"
-"""Drain a job; its one argument is the job's id as a string."""
-TASK_LIST = "facetag.list"
-"""List the prefix of a job; its one argument is the job's id as a string."""
-TASK_RETRAIN = "facetag.retrain"
-"""Retrain; its one argument is the retraining's id as a string."""
 
 SOCKET_TIMEOUT_S = 1.0
 HANGING_S = 300.0
@@ -44,7 +40,11 @@ def make_celery(settings: Settings) -> Celery:
         # module that CELERY_CONFIG_MODULE names.
         loader="app",
         fixups=[],
-        config_source=_queues() | _messages() | _publishing() | _worker(settings),
+        config_source=_queues()
+        | _messages()
+        | _publishing()
+        | _encryption(settings)
+        | _worker(settings),
         set_as_current=False,
     )
     app.broker = settings.require("redis_url")
@@ -59,6 +59,7 @@ class Doorbell(Celery):
 
     broker: str
     backend_cls = "disabled"
+    amqp_cls = DoorbellAMQP
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Return a connection that consumes, to our broker unless a URL is given."""
@@ -102,6 +103,14 @@ def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, 
     with _client(settings) as client:
         # Kombu keeps a queue as a Redis list of the same name.
         return sum(int(client.llen(queue)) for queue in queues)
+
+
+def count_dropped(settings: Settings) -> int:
+    """Return how many messages were dropped because they were no doorbells, since Redis last lost
+    its data; raises QueueUnavailable.
+    """
+    with _client(settings) as client:
+        return int(client.get(DROPPED) or 0)
 
 
 @contextmanager
@@ -164,6 +173,9 @@ def _messages() -> dict[str, Any]:
 def _publishing() -> dict[str, Any]:
     return {
         "broker_transport_options": {
+            # Without it, messages would wait in Redis to be acknowledged, where others may write
+            # what no worker can read. A lost doorbell is rung again.
+            "ack_emulation": False,
             # A request that has committed its job must not wait for Redis: one try, with one
             # second to connect and one for the answer.
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
@@ -181,6 +193,13 @@ def _publishing() -> dict[str, Any]:
         # If many threads of the API ring at once, one without a free connection gives up.
         "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
     }
+
+
+def _encryption(settings: Settings) -> dict[str, Any]:
+    if not settings.require("redis_url").startswith("rediss:"):
+        return {}
+    # By default Celery takes any certificate.
+    return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}}
 
 
 def _worker(settings: Settings) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from celery import Celery
 from facetag.cpu import available_cores
 from facetag.errors import FacetagError
 from facetag.labelling.photo_labels import LoadLabeller, PhotoLabeller
-from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG, TASK_LIST, TASK_TAG
+from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
+from facetag.queue.task_names import TASK_LIST, TASK_TAG
 from facetag.settings import Settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps

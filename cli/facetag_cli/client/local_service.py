@@ -334,8 +334,14 @@ class LocalService:
         return ChildProcess(command, run_dir=self.stack.folders.run, logs_dir=self.logs_dir)
 
     def _supervise(self, cleanup: ExitStack) -> None:
+        # A person who runs the service keeps its jobs and results while no worker can live. Where a
+        # command waits for the worker alone, it must learn that it waits in vain.
+        can_wait = self._announced and self._lingers_for is None
+        spare = [child for child in self._children if can_wait and child is not self._api]
+        needed = [child for child in self._children if child not in spare]
         self._supervisor = Supervisor(
-            [*self.stack.servers, *self._children],
+            [*self.stack.servers, *needed],
+            spare=spare,
             on_event=self._on_event,
             on_fault=self._give_up,
         )

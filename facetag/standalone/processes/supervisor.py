@@ -1,4 +1,7 @@
-"""Restart processes that end by themselves, and give up after several short lives."""
+"""Restart processes that end by themselves, and give up after several short lives.
+
+The service can do without some of them: these are tried again at long intervals instead.
+"""
 
 import signal
 import threading
@@ -16,6 +19,10 @@ LONG_LIFE_S = 120.0
 """After a life this long, the count of short lives starts again."""
 GIVE_UP_AFTER = 4
 """The number of short lives in a row after which the supervisor gives up."""
+
+
+SPARE_PAUSE_S = 300.0
+"""The pause after as many short lives of a process that the service can do without."""
 
 
 class Restartable(Protocol):
@@ -39,24 +46,33 @@ class Restartable(Protocol):
 @dataclass
 class _Watched:
     process: Restartable
+    is_spare: bool = False
     started: float = field(default_factory=time.monotonic)
     short_lives: int = 0
     due: float | None = None
 
 
 class Supervisor:
-    """Watches processes from a thread of its own, between `start()` and `stop()`."""
+    """Watches processes from a thread of its own, between `start()` and `stop()`.
+
+    It gives up, and says so by `on_fault`, if one of `processes` cannot live; never for one of
+    `spare`.
+    """
 
     def __init__(
         self,
         processes: Sequence[Restartable],
         *,
+        spare: Sequence[Restartable] = (),
         on_event: Callable[[str], None],
         on_fault: Callable[[], None],
     ) -> None:
         self.fault: str | None = None
         """The reason for giving up; None while all is well."""
-        self._watched = [_Watched(process) for process in processes]
+        self._watched = [
+            *(_Watched(process) for process in processes),
+            *(_Watched(process, is_spare=True) for process in spare),
+        ]
         self._on_event = on_event
         self._on_fault = on_fault
         self._stopped = threading.Event()
@@ -92,17 +108,35 @@ class Supervisor:
             lived_long = now - watched.started >= LONG_LIFE_S
             watched.short_lives = 1 if lived_long else watched.short_lives + 1
             ending = f"{watched.process.title} {describe_end(status)}"
-            if watched.short_lives >= GIVE_UP_AFTER:
-                self.fault = (
-                    f"{ending}, {GIVE_UP_AFTER} times in a row.\n{watched.process.log_tail()}"
-                )
-                return
-            pause_s = min(FIRST_PAUSE_S * 2 ** (watched.short_lives - 1), LONGEST_PAUSE_S)
+            if watched.short_lives < GIVE_UP_AFTER:
+                pause_s = min(FIRST_PAUSE_S * 2 ** (watched.short_lives - 1), LONGEST_PAUSE_S)
+                self._on_event(f"{ending}; starting it again in {pause_s:.0f} s")
+            else:
+                ending = f"{ending}, {watched.short_lives} times in a row"
+                pause_s = self._despair(watched, ending)
             watched.due = now + pause_s
-            self._on_event(f"{ending}; starting it again in {pause_s:.0f} s")
         elif now >= watched.due:
-            watched.process.restart()
+            self._restart(watched)
             watched.started, watched.due = now, None
+
+    def _despair(self, watched: _Watched, ending: str) -> float:
+        """Give up, unless the process is a spare one; return the pause until it is tried again."""
+        if not watched.is_spare:
+            self.fault = f"{ending}.\n{watched.process.log_tail()}"
+        elif watched.short_lives == GIVE_UP_AFTER:
+            self._on_event(
+                f"{ending}: everything else stays up, and it is tried again every "
+                f"{SPARE_PAUSE_S / 60:.0f} minutes.\n{watched.process.log_tail()}"
+            )
+        return SPARE_PAUSE_S
+
+    def _restart(self, watched: _Watched) -> None:
+        try:
+            watched.process.restart()
+        except FacetagError as error:
+            if not watched.is_spare:
+                raise
+            self._on_event(str(error))
 
 
 def describe_end(status: int) -> str:

@@ -7,8 +7,9 @@ from celery import Celery
 
 from facetag.bundles.bundle_store import Shelf
 from facetag.errors import ServiceUnavailable
-from facetag.queue.celery_app import QUEUE_RETRAIN, TASK_RETRAIN
+from facetag.queue.celery_app import QUEUE_RETRAIN
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
+from facetag.queue.task_names import TASK_RETRAIN
 from facetag.retraining.retraining_lease import RetrainingClaim
 from facetag.settings import Settings
 from facetag_trainer.retraining.heartbeat import Keeper

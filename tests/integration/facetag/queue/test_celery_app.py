@@ -10,14 +10,13 @@ from redis import Redis
 
 from facetag.errors import QueueUnavailable
 from facetag.queue.celery_app import (
-    TASK_LIST,
-    TASK_TAG,
     count_doorbells,
     make_celery,
     ping_queue,
     ring,
     ring_listing,
 )
+from facetag.queue.task_names import TASK_LIST, TASK_TAG
 from facetag.settings import Settings
 from facetag.standalone.servers.binaries import find_valkey
 from facetag.standalone.servers.ports import find_free_ports

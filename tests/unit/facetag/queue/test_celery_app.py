@@ -1,3 +1,4 @@
+import ssl
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ from pydantic import SecretStr
 
 from facetag.errors import SettingsInvalid
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG, make_celery, ring
+from facetag.queue.doorbell_transport import DoorbellChannel
 from facetag.settings import Settings
 
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
@@ -80,3 +82,16 @@ def test_variables_of_celery_change_nothing(settings, monkeypatch, name):
         assert producer.connection.as_uri().endswith("127.0.0.1:1/0")
     assert type(app.backend) is DisabledBackend
     assert app.conf.accept_content == ["json"]
+
+
+def test_the_certificate_of_redis_is_checked():
+    assert make_celery(Settings(redis_url=NOWHERE)).conf.broker_use_ssl in (None, False)
+    encrypted = make_celery(Settings(redis_url=SecretStr("rediss://127.0.0.1:1/0")))
+    assert encrypted.connection_for_read().ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis+socket:///tmp/none.sock"])
+def test_every_connection_drops_what_is_no_doorbell(url):
+    connection = make_celery(Settings(redis_url=SecretStr(url))).connection_for_read()
+    for one in (connection, connection.clone()):
+        assert one.get_transport_cls().Channel is DoorbellChannel

@@ -36,9 +36,11 @@ class BeyondRepair(Fragile):
 def supervise():
     begun = []
 
-    def begin(process):
+    def begin(*processes, spare=()):
         told, faulty = [], threading.Event()
-        begun.append(Supervisor([process], on_event=told.append, on_fault=faulty.set))
+        begun.append(
+            Supervisor(processes, spare=spare, on_event=told.append, on_fault=faulty.set)
+        )
         begun[-1].start()
         return begun[-1], told, faulty
 
@@ -83,6 +85,31 @@ def test_what_cannot_be_started_again_is_a_fault_too(supervise):
     process.exit_status = 1
     assert faulty.wait(60)
     assert watch.fault == "its folder is gone"
+
+
+def test_it_never_gives_up_for_a_process_that_the_service_can_do_without(supervise, monkeypatch):
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(supervisor, "SPARE_PAUSE_S", 0.7)
+    worker, api = Fragile(mends=False), Fragile()
+    watch, told, faulty = supervise(api, spare=[worker])
+    worker.exit_status = 1
+    wait_for(lambda: len(worker.restarts) > GIVE_UP_AFTER)
+    assert watch.fault is None
+    assert not faulty.is_set()
+    (said,) = [line for line in told if "4 times in a row" in line]
+    assert "everything else stays up" in said
+    assert "its last words" in said
+    api.exit_status = 1
+    wait_for(lambda: api.restarts)
+
+
+def test_a_spare_process_that_cannot_be_started_again_is_no_fault(supervise):
+    process = BeyondRepair()
+    watch, told, faulty = supervise(spare=[process])
+    process.exit_status = 1
+    wait_for(lambda: "its folder is gone" in told)
+    assert watch.fault is None
+    assert not faulty.is_set()
 
 
 def test_nothing_is_started_once_it_stopped(supervise):

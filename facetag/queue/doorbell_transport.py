@@ -1,0 +1,94 @@
+"""Carry doorbells over Redis, where others may have written what is none.
+
+A doorbell is the name of a task and an id. All else that Celery would obey in a message (time
+limits, times of delivery, callbacks) is left out. What is no doorbell is dropped and counted.
+"""
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import structlog
+from celery.app.amqp import AMQP
+from kombu import Connection
+from kombu.transport import redis
+
+from facetag.queue.task_names import TASKS
+
+DROPPED = "facetag-dropped-messages"
+"""The key in Redis under which dropped messages are counted."""
+
+NOT_A_DOORBELL = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What reading a message raises if it is no JSON, or JSON of another form."""
+
+log = structlog.get_logger(__name__)
+
+
+class DoorbellChannel(redis.Channel):
+    """Read messages, and drop those that are no doorbells, at which Celery would end the worker."""
+
+    def _brpop_read(self, **options: Any) -> bool | None:
+        try:
+            read: bool | None = super()._brpop_read(**options)
+        except NOT_A_DOORBELL as error:
+            self._drop(f"{type(error).__name__}: {error}")
+            return True
+        return read
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        # kombu would read from Redis, where others may write, which queues a message goes to.
+        return [routing_key]
+
+    def _drop(self, reason: str) -> None:
+        log.warning("message_dropped", reason=reason[:200])
+        with self.conn_or_acquire() as client:
+            client.incr(DROPPED)
+
+
+class DoorbellTransport(redis.Transport):
+    """Deliver doorbells without anything that was added to them."""
+
+    Channel = DoorbellChannel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        super()._deliver(purify(message, queue), queue)
+
+
+class DoorbellConnection(Connection):
+    """Connect to Redis by our transport, whatever the scheme of the URL."""
+
+    def get_transport_cls(self) -> type[DoorbellTransport]:
+        """Return our transport."""
+        return DoorbellTransport
+
+
+class DoorbellAMQP(AMQP):
+    """Have a Celery app connect by our transport."""
+
+    Connection = DoorbellConnection
+
+
+def purify(message: Any, queue: str) -> dict[str, Any]:
+    """Return the doorbell that a message of Celery's protocol 2 is.
+
+    Raises one of NOT_A_DOORBELL if it has no known task, or not one id.
+    """
+    task = message["headers"]["task"]
+    (subject,), _, _ = json.loads(base64.b64decode(message["body"], validate=True))
+    if task not in TASKS:
+        raise ValueError(f"there is no task {task!r}")
+    body = json.dumps([[str(uuid.UUID(subject))], {}, {}])
+    number = str(uuid.uuid4())
+    return {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"lang": "py", "task": task, "id": number, "root_id": number},
+        "properties": {
+            "correlation_id": number,
+            "delivery_tag": number,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+        },
+    }

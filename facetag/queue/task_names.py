@@ -1,0 +1,10 @@
+"""Name the tasks that workers carry out; the one argument of each is an id as a string."""
+
+TASK_TAG = "facetag.tag"
+"""Drain a job."""
+TASK_LIST = "facetag.list"
+"""List the prefix of a job."""
+TASK_RETRAIN = "facetag.retrain"
+"""Do a retraining."""
+
+TASKS = frozenset({TASK_TAG, TASK_LIST, TASK_RETRAIN})
