@@ -1,4 +1,5 @@
 import threading
+import uuid
 
 import pytest
 from sqlalchemy import text
@@ -66,6 +67,38 @@ def test_a_prediction_does_not_wait_behind_a_large_job(api, harness, worker):
     assert counts["queued"] > 1000
     # A worker that is at work listens to nobody, and is seen all the same.
     assert api.get("/readyz").json()["parts"]["worker"] == "ok"
+
+
+def test_eighty_clients_that_predict_do_not_stop_a_job(api, harness, worker):
+    """A worker serves at most four predictions for each chunk of a job that waits behind them."""
+    (key,) = harness.put(png())
+    worker("--photo-s", "0.02")
+    wait_for_worker(api, harness)
+    answered, ended = [], threading.Event()
+
+    def keep_predicting():
+        while not ended.is_set():
+            answered.append(predict(api, png()).status_code)
+            if answered[-1] == 503:
+                ended.wait(1)
+
+    threads = [threading.Thread(target=keep_predicting) for _ in range(80)]
+    for thread in threads:
+        thread.start()
+    try:
+        harness.wait_until(lambda: answered.count(200) > 20, "predictions are under way")
+        job = api.post("/v1/jobs", json={"images": [{"key": key}] * 48}).json()
+        before = len(answered)
+        harness.wait_until_closed(uuid.UUID(job["id"]))
+        meanwhile = answered[before:]
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    chunks = 48 / harness.settings.chunk_images
+    # Some are refused, as too many wait. The first chunk may wait for those that began before.
+    assert 0 < meanwhile.count(200) <= 2 * 4 * (chunks + 1)
+    assert set(answered) <= {200, 503}
 
 
 def test_without_a_worker_the_caller_is_told_in_time(settings, harness):
