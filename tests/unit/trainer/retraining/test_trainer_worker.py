@@ -2,8 +2,8 @@ import subprocess
 import sys
 
 from facetag.queue.celery_app import QUEUE_RETRAIN
-from facetag.queue.task_names import TASK_RETRAIN
 from facetag.queue.consumer import Stopping
+from facetag.queue.task_names import TASK_RETRAIN
 from facetag.settings import Settings
 from facetag_trainer.retraining.trainer_worker import add_tasks, make_trainer_app
 

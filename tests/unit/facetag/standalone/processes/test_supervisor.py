@@ -38,9 +38,7 @@ def supervise():
 
     def begin(*processes, spare=()):
         told, faulty = [], threading.Event()
-        begun.append(
-            Supervisor(processes, spare=spare, on_event=told.append, on_fault=faulty.set)
-        )
+        begun.append(Supervisor(processes, spare=spare, on_event=told.append, on_fault=faulty.set))
         begun[-1].start()
         return begun[-1], told, faulty
 
