@@ -36,7 +36,7 @@ class DoorbellChannel(redis.Channel):
             return True
         return read
 
-    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+    def _lookup(self, _exchange: str, routing_key: str, _default: object = None) -> list[str]:
         # kombu would read from Redis, where others may write, which queues a message goes to.
         return [routing_key]
 
