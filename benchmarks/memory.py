@@ -1,6 +1,6 @@
 """Measure how much memory labelling holds over thousands of photos of varied sizes.
 
-    python -m benchmarks.memory --count 5000 --plot docs/images/memory.png
+    python -m benchmarks.memory --count 5000 --plot build/memory.png
 
 The program labels photos with the worker's reader and labeller, each photo of another size than the
 one before. After every hundred photos it notes the resident memory at work, then at rest, after

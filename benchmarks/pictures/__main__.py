@@ -1,10 +1,10 @@
 """Make the pictures of README and docs from what ships.
 
 \b
-    python -m benchmarks.pictures                 # all of them, which takes about half an hour
+    python -m benchmarks.pictures                 # all of them, which takes about ten minutes
     python -m benchmarks.pictures --only report   # the README's picture, in a minute
 
-The measurements need an otherwise idle machine. The exploration needs the folder of UTKFace's
+The plot of speed needs an otherwise idle machine. The exploration needs the folder of UTKFace's
 part-1.tar to part-4.tar in FACETAG_TEST_DATA and is left out without it.
 """
 
@@ -25,18 +25,13 @@ BUILD = ROOT / "build"
 EXIT_SOME_FAILED = 3
 """The exit status of `facetag tag` on the samples, some of which are damaged on purpose."""
 PARTS = tuple(f"part-{number}.tar" for number in range(1, 5))
-MEASUREMENTS: dict[str, tuple[str, ...]] = {
-    "pipeline.png": ("benchmarks.labelling_speed",),
-    "memory.png": ("benchmarks.memory", "--count", "5000"),
-    "api-latency.png": ("benchmarks.api_latency", "--images", "1000000", "--seconds", "60"),
-}
-"""The program that draws each plot, with the options of the figures in docs/performance.md."""
+SPEED = "benchmarks.labelling_speed"
 
 
 @click.command(help=__doc__)
 @click.option(
     "--only",
-    type=click.Choice(["report", "exploration", "measurements"]),
+    type=click.Choice(["report", "page", "exploration", "speed"]),
     multiple=True,
     help="Make only these pictures. May be repeated.",
 )
@@ -44,8 +39,9 @@ def main(only: Sequence[str]) -> None:
     """Make the pictures in turn."""
     steps = {
         "report": picture_report,
+        "page": picture_page,
         "exploration": picture_exploration,
-        "measurements": picture_measurements,
+        "speed": picture_speed,
     }
     BUILD.mkdir(exist_ok=True)
     for name, step in steps.items():
@@ -63,6 +59,11 @@ def picture_report() -> None:
     click.echo(f"Made {IMAGES / 'report.png'}.")
 
 
+def picture_page() -> None:
+    """Take pictures of the service's page, two of which the README shows."""
+    run("benchmarks.pictures.page_pictures")
+
+
 def picture_exploration() -> None:
     """Explore UTKFace's parts and put two of the plots one below the other."""
     folder = Path(os.environ.get("FACETAG_TEST_DATA", ""))
@@ -77,12 +78,11 @@ def picture_exploration() -> None:
     click.echo(f"Made {IMAGES / 'exploration.png'}.")
 
 
-def picture_measurements() -> None:
-    """Run the benchmarks that draw a plot."""
-    for name, (program, *options) in MEASUREMENTS.items():
-        click.echo(f"Running {program}, which takes minutes.")
-        run(program, *options, "--plot", str(IMAGES / name))
-        click.echo(f"Made {IMAGES / name}.")
+def picture_speed() -> None:
+    """Run the benchmark that draws photos per second by size and path."""
+    click.echo(f"Running {SPEED}, which takes minutes.")
+    run(SPEED, "--plot", str(IMAGES / "pipeline.png"))
+    click.echo(f"Made {IMAGES / 'pipeline.png'}.")
 
 
 def run(program: str, *arguments: str, status: int = 0) -> None:

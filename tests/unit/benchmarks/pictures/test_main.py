@@ -1,6 +1,11 @@
+import re
+from pathlib import Path
+
 from PIL import Image
 
-from benchmarks.pictures.__main__ import MEASUREMENTS, ROOT, stack_images
+from benchmarks.pictures.__main__ import IMAGES, ROOT, stack_images
+
+PICTURE = re.compile(r"images/([\w-]+\.png)")
 
 
 def test_plots_are_put_one_below_the_other_at_one_width(tmp_path):
@@ -12,7 +17,10 @@ def test_plots_are_put_one_below_the_other_at_one_width(tmp_path):
     assert stacked.getpixel((50, 100)) == (0, 0, 255)
 
 
-def test_every_measured_picture_of_the_docs_is_made_by_a_program_that_draws():
-    for name, (program, *_) in MEASUREMENTS.items():
-        assert (ROOT / "docs" / "images" / name).is_file()
-        assert '"--plot"' in (ROOT / f"{program.replace('.', '/')}.py").read_text()
+def test_every_picture_of_readme_and_docs_is_made_by_the_command():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {one for page in pages for one in PICTURE.findall(page.read_text(encoding="utf-8"))}
+    assert shown == {path.name for path in IMAGES.iterdir()}
+    programs = ("__main__.py", "page_pictures.py")
+    made = "".join((ROOT / "benchmarks" / "pictures" / name).read_text() for name in programs)
+    assert all(Path(name).stem in made for name in shown)
