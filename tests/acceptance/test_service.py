@@ -65,3 +65,8 @@ def test_a_folder_is_uploaded_followed_read_retried_and_tagged_again(service, sa
     assert one.returncode == 0, one.stderr
     assert len(json.loads(one.stdout)["faces"]) == 1
     assert service("predict", samples / "empty.jpg").returncode == 3
+
+    purged = service("purge", "--job", job[:8], "--yes")
+    assert purged.stdout == f"The job {job} is deleted.\n", purged.stderr
+    gone = service("status", job)
+    assert (gone.returncode, gone.stderr.count("\n")) == (1, 1)

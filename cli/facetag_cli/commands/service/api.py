@@ -25,8 +25,8 @@ def api(host: str | None, port: int | None, log_level: str) -> None:
     """Run the HTTP API.
 
     The API needs PostgreSQL, Redis and an S3 server, which the FACETAG_ settings name. It needs no
-    TensorFlow. Everyone who can reach the port can use the API: keep it on this machine, or behind
-    a proxy that authenticates users.
+    TensorFlow. Every request needs a key: `facetag keys create` makes one. Put a proxy with TLS in
+    front of an address that other machines reach.
 
     \b
     Example:

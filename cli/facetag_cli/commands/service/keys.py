@@ -129,7 +129,7 @@ def list_command(form: str, data_dir: Path | None) -> None:
 @click.argument("key_id", metavar="ID")
 @data_dir_option
 def revoke(key_id: str, data_dir: Path | None) -> None:
-    """Make a key useless for good; a running service notices within five seconds."""
+    """Revoke a key for good; a running service notices within five seconds."""
     from facetag.access.keys import revoke_key
     from facetag_cli.client.direct_access import open_database
     from facetag_cli.client.service_choice import read_settings

@@ -12,7 +12,13 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @click.command()
-@click.option("--job", "jobs", multiple=True, metavar="JOB", help="Id of an ended job.")
+@click.option(
+    "--job",
+    "jobs",
+    multiple=True,
+    metavar="JOB",
+    help="Ended job: its id, its first digits, or `latest`. May be repeated.",
+)
 @click.option(
     "--photo",
     "photos",
@@ -30,26 +36,28 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
 
     \b
     Examples:
-      facetag purge --job 0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11
+      facetag purge --job 0d5c1c9e
       facetag purge --photo portrait.jpg
     """
     from facetag.client.api_client import ApiClient
+    from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.service_choice import read_settings, require_service
 
     if not jobs and not photos:
         raise click.UsageError("Give --job or --photo.")
     digests = [_digest(photo) for photo in photos]
     with ApiClient(require_service(read_settings(data_dir))) as client:
+        found = [find_job(client, job) for job in jobs]
         if not yes:
-            click.confirm(
-                f"Delete {len(jobs)} jobs and {len(digests)} photos for good?", abort=True
-            )
-        for job in jobs:
-            client.delete_job(job)
-            click.echo(f"The job {job} is deleted.")
+            named = [f"the job {job['id']} ({job['name']})" for job in found]
+            named += [f"the photo {photo}" for photo in photos]
+            click.confirm(f"Delete {', '.join(named)} for good?", abort=True)
+        for job in found:
+            client.delete_job(job["id"])
+            click.echo(f"The job {job['id']} is deleted.")
         if digests:
             number = client.purge_photos(digests)
-            click.echo(f"Deleted {number} images of these photos.")
+            click.echo(f"Images of these photos that were deleted: {number}.")
 
 
 def _digest(photo: str) -> str:
