@@ -24,6 +24,7 @@ from facetag_api.routes import (
     live,
     login,
     models,
+    plans,
     predict,
     results,
     review,
@@ -55,8 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    every = (uploads, jobs, results, live, review, predict, models, administration, health, login)
-    for routes in every:
+    every = (uploads, jobs, plans, results, live, review, predict, models, administration)
+    for routes in (*every, health, login):
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)

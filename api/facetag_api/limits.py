@@ -38,8 +38,10 @@ MAX_BODY_BYTES_IN_FLIGHT = 192 * 2**20
 
 def body_limits(settings: Settings) -> dict[str, int]:
     """Return the largest body, in bytes, of each path that accepts more than MAX_SMALL_BODY."""
+    job_body = max(settings.max_job_images * BYTES_PER_JOB_IMAGE, MAX_SMALL_BODY)
     return {
-        "/v1/jobs": max(settings.max_job_images * BYTES_PER_JOB_IMAGE, MAX_SMALL_BODY),
+        "/v1/jobs": job_body,
+        "/v1/jobs/plan": job_body,
         "/v1/uploads": MAX_UPLOADS_BODY,
         "/v1/predict": settings.max_image_bytes + FORM_OVERHEAD,
     }

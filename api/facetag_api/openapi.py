@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from facetag_api.problems import MEDIA_TYPE
-from facetag_api.schemas import ImageLine, JobRequest, Problem
+from facetag_api.schemas import ImageLine, JobRequest, PlanRequest, Problem
 
 TITLE = "facetag"
 DESCRIPTION = """\
@@ -79,7 +79,7 @@ def describe(app: FastAPI) -> None:
                 routes=app.routes,
             )
             _, named = models_json_schema(
-                [(model, "validation") for model in (Problem, JobRequest, ImageLine)],
+                [(model, "validation") for model in (Problem, JobRequest, PlanRequest, ImageLine)],
                 ref_template=_REF,
             )
             components = schema.setdefault("components", {}).setdefault("schemas", {})

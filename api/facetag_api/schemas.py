@@ -155,6 +155,24 @@ class JobRequest(Strict):
         return self
 
 
+class PlanRequest(JobRequest):
+    """A job that is not made yet, and where the page of its prefix begins."""
+
+    cursor: Annotated[Text, Field(max_length=1100)] | None = Field(
+        None, description="`next_cursor` of the previous page of the prefix"
+    )
+
+
+class JobPlan(BaseModel):
+    """What a job would find."""
+
+    model_config = _example(images=200, known=180, next_cursor=None)
+
+    images: int = Field(description="Images of the job; for a prefix, of this page")
+    known: int = Field(description="How many of them have a result already, which would be reused")
+    next_cursor: str | None = Field(description="`cursor` of the prefix's next page")
+
+
 class RetryRequest(Strict):
     """A request to try images again."""
 

@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -115,6 +115,19 @@ ENTRIES = {entry.name: entry for chapter in CHAPTERS for entry in chapter.entrie
 FOLDERS = {entry.name: chapter.folder for chapter in CHAPTERS for entry in chapter.entries}
 
 
+class WrongArgument(click.UsageError):
+    """A wrong argument, which is said in one line with the way to the right ones."""
+
+    def __init__(self, error: click.UsageError) -> None:
+        super().__init__(error.format_message(), error.ctx)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line, without the usage that click puts before it."""
+        command = self.ctx.command_path if self.ctx else "facetag"
+        said = self.message if self.message.endswith((".", "?", ")")) else f"{self.message}."
+        click.echo(f"Error: {said} See `{command} --help`.", file=file or sys.stderr)
+
+
 class LazyGroup(click.Group):
     """A group whose help comes from a table, so that `--help` imports no subcommand."""
 
@@ -135,7 +148,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(entry.name, entry.help) for entry in chapter.entries])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand, and print errors of facetag as one line."""
+        """Run the subcommand, and print errors as one line."""
         debug = bool(ctx.params.get("debug"))
         try:
             return super().invoke(ctx)
@@ -153,8 +166,21 @@ class LazyGroup(click.Group):
             entry = ENTRIES.get(ctx.meta.get(ASKED_FOR, ""))
             told = missing_package(error.name or "", command_extra=entry.extra if entry else None)
             raise click.ClickException(f"{told} --debug shows the details.") from error
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise WrongArgument(error) from error
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Parse the options before the subcommand; raises WrongArgument."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise WrongArgument(error) from error
 
 
 def load_command(entry: Entry) -> click.Command:

@@ -76,6 +76,14 @@ class UploadTarget(TypedDict):
     post: dict[str, Any] | None
 
 
+class JobPlan(TypedDict):
+    """What a job would find; `next_cursor` is None after the last page of a prefix."""
+
+    images: int
+    known: int
+    next_cursor: str | None
+
+
 class ImageEntry(TypedDict):
     """An image of a new job."""
 
@@ -162,6 +170,23 @@ class ApiClient:
         ).json()
         return job
 
+    def plan_job(
+        self, *, images: Sequence[ImageEntry] | None = None, prefix: str | None = None, reuse: bool
+    ) -> JobPlan:
+        """Return how many images a job of these would have, and how many results are known."""
+        body: dict[str, Any] = {"prefix": prefix} if images is None else {"images": list(images)}
+        found: JobPlan = {"images": 0, "known": 0, "next_cursor": None}
+        while True:
+            body |= {"reuse": reuse, "cursor": found["next_cursor"]}
+            page: JobPlan = self._call(
+                "POST", "/v1/jobs/plan", json=body, timeout=LONG_TIMEOUT_S
+            ).json()
+            found["images"] += page["images"]
+            found["known"] += page["known"]
+            found["next_cursor"] = page["next_cursor"]
+            if page["next_cursor"] is None:
+                return found
+
     def get_job(self, job_id: str) -> JobView:
         """Return a job; raise JobNotFound if there is none."""
         job: JobView = self._call("GET", f"/v1/jobs/{job_id}").json()
@@ -227,14 +252,18 @@ class ApiClient:
             if cursor is None:
                 return
 
-    def start_prefix_job(self, prefix: str, *, name: str | None, idempotency_key: str) -> JobView:
-        """Start a job on the images below `s3://BUCKET/PREFIX`, which a worker lists."""
-        job: JobView = self._call(
-            "POST",
-            "/v1/jobs",
-            json={"prefix": prefix, "name": name},
-            headers={"Idempotency-Key": idempotency_key},
-        ).json()
+    def start_prefix_job(
+        self, prefix: str, *, name: str | None, idempotency_key: str, reuse: bool = True
+    ) -> JobView:
+        """Start a job on the images below `s3://BUCKET/PREFIX`, which a worker lists.
+
+        Without `reuse`, photos whose result is known are labelled again.
+        """
+        body: dict[str, Any] = {"prefix": prefix, "name": name}
+        if not reuse:
+            body["reuse"] = False
+        headers = {"Idempotency-Key": idempotency_key}
+        job: JobView = self._call("POST", "/v1/jobs", json=body, headers=headers).json()
         return job
 
     def delete_job(self, job_id: str) -> None:

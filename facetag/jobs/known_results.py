@@ -72,6 +72,17 @@ def find_known(
     return {bytes(row.content): row.id for row in session.execute(FIND, values)}
 
 
+def count_known(
+    session: Session, images: Sequence[NewImage], *, tenant_id: str, key: bytes | None
+) -> int:
+    """Return how many of these images have a result under this key; without a key, none has."""
+    contents = {image.content for image in images if image.content is not None}
+    if key is None or not contents:
+        return 0
+    known = find_known(session, contents, tenant_id=tenant_id, key=key)
+    return sum(image.content in known for image in images)
+
+
 def add_known(
     session: Session,
     job_id: uuid.UUID,

@@ -1,15 +1,39 @@
-"""Fill a job that was given as a prefix, page by page, while a worker lists it."""
+"""Find the images below a prefix, and fill a job with them, page by page, while a worker lists."""
 
 import uuid
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, ImageState, Job, JobState
+from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.job_creation import add_images
 from facetag.jobs.new_image import NewImage
+from facetag.storage.client import ListedObject, content_of_object
+from facetag.storage.object_keys import content_of_key
+
+
+def images_among(
+    listed: Sequence[ListedObject], bucket: str, prefix: str, *, tenant_id: str | None
+) -> list[NewImage]:
+    """Return the objects that have an image suffix; each is named by its path below the prefix.
+
+    `tenant_id` is given for our own bucket, whose keys may state the SHA-256 of their bytes.
+    """
+    folder = prefix[: prefix.rfind("/") + 1]
+    return [
+        NewImage(
+            one.key,
+            one.key.removeprefix(folder),
+            bucket,
+            (tenant_id and content_of_key(tenant_id, one.key)) or content_of_object(bucket, one),
+        )
+        for one in listed
+        if PurePosixPath(one.key).suffix.lower() in IMAGE_SUFFIXES
+    ]
 
 
 def append_listed_images(

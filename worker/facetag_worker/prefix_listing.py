@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
 from typing import Protocol
 from uuid import UUID
 
@@ -13,11 +12,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.db.engine import transaction
 from facetag.db.tables import Job, JobState
 from facetag.errors import ObjectMissing
-from facetag.image_suffixes import IMAGE_SUFFIXES
-from facetag.jobs import NewImage, append_listed_images, fail_listing, finish_listing
+from facetag.jobs import append_listed_images, fail_listing, finish_listing
+from facetag.jobs.prefix import images_among
 from facetag.settings import Settings
-from facetag.storage.client import ListedObject, content_of_object
-from facetag.storage.object_keys import content_of_key, image_prefix
+from facetag.storage.client import ListedObject
+from facetag.storage.object_keys import image_prefix
 
 PAGE_KEYS = 1000
 """The most keys that S3 lists per page."""
@@ -72,26 +71,6 @@ def may_list(settings: Settings, job: Job) -> bool:
         image_prefix(job.tenant_id)
     )
     return own or job.source_bucket in settings.source_buckets
-
-
-def images_among(
-    listed: Sequence[ListedObject], bucket: str, prefix: str, *, tenant_id: str | None
-) -> list[NewImage]:
-    """Return the objects that have an image suffix; each is named by its path below the prefix.
-
-    `tenant_id` is given for our own bucket, whose keys may state the SHA-256 of their bytes.
-    """
-    folder = prefix[: prefix.rfind("/") + 1]
-    return [
-        NewImage(
-            one.key,
-            one.key.removeprefix(folder),
-            bucket,
-            (tenant_id and content_of_key(tenant_id, one.key)) or content_of_object(bucket, one),
-        )
-        for one in listed
-        if PurePosixPath(one.key).suffix.lower() in IMAGE_SUFFIXES
-    ]
 
 
 def _list_page(

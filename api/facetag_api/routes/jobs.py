@@ -2,12 +2,12 @@
 
 import hashlib
 import uuid
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from facetag import jobs
 from facetag.bundles.labelling_key import current_key
@@ -26,6 +26,7 @@ from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRe
 
 router = APIRouter(tags=["jobs"])
 log = structlog.get_logger(__name__)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_json(request: Request) -> bytes:
@@ -79,7 +80,7 @@ def create_job(
     here. Uploaded photos whose bytes the same network labelled before, with the same settings, are
     finished at once with that result (`reused`), unless `reuse` is false.
     """
-    wanted = parse_job_request(body)
+    wanted = parse_body(JobRequest, body)
     job, created = _insert_job(desk, wanted, idempotency_key)
     if created and job.finished_at is None:
         afterwards.add_task(_ring, desk, job)
@@ -191,10 +192,10 @@ def delete_job(desk: AtDesk, job_id: JobId, afterwards: BackgroundTasks) -> Eras
     return Erasure(number=number)
 
 
-def parse_job_request(body: bytes) -> JobRequest:
-    """Return the request; raises RequestValidationError."""
+def parse_body(model: type[Body], body: bytes) -> Body:
+    """Return the request in a body; raises RequestValidationError."""
     try:
-        return JobRequest.model_validate_json(body)
+        return model.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError(

@@ -51,7 +51,7 @@ def open_jobs(
                 stack.enter_context(mark_use(Folders(settings.data_dir).run))
             yield OpenedJobs(stack.enter_context(ApiClient(running)), own=False)
         return
-    if not _holds_jobs(settings):
+    if not holds_jobs(settings):
         raise ApiUnavailable(
             f"No service runs on {settings.data_dir}, and no jobs are kept there. Make one with "
             "`facetag tag FOLDER`, start a service with `facetag up`, or set FACETAG_API_URL to "
@@ -67,5 +67,6 @@ def open_jobs(
         yield OpenedJobs(client, own=True)
 
 
-def _holds_jobs(settings: Settings) -> bool:
+def holds_jobs(settings: Settings) -> bool:
+    """Return whether jobs may be kept, in the data folder or a database of the user's own."""
     return bool(settings.database_url) or (settings.data_dir / "postgresql").is_dir()

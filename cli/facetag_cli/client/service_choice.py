@@ -57,6 +57,15 @@ def use_service(settings: Settings, reporter: Reporter, *, stays: bool = True) -
             yield Service(local.api_url, local.key, own=True)
 
 
+def say_lingering(service: Service, settings: Settings, reporter: Reporter) -> None:
+    """Print how long a service stays that a command started."""
+    if service.lingers:
+        reporter.say(
+            f"The service stays up until nobody has used it for {settings.linger_s:.0f} s; "
+            "`facetag down` ends it."
+        )
+
+
 def _replace_outdated(settings: Settings) -> None:
     """End a service that lingers with other settings or code than ours."""
     from facetag.standalone.announcements import find_announced

@@ -7,7 +7,9 @@ from pathlib import Path
 from facetag.client.api_client import ApiClient, Line
 from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
-from facetag.inputs.photo_files import collect_photos
+from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.inputs.photo_files import collect_photos, no_photos
+from facetag.inputs.tar_photos import TAR_SUFFIX
 from facetag.quantification.collection import Collection, gather
 from facetag.settings import Settings
 from facetag_cli.client.job_reference import find_job
@@ -18,18 +20,20 @@ from facetag_cli.output.reporter import Reporter
 from facetag_cli.params.interrupts import stop_on_sigterm
 from facetag_cli.upload.tagging_run import TaggingRun, announce
 
+_PHOTOS = IMAGE_SUFFIXES | {TAR_SUFFIX}
+
 
 def read_collection(source: str, settings: Settings, reporter: Reporter) -> Collection:
-    """Return the collection of a jsonl file of results, of a job, or of a folder of photos.
+    """Return the collection of a jsonl file of results, of a job, or of photos.
 
-    A job is named by its id, its first digits, or `latest`. The photos of a folder are labelled
+    A job is named by its id, its first digits, or `latest`. A folder, a tar or a photo is labelled
     first. Raises FacetagError for what is none of these, and for a file that holds other lines.
     """
     path = Path(source)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() in _PHOTOS):
+        return _label_photos(path, settings, reporter)
     if path.is_file():
         return gather(read_lines(path))
-    if path.is_dir():
-        return _label_folder(path, settings, reporter)
     if path.suffix:
         raise FacetagError(
             f"There is no file {source}: give a job's id, or a file that `facetag tag --format "
@@ -40,10 +44,10 @@ def read_collection(source: str, settings: Settings, reporter: Reporter) -> Coll
         return gather(stream_lines(jobs.client, [job["id"]]))
 
 
-def _label_folder(folder: Path, settings: Settings, reporter: Reporter) -> Collection:
-    found = collect_photos(folder)
+def _label_photos(path: Path, settings: Settings, reporter: Reporter) -> Collection:
+    found = collect_photos(path)
     if not found.photos:
-        raise FacetagError(f"No photos lie in {folder}.")
+        raise FacetagError(no_photos(found))
     announce(found, reporter)
     with (
         stop_on_sigterm(),
@@ -59,7 +63,8 @@ def _label_folder(folder: Path, settings: Settings, reporter: Reporter) -> Colle
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield the result lines of a jsonl file; raises FacetagError for a line that is none."""
-    with path.open(encoding="utf-8") as file:
+    # Bytes that are not UTF-8 become text that is no JSON.
+    with path.open(encoding="utf-8", errors="replace") as file:
         for number, text in enumerate(file, start=1):
             if not text.strip():
                 continue

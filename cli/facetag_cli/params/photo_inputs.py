@@ -28,6 +28,8 @@ class PhotoPath(click.Path):
         """Return a path, or the text of what is none."""
         if value == STANDARD_INPUT or str(value).startswith(PREFIX):
             return str(value)
+        if not Path(value).exists():
+            self.fail(f"There is no file or folder {value}: check the path.", param, ctx)
         return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 

@@ -8,11 +8,13 @@ from facetag.client.api_client import ApiClient, JobView
 from facetag.errors import FacetagError, InputInvalid, SettingsInvalid
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
-from facetag_cli.client.service_choice import find_fixed_service, use_service
+from facetag_cli.client.service_choice import find_fixed_service, say_lingering, use_service
 from facetag_cli.client.tagging_jobs import MAX_JOB_NAME
+from facetag_cli.output.delivery import plural
 from facetag_cli.output.job_results import deliver_job
 from facetag_cli.output.reporter import Reporter
 from facetag_cli.params.interrupts import stop_on_sigterm
+from facetag_cli.upload.dry_run import say_prefix_plan
 
 
 def tag_prefix(
@@ -24,11 +26,15 @@ def tag_prefix(
     output: Path | None,
     report: Path | None,
     min_certainty: float | None,
-) -> JobView:
-    """Label the photos below a prefix, write their results, and return the finished job.
+    keep: bool,
+    reuse: bool,
+    dry_run: bool,
+) -> bool:
+    """Label the photos below a prefix, write their results, and return whether any photo failed.
 
-    Raises SettingsInvalid if this command would start a service that may not read the bucket, and
-    InputInvalid if nothing lies below the prefix.
+    With `dry_run`, only what would be labelled is printed. Without `keep`, the results are deleted
+    at the end. Raises SettingsInvalid if this command would start a service that may not read the
+    bucket, and InputInvalid if nothing lies below the prefix.
     """
     bucket = urlsplit(prefix).netloc
     if find_fixed_service(settings) is None and bucket not in settings.source_buckets:
@@ -39,23 +45,15 @@ def tag_prefix(
         )
     with (
         stop_on_sigterm(),
-        use_service(settings, reporter) as service,
+        use_service(settings, reporter, stays=keep) as service,
         ApiClient(service) as client,
     ):
-        job = client.start_prefix_job(
-            prefix, name=prefix[:MAX_JOB_NAME], idempotency_key=str(uuid.uuid4())
-        )
-        reporter.say(f"Job {job['id']} labels the photos below {prefix}.")
-        try:
-            job = wait_for_job(client, job["id"], reporter, worker_starts=service.own)
-        except KeyboardInterrupt:
-            client.cancel_job(job["id"])
-            reporter.warn(f"Cancelled job {job['id']}: `facetag resume {job['id']}` goes on.")
-            raise
-        if job["error"] is not None:
-            raise FacetagError(f"{prefix} could not be listed: {job['error']}")
-        if not job["total"]:
-            raise InputInvalid(f"No photos lie below {prefix}: check the bucket and the prefix.")
+        if dry_run:
+            found = say_prefix_plan(prefix, client, reporter, reuse=reuse)
+            _require_photos(prefix, found["images"])
+            say_lingering(service, settings, reporter)
+            return False
+        job = _label(prefix, client, reporter, reuse=reuse, starting=service.own or service.lingers)
         deliver_job(
             client,
             job,
@@ -66,4 +64,38 @@ def tag_prefix(
             report=report,
             min_certainty=min_certainty,
         )
+        if keep:
+            say_lingering(service, settings, reporter)
+        else:
+            client.delete_job(job["id"])
+            reporter.say("Deleted the service's results.")
+    return job["state"] != "completed"
+
+
+def _label(
+    prefix: str, client: ApiClient, reporter: Reporter, *, reuse: bool, starting: bool
+) -> JobView:
+    """Return the finished job on the photos below a prefix; raises FacetagError if it has none."""
+    job = client.start_prefix_job(
+        prefix, name=prefix[:MAX_JOB_NAME], idempotency_key=str(uuid.uuid4()), reuse=reuse
+    )
+    reporter.say(f"Job {job['id']} labels the photos below {prefix}.")
+    try:
+        job = wait_for_job(client, job["id"], reporter, worker_starts=starting)
+    except KeyboardInterrupt:
+        client.cancel_job(job["id"])
+        reporter.warn(f"Cancelled job {job['id']}: `facetag resume {job['id']}` goes on.")
+        raise
+    if job["error"] is not None:
+        raise FacetagError(f"{prefix} could not be listed: {job['error']}")
+    _require_photos(prefix, job["total"] or 0)
+    reporter.say(
+        f"{plural(job['total'] or 0, 'photo')}: {job['reused']:,} known, "
+        f"{(job['total'] or 0) - job['reused']:,} labelled."
+    )
     return job
+
+
+def _require_photos(prefix: str, found: int) -> None:
+    if not found:
+        raise InputInvalid(f"No photos lie below {prefix}: check the bucket and the prefix.")

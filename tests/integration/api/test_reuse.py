@@ -54,6 +54,8 @@ def test_known_photos_are_finished_at_once_until_the_champion_changes(
     assert api.get(f"/v1/jobs/{again['id']}").json() == again
     assert api.post("/v1/jobs", json=body, headers=headers).json() == again
     assert api.post("/v1/jobs", json=body | {"reuse": False}, headers=headers).status_code == 422
+    planned = api.post("/v1/jobs/plan", json={"images": photos("a", "c", "a")}).json()
+    assert planned == {"images": 3, "known": 2, "next_cursor": None}
     grown = api.post("/v1/jobs", json={"images": photos("a", "c")}).json()
     assert (grown["state"], grown["reused"], grown["counts"]["queued"]) == ("queued", 1, 1)
     assert api.post("/v1/jobs", json=body | {"reuse": False}).json()["reused"] == 0
@@ -74,3 +76,18 @@ def test_a_cancelled_job_is_resumed_and_others_are_refused(api):
     resumed = api.post(f"{where}/resume")
     assert resumed.status_code == 202
     assert (resumed.json()["state"], resumed.json()["counts"]["queued"]) == ("running", 1)
+
+
+def test_a_prefix_is_planned_page_by_page_and_nothing_is_made(api, harness, settings):
+    storage = harness.storage
+    for name in ("a.jpg", "b.png", "notes.txt"):
+        storage.put(f"tenants/local/images/aa/{name}", b"photo", "image/jpeg")
+    prefix = f"s3://{settings.s3_bucket}/tenants/local/images/aa/"
+    planned = api.post("/v1/jobs/plan", json={"prefix": prefix})
+    assert planned.json() == {"images": 2, "known": 0, "next_cursor": None}
+    after = {"prefix": prefix, "cursor": "tenants/local/images/aa/a.jpg"}
+    assert api.post("/v1/jobs/plan", json=after).json()["images"] == 1
+    assert api.get("/v1/jobs").json()["jobs"] == []
+    for wrong in ("s3://closed/a/", "s3://museum/"):
+        refused = api.post("/v1/jobs/plan", json={"prefix": wrong})
+        assert (refused.status_code, len(refused.json()["errors"])) == (422, 1)

@@ -144,6 +144,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_object(path)
         elif path == "/v1/jobs":
             self._start_job(json.loads(body))
+        elif path == "/v1/jobs/plan":
+            self._plan_job(json.loads(body))
         else:
             self._serve_job(method, path)
 
@@ -163,19 +165,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def _start_job(self, body):
         job_id = str(uuid.uuid4())
-        # Objects of a bucket are listed by their names below it.
-        below = [
-            {"key": key, "name": key} for key in self.server.objects if key.startswith("s3://")
-        ]
-        listed = [image for image in below if image["key"].startswith(body.get("prefix") or "s3:")]
+        images = self._images(body)
+        known = self._known(body, images)
         self.server.jobs[job_id] = {
-            "images": listed if "prefix" in body else body["images"],
+            "images": images,
             "name": body["name"],
             "polls": self.server.polls_until_done,
             "cancelled": False,
-            "reused": 0,
+            "reused": known,
         }
         self._answer(202, self.server.job(job_id))
+
+    def _images(self, body):
+        # Objects of a bucket are listed by their names below it.
+        if body.get("images") is not None:
+            return body["images"]
+        below = [key for key in self.server.objects if key.startswith(body["prefix"])]
+        return [{"key": key, "name": key} for key in below]
+
+    def _known(self, body, images):
+        labelled = {one["key"] for job in self.server.jobs.values() for one in job["images"]}
+        return sum(image["key"] in labelled for image in images) if body.get("reuse", True) else 0
+
+    def _plan_job(self, body):
+        """Answer a page of two images at a time for a prefix, else all at once."""
+        images = self._images(body)
+        start = int(body.get("cursor") or 0)
+        end = start + 2 if body.get("prefix") else len(images)
+        page = images[start:end]
+        cursor = str(end) if end < len(images) else None
+        known = self._known(body, page)
+        self._answer(200, {"images": len(page), "known": known, "next_cursor": cursor})
 
     def _list_jobs(self):
         query = parse_qs(urlsplit(self.path).query)

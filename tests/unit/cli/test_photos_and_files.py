@@ -58,11 +58,24 @@ def test_patterns_choose_photos_and_what_macos_and_a_nas_leave_is_skipped(faceta
     assert tag_lines(facetag, album, "--include", "*.heic") == ["älter/d.heic"]
 
 
-def test_a_dry_run_sends_nothing_and_says_what_would_be_sent(facetag, service, album):
+def test_a_dry_run_sends_nothing_and_says_what_would_be_sent_and_labelled(facetag, service, album):
     run = facetag("tag", album, "--dry-run")
     assert run.exit_code == 0
     assert "4 would be sent; 0 are there already" in run.stderr
+    assert "0 known, 5 to label" in run.stderr
     assert (service.jobs, service.made("POST", "/store")) == ({}, [])
+    facetag("tag", album, "--exclude", "a.png")
+    assert "4 known, 1 to label" in facetag("tag", album, "--dry-run").stderr
+    assert "0 known, 5 to label" in facetag("tag", album, "--dry-run", "--fresh").stderr
+    assert len(service.jobs) == 1
+
+
+def test_a_dry_run_where_nothing_is_kept_starts_no_service(facetag, album, tmp_path, monkeypatch):
+    monkeypatch.delenv("FACETAG_API_URL")
+    run = facetag("tag", album, "--dry-run")
+    assert run.exit_code == 0
+    assert "4 would be sent; no results are kept so far." in run.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_parquet_and_html_are_written_to_their_files(facetag, album, tmp_path):
@@ -89,7 +102,7 @@ def test_a_fault_while_the_results_are_written_tells_how_to_fetch_them(
 
 
 MISTAKES = {
-    "a path that is not there": (["{album}/nowhere"], "does not exist"),
+    "a path that is not there": (["{album}/nowhere"], "There is no file or folder"),
     "no path": ([], "Give a folder, a file, a tar, -, or --files-from LIST"),
     "an unknown suffix": (["{album}", "-o", "{tmp}/out.xlsx"], ".jsonl, .ndjson, .csv, .parquet"),
     "no suffix": (["{album}", "-o", "{tmp}/out"], "Give one of .jsonl"),
@@ -146,6 +159,22 @@ def test_photos_of_an_allowed_bucket_are_tagged_where_they_lie(facetag, service,
         "s3://museum/1920s/a.jpg"
     ]
     assert service.made("POST", "/store") == []
+
+
+def test_a_prefix_takes_the_options_of_folders(facetag, service):
+    service.objects = {f"s3://museum/1920s/{name}.jpg": b"face" for name in "abc"}
+    run = facetag("tag", "s3://museum/1920s/", "--dry-run")
+    assert (run.exit_code, service.jobs) == (0, {})
+    assert "3 photos below s3://museum/1920s/" in " ".join(run.stderr.split())
+    assert "0 known, 3 to label" in run.stderr
+    facetag("tag", "s3://museum/1920s/")
+    assert "3 known, 0 to label" in facetag("tag", "s3://museum/1920s/", "--dry-run").stderr
+    assert "3 known, 0 labelled" in facetag("tag", "s3://museum/1920s/").stderr
+    assert "0 known, 3 labelled" in facetag("tag", "s3://museum/1920s/", "--fresh").stderr
+    kept = len(service.jobs)
+    facetag("tag", "s3://museum/1920s/", "--no-keep")
+    assert len(service.jobs) == kept
+    assert facetag("tag", "s3://museum/none/", "--dry-run").exit_code == 1
 
 
 def test_a_prefix_below_which_nothing_lies_is_said(facetag):

@@ -33,7 +33,7 @@ def compose(
 ) -> None:
     """Estimate who is in a collection: shares by apparent gender, race and age.
 
-    JOB is a job, a file of results in jsonl, or a folder of photos, which are labelled first.
+    JOB is a job, a file of results in jsonl, or a folder of photos, which is labelled first.
     Counted shares are what the labels say. Estimated shares are corrected for the errors that the
     network makes on held-out images, with 95% intervals.
 

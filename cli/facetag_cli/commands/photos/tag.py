@@ -29,7 +29,9 @@ from facetag_cli.params.targets import choose_format
     is_flag=True,
     help="Label all photos again, also those whose labels are known.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be sent, and end.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be sent, reused and labelled, and end."
+)
 @min_face_option
 @data_dir_option
 @quiet_option
@@ -76,7 +78,12 @@ def tag(
       find . -name '*.jpg' -print0 | facetag tag - --output labels.parquet
     """
     from facetag.client.api_client import ApiClient
-    from facetag_cli.client.service_choice import find_fixed_service, read_settings, use_service
+    from facetag_cli.client.service_choice import (
+        find_fixed_service,
+        read_settings,
+        say_lingering,
+        use_service,
+    )
     from facetag_cli.output.delivery import (
         EXIT_OK,
         EXIT_SOME_FAILED,
@@ -100,7 +107,7 @@ def tag(
         )
     reporter = Reporter(quiet=quiet)
     if inputs.prefix is not None:
-        job = tag_prefix(
+        failed = tag_prefix(
             inputs.prefix,
             settings,
             reporter,
@@ -108,12 +115,15 @@ def tag(
             output=output,
             report=report,
             min_certainty=min_certainty,
+            keep=keep,
+            reuse=not fresh,
+            dry_run=dry_run,
         )
-        ctx.exit(EXIT_OK if job["state"] == "completed" else EXIT_SOME_FAILED)
+        ctx.exit(EXIT_SOME_FAILED if failed else EXIT_OK)
     collection = inputs.collect()
     announce(collection, reporter)
     if dry_run:
-        say_plan(collection, settings, reporter)
+        say_plan(collection, settings, reporter, reuse=not fresh)
         return
     check_space(output, report, len(collection.photos))
     with ExitStack() as stack:
@@ -142,9 +152,5 @@ def tag(
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
         run.finish(keep=keep)
-        if service.lingers:
-            reporter.say(
-                f"The service stays up until nobody has used it for {settings.linger_s:.0f} s; "
-                "`facetag down` ends it."
-            )
+        say_lingering(service, settings, reporter)
     ctx.exit(exit_status(composition))

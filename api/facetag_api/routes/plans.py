@@ -1,0 +1,61 @@
+"""Say what a job would find, before it is made."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from facetag.bundles.labelling_key import current_key
+from facetag.errors import ObjectMissing
+from facetag.jobs import NewImage
+from facetag.jobs.known_results import count_known
+from facetag.jobs.prefix import images_among
+from facetag_api.dependencies import AtDesk, Desk
+from facetag_api.image_locations import locate_prefix, resolve_images
+from facetag_api.openapi import json_body, problems
+from facetag_api.problems import RequestInvalid, count_faults
+from facetag_api.routes.jobs import parse_body, read_json
+from facetag_api.schemas import JobPlan, PlanRequest
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.post(
+    "/v1/jobs/plan",
+    responses=problems(413, 415, 422, 503),
+    openapi_extra=json_body("PlanRequest"),
+)
+def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> JobPlan:
+    """Count the images that a job would have, and those whose result is known; make no job.
+
+    A prefix is counted a page of 1,000 objects at a time: repeat the request with `next_cursor` as
+    `cursor` until that is null.
+    """
+    wanted = parse_body(PlanRequest, body)
+    settings, tenant_id = desk.services.settings, desk.tenant_id
+    next_cursor = None
+    if wanted.images is None:
+        images, next_cursor = _list_page(desk, wanted)
+    else:
+        images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
+    known = 0
+    if wanted.reuse:
+        with desk.transaction() as session:
+            key = current_key(session, settings)
+            known = count_known(session, images, tenant_id=tenant_id, key=key)
+    return JobPlan(images=len(images), known=known, next_cursor=next_cursor)
+
+
+def _list_page(desk: Desk, wanted: PlanRequest) -> tuple[Sequence[NewImage], str | None]:
+    """Return a page of the images below a prefix, and the next cursor; raises RequestInvalid."""
+    from botocore.exceptions import ClientError
+
+    settings, tenant_id = desk.services.settings, desk.tenant_id
+    bucket, prefix = locate_prefix(wanted.prefix or "", settings=settings, tenant_id=tenant_id)
+    try:
+        listed, cursor = desk.services.storage.list_prefix(bucket, prefix, wanted.cursor)
+    except (ObjectMissing, ClientError) as error:
+        fault = {"loc": ["body", "prefix"], "message": f"s3://{bucket} cannot be listed: {error}"}
+        raise RequestInvalid(count_faults(1), [fault]) from error
+    own = tenant_id if bucket == settings.s3_bucket else None
+    return images_among(listed, bucket, prefix, tenant_id=own), cursor
