@@ -379,14 +379,16 @@ def _problem_text(answer: httpx.Response) -> str:
     said = str(problem.get("detail") or problem.get("title") or fallback)
     faults = problem.get("errors")
     if isinstance(faults, list) and faults:
-        said += " " + "; ".join(_fault_text(fault) for fault in faults[:3])
+        # The detail only counts them.
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        said = "; ".join(_fault_text(fault) for fault in faults[:3]) + more
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def _fault_text(fault: object) -> str:
     if not isinstance(fault, dict):
         return str(fault)
-    where = ".".join(str(part) for part in fault.get("loc", ()))
+    where = ".".join(str(part) for part in fault.get("loc", ()) if part != "body")
     what = fault.get("msg") or fault.get("detail") or fault.get("message") or fault
     return f"{where}: {what}" if where else str(what)
 

@@ -59,8 +59,13 @@ class Collection:
 
         Raises QuantificationUnavailable where there are none or several: each has its own errors.
         """
+        if not self.versions:
+            raise QuantificationUnavailable(
+                "No photo of this collection could be labelled, so that it has no shares: "
+                "`facetag tag` says why."
+            )
         if len(self.versions) != 1:
-            found = ", ".join(sorted(self.versions)) or "none"
+            found = ", ".join(sorted(self.versions))
             raise QuantificationUnavailable(
                 f"Shares are estimated for photos that one bundle labelled, not {found}: label "
                 "them with one bundle (`facetag retag JOB`)."

@@ -136,7 +136,10 @@ def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
             "zero bytes.",
         ),
         click.argument(
-            "paths", nargs=-1, metavar="PATH...", type=PhotoPath(exists=True, path_type=Path)
+            "paths",
+            nargs=-1,
+            metavar="PATH...",
+            type=PhotoPath(exists=True, readable=False, path_type=Path),
         ),
     ):
         with_inputs = add(with_inputs)

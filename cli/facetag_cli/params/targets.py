@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from facetag.atomic_write import atomic_draft
+from facetag.extras import require_packages
 
 FORMATS = ("table", "jsonl", "csv", "parquet", "html")
 _FORMAT_OF_SUFFIX = {
@@ -48,7 +49,7 @@ def choose_format(given: str | None, output: Path | None) -> str:
     """Return the format of the results: the given one, else that of the file's suffix, else table.
 
     Raises click.UsageError for a suffix without a format, for one that contradicts the given
-    format, and for a format that needs a file.
+    format, and for a format that needs a file; PackageMissing where parquet cannot be written.
     """
     is_file = output is not None and not (output.exists() and not output.is_file())
     named = _FORMAT_OF_SUFFIX.get(output.suffix.lower()) if output is not None else None
@@ -64,4 +65,6 @@ def choose_format(given: str | None, output: Path | None) -> str:
     chosen = given or named or "table"
     if chosen in _FILES_ONLY and not is_file:
         raise click.UsageError(f"--format {chosen} needs a file: give --output FILE.{chosen}.")
+    if chosen == "parquet":
+        require_packages("pyarrow")
     return chosen

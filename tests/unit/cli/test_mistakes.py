@@ -1,0 +1,107 @@
+"""Each mistake that a person makes gets one plain line, which says what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+MISTAKES = {
+    "a wrong path": (["tag", "{tmp}/nowhere"], "no file or folder {tmp}/nowhere: check the path."),
+    "a wrong suffix": (["tag", "{album}", "-o", "{tmp}/x.docx"], "Give one of .jsonl, .ndjson"),
+    "a full disk": (["tag", "{album}", "--format", "csv", "-o", "/dev/full"], "Make space, and"),
+    "no service": (["jobs", "--data-dir", "{tmp}/none"], "Make one with `facetag tag FOLDER`"),
+    "half a job's id": (["status", "ab"], "begins with ab. `facetag jobs` lists the jobs."),
+    "half an id of two jobs": (["status", "0"], "Give more digits"),
+    "an empty prefix": (["tag", "s3://museum/none/"], "check the bucket and the prefix."),
+    "an unknown value": (["tag", "{album}", "--format", "xml"], "is not one of 'table', 'jsonl'"),
+    "a missing extra": (
+        ["tag", "{album}", "-o", "{tmp}/out.parquet"],
+        "pip install 'facetag[standard]'",
+    ),
+    "a file for a folder": (["watch", "{album}/a.png"], "is a file. See `"),
+    "a photo for results": (["export", "{album}/a.png", "--to", "coco"], "give a file that"),
+    "no network": (["tag", "{album}"], "set FACETAG_API_URL to the address of a running"),
+}
+ELSEWHERE = {"no service": "", "no network": "http://facetag.invalid"}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_plain_line(facetag, service, album, tmp_path, monkeypatch, mistake):
+    arguments, expected = MISTAKES[mistake]
+    monkeypatch.setenv("FACETAG_API_URL", ELSEWHERE.get(mistake, service.url))
+    for start in "01":
+        service.jobs["0123456789abcdef" + start] = dict.fromkeys(("polls", "reused"), 0) | {
+            "images": [],
+            "name": "",
+            "cancelled": False,
+        }
+    if mistake == "a missing extra":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    places = {"album": album, "tmp": tmp_path}
+    run = facetag(*(one.format(**places) for one in arguments))
+    assert run.exit_code in (1, 2), run.output
+    check(run.stderr, expected.format(**places))
+    if mistake not in ("a full disk", "an empty prefix"):
+        assert service.made("POST", "/v1/jobs") == []
+
+
+def check(said: str, expected: str) -> None:
+    """Assert that the last line is the only error, and says what is expected."""
+    last = said.splitlines()[-1]
+    assert said.count("Error:") == 1
+    assert last.startswith("Error: ")
+    assert expected in last
+    assert "Traceback" not in said
+
+
+AS_NOBODY = """
+import os, sys
+from click.testing import CliRunner
+from facetag_cli.main import main
+
+# Imports all that the command needs: nobody may read no Python below /root.
+assert CliRunner().invoke(main, ["tag", sys.argv[1], "--dry-run"]).exit_code == 0
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+main(["tag", sys.argv[2]])
+"""
+
+
+def test_a_closed_folder_gets_one_plain_line(album, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    # An ordinary user enters no folder of root's, where pytest keeps what tests write.
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    run = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, album, closed],
+        env={"HOME": str(tmp_path), "FACETAG_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stderr
+    check(run.stderr, f"{closed} cannot be listed: Permission denied. Give yourself the right")
+
+
+@pytest.mark.parametrize("version", ["3.10.14", "3.14.1"])
+def test_an_old_or_too_new_python_is_told_which_versions_work(tmp_path, version):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Python {version}" || exit 1\n')
+    python.chmod(0o755)
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    run = subprocess.run(
+        ["make", "-s", "-C", tmp_path, ".venv/bin/python", f"PYTHON={python}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode
+    assert "facetag needs Python 3.11, 3.12 or 3.13." in run.stderr
+    assert f"is Python {version}" in run.stderr
+    assert "make PYTHON=path" in run.stderr
