@@ -163,7 +163,7 @@ class PlanRequest(JobRequest):
     )
 
 
-class JobPlan(BaseModel):
+class PlanAnswer(BaseModel):
     """What a job would find."""
 
     model_config = _example(images=200, known=180, next_cursor=None)

@@ -15,7 +15,7 @@ from facetag_api.image_locations import locate_prefix, resolve_images
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import RequestInvalid, count_faults
 from facetag_api.routes.jobs import parse_body, read_json
-from facetag_api.schemas import JobPlan, PlanRequest
+from facetag_api.schemas import PlanAnswer, PlanRequest
 
 router = APIRouter(tags=["jobs"])
 
@@ -25,7 +25,7 @@ router = APIRouter(tags=["jobs"])
     responses=problems(413, 415, 422, 503),
     openapi_extra=json_body("PlanRequest"),
 )
-def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> JobPlan:
+def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> PlanAnswer:
     """Count the images that a job would have, and those whose result is known; make no job.
 
     A prefix is counted a page of 1,000 objects at a time: repeat the request with `next_cursor` as
@@ -43,7 +43,7 @@ def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> JobPla
         with desk.transaction() as session:
             key = current_key(session, settings)
             known = count_known(session, images, tenant_id=tenant_id, key=key)
-    return JobPlan(images=len(images), known=known, next_cursor=next_cursor)
+    return PlanAnswer(images=len(images), known=known, next_cursor=next_cursor)
 
 
 def _list_page(desk: Desk, wanted: PlanRequest) -> tuple[Sequence[NewImage], str | None]:
