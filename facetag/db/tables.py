@@ -440,7 +440,7 @@ class Retraining(Base):
     shards: Mapped[dict[str, Any]]
     """Lists `new`, `earlier` and `tests` of `{"url"}` or `{"name", "sha256"}`."""
     options: Mapped[dict[str, Any]]
-    """`replay`, `precision`, `fit`, `leave_out`, `again`, `promote`."""
+    """`replay`, `precision`, `for`, `fit`, `leave_out`, `again`, `promote`."""
     claim_token: Mapped[uuid.UUID | None]
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]

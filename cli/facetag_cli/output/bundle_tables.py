@@ -11,6 +11,12 @@ from facetag.db.tables import Model
 SHOWN = (("age", "rmse"), ("gender", "accuracy"), ("race", "accuracy"))
 PARTS = ("test", "holdout", "validation")
 """Of a manifest's metrics, the best first."""
+SERVED = {
+    "both": "photos like the earlier and the new ones",
+    "new": "photos like the new ones",
+    "earlier": "photos like the earlier ones",
+}
+"""The photos that a bundle is to label, by the value of `facetag retrain --for`."""
 
 
 def describe_rows(rows: Sequence[Model]) -> list[dict[str, Any]]:
@@ -67,12 +73,36 @@ def render_bundle(found: Mapping[str, Any]) -> str:
 
 
 def render_verdict(name: str, verdict: Mapping[str, Any]) -> list[str]:
-    """Return the verdict on the bundle `name` as lines: the result, and a reason per measure."""
+    """Return the verdict on the bundle `name` as lines: the result, its table, and its notes.
+
+    A verdict from before there were tables has a reason per measure.
+    """
     result = "passes" if verdict["holds"] else "fails"
+    served = f" for {SERVED[verdict['for']]}" if "for" in verdict else ""
+    table = verdict.get("table", [])
+    notes = verdict["notes"] if table else verdict["reasons"]
     return [
-        f"{name} {result} the comparison with {verdict['against']}:",
-        *(f"  {reason}" for reason in verdict["reasons"]),
+        f"{name} {result} the comparison with {verdict['against']}{served}:",
+        *(_print(_draw_verdict(table)).splitlines() if table else ()),
+        *(f"  {note}" for note in notes),
     ]
+
+
+def _draw_verdict(rows: Sequence[Mapping[str, Any]]) -> Table:
+    grid = Table("images", "measure", "group", "n", "champion", "candidate", "change (95%)", "")
+    for row in rows:
+        interval, gain = row["interval"], row["improvement"]
+        if interval is not None and row["unit"]:
+            # Years are errors: fewer are better, so the change has the other sign.
+            interval, gain = [-interval[1], -interval[0]], -gain
+        change = f"{gain:+.3f}" + (
+            "" if interval is None else f" ({interval[0]:+.3f} to {interval[1]:+.3f})"
+        )
+        chosen = f"{row['group']}: {row['chosen_as']}" if row["chosen_as"] else row["group"]
+        figures = (f"{row[name]:.3f}" for name in ("champion", "candidate"))
+        result = f"fails, {row['fails']}" if row["fails"] else "passes"
+        grid.add_row(row["data"], row["measure"], chosen, str(row["n"]), *figures, change, result)
+    return grid
 
 
 def _describe(row: Model) -> dict[str, Any]:

@@ -247,7 +247,9 @@ def predict_held_out_crops(
     """
     network = bundle.load_network()
     indices = np.flatnonzero(cache.validation)
-    found: dict[str, list[Values]] = {name: [] for name in bundle.spec.heads}
+    found: dict[str, list[Values]] = {
+        name: [np.zeros((0, HEADS_BY_NAME[name].units), np.float32)] for name in bundle.spec.heads
+    }
     for start in range(0, len(indices), batch):
         part = indices[start : start + batch]
         crops = np.stack([_show(cache, int(index), spoil=spoil) for index in part])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from facetag.heads import HEADS_BY_NAME
 from facetag.vision.network.age_range import AgeRange
-from facetag_trainer.evaluation.calibration_error import calibration_error
+from facetag_trainer.evaluation.calibration_error import calibration_error, chosen_labels
 
 Values = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
@@ -34,6 +34,17 @@ def measure_head(
     elif age_range is not None:
         measures["coverage"] = _mean(age_range.covers(output[:, 0], truth), weights)
     return measures
+
+
+def measure_main(head: str, truth: Values, output: Values, weights: Weights) -> Weights:
+    """Return a head's main measure (see `table_measures.MAIN`), as `measure_head` gives it.
+
+    It is much faster than all measures, since it sorts nothing.
+    """
+    if HEADS_BY_NAME[head].kind == "regression":
+        error = (output[:, 0] - truth).astype(np.float64)
+        return np.sqrt(_mean(error**2, weights))
+    return _mean(chosen_labels(head, output) == truth, weights)
 
 
 def _regression(truth: Values, output: Values, weights: Weights) -> dict[str, Weights]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facetag.vision.network.mirror_averaging import Mirroring
-from facetag_trainer.reports.table_measures import find_measure
+from facetag_trainer.reports.table_measures import MISSING, find_measure
 from facetag_trainer.reports.terms import is_of_utkface, write_terms
 
 LABELS = """## What the labels are, and are not
@@ -27,6 +27,12 @@ TAUGHT = """\
   training images, and classifiers on them, out of fold, answered for a part of the targets. It is
   not used when photos are labelled."""
 
+SERVED = {
+    "both": "photos like its earlier and its new ones, where nothing may be lost",
+    "new": "photos like its new ones; on others a bounded loss was allowed",
+    "earlier": "photos like its earlier ones; on the new ones a bounded loss was allowed",
+}
+"""The photos that the network is meant for, by the value of `facetag retrain --for`."""
 READ, HELD = ("rmse", "accuracy"), ("coverage", "ece")
 """Measures of what is read, and of whether what is said of it holds."""
 WITHOUT_TWINS = tuple(
@@ -57,6 +63,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         f"# facetag network {manifest['version']}",
         _summary(manifest),
         *_measured(manifest),
+        *_compared(manifest),
         *_calibrated(manifest),
         LABELS.format(**(UTKFACE_WORDS if is_of_utkface(manifest) else OTHER_WORDS)).strip(),
         write_terms(manifest),
@@ -188,6 +195,30 @@ def _without_twins(table: Mapping[str, Any]) -> list[str]:
             f"data (at most 16 of 256 bits of a difference hash differ): {'; '.join(figures)}."
         )
     ]
+
+
+def _compared(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what a retraining changed on earlier and new images, and whom the network serves."""
+    stated = manifest.get("comparison")
+    if not stated or not stated["table"]:
+        return []
+    lines = [
+        "| images | measure | n | champion | this network | improvement | 95% interval |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in stated["table"]:
+        group = f", {row['group']} ({row['chosen_as']})" if row["chosen_as"] else ""
+        low, high = row["interval"] or (None, None)
+        interval = MISSING if low is None else f"{low:+.3f} to {high:+.3f}"
+        lines.append(
+            f"| {row['data']} | {row['measure']}{group} | {row['n']} | {row['champion']:.3f} | "
+            f"{row['candidate']:.3f} | {row['improvement']:+.3f} | {interval} |"
+        )
+    words = (
+        f"Retrained for {SERVED[stated['for']]} and compared with its parent {stated['against']} "
+        "on held-out images. An improvement below 0 is a loss."
+    )
+    return ["## Compared with the network before", words, "\n".join(lines)]
 
 
 def _calibrated(manifest: Mapping[str, Any]) -> list[str]:

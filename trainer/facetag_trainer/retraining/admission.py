@@ -21,6 +21,7 @@ from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.retraining.candidate import list_rounds
 from facetag_trainer.retraining.training_round import (
+    JUDGING,
     Examined,
     Round,
     examine_shards,
@@ -89,7 +90,13 @@ def admit_shards(
             protected |= _protected_by(examined, images)
     if protected and not asked.leave_out:
         raise ShardRefused(_describe_protected(protected))
-    new = examine_shards(asked.shards, plan, known=to_hashes(known), left_out=frozenset(protected))
+    new = examine_shards(
+        asked.shards,
+        plan,
+        known=to_hashes(known),
+        left_out=frozenset(protected),
+        hold_out_at_least=JUDGING,
+    )
     if not new.samples:
         raise ShardRefused(
             "The champion knows every usable image of the shards: nothing remains to learn."

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import CARD
@@ -23,9 +24,11 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
-from facetag_trainer.retraining.label_check import Read, check_labels
-from facetag_trainer.retraining.promotion_gate import GateVerdict, judge
-from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_held_out
+from facetag_trainer.retraining.gate.label_check import Read, check_labels
+from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
+from facetag_trainer.retraining.gate.paired_comparison import Judged
+from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
+from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
 
 EPOCHS = 4
 LEARNING_RATE = 1e-4
@@ -45,12 +48,19 @@ class RetrainingPlan:
     replay: float = 0.3
     """Share of the earlier training images that are fitted on again."""
     precision: str = "float32"
+    serves: Serves = "both"
+    """The images that the service labels from now on, which decide what may be lost."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `FitPlan` that replace the defaults of a retraining."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON; the name of the run folder follows from it."""
-        return {"replay": self.replay, "precision": self.precision, **self.options}
+        return {
+            "replay": self.replay,
+            "precision": self.precision,
+            "for": self.serves,
+            **self.options,
+        }
 
     def fit_plan(self, training: int, backbone: str) -> FitPlan:
         """Return the plan for so many images: warm-up and averaging shrink with short fits."""
@@ -110,28 +120,67 @@ def judge_candidate(
     new: CropCache,
     earlier: Sequence[CropCache],
     *,
+    serves: Serves = "both",
     on_read: OnRead = lambda done, total: None,
 ) -> GateVerdict | None:
-    """Compare a candidate with the champion on the held-out images of the earlier rounds.
+    """Compare a candidate with the champion on held-out images of earlier rounds and of the new.
 
-    Returns None if there are none. The new shards have no part in it: their labels are checked too.
+    The new labels are checked too. Returns None if no earlier image is held out. `on_read` counts
+    all images that both bundles read.
     """
-    judged = []
-    for cache in earlier:
-        keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)
-        if keep.any():
-            judged.append(keep_held_out(cache, keep))
-    if not judged:
+    judges = [find_judges(cache) for cache in earlier]
+    if not any(members.any() for members in judges):
         return None
-    frozen = join_caches([(cache, np.arange(len(cache.validation))) for cache in judged])
-    before, after = (read_all(bundle, frozen, on_read=on_read) for bundle in (champion, candidate))
-    verdict = judge(after.labels, before.outputs, after.outputs, against=champion.version)
-    checks = check_labels(before, read_all(champion, new, on_read=on_read))
-    return GateVerdict(
-        verdict.holds and all(holds for holds, _ in checks),
-        verdict.against,
-        [*verdict.reasons, *(reason for _, reason in checks)],
+    frozen = join_caches(
+        [(cache, np.flatnonzero(members)) for cache, members in zip(earlier, judges, strict=True)]
     )
+    members = find_judges(new)
+    fresh = keep_some(new, members)
+    count = Count(2 * len(frozen.crops) + len(new.crops) + len(fresh.crops), on_read)
+    before, after = (read_all(bundle, frozen, on_read=count) for bundle in (champion, candidate))
+    unread = read_all(champion, new, on_read=count)
+    # The champion has read them among the others.
+    known = unread.take(members)
+    learnt = read_all(candidate, fresh, on_read=count)
+    verdict = judge(
+        [
+            Judged(EARLIER, before.labels, before.outputs, after.outputs),
+            Judged(NEW, known.labels, known.outputs, learnt.outputs),
+        ],
+        against=champion.version,
+        serves=serves,
+    )
+    return verdict.with_checks(check_labels(before, unread))
+
+
+def state_verdict(candidate: Bundle, verdict: GateVerdict) -> Bundle:
+    """Write a verdict into the manifest and the card of a candidate, and return the candidate."""
+    manifest = {**candidate.manifest, "comparison": verdict.to_json()}
+    save_manifest(candidate.folder, manifest)
+    atomic_write(candidate.folder / CARD, write_card(manifest))
+    return open_bundle(candidate.folder)
+
+
+def find_judges(cache: CropCache) -> npt.NDArray[np.bool_]:
+    """Return as (n,) which images of a cache judge: held out, and without a say in the weights."""
+    members = cache.validation.copy()
+    if members.any():
+        members[members] = np.isin(split_held_out(cache.hashes[members]), JUDGED_BY)
+    return members
+
+
+class Count:
+    """Counts the images of several readings as one, for one bar."""
+
+    def __init__(self, total: int, on_read: OnRead) -> None:
+        self._total = total
+        self._on_read = on_read
+        self._before = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report how many images of all readings are done; `done` of `total` of the present one."""
+        self._on_read(self._before + done, self._total)
+        self._before += total if done == total else 0
 
 
 def read_all(

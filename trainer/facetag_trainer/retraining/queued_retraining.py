@@ -19,8 +19,8 @@ from facetag_trainer.data import shard_sources
 from facetag_trainer.data.shard_index import ShardIndex
 from facetag_trainer.retraining.admission import Asked
 from facetag_trainer.retraining.candidate import RetrainingPlan
+from facetag_trainer.retraining.gate.promotion_gate import GateVerdict
 from facetag_trainer.retraining.heartbeat import Keeper
-from facetag_trainer.retraining.promotion_gate import GateVerdict
 from facetag_trainer.retraining.retraining_session import Order, RetrainingSession
 
 
@@ -42,7 +42,13 @@ def retrain_claimed(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper) -> Non
     retraining = RetrainingSession(
         shelf,
         _take_shards(shelf, claim, keeper, root / "cache" / "shards"),
-        RetrainingPlan(options["replay"], options["precision"], options["fit"]),
+        RetrainingPlan(
+            options["replay"],
+            options["precision"],
+            # Requests from before this option lack it.
+            options.get("for", "both"),
+            options["fit"],
+        ),
         run=root / "runs",
         cache=root / "cache",
         reporter=keeper,

@@ -76,8 +76,7 @@ def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
     )
 
 
-def keep_held_out(cache: CropCache, keep: npt.NDArray[np.bool_]) -> CropCache:
-    """Return the cache with only the held-out images of the mask `keep` (held out,)."""
-    held_out = np.flatnonzero(cache.validation)[keep]
-    joined = join_caches([(cache, held_out)])
+def keep_some(cache: CropCache, members: npt.NDArray[np.bool_]) -> CropCache:
+    """Return the cache with only the images of the mask `members` (n,)."""
+    joined = join_caches([(cache, np.flatnonzero(members))])
     return replace(joined, facts={**joined.facts, "shards": cache.facts["shards"]})

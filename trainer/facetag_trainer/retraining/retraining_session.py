@@ -32,8 +32,13 @@ from facetag_trainer.fit.loop import FitProgress
 from facetag_trainer.progress import ProgressReporter, show_step
 from facetag_trainer.reports.table_measures import MAIN
 from facetag_trainer.retraining.admission import Admission, Asked, admit_shards, known_rounds
-from facetag_trainer.retraining.candidate import RetrainingPlan, judge_candidate, retrain_network
-from facetag_trainer.retraining.promotion_gate import GateVerdict
+from facetag_trainer.retraining.candidate import (
+    RetrainingPlan,
+    judge_candidate,
+    retrain_network,
+    state_verdict,
+)
+from facetag_trainer.retraining.gate.promotion_gate import GateVerdict
 from facetag_trainer.retraining.round_caches import RoundCaches
 from facetag_trainer.retraining.training_round import Examined, Round
 
@@ -105,17 +110,8 @@ class RetrainingSession:
             earlier = [caches.open(one, self._asked.earlier) for one in rounds]
             run = self._run / self._name_run(champion, [admission.new.round, *rounds])
             candidate = self._fit(bundle, new, earlier, run)
-            self._reporter.say("Comparing the candidate with the champion")
-            with self._reporter.bar("Reading held-out and new images", total=None) as bar:
-                verdict = judge_candidate(
-                    bundle,
-                    candidate,
-                    new,
-                    earlier,
-                    on_read=lambda done, total: bar.set(done, total=total),
-                ) or GateVerdict(
-                    False, champion.version, ["fails, there is no earlier shard to compare them on"]
-                )
+            verdict = self._judge(bundle, candidate, new, earlier)
+            candidate = state_verdict(candidate, verdict)
             promotion = self._record(champion, candidate, verdict, admission.new, promoting)
             return candidate, verdict, promotion
 
@@ -184,6 +180,23 @@ class RetrainingSession:
                 on_epoch=self._tell_epoch,
                 on_read=lambda done, total: bar.set(done, total=total, note="calibrating"),
             )
+
+    def _judge(
+        self, champion: Bundle, candidate: Bundle, new: CropCache, earlier: Sequence[CropCache]
+    ) -> GateVerdict:
+        with self._reporter.bar("Comparing the candidate with the champion", total=None) as bar:
+            verdict = judge_candidate(
+                champion,
+                candidate,
+                new,
+                earlier,
+                serves=self._plan.serves,
+                on_read=lambda done, total: bar.set(done, total=total),
+            )
+        reason = "fails, there is no earlier shard to compare them on"
+        return verdict or GateVerdict(
+            False, champion.version, [reason], self._plan.serves, notes=[reason]
+        )
 
     def _tell_epoch(self, row: dict[str, Any]) -> None:
         measures = {name: value for name, value in flatten(row).items() if name in SHOWN}

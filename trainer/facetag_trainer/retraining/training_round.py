@@ -21,6 +21,11 @@ from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.data.shards import Sample, name_apart
 from facetag_trainer.data.splits import hold_out, look_alikes, split_held_out
 
+JUDGING = 300
+"""Held-out images that a comparison on new images wants: three quarters of them judge."""
+LARGEST_SHARE = 0.3
+"""Largest share of a new round that is held out for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -56,11 +61,14 @@ def examine_shards(
     *,
     known: Hashes,
     left_out: Collection[str] = (),
+    hold_out_at_least: int = 0,
 ) -> Examined:
     """Read shards, drop known images, and decide each image's part by its content.
 
     Near twins of the difference hashes `known` (m, 32) are dropped, and so are the images
-    `left_out` (SHA-256). Raises ShardUnreadable if a shard cannot be read.
+    `left_out` (SHA-256). The plan's share is held out, or so much more that about
+    `hold_out_at_least` images are, up to LARGEST_SHARE. Raises ShardUnreadable if a shard cannot be
+    read.
     """
     cleaned, hashes = read_clean_set(shards)
     dropped = Counter(cleaned.dropped)
@@ -70,7 +78,8 @@ def examine_shards(
     dropped["near twin of a known image"] += int(twins.sum())
     kept = np.flatnonzero(~(forbidden | twins))
     samples, hashes = [cleaned.samples[index] for index in kept], hashes[kept]
-    parts = _decide_parts(samples, hashes, plan.validation_share)
+    wanted = min(LARGEST_SHARE, hold_out_at_least / max(1, len(samples)))
+    parts = _decide_parts(samples, hashes, max(plan.validation_share, wanted))
     used = {one.sha256: str(part) for one, part in zip(samples, parts, strict=True)}
     names, shard_of = name_shards(shards), _shard_digests(shards)
     return Examined(Round(names, used), samples, hashes, shard_of, +dropped)
@@ -114,8 +123,10 @@ def find_round_cache(one: Round, root: Path, plan: PreparePlan) -> CropCache | N
     for folder in (_plain_folder(one, root, plan), _own_folder(one, root, plan)):
         if (folder / "cache.json").exists():
             cache = open_cache(folder)
-            # Caches hold only images of these shards: the same number means the same images.
-            if len(cache.validation) == len(one.parts):
+            # Caches hold only images of these shards: the same number means the same images. The
+            # images held out with a smaller share are among those of a larger one.
+            held_out = sum(part != TRAINING for part in one.parts.values())
+            if (len(cache.validation), int(cache.validation.sum())) == (len(one.parts), held_out):
                 return cache
     return None
 

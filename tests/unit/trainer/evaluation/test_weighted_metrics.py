@@ -6,7 +6,12 @@ from sklearn.metrics import recall_score
 
 from facetag.vision.network.age_range import AgeRange
 from facetag_trainer.evaluation.table_1_metrics import table_1
-from facetag_trainer.evaluation.weighted_metrics import measure_head, measure_recalls
+from facetag_trainer.evaluation.weighted_metrics import (
+    measure_head,
+    measure_main,
+    measure_recalls,
+)
+from facetag_trainer.reports.table_measures import MAIN
 
 
 def example(count=300, seed=0):
@@ -42,6 +47,8 @@ def test_a_weight_is_a_number_of_copies():
     age_range = AgeRange(0.8, [30], [6], [6])
     for head in labels:
         found = measure_head(head, labels[head], outputs[head], weights, age_range)
+        (main,) = [measure.field for measure in MAIN if measure.head == head]
+        assert np.array_equal(measure_main(head, labels[head], outputs[head], weights), found[main])
         for index, row in enumerate(weights):
             copies = np.repeat(np.arange(60), row.astype(int))
             ones = np.ones((1, len(copies)))

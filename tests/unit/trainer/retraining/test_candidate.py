@@ -9,15 +9,17 @@ from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
-from facetag_trainer.retraining import label_check
 from facetag_trainer.retraining.candidate import (
     RetrainingPlan,
     add_round,
+    find_judges,
     judge_candidate,
     list_rounds,
     read_all,
     retrain_network,
+    state_verdict,
 )
+from facetag_trainer.retraining.gate import label_check
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 pytestmark = pytest.mark.timeout(600)
@@ -106,9 +108,28 @@ def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
 
 
 def test_the_champion_holds_against_itself_on_what_chose_no_weights(champion, earlier):
-    verdict = judge_candidate(champion, champion, earlier, [earlier])
+    read = []
+    verdict = judge_candidate(
+        champion, champion, earlier, [earlier], on_read=lambda *count: read.append(count)
+    )
+    # Both read what judges, earlier and new; the champion alone also reads all that is new.
+    judges = int(find_judges(earlier).sum())
+    assert 0 < judges < earlier.validation.sum()
+    assert read[-1] == (3 * judges + 120, 3 * judges + 120)
+    assert [done for done, _ in read] == sorted(done for done, _ in read)
+    assert {row["data"] for row in verdict.table} == {"earlier", "new"}
     assert verdict.holds, verdict.reasons
     assert verdict.against == champion.version
+
+
+def test_the_card_of_a_candidate_says_what_it_serves_and_what_changed(retrained, champion, earlier):
+    verdict = judge_candidate(champion, retrained, earlier, [earlier], serves="new")
+    stated = state_verdict(retrained, verdict)
+    assert stated.manifest["comparison"]["for"] == "new"
+    assert stated.version == retrained.version
+    card = (stated.folder / "card.md").read_text()
+    assert "photos like its new ones; on others a bounded loss was allowed" in card
+    assert "| new | age RMSE |" in card
 
 
 def test_without_an_earlier_round_there_is_no_verdict(champion, retrained):
@@ -137,7 +158,7 @@ def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not
     flipped = replace(new, labels={**new.labels, "gender": 1 - unread})
     verdict = judge_candidate(champion, champion, flipped, [agreed])
     assert not verdict.holds
-    (reason,) = [reason for reason in verdict.reasons if "fails" in reason]
+    (reason,) = [reason for reason in verdict.notes if "fails" in reason]
     assert reason.startswith("gender accuracy of the champion on the new labels")
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.replay import JoinedCrops, choose_replay, join_caches, keep_held_out
+from facetag_trainer.retraining.replay import JoinedCrops, choose_replay, join_caches, keep_some
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 
@@ -60,7 +60,7 @@ def test_a_place_past_the_end_is_none(two):
 
 
 def test_of_what_is_held_out_a_part_is_kept_alone(two):
-    keep = np.array([True, False, False, True, False, False])
-    kept = keep_held_out(two[0], keep)
+    keep = np.isin(np.arange(30), [0, 3])
+    kept = keep_some(two[0], keep)
     assert kept.validation.all()
     assert np.array_equal(kept.labels["age"], two[0].labels["age"][[0, 3]])

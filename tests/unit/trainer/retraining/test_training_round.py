@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,21 @@ def test_a_recorded_round_is_read_again_from_its_shards_in_their_order(shards, t
     ordered = order_parts(recorded, samples)
     assert list(ordered.parts) == [sample.sha256 for sample in samples]
     assert ordered.parts == recorded.parts
+
+
+def test_of_a_small_round_more_is_held_out_to_compare_on_but_not_all(shards):
+    plan = replace(PLAN, validation_share=0.05)
+    usual, more, most = (
+        examine_shards(shards, plan, known=NOTHING, hold_out_at_least=count).round.parts
+        for count in (0, 4, 20)
+    )
+
+    def held_out(parts):
+        return {digest for digest, part in parts.items() if part != "training"}
+
+    assert held_out(usual) <= held_out(more) <= held_out(most)
+    assert held_out(most) == held_out(examine_shards(shards, PLAN, known=NOTHING).round.parts)
+    assert len(held_out(usual)) < len(held_out(most))
 
 
 def test_the_cache_of_train_serves_a_round_of_the_same_images_alone(shards, tmp_path):

@@ -58,7 +58,9 @@ def test_shards_are_learnt_one_after_the_other_and_none_twice(bench, facetag, se
         assert measure in reasons
     # Promoted or not, as the verdict says; and the reasons were printed.
     assert made["state"] == ("champion" if shown["verdict"]["holds"] else "candidate")
-    assert shown["verdict"]["reasons"][0] in first.output
+    assert shown["verdict"]["for"] == "both"
+    assert shown["verdict"]["notes"][-1] in first.output
+    assert "│ earlier │ age RMSE" in first.output
 
     again = bench("new.tar", "--replay", "0.5")
     assert again.exit_code == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.forgetting import (
+from benchmarks.forgetting.rounds import (
     FORGETTING,
     JOINT,
     REPLAYED,
@@ -14,7 +14,7 @@ from benchmarks.forgetting import (
     to_table,
 )
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.retraining.replay import keep_held_out
+from facetag_trainer.retraining.replay import keep_some
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,7 +27,7 @@ def rounds(tmp_path_factory):
     cache.facts["shards"] = shards
     number = np.arange(90) % 2
     cache.labels["race"][:] = number
-    judged = keep_held_out(cache, np.ones(30, bool))
+    judged = keep_some(cache, cache.validation)
     return Rounds(cache, number, list(shards), judged, number[cache.validation])
 
 

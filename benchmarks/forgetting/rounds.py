@@ -6,7 +6,7 @@ student paper. Another network is fitted on all shards together, on as many imag
 measured on the held-out images of all shards, without the part used for validation. With
 `--by-race`, the same images come in shards of one apparent race each: new data unlike the old.
 
-    python -m benchmarks.forgetting path/to/part-*.tar --backbone-weights FILE
+    python -m benchmarks.forgetting.rounds path/to/part-*.tar --backbone-weights FILE
 """
 
 import json
@@ -30,14 +30,13 @@ from facetag_trainer.calibration.bundle_calibration import predict_held_out_crop
 from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache, read_clean_set
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import index_shards, shards_of_images
-from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.figures import COLOURS, INK, new_figure, save, strip
-from facetag_trainer.retraining.candidate import JUDGED_BY, RetrainingPlan, retrain_network
-from facetag_trainer.retraining.paired_comparison import GATED
-from facetag_trainer.retraining.replay import join_caches, keep_held_out
+from facetag_trainer.retraining.candidate import RetrainingPlan, find_judges, retrain_network
+from facetag_trainer.retraining.gate.paired_comparison import GATED
+from facetag_trainer.retraining.replay import join_caches, keep_some
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))
@@ -141,8 +140,8 @@ def divide(shards: Sequence[Path], size: int, root: Path, *, by_race: bool) -> R
         samples = read_clean_set(indexes)[0].samples
         number = np.array([order.index(shard_of[sample.sha256].sha256) for sample in samples])
         names = list(cache.facts["shards"])
-    keep = np.isin(split_held_out(cache.hashes[cache.validation]), JUDGED_BY)
-    return Rounds(cache, number, names, keep_held_out(cache, keep), number[cache.validation][keep])
+    keep = find_judges(cache)
+    return Rounds(cache, number, names, keep_some(cache, keep), number[keep])
 
 
 def fit_lines(

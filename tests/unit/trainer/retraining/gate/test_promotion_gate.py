@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.promotion_gate import judge
+from facetag_trainer.retraining.gate.paired_comparison import Judged
+from facetag_trainer.retraining.gate.promotion_gate import GAIN, NO_GAIN, judge
 
 COUNT = 1200
 
@@ -34,12 +35,17 @@ def answer(labels, seed=2, *, years=7.0, wrong=0.1, flipped=None):
     }
 
 
+def decide(labels, old, new, *, against):
+    """Judge on earlier images alone."""
+    return judge([Judged("earlier", labels, old, new)], against=against)
+
+
 def failures(verdict):
     return [reason.split(":")[0] for reason in verdict.reasons if "fails" in reason]
 
 
 def test_the_same_answers_hold_with_a_reason_for_each_measure_and_two_for_its_groups(labels):
-    verdict = judge(labels, answer(labels), answer(labels), against="v1")
+    verdict = decide(labels, answer(labels), answer(labels), against="v1")
     assert verdict.holds
     assert len(verdict.reasons) == 9
     assert all(reason.endswith("passes") for reason in verdict.reasons)
@@ -49,7 +55,7 @@ def test_the_same_answers_hold_with_a_reason_for_each_measure_and_two_for_its_gr
 
 def test_a_better_candidate_holds(labels):
     better = answer(labels, 3, years=6.0, wrong=0.07)
-    verdict = judge(labels, answer(labels), better, against="v1")
+    verdict = decide(labels, answer(labels), better, against="v1")
     assert verdict.holds
     assert "improvement +" in verdict.reasons[0]
 
@@ -57,7 +63,7 @@ def test_a_better_candidate_holds(labels):
 def test_answers_to_shuffled_labels_fail_in_every_measure(labels):
     order = np.random.default_rng(4).permutation(COUNT)
     shuffled = {name: values[order] for name, values in answer(labels).items()}
-    verdict = judge(labels, answer(labels), shuffled, against="v1")
+    verdict = decide(labels, answer(labels), shuffled, against="v1")
     assert not verdict.holds
     assert {"age RMSE", "gender accuracy", "race accuracy"} <= set(failures(verdict))
 
@@ -68,7 +74,7 @@ def test_one_group_that_is_read_wrongly_fails_by_its_name_where_the_whole_hardly
     # What is lost there is won elsewhere, so that the whole says nothing.
     elsewhere = np.flatnonzero(labels["race"] != 3)
     worse["gender"][elsewhere, 0] = labels["gender"][elsewhere]
-    verdict = judge(labels, answer(labels), worse, against="v1")
+    verdict = decide(labels, answer(labels), worse, against="v1")
     assert not verdict.holds
     for failed, look in zip(
         failures(verdict), ("worst group", "most significant loss"), strict=True
@@ -88,7 +94,7 @@ def test_a_group_that_is_read_well_fails_before_it_is_the_worst(labels):
     # What is lost there is won elsewhere, so that the whole says nothing.
     elsewhere = ~well & ~badly
     new["gender"][elsewhere, 0] = labels["gender"][elsewhere]
-    verdict = judge(labels, old, new, against="v1")
+    verdict = decide(labels, old, new, against="v1")
     (failed,) = failures(verdict)
     assert re.fullmatch(
         r"gender accuracy, most significant loss of \d+ groups \(male, white\)", failed
@@ -99,7 +105,7 @@ def test_a_group_that_is_read_well_fails_before_it_is_the_worst(labels):
 def test_of_many_groups_one_may_lose_by_chance(labels):
     """Another network of the same quality: some group's own 95% lie beyond 0, all together not."""
     verdicts = [
-        judge(labels, answer(labels, 10 + n), answer(labels, 50 + n), against="v1")
+        decide(labels, answer(labels, 10 + n), answer(labels, 50 + n), against="v1")
         for n in range(5)
     ]
     reasons = [
@@ -116,7 +122,7 @@ def test_a_small_loss_within_the_margin_holds_and_one_beyond_it_fails(labels):
         right = np.flatnonzero(new["gender"][:, 0] == labels["gender"])
         spread = right[:: len(right) // lost][:lost]
         new["gender"][spread, 0] = 1 - labels["gender"][spread]
-        verdict = judge(labels, old, new, against="v1")
+        verdict = decide(labels, old, new, against="v1")
         overall = next(one for one in verdict.reasons if one.startswith("gender accuracy:"))
         # Six of 1,200 are half a point, but always the same way: that is sure.
         assert ("significantly worse" in overall) == (lost == 6)
@@ -127,27 +133,104 @@ def test_a_small_loss_within_the_margin_holds_and_one_beyond_it_fails(labels):
 
 def test_images_too_few_to_tell_hold_nothing(labels):
     few = {name: np.where(np.arange(COUNT) < 9, values, np.nan) for name, values in labels.items()}
-    verdict = judge(few, answer(labels), answer(labels), against="v1")
+    verdict = decide(few, answer(labels), answer(labels), against="v1")
     assert not verdict.holds
     assert verdict.reasons[0] == "age RMSE: fails, 9 held-out images are too few to compare"
+    assert verdict.table == []
 
 
 def test_without_a_large_group_the_whole_decides(labels):
     few = {name: values[:60] for name, values in labels.items()}
     outputs = {name: values[:60] for name, values in answer(labels).items()}
-    verdict = judge(few, outputs, outputs, against="v1")
+    verdict = decide(few, outputs, outputs, against="v1")
     assert verdict.holds
-    assert verdict.reasons[1] == "age RMSE, groups: not compared, none has 100 held-out images"
+    assert verdict.notes[0] == "age RMSE, groups: not compared, none has 100 held-out images"
+
+
+def both_kinds(labels, *, earlier, new):
+    """The earlier and the new images, with a champion and a candidate of these errors each."""
+    old = answer(labels, 20, years=8.0, wrong=0.2)
+    return [
+        Judged("earlier", labels, answer(labels), earlier),
+        Judged("new", labels, old, new),
+    ]
+
+
+def lose_years(outputs, labels, times):
+    """The same answers with age errors that many times as large."""
+    ages = labels["age"][:, None]
+    return {**outputs, "age": ages + (outputs["age"] - ages) * np.float32(times)}
+
+
+@pytest.mark.parametrize(
+    ("serves", "earlier", "new", "holds"),
+    [
+        # 7 years of RMSE become 7.35 on earlier images: more than 0.2, less than 0.5.
+        ("both", 1.05, 0.8, False),
+        ("earlier", 1.05, 0.8, False),
+        ("new", 1.05, 0.8, True),
+        ("new", 1.1, 0.8, False),
+        # On the new images 8 years become 8.32.
+        ("both", 1.0, 1.04, False),
+        ("earlier", 1.0, 1.04, True),
+        ("new", 1.0, 1.04, False),
+        ("earlier", 1.0, 1.1, False),
+        # Nothing is better there.
+        ("both", 1.0, 1.0, True),
+        ("new", 1.0, 1.0, False),
+    ],
+)
+def test_what_is_served_decides_where_how_much_may_be_lost(labels, serves, earlier, new, holds):
+    old = answer(labels, 20, years=8.0, wrong=0.2)
+    judged = both_kinds(
+        labels,
+        earlier=lose_years(answer(labels), labels, earlier),
+        new=lose_years(old, labels, new),
+    )
+    verdict = judge(judged, against="v1", serves=serves)
+    assert verdict.holds is holds, verdict.reasons
+    assert (GAIN in verdict.notes) == (serves == "new" and new < 1)
+    assert (NO_GAIN in verdict.notes) == (serves == "new" and new >= 1)
+
+
+def test_the_table_has_both_kinds_of_images_and_their_groups_with_intervals(labels):
+    same = answer(labels)
+    verdict = judge(both_kinds(labels, earlier=same, new=same), against="v1")
+    rows = [(row["data"], row["measure"], row["chosen_as"] is None) for row in verdict.table]
+    assert len(rows) == 18
+    assert rows[:3] == [
+        ("earlier", "age RMSE", True),
+        ("earlier", "age RMSE", False),
+        ("earlier", "age RMSE", False),
+    ]
+    assert rows[9][0] == "new"
+    assert verdict.table[9]["improvement"] > 0
+    assert all(
+        low <= row["improvement"] <= high
+        for row in verdict.table
+        for low, high in [row["interval"]]
+    )
+    assert verdict.to_json()["for"] == "both"
+
+
+def test_new_images_that_are_too_few_are_not_compared_but_prove_no_gain(labels):
+    few, same = {name: values[:9] for name, values in labels.items()}, answer(labels)
+    some = {name: values[:9] for name, values in same.items()}
+    judged = [Judged("earlier", labels, same, same), Judged("new", few, some, some)]
+    verdict = judge(judged, against="v1")
+    assert verdict.holds
+    assert "age RMSE on the new images: not compared, 9 held-out images" in verdict.notes[0]
+    assert not judge(judged, against="v1", serves="new").holds
 
 
 def test_a_head_that_the_candidate_does_not_predict_is_not_judged(labels):
     outputs = {"age": answer(labels)["age"]}
-    verdict = judge(labels, outputs, outputs, against="v1")
+    verdict = decide(labels, outputs, outputs, against="v1")
     assert all(reason.startswith("age") for reason in verdict.reasons)
 
 
 def test_the_verdict_is_stated_as_the_row_keeps_it(labels):
-    stated = judge(labels, answer(labels), answer(labels), against="v1").to_json()
+    stated = decide(labels, answer(labels), answer(labels), against="v1").to_json()
     assert stated["holds"] is True
     assert stated["against"] == "v1"
     assert isinstance(stated["reasons"], list)

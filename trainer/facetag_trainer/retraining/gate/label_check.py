@@ -8,9 +8,13 @@ new labels first.
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from facetag_trainer.evaluation.group_measures import SMALLEST, Group, measure_groups
 from facetag_trainer.reports.table_measures import MAIN, Measure
-from facetag_trainer.retraining.paired_comparison import Outputs
+from facetag_trainer.retraining.gate.paired_comparison import Outputs
+from facetag_trainer.retraining.gate.promotion_gate import Remark
 
 TIMES = 2.0
 """New labels fail if the error is this many times larger, or the accuracy this many times lower."""
@@ -22,6 +26,14 @@ class Read:
 
     labels: Outputs
     outputs: Outputs
+
+    def take(self, members: npt.NDArray[np.bool_]) -> "Read":
+        """Return what is known of some of the images, by a mask (n,)."""
+        labels, outputs = (
+            {name: values[members] for name, values in columns.items()}
+            for columns in (self.labels, self.outputs)
+        )
+        return Read(labels, outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Agreement:
         return self.earlier / TIMES / max(self.nearest, 1e-9)
 
 
-def check_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
+def check_labels(earlier: Read, new: Read) -> list[Remark]:
     """Return per head whether the new labels pass, and the reason in words.
 
     Compares all images, and every group with 100 images or more on both sides.
@@ -54,9 +66,8 @@ def check_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
             continue
         agreements = _compare(head, measure, earlier, new)
         if not agreements:
-            found.append(
-                (True, f"{measure.full_name} on the new labels: passes, too few images to check")
-            )
+            words = f"{measure.full_name} on the new labels: passes, too few images to check"
+            found.append(Remark(True, words))
             continue
         farthest = max(agreements, key=lambda one: one.excess(measure))
         holds = farthest.excess(measure) <= 1
@@ -67,7 +78,7 @@ def check_labels(earlier: Read, new: Read) -> list[tuple[bool, str]]:
             f"most ({farthest.group}, {farthest.n} images): {farthest.new:.3f}{unit}, on earlier "
             f"labels {farthest.earlier:.3f}: {verdict}"
         )
-        found.append((holds, reason))
+        found.append(Remark(holds, reason))
     return found
 
 

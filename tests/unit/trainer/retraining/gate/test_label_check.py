@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.label_check import Read, check_labels
+from facetag_trainer.retraining.gate.label_check import Read, check_labels
 
 COUNT = 1500
 

@@ -1,0 +1,1 @@
+"""Measures what a network forgets when it is retrained, and what it gains."""
