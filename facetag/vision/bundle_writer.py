@@ -42,6 +42,12 @@ def write_bundle(
     return Bundle(folder, manifest)
 
 
+def without_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a manifest: what `write_bundle` adds to its own fields."""
+    own = ("format", "version", "network", "crop", "heads", "weights_sha256")
+    return {name: value for name, value in manifest.items() if name not in own}
+
+
 def save_float16(network: keras.Model, path: Path) -> None:
     """Save a network's weights in Keras's format as float16.
 

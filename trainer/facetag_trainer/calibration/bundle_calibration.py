@@ -181,14 +181,16 @@ def calibrate_bundle(
     *,
     mirror: Mirroring | None = None,
     batch: int = BATCH,
+    readings: tuple[Outputs, Outputs] | None = None,
     on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
     """Predict the held-out images, fit the calibration and write it into the manifest.
 
     Doing it again gives the same manifest. `mirror` sets which faces are read mirrored too; None
-    keeps the manifest's setting. Weights and version stay. Recorded test figures are removed, since
-    they belong to another calibration. Raises FacetagError if the cache has other crops than the
-    bundle wants, or no held-out images.
+    keeps the manifest's setting. `readings` are the uncalibrated outputs for the held-out images,
+    as they are and spoiled, if they are known already. Weights and version stay. Recorded test
+    figures are removed, since they belong to another calibration. Raises FacetagError if the cache
+    has other crops than the bundle wants, or no held-out images.
     """
     if not _fits(cache, bundle):
         raise FacetagError(
@@ -200,9 +202,11 @@ def calibrate_bundle(
             "The crop cache has no held-out images to calibrate on: give more shards."
         )
     mirror = bundle.mirror if mirror is None else mirror
-    outputs = predict_held_out_crops(bundle, cache, mirror=mirror, batch=batch, on_read=on_read)
-    spoiled = predict_held_out_crops(
-        bundle, cache, mirror=mirror, spoil=True, batch=batch, on_read=on_read
+    outputs, spoiled = readings or (
+        predict_held_out_crops(
+            bundle, cache, mirror=mirror, spoil=spoil, batch=batch, on_read=on_read
+        )
+        for spoil in (False, True)
     )
     fields = {
         **calibrate_outputs(cache, outputs, spoiled),

@@ -27,7 +27,7 @@ from facetag_trainer.fit.descriptor_head import DESCRIPTOR
 from facetag_trainer.fit.mixup import Columns, to_probabilities
 
 BATCH = 64
-FILE = "answers.npz"
+ANSWERS = "answers.npz"
 Answers = npt.NDArray[np.float32]
 
 
@@ -36,8 +36,9 @@ class Lessons:
     """The teachers' mean answers (n, units) per head for a cache's images; NaN if held out."""
 
     answers: Columns
-    share: float
-    """Share of a target that is the answer; the rest is the label."""
+    share: float | Answers
+    """Share of a target that is the answer, the same for all images or one for each (n,); the rest
+    is the label."""
     descriptors: Answers | None = None
     """Face descriptors (n, units) of the cache's images, which a head of their own learns."""
 
@@ -50,14 +51,16 @@ class Lessons:
         0, the answer is the whole target.
         """
         taught, weighed = dict(targets), dict(weights)
+        shares = np.broadcast_to(np.float32(self.share), len(next(iter(self.answers.values()))))
+        share = shares[indices][:, None]
         for name, answers in self.answers.items():
             answer, categorical = answers[indices], HEADS_BY_NAME[name].kind == "categorical"
             labelled = (weights[name] > 0)[:, None]
             label = to_probabilities(name, targets[name]) if categorical else targets[name][:, None]
-            mean = (1 - self.share) * label + self.share * answer
+            mean = (1 - share) * label + share * answer
             blend = np.where(labelled, mean, answer).astype(np.float32)
             taught[name] = blend if categorical else blend[:, 0]
-            weighed[name] = np.where(labelled[:, 0], weights[name], np.float32(self.share))
+            weighed[name] = np.where(labelled[:, 0], weights[name], share[:, 0])
         if self.descriptors is not None:
             taught[DESCRIPTOR] = self.descriptors[indices]
             weighed[DESCRIPTOR] = np.ones(len(indices), np.float32)
@@ -82,7 +85,7 @@ def ask_teachers(
     """
     for teacher in teachers:
         _require_same_crops(teacher, cache, heads)
-    path = folder / FILE
+    path = folder / ANSWERS
     if path.exists():
         return read_answers(path, cache, heads)
     asked = [_may_answer(teacher, cache) for teacher in teachers]
@@ -105,9 +108,27 @@ def ask_teachers(
                 values[part] += outputs[name] / counts[part]
             on_progress(before + done, total)
         before += int(mask.sum())
+    _save_answers(path, answers)
+    return answers
+
+
+def write_answers(path: Path, answers: Columns, cache: CropCache) -> None:
+    """Keep a teacher's answers (m, units) per head for a cache's m training images.
+
+    `ask_teachers` takes them from the file `ANSWERS` in its folder instead of asking.
+    """
+    whole: dict[str, Answers] = {
+        name: np.full((len(cache.validation), values.shape[1]), np.nan, np.float32)
+        for name, values in answers.items()
+    }
+    for name, values in answers.items():
+        whole[name][~cache.validation] = values
+    _save_answers(path, whole)
+
+
+def _save_answers(path: Path, answers: Columns) -> None:
     with atomic_open(path, sole_writer=True) as file:
         np.savez(file, **answers)  # type: ignore[arg-type]
-    return answers
 
 
 def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str, Answers]:
@@ -120,7 +141,7 @@ def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str
             answers = {name: kept[name] for name in heads}
     except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FacetagError(
-            f"{path} holds no answers of teachers: give RUN/{FILE} of a run with --teacher."
+            f"{path} holds no answers of teachers: give RUN/{ANSWERS} of a run with --teacher."
         ) from error
     shapes = {name: (len(cache.crops), HEADS_BY_NAME[name].units) for name in heads}
     if any(

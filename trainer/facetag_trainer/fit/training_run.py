@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import MANIFEST, file_sha256
@@ -44,6 +45,8 @@ from facetag_trainer.fit.loop import (
     read_history,
 )
 from facetag_trainer.teachers.teacher_knowledge import read_knowledge
+
+Shares = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,14 @@ def train_network(
     cache: CropCache,
     run: Path,
     *,
+    shares: Shares | None = None,
     on_teach: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Bundle:
     """Fit in the folder `run`, or resume the fit there, and write the bundle to `run/bundle`.
 
+    `shares` are the teachers' share of the targets for each sample (n,), in place of the plan's.
     A run that has its bundle is finished: its bundle is opened. Raises FacetagError if `run` holds
     a run of another plan or of other data, or if the bundle to start from has another network.
     """
@@ -135,6 +140,7 @@ def train_network(
     if plan.teachers or plan.answers or plan.taught:
         with _dtype_policy(plan.precision):
             lessons = _take_lessons(plan, cache, run, on_teach)
+        lessons = lessons if shares is None else replace(lessons, share=shares)
     network = start_network(plan)
     if lessons is not None and lessons.descriptors is not None:
         network = add_descriptor_head(network, plan.spec, lessons.descriptors.shape[1])

@@ -1,7 +1,7 @@
 """Fits a candidate from the champion, and compares the two."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,41 @@ from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import CARD
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
+from facetag.vision.bundle_writer import without_identity, write_bundle
 from facetag.vision.network.backbones import FROZEN_LAYERS
-from facetag_trainer.calibration.bundle_calibration import (
-    OnRead,
-    calibrate_bundle,
-    predict_held_out_crops,
-)
+from facetag_trainer.calibration.bundle_calibration import OnRead, calibrate_bundle
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.fit.distillation import ANSWERS, write_answers
 from facetag_trainer.fit.fit_plan import FitPlan
-from facetag_trainer.fit.loop import FitProgress
+from facetag_trainer.fit.loop import FitProgress, make_feeder
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
 from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
+from facetag_trainer.retraining.readings import Readings
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
+from facetag_trainer.retraining.weight_line import (
+    POINTS,
+    STATISTICS_BATCHES,
+    choose_point,
+    find_validation,
+)
 
 EPOCHS = 4
 LEARNING_RATE = 1e-4
 """A third of the rate of `facetag train`, since the weights are good already."""
+TEACHER_SHARE = 0.5
+"""Share of the targets of replayed images that is the champion's answer (learning without
+forgetting; Li and Hoiem 2016, arXiv:1606.09282)."""
+NEW_SHARE = np.float32(0.4)
+"""The same of new images, as a factor: their labels know better than the champion."""
+CHOSEN = "chosen"
+"""Folder of the candidate in that of its run, which also holds the network as it was fitted."""
+PASSES_OF_STEP = 3
+"""Forward passes that take as long as a step of the fit, per image."""
 AVERAGED_SHARE = 5
 """Weights are averaged over this fraction (1/5) of a short fit: a longer average would keep the
 old weights."""
@@ -71,10 +85,44 @@ class RetrainingPlan:
             "epochs": epochs,
             "learning_rate": LEARNING_RATE,
             "frozen_layers": FROZEN_LAYERS[backbone],
+            "teacher_share": TEACHER_SHARE,
             "warm_up_steps": min(usual.warm_up_steps, steps // 10),
             "averaging": min(usual.averaging, max(0.0, 1 - AVERAGED_SHARE / steps)),
         }
         return FitPlan(**{**values, **self.options})
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The images of a retraining, joined: of each earlier round those replayed and those held out.
+
+    `fitting` holds out the validation part alone: the other parts have no say in the weights, so
+    reading them after every epoch would be a waste.
+    """
+
+    joined: CropCache
+    fitting: CropCache
+    is_new: npt.NDArray[np.bool_]
+    """Which images (n,) of `fitting` are new."""
+    replayed: Sequence[npt.NDArray[np.intp]]
+    """Indices of each earlier cache's replayed images."""
+
+
+def gather_material(new: CropCache, earlier: Sequence[CropCache], plan: RetrainingPlan) -> Material:
+    """Choose the replayed images, by the plan's seed, and join them with the new ones."""
+    seed = int(plan.options.get("seed", 1))
+    chosen = [choose_replay(cache, plan.replay, seed) for cache in earlier]
+    parts = [*zip(earlier, chosen, strict=True), (new, np.arange(len(new.validation)))]
+    joined = join_caches(parts)
+    is_new = np.arange(len(joined.validation)) >= len(joined.validation) - len(new.validation)
+    kept = ~joined.validation
+    validation = find_validation(joined)
+    # In a set so small that no image validates, all held-out images do, as `fit` uses them.
+    kept[validation if len(validation) else np.flatnonzero(joined.validation)] = True
+    replayed = [
+        indices[~cache.validation[indices]] for cache, indices in zip(earlier, chosen, strict=True)
+    ]
+    return Material(joined, keep_some(joined, kept), is_new[kept], replayed)
 
 
 def retrain_network(
@@ -88,30 +136,112 @@ def retrain_network(
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
     on_read: OnRead = lambda done, total: None,
+    on_estimate: Callable[[float], None] = lambda seconds: None,
 ) -> Bundle:
-    """Fit the champion further in the folder `run` and return the bundle in `run/bundle`.
+    """Fit the champion further in the folder `run` and return the bundle in `run/chosen`.
 
-    After a kill, a call with the same arguments resumes; a finished run returns the same bundle.
-    Raises FacetagError if no image is left for fitting or validation.
+    The champion's answers are a share of the targets, and the weights are a point on the line
+    between the champion's and the fitted ones. After a kill, a call with the same arguments
+    resumes; a finished run returns the same bundle. `on_estimate` gets the seconds that it will
+    take. Raises FacetagError if no image is left for fitting or validation.
     """
-    seed = int(plan.options.get("seed", 1))
-    parts = [(cache, choose_replay(cache, plan.replay, seed)) for cache in earlier]
-    joined = join_caches([*parts, (new, np.arange(len(new.validation)))])
-    fit = plan.fit_plan(int((~joined.validation).sum()), champion.spec.backbone)
+    if (run / CHOSEN / CARD).exists():
+        return open_bundle(run / CHOSEN)
+    material = gather_material(new, earlier, plan)
+    fitting, joined = material.fitting, material.joined
+    fit = plan.fit_plan(int((~fitting.validation).sum()), champion.spec.backbone)
     on_start(fit)
-    training = TrainingPlan(champion.spec, fit, start=champion, precision=plan.precision)
-    bundle = train_network(training, joined, run, on_step=on_step, on_epoch=on_epoch)
-    # `train_network` writes no mirroring, which the champion may use.
-    bundle = calibrate_bundle(bundle, joined, mirror=champion.mirror, on_read=on_read)
-    replayed = sum(int((~cache.validation[indices]).sum()) for cache, indices in parts)
+    readings = Readings(
+        run,
+        on_read=on_read,
+        on_rate=lambda rate: on_estimate(_estimate(material, fit, champion, rate)),
+    )
+    shares = None
+    if fit.teacher_share:
+        answers = _ask_champion(champion, new, earlier, material, readings)
+        write_answers(run / ANSWERS, answers, fitting)
+        shares = np.where(material.is_new, NEW_SHARE, np.float32(1)) * np.float32(fit.teacher_share)
+    training = TrainingPlan(
+        champion.spec,
+        fit,
+        start=champion,
+        teachers=(champion,) if fit.teacher_share else (),
+        precision=plan.precision,
+    )
+    fitted = train_network(
+        training, fitting, run, shares=shares, on_step=on_step, on_epoch=on_epoch
+    )
+    network, point, points = choose_point(
+        champion,
+        fitted,
+        fitting,
+        material.is_new,
+        serves=plan.serves,
+        frozen_layers=fit.frozen_layers,
+        feeder=make_feeder(fitting, champion.spec, fit),
+    )
     manifest = {
-        **bundle.manifest,
+        **fitted.manifest,
+        "mirror": champion.mirror.to_json(),
+        "samples": {**fitted.manifest["samples"], "validation": int(joined.validation.sum())},
         "shards": add_round(champion.manifest.get("shards", []), new.facts["shards"]),
-        "replay": {"share": plan.replay, "images": replayed},
+        "replay": {"share": plan.replay, "images": sum(map(len, material.replayed))},
+        "line": {"share": point.share, "points": [one.to_json() for one in points]},
     }
-    save_manifest(bundle.folder, manifest)
-    atomic_write(bundle.folder / CARD, write_card(manifest))
-    return open_bundle(bundle.folder)
+    bundle = write_bundle(
+        run / CHOSEN, network, champion.spec, champion.crop_rule, without_identity(manifest)
+    )
+    bundle = _calibrate(bundle, new, earlier, joined, readings)
+    atomic_write(bundle.folder / CARD, write_card(bundle.manifest))
+    return bundle
+
+
+def _ask_champion(
+    champion: Bundle,
+    new: CropCache,
+    earlier: Sequence[CropCache],
+    material: Material,
+    readings: Readings,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the champion's calibrated answers for the training images, in their order."""
+    answers = champion.calibration.apply(readings.read(champion, new))
+    found = []
+    for cache, indices in zip(earlier, material.replayed, strict=True):
+        members = np.isin(np.arange(len(cache.validation)), indices)
+        found.append(champion.calibration.apply(readings.read(champion, cache, members)))
+    found.append({name: values[~new.validation] for name, values in answers.items()})
+    return {name: np.concatenate([one[name] for one in found]) for name in champion.spec.heads}
+
+
+def _calibrate(
+    bundle: Bundle,
+    new: CropCache,
+    earlier: Sequence[CropCache],
+    joined: CropCache,
+    readings: Readings,
+) -> Bundle:
+    """Fit the calibration on the held-out images of all rounds."""
+    clean, spoiled = (
+        [readings.read(bundle, cache, cache.validation, spoil=spoil) for cache in (*earlier, new)]
+        for spoil in (False, True)
+    )
+    outputs, poor = (
+        {name: np.concatenate([one[name] for one in some]) for name in bundle.spec.heads}
+        for some in (clean, spoiled)
+    )
+    return calibrate_bundle(bundle, joined, readings=(outputs, poor))
+
+
+def _estimate(material: Material, fit: FitPlan, champion: Bundle, rate: float) -> float:
+    """Return the seconds of a retraining from the images that the champion reads per second."""
+    training = int((~material.fitting.validation).sum())
+    judging = int(material.joined.validation.sum())
+    reads = 2 if champion.mirror.always else 1
+    lessons = training * reads if fit.teacher_share else 0
+    # The champion reads what is held out once, the candidate twice: as it is and spoiled.
+    passes = lessons + 3 * judging * reads + fit.epochs * training * PASSES_OF_STEP
+    passes += len(POINTS) * (STATISTICS_BATCHES * fit.batch_size + judging // 4)
+    return passes / (rate * reads)
 
 
 def judge_candidate(
@@ -125,23 +255,33 @@ def judge_candidate(
 ) -> GateVerdict | None:
     """Compare a candidate with the champion on held-out images of earlier rounds and of the new.
 
-    The new labels are checked too. Returns None if no earlier image is held out. `on_read` counts
-    all images that both bundles read.
+    The new labels are checked too. Returns None if no earlier image is held out. What was read
+    before is in the run's folder, which holds the candidate's; the rest is read, and counted by
+    `on_read`.
     """
     judges = [find_judges(cache) for cache in earlier]
     if not any(members.any() for members in judges):
         return None
-    frozen = join_caches(
-        [(cache, np.flatnonzero(members)) for cache, members in zip(earlier, judges, strict=True)]
+    readings = Readings(candidate.folder.parent, on_read=on_read)
+
+    def read(bundle: Bundle, cache: CropCache, members: npt.NDArray[np.bool_]) -> Read:
+        # All that is held out was read, or will be: the comparison takes what is judged.
+        outputs = readings.read(bundle, cache, cache.validation)
+        mine = members[cache.validation]
+        return Read(
+            {name: cache.labels[name][members] for name in bundle.spec.heads},
+            {name: values[mine] for name, values in outputs.items()},
+        )
+
+    before, after = (
+        join_reads([read(bundle, cache, some) for cache, some in zip(earlier, judges, strict=True)])
+        for bundle in (champion, candidate)
+    )
+    unread = Read(
+        {name: new.labels[name] for name in champion.spec.heads}, readings.read(champion, new)
     )
     members = find_judges(new)
-    fresh = keep_some(new, members)
-    count = Count(2 * len(frozen.crops) + len(new.crops) + len(fresh.crops), on_read)
-    before, after = (read_all(bundle, frozen, on_read=count) for bundle in (champion, candidate))
-    unread = read_all(champion, new, on_read=count)
-    # The champion has read them among the others.
-    known = unread.take(members)
-    learnt = read_all(candidate, fresh, on_read=count)
+    known, learnt = unread.take(members), read(candidate, new, members)
     verdict = judge(
         [
             Judged(EARLIER, before.labels, before.outputs, after.outputs),
@@ -169,27 +309,13 @@ def find_judges(cache: CropCache) -> npt.NDArray[np.bool_]:
     return members
 
 
-class Count:
-    """Counts the images of several readings as one, for one bar."""
-
-    def __init__(self, total: int, on_read: OnRead) -> None:
-        self._total = total
-        self._on_read = on_read
-        self._before = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report how many images of all readings are done; `done` of `total` of the present one."""
-        self._on_read(self._before + done, self._total)
-        self._before += total if done == total else 0
-
-
-def read_all(
-    bundle: Bundle, cache: CropCache, *, on_read: OnRead = lambda done, total: None
-) -> Read:
-    """Return a cache's labels and a bundle's outputs for all its images."""
-    whole = replace(cache, validation=np.ones(len(cache.validation), bool))
-    outputs = predict_held_out_crops(bundle, whole, mirror=bundle.mirror, on_read=on_read)
-    return Read({name: cache.labels[name] for name in bundle.spec.heads}, outputs)
+def join_reads(reads: Sequence[Read]) -> Read:
+    """Return several readings as one."""
+    labels, outputs = (
+        {name: np.concatenate([one[name] for one in some]) for name in some[0]}
+        for some in ([one.labels for one in reads], [one.outputs for one in reads])
+    )
+    return Read(labels, outputs)
 
 
 def add_round(shards: Sequence[Mapping[str, Any]], new: Mapping[str, str]) -> list[dict[str, Any]]:

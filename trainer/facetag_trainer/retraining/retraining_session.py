@@ -178,8 +178,13 @@ class RetrainingSession:
                 on_start=plans.append,
                 on_step=on_step,
                 on_epoch=self._tell_epoch,
-                on_read=lambda done, total: bar.set(done, total=total, note="calibrating"),
+                on_read=lambda done, total: bar.set(done, total=total, note="reading"),
+                on_estimate=self._tell_estimate,
             )
+
+    def _tell_estimate(self, seconds: float) -> None:
+        minutes = max(1, round(seconds / 60))
+        self._reporter.say(f"This will take about {minutes} minute{'' if minutes == 1 else 's'}.")
 
     def _judge(
         self, champion: Bundle, candidate: Bundle, new: CropCache, earlier: Sequence[CropCache]

@@ -1,0 +1,46 @@
+"""Outputs are read once per bundle and set of images."""
+
+import numpy as np
+import pytest
+
+from facetag.vision.bundle import Bundle
+from facetag.vision.bundle_writer import write_bundle
+from facetag.vision.crop import UprightCrop
+from facetag.vision.network.attributes import build_network
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.retraining.readings import Readings
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+
+SPEC = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    facts = {"created": "2026-01-01"}
+    return write_bundle(tmp_path / "b", build_network(SPEC), SPEC, UprightCrop(), facts)
+
+
+def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
+    cache, read = write_tiny_cache(tmp_path / "cache"), []
+    readings = Readings(tmp_path / "run", on_read=lambda *count: read.append(count))
+    first = readings.read(bundle, cache, cache.validation)
+    assert read == [(12, 12)]
+    assert first["race"].shape == (12, 5)
+    # A killed retraining has other objects, and finds them in its folder.
+    again = Readings(tmp_path / "run", on_read=lambda *count: read.append(count))
+    np.testing.assert_array_equal(again.read(bundle, cache, cache.validation)["age"], first["age"])
+    assert len(read) == 1
+    assert len(again.read(bundle, cache)["age"]) == 60
+    spoiled = again.read(bundle, cache, cache.validation, spoil=True)
+    assert not np.array_equal(spoiled["age"], first["age"])
+    other = Bundle(bundle.folder, {**bundle.manifest, "mirror": True})
+    assert not np.array_equal(again.read(other, cache, cache.validation)["age"], first["age"])
+    assert len(read) == 4
+
+
+def test_the_rate_is_known_after_the_second_batch(bundle, tmp_path):
+    cache = write_tiny_cache(tmp_path / "cache", count=200)
+    rates = []
+    Readings(tmp_path / "run", on_rate=rates.append).read(bundle, cache)
+    assert len(rates) == 1
+    assert rates[0] > 0

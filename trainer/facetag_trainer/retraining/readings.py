@@ -1,0 +1,83 @@
+"""Reads each image of a retraining once with each bundle, and keeps the outputs.
+
+The champion's outputs are lessons for the candidate, the check of new labels and one side of the
+comparison. The candidate's outputs serve its calibration and the other side.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facetag.atomic_write import atomic_open
+from facetag.vision.bundle import Bundle
+from facetag.vision.network.mirror_averaging import Outputs
+from facetag_trainer.calibration.bundle_calibration import OnRead, predict_held_out_crops
+from facetag_trainer.data.crop_cache import CropCache
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Readings:
+    """The outputs of bundles for the images of one retraining; a killed one finds them again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_read: OnRead = lambda done, total: None,
+        on_rate: Callable[[float], None] = lambda images_per_s: None,
+    ) -> None:
+        """`on_rate` gets the images read per second, as soon as it is known."""
+        self._folder = folder
+        self._on_read = on_read
+        self._on_rate = on_rate
+
+    def read(
+        self, bundle: Bundle, cache: CropCache, members: Mask | None = None, *, spoil: bool = False
+    ) -> Outputs:
+        """Return uncalibrated outputs (m, units) per head for a cache's images of a mask (n,).
+
+        Without a mask, all images are read. The bundle's manifest decides which are read mirrored
+        too; with `spoil`, images are made poor as `predict_held_out_crops` does.
+        """
+        members = np.ones(len(cache.validation), bool) if members is None else members
+        path = self._folder / f"outputs-{_name(bundle, cache, members, spoil)}.npz"
+        if path.exists():
+            with np.load(path) as kept:
+                return {name: kept[name] for name in bundle.spec.heads}
+        outputs = predict_held_out_crops(
+            bundle,
+            replace(cache, validation=members),
+            mirror=bundle.mirror,
+            spoil=spoil,
+            on_read=self._timed(),
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with atomic_open(path, sole_writer=True) as file:
+            np.savez(file, **outputs)  # type: ignore[arg-type]
+        return outputs
+
+    def _timed(self) -> OnRead:
+        started: list[tuple[float, int]] = []
+
+        def on_read(done: int, total: int) -> None:
+            now = time.monotonic()
+            if started and len(started) < 2:
+                began, before = started[0]
+                self._on_rate((done - before) / max(now - began, 1e-9))
+            started.append((now, done))
+            self._on_read(done, total)
+
+        return on_read
+
+
+def _name(bundle: Bundle, cache: CropCache, members: Mask, spoil: bool) -> str:
+    content = hashlib.sha256(np.ascontiguousarray(cache.hashes[members]).tobytes()).hexdigest()
+    facts = [bundle.manifest["weights_sha256"], bundle.mirror.to_json(), spoil, content]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
