@@ -79,5 +79,6 @@ class Readings:
 
 def _name(bundle: Bundle, cache: CropCache, members: Mask, spoil: bool) -> str:
     content = hashlib.sha256(np.ascontiguousarray(cache.hashes[members]).tobytes()).hexdigest()
-    facts = [bundle.manifest["weights_sha256"], bundle.mirror.to_json(), spoil, content]
+    shards = sorted(cache.facts["shards"].values())
+    facts = [bundle.manifest["weights_sha256"], bundle.mirror.to_json(), spoil, shards, content]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

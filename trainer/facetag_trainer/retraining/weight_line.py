@@ -31,6 +31,8 @@ STATISTICS_BATCHES = 20
 """Training batches from which a point's batch norms take their statistics anew."""
 TOLERATED = {"both": 1.005, "new": 1.05, "earlier": 1.0}
 """Largest error on earlier images, as a share of the champion's, by what is served."""
+LEAST_ERROR = 1e-3
+"""Smaller errors, of a few images that are all read rightly, count as this one."""
 FEWEST = 20
 """With fewer labelled images a head's error says too little."""
 
@@ -119,7 +121,7 @@ def compare_errors(labels: Outputs, before: Outputs, after: Outputs) -> float:
         if known.sum() < FEWEST:
             continue
         old, new = (_error(head, truth[known], one[head][known]) for one in (before, after))
-        shares.append(new / max(old, 1e-9))
+        shares.append(max(new, LEAST_ERROR) / max(old, LEAST_ERROR))
     return float(np.mean(shares)) if shares else 1.0
 
 

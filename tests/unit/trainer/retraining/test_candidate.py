@@ -16,11 +16,11 @@ from facetag_trainer.retraining.candidate import (
     gather_material,
     judge_candidate,
     list_rounds,
-    read_all,
     retrain_network,
     state_verdict,
 )
 from facetag_trainer.retraining.gate import label_check
+from facetag_trainer.retraining.readings import Readings
 from facetag_trainer.retraining.weight_line import POINTS, find_validation
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
@@ -63,7 +63,7 @@ def test_the_champion_teaches_and_the_weights_lie_between_its_own_and_the_fitted
     share = retrained.manifest["line"]["share"]
     assert share in POINTS
     start, end, mean = (
-        one.load_network().get_layer("gender_head").get_weights()[0]
+        one.load_network().get_layer("gender_hidden").get_weights()[0]
         for one in (champion, fitted, retrained)
     )
     assert not np.array_equal(start, end)
@@ -175,12 +175,13 @@ def test_a_candidate_of_wrong_labels_is_refused_by_name(champion, earlier, tmp_p
 
 
 def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not_believe(
-    champion, new, earlier, monkeypatch
+    champion, new, earlier, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(label_check, "SMALLEST", 10)
     # As the champion reads all of them, and the opposite for the new ones.
     read, unread = (
-        np.round(read_all(champion, cache).outputs["gender"][:, 0]) for cache in (earlier, new)
+        np.round(Readings(tmp_path).read(champion, cache)["gender"][:, 0])
+        for cache in (earlier, new)
     )
     agreed = replace(earlier, labels={**earlier.labels, "gender": read})
     flipped = replace(new, labels={**new.labels, "gender": 1 - unread})

@@ -25,7 +25,10 @@ def test_if_every_point_loses_much_the_one_that_loses_least_is_chosen():
 def answers(truth, years, sure):
     return {
         "age": (truth["age"] + years)[:, None].astype(np.float32),
-        "gender": np.where(truth["gender"] == 1, sure, 1 - sure)[:, None].astype(np.float32),
+        # Every tenth is read wrongly.
+        "gender": np.where(
+            (truth["gender"] == 1) ^ (np.arange(len(truth["gender"])) % 10 == 0), sure, 1 - sure
+        )[:, None].astype(np.float32),
     }
 
 
@@ -34,7 +37,7 @@ def test_errors_are_shares_of_the_champions_and_missing_labels_count_nothing():
     truth = {"age": rng.uniform(1, 90, 100), "gender": rng.integers(0, 2, 100).astype(float)}
     truth["age"][:40] = np.nan
     unknown = {**truth, "gender": np.full(100, np.nan)}
-    before, after = answers(truth, 4.0, 0.9), answers(truth, 3.0, 0.9)
+    before, after = answers(truth, 4.0, 0.9), answers(truth, 3.0, 0.7)
     assert compare_errors(unknown, before, after) == pytest.approx(0.75)
     # Sureness alone is the temperature's: it makes no answer better or worse.
     assert compare_errors(truth, before, after) == pytest.approx(0.875, abs=0.01)

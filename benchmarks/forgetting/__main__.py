@@ -1,0 +1,182 @@
+"""Retrain the champion on photos that it reads badly: what is won there, what is lost elsewhere?
+
+The photos are Asian and Indian faces over 40, spoiled in a fixed way; 1,000 are a new shard, and
+the rest judge. Earlier data are the images that the champion held out. Nothing is recorded or
+promoted: the program prints what `facetag retrain` would have decided.
+
+    python -m benchmarks.forgetting path/to/part-*.tar --precision mixed_bfloat16
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.forgetting.new_domain import WRONG, Domain, make_domain
+from benchmarks.harness.machine import describe_machine, in_words
+from facetag.heads import AGE
+from facetag.settings import load_settings
+from facetag.vision.bundle import Bundle, open_bundle
+from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
+from facetag_trainer.evaluation.weighted_metrics import measure_main
+from facetag_trainer.retraining.candidate import RetrainingPlan, judge_candidate, retrain_network
+from facetag_trainer.retraining.gate.loss_bounds import Serves
+from facetag_trainer.retraining.gate.paired_comparison import GATED
+from facetag_trainer.retraining.readings import Readings
+
+CLEAN, BEFORE, AFTER = "champion, before they were spoiled", "champion", "candidate"
+
+
+@click.command(help=__doc__)
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="The champion.")
+@click.option("--count", type=click.IntRange(1), default=1000, show_default=True,
+              help="Images of the new shard.")  # fmt: skip
+@click.option("--labels", type=click.Choice(WRONG), default="right", show_default=True,
+              help="Labels of the new shard.")  # fmt: skip
+@click.option("--for", "serves", type=click.Choice(get_args(Serves)), default="both",
+              show_default=True, help="As of `facetag retrain`.")  # fmt: skip
+@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+              help="Share of earlier images.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Epochs.")
+@click.option("--teacher-share", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+              help="Share of the targets that is the champion's answer.")  # fmt: skip
+@click.option("--precision", default="float32", show_default=True, help="As of `facetag retrain`.")
+@click.option("--run", type=click.Path(path_type=Path), default=Path("runs/forgetting"),
+              show_default=True, help="Folder; a killed run continues there.")  # fmt: skip
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"),
+              show_default=True, help="Folder of crop caches.")  # fmt: skip
+def main(
+    shards: Sequence[Path],
+    bundle: Path | None,
+    count: int,
+    labels: str,
+    serves: Serves,
+    replay: float,
+    epochs: int,
+    teacher_share: float,
+    precision: str,
+    run: Path,
+    cache: Path,
+) -> None:
+    """Make the domain, retrain, measure, and print tables and verdict."""
+    machine, champion = describe_machine(), open_bundle(bundle)
+    domain = make_domain(
+        shards, champion, load_settings(), cache, count=count, replay=replay, labels=labels
+    )
+    options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
+    # Of the earlier training images, only those to replay are at hand.
+    plan = RetrainingPlan(1.0, precision, serves, options)
+    found = try_retraining(
+        champion, domain, plan, run, on_say=lambda words: click.echo(words, err=True)
+    )
+    found |= {"machine": in_words(machine), "labels": labels, "replay": replay}
+    (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
+    click.echo(to_text(found))
+
+
+def try_retraining(
+    champion: Bundle, domain: Domain, plan: RetrainingPlan, run: Path, *, on_say: Any = print
+) -> dict[str, Any]:
+    """Retrain on the domain, and return the verdict and all figures of the images that judge."""
+    candidate = retrain_network(
+        champion,
+        domain.new,
+        [domain.earlier],
+        plan,
+        run,
+        on_epoch=lambda row: on_say(f"epoch {row['epoch'] + 1}: score {row['score']:.3f}"),
+        on_estimate=lambda seconds: on_say(f"about {seconds / 60:.0f} minutes"),
+    )
+    on_say(f"points: {candidate.manifest['line']}")
+    verdict = judge_candidate(champion, candidate, domain.new, [domain.earlier], serves=plan.serves)
+    if verdict is None:
+        raise click.ClickException("No earlier image is held out: give more shards.")
+    readings = Readings(run)
+    answers = {
+        CLEAN: readings.read(champion, domain.rest_clean),
+        BEFORE: readings.read(champion, domain.rest),
+        AFTER: readings.read(candidate, domain.rest),
+    }
+    return {
+        "line": candidate.manifest["line"],
+        "images": {"new": len(domain.new.crops), "rest": len(domain.rest.crops)},
+        "rest": measure(domain.rest.labels, answers, np.ones(len(domain.unseen), bool)),
+        "unseen": measure(domain.rest.labels, answers, domain.unseen),
+        "coverage": {
+            name: cover(one, domain.rest.labels, answers[which])
+            for name, one, which in (("before", champion, BEFORE), ("after", candidate, AFTER))
+        },
+        "verdict": verdict.to_json(),
+    }
+
+
+def measure(
+    labels: Mapping[str, Any], answers: Mapping[str, Any], members: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Return per head each network's measure, and the gain with its 95% confidence interval."""
+    found: dict[str, Any] = {"n": int(members.sum())}
+    for head, gated in GATED.items():
+        truth = labels[head][members]
+        weights = draw_beside_all(len(truth), head)
+        values = {
+            name: measure_main(head, truth, outputs[head][members], weights)
+            for name, outputs in answers.items()
+        }
+        gain = -gated.lost(values[BEFORE], values[AFTER])
+        found[head] = {
+            "measure": gated.measure.full_name,
+            **{name: float(value[0]) for name, value in values.items()},
+            "gain": float(gain[0]),
+            "interval": central_interval(gain[1:]),
+            "lost": float(gated.lost(values[CLEAN], values[BEFORE])[0]),
+        }
+    return found
+
+
+def cover(bundle: Bundle, labels: Mapping[str, Any], outputs: Any) -> float:
+    """Return the share of ages within the bundle's stated range."""
+    ages = bundle.calibration.apply(outputs)[AGE.name][:, 0]
+    return float(bundle.age_range.covers(ages, labels[AGE.name]).mean())
+
+
+def to_text(found: Mapping[str, Any]) -> str:
+    """Return the figures as Markdown tables, and the verdict."""
+    lines = [
+        f"{found['images']['new']} new images, {found['labels']} labels; {found['machine']}",
+        f"Share of the fitted weights: {found['line']['share']:g}",
+    ]
+    for name, title in (("rest", "New photos that judge"), ("unseen", "Of these, unseen ones")):
+        part = found[name]
+        lines += [
+            "",
+            f"{title}: {part['n']}",
+            "",
+            f"| measure | {CLEAN} | {BEFORE} | {AFTER} | gain (95% interval) | won back |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for head in GATED:
+            row = part[head]
+            low, high = row["interval"] or (np.nan, np.nan)
+            back = f"{row['gain'] / row['lost']:.0%}" if row["lost"] > 0 else "nothing was lost"
+            lines.append(
+                f"| {row['measure']} | {row[CLEAN]:.3f} | {row[BEFORE]:.3f} | {row[AFTER]:.3f} | "
+                f"{row['gain']:+.3f} ({low:+.3f} to {high:+.3f}) | {back} |"
+            )
+    coverage, verdict = found["coverage"], found["verdict"]
+    lines += [
+        "",
+        f"In the stated age range: {coverage['before']:.3f} before, {coverage['after']:.3f} after",
+        "",
+        f"For {verdict['for']}: {'promoted' if verdict['holds'] else 'refused'}",
+        *(f"- {reason}" for reason in verdict["reasons"]),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
