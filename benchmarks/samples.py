@@ -32,7 +32,7 @@ EXPECTED: dict[str, tuple[str, str | None, int]] = {
     "held sideways.jpg": ("tagged", None, 1),
     "not a photo.jpg": ("failed", "not_an_image", 0),
     "rocket.gif": ("no_face", None, 0),
-    "scan.tif": ("failed", "unsupported_format", 0),
+    "scan.jp2": ("failed", "unsupported_format", 0),
     "small.bmp": ("tagged", None, 1),
 }
 SKIPPED = ("about these photos.txt",)
@@ -123,7 +123,7 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "held sideways.jpg": _held_sideways,
     "not a photo.jpg": _text,
     "rocket.gif": _animation,
-    "scan.tif": lambda: encode(load_photo("coffee.png").resize((300, 200)), "TIFF"),
+    "scan.jp2": lambda: encode(load_photo("coffee.png").resize((300, 200)), "JPEG2000"),
     "small.bmp": lambda: encode(load_photo("astronaut.png").resize((256, 256)), "BMP"),
 }
 

@@ -149,8 +149,9 @@ class Settings(BaseSettings):
 
     # Limits of what is accepted
     image_formats: CommaList = Field(
-        ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"),
-        description="Image formats that are decoded, by Pillow's names, separated by commas",
+        ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF", "JXL", "RAW"),
+        description="Image formats that are decoded, by Pillow's names, separated by commas; RAW "
+        "is the preview in a camera's raw file",
     )
     max_image_bytes: int = Field(
         64 * 2**20, gt=0, description="Largest image file, in bytes; larger ones fail"

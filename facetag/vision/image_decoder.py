@@ -8,16 +8,18 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Literal
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.formats import png_chunks
+from facetag.vision.formats import jpeg_xl_size, png_chunks
 from facetag.vision.formats.decoding_cost import takes_long
 from facetag.vision.formats.format_names import TIFF, name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
+from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
 from facetag.vision.photo import (
     Picture,
     Pixels,
@@ -44,8 +46,13 @@ DAMAGE = (
 """The exceptions that Pillow's decoders raise on damaged files."""
 
 SIGNATURES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a|....ftyp(avi|hei|hev|mif|msf)", re.DOTALL
+    rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a|....ftyp(avi|hei|hev|mif|msf)"
+    rb"|II\*\0|MM\0\*|\xff\x0a|\0\0\0\x0cJXL ",
+    re.DOTALL,
 )
+BOXED = (b"ftyp", b"JXL ")
+"""First boxes of ISO media files (AVIF, HEIC) and of JPEG XL's container."""
+TIFF_STARTS = (b"II*\0", b"MM\0*")
 CUT_SHORT = ("truncated", "incomplete", "end of file")
 
 TURNS = {
@@ -76,8 +83,9 @@ that libjpeg reduces row by row."""
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
     """Return the first frame, upright, as uint8 (height, width, 3).
 
-    `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF). Transparent parts become white. Raises
-    ImageUnreadable with the code of the reason. The size is checked before any pixel is decoded.
+    `formats` are Pillow's names (JPEG, MPO, PNG, ..., HEIF), and RAW, whose embedded preview is
+    returned. Transparent parts become white. Raises ImageUnreadable with the code of the reason.
+    The size is checked before any pixel is decoded.
     """
     return decode_whole(data, formats=formats, max_pixels=max_pixels).pixels
 
@@ -141,6 +149,9 @@ def _decode(
     if not data:
         raise ImageUnreadable(ErrorCode.EMPTY_FILE, "The file is empty.")
     _prepare_pillow()
+    if RAW in formats and is_raw(data):
+        data, formats = read_preview(data), (*formats, "JPEG", "PNG")
+    _check_jpeg_xl(data, formats, max_pixels)
     try:
         with _open(data) as image:
             _check_format(data, image.format, formats)
@@ -171,8 +182,11 @@ def needs_guard(data: bytes) -> bool:
 
     Decoding an animation or transparency takes several copies of the whole canvas, and a few
     hundred bytes can state a canvas as large as the cap allows. A JPEG file may state thousands of
-    scans. It is decoded row by row and reduced, unless it is progressive.
+    scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
+    as soon as it is opened, and LibRaw has many parsers.
     """
+    if data.startswith(jpeg_xl_size.SIGNATURES) or is_raw(data):
+        return True
     if data.startswith(JPEG_SIGNATURE) and takes_long(data):
         return True
     _prepare_pillow()
@@ -192,12 +206,25 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _prepare_pillow() -> None:
-    """Register HEIC with Pillow, and lift its limit of size: our own is checked before any pixel.
+    """Register HEIC and JPEG XL with Pillow, and lift its limit of size: our own is checked before.
 
     This happens once per process, because threads share Pillow's settings.
     """
+    # The import registers the format. Threads of its own would leave no core to others.
+    from pillow_jxl import JpegXLImagePlugin
+
+    JpegXLImagePlugin.DECODE_THREADS = 0
     pillow_heif.register_heif_opener()
     Image.MAX_IMAGE_PIXELS = None
+
+
+def _check_jpeg_xl(data: bytes, formats: Sequence[str], max_pixels: int) -> None:
+    """Raise ImageUnreadable for what must not even be opened, since that decodes it."""
+    if not data.startswith(jpeg_xl_size.SIGNATURES):
+        return
+    _check_format(data, "JXL", formats)
+    if (size := jpeg_xl_size.read_size(data)) is not None:
+        _check_size(size, max_pixels)
 
 
 def _check_format(data: bytes, opened_as: str | None, formats: Sequence[str]) -> None:
@@ -257,12 +284,26 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         # Pillow would clip 16-bit grey to 8 bits instead of scaling it.
         wide = np.asarray(image, dtype=np.float32)
         image = Image.fromarray((wide / 257.0).round().clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        # Floats are shares of the brightest value, or levels of 256.
+        levels = np.nan_to_num(np.asarray(image))
+        levels = levels * 255.0 if levels.max(initial=0.0) <= 1.0 else levels
+        image = Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
+    elif image.mode == "LAB":
+        image = _lab_to_rgb(image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
     # Converting an RGB image to RGB would copy it.
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    turned = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB"))
+    assert turned is not None  # noqa: S101 - only a transformation in place gives None
+    return turned
 
 
 def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> ImageUnreadable:
@@ -273,6 +314,8 @@ def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> Image
         return _unsupported(foreign, formats)
     if _ends_early(data) or any(words in text.lower() for words in CUT_SHORT):
         return ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
+    if data.startswith(jpeg_xl_size.SIGNATURES):
+        return ImageUnreadable(ErrorCode.DECODE_ERROR, "The image data is damaged or ends early.")
     if not isinstance(error, UnidentifiedImageError):
         return ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {text}.")
     if SIGNATURES.match(data):
@@ -281,11 +324,16 @@ def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> Image
 
 
 def _ends_early(data: bytes) -> bool:
-    """Return whether a RIFF (WebP) or ISO (AVIF, HEIC) file is shorter than it states itself."""
+    """Return whether a file of chunks (WebP), boxes or directories (TIFF) states that it is longer
+    than it is.
+    """
+    if data.startswith(TIFF_STARTS):
+        order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+        return int.from_bytes(data[4:8], order) >= len(data)
     if data.startswith(b"RIFF"):
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     place = 0
-    if data[4:8] == b"ftyp":
+    if data[4:8] in BOXED:
         while place + 8 <= len(data):
             size = int.from_bytes(data[place : place + 4], "big")
             if size < 8:  # It reaches to the end or is given in 64 bits.

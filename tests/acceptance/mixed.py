@@ -41,7 +41,7 @@ def write_mixed_folder(folder: Path, seed: int = 0) -> dict[str, Outcome]:
         writer.add_damaged("empty.jpg", b"", "empty_file")
         writer.add_damaged("a text.jpg", b"This is no photo.\n" * 9, "not_an_image")
         writer.add_damaged("cut off.jpg", writer.cut_jpeg(), "truncated")
-        writer.add_damaged("scan.tif", writer.tiff(), "unsupported_format")
+        writer.add_damaged("scan.jp2", writer.jpeg_2000(), "unsupported_format")
     writer.add_damaged("cut off.png", _encode(_portrait((300, 300)), "PNG")[:9000], "truncated")
     writer.add_portrait((500, 500), name=os.fsdecode(b"caf\xe9.jpg"))
     for name in ("notes.txt", "film.mp4", "Thumbs.db"):
@@ -85,8 +85,8 @@ class _Writer:
         whole = _encode(_portrait((600, 400)), "JPEG")
         return whole[: self.random.randrange(len(whole) // 3, len(whole) // 2)]
 
-    def tiff(self) -> bytes:
-        return _encode(_scenery((200, 100), self.random), "TIFF")
+    def jpeg_2000(self) -> bytes:
+        return _encode(_scenery((200, 100), self.random), "JPEG2000")
 
     def _add_image(
         self, image: Image.Image, outcome: Outcome, orientation: int, name: str | None

@@ -46,7 +46,7 @@ def read():
     def decode(data):
         return decode_picture(
             data,
-            formats=(*LIMITS.image_formats, "TIFF"),
+            formats=LIMITS.image_formats,
             max_pixels=LIMITS.max_image_pixels,
             copy_side=100,
         )

@@ -40,8 +40,8 @@ def name_format(data: bytes, opened_as: str | None = None) -> str | None:
 
 
 def decodable_formats() -> set[str]:
-    """Return Pillow's names of the formats that can be decoded on this machine."""
+    """Return the names, Pillow's but for RAW, of the formats that can be decoded here."""
     from PIL import Image
 
     Image.init()
-    return {*Image.OPEN, "HEIF"}
+    return {*Image.OPEN, "HEIF", "JXL", "RAW"}
