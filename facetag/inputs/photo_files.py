@@ -5,13 +5,14 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from facetag.errors import ErrorCode
 from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.inputs.image_signatures import LONGEST, is_image
+from facetag.inputs.links import is_trusted, leads_out
 from facetag.inputs.name_filter import NameFilter, is_companion
 from facetag.inputs.tar_photos import TAR_SUFFIX, list_members
 
@@ -129,7 +130,8 @@ def collect_photos(
 
     One folder or tar: names are relative to it. Otherwise each name is the path as it was given,
     and a photo that is reached twice in this way is one. A file that is given itself needs no image
-    extension. Links are followed, and each folder is visited once even if links form a loop.
+    extension. Links are followed, and each folder is visited once even if links form a loop; but a
+    link of another user is not, and one out of the folder only to a file that begins as an image.
     `hidden=False` skips names that begin with a dot. With `sniff`, files without an image extension
     are opened, and are photos if their first bytes say so. Raises OSError if a given folder cannot
     be listed, and InputInvalid for a damaged tar.
@@ -193,7 +195,8 @@ def _find(
         if start.is_dir():
             os.scandir(start).close()
             for path in _walk_files(start, found, seen, hidden=hidden):
-                yield describe_photo(path, base)
+                photo = describe_photo(path, base)
+                yield _check_link(photo, start) if path.is_symlink() else photo
         elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
             yield from _open_tar(start, inside="" if base else f"{start.as_posix()}/")
         else:
@@ -231,11 +234,26 @@ def _walk_files(
                 found.skip("hidden")
             elif not _is_folder(entry):
                 yield Path(entry.path)
-            elif entry.is_symlink():
+            elif not entry.is_symlink():
+                real.append(Path(entry.path))
+            elif is_trusted(Path(entry.path)):
                 linked.append(Path(entry.path))
             else:
-                real.append(Path(entry.path))
+                found.closed_folders.append(shown_name(Path(entry.path), folder))
         linked.sort()
+
+
+def _check_link(photo: LocalPhoto, folder: Path) -> LocalPhoto:
+    """Return a photo that is a link, with a fault if it might give away what is no photo."""
+    if photo.fault is not None or photo.suffix not in IMAGE_SUFFIXES:
+        return photo
+    if not is_trusted(photo.path):
+        return replace(photo, fault="The link was made by another user: it is not followed.")
+    if leads_out(photo.path, folder) and not photo.sniffed():
+        return replace(
+            photo, fault="The link leads out of the folder to a file that is no image: not sent."
+        )
+    return photo
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

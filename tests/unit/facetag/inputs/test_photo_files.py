@@ -119,3 +119,34 @@ def test_photos_without_an_extension_are_told_by_their_first_bytes(tmp_path):
     assert found.describe_skipped() == (
         "4 other files skipped (2 without extension, 1 .mp4, 1 hidden)"
     )
+
+
+def test_a_link_out_of_the_folder_is_followed_to_images_alone(tmp_path):
+    touch(tmp_path / "album", "a.jpg")
+    (tmp_path / "album" / "passwords.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "album" / "photo.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    (tmp_path / "elsewhere.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    _, passwords, photo = collect_photos(tmp_path / "album").photos
+    assert "no image: not sent" in passwords.fault
+    assert photo.fault is None
+    # A file that is named itself is meant.
+    assert collect_photos(tmp_path / "album" / "passwords.jpg").photos[0].fault is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
+def test_a_link_of_another_user_is_not_followed_to_what_is_not_theirs(tmp_path):
+    touch(tmp_path / "album", "a.jpg")
+    touch(tmp_path, "secret.jpg", "secrets/b.jpg", "theirs.jpg")
+    links = {"file.jpg": "secret.jpg", "folder": "secrets", "own.jpg": "theirs.jpg"}
+    for name, target in links.items():
+        (tmp_path / "album" / name).symlink_to(tmp_path / target)
+        os.lchown(tmp_path / "album" / name, 12345, 12345)
+    (tmp_path / "theirs.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    os.chown(tmp_path / "theirs.jpg", 12345, 12345)
+    found = collect_photos(tmp_path / "album")
+    assert {photo.name: photo.fault for photo in found.photos} == {
+        "a.jpg": None,
+        "file.jpg": "The link was made by another user: it is not followed.",
+        "own.jpg": None,
+    }
+    assert found.closed_folders == ["folder"]
