@@ -4,7 +4,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from facetag.results.name_escapes import escape_controls
 
 
 def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
@@ -57,11 +59,23 @@ def log_as_a_library() -> None:
         )
 
 
+def _escape_values(_logger: object, _method: str, record: EventDict) -> EventDict:
+    """Escape what could steer the terminal that shows a record: names come from anybody."""
+    for name, value in record.items():
+        if isinstance(value, str):
+            record[name] = escape_controls(value)
+    return record
+
+
 def _rendering(*, as_json: bool) -> list[Processor]:
     if as_json:
         return [
             structlog.processors.format_exc_info,
+            _escape_values,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     # rich's tracebacks would print local variables, and passwords with them.
-    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        _escape_values,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]

@@ -80,6 +80,9 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
 
 
+NO_HEADS = "none"
+"""Stands for no attribute in FACETAG_HEADS, where nothing would mean that it is not set."""
+
 AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
@@ -179,6 +182,12 @@ class Settings(BaseSettings):
         30, ge=0, description="Days after which an ended job is deleted with its results; 0: never"
     )
 
+    purposes: CommaList = Field(
+        (),
+        description="Purposes of which every job must state one, separated by commas; unset: jobs "
+        "may state any or none",
+    )
+
     # Queue and workers
     lease_s: float = Field(
         60.0,
@@ -236,7 +245,8 @@ class Settings(BaseSettings):
         None, description="Folder of the bundle that labels; unset: the one that ships"
     )
     heads: CommaList = Field(
-        tuple(HEADS_BY_NAME), description="Attributes to label, separated by commas"
+        tuple(HEADS_BY_NAME),
+        description="Attributes to label, separated by commas; `none`: faces are only found",
     )
     precision: AskedPrecision = Field(
         "auto",
@@ -262,7 +272,9 @@ class Settings(BaseSettings):
         description="Lowest confidence of a face to be reported",
     )
 
-    @field_validator("allowed_hosts", "source_buckets", "image_formats", "heads", mode="before")
+    @field_validator(
+        "allowed_hosts", "source_buckets", "image_formats", "heads", "purposes", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -272,9 +284,11 @@ class Settings(BaseSettings):
     @field_validator("heads")
     @classmethod
     def _know_heads(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == (NO_HEADS,):
+            return ()
         unknown = sorted(set(value) - set(HEADS_BY_NAME))
         if unknown or not value:
-            raise ValueError(f"give one or more of {', '.join(HEADS_BY_NAME)}")
+            raise ValueError(f"give one or more of {', '.join(HEADS_BY_NAME)}, or {NO_HEADS}")
         return value
 
     @field_validator("s3_bucket", "s3_operator_bucket")

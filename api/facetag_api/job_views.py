@@ -1,7 +1,12 @@
 """Turn a job's row into an answer: as the job is now, or as it was first answered."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from facetag.db.tables import ImageState, Job, JobState
-from facetag_api.schemas import Counts, JobAnswer
+from facetag.heads import HEADS_BY_NAME
+from facetag.jobs.aggregates import EMPTY
+from facetag_api.schemas import Aggregate, Counts, Group, JobAnswer
 
 
 def show_job(job: Job) -> JobAnswer:
@@ -10,6 +15,9 @@ def show_job(job: Job) -> JobAnswer:
         id=job.id,
         state=JobState(job.state),
         name=job.name,
+        purpose=job.purpose,
+        heads=_heads_of(job),
+        aggregate=_show_aggregate(job.aggregate),
         total=job.total,
         counts=Counts(**{state.value: getattr(job, state.value) for state in ImageState}),
         reused=job.reused,
@@ -36,6 +44,9 @@ def show_new_job(job: Job) -> JobAnswer:
         id=job.id,
         state=JobState.COMPLETED if done else opened,
         name=job.name,
+        purpose=job.purpose,
+        heads=_heads_of(job),
+        aggregate=None if job.aggregate is None else _show_aggregate(EMPTY),
         total=total,
         counts=Counts(**known | {"queued": (total or 0) - reused}),
         reused=reused,
@@ -44,3 +55,17 @@ def show_new_job(job: Job) -> JobAnswer:
         started_at=None,
         finished_at=job.finished_at if done else None,
     )
+
+
+def _heads_of(job: Job) -> list[str]:
+    return list(HEADS_BY_NAME if job.heads is None else job.heads)
+
+
+def _show_aggregate(counts: Mapping[str, Any] | None) -> Aggregate | None:
+    if counts is None:
+        return None
+    groups = []
+    for cell, faces in counts["groups"].items():
+        gender, race, age = (label or None for label in cell.split("|"))
+        groups.append(Group(gender=gender, race=race, age=age, faces=faces))
+    return Aggregate(faces=counts["faces"], possible=counts["possible"], groups=groups)

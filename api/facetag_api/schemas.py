@@ -148,6 +148,21 @@ class JobRequest(Strict):
         "are finished at once with that result. false labels all of them again",
     )
 
+    heads: list[Literal["age", "gender", "race"]] | None = Field(
+        None,
+        max_length=3,
+        description="Attributes to label, among those of the service (FACETAG_HEADS); by default "
+        "all of them. With an empty list faces are only found",
+    )
+    store: Literal["results", "aggregate"] = Field(
+        "results",
+        description="`aggregate` keeps only how many faces there are of each group: no face, and, "
+        "once the job has ended, no photo",
+    )
+    purpose: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="What the labels are for; a service may demand one of FACETAG_PURPOSES"
+    )
+
     @model_validator(mode="after")
     def _one_of_both(self) -> "JobRequest":
         if (self.images is None) == (self.prefix is None):
@@ -226,6 +241,23 @@ class Counts(BaseModel):
     cancelled: int
 
 
+class Group(BaseModel):
+    """The number of faces with the same labels; null for what was not labelled."""
+
+    gender: str | None
+    race: str | None
+    age: str | None = Field(description="A band of years")
+    faces: int
+
+
+class Aggregate(BaseModel):
+    """All that is kept of the faces of a job with `store` `aggregate`."""
+
+    faces: int
+    possible: int = Field(description="Faces that may be none, which no group counts")
+    groups: list[Group]
+
+
 class JobAnswer(BaseModel):
     """A job as it is now."""
 
@@ -233,6 +265,9 @@ class JobAnswer(BaseModel):
         id=_JOB_ID,
         state="running",
         name="holiday",
+        purpose="composition of the archive",
+        heads=["age", "gender"],
+        aggregate=None,
         total=200,
         counts={
             "queued": 120,
@@ -252,6 +287,11 @@ class JobAnswer(BaseModel):
     id: uuid.UUID
     state: JobState
     name: str | None
+    purpose: str | None
+    heads: list[str] = Field(description="The attributes that are labelled")
+    aggregate: Aggregate | None = Field(
+        description="The counts of a job with `store` `aggregate`; null for others"
+    )
     total: int | None = Field(description="Null while a prefix is being listed")
     counts: Counts
     reused: int = Field(

@@ -155,7 +155,10 @@ class LazyGroup(click.Group):
         except FacetagError as error:
             if debug:
                 raise
-            raise click.ClickException(str(error)) from error
+            from facetag.results.name_escapes import escape_controls
+
+            # An error may quote a file's name, or what a service answered.
+            raise click.ClickException(escape_controls(str(error))) from error
         except OSError as error:
             if debug or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

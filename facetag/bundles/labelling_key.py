@@ -5,7 +5,7 @@ Results of an image may stand for the same image again if their keys are equal.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ def labelling_key(manifest: Mapping[str, Any], settings: Settings) -> bytes:
     }
     text = json.dumps(decisive, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).digest()[:KEY_BYTES]
+
+
+def key_of_heads(key: bytes, heads: Collection[str] | None, settings: Settings) -> bytes:
+    """Return the key of labels of some heads alone, from the key of all that the settings name."""
+    if heads is None or set(settings.heads) <= set(heads):
+        return key
+    labelled = sorted(set(settings.heads) & set(heads))
+    return hashlib.sha256(key + ",".join(labelled).encode()).digest()[:KEY_BYTES]
 
 
 def current_key(session: Session, settings: Settings) -> bytes | None:

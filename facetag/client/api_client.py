@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 from urllib.parse import quote
 
 import httpx
@@ -50,6 +50,9 @@ class JobView(TypedDict):
     id: str
     state: str
     name: str | None
+    purpose: NotRequired[str | None]
+    heads: NotRequired[list[str]]
+    aggregate: NotRequired[dict[str, Any] | None]
     total: int | None
     counts: dict[str, int]
     reused: int
@@ -57,6 +60,14 @@ class JobView(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+
+
+class JobWish(TypedDict, total=False):
+    """What a new job is to label and to keep, and why, where that is not the default."""
+
+    heads: list[str]
+    store: str
+    purpose: str
 
 
 class WantedFile(TypedDict):
@@ -89,6 +100,9 @@ class ImageEntry(TypedDict):
 
     key: str
     name: str
+
+
+NO_WISH: JobWish = {}
 
 
 def make_http(url: str, *, timeout_s: float = 30.0, connections: int = 16) -> httpx.Client:
@@ -156,12 +170,13 @@ class ApiClient:
         name: str | None,
         idempotency_key: str,
         reuse: bool = True,
+        wish: JobWish = NO_WISH,
     ) -> JobView:
         """Start a job; the key keeps a repeated request from starting a second one.
 
         Without `reuse`, photos whose result is known are labelled again.
         """
-        body: dict[str, Any] = {"images": list(images), "name": name}
+        body: dict[str, Any] = {"images": list(images), "name": name, **wish}
         if not reuse:
             body["reuse"] = False
         headers = {"Idempotency-Key": idempotency_key}
@@ -253,13 +268,19 @@ class ApiClient:
                 return
 
     def start_prefix_job(
-        self, prefix: str, *, name: str | None, idempotency_key: str, reuse: bool = True
+        self,
+        prefix: str,
+        *,
+        name: str | None,
+        idempotency_key: str,
+        reuse: bool = True,
+        wish: JobWish = NO_WISH,
     ) -> JobView:
         """Start a job on the images below `s3://BUCKET/PREFIX`, which a worker lists.
 
         Without `reuse`, photos whose result is known are labelled again.
         """
-        body: dict[str, Any] = {"prefix": prefix, "name": name}
+        body: dict[str, Any] = {"prefix": prefix, "name": name, **wish}
         if not reuse:
             body["reuse"] = False
         headers = {"Idempotency-Key": idempotency_key}

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -134,6 +135,12 @@ class Job(Base):
     """Number of images by state that were finished when the job was made; null if none was."""
     error: Mapped[str | None]
     """Why the whole job failed, for example because its prefix could not be listed."""
+    heads: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """The attributes to label; null for all that workers label."""
+    purpose: Mapped[str | None]
+    """What the labels are for, as the caller states it."""
+    aggregate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """The counts of a job that keeps no result (`jobs.aggregates`); null for other jobs."""
     rung_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
@@ -332,6 +339,15 @@ class Tombstone(Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     not_before: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Heartbeat(Base):
+    """When a program that works in the background last finished a round."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    beat_at: Mapped[datetime]
 
 
 class BundleState(StrEnum):

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
-from facetag.db.engine import transaction
+from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import Image, Job
 from facetag.erasure.purge import purge_job
-from facetag.erasure.tombstones import spare
+from facetag.erasure.tombstones import bury, spare
 from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
 from facetag.settings import Settings
 from facetag.storage.client import Storage
@@ -42,6 +42,39 @@ def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: 
             continue
         expired += 1
     return expired
+
+
+def forget_counted(sessions: sessionmaker[Session], *, bucket: str) -> int:
+    """Delete the photos and names of ended jobs that keep counts only; return how many."""
+    with transaction(sessions) as session:
+        found = session.execute(
+            select(Job.id, Job.tenant_id)
+            .where(
+                Job.aggregate.is_not(None),
+                Job.finished_at.is_not(None),
+                exists().where(Image.job_id == Job.id),
+            )
+            .limit(JOBS_A_ROUND)
+        ).all()
+    forgotten = 0
+    for job_id, tenant_id in found:
+        with transaction(sessions) as session:
+            allow_long_statements(session)
+            rows = session.execute(
+                delete(Image).where(Image.job_id == job_id).returning(Image.bucket, Image.key)
+            ).all()
+            keys = {row.key for row in rows if row.bucket == bucket}
+            bury(session, sorted(keys), tenant_id=tenant_id, job_id=job_id)
+            record(
+                session,
+                "photos forgotten",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                subject=job_id,
+                number=len(rows),
+            )
+        forgotten += len(rows)
+    return forgotten
 
 
 class OrphanWalk:

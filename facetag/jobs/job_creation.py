@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from facetag.db.engine import allow_long_statements
 from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.errors import IdempotencyConflict, JobStateConflict
+from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.known_results import add_known, find_known
+from facetag.jobs.label_wish import ANY_LABELS, LabelWish
 from facetag.jobs.new_image import NewImage
 from facetag.jobs.queries import get_job
 from facetag.jobs.twins import PLACE, WAITING
@@ -31,6 +33,7 @@ def create_job(
     request_sha256: str | None = None,
     reuse: bool = True,
     labelling_key: bytes | None = None,
+    wish: LabelWish = ANY_LABELS,
 ) -> tuple[Job, bool]:
     """Create a job of these images, in this order; return it and whether it is new.
 
@@ -40,6 +43,8 @@ def create_job(
     `request_sha256` differs.
     """
     total = len(images)
+    images = [wish.without_content(image) for image in images]
+    reuse = reuse and not wish.counts_only
     job, created = _insert_job(
         session,
         tenant_id=tenant_id,
@@ -51,6 +56,7 @@ def create_job(
         total=total,
         queued=total,
         reuse=reuse,
+        **wish.columns(),
     )
     if created:
         known = add_images(
@@ -82,6 +88,7 @@ def create_prefix_job(
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
     reuse: bool = True,
+    wish: LabelWish = ANY_LABELS,
 ) -> tuple[Job, bool]:
     """Create a job whose images a worker finds by listing `prefix`; see `create_job`."""
     return _insert_job(
@@ -93,7 +100,8 @@ def create_prefix_job(
         name=name,
         source_bucket=bucket,
         source_prefix=prefix,
-        reuse=reuse,
+        reuse=reuse and not wish.counts_only,
+        **wish.columns(),
     )
 
 
@@ -106,6 +114,7 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     old = get_job(session, job_id, tenant_id=tenant_id)
     if old.finished_at is None:
         raise JobStateConflict(f"The job is {old.state} and not finished: wait until it is.")
+    require_results(old)
     new = Job(
         id=uuid.uuid4(),
         tenant_id=tenant_id,
@@ -115,6 +124,8 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         total=old.total or 0,
         queued=old.total or 0,
         reuse=False,
+        heads=old.heads,
+        purpose=old.purpose,
     )
     session.add(new)
     session.flush()

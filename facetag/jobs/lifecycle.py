@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from facetag.db.engine import allow_long_statements
 from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 from facetag.errors import JobStateConflict
+from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.queries import get_job
 from facetag.jobs.twins import hold_twins
@@ -61,6 +62,7 @@ def retry_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
+    require_results(job)
     queued = _queue_again(session, job_id, ImageState.FAILED)
     relisted = queued == 0 and job.source_prefix is not None and job.error is not None
     reopened = _reopen(
@@ -88,6 +90,7 @@ def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
+    require_results(job)
     # Images of a job that is being listed are not claimed, so such a job has not been started.
     relisted = (
         job.source_prefix is not None

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sqlalchemy import delete, func, select, update
@@ -56,6 +57,8 @@ def append_listed_images(
     job = _lock_listed(session, job_id)
     if job is None or job.listing_cursor != after:
         return False
+    if job.aggregate is not None:
+        images = [replace(image, content=None) for image in images]
     known = add_images(
         session,
         job_id,

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from facetag.db.tables import FaceRow, Image, ImageState, Review
+from facetag.jobs.aggregates import require_results
 from facetag.jobs.queries import get_job
 from facetag.results.image_lines import Face, image_line
 from facetag.reviews.reviewed_faces import review_faces, reviews_of_image
@@ -25,7 +26,8 @@ def list_images(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return up to `limit` lines with their `position`, and the last position or None at the end.
 
-    With `reviewed`, only images of which somebody reviewed a face. Raises JobNotFound.
+    With `reviewed`, only images of which somebody reviewed a face. Raises JobNotFound, and
+    JobStateConflict for a job that keeps counts only.
     """
     after = -1 if after_position is None else after_position
     lines_of_job = _select_lines(job_id).limit(limit + 1)
@@ -48,7 +50,7 @@ def list_images(
         ).order_by(Image.state, Image.position)
     rows = session.execute(query).all()
     # The job is read last: if it was deleted meanwhile, missing lines must not look like its end.
-    get_job(session, job_id, tenant_id=tenant_id)
+    require_results(get_job(session, job_id, tenant_id=tenant_id))
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
 

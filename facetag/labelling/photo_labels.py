@@ -1,6 +1,6 @@
 """Label the photos of a chunk, so that one bad photo does not spoil its batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,8 +44,10 @@ class PhotoLabeller(Protocol):
     def warm_up(self) -> None:
         """Prepare everything that the first photo would otherwise wait for."""
 
-    def label(self, photos: Sequence[Picture], /) -> BatchLabels:
-        """Find and label the faces of photos of any sizes."""
+    def label(
+        self, photos: Sequence[Picture], /, *, heads: Collection[str] | None = None
+    ) -> BatchLabels:
+        """Find the faces of photos of any sizes, and label them with these heads, or with all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +73,41 @@ def label_photos(
     labeller: PhotoLabeller,
     photos: Sequence[Picture],
     *,
+    heads: Collection[str] | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> list[Labels | Exception]:
-    """Label photos in one batch; if that raises, label them one by one.
+    """Label photos in one batch with these heads; if that raises, label them one by one.
 
     Returns, in order, each photo's labels or the exception that the labeller raised for it.
     """
     if not photos:
         return []
     try:
-        return list(_label_batch(labeller, photos))
+        return list(_label_batch(labeller, photos, heads))
     except Exception:
         if len(photos) > 1:
             log.warning("batch_failed", photos=len(photos), next="one by one", exc_info=True)
     labels: list[Labels | Exception] = []
     for photo in photos:
-        labels.append(_label_alone(labeller, photo))
+        labels.append(_label_alone(labeller, photo, heads))
         on_progress()
     return labels
 
 
-def _label_alone(labeller: PhotoLabeller, photo: Picture) -> Labels | Exception:
+def _label_alone(
+    labeller: PhotoLabeller, photo: Picture, heads: Collection[str] | None
+) -> Labels | Exception:
     try:
-        return _label_batch(labeller, [photo])[0]
+        return _label_batch(labeller, [photo], heads)[0]
     except Exception as error:
         log.exception("photo_failed", width=photo.width, height=photo.height)
         return error
 
 
-def _label_batch(labeller: PhotoLabeller, photos: Sequence[Picture]) -> list[Labels]:
-    batch = labeller.label(photos)
+def _label_batch(
+    labeller: PhotoLabeller, photos: Sequence[Picture], heads: Collection[str] | None
+) -> list[Labels]:
+    batch = labeller.label(photos, heads=heads)
     share = {stage: ms / len(photos) for stage, ms in batch.stage_ms.items()}
     if len(batch.faces) != len(photos):
         raise ValueError(f"the labeller gave {len(batch.faces)} answers for {len(photos)} photos")

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from facetag.heads import RACE
+from facetag.heads import HEADS_BY_NAME, RACE
 from facetag.results.name_escapes import escape_cell
 
 IMAGE_COLUMNS = (
@@ -39,34 +39,41 @@ LAST_COLUMNS = ("incomplete", "duplicate_of", "reviewed")
 COLUMNS = IMAGE_COLUMNS + FACE_COLUMNS + LAST_COLUMNS
 
 
-def csv_header() -> str:
-    """Return the header line with its line end."""
-    return _write_rows([COLUMNS])
+ALL_HEADS = tuple(HEADS_BY_NAME)
 
 
-def csv_rows(lines: Iterable[Mapping[str, Any]]) -> str:
+def csv_header(heads: Collection[str] = ALL_HEADS) -> str:
+    """Return the header line with its line end; heads that were not labelled have no columns."""
+    return _write_rows([without_other_heads(COLUMNS, heads)])
+
+
+def csv_rows(
+    lines: Iterable[Mapping[str, Any]], heads: Collection[str] = ALL_HEADS, *, raw: bool = False
+) -> str:
     """Return the rows of image lines (`facetag.results.image_lines.image_line`), one per face.
 
-    An image without a face gets one row with empty face columns. In names, control characters and
-    a leading =, +, - or @ are written as `escape_cell` does: no name is a formula.
+    An image without a face gets one row with empty face columns. Unless `raw`, control characters
+    and a leading =, +, - or @ of text are written as `escape_cell` does: no name is a formula.
     """
-    return _write_rows(row for line in lines for row in rows_of_line(line))
+    rows = (row for line in lines for row in rows_of_line(line, raw=raw))
+    return _write_rows(without_other_heads(row, heads) for row in rows)
 
 
-def rows_of_line(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+def rows_of_line(line: Mapping[str, Any], *, raw: bool = False) -> Iterator[tuple[Any, ...]]:
     """Yield the cells of one image's rows; None is an empty cell."""
     error = line["error"] or {}
+    escape = str if raw else escape_cell
     image_cells = (
-        escape_cell(line["image"]),
+        escape(line["image"]),
         line["state"],
         error.get("code"),
-        error.get("message"),
+        escape(error["message"]) if error else None,
         line["model"],
         line["width"],
         line["height"],
     )
     incomplete = "true" if line.get("incomplete") else None
-    last_cells = (incomplete, escape_cell(line.get("duplicate_of") or "") or None)
+    last_cells = (incomplete, escape(line.get("duplicate_of") or "") or None)
     if not line["faces"]:
         yield (*image_cells, *(None for _ in FACE_COLUMNS), *last_cells, None)
     for index, face in enumerate(line["faces"]):
@@ -92,6 +99,14 @@ def _face_cells(face: Mapping[str, Any]) -> tuple[Any, ...]:
         " ".join(face.get("uncertain") or ()) or None,
         face.get("turned"),
     )
+
+
+def without_other_heads(row: Sequence[Any], heads: Collection[str]) -> Sequence[Any]:
+    """Return the cells of a row with all COLUMNS, without those of other heads."""
+    off = tuple(name for name in ALL_HEADS if name not in heads)
+    if not off:
+        return row
+    return [cell for cell, name in zip(row, COLUMNS, strict=True) if not name.startswith(off)]
 
 
 def _write_rows(rows: Iterable[Iterable[Any]]) -> str:

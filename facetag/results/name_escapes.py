@@ -15,6 +15,9 @@ _UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\A[=+@-]")
 """Characters that break rows of CSV, and first ones that make a cell a formula."""
 
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
 def escape_name(name: str) -> str:
     r"""Return a name with `\xNN` for each byte that is not UTF-8; no two names give the same text.
 
@@ -41,6 +44,14 @@ def escape_cell(text: str) -> str:
     Line feeds stay: the cell is quoted.
     """
     return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def escape_controls(text: str) -> str:
+    r"""Return text that cannot steer a terminal: `\xNN` or `\uNNNN` for what is not seen.
+
+    These are control characters, save line feeds and tabs, and marks that reverse the direction.
+    """
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def dump_json(value: Any, **options: Any) -> str:

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facetag.heads import AGE, FACE, HEADS_BY_NAME
+from facetag.heads import AGE, FACE, HEADS_BY_NAME, Head
 from facetag.results.image_lines import Face, age_fields, binary_field, categorical_field
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
@@ -109,16 +109,21 @@ class Labeller:
     def _blank(self, count: int) -> npt.NDArray[np.uint8]:
         return np.zeros((count, *[self.network.input_size] * 2, 3), np.uint8)
 
-    def label(self, photos: Sequence[Picture]) -> LabelledBatch:
+    def label(
+        self, photos: Sequence[Picture], *, heads: Collection[str] | None = None
+    ) -> LabelledBatch:
         """Label photos in lanes: each lane detects in batches of one shape, then reads its crops.
 
+        With `heads`, only these of the labeller's own are read; without any, faces are only found.
         `stage_ms` is wall-clock time, added up over the lanes. One call is served at a time.
         """
         with self._turn:
-            return self._label(photos)
+            chosen = [head for head in self._heads if heads is None or head.name in heads]
+            return self._label(photos, chosen)
 
-    def _label(self, photos: Sequence[Picture]) -> LabelledBatch:
+    def _label(self, photos: Sequence[Picture], heads: Sequence[Head]) -> LabelledBatch:
         clock = _Clock()
+        names = [head.name for head in heads]
         batches = self.detector.batches([photo.copy for photo in photos])
         found: list[list[Detection]] = [[] for _ in photos]
         crops: list[list[Pixels]] = [[] for _ in photos]
@@ -128,11 +133,12 @@ class Labeller:
                 detected = self._detect([photos[index] for index in batch])
             with self._slots.take(), clock.timed("crop"):
                 for index, faces in zip(batch, detected, strict=True):
-                    found[index], crops[index] = faces, self._cut(photos[index], faces)
+                    found[index] = faces
+                    crops[index] = self._cut(photos[index], faces) if names else []
 
         def predict(part: Sequence[Pixels]) -> Outputs:
             with self._slots.take(), clock.timed("predict"):
-                return self.read(part)
+                return self.read(part, names)
 
         list(self._threads.map(find, batches))
         parts = _share_out([crop for cut in crops for crop in cut], self._lanes)
@@ -140,7 +146,10 @@ class Labeller:
         outputs = {name: np.concatenate([one[name] for one in read]) for name in read[0]}
         rows = iter(range(sum(map(len, found))))
         faces = [
-            [self._to_face(photo, detection, outputs, next(rows)) for detection in detections]
+            [
+                self._to_face(photo, detection, heads, outputs, next(rows))
+                for detection in detections
+            ]
             for photo, detections in zip(photos, found, strict=True)
         ]
         if resident_bytes() > self._most_resident:
@@ -167,11 +176,11 @@ class Labeller:
             for photo, view, faces in zip(photos, views, detected, strict=True)
         ]
 
-    def read(self, crops: Sequence[Pixels]) -> Outputs:
+    def read(self, crops: Sequence[Pixels], heads: Collection[str] | None = None) -> Outputs:
         """Return the calibrated outputs (n, units) per head for n crops (size, size, 3)."""
         size = self.network.input_size
         batch = np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
-        return self._calibration.apply(self.network.predict(batch))
+        return self._calibration.apply(self.network.predict(batch, heads))
 
     def _cut(self, photo: Picture, faces: Sequence[Detection]) -> list[Pixels]:
         """Cut a photo's faces, from the reduced photo if that has enough pixels for all of them."""
@@ -183,10 +192,17 @@ class Labeller:
         scale = image.width / photo.width
         return [cut_square(image, square.scaled(scale), size) for square in squares]
 
-    def _to_face(self, photo: Picture, detection: Detection, outputs: Outputs, row: int) -> Face:
+    def _to_face(
+        self,
+        photo: Picture,
+        detection: Detection,
+        heads: Sequence[Head],
+        outputs: Outputs,
+        row: int,
+    ) -> Face:
         attributes: dict[str, Any] = {}
         top: dict[str, float] = {}
-        for head in self._heads:
+        for head in heads:
             values = outputs[head.name][row]
             if head.kind != "regression":
                 top[head.name] = float(top_probability(head.name, values[None])[0])
@@ -199,7 +215,7 @@ class Labeller:
                 attributes[head.name] = categorical_field(head.labels, values.tolist())
         pose = measure_pose(detection)
         if pose.beyond_taught:
-            attributes["uncertain"] = [head.name for head in self._heads]
+            attributes["uncertain"] = [head.name for head in heads]
         else:
             ages = outputs.get(AGE.name)
             apparent = None if ages is None else float(ages[row, 0])

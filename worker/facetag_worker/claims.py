@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from facetag.db.storable_text import storable
 from facetag.db.tables import FaceRow, ImageState
 from facetag.jobs import close_job_if_done, move_counts
+from facetag.jobs.aggregates import add_faces
 from facetag.jobs.known_results import find_known, finish_with
 from facetag.jobs.twins import settle_twins
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
@@ -35,6 +36,10 @@ class Claim:
     images: tuple[ImageToLabel, ...]
     contents: Mapping[int, bytes] = field(default_factory=dict)
     """Contents by image id, of images whose result may be known."""
+    heads: tuple[str, ...] | None = None
+    """The attributes that the job wants; None for all that the worker labels."""
+    counts_only: bool = False
+    """Whether the job keeps no result of an image."""
 
     @property
     def image_ids(self) -> list[int]:
@@ -70,7 +75,8 @@ WAITING = text(f"""
 
 CLAIM = text(f"""
     WITH job AS (
-        SELECT id, tenant_id, priority, reuse FROM jobs
+        SELECT id, tenant_id, priority, reuse, heads, aggregate IS NOT NULL AS counts_only
+        FROM jobs
         WHERE id = :job_id AND state IN ('queued', 'running')
     ), next AS (
         SELECT id FROM images
@@ -83,7 +89,8 @@ CLAIM = text(f"""
         lease_until = now() + make_interval(secs => :lease_s), started_at = NULL, not_before = NULL
     FROM next, job WHERE images.id = next.id
     RETURNING images.id, position, bucket, key, name, suspicion, releases,
-        job.tenant_id, job.priority, CASE WHEN job.reuse THEN content END AS content
+        job.tenant_id, job.priority, CASE WHEN job.reuse THEN content END AS content,
+        job.heads, job.counts_only
 """)  # noqa: S608 - built from the constant above
 
 # `rung_at` is set too: a job that is being served needs no further doorbell.
@@ -195,7 +202,17 @@ def claim_images(
     session.execute(SERVE_JOB, {"job_id": job_id})
     images = sorted((ImageToLabel(*row[:8]) for row in rows), key=lambda image: image.position)
     contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
-    return Claim(token, job_id, rows[0].tenant_id, rows[0].priority, tuple(images), contents)
+    first = rows[0]
+    return Claim(
+        token,
+        job_id,
+        first.tenant_id,
+        first.priority,
+        tuple(images),
+        contents,
+        heads=None if first.heads is None else tuple(first.heads),
+        counts_only=first.counts_only,
+    )
 
 
 def finish_known(session: Session, claim: Claim, labelling_key: bytes) -> Claim:
@@ -285,6 +302,10 @@ def finish_chunk(
     """
     mine = _lock_mine(session, claim, [outcome.image_id for outcome in outcomes])
     done = [outcome for outcome in outcomes if outcome.image_id in mine]
+    if claim.counts_only:
+        add_faces(session, claim.job_id, [face for outcome in done for face in outcome.faces])
+        done = [Outcome(outcome.image_id, outcome.state, outcome.error) for outcome in done]
+        labelling_key = None
     rows = json.dumps([_row_of(outcome) for outcome in done])
     session.execute(FINISH, {"outcomes": rows, "key": labelling_key})
     faces = [face for outcome in done for face in _face_rows(claim.tenant_id, outcome)]

@@ -1,7 +1,7 @@
 """Provide a labeller without a network, for tests of everything around the labelling."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,18 +41,20 @@ class FakeLabeller:
     def warm_up(self) -> None:
         """Do nothing, as there is nothing to compile."""
 
-    def label(self, photos: Sequence[Picture], /) -> FakeBatch:
-        """Label each photo by its brightness."""
+    def label(
+        self, photos: Sequence[Picture], /, *, heads: Collection[str] | None = None
+    ) -> FakeBatch:
+        """Label each photo by its brightness, with these heads."""
         self.batches.append(len(photos))
         for photo in photos:
             self.before(photo)
             time.sleep(self.photo_s)
         spent_ms = 1000 * self.photo_s * len(photos)
         stage_ms = {"detect": spent_ms / 2, "crop": 0.0, "predict": spent_ms / 2}
-        return FakeBatch([_faces_in(photo) for photo in photos], stage_ms)
+        return FakeBatch([_faces_in(photo, heads) for photo in photos], stage_ms)
 
 
-def _faces_in(photo: Picture) -> list[Face]:
+def _faces_in(photo: Picture, heads: Collection[str] | None) -> list[Face]:
     if photo.copy.mean() <= 127:
         return []
     height, width = photo.height, photo.width
@@ -62,4 +64,7 @@ def _faces_in(photo: Picture) -> list[Face]:
         "gender": {"label": "female", "probability": 0.9},
         "race": {"label": "other", "probabilities": {"other": 1.0}},
     }
+    if heads is not None:
+        names = [name for head in heads for name in (head, f"{head}_range")]
+        attributes = {name: attributes[name] for name in attributes if name in names}
     return [Face((width // 4, height // 4, width // 2, height // 2), 0.99, attributes)]

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
+from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import Answer, persist, transaction
 from facetag.errors import DatabaseUnavailable
 from facetag.jobs.predictions import PREDICT_PRIORITY
@@ -230,8 +231,10 @@ class Pipeline:
         chunk = Chunk(claim)
         for result in self._reader.read(
             claim.images,
-            # A prediction keeps nothing of its photo.
-            tenant_id=claim.tenant_id if claim.priority < PREDICT_PRIORITY else None,
+            # A prediction keeps nothing of its photo, nor does a job that keeps counts.
+            tenant_id=None
+            if claim.counts_only or claim.priority >= PREDICT_PRIORITY
+            else claim.tenant_id,
             stopping=self._stopping,
             on_progress=self._heartbeat.progress,
         ):
@@ -258,7 +261,8 @@ class Pipeline:
                 )
                 if claim is None:
                     return None
-                claim = finish_known(session, claim, self.labelling_key)
+                key = key_of_heads(self.labelling_key, claim.heads, self._settings)
+                claim = finish_known(session, claim, key)
                 if claim.images:
                     mark_started(session, claim, self._settings.lease_s)
                     return claim
@@ -289,15 +293,15 @@ class Pipeline:
         labels = label_photos(
             current.labeller,
             [photo.picture for photo in chunk.photos],
+            heads=chunk.claim.heads,
             on_progress=self._heartbeat.progress,
         )
         outcomes = chunk.failures + [
             to_outcome(photo, found, current.labeller.version)
             for photo, found in zip(chunk.photos, labels, strict=True)
         ]
-        self._recorder.record(
-            LabelledChunk(chunk.claim, outcomes, chunk.unread, current.key, began)
-        )
+        key = key_of_heads(current.key, chunk.claim.heads, self._settings)
+        self._recorder.record(LabelledChunk(chunk.claim, outcomes, chunk.unread, key, began))
 
     def _give_back(self, chunk: Chunk | None) -> None:
         """Release a chunk that was claimed and will not be labelled."""

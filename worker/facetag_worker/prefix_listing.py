@@ -9,6 +9,7 @@ import structlog
 from botocore.exceptions import ClientError
 from sqlalchemy.orm import Session, sessionmaker
 
+from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import transaction
 from facetag.db.tables import Job, JobState
 from facetag.errors import ObjectMissing
@@ -61,7 +62,8 @@ def list_prefix(
         if stopping() or time.monotonic() > until:
             return job
         own = settings.s3_bucket == job.source_bucket
-        job = _list_page(sessions, storage, job, labelling_key, own=own)
+        key = None if labelling_key is None else key_of_heads(labelling_key, job.heads, settings)
+        job = _list_page(sessions, storage, job, key, own=own)
     return job
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Job, JobState
-from facetag.erasure.retention import OrphanWalk, expire_jobs
+from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
@@ -110,6 +110,8 @@ class Swept:
     """Predictions of a killed API that were deleted."""
     expired: int = 0
     """Jobs that were deleted because their time was over."""
+    uncounted: int = 0
+    """Images of jobs that keep counts only, which were forgotten as their jobs had ended."""
     erased: int = 0
     """Objects that were deleted for good: of deleted jobs, and uploads that no job took."""
     retrainings: int = 0
@@ -162,6 +164,7 @@ class Sweeper:
                 self._announce_unheard(),
                 delete_abandoned(self._sessions, self._storage, self._settings),
                 expire_jobs(self._sessions, self._settings, bucket=self._storage.bucket),
+                forget_counted(self._sessions, bucket=self._storage.bucket),
                 work_off(self._sessions, self._storage)
                 + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
@@ -175,6 +178,7 @@ class Sweeper:
                 rung=swept.rung,
                 forgotten=swept.forgotten,
                 expired=swept.expired,
+                uncounted=swept.uncounted,
                 erased=swept.erased,
                 retrainings=swept.retrainings,
             )

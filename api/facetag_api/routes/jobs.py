@@ -10,18 +10,21 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from facetag import jobs
-from facetag.bundles.labelling_key import current_key
+from facetag.bundles.labelling_key import current_key, key_of_heads
 from facetag.db.tables import Job, JobState
 from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, JobNotFound
+from facetag.heads import HEADS_BY_NAME
+from facetag.jobs.label_wish import LabelWish
 from facetag.jobs.quotas import check_quota
 from facetag.queue.celery_app import ring, ring_listing
+from facetag.settings import Settings
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.image_locations import locate_prefix, resolve_images
 from facetag_api.job_views import show_job, show_new_job
 from facetag_api.openapi import json_body, problems
-from facetag_api.problems import MediaTypeRefused
+from facetag_api.problems import MediaTypeRefused, RequestInvalid, count_faults
 from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRequest
 
 router = APIRouter(tags=["jobs"])
@@ -211,6 +214,8 @@ def digest_request(wanted: JobRequest) -> str:
         digest.update(part.encode() + b"\0")
     if not wanted.reuse:
         digest.update(b"fresh\0")
+    if (wish := (wanted.heads, wanted.store, wanted.purpose)) != (None, "results", None):
+        digest.update(f"{wish}\0".encode())
     for image in wanted.images or ():
         digest.update(f"{image.key}\0{image.name}\0".encode())
     return digest.hexdigest()
@@ -219,6 +224,7 @@ def digest_request(wanted: JobRequest) -> str:
 def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> tuple[Job, bool]:
     settings, tenant_id = desk.services.settings, desk.tenant_id
     digest = digest_request(wanted) if idempotency_key else None
+    wish = read_wish(wanted, settings)
     if wanted.images is None:
         bucket, prefix = locate_prefix(wanted.prefix or "", settings=settings, tenant_id=tenant_id)
         with desk.transaction() as session:
@@ -232,6 +238,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
                 idempotency_key=idempotency_key,
                 request_sha256=digest,
                 reuse=wanted.reuse,
+                wish=wish,
             )
     images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
     with desk.transaction() as session:
@@ -242,6 +249,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             images=len(images),
             idempotency_key=idempotency_key,
         )
+        key = current_key(session, settings) if wanted.reuse else None
         return jobs.create_job(
             session,
             tenant_id=tenant_id,
@@ -250,8 +258,30 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             idempotency_key=idempotency_key,
             request_sha256=digest,
             reuse=wanted.reuse,
-            labelling_key=current_key(session, settings) if wanted.reuse else None,
+            labelling_key=None if key is None else key_of_heads(key, wish.heads, settings),
+            wish=wish,
         )
+
+
+def read_wish(wanted: JobRequest, settings: Settings) -> LabelWish:
+    """Return what a request wants labelled and kept; raises RequestInvalid for what is not offered.
+
+    The attributes are written down, so that they are those of this moment in every result.
+    """
+    faults = []
+    allowed = ", ".join(settings.heads) or "none"
+    for index, head in enumerate(wanted.heads or ()):
+        if head not in settings.heads:
+            message = f"this service labels {allowed} (FACETAG_HEADS)"
+            faults.append({"loc": ["body", "heads", index], "message": message})
+    if settings.purposes and wanted.purpose not in settings.purposes:
+        message = f"state one of: {', '.join(settings.purposes)} (FACETAG_PURPOSES)"
+        faults.append({"loc": ["body", "purpose"], "message": message})
+    if faults:
+        raise RequestInvalid(count_faults(len(faults)), faults)
+    heads = settings.heads if wanted.heads is None else wanted.heads
+    ordered = tuple(name for name in HEADS_BY_NAME if name in heads)
+    return LabelWish(ordered, wanted.store == "aggregate", wanted.purpose)
 
 
 def _erase(desk: Desk, job_id: uuid.UUID) -> None:

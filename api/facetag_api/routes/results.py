@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from facetag.db.tables import ImageState
-from facetag.jobs import decode_cursor, encode_cursor, list_images
-from facetag.results.csv_rows import csv_header, csv_rows
+from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images
+from facetag.results.csv_rows import ALL_HEADS, csv_header, csv_rows
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
 from facetag_api.routes.jobs import JobId
@@ -19,12 +19,15 @@ from facetag_api.schemas import ImagePage
 
 PAGE_LINES = 500
 """Lines of a stream that are in memory at a time."""
+MEDIA_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 Lines = Sequence[dict[str, Any]]
 
 router = APIRouter(tags=["results"])
 
 
-@router.get("/v1/jobs/{job_id}/images", response_model=ImagePage, responses=problems(404, 422, 503))
+@router.get(
+    "/v1/jobs/{job_id}/images", response_model=ImagePage, responses=problems(404, 409, 422, 503)
+)
 def list_job_images(
     desk: AtDesk,
     job_id: JobId,
@@ -60,25 +63,32 @@ def list_job_images(
                 "text/csv": {"schema": {"type": "string"}},
             },
         },
-        **problems(404, 422, 503),
+        **problems(404, 409, 422, 503),
     },
 )
 def stream_job_results(
     desk: AtDesk,
     job_id: JobId,
     format: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl",  # noqa: A002 - the contract
+    raw: Annotated[
+        bool, Query(description="CSV for machines: text that a spreadsheet may run is not escaped")
+    ] = False,
 ) -> StreamingResponse:
     """Stream the results of all images of a job, in the job's order, also while it runs.
 
     If the stream cannot be completed, the connection breaks off without the final chunk.
     """
+    job = desk.read(lambda session: get_job(session, job_id, tenant_id=desk.tenant_id))
     pages = read_pages(desk, job_id)
     # The first page is read before the response begins, so that an error still sets the status.
     pages = chain([next(pages)], pages)
-    write, media_type = _WRITERS[format]
+    if format == "csv":
+        written = write_csv(pages, heads=ALL_HEADS if job.heads is None else job.heads, raw=raw)
+    else:
+        written = write_jsonl(pages)
     return StreamingResponse(
-        write(pages),
-        media_type=media_type,
+        written,
+        media_type=MEDIA_TYPES[format],
         headers={"Content-Disposition": f'attachment; filename="facetag-{job_id}.{format}"'},
     )
 
@@ -108,14 +118,8 @@ def write_jsonl(pages: Iterator[Lines]) -> Iterator[bytes]:
         yield "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
 
 
-def write_csv(pages: Iterator[Lines]) -> Iterator[bytes]:
+def write_csv(pages: Iterator[Lines], *, heads: Collection[str], raw: bool) -> Iterator[bytes]:
     """Yield a CSV with its header, a page at a time."""
-    yield csv_header().encode()
+    yield csv_header(heads).encode()
     for lines in pages:
-        yield csv_rows(lines).encode()
-
-
-_WRITERS: dict[str, tuple[Callable[[Iterator[Lines]], Iterator[bytes]], str]] = {
-    "jsonl": (write_jsonl, "application/x-ndjson"),
-    "csv": (write_csv, "text/csv; charset=utf-8"),
-}
+        yield csv_rows(lines, heads, raw=raw).encode()

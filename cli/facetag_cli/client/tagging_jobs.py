@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 
-from facetag.client.api_client import ApiClient, ImageEntry, JobView, Line
+from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish, Line
 from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
@@ -33,11 +33,18 @@ def plan_jobs(
 
 
 def start_job(
-    client: ApiClient, images: Sequence[ImageEntry], *, name: str, reuse: bool = True
+    client: ApiClient,
+    images: Sequence[ImageEntry],
+    *,
+    name: str,
+    reuse: bool = True,
+    wish: JobWish = NO_WISH,
 ) -> JobView:
     """Start a job; a name that is too long for the API is cut."""
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
-    return client.create_job(images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse)
+    return client.create_job(
+        images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse, wish=wish
+    )
 
 
 def split_images(

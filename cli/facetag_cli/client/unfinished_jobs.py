@@ -14,7 +14,7 @@ from pathlib import Path
 
 from facetag.atomic_write import atomic_write
 from facetag.cache_folder import cache_folder
-from facetag.client.api_client import ImageEntry
+from facetag.client.api_client import NO_WISH, ImageEntry, JobWish
 from facetag.settings import Settings
 
 FILE_NAME = "tag-jobs.json"
@@ -31,10 +31,12 @@ class UnfinishedJob:
     owner: str = ""
 
 
-def images_digest(images: Sequence[ImageEntry], settings: Settings, *, reuse: bool) -> str:
+def images_digest(
+    images: Sequence[ImageEntry], settings: Settings, *, reuse: bool, wish: JobWish = NO_WISH
+) -> str:
     """Return a digest of the images' keys and names, in order, and of how they are labelled."""
     asked = [settings.min_face, settings.heads, settings.precision, str(settings.bundle), reuse]
-    digest = hashlib.sha256(json.dumps(asked).encode())
+    digest = hashlib.sha256(json.dumps([*asked, wish] if wish else asked).encode())
     for image in images:
         digest.update(json.dumps([image["key"], image["name"]]).encode())
     return digest.hexdigest()

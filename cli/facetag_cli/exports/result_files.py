@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -10,7 +10,7 @@ from typing import TextIO
 from facetag.atomic_write import atomic_open, atomic_open_text
 from facetag.client.api_client import Line
 from facetag.disk_space import explained_full_disk
-from facetag.results.csv_rows import csv_header, csv_rows
+from facetag.results.csv_rows import ALL_HEADS, csv_header, csv_rows
 from facetag.results.name_escapes import dump_json, escape_name
 
 
@@ -54,10 +54,17 @@ def _open(path: Path) -> Iterator[TextIO]:
 
 
 def write_results(
-    lines: Iterable[Line], format_: str, output: Path | None, *, needed: int = 0
+    lines: Iterable[Line],
+    format_: str,
+    output: Path | None,
+    *,
+    heads: Collection[str] = ALL_HEADS,
+    raw: bool = False,
+    needed: int = 0,
 ) -> None:
     """Write all lines to a file or standard output; most formats are written as the lines come.
 
+    Tables and CSV have columns for `heads` alone. With `raw`, CSV is for machines (`csv_rows`).
     Parquet needs a file and the extra `tables`. Raises DiskFull, as `open_output` does.
     """
     if format_ == "parquet" and output is not None:
@@ -70,7 +77,7 @@ def write_results(
             write_parquet(map(with_text_name, lines), target)
         return
     with open_output(output, needed=needed) as file:
-        write_lines(lines, format_, file)
+        write_lines(lines, format_, file, heads=heads, raw=raw)
 
 
 def _mode_of(path: Path) -> int | None:
@@ -83,16 +90,23 @@ def with_text_name(line: Line) -> Line:
     return line | {"image": escape_name(line["image"])}
 
 
-def write_lines(lines: Iterable[Line], format_: str, file: TextIO) -> None:
+def write_lines(
+    lines: Iterable[Line],
+    format_: str,
+    file: TextIO,
+    *,
+    heads: Collection[str] = ALL_HEADS,
+    raw: bool = False,
+) -> None:
     """Write all lines as text: jsonl, csv or table."""
     if format_ == "jsonl":
         for line in lines:
             file.write(dump_json(line) + "\n")
     elif format_ == "csv":
-        file.write(csv_header())
+        file.write(csv_header(heads))
         for line in lines:
-            file.write(csv_rows([with_text_name(line)]))
+            file.write(csv_rows([with_text_name(line)], heads, raw=raw))
     else:
         from facetag_cli.output.results_table import print_table
 
-        print_table(lines, file)
+        print_table(lines, file, heads)

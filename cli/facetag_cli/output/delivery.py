@@ -1,12 +1,13 @@
 """Deliver results to the user: the lines, the report page and a summary."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from facetag.client.api_client import Line
 from facetag.disk_space import require_space
 from facetag.results.collection_counts import Composition
+from facetag.results.csv_rows import ALL_HEADS
 from facetag.results.label_certainty import certain_labels
 from facetag.results.name_escapes import written_name
 from facetag_cli.composition.share_estimation import ShareEstimation
@@ -34,13 +35,15 @@ def deliver(
     skipped: int = 0,
     photos: int = 1,
     min_certainty: float | None = None,
+    heads: Collection[str] = ALL_HEADS,
+    raw: bool = False,
 ) -> Composition:
     """Write the lines, and the report if one is asked for; return the counts.
 
     The format html is the report alone. It states the shares that `estimation` estimates. `photos`
     is how many lines come or so. Labels that are less certain than `min_certainty` are written as
-    null; the report marks them. Raises DiskFull, and OSError if a file cannot be written for
-    another reason.
+    null; the report marks them. Only `heads` are spoken of. Raises DiskFull, and OSError if a file
+    cannot be written for another reason.
     """
     composition = Composition()
     paths = [page for page in (output if format_ == "html" else None, report) if page is not None]
@@ -56,9 +59,9 @@ def deliver(
     if format_ == "html":
         deque(counted(), maxlen=0)
     else:
-        write_results(counted(), format_, output, needed=LINE_BYTES * photos)
+        write_results(counted(), format_, output, heads=heads, raw=raw, needed=LINE_BYTES * photos)
     if page is not None:
-        text = page.render(composition, find_photo, title=title, skipped=skipped)
+        text = page.render(composition, find_photo, title=title, skipped=skipped, heads=heads)
         for path in paths:
             with open_output(path, needed=len(text)) as file:
                 file.write(written_name(text))
@@ -92,6 +95,7 @@ class _Page:
         *,
         title: str,
         skipped: int,
+        heads: Collection[str],
     ) -> str:
         from facetag_cli.output.report_page import Listing, render_page
 
@@ -102,6 +106,7 @@ class _Page:
             title=title,
             estimated=self._estimation.finish(),
             skipped=skipped,
+            heads=heads,
         )
 
 

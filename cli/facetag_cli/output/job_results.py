@@ -7,6 +7,7 @@ from pathlib import Path
 from facetag.client.api_client import ApiClient, JobView, Line
 from facetag.client.result_stream import stream_lines
 from facetag.inputs.photo_files import photo_below
+from facetag.results.csv_rows import ALL_HEADS
 from facetag.results.name_escapes import escape_name, unescape_name
 from facetag.settings import Settings
 from facetag_cli.client.job_photos import JobPhotos
@@ -27,6 +28,7 @@ def deliver_job(
     report: Path | None = None,
     min_certainty: float | None = None,
     photos: Path | None = None,
+    raw: bool = False,
 ) -> None:
     """Write a job's lines, or its report alone in the format html, and print a summary.
 
@@ -56,6 +58,8 @@ def deliver_job(
             title=job["name"] or f"Job {job['id']}",
             find_photo=find_photo,
             photos=job["total"] or 1,
+            heads=job.get("heads", ALL_HEADS),
+            raw=raw,
         )
     say_summary(composition, reporter)
 

@@ -1,13 +1,15 @@
 """Print jobs as a table, or describe one in a few lines."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from facetag.client.api_client import JobView
+from facetag.results.name_escapes import escape_controls
 from facetag_cli.client.job_progress import finished_count
 from facetag_cli.client.job_reference import short_ids
 from facetag_cli.output.results_table import console_for, keep_end, printable
@@ -53,11 +55,22 @@ def describe_job(job: JobView) -> str:
         counts += f"; {job['reused']} of them known before"
     lines = [
         f"Job {job['id']}{name}: {job['state'].replace('_', ' ')}",
+        *([f"Purpose: {job['purpose']}"] if job.get("purpose") else []),
         f"{finished_count(job)} of {total} photos finished" + (f": {counts}" if counts else ""),
     ]
+    if (aggregate := job.get("aggregate")) is not None:
+        lines += _describe_groups(aggregate)
     if job["error"]:
         lines.append(job["error"])
-    return "\n".join(lines)
+    return escape_controls("\n".join(lines))
+
+
+def _describe_groups(aggregate: Mapping[str, Any]) -> list[str]:
+    lines = [f"{aggregate['faces']} faces are counted, and nothing else is kept:"]
+    for group in sorted(aggregate["groups"], key=lambda group: -group["faces"]):
+        labels = [group[name] for name in ("gender", "race", "age") if group[name]]
+        lines.append(f"  {group['faces']:>8}  apparent {', '.join(labels)}" if labels else "")
+    return [line for line in lines if line]
 
 
 def age_text(seconds: float) -> str:

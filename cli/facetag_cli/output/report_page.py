@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
 from facetag.results.counts_json import counts_json
-from facetag.results.csv_rows import COLUMNS
+from facetag.results.csv_rows import ALL_HEADS, COLUMNS, without_other_heads
 from facetag.results.web import SCRIPTS, STYLES, read_part
 from facetag_cli.composition.share_estimation import EstimatedShares
 from facetag_trainer.reports.pages import render_template
@@ -46,9 +46,13 @@ def render_page(
     title: str,
     estimated: EstimatedShares = NOT_ESTIMATED,
     skipped: int = 0,
+    heads: Collection[str] = ALL_HEADS,
     made_at: datetime | None = None,
 ) -> str:
-    """Return the page; text from users and file names never becomes markup or script."""
+    """Return the page; text from users and file names never becomes markup or script.
+
+    Only `heads`, the attributes that were asked for, are spoken of.
+    """
     made_at = made_at or datetime.now().astimezone()
     script = "\n".join([*map(read_part, SCRIPTS), START])
     data = {
@@ -56,7 +60,7 @@ def render_page(
         "estimates": estimated.shares,
         "lines": listing.lines,
         "pictures": listing.pictures,
-        "columns": COLUMNS,
+        "columns": without_other_heads(COLUMNS, heads),
         "note": _note(composition, listing),
     }
     return render_template(
@@ -66,6 +70,7 @@ def render_page(
         title=title,
         made_at=f"{made_at:%d %B %Y, %H:%M}".lstrip("0"),
         composition=composition,
+        heads=[name for name in ALL_HEADS if name in heads],
         reason=estimated.reason,
         skipped=skipped,
         policy=_policy(script),

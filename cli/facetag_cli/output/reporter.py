@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from facetag.results.name_escapes import written_name
+from facetag.results.name_escapes import escape_controls, written_name
 
 PLAIN_EVERY_S = 10.0
 PHOTOS = "photos"
@@ -51,8 +51,8 @@ class Reporter:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print one line, even if quiet; bytes of names that are not UTF-8 are escaped."""
-        self.console.print(written_name(text), markup=False)
+        """Print one line, even if quiet; what is no text, or steers the terminal, is escaped."""
+        self.console.print(escape_controls(written_name(text)), markup=False)
 
     @contextmanager
     def bar(

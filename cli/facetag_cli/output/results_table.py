@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TextIO
 
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facetag.client.api_client import Line
+from facetag.heads import HEADS_BY_NAME
 from facetag.results.name_escapes import escape_name
 
 SHOWN_FACES = 4
@@ -23,8 +24,13 @@ NARROWEST = 12
 STYLES = {"tagged": "green", "no_face": "dim", "failed": "red", "cancelled": "yellow"}
 
 
-def print_table(lines: Iterable[Line], file: TextIO) -> None:
-    """Print one row per line; a long name keeps its end, which tells photos apart."""
+def print_table(
+    lines: Iterable[Line], file: TextIO, heads: Collection[str] = tuple(HEADS_BY_NAME)
+) -> None:
+    """Print one row per line; a long name keeps its end, which tells photos apart.
+
+    A title names `heads`.
+    """
     rows = [(printable(line["image"]), line) for line in lines]
     console = console_for(file)
     left = max(console.width - STATE_WIDTH - FACES_WIDTH - 3 * GAP, 2 * NARROWEST)
@@ -37,7 +43,10 @@ def print_table(lines: Iterable[Line], file: TextIO) -> None:
     table.add_column("Faces", justify="right", no_wrap=True, width=FACES_WIDTH)
     outcome_width = left - name_width
     table.add_column(
-        "Apparent age, gender, race", no_wrap=True, overflow="ellipsis", max_width=outcome_width
+        f"Apparent {', '.join(heads)}" if heads else "",
+        no_wrap=True,
+        overflow="ellipsis",
+        max_width=outcome_width,
     )
     for name, line in rows:
         state = line["state"]

@@ -3,18 +3,29 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from facetag.heads import HEADS_BY_NAME
 from facetag_cli.params.targets import FORMATS, writable_target
 
+if TYPE_CHECKING:
+    from facetag.client.api_client import JobWish
+
+NO_HEADS = "none"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def output_options(command: Decorated) -> Decorated:
-    """Add --format, --output, --report and --min-certainty."""
+    """Add --format, --output, --report, --min-certainty and --raw."""
     for option in (
+        click.option(
+            "--raw",
+            is_flag=True,
+            help="CSV for machines: names that a spreadsheet may take for formulas stay as they "
+            "are.",
+        ),
         click.option(
             "--min-certainty",
             type=click.FloatRange(0, 1),
@@ -47,6 +58,54 @@ def output_options(command: Decorated) -> Decorated:
     ):
         command = option(command)
     return command
+
+
+class HeadList(click.ParamType[tuple[str, ...]]):
+    """Attributes, separated by commas; `none` for no attribute."""
+
+    name = "heads"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the attributes' names in their own order; fails for unknown ones."""
+        asked = [part.strip() for part in str(value).split(",") if part.strip()]
+        if asked == [NO_HEADS]:
+            return ()
+        if not asked or set(asked) - set(HEADS_BY_NAME):
+            known = ", ".join(HEADS_BY_NAME)
+            self.fail(f"{value!r}: give one or more of {known}, or {NO_HEADS}.", param, ctx)
+        return tuple(name for name in HEADS_BY_NAME if name in asked)
+
+
+def wish_options(command: Decorated) -> Decorated:
+    """Add --heads and --purpose."""
+    command = click.option(
+        "--purpose",
+        metavar="TEXT",
+        help="State what the labels are for. A service may demand one of its purposes.",
+    )(command)
+    return click.option(
+        "--heads",
+        type=HeadList(),
+        metavar="NAMES",
+        help="Label only these of age, gender and race, separated by commas; `none`: only find "
+        "faces. Default: all that the service labels.",
+    )(command)
+
+
+def make_wish(
+    heads: tuple[str, ...] | None, purpose: str | None, *, counts_only: bool = False
+) -> "JobWish":
+    """Return the wish of a new job that these options state."""
+    wish: JobWish = {}
+    if heads is not None:
+        wish["heads"] = list(heads)
+    if purpose is not None:
+        wish["purpose"] = purpose
+    if counts_only:
+        wish["store"] = "aggregate"
+    return wish
 
 
 def format_option(command: Decorated) -> Decorated:

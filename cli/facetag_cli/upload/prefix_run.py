@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from facetag.client.api_client import ApiClient, JobView
+from facetag.client.api_client import NO_WISH, ApiClient, JobView, JobWish
 from facetag.errors import FacetagError, InputInvalid, SettingsInvalid
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
@@ -29,6 +29,8 @@ def tag_prefix(
     keep: bool,
     reuse: bool,
     dry_run: bool,
+    raw: bool = False,
+    wish: JobWish = NO_WISH,
 ) -> bool:
     """Label the photos below a prefix, write their results, and return whether any photo failed.
 
@@ -53,7 +55,8 @@ def tag_prefix(
             _require_photos(prefix, found["images"])
             say_lingering(service, settings, reporter)
             return False
-        job = _label(prefix, client, reporter, reuse=reuse, starting=service.own or service.lingers)
+        starting = service.own or service.lingers
+        job = _label(prefix, client, reporter, reuse=reuse, starting=starting, wish=wish)
         deliver_job(
             client,
             job,
@@ -63,6 +66,7 @@ def tag_prefix(
             output=output,
             report=report,
             min_certainty=min_certainty,
+            raw=raw,
         )
         if keep:
             say_lingering(service, settings, reporter)
@@ -73,11 +77,21 @@ def tag_prefix(
 
 
 def _label(
-    prefix: str, client: ApiClient, reporter: Reporter, *, reuse: bool, starting: bool
+    prefix: str,
+    client: ApiClient,
+    reporter: Reporter,
+    *,
+    reuse: bool,
+    starting: bool,
+    wish: JobWish,
 ) -> JobView:
     """Return the finished job on the photos below a prefix; raises FacetagError if it has none."""
     job = client.start_prefix_job(
-        prefix, name=prefix[:MAX_JOB_NAME], idempotency_key=str(uuid.uuid4()), reuse=reuse
+        prefix,
+        name=prefix[:MAX_JOB_NAME],
+        idempotency_key=str(uuid.uuid4()),
+        reuse=reuse,
+        wish=wish,
     )
     reporter.say(f"Job {job['id']} labels the photos below {prefix}.")
     try:

@@ -9,6 +9,7 @@ from facetag.client.api_client import ApiClient
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import FoundPhotos
 from facetag.results.collection_counts import Composition
+from facetag.results.csv_rows import ALL_HEADS
 from facetag.settings import Settings
 from facetag_cli.client.tagging_jobs import merge_lines
 from facetag_cli.composition.share_estimation import ShareEstimation
@@ -26,6 +27,7 @@ def deliver_run(
     output: Path | None,
     report: Path | None,
     min_certainty: float | None,
+    raw: bool = False,
 ) -> Composition:
     """Write the lines and the report of a run; return the counts.
 
@@ -49,6 +51,8 @@ def deliver_run(
             find_photo=find_photo,
             skipped=found.skipped,
             photos=len(found.photos),
+            heads=run.jobs[0].get("heads", ALL_HEADS) if run.jobs else ALL_HEADS,
+            raw=raw,
         )
     except BrokenPipeError:
         # Whoever read the results has enough, as `head` does.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.filesize import decimal
 
-from facetag.client.api_client import ApiClient, ImageEntry, JobView
+from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish
 from facetag.disk_space import SPACE_TO_GO_ON, SPACE_TO_WORK, require_space
 from facetag.errors import ErrorCode, FacetagError, JobNotFound, JobStateConflict
 from facetag.inputs.photo_files import FoundPhotos, LocalPhoto
@@ -106,6 +106,7 @@ class TaggingRun:
         own: bool,
         starting: bool = False,
         reuse: bool = True,
+        wish: JobWish = NO_WISH,
     ) -> None:
         self.report = UploadReport()
         self.jobs: list[JobView] = []
@@ -117,6 +118,7 @@ class TaggingRun:
         self._own = own
         self._starting = own or starting
         self._reuse = reuse
+        self._wish = wish
         self._leftovers = UnfinishedJobs(unfinished_path(settings))
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
 
@@ -168,13 +170,15 @@ class TaggingRun:
             )
 
     def _start(self, plan: Sequence[Sequence[ImageEntry]]) -> None:
-        digests = [images_digest(part, self._settings, reuse=self._reuse) for part in plan]
+        digests = [
+            images_digest(part, self._settings, reuse=self._reuse, wish=self._wish) for part in plan
+        ]
         open_jobs = self._take_leftovers(set(digests))
         for images, digest in zip(plan, digests, strict=True):
             job = open_jobs.pop(digest, None)
             if job is None:
                 name = self._collection.title
-                job = start_job(self._client, images, name=name, reuse=self._reuse)
+                job = start_job(self._client, images, name=name, reuse=self._reuse, wish=self._wish)
             else:
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "

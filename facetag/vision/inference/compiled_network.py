@@ -1,7 +1,8 @@
 """Predict attributes from crops with a compiled network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -36,17 +37,25 @@ class CompiledNetwork:
         self._heads = heads
         self._mirror = mirror or Mirroring()
 
-    def predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """Return the outputs (n, units) per head for RGB crops (n, size, size, 3); n may be 0."""
-        return self._mirror.read(self._predict, crops)
+    def predict(
+        self, crops: npt.NDArray[np.uint8], heads: Collection[str] | None = None
+    ) -> Outputs:
+        """Return the outputs (n, units) per head for RGB crops (n, size, size, 3); n may be 0.
 
-    def _predict(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        With `heads`, what the network says of others is dropped here; without any, it is not asked.
+        """
+        wanted = [name for name in self._heads if heads is None or name in heads]
+        if not wanted:
+            return {}
+        return self._mirror.read(partial(self._predict, wanted), crops)
+
+    def _predict(self, wanted: Sequence[str], crops: npt.NDArray[np.uint8]) -> Outputs:
         if not len(crops):
             return {name: np.zeros((0, HEADS_BY_NAME[name].units), np.float32)
-                    for name in self._heads}  # fmt: skip
+                    for name in wanted}  # fmt: skip
         parts = []
         # Parts are as even as possible: the smaller a part, the more time each crop takes.
         for part in np.array_split(crops, math.ceil(len(crops) / MOST_AT_ONCE)):
             (features,) = self._features(part.astype(np.float32))
             parts.append(dict(zip(sorted(self._heads), self._outputs(features), strict=True)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._heads}
+        return {name: np.concatenate([part[name] for part in parts]) for name in wanted}

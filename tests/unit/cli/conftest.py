@@ -96,6 +96,7 @@ class FakeService(ThreadingHTTPServer):
             "id": job_id,
             "state": "cancelled" if job["cancelled"] else done_state,
             "name": job["name"],
+            "heads": job["wish"].get("heads", ["age", "gender", "race"]),
             "total": len(job["images"]),
             "counts": counts,
             "reused": job["reused"],
@@ -173,6 +174,7 @@ class Handler(BaseHTTPRequestHandler):
             "polls": self.server.polls_until_done,
             "cancelled": False,
             "reused": known,
+            "wish": {name: body[name] for name in ("heads", "purpose", "store") if name in body},
         }
         self._answer(202, self.server.job(job_id))
 

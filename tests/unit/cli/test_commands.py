@@ -363,3 +363,25 @@ def test_nothing_is_written_outside_the_given_folders(facetag, album, tmp_path, 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     facetag("tag", album)
     assert not Path(tmp_path / "home").exists()
+
+
+def test_heads_and_purpose_reach_the_job_and_its_csv(facetag, service, album):
+    run = facetag("tag", album, "--heads", "race,age", "--purpose", "audit", "--format", "csv")
+    (job,) = service.jobs.values()
+    assert job["wish"] == {"heads": ["age", "race"], "purpose": "audit"}
+    header = run.stdout.partition("\n")[0]
+    assert "race_white" in header
+    assert "gender" not in header
+    assert "none" in facetag("tag", album, "--heads", "faith").stderr
+
+
+def test_a_job_that_keeps_counts_is_made_by_upload(facetag, service, album):
+    facetag("upload", album, "--counts-only", "--heads", "none")
+    (job,) = service.jobs.values()
+    assert job["wish"] == {"heads": [], "store": "aggregate"}
+
+
+def test_names_of_a_csv_are_safe_for_spreadsheets_unless_raw(facetag, album):
+    (album / "a.png").rename(album / "=1+1.png")
+    assert "\n\\x3d1+1.png," in facetag("tag", album, "--format", "csv").stdout
+    assert "\n=1+1.png," in facetag("tag", album, "--format", "csv", "--raw").stdout

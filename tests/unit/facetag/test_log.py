@@ -7,7 +7,7 @@ import logging, sys, structlog
 from facetag.log import configure_logging
 log = structlog.get_logger("early")
 configure_logging(json={json}, level="{level}")
-log.info("claimed", images=16, job_id="ü")
+log.info("claimed", images=16, job_id="ü", {values})
 logging.getLogger("celery").warning("lost %s", "redis")
 logging.getLogger("botocore").info("a request")
 structlog.get_logger("debugging").debug("details")
@@ -18,8 +18,8 @@ except ZeroDivisionError:
 """
 
 
-def run(*, as_json, level="INFO"):
-    program = PROGRAM.format(json=as_json, level=level)
+def run(*, as_json, level="INFO", values=""):
+    program = PROGRAM.format(json=as_json, level=level, values=values)
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
     )
@@ -45,6 +45,14 @@ def test_people_get_lines_to_read():
     assert "images" in lines[0]
     assert not lines[0].startswith("{")
     assert any("ZeroDivisionError" in line for line in lines)
+
+
+def test_names_in_a_record_cannot_steer_the_terminal_that_shows_it():
+    for as_json in (True, False):
+        said = run(as_json=as_json, values="name='\\x1b[2Jevil\\u202e'")
+        assert "\x1b[2J" not in said
+        assert "\u202e" not in said
+        assert "[2Jevil" in said
 
 
 def test_the_level_counts_for_all():

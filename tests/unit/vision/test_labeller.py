@@ -171,6 +171,23 @@ def test_the_setting_leaves_out_heads(tiny_bundle, detector, astronaut, heads):
     assert set(face.attributes) == expected
 
 
+def test_a_call_may_ask_for_fewer_heads_and_faces_alone_ask_no_network(
+    tiny_bundle, detector, astronaut
+):
+    labeller = make_labeller(tiny_bundle, detector)
+    asked = []
+    predict = labeller.network.predict
+    labeller.network.predict = lambda crops, heads: (
+        asked.append(len(crops)) or predict(crops, heads)
+    )
+    (face,) = labeller.label([seen(astronaut)], heads=["race"]).faces[0]
+    assert set(face.attributes) == {"race"}
+    assert sum(asked) == 1
+    (bare,) = labeller.label([seen(astronaut)], heads=[]).faces[0]
+    assert (bare.box, dict(bare.attributes)) == (face.box, {})
+    assert sum(asked) == 1
+
+
 def test_a_labeller_is_loaded_as_the_settings_say(tiny_bundle, astronaut):
     labeller = load(Settings(bundle=tiny_bundle.folder, heads="age"))
     labeller.warm_up()

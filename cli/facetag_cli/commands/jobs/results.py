@@ -26,6 +26,7 @@ def results(
     output: Path | None,
     report: Path | None,
     min_certainty: float | None,
+    raw: bool,
     photos: Path | None,
     data_dir: Path | None,
     quiet: bool,
@@ -60,4 +61,5 @@ def results(
             report=report,
             min_certainty=min_certainty,
             photos=photos,
+            raw=raw,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from facetag_cli.params.options import data_dir_option, quiet_option
+from facetag_cli.params.options import data_dir_option, make_wish, quiet_option, wish_options
 from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
 
 
@@ -16,6 +16,13 @@ from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
     default=True,
     help="Start a job on the photos, or only send them. Default: start.",
 )
+@click.option(
+    "--counts-only",
+    is_flag=True,
+    help="Keep only how many faces there are of each group: no face and, in the end, no photo. "
+    "`facetag status JOB` prints the counts.",
+)
+@wish_options
 @click.option("--name", help="Name of the job. Default: the folder's name.")
 @data_dir_option
 @quiet_option
@@ -24,6 +31,9 @@ def upload(
     ctx: click.Context,
     inputs: PhotoInputs,
     start: bool,
+    counts_only: bool,
+    heads: tuple[str, ...] | None,
+    purpose: str | None,
     name: str | None,
     data_dir: Path | None,
     quiet: bool,
@@ -69,7 +79,12 @@ def upload(
         if start:
             plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)
             for images in plan:
-                job = start_job(client, images, name=name or collection.title)
+                job = start_job(
+                    client,
+                    images,
+                    name=name or collection.title,
+                    wish=make_wish(heads, purpose, counts_only=counts_only),
+                )
                 click.echo(job["id"])
                 say_known([job], reporter)
     say_not_sent(collection.photos, report, reporter)

@@ -7,9 +7,11 @@ import click
 
 from facetag_cli.params.options import (
     data_dir_option,
+    make_wish,
     min_face_option,
     output_options,
     quiet_option,
+    wish_options,
 )
 from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
 from facetag_cli.params.targets import choose_format
@@ -32,6 +34,7 @@ from facetag_cli.params.targets import choose_format
 @click.option(
     "--dry-run", is_flag=True, help="Print what would be sent, reused and labelled, and end."
 )
+@wish_options
 @min_face_option
 @data_dir_option
 @quiet_option
@@ -43,9 +46,12 @@ def tag(
     output: Path | None,
     report: Path | None,
     min_certainty: float | None,
+    raw: bool,
     keep: bool,
     fresh: bool,
     dry_run: bool,
+    heads: tuple[str, ...] | None,
+    purpose: str | None,
     min_face: float | None,
     data_dir: Path | None,
     quiet: bool,
@@ -119,6 +125,8 @@ def tag(
             keep=keep,
             reuse=not fresh,
             dry_run=dry_run,
+            raw=raw,
+            wish=make_wish(heads, purpose),
         )
         ctx.exit(EXIT_SOME_FAILED if failed else EXIT_OK)
     collection = inputs.collect()
@@ -139,6 +147,7 @@ def tag(
             own=service.own,
             starting=service.lingers,
             reuse=not fresh,
+            wish=make_wish(heads, purpose),
         )
         run.work()
         composition = deliver_run(
@@ -150,6 +159,7 @@ def tag(
             output=output,
             report=report,
             min_certainty=min_certainty,
+            raw=raw,
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
         run.finish(keep=keep)

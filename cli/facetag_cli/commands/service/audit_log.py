@@ -22,6 +22,7 @@ def audit_log(limit: int, form: str, data_dir: Path | None) -> None:
       facetag audit-log --limit 20
     """
     from facetag.client.api_client import ApiClient
+    from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.service_choice import read_settings, require_service
 
     with ApiClient(require_service(read_settings(data_dir))) as client:
@@ -30,7 +31,8 @@ def audit_log(limit: int, form: str, data_dir: Path | None) -> None:
         click.echo(json.dumps(lines, indent=2))
         return
     for line in lines:
-        click.echo(
+        shown = (
             f"{line['created_at'][:19]}Z  {line['action']:<16} {line['number']:>8}  "
             f"{line['subject']}  by {line['actor']}"
         )
+        click.echo(escape_controls(shown))

@@ -110,6 +110,7 @@ def create(
 def list_command(form: str, data_dir: Path | None) -> None:
     """List the valid keys, and the sessions of the page; secrets are not known to the service."""
     from facetag.access.keys import list_keys
+    from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.direct_access import open_database
     from facetag_cli.client.service_choice import read_settings
 
@@ -122,7 +123,8 @@ def list_command(form: str, data_dir: Path | None) -> None:
         name: name.removesuffix("_at").replace("_", " ").upper() for name in COLUMNS
     }
     for row in [titles, *rows]:
-        click.echo("".join(f"{row[name] or 'never':<{width}}" for name, width in COLUMNS.items()))
+        cells = (f"{row[name] or 'never':<{width}}" for name, width in COLUMNS.items())
+        click.echo(escape_controls("".join(cells)))
 
 
 @keys.command()

@@ -73,6 +73,26 @@ def test_the_page_tells_the_counts_the_network_and_what_the_labels_are(lines):
     assert "1 March 2026, 09:05" in text
 
 
+@pytest.mark.parametrize(
+    ("heads", "said", "unsaid"),
+    [
+        (("gender",), ["Apparent gender of the faces", "two genders"], ["age", "race"]),
+        (("age", "race"), ["Apparent age and race of the faces", "five races"], ["gender"]),
+        ((), ["Faces in", "found and not labelled"], ["age", "gender", "race", "impressions"]),
+    ],
+)
+def test_the_page_speaks_of_no_head_that_is_off(lines, heads, said, unsaid):
+    for face in (face for line in lines for face in line["faces"]):
+        for off in {"age", "age_range", "gender", "race"} - set(heads):
+            face.pop(off, None)
+    page = render_page(compose(lines), Listing(lines), title="album", heads=heads)
+    text = outline_of(page).text.partition("{")[0]
+    assert all(one in text for one in said)
+    words = set(re.findall("[a-z]+", text.lower()))
+    assert not words & {word + end for word in unsaid for end in ("", "s")}
+    assert not [name for name in data_of(page)["columns"] if name.startswith(tuple(unsaid))]
+
+
 def test_one_file_is_skipped_in_the_singular(lines):
     page = render_page(compose(lines[:1]), Listing(lines[:1]), title="album", skipped=1)
     text = outline_of(page).text

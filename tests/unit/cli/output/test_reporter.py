@@ -13,6 +13,11 @@ def test_lines_go_to_standard_error_and_brackets_are_no_markup(capsys):
     assert said.err == "[red]a.jpg[/red] was sent.\n"
 
 
+def test_no_name_steers_the_terminal(capsys):
+    Reporter().say("\x1b]0;owned\x07\x9b2J was sent.")
+    assert capsys.readouterr().err == "\\x1b]0;owned\\x07\\x9b2J was sent.\n"
+
+
 def test_a_quiet_reporter_only_warns(capsys):
     reporter = Reporter(quiet=True)
     reporter.say("All is well.")

@@ -46,7 +46,7 @@ def test_only_the_photo_that_raises_alone_fails():
 
 def test_a_labeller_that_answers_too_little_is_not_believed():
     class Forgetful(FakeLabeller):
-        def label(self, _photos, /):
+        def label(self, _photos, /, **_heads):
             return FakeBatch([], {})
 
     assert [type(found) for found in label_photos(Forgetful(), [WHITE])] == [ValueError]

@@ -123,3 +123,28 @@ def test_no_name_is_a_formula_or_two_rows():
         r"a\x0db.jpg",
         r"a\x09b.jpg",
     ]
+
+
+def test_heads_that_are_off_have_no_columns():
+    lines = [line(faces=[FACE]), line("b.jpg", "no_face")]
+    text = csv_header(["age"]) + csv_rows(lines, ["age"])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {"age", "age_low", "age_high"} <= rows[0].keys()
+    assert not [name for name in rows[0] if name.startswith(("gender", "race"))]
+    assert (rows[0]["age"], rows[0]["turned"]) == ("31.4", "")
+    assert csv_rows(lines, []).splitlines()[1].count(",") == csv_header([]).count(",")
+
+
+def test_names_are_no_formulas_unless_a_machine_reads_them():
+    name, message = "=HYPERLINK(1)\t\x1b", "+1 is no photo"
+    formula = line(name, "failed", error=("not_an_image", message), duplicate_of="@a")
+    safe, raw = (
+        next(csv.DictReader(io.StringIO(csv_header() + csv_rows([formula], raw=raw))))
+        for raw in (False, True)
+    )
+    assert [safe[column][0] for column in ("image", "error_message", "duplicate_of")] == ["\\"] * 3
+    assert [raw[column] for column in ("image", "error_message", "duplicate_of")] == [
+        name,
+        message,
+        "@a",
+    ]

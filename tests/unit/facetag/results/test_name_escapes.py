@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetag.results.name_escapes import dump_json, escape_cell, escape_name, unescape_name
+from facetag.results.name_escapes import (
+    dump_json,
+    escape_cell,
+    escape_controls,
+    escape_name,
+    unescape_name,
+)
 
 NAMES = [
     (b"caf\xe9.jpg", r"caf\xe9.jpg"),
@@ -48,3 +54,9 @@ def test_two_names_never_give_the_same_text(pair):
 )
 def test_a_cell_is_neither_a_formula_nor_two_rows(text, cell):
     assert escape_cell(text) == cell
+
+
+def test_no_text_steers_a_terminal():
+    steering = "\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x"
+    assert escape_controls(steering) == (r"\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x")
+    assert escape_controls("Jürgen\n\t日本 👋") == "Jürgen\n\t日本 👋"
