@@ -6,7 +6,7 @@ from typing import Any
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.heads import HEADS_BY_NAME
 from facetag.jobs.aggregates import EMPTY
-from facetag_api.schemas import Aggregate, Counts, Group, JobAnswer
+from facetag_api.schemas import Aggregate, Counts, JobAnswer, LabelGroup
 
 
 def show_job(job: Job) -> JobAnswer:
@@ -67,5 +67,5 @@ def _show_aggregate(counts: Mapping[str, Any] | None) -> Aggregate | None:
     groups = []
     for cell, faces in counts["groups"].items():
         gender, race, age = (label or None for label in cell.split("|"))
-        groups.append(Group(gender=gender, race=race, age=age, faces=faces))
+        groups.append(LabelGroup(gender=gender, race=race, age=age, faces=faces))
     return Aggregate(faces=counts["faces"], possible=counts["possible"], groups=groups)

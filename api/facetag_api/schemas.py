@@ -241,7 +241,7 @@ class Counts(BaseModel):
     cancelled: int
 
 
-class Group(BaseModel):
+class LabelGroup(BaseModel):
     """The number of faces with the same labels; null for what was not labelled."""
 
     gender: str | None
@@ -255,7 +255,7 @@ class Aggregate(BaseModel):
 
     faces: int
     possible: int = Field(description="Faces that may be none, which no group counts")
-    groups: list[Group]
+    groups: list[LabelGroup]
 
 
 class JobAnswer(BaseModel):

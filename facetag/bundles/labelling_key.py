@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from sqlalchemy.orm import Session
 
@@ -44,9 +44,22 @@ def labelling_key(manifest: Mapping[str, Any], settings: Settings) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:KEY_BYTES]
 
 
-def key_of_heads(key: bytes, heads: Collection[str] | None, settings: Settings) -> bytes:
-    """Return the key of labels of some heads alone, from the key of all that the settings name."""
-    if heads is None or set(settings.heads) <= set(heads):
+@overload
+def key_of_heads(key: bytes, heads: Collection[str] | None, settings: Settings) -> bytes: ...
+
+
+@overload
+def key_of_heads(key: None, heads: Collection[str] | None, settings: Settings) -> None: ...
+
+
+def key_of_heads(
+    key: bytes | None, heads: Collection[str] | None, settings: Settings
+) -> bytes | None:
+    """Return the key of labels of some heads alone, from the key of all that the settings name.
+
+    None stays None.
+    """
+    if key is None or heads is None or set(settings.heads) <= set(heads):
         return key
     labelled = sorted(set(settings.heads) & set(heads))
     return hashlib.sha256(key + ",".join(labelled).encode()).digest()[:KEY_BYTES]

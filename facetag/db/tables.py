@@ -341,13 +341,13 @@ class Tombstone(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Heartbeat(Base):
-    """When a program that works in the background last finished a round."""
+class ProgramRound(Base):
+    """When a program that works in rounds, such as the sweeper, last ended one."""
 
-    __tablename__ = "heartbeats"
+    __tablename__ = "program_rounds"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    beat_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
 
 
 class BundleState(StrEnum):

@@ -16,8 +16,7 @@ from facetag.errors import IdempotencyConflict, JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.known_results import add_known, find_known
-from facetag.jobs.label_wish import ANY_LABELS, LabelWish
-from facetag.jobs.new_image import NewImage
+from facetag.jobs.new_image import ANY_LABELS, LabelWish, NewImage
 from facetag.jobs.queries import get_job
 from facetag.jobs.twins import PLACE, WAITING
 

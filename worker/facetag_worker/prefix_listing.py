@@ -62,7 +62,7 @@ def list_prefix(
         if stopping() or time.monotonic() > until:
             return job
         own = settings.s3_bucket == job.source_bucket
-        key = None if labelling_key is None else key_of_heads(labelling_key, job.heads, settings)
+        key = key_of_heads(labelling_key, job.heads, settings)
         job = _list_page(sessions, storage, job, key, own=own)
     return job
 

@@ -16,7 +16,7 @@ from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, JobNotFound
 from facetag.heads import HEADS_BY_NAME
-from facetag.jobs.label_wish import LabelWish
+from facetag.jobs.new_image import LabelWish
 from facetag.jobs.quotas import check_quota
 from facetag.queue.celery_app import ring, ring_listing
 from facetag.settings import Settings
@@ -258,7 +258,7 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
             idempotency_key=idempotency_key,
             request_sha256=digest,
             reuse=wanted.reuse,
-            labelling_key=None if key is None else key_of_heads(key, wish.heads, settings),
+            labelling_key=key_of_heads(key, wish.heads, settings),
             wish=wish,
         )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from facetag.bundles.labelling_key import current_key
+from facetag.bundles.labelling_key import current_key, key_of_heads
 from facetag.errors import ObjectMissing
 from facetag.jobs import NewImage
 from facetag.jobs.known_results import count_known
@@ -14,7 +14,7 @@ from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.image_locations import locate_prefix, resolve_images
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import RequestInvalid, count_faults
-from facetag_api.routes.jobs import parse_body, read_json
+from facetag_api.routes.jobs import parse_body, read_json, read_wish
 from facetag_api.schemas import PlanAnswer, PlanRequest
 
 router = APIRouter(tags=["jobs"])
@@ -39,9 +39,10 @@ def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> PlanAn
     else:
         images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
     known = 0
-    if wanted.reuse:
+    wish = read_wish(wanted, settings)
+    if wanted.reuse and not wish.counts_only:
         with desk.transaction() as session:
-            key = current_key(session, settings)
+            key = key_of_heads(current_key(session, settings), wish.heads, settings)
             known = count_known(session, images, tenant_id=tenant_id, key=key)
     return PlanAnswer(images=len(images), known=known, next_cursor=next_cursor)
 

@@ -18,13 +18,13 @@ def upgrade() -> None:
     # Not null for jobs that keep counts alone.
     op.add_column("jobs", sa.Column("aggregate", sa.dialects.postgresql.JSONB()))
     op.create_table(
-        "heartbeats",
+        "program_rounds",
         sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
     )
 
 
 def downgrade() -> None:
-    op.drop_table("heartbeats")
+    op.drop_table("program_rounds")
     for column in ("aggregate", "purpose", "heads"):
         op.drop_column("jobs", column)
