@@ -96,7 +96,7 @@ class FakeService(ThreadingHTTPServer):
             "id": job_id,
             "state": "cancelled" if job["cancelled"] else done_state,
             "name": job["name"],
-            "heads": job["wish"].get("heads", ["age", "gender", "race"]),
+            "heads": job.get("wish", {}).get("heads", ["age", "gender", "race"]),
             "total": len(job["images"]),
             "counts": counts,
             "reused": job["reused"],
