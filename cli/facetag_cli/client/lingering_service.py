@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from facetag.standalone.processes.environment import (
     python_environment,
 )
 from facetag.standalone.servers.local_server import Folders
-from facetag.standalone.service_users import in_use
+from facetag.standalone.service_users import in_use, is_process
 
 START_TIMEOUT_S = 180.0
 BUSY_TIMEOUT_S = 30.0
@@ -76,17 +77,22 @@ def replace_unused(announced: Announcement, data_dir: Path) -> None:
     end_service(announced)
 
 
-def end_service(announced: Announcement) -> None:
-    """End a service and wait for its end; its jobs are kept and go on with the next service."""
-    try:
+def end_service(announced: Announcement, timeout_s: float = END_TIMEOUT_S) -> None:
+    """End a service and wait for its end; its jobs are kept and go on with the next service.
+
+    A process that has ended counts as gone even where its parent never asks how it ended, such as
+    the first process of a container.
+    """
+    deadline = time.monotonic() + timeout_s
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(announced.pid)
         process.send_signal(signal.SIGTERM)
-        process.wait(END_TIMEOUT_S)
-    except psutil.NoSuchProcess:
-        return
-    except psutil.TimeoutExpired:
-        # Its children end with it.
-        process.kill()
+        while is_process(announced.pid, announced.started):
+            if time.monotonic() > deadline:
+                # Its children end with it.
+                process.kill()
+                return
+            time.sleep(POLL_S)
 
 
 def settings_digest(settings: Settings) -> str:
