@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from facetag.vision.inference.cpu_slots import CpuSlots
+from facetag.vision.inference.graph_passes import simplify
 from facetag.vision.inference.openvino_backend import Compiled, compile_graph, open_core
 from facetag.vision.inference.precision import FloatPrecision
 
@@ -111,6 +112,7 @@ def _graph_of(
                 else:
                     target.replace_source_output(constant.output(0))
             model.remove_parameter(parameter)
+    simplify(model)
     return model
 
 
