@@ -16,6 +16,8 @@ SPACE_TO_GO_ON = 250 * 10**6
 """The same once there are data: SeaweedFS takes no file on a disk with less than 200 MiB."""
 SPACE_TO_WORK = 40 * 10**6
 """The same while photos are labelled: PostgreSQL writes its log in files of 16 MiB."""
+STORAGE_RESERVE = 200 * 2**20
+"""Bytes that uploads leave on the disk of our own object storage, so that the database lives."""
 TEMPORARY_SPACE = 2 * 10**6
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -46,6 +48,16 @@ def require_server_space(data_dir: Path) -> None:
         use="a start of the servers",
         remedy="set TMPDIR to another folder",
     )
+
+
+def find_full_storage(data_dir: Path, size: int) -> DiskFull | None:
+    """Return the error if our own object storage has no room for `size` bytes more; else None.
+
+    Storage of which nothing lies below the data folder is somebody else's to watch.
+    """
+    if not (data_dir / "seaweedfs").is_dir() or free_space(data_dir) - size >= STORAGE_RESERVE:
+        return None
+    return disk_full(data_dir, STORAGE_RESERVE + size, use="object storage", remedy="delete jobs")
 
 
 def disk_full(folder: Path, needed: int, *, use: str, remedy: str) -> DiskFull:

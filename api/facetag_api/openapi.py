@@ -33,6 +33,7 @@ _WORDS = {
     422: "The request is not valid",
     503: "Part of the service does not answer: try again after `Retry-After` seconds",
     504: "No worker answered in time",
+    507: "The disk of object storage is full",
 }
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from facetag.errors import (
     Conflict,
     CursorInvalid,
+    DiskFull,
     FacetagError,
     IdempotencyConflict,
     NotFound,
@@ -120,6 +121,10 @@ KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     (
         TooManyRequests,
         Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", 10),
+    ),
+    (
+        DiskFull,
+        Kind(HTTPStatus.INSUFFICIENT_STORAGE, "disk-full", "The disk is full", 60),
     ),
     (QuotaReached, Kind(HTTPStatus.TOO_MANY_REQUESTS, "quota-reached", "Too many jobs", 60)),
     (ScopeMissing, Kind(HTTPStatus.FORBIDDEN, "scope-missing", "The key does not allow this")),

@@ -1,5 +1,7 @@
 """Count requests of this process and read the backlog from Postgres, for Prometheus."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from sqlalchemy import func, select
@@ -43,6 +45,12 @@ class Metrics:
             "facetag_database_up", "Whether Postgres answered this scrape.", registry=self.registry
         )
 
+        self._parts = Gauge(
+            "facetag_part_up",
+            "Whether a part of the service works, as GET /readyz says.",
+            ("part",),
+            registry=self.registry,
+        )
         self._dropped = Gauge(
             "facetag_dropped_messages",
             "Messages in Redis that were dropped as they were no doorbells; NaN without Redis.",
@@ -71,6 +79,11 @@ class Metrics:
         for index, state in enumerate(ImageState):
             self._images.labels(state.value).set(sum(int(row[2 + index] or 0) for row in rows))
         self._database.set(1)
+
+    def observe_parts(self, working: Mapping[str, bool]) -> None:
+        """Report which parts of the service work."""
+        for part, works in working.items():
+            self._parts.labels(part).set(works)
 
     def observe_dropped(self, messages: float) -> None:
         """Report how many messages workers dropped; NaN if nobody knows."""

@@ -1,4 +1,4 @@
-"""Check whether database, queue and storage answer, and whether a worker is connected."""
+"""Check whether the parts of the service answer, work and have room."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,7 +7,9 @@ import structlog
 from sqlalchemy import text
 
 from facetag.db.engine import WORKER_APPLICATION, ping, transaction
+from facetag.disk_space import find_full_storage
 from facetag.errors import FacetagError
+from facetag.jobs.queries import HAS_CLAIMABLE
 from facetag.queue.celery_app import ping_queue
 from facetag_api.dependencies import Services
 from facetag_api.problems import public_detail
@@ -15,17 +17,35 @@ from facetag_api.problems import public_detail
 CHECK_TIMEOUT_S = 5.0
 OK = "ok"
 NONE_SEEN = "none seen"
+STALLED_S = 60.0
+"""How long images may wait, while no worker holds any, until workers count as stalled."""
+SILENT_S = 120.0
+"""How long the sweeper may take for a round."""
+UNDELETED_S = 600.0
+"""How long an object that must go may be there."""
+
+IS_STALLED = text(f"""
+    SELECT NOT EXISTS (SELECT FROM images WHERE state = 'running' AND lease_until > now())
+        AND EXISTS (
+            SELECT FROM jobs
+            WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0
+              AND coalesce(started_at, created_at) < now() - make_interval(secs => :stalled_s)
+              AND {HAS_CLAIMABLE})
+""")  # noqa: S608 - built from a constant
 
 log = structlog.get_logger(__name__)
 
 
 def check_parts(services: Services) -> dict[str, str]:
-    """Return `ok` or what is wrong for database, queue, storage and worker, within seconds."""
+    """Return `ok` or what is wrong for each part of the service, within seconds."""
     checks: dict[str, Callable[[], str | None]] = {
         "database": lambda: ping(services.engine),
         "queue": lambda: ping_queue(services.settings),
         "storage": services.storage.ping,
-        "worker": lambda: None if worker_is_seen(services) else NONE_SEEN,
+        "disk": lambda: _look_at_disk(services),
+        "worker": lambda: _look_at_workers(services),
+        "sweeper": lambda: _look_at_sweeper(services),
+        "erasure": lambda: _look_at_erasure(services),
     }
     running = {part: services.checks.submit(check) for part, check in checks.items()}
     return {part: _outcome(part, future) for part, future in running.items()}
@@ -45,14 +65,50 @@ def worker_is_seen(services: Services) -> bool:
         return bool(session.scalar(query, {"name": WORKER_APPLICATION}))
 
 
+def _look_at_disk(services: Services) -> str | None:
+    full = find_full_storage(services.settings.data_dir, 0)
+    return None if full is None else str(full)
+
+
+def _look_at_workers(services: Services) -> str | None:
+    if not worker_is_seen(services):
+        return NONE_SEEN
+    with transaction(services.sessions) as session:
+        stalled = session.scalar(IS_STALLED, {"stalled_s": STALLED_S})
+    return f"stalled: images wait for {STALLED_S:g} s and none is worked on" if stalled else None
+
+
+def _look_at_sweeper(services: Services) -> str | None:
+    query = text(
+        "SELECT extract(epoch FROM now() - ended_at) FROM program_rounds WHERE name = 'sweeper'"
+    )
+    with transaction(services.sessions) as session:
+        silent_s = session.scalar(query)
+    if silent_s is None:
+        return NONE_SEEN
+    return f"silent for {silent_s:.0f} s" if silent_s > SILENT_S else None
+
+
+def _look_at_erasure(services: Services) -> str | None:
+    query = text(
+        "SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM tombstones"
+        " WHERE created_at < now() - make_interval(secs => :undeleted_s)"
+    )
+    with transaction(services.sessions) as session:
+        waiting, oldest_s = session.execute(query, {"undeleted_s": UNDELETED_S}).one()
+    if not waiting:
+        return None
+    return f"{waiting} objects are to be deleted, the oldest for {oldest_s:.0f} s"
+
+
 def _outcome(part: str, future: "Future[str | None]") -> str:
     try:
         return future.result(CHECK_TIMEOUT_S) or OK
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_S:g} s"
     except FacetagError as error:
-        # Without the database no worker can be seen; its own entry says what is wrong with it.
-        return NONE_SEEN if part == "worker" else public_detail(error)
+        # Without the database neither can be seen; its own entry says what is wrong with it.
+        return NONE_SEEN if part in ("worker", "sweeper", "erasure") else public_detail(error)
     except Exception:
         log.exception("check_failed", part=part)
         return "the check failed: see the log"

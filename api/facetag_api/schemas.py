@@ -512,11 +512,19 @@ class Readiness(BaseModel):
     """The state of each part of the service: `ok` or what is wrong."""
 
     model_config = _example(
-        status="ok",
-        parts={"database": "ok", "queue": "ok", "storage": "ok", "worker": "none seen"},
+        status="degraded",
+        parts={
+            "database": "ok",
+            "queue": "ok",
+            "storage": "ok",
+            "disk": "ok",
+            "worker": "none seen",
+            "sweeper": "ok",
+            "erasure": "ok",
+        },
     )
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     parts: dict[str, str]
 
 

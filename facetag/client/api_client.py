@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from facetag.errors import (
     ApiUnavailable,
     Conflict,
+    DiskFull,
     FacetagError,
     JobNotFound,
     JobStateConflict,
@@ -383,6 +384,8 @@ def raise_for_problem(answer: httpx.Response) -> None:
             "The service accepts only callers with a key: set FACETAG_API_KEY to one that "
             "`facetag keys create` made there."
         )
+    if status == 507:
+        raise DiskFull(said)
     if 400 <= status < 500:
         raise RequestRejected(f"The service refused the request: {said}")
     raise FacetagError(f"The service failed ({status}): {said} Its log says more.")

@@ -10,6 +10,16 @@ from facetag.db.tables import Image, Job
 from facetag.errors import CursorInvalid, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
+# An image of negative suspicion waits for its twin (facetag.jobs.twins).
+CLAIMABLE = "state = 'queued' AND suspicion >= 0 AND (not_before IS NULL OR not_before <= now())"
+
+# The order is that of the index. Without it, or with EXISTS, PostgreSQL may expect a claimable row
+# soon and scan the table from its start, for seconds past half a million finished rows.
+HAS_CLAIMABLE = f"""(
+    SELECT true FROM images WHERE job_id = jobs.id AND {CLAIMABLE}
+    ORDER BY suspicion, position LIMIT 1
+)"""  # noqa: S608 - built from the constant above
+
 ID_DIGITS = 32
 """Hexadecimal digits of a job's id."""
 

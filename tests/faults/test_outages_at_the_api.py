@@ -47,6 +47,7 @@ def test_a_job_is_accepted_without_redis_and_done_when_it_is_back(fault_harness,
     assert [part for part, said in ready.json()["parts"].items() if said != "ok"] == [
         "queue",
         "worker",
+        "sweeper",
     ]
     valkey.resume() if how == "frozen" else fault_harness.bring_back(fault_harness.valkey)
     fault_harness.start_sweeper()

@@ -18,6 +18,7 @@ from facetag.db.tables import FaceRow, ImageState
 from facetag.jobs import close_job_if_done, move_counts
 from facetag.jobs.aggregates import add_faces
 from facetag.jobs.known_results import find_known, finish_with
+from facetag.jobs.queries import CLAIMABLE, HAS_CLAIMABLE
 from facetag.jobs.twins import settle_twins
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 
@@ -46,16 +47,6 @@ class Claim:
         """The ids of the claimed images."""
         return [image.id for image in self.images]
 
-
-# An image of negative suspicion waits for its twin (facetag.jobs.twins).
-CLAIMABLE = "state = 'queued' AND suspicion >= 0 AND (not_before IS NULL OR not_before <= now())"
-
-# The order is that of the index. Without it, or with EXISTS, PostgreSQL may expect a claimable row
-# soon and scan the table from its start, for seconds past half a million finished rows.
-HAS_CLAIMABLE = f"""(
-    SELECT true FROM images WHERE job_id = jobs.id AND {CLAIMABLE}
-    ORDER BY suspicion, position LIMIT 1
-)"""  # noqa: S608 - built from the constant above
 
 # Jobs that no worker serves come first, then the job that was served the longest time ago. So jobs
 # take turns, whatever the order of their messages.

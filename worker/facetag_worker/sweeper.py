@@ -17,6 +17,7 @@ from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
+from facetag.jobs.queries import HAS_CLAIMABLE
 from facetag.jobs.twins import free_twins
 from facetag.queue.celery_app import (
     QUEUE_RETRAIN,
@@ -28,7 +29,7 @@ from facetag.queue.celery_app import (
 from facetag.retraining.retraining_lease import find_unheard_retrainings, return_expired_retrainings
 from facetag.settings import Settings
 from facetag.storage.client import Storage
-from facetag_worker.claims import HAS_CLAIMABLE, settle_images
+from facetag_worker.claims import settle_images
 from facetag_worker.stale_predictions import delete_abandoned
 
 DEATHS = 3
@@ -66,6 +67,11 @@ FIND_DONE = text("""
     WHERE finished_at IS NULL
       AND (state IN ('queued', 'running') AND queued = 0 AND running = 0
            OR state = 'cancelled' AND running = 0)
+""")
+
+RECORD_ROUND = text("""
+    INSERT INTO program_rounds (name, ended_at) VALUES ('sweeper', now())
+    ON CONFLICT (name) DO UPDATE SET ended_at = excluded.ended_at
 """)
 
 # A twin is left alone if its first image ended while a cancel, later undone, held the twin's lock.
@@ -169,6 +175,8 @@ class Sweeper:
                 + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
             )
+        with transaction(self._sessions) as session:
+            session.execute(RECORD_ROUND)
         if swept != Swept():
             log.info(
                 "swept",

@@ -1,16 +1,19 @@
 """Answer whether the service lives and is ready, and give its metrics."""
 
+import math
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from facetag.errors import DatabaseUnavailable
+from facetag.errors import DatabaseUnavailable, QueueUnavailable
+from facetag.queue.celery_app import count_dropped
 from facetag_api.dependencies import AtDesk
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.readiness import OK, check_parts
 from facetag_api.schemas import Health, Readiness
 
-NEEDED_PARTS = ("database", "queue", "storage")
+NEEDED_PARTS = ("database", "queue", "storage", "disk")
 """Parts that a job needs to be accepted. Without a worker, jobs wait."""
 
 router = APIRouter(tags=["service"])
@@ -24,11 +27,15 @@ async def get_health() -> Health:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 def get_readiness(desk: AtDesk) -> JSONResponse:
-    """Return the state of each part; 503 if database, queue or storage does not answer."""
+    """Return the state of each part; 503 if one that accepts jobs and photos does not work.
+
+    The status is `degraded` if jobs are accepted, but another part does not work.
+    """
     parts = check_parts(desk.services)
     ready = all(parts[part] == OK for part in NEEDED_PARTS)
+    accepting = OK if all(state == OK for state in parts.values()) else "degraded"
     return JSONResponse(
-        {"status": OK if ready else "unavailable", "parts": parts}, 200 if ready else 503
+        {"status": accepting if ready else "unavailable", "parts": parts}, 200 if ready else 503
     )
 
 
@@ -41,4 +48,9 @@ def get_metrics(request: Request, desk: AtDesk) -> Response:
             metrics.observe_backlog(session, tenant_id=desk.tenant_id)
     except DatabaseUnavailable:
         metrics.forget_backlog()
+    metrics.observe_parts({part: said == OK for part, said in check_parts(desk.services).items()})
+    try:
+        metrics.observe_dropped(count_dropped(desk.services.settings))
+    except QueueUnavailable:
+        metrics.observe_dropped(math.nan)
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

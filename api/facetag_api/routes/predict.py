@@ -9,6 +9,7 @@ from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
 from facetag_api.prediction import Prediction, predict_place
 from facetag_api.problems import BodyTooLarge
+from facetag_api.routes.uploads import require_storage_space
 from facetag_api.schemas import ImageLine
 
 MAX_NAME = 1024
@@ -20,7 +21,7 @@ router = APIRouter(tags=["predict"])
     "/v1/predict",
     response_model=ImageLine,
     response_model_exclude_unset=True,
-    responses=problems(413, 422, 503, 504),
+    responses=problems(413, 422, 503, 504, 507),
 )
 async def predict(
     request: Request,
@@ -35,6 +36,7 @@ async def predict(
     max_bytes = desk.services.settings.max_image_bytes
     if file.size is not None and file.size > max_bytes:
         raise BodyTooLarge(max_bytes)
+    require_storage_space(desk, file.size or 0)
     name = (file.filename or "photo").replace("\0", "")[-MAX_NAME:]
     async with predict_place(desk):
         prediction = Prediction(desk, name)

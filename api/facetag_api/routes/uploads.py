@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from facetag.disk_space import find_full_storage
 from facetag.erasure.tombstones import spare
 from facetag.storage.object_keys import image_key
 from facetag_api.dependencies import AtDesk, Desk
@@ -12,7 +13,7 @@ from facetag_api.schemas import FileToUpload, Upload, UploadForm, UploadList, Up
 router = APIRouter(tags=["uploads"])
 
 
-@router.post("/v1/uploads", responses=problems(413, 422, 503))
+@router.post("/v1/uploads", responses=problems(413, 422, 503, 507))
 def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
     """Return the key of each of up to 1,000 files, and a form to upload it.
 
@@ -21,6 +22,7 @@ def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
     and type.
     """
     _refuse_large_files(wanted.files, desk.services.settings.max_image_bytes)
+    require_storage_space(desk, sum(file.size for file in wanted.files))
     keys = [image_key(desk.tenant_id, file.sha256, file.suffix) for file in wanted.files]
     distinct = list(dict.fromkeys(keys))
     with desk.transaction() as session:
@@ -38,6 +40,13 @@ def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
             for key, file in zip(keys, wanted.files, strict=True)
         ]
     )
+
+
+def require_storage_space(desk: Desk, size: int) -> None:
+    """Raise DiskFull before the last bytes of the disk of our own object storage are taken."""
+    full = find_full_storage(desk.services.settings.data_dir, size)
+    if full is not None:
+        raise full
 
 
 def _sign(desk: Desk, key: str, file: FileToUpload) -> UploadForm:

@@ -138,7 +138,15 @@ def test_readiness_says_which_parts_are_down(client):
     assert answer.status_code == 503
     body = answer.json()
     assert body["status"] == "unavailable"
-    assert set(body["parts"]) == {"database", "queue", "storage", "worker"}
+    assert set(body["parts"]) == {
+        "database",
+        "queue",
+        "storage",
+        "disk",
+        "worker",
+        "sweeper",
+        "erasure",
+    }
     assert "FACETAG_DATABASE_URL" in body["parts"]["database"]
     assert "FACETAG_REDIS_URL" in body["parts"]["queue"]
     assert "FACETAG_S3_ENDPOINT_URL" in body["parts"]["storage"]
