@@ -6,7 +6,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench pictures screenshots clean
+.PHONY: help demo test faults lint audit bench pictures screenshots clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -64,11 +64,20 @@ test: $(DEV) ## Run all tests (ARGS="-k name" selects some)
 faults: $(DEV) ## Label 10,000 images under 200 faults; takes nearly an hour (ARGS="--seed 2")
 	@$(BIN)/python -m tests.faults.long $(ARGS)
 
-lint: $(DEV) ## Check style, types and the directions of imports
+lint: $(DEV) ## Check style, types and imports; with AUDIT=1 also known vulnerabilities
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(if $(AUDIT),$(MAKE) --no-print-directory audit,echo "Known vulnerabilities are not looked up: AUDIT=1 does.")
+
+# The package index is asked about each package, so nobody does it by accident.
+audit: $(DEV) ## Look up known vulnerabilities of the packages that are installed
+	@said=$$($(PIP_INSTALL) 'pip-audit>=2.9,<3' 2>&1 && \
+		$(BIN)/pip-audit --skip-editable --progress-spinner off 2>&1) || failed=1; \
+	if echo "$$said" | grep -qiE 'connection|retries|resolve|timed out|no matching'; then \
+		echo "Known vulnerabilities are not looked up: the package index does not answer."; \
+	else echo "$$said"; exit $${failed:-0}; fi
 
 bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 	@mkdir -p build

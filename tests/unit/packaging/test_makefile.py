@@ -133,3 +133,28 @@ def test_ci_lints_then_tests_with_the_real_data_where_there_is_any(
     shown = str(data) if data_is_there else "none"
     assert ran.stdout.splitlines() == [f"lint {shown}", f"test {shown}"]
     assert ran.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "shown"),
+    [
+        ("No known vulnerabilities found", 0, "No known vulnerabilities found"),
+        ("Found 1 known vulnerability", 1, "Found 1 known vulnerability"),
+        ("requests.exceptions.ConnectionError: x", 1, "the package index does not answer"),
+    ],
+)
+def test_lint_looks_up_vulnerabilities_if_asked_and_lives_without_a_network(
+    installed: Path, said: str, status: int, shown: str
+) -> None:
+    (installed / ".venv" / ".dev").touch()
+    tools = installed / ".venv" / "bin"
+    for name in ("ruff", "mypy", "lint-imports"):
+        write_script(tools / name, "")
+    write_script(tools / "pip-audit", f'echo "{said}"; exit {status}')
+    write_script(tools / "python", "exit 0")
+    asked = make(installed, "lint", AUDIT="1")
+    assert shown in asked.stdout
+    assert (asked.returncode != 0) == (said.startswith("Found"))
+    alone = make(installed, "lint")
+    assert alone.returncode == 0
+    assert said not in alone.stdout

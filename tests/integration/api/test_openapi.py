@@ -1,0 +1,55 @@
+"""Requests that are drawn from the OpenAPI document get the answers that it promises."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as how
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.integration.api.conftest import serve
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = 6
+"""Requests per operation: the whole takes some 20 s of an idle machine."""
+
+
+@pytest.fixture
+def drawn(settings, harness, worker):
+    """A client, and the operations of its document with strategies that draw requests."""
+    worker()
+    with serve(settings, harness.make_key()) as client:
+        document = client.get("/openapi.json").json()
+        schema = schemathesis.openapi.from_dict(document)
+        yield client, [found.ok() for found in schema.get_all_operations()]
+
+
+def test_every_operation_answers_as_its_document_says(drawn):
+    client, operations = drawn
+    assert len(operations) > 25
+    faults = []
+    for operation in operations:
+
+        @seed(0)
+        @how(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def answers(case):
+            case.call_and_validate(
+                base_url=str(client.base_url),
+                headers=dict(client.headers),
+                timeout=20,
+                excluded_checks=[positive_data_acceptance],
+            )
+
+        try:
+            answers()
+        except FailureGroup as group:
+            faults += [f"{operation.label}: {fault}\n{group}" for fault in group.exceptions]
+    assert not faults, "\n\n".join(faults)
