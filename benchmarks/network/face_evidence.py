@@ -18,6 +18,8 @@ from facetag.vision.detection import Detection
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.mtcnn.cascade import Cascade
 from facetag.vision.mtcnn.detector import Detector, largest_face
+from facetag.vision.mtcnn.face_probability import FaceProbability
+from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.photo import FIRST_SHARE, Pixels
 from facetag_trainer.data.shards import Sample
 
@@ -53,7 +55,9 @@ def gather(
     rng: np.random.Generator,
 ) -> Gathered:
     """Make scenes from these sources, and return all that the cascade reports in them."""
-    detector = Detector(cascade, min_face=FIRST_SHARE, confidence=0)
+    # The numbers that are to be fitted play no part.
+    every = FaceProbability((0.0,) * len(EVIDENCE), 0.0)
+    detector = Detector(cascade, min_face=FIRST_SHARE, confidence=0, probability=every)
     gathered = Gathered(scenes=scenes)
     for start in range(0, scenes, BATCH):
         kinds = [KINDS[index % len(KINDS)] for index in range(start, min(start + BATCH, scenes))]

@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def trace_graphs(bundle: Bundle, precision: Precision, cache: GraphCache) -> Files:
-    """Return the five graphs as OpenVINO's files, kept or traced now.
+    """Return the six graphs as OpenVINO's files, kept or traced now.
 
     Raises BundleInvalid for a wrong checksum.
     """
@@ -62,7 +62,7 @@ def trace_graphs(bundle: Bundle, precision: Precision, cache: GraphCache) -> Fil
 
 
 def write_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
-    """Trace the five graphs and write them into a folder."""
+    """Trace the six graphs and write them into a folder."""
     from facetag.vision.inference.graph_export import write_function, write_model
     from facetag.vision.inference.openvino_conversion import split_network
     from facetag.vision.mtcnn.networks import SHAPES, load_networks
@@ -81,7 +81,7 @@ def write_graphs(bundle: Bundle, precision: Precision, folder: Path) -> None:
 
 
 def write_blobs(traced: Files, precision: Precision, threads: int, folder: Path) -> None:
-    """Compile the five graphs and write each as a file that OpenVINO loads as it is."""
+    """Compile the six graphs and write each as a file that OpenVINO loads as it is."""
     for name, computes_in in part_precisions(precision).items():
         graph = read_graph(traced[f"{name}.xml"], traced[f"{name}.bin"])
         blob = compile_to_blob(graph, precision=computes_in, threads=threads)

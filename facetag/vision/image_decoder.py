@@ -106,7 +106,9 @@ def decode_picture(
     """
     decoded = _decode(data, formats, max_pixels, partial(copy_scale, side=copy_side))
     image, (width, height) = reduce_to_pixels(decoded.image, MANY_PIXELS), decoded.whole
-    copy = np.asarray(reduce_image(image, copy_side))
+    copy = decoded.pixels
+    if copy is None or image.size != decoded.image.size or copy_scale(image.size, copy_side) < 1:
+        copy = np.asarray(reduce_image(image, copy_side))
 
     def decode_larger(scale: float) -> Image.Image:
         return decode_scaled(data, formats=formats, max_pixels=max_pixels, scale=scale)
@@ -129,11 +131,15 @@ def decode_scaled(
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """Hold an upright, loaded RGB image, and the width and height of the whole photo."""
+    """Hold an upright, loaded RGB image, and the width and height of the whole photo.
+
+    `pixels` are the same as an array, if decoding gave them so: making one takes a millisecond.
+    """
 
     image: Image.Image
     whole: tuple[int, int]
     incomplete: bool
+    pixels: Pixels | None = None
 
 
 def _decode(
@@ -161,14 +167,14 @@ def _decode(
                 _decode_reduced(image, scale_of(image.size))
             reduced = image.size != whole
             # Reading EXIF data may load the pixels too, and there an error means another thing.
-            loaded, incomplete = _load(image, data)
+            loaded, incomplete, pixels = _load(image, data)
             turn = _find_turn(image)
             upright = _to_rgb(loaded if turn is None else loaded.transpose(turn))
             if not reduced:
                 whole = upright.size
             elif turn in ON_THE_SIDE:
                 whole = whole[::-1]
-            return _Decoded(upright, whole, incomplete)
+            return _Decoded(upright, whole, incomplete, pixels if turn is None else None)
     except DAMAGE as error:
         raise _name_damage(data, error, formats) from error
     except MemoryError as error:
@@ -257,17 +263,17 @@ def _decode_reduced(image: Image.Image, scale: float) -> None:
         image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
 
 
-def _load(image: Image.Image, data: bytes) -> tuple[Image.Image, bool]:
-    """Return an image with its pixels, and whether it is incomplete."""
+def _load(image: Image.Image, data: bytes) -> tuple[Image.Image, bool, Pixels | None]:
+    """Return an image with its pixels, whether it is incomplete, and RGB pixels if there are."""
     is_jpeg = image.format in JPEG_FORMATS
     if is_jpeg and image.mode in ("L", "RGB"):
         decoded = decode_jpeg(data, image.size)
         if decoded is not None:
-            return Image.fromarray(decoded[0]), decoded[1]
+            return Image.fromarray(decoded[0]), decoded[1], decoded[0]
     image.load()
     if is_jpeg and image.mode == "CMYK":
-        return image, check_cmyk(data)
-    return image, False
+        return image, check_cmyk(data), None
+    return image, False, None
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:

@@ -57,7 +57,7 @@ def load_compiled(
 
 
 def compile_blobs(bundle: Bundle, precision: Precision, threads: int, cache: GraphCache) -> Files:
-    """Return the five compiled graphs by name, kept or made now by another process."""
+    """Return the six compiled graphs by name, kept or made now by another process."""
 
     def make() -> Files:
         with TemporaryDirectory(prefix="facetag-") as name:

@@ -26,8 +26,8 @@ from facetag.vision.mtcnn.candidates import NOTHING, Candidates, concatenate
 from facetag.vision.mtcnn.canvases import Canvases, canvas_shape
 from facetag.vision.mtcnn.cascade import Cascade
 from facetag.vision.mtcnn.face_probability import FaceProbability, load_face_probability
-from facetag.vision.mtcnn.pyramid import CELL, SMALLEST_FACE_PX, STRIDE
-from facetag.vision.mtcnn.second_look import Judge, Outputs, look_again
+from facetag.vision.mtcnn.pyramid import CELL, SMALLEST_FACE_PX, STRIDE, round_up
+from facetag.vision.mtcnn.second_look import Outputs, look_again
 from facetag.vision.mtcnn.sheets import Sheet
 from facetag.vision.mtcnn.views import Band, View, bands_down_to, views_of
 from facetag.vision.photo import Pixels, searched_side
@@ -36,8 +36,9 @@ BATCH_PIXELS = 4 * 768 * 576
 """Canvas pixels computed at a time; more are no faster and take more memory."""
 SHEET_PIXELS = 80_000
 """Pixels of sheets given to the proposal network at a time; more do not fit into caches."""
-PATCH_BATCH = 64
-"""Patches computed at a time, a power of two; more are no faster and take more memory."""
+PATCH_BATCH, PATCH_STEP = 64, 8
+"""Patches computed at a time: more are no faster and take more memory. Batches are multiples of the
+step, which limits the number of shapes."""
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.6
 SAME_FACE = 0.4
 """Share of the smaller of two boxes from which what two searches found is taken for one face."""
@@ -90,6 +91,7 @@ class Detector:
             )
             self._judge(self.networks.refine, 24, canvases, some, 1.0)
             self._judge(self.networks.output, 48, canvases, some, 1.0)
+            self._judge(self.networks.look, 48, canvases, some, 1.0)
 
     def batches(self, photos: Sequence[Pixels]) -> list[list[int]]:
         """Return the indices of photos that are processed together, the most costly batch first."""
@@ -202,21 +204,10 @@ class Detector:
             return NOTHING
         members = faces.groups % len(canvases)
 
-        def look(network: Compiled, side: int) -> Judge:
-            def judge(
-                boxes: Boxes, index: npt.NDArray[np.intp], mirrored: npt.NDArray[np.bool_]
-            ) -> list[Outputs]:
-                return self._run(network, side, canvases, boxes, members[index], mirrored)
+        def judge(boxes: Boxes, index: npt.NDArray[np.intp]) -> list[Outputs]:
+            return self._run(self.networks.look, 48, canvases, boxes, members[index])
 
-            return judge
-
-        evidence = look_again(
-            faces.boxes,
-            faces.scores,
-            faces.landmarks,
-            look(self.networks.output, 48),
-            look(self.networks.refine, 24),
-        )
+        evidence = look_again(faces.boxes, faces.scores, faces.landmarks, judge)
         rated = replace(faces, scores=self.probability.of(evidence), evidence=evidence)
         order = np.argsort(-rated.scores, kind="stable")
         return rated.take(order[rated.scores[order] >= self.confidence])
@@ -228,20 +219,14 @@ class Detector:
         canvases: Canvases,
         boxes: Boxes,
         members: npt.NDArray[np.int32],
-        mirrored: npt.NDArray[np.bool_] | None = None,
     ) -> list[Outputs]:
-        """Return what a network says of the patches within boxes (n, 4) of copies (n,), mirrored or
-        not.
-        """
+        """Return what a network says of the patches within boxes (n, 4) of copies (n,)."""
         parts = []
         for start in range(0, len(boxes), PATCH_BATCH):
             part = slice(start, start + PATCH_BATCH)
             cut = canvases.cut(boxes[part], members[part], side)
             patches = np.zeros((_bucket(len(cut)), side, side, 3), np.float32)
             patches[: len(cut)] = cut
-            if mirrored is not None:
-                turned = np.flatnonzero(mirrored[part])
-                patches[turned] = cut[turned, :, ::-1]
             parts.append([values[: len(cut)] for values in network(patches)])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
@@ -321,5 +306,5 @@ def _side(face: Detection) -> float:
 
 
 def _bucket(count: int) -> int:
-    """Return how many patches to compute for `count`: powers of two limit the number of shapes."""
-    return 1 << max(3, (count - 1).bit_length())
+    """Return how many patches to compute for `count`."""
+    return round_up(count, PATCH_STEP)

@@ -33,17 +33,22 @@ SHAPES = {
     "propose": (None, None, None, 3),
     "refine": (None, 24, 24, 3),
     "output": (None, 48, 48, 3),
+    "look": (None, 48, 48, 3),
 }
 """The shape of the batches that each network takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class MtcnnNetworks:
-    """Hold the proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32."""
+    """Hold the proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32.
+
+    `look` is the output network again, as `Cascade` says.
+    """
 
     propose: Callable[[tf.Tensor], Scored]
     refine: Callable[[tf.Tensor], Scored]
     output: Callable[[tf.Tensor], Placed]
+    look: Callable[[tf.Tensor], Placed]
 
 
 def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
@@ -59,6 +64,7 @@ def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
         output=lambda patches: _output(patches, onet),
+        look=lambda patches: _output(patches, onet),
     )
 
 

@@ -19,7 +19,7 @@ from facetag.vision.inference.compiled_network import MOST_AT_ONCE
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.openvino_conversion import convert_bundle
 from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
-from facetag.vision.mtcnn.detector import PATCH_BATCH, Detector
+from facetag.vision.mtcnn.detector import PATCH_BATCH, PATCH_STEP, Detector
 from facetag.vision.mtcnn.face_probability import FaceProbability
 from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.network.attributes import build_network
@@ -108,7 +108,7 @@ def test_all_lanes_are_warmed_up_at_a_time_for_every_number_of_crops(
     assert crops[:2] == [1, 1]
     labeller.finish_warm_up()
     assert sorted(crops) == sorted([*range(1, MOST_AT_ONCE + 1)] * 2)
-    assert sorted(patches) == sorted([8, 16, 32, PATCH_BATCH] * 2)
+    assert sorted(patches) == sorted([*range(PATCH_STEP, PATCH_BATCH + 1, PATCH_STEP)] * 2)
 
 
 def test_what_fails_in_a_lane_is_raised(tiny_bundle, detector, astronaut):

@@ -33,7 +33,7 @@ def ranged_bundle(tiny_bundle):
 
 def patches():
     rng = np.random.default_rng(2)
-    for name, side in (("propose", 40), ("refine", 24), ("output", 48)):
+    for name, side in (("propose", 40), ("refine", 24), ("output", 48), ("look", 48)):
         yield name, rng.uniform(0, 255, (3, side, side, 3)).astype(np.float32)
 
 
