@@ -28,6 +28,12 @@ def _without_zero(text: str) -> str:
     return text
 
 
+def _without_script(content_type: str) -> str:
+    if "svg" in content_type.lower():
+        raise ValueError("an SVG may hold a script: send it as another format")
+    return content_type
+
+
 Text = Annotated[str, AfterValidator(_without_zero)]
 """Text that PostgreSQL can hold."""
 
@@ -56,7 +62,9 @@ class FileToUpload(Strict):
         str, StringConstraints(to_lower=True, pattern=r"^(\.[0-9A-Za-z]{1,10})?$")
     ] = Field("", description="File name suffix with its dot; may be empty")
     content_type: Annotated[
-        str, StringConstraints(pattern=r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$")
+        str,
+        StringConstraints(pattern=r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$"),
+        AfterValidator(_without_script),
     ] = "application/octet-stream"
 
 
