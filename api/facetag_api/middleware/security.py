@@ -1,5 +1,6 @@
 """Keep pages of other sites from using the API, which serves its own page and programs."""
 
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -30,6 +31,9 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
     """Return the names under which the API may be addressed, without ports."""
     own = {settings.api_host} - ANY_ADDRESS
     return LOOPBACK_HOSTS | {name.lower() for name in (*settings.allowed_hosts, *own)}
+
+
+_BEHIND_BRACKET = re.compile(r"\][^:]")
 
 
 class Security:
@@ -79,7 +83,9 @@ def host_name(given: str) -> str | None:
         parts.port  # noqa: B018 - raises ValueError
     except ValueError:
         return None
-    return parts.hostname if parts.netloc == given and parts.username is None else None
+    # Some versions of Python read `[::1].evil.example` as `::1`.
+    whole = parts.netloc == given and parts.username is None and not _BEHIND_BRACKET.search(given)
+    return parts.hostname if whole else None
 
 
 def is_of_another_site(scope: Scope) -> bool:

@@ -38,7 +38,16 @@ def test_another_origin_gets_no_leave_to_read(client):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost:80:80", "a@localhost", "", "[::1"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost:80:80",
+        "a@localhost",
+        "",
+        "[::1",
+        "[::1].evil.example",
+    ],
 )
 def test_an_unknown_host_is_refused_although_the_browser_thinks_it_the_same_site(client, host):
     headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
