@@ -40,8 +40,11 @@ CLEAN, BEFORE, AFTER = "champion, before they were spoiled", "champion", "candid
               help="Labels of the new shard.")  # fmt: skip
 @click.option("--for", "serves", type=click.Choice(get_args(Serves)), default="both",
               show_default=True, help="As of `facetag retrain`.")  # fmt: skip
+@click.option("--at-hand", type=click.FloatRange(0, 1), default=1.0, show_default=True,
+              help="Share of the earlier training images that is cut at all.")  # fmt: skip
 @click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
-              help="Share of earlier images.")  # fmt: skip
+              help="Share of these that is fitted on again.")  # fmt: skip
+@click.option("--no-mirror", is_flag=True, help="Read no mirror images, which is twice as fast.")
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Epochs.")
 @click.option("--teacher-share", type=click.FloatRange(0, 1), default=0.5, show_default=True,
               help="Share of the targets that is the champion's answer.")  # fmt: skip
@@ -56,7 +59,9 @@ def main(
     count: int,
     labels: str,
     serves: Serves,
+    at_hand: float,
     replay: float,
+    no_mirror: bool,
     epochs: int,
     teacher_share: float,
     precision: str,
@@ -65,16 +70,17 @@ def main(
 ) -> None:
     """Make the domain, retrain, measure, and print tables and verdict."""
     machine, champion = describe_machine(), open_bundle(bundle)
+    if no_mirror:
+        champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     domain = make_domain(
-        shards, champion, load_settings(), cache, count=count, replay=replay, labels=labels
+        shards, champion, load_settings(), cache, count=count, at_hand=at_hand, labels=labels
     )
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
-    # Of the earlier training images, only those to replay are at hand.
-    plan = RetrainingPlan(1.0, precision, serves, options)
+    plan = RetrainingPlan(replay, precision, serves, options)
     found = try_retraining(
         champion, domain, plan, run, on_say=lambda words: click.echo(words, err=True)
     )
-    found |= {"machine": in_words(machine), "labels": labels, "replay": replay}
+    found |= {"machine": in_words(machine), "labels": labels, "at_hand": at_hand}
     (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
     click.echo(to_text(found))
 

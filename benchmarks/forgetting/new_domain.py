@@ -73,7 +73,7 @@ def make_domain(
     root: Path,
     *,
     count: int,
-    replay: float,
+    at_hand: float,
     labels: str = "right",
 ) -> Domain:
     """Return the domain with `count` images in the new shard; caches lie below `root`.
@@ -101,7 +101,7 @@ def make_domain(
     hidden = np.zeros(len(held_out), bool)
     hidden[order] = True
     hidden[[originals[one] for one, part in new.round.parts.items() if part != TRAINING]] = True
-    drawn = np.random.default_rng(1).random(len(held_out)) < replay
+    drawn = np.random.default_rng(1).random(len(held_out)) < at_hand
     earlier = np.flatnonzero(held_out | (drawn & ~hidden))
     return Domain(
         _cut(_take(whole, earlier), root, plan),
@@ -173,4 +173,6 @@ def _take(whole: Examined, order: Sequence[int] | npt.NDArray[np.intp]) -> Exami
     samples = [whole.samples[index] for index in order]
     parts = {one.sha256: whole.round.parts[one.sha256] for one in samples}
     hashes = whole.hashes[np.asarray(order, np.intp)]
-    return Examined(Round(whole.round.shards, parts), samples, hashes, whole.shard_of)
+    return Examined(
+        Round(whole.round.shards, parts, whole.round.domain), samples, hashes, whole.shard_of
+    )

@@ -409,6 +409,8 @@ class Shard(Base):
     name: Mapped[str]
     version: Mapped[str | None]
     """The bundle that was fitted on the shard; null for a test set."""
+    domain: Mapped[str | None]
+    """The collection that its photos come from; null in rows from before there were domains."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -456,7 +458,7 @@ class Retraining(Base):
     shards: Mapped[dict[str, Any]]
     """Lists `new`, `earlier` and `tests` of `{"url"}` or `{"name", "sha256"}`."""
     options: Mapped[dict[str, Any]]
-    """`replay`, `precision`, `for`, `fit`, `leave_out`, `again`, `promote`."""
+    """`replay`, `precision`, `for`, `fit`, `domain`, `leave_out`, `again`, `promote`."""
     claim_token: Mapped[uuid.UUID | None]
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]

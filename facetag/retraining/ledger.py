@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from facetag.db.tables import Shard, ShardImage
 from facetag.errors import ShardRefused
+from facetag.retraining.domains import name_domain
 
 TRAINING, VALIDATION, CALIBRATION, HOLDOUT, TEST = (
     "training",
@@ -42,13 +43,15 @@ def record_shards(
     *,
     tenant_id: str,
     version: str | None,
+    domain: str | None = None,
 ) -> None:
     """Record shards (SHA-256 to name) and their images; earlier records are replaced.
 
-    `version` is the bundle that was fitted on them; None records a test set.
+    `version` is the bundle that was fitted on them; None records a test set. `domain` is the
+    collection that they come from, by default that of each shard's name.
     """
     for digest, name in shards.items():
-        values = {"name": name, "version": version}
+        values = {"name": name, "version": version, "domain": domain or name_domain(name)}
         session.execute(
             insert(Shard)
             .values(tenant_id=tenant_id, sha256=digest, **values)

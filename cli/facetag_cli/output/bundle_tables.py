@@ -39,7 +39,8 @@ def describe_bundle(row: Model) -> dict[str, Any]:
 
 def render_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the list as a table."""
-    grid = Table("version", "state", "parent", "created", "age RMSE", "gender", "race", "measured")
+    names = ("version", "state", "parent", "created", "age RMSE", "gender", "race", "measured")
+    grid = Table(*names, "domains: age RMSE, gender, race")
     for row in rows:
         grid.add_row(
             row["version"],
@@ -48,6 +49,7 @@ def render_rows(rows: Sequence[Mapping[str, Any]]) -> str:
             row["created_at"][:16],
             *("" if value is None else f"{value:.3f}" for value in row["figures"].values()),
             row["measured_on"] or "",
+            "\n".join(_name_domains(row["domains"])),
         )
     return _print(grid) if rows else "No bundle is known yet: a worker registers its own."
 
@@ -62,6 +64,12 @@ def render_bundle(found: Mapping[str, Any]) -> str:
         f"created {found['created_at'][:16]}, parent {found['parent'] or 'none'}",
         f"weights' SHA-256 {found['weights_sha256']}",
         f"on its {found['measured_on']}: {figures}" if figures else "not measured",
+        *(
+            f"on the holdout of {words}, its parent {_figures(figures['before'])}"
+            for words, figures in zip(
+                _name_domains(found["domains"]), found["domains"].values(), strict=True
+            )
+        ),
         *(f"shard {shard['name']}: SHA-256 {shard['sha256']}" for shard in found["shards"]),
     ]
     if found["files"] is None:
@@ -115,8 +123,20 @@ def _describe(row: Model) -> dict[str, Any]:
         "parent": row.manifest.get("parent"),
         "created_at": row.created_at.isoformat(),
         "measured_on": part,
+        "domains": row.manifest.get("domains", {}),
         "figures": {f"{head} {name}": table.get(head, {}).get(name) for head, name in SHOWN},
     }
+
+
+def _name_domains(domains: Mapping[str, Any]) -> list[str]:
+    """Return a line per domain with the figures of the bundle on its holdout."""
+    return [f"{name}: {_figures(row['after'])}" for name, row in domains.items()]
+
+
+def _figures(table: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{table[head][name]:.3f}" for head, name in SHOWN if name in table.get(head, {})
+    )
 
 
 def _print(grid: Table) -> str:

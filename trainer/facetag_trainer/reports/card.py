@@ -33,6 +33,12 @@ SERVED = {
     "earlier": "photos like its earlier ones; on the new ones a bounded loss was allowed",
 }
 """The photos that the network is meant for, by the value of `facetag retrain --for`."""
+BY_DOMAIN = (
+    ("age", "rmse"),
+    ("age", "coverage"),
+    ("gender", "accuracy"),
+    ("race", "accuracy"),
+)
 READ, HELD = ("rmse", "accuracy"), ("coverage", "ece")
 """Measures of what is read, and of whether what is said of it holds."""
 WITHOUT_TWINS = tuple(
@@ -63,6 +69,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         f"# facetag network {manifest['version']}",
         _summary(manifest),
         *_measured(manifest),
+        *_by_domain(manifest),
         *_compared(manifest),
         *_calibrated(manifest),
         LABELS.format(**(UTKFACE_WORDS if is_of_utkface(manifest) else OTHER_WORDS)).strip(),
@@ -195,6 +202,29 @@ def _without_twins(table: Mapping[str, Any]) -> list[str]:
             f"data (at most 16 of 256 bits of a difference hash differ): {'; '.join(figures)}."
         )
     ]
+
+
+def _by_domain(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the figures by domain, before and after a retraining."""
+    domains = manifest.get("domains")
+    if not domains:
+        return []
+    names = [find_measure(*one) for one in BY_DOMAIN]
+    lines = [
+        "| domain | holdout | " + " | ".join(one.full_name for one in names) + " |",
+        "| --- | ---: |" + " ---: |" * len(names),
+    ]
+    for domain, row in domains.items():
+        cells = []
+        for one in names:
+            before, after = (
+                one.format(row[moment].get(one.head, {}).get(one.field))
+                for moment in ("before", "after")
+            )
+            cells.append(f"{before} → {after}")
+        lines.append(f"| {domain} | {row['n']} | " + " | ".join(cells) + " |")
+    words = "Of the network before and of this one, on the holdout of each domain:"
+    return ["## By domain", words, "\n".join(lines)]
 
 
 def _compared(manifest: Mapping[str, Any]) -> list[str]:

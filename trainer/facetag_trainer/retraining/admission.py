@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.errors import ShardRefused
+from facetag.retraining.domains import domain_of
 from facetag.retraining.ledger import (
     NEVER_FITTED,
     find_protected,
@@ -43,6 +44,8 @@ class Asked:
     tests: Sequence[ShardIndex] = ()
     leave_out: bool = False
     """Whether to leave out images of test sets and holdouts instead of refusing their shard."""
+    domain: str | None = None
+    """The collection that the new shards come from; None takes it from the first one's name."""
     again: bool = False
     """Whether to take shards that were learnt by a bundle outside the champion's line."""
 
@@ -96,6 +99,7 @@ def admit_shards(
         known=to_hashes(known),
         left_out=frozenset(protected),
         hold_out_at_least=JUDGING,
+        domain=asked.domain,
     )
     if not new.samples:
         raise ShardRefused(
@@ -109,12 +113,13 @@ def admit_shards(
 def known_rounds(session: Session, manifest: Mapping[str, Any], *, tenant_id: str) -> list[Round]:
     """Return the rounds of a bundle with those of their shards that the ledger holds."""
     rounds = []
+    domains = {shard["sha256"]: domain_of(shard) for shard in manifest.get("shards", [])}
     for shards in list_rounds(manifest.get("shards", [])):
         recorded = find_shards(session, list(shards), tenant_id=tenant_id)
         here = {digest: name for digest, name in shards.items() if digest in recorded}
         if here:
             parts = image_parts(session, list(here), tenant_id=tenant_id)
-            rounds.append(Round(here, parts))
+            rounds.append(Round(here, parts, domains[next(iter(shards))]))
     return rounds
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import CARD
+from facetag.retraining.domains import name_domain
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.bundle_writer import without_identity, write_bundle
@@ -22,6 +23,7 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress, make_feeder
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
+from facetag_trainer.retraining.domain_figures import find_domain, measure_domains
 from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
@@ -184,7 +186,9 @@ def retrain_network(
         **fitted.manifest,
         "mirror": champion.mirror.to_json(),
         "samples": {**fitted.manifest["samples"], "validation": int(joined.validation.sum())},
-        "shards": add_round(champion.manifest.get("shards", []), new.facts["shards"]),
+        "shards": add_round(
+            champion.manifest.get("shards", []), new.facts["shards"], find_domain(new)
+        ),
         "replay": {"share": plan.replay, "images": sum(map(len, material.replayed))},
         "line": {"share": point.share, "points": [one.to_json() for one in points]},
     }
@@ -192,6 +196,9 @@ def retrain_network(
         run / CHOSEN, network, champion.spec, champion.crop_rule, without_identity(manifest)
     )
     bundle = _calibrate(bundle, new, earlier, joined, readings)
+    domains = measure_domains([champion, bundle], [*earlier, new], readings)
+    save_manifest(bundle.folder, {**bundle.manifest, "domains": domains})
+    bundle = open_bundle(bundle.folder)
     atomic_write(bundle.folder / CARD, write_card(bundle.manifest))
     return bundle
 
@@ -318,10 +325,15 @@ def join_reads(reads: Sequence[Read]) -> Read:
     return Read(labels, outputs)
 
 
-def add_round(shards: Sequence[Mapping[str, Any]], new: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a manifest's shards with those of one more round, marked with its number."""
+def add_round(
+    shards: Sequence[Mapping[str, Any]], new: Mapping[str, str], domain: str | None = None
+) -> list[dict[str, Any]]:
+    """Return a manifest's shards with those of one more round, with its number and domain."""
     number = 1 + max((int(shard.get("round", 0)) for shard in shards), default=-1)
-    added = [{"name": name, "sha256": digest, "round": number} for name, digest in new.items()]
+    added = [
+        {"name": name, "sha256": digest, "round": number, "domain": domain or name_domain(name)}
+        for name, digest in new.items()
+    ]
     return [*(dict(shard) for shard in shards), *added]
 
 

@@ -72,6 +72,7 @@ def _take_shards(shelf: Shelf, claim: RetrainingClaim, keeper: Keeper, folder: P
         lists["earlier"],
         lists["tests"],
         leave_out=claim.options["leave_out"],
+        domain=claim.options.get("domain"),
         again=claim.options["again"],
     )
 

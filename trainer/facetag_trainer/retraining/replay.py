@@ -15,6 +15,8 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shards import name_apart
 
 Indices = npt.NDArray[np.intp]
+FEWEST = 300
+"""Training images that are replayed of a round, if it has them."""
 
 
 class JoinedCrops:
@@ -38,13 +40,21 @@ class JoinedCrops:
         return cast(npt.NDArray[np.uint8], crops[indices[index - before]])
 
 
-def choose_replay(cache: CropCache, share: float, seed: int) -> Indices:
-    """Return the indices of a share of the training images and of all held-out images, in order.
+def count_replay(training: int, share: float) -> int:
+    """Return how many of a round's training images are replayed: a share, but not too few.
 
-    The seed decides the share.
+    Otherwise many images of one domain would wash out a small one.
+    """
+    return min(training, max(round(share * training), FEWEST)) if share else 0
+
+
+def choose_replay(cache: CropCache, share: float, seed: int) -> Indices:
+    """Return the indices of the replayed training images and of all held-out images, in order.
+
+    The seed decides which are replayed.
     """
     training = np.flatnonzero(~cache.validation)
-    count = round(share * len(training))
+    count = count_replay(len(training), share)
     chosen = np.random.default_rng(seed).permutation(training)[:count]
     return np.sort(np.concatenate([chosen, np.flatnonzero(cache.validation)]))
 

@@ -238,6 +238,7 @@ class RetrainingSession:
                 new.ledger_images(),
                 tenant_id=shelf.tenant_id,
                 version=candidate.version,
+                domain=new.round.domain,
             )
             promotion = None
             if verdict.holds and promoting:

@@ -1,6 +1,7 @@
 """Opens the crop caches of a retraining's rounds; missing ones are made from the shards."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from facetag.bundles.bundle_store import Shelf
@@ -34,8 +35,9 @@ class RoundCaches:
 
     def cut(self, examined: Examined) -> CropCache:
         """Return the cache of a round that was just examined."""
-        found = find_round_cache(examined.round, self._root, self._plan)
-        return found or self._cut(examined.round, examined.samples, examined.hashes)
+        one = examined.round
+        found = find_round_cache(one, self._root, self._plan)
+        return _with_domain(found or self._cut(one, examined.samples, examined.hashes), one.domain)
 
     def open(self, one: Round, at_hand: Sequence[ShardIndex]) -> CropCache:
         """Return the cache of a recorded round, made from given shards or those in object storage.
@@ -44,11 +46,11 @@ class RoundCaches:
         """
         found = find_round_cache(one, self._root, self._plan)
         if found is not None:
-            return found
+            return _with_domain(found, one.domain)
         here = {shard.sha256: shard for shard in at_hand}
         shards = [here.get(digest) or self._fetch(digest) for digest in one.shards]
         samples, hashes = read_round(one, shards)
-        return self._cut(order_parts(one, samples), samples, hashes)
+        return _with_domain(self._cut(order_parts(one, samples), samples, hashes), one.domain)
 
     def _fetch(self, digest: str) -> ShardIndex:
         shelf = self._shelf
@@ -59,3 +61,7 @@ class RoundCaches:
         names = ", ".join(one.shards.values())
         with self._reporter.bar(f"Cutting faces out of {names}", total=len(samples)) as bar:
             return cut_round(one, samples, hashes, self._root, self._plan, on_progress=bar.set)
+
+
+def _with_domain(cache: CropCache, domain: str) -> CropCache:
+    return replace(cache, facts={**cache.facts, "domain": domain})

@@ -6,13 +6,14 @@ cache can be made again from the shards and that record, on any machine.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable
+from facetag.retraining.domains import name_domain
 from facetag.retraining.ledger import TEST, TRAINING, LedgerImage
 from facetag.vision.difference_hash import HASH_BYTES, Hashes
 from facetag_trainer.data.cache_preparation import PreparePlan, read_clean_set
@@ -34,6 +35,8 @@ class Round:
     shards: Mapping[str, str]
     parts: Mapping[str, str]
     """SHA-256 of an image to its part."""
+    domain: str
+    """The collection that the images come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,14 @@ def examine_shards(
     known: Hashes,
     left_out: Collection[str] = (),
     hold_out_at_least: int = 0,
+    domain: str | None = None,
 ) -> Examined:
     """Read shards, drop known images, and decide each image's part by its content.
 
     Near twins of the difference hashes `known` (m, 32) are dropped, and so are the images
     `left_out` (SHA-256). The plan's share is held out, or so much more that about
-    `hold_out_at_least` images are, up to LARGEST_SHARE. Raises ShardUnreadable if a shard cannot be
-    read.
+    `hold_out_at_least` images are, up to LARGEST_SHARE. Without a `domain`, the first shard's name
+    gives it. Raises ShardUnreadable if a shard cannot be read.
     """
     cleaned, hashes = read_clean_set(shards)
     dropped = Counter(cleaned.dropped)
@@ -82,7 +86,9 @@ def examine_shards(
     parts = _decide_parts(samples, hashes, max(plan.validation_share, wanted))
     used = {one.sha256: str(part) for one, part in zip(samples, parts, strict=True)}
     names, shard_of = name_shards(shards), _shard_digests(shards)
-    return Examined(Round(names, used), samples, hashes, shard_of, +dropped)
+    return Examined(
+        Round(names, used, domain or _first_domain(names)), samples, hashes, shard_of, +dropped
+    )
 
 
 def examine_tests(shards: Sequence[ShardIndex]) -> Examined:
@@ -95,9 +101,14 @@ def examine_tests(shards: Sequence[ShardIndex]) -> Examined:
         except ImageUnreadable:
             continue
         samples[digest] = shard.samples[digest]
-    tests = Round(name_shards(shards), dict.fromkeys(samples, TEST))
+    names = name_shards(shards)
+    tests = Round(names, dict.fromkeys(samples, TEST), _first_domain(names))
     found = np.array(hashes, np.uint8).reshape(-1, HASH_BYTES)
     return Examined(tests, list(samples.values()), found, _shard_digests(shards))
+
+
+def _first_domain(names: Mapping[str, str]) -> str:
+    return name_domain(next(iter(names.values())))
 
 
 def name_shards(shards: Sequence[ShardIndex]) -> dict[str, str]:
@@ -168,7 +179,7 @@ def read_round(one: Round, shards: Sequence[ShardIndex]) -> tuple[list[Sample], 
 
 def order_parts(one: Round, samples: Sequence[Sample]) -> Round:
     """Return the round with its parts in the order of the samples."""
-    return Round(one.shards, {item.sha256: one.parts[item.sha256] for item in samples})
+    return replace(one, parts={item.sha256: one.parts[item.sha256] for item in samples})
 
 
 def to_hashes(values: Sequence[bytes]) -> Hashes:

@@ -50,6 +50,12 @@ if TYPE_CHECKING:
     "or both. Of these nothing may be lost; of the others a bounded loss is allowed.",
 )
 @click.option(
+    "--domain",
+    metavar="NAME",
+    help="Collection that the new shards come from, such as an archive; figures are given for "
+    "each. Without it the first shard's name without its number, so week-31.tar is of `week`.",
+)
+@click.option(
     "--test",
     "tests",
     multiple=True,
@@ -95,6 +101,7 @@ def retrain(
     earlier: "tuple[ShardSource, ...]",
     replay: float,
     serves: "Serves",
+    domain: str | None,
     tests: "tuple[ShardSource, ...]",
     leave_out: bool,
     again: bool,
@@ -142,12 +149,15 @@ def retrain(
       facetag retrain s3://photos/new.tar --queue
     """
     from facetag.bundles.bundle_store import Shelf
+    from facetag.retraining.domains import REVIEWS
     from facetag.standalone.connections import use_servers
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
 
     reporter = Reporter(quiet=quiet)
+    # Corrections are a domain of their own, unless other shards come with them.
+    domain = domain or (REVIEWS if reviews and not shards else None)
     shards += _take_reviews(reviews, data_dir, reporter)
     if not shards:
         raise click.UsageError("Give a new SHARD, or --reviews JOB.")
@@ -164,6 +174,7 @@ def retrain(
             "precision": precision,
             "for": serves,
             "fit": fit,
+            "domain": domain,
             "leave_out": leave_out,
             "again": again,
             "promote": not no_promote,
@@ -185,7 +196,7 @@ def retrain(
             index_shards(take_shards(sources, settings, quiet=quiet), settings)
             for sources in (shards, earlier, tests)
         )
-        asked = Asked(new, known, held, leave_out=leave_out, again=again)
+        asked = Asked(new, known, held, leave_out=leave_out, domain=domain, again=again)
         with closing(Shelf(settings)) as shelf:
             session = RetrainingSession(
                 shelf, asked, retraining, run=run, cache=cache, reporter=reporter
@@ -261,13 +272,14 @@ def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
 def _describe(manifest: Any, admission: Any, replay: float) -> str:
     """Return in words what a retraining would do."""
     from facetag.retraining.ledger import TRAINING
+    from facetag_trainer.retraining.replay import count_replay
 
     def count(parts: Any) -> int:
         return sum(part == TRAINING for part in parts.values())
 
     new, earlier = admission.new, admission.earlier
     fitted = count(new.round.parts)
-    again = sum(round(replay * count(one.parts)) for one in earlier)
+    again = sum(count_replay(count(one.parts), replay) for one in earlier)
     held_out = sum(len(one.parts) - count(one.parts) for one in earlier)
     dropped = "; ".join(f"{number} {reason}" for reason, number in new.dropped.items())
     return (

@@ -7,6 +7,7 @@ import pytest
 
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.retraining.candidate import (
@@ -46,7 +47,9 @@ def champion(tmp_path_factory, earlier):
 @pytest.fixture(scope="module")
 def new(tmp_path_factory):
     cache = write_tiny_cache(tmp_path_factory.mktemp("b") / "cache", seed=3)
-    return replace(cache, facts={**cache.facts, "shards": {"new.tar": "cd" * 32}})
+    return replace(
+        cache, facts={**cache.facts, "shards": {"new.tar": "cd" * 32}, "domain": "press"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +80,20 @@ def test_new_labels_weigh_more_against_the_champions_answers_than_replayed_ones(
     assert int(material.is_new.sum()) == len(new.validation) - int(new.validation.sum()) + len(
         find_validation(new)
     )
-    assert (~material.fitting.validation).sum() == 30 + 48
-    assert [len(indices) for indices in material.replayed] == [30]
+    assert (~material.fitting.validation).sum() == 60 + 48
+    assert [len(indices) for indices in material.replayed] == [60]
+
+
+def test_figures_are_given_by_domain_before_and_after_with_the_ranges_coverage(retrained, new):
+    domains = retrained.manifest["domains"]
+    assert list(domains) == ["part", "press"]
+    holdout = split_held_out(new.hashes[new.validation]) == "holdout"
+    assert domains["press"]["n"] == holdout.sum() > 0
+    for row in domains.values():
+        assert row["before"]["age"]["rmse"] != row["after"]["age"]["rmse"]
+        assert 0 <= row["before"]["age"]["coverage"] <= 1
+    card = (retrained.folder / "card.md").read_text()
+    assert "| press | " in card.split("## By domain")[1]
 
 
 def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained, champion):
@@ -86,10 +101,11 @@ def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained,
     assert manifest["parent"] == champion.version
     assert manifest["shards"] == [
         {"name": "part.tar", "sha256": "ab" * 32},
-        {"name": "new.tar", "sha256": "cd" * 32, "round": 1},
+        {"name": "new.tar", "sha256": "cd" * 32, "round": 1, "domain": "press"},
     ]
-    assert manifest["replay"] == {"share": 0.5, "images": 30}
-    assert manifest["samples"]["training"] == 30 + 48
+    # A small round is replayed whole.
+    assert manifest["replay"] == {"share": 0.5, "images": 60}
+    assert manifest["samples"]["training"] == 60 + 48
     assert "new.tar" in (retrained.folder / "card.md").read_text()
 
 

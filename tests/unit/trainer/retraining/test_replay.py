@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.replay import JoinedCrops, choose_replay, join_caches, keep_some
+from facetag_trainer.retraining import replay
+from facetag_trainer.retraining.replay import (
+    JoinedCrops,
+    choose_replay,
+    count_replay,
+    join_caches,
+    keep_some,
+)
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 
@@ -17,7 +24,14 @@ def everything(cache):
     return np.arange(len(cache.validation))
 
 
-def test_replay_is_a_share_of_the_training_images_and_all_that_is_held_out(two):
+def test_a_small_round_is_replayed_whole_and_a_large_one_by_its_share():
+    assert [count_replay(count, 0.3) for count in (0, 200, 900, 2000)] == [0, 200, 300, 600]
+    assert count_replay(2000, 0) == 0
+    assert count_replay(2000, 1) == 2000
+
+
+def test_replay_is_a_share_of_the_training_images_and_all_that_is_held_out(two, monkeypatch):
+    monkeypatch.setattr(replay, "FEWEST", 0)
     chosen = choose_replay(two[0], 0.5, seed=1)
     assert len(chosen) == 12 + 6
     assert set(np.flatnonzero(two[0].validation)) <= set(chosen)

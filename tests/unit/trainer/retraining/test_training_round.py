@@ -43,6 +43,8 @@ def test_a_round_holds_each_image_once_with_its_part_and_its_shard(shards):
     examined = examine_shards(shards, PLAN, known=NOTHING)
     assert len(examined.round.parts) == len(examined.samples) == 24
     assert list(examined.round.shards.values()) == ["one.tar", "two.tar"]
+    assert examined.round.domain == "one"
+    assert examine_shards(shards, PLAN, known=NOTHING, domain="press").round.domain == "press"
     assert examined.dropped == {"identical image": 2}
     assert 0 < sum(part != "training" for part in examined.round.parts.values()) < 24
     rows = {row.sha256: row for row in examined.ledger_images()}
@@ -92,7 +94,7 @@ def test_a_recorded_round_is_read_again_from_its_shards_in_their_order(shards, t
     examined = examine_shards(shards, PLAN, known=NOTHING)
     # As a database gives it: in no order, and without one image.
     items = sorted(examined.round.parts.items())[1:]
-    recorded = Round(examined.round.shards, dict(items))
+    recorded = Round(examined.round.shards, dict(items), "one")
     samples, hashes = read_round(recorded, shards)
     assert len(samples) == len(hashes) == 23
     ordered = order_parts(recorded, samples)

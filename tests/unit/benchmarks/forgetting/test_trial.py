@@ -1,0 +1,78 @@
+"""The trial of one retraining on photos that the champion reads badly, made small."""
+
+import numpy as np
+import pytest
+
+from benchmarks.forgetting.__main__ import to_text, try_retraining
+from benchmarks.forgetting.new_domain import Domain, choose_images, mislabel, spoil
+from facetag.settings import Settings
+from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.data.shards import Sample
+from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.training_run import TrainingPlan, train_network
+from facetag_trainer.retraining.candidate import RetrainingPlan
+from tests.unit.trainer.chips import encode, waves
+from tests.unit.trainer.tiny_caches import write_tiny_cache
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def sample(seed, **labels):
+    whole = {"age": 50.0, "gender": 0.0, "race": 2.0, **labels}
+    return Sample(f"{seed}.jpg", encode(waves(np.random.default_rng(seed), 64)), whole)
+
+
+def test_the_domain_is_two_groups_over_40_and_what_the_champion_held_out_judges():
+    samples = [sample(n) for n in range(6)]
+    samples += [sample(6, age=40.0), sample(7, race=0.0), sample(8, race=3.0)]
+    held_out = np.isin(np.arange(9), [0, 1])
+    learnt, judging = choose_images(samples, held_out, 3)
+    assert len(learnt) == 3
+    assert {0, 1} <= set(judging)
+    assert sorted(learnt + judging) == [0, 1, 2, 3, 4, 5, 8]
+
+
+def test_a_photo_is_always_spoiled_in_the_same_way():
+    one = sample(1)
+    first, again = (spoil(one, Settings()) for _ in range(2))
+    assert first.data == again.data != one.data
+    assert first.labels == one.labels
+
+
+def test_wrong_labels_are_wrong_in_the_way_that_is_asked_for():
+    samples = [sample(1), sample(2, race=3.0, age=60.0)]
+
+    def read(way):
+        return [dict(one.labels) for one in mislabel(samples, way)]
+
+    right = read("right")
+    assert right == [dict(one.labels) for one in samples]
+    assert [one["age"] for one in read("shifted")] == [65.0, 75.0]
+    assert [one["gender"] for one in read("flipped")] == [1.0, 0.0]
+    assert sorted(one["age"] for one in read("shuffled")) == [50.0, 60.0]
+
+
+def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
+    earlier = write_tiny_cache(tmp_path / "earlier", count=80, held_out=40)
+    new = write_tiny_cache(tmp_path / "new", held_out=30, seed=3)
+    rest = write_tiny_cache(tmp_path / "rest", seed=4)
+    for name, cache in (("new.tar", new), ("rest.tar", rest)):
+        cache.facts["shards"] = {name: name[:2] * 32}
+    for head in ("race", "gender"):
+        rest.labels[head][:] = 1
+    spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
+    fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, averaging=0.0)
+    champion = train_network(TrainingPlan(spec, fit), earlier, tmp_path / "champion")
+    domain = Domain(earlier, new, rest, rest, np.arange(60) < 20)
+    plan = RetrainingPlan(1.0, options={"epochs": 1, "batch_size": 8})
+    told = []
+    found = try_retraining(champion, domain, plan, tmp_path / "run", on_say=told.append)
+    assert (found["rest"]["n"], found["unseen"]["n"]) == (60, 20)
+    # The rest is the same before it was spoiled, so nothing was lost.
+    assert found["rest"]["age"]["lost"] == 0
+    assert set(found["coverage"]) == {"before", "after"}
+    assert {row["data"] for row in found["verdict"]["table"]} == {"earlier", "new"}
+    text = to_text({**found, "machine": "here", "labels": "right"})
+    assert "nothing was lost" in text
+    assert "For both: " in text
+    assert told
