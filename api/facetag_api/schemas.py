@@ -453,6 +453,14 @@ class VerdictAnswer(BaseModel):
     holds: bool = Field(description="Whether the bundle may replace the champion")
     against: str = Field(description="Version of the champion")
     reasons: list[str] = Field(description="One per measure, overall and for the worst group")
+    serves: str | None = Field(
+        default=None,
+        alias="for",
+        description="Photos that it was retrained for: both, new or earlier; null if not stated",
+    )
+    table: list[dict[str, Any]] = Field(
+        default=[], description="One row per comparison, on earlier and on new images"
+    )
 
 
 class BundleAnswer(BaseModel):

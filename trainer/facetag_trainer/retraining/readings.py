@@ -37,6 +37,7 @@ class Readings:
         self._folder = folder
         self._on_read = on_read
         self._on_rate = on_rate
+        self._rate_known = False
 
     def read(
         self, bundle: Bundle, cache: CropCache, members: Mask | None = None, *, spoil: bool = False
@@ -68,8 +69,10 @@ class Readings:
 
         def on_read(done: int, total: int) -> None:
             now = time.monotonic()
-            if started and len(started) < 2:
+            if started and not self._rate_known:
+                # The first batch takes longer: the network is compiled with it.
                 began, before = started[0]
+                self._rate_known = True
                 self._on_rate((done - before) / max(now - began, 1e-9))
             started.append((now, done))
             self._on_read(done, total)

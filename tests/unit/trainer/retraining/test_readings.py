@@ -41,6 +41,8 @@ def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
 def test_the_rate_is_known_after_the_second_batch(bundle, tmp_path):
     cache = write_tiny_cache(tmp_path / "cache", count=200)
     rates = []
-    Readings(tmp_path / "run", on_rate=rates.append).read(bundle, cache)
+    readings = Readings(tmp_path / "run", on_rate=rates.append)
+    readings.read(bundle, cache)
+    readings.read(bundle, cache, spoil=True)
     assert len(rates) == 1
     assert rates[0] > 0

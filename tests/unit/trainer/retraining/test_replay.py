@@ -13,7 +13,8 @@ from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 
 @pytest.fixture
-def two(tmp_path):
+def two(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay, "FEWEST", 0)
     return [
         write_tiny_cache(tmp_path / name, count=count, held_out=held_out, seed=seed)
         for name, count, held_out, seed in (("a", 30, 6, 1), ("b", 20, 4, 2))
@@ -30,8 +31,7 @@ def test_a_small_round_is_replayed_whole_and_a_large_one_by_its_share():
     assert count_replay(2000, 1) == 2000
 
 
-def test_replay_is_a_share_of_the_training_images_and_all_that_is_held_out(two, monkeypatch):
-    monkeypatch.setattr(replay, "FEWEST", 0)
+def test_replay_is_a_share_of_the_training_images_and_all_that_is_held_out(two):
     chosen = choose_replay(two[0], 0.5, seed=1)
     assert len(chosen) == 12 + 6
     assert set(np.flatnonzero(two[0].validation)) <= set(chosen)
