@@ -47,11 +47,16 @@ class Readings:
         Without a mask, all images are read. The bundle's manifest decides which are read mirrored
         too; with `spoil`, images are made poor as `predict_held_out_crops` does.
         """
-        members = np.ones(len(cache.validation), bool) if members is None else members
-        path = self._folder / f"outputs-{_name(bundle, cache, members, spoil)}.npz"
+        every = np.ones(len(cache.validation), bool)
+        members = every if members is None else members
+        path, whole = (
+            self._folder / f"outputs-{_name(bundle, cache, some, spoil)}.npz"
+            for some in (members, every)
+        )
         if path.exists():
-            with np.load(path) as kept:
-                return {name: kept[name] for name in bundle.spec.heads}
+            return _load(path, bundle)
+        if whole.exists():
+            return {name: values[members] for name, values in _load(whole, bundle).items()}
         outputs = predict_held_out_crops(
             bundle,
             replace(cache, validation=members),
@@ -78,6 +83,11 @@ class Readings:
             self._on_read(done, total)
 
         return on_read
+
+
+def _load(path: Path, bundle: Bundle) -> Outputs:
+    with np.load(path) as kept:
+        return {name: kept[name] for name in bundle.spec.heads}
 
 
 def _name(bundle: Bundle, cache: CropCache, members: Mask, spoil: bool) -> str:

@@ -31,6 +31,11 @@ def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
     np.testing.assert_array_equal(again.read(bundle, cache, cache.validation)["age"], first["age"])
     assert len(read) == 1
     assert len(again.read(bundle, cache)["age"]) == 60
+    # All have been read, so a part of them is known.
+    some = np.arange(60) % 2 == 0
+    np.testing.assert_array_equal(
+        again.read(bundle, cache, some)["age"], again.read(bundle, cache)["age"][some]
+    )
     spoiled = again.read(bundle, cache, cache.validation, spoil=True)
     assert not np.array_equal(spoiled["age"], first["age"])
     other = Bundle(bundle.folder, {**bundle.manifest, "mirror": True})
