@@ -444,6 +444,13 @@ class ImagePage(BaseModel):
     next_cursor: str | None
 
 
+class CompositionAnswer(BaseModel):
+    """Who is in a job's photos, as the page's charts read it."""
+
+    counts: dict[str, Any]
+    columns: list[str] = Field(description="The columns of the results as CSV")
+
+
 # The service
 
 

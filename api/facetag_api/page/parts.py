@@ -1,4 +1,7 @@
-"""Serve the page at `/`, which uses the API like any other client, and its parts below `/page/`."""
+"""Serve the page at `/`, which uses the API like any other client, and its parts below `/page/`.
+
+Below `/page/collection/` are the charts and the gallery that the report has too.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -9,6 +12,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from facetag.results import web
 from facetag_api.dependencies import Services
 
 MEDIA_TYPES = {
@@ -41,6 +45,8 @@ def page_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     for part in _read_parts(files("facetag_api.page") / "static"):
         _serve(router, part)
+    for name in (*web.SCRIPTS, web.STYLES):
+        _serve(router, _make_part(f"collection/{name}", web.read_part(name).encode()))
     return router
 
 
@@ -69,13 +75,16 @@ def _read_parts(folder: Traversable, below: str = "") -> Iterator[Part]:
         if entry.is_dir():
             yield from _read_parts(entry, f"{name}/")
             continue
-        content = entry.read_bytes()
-        yield Part(
-            path=AT_THE_ROOT.get(name, f"/page/{name}"),
-            content=content,
-            media_type=MEDIA_TYPES[name[name.rindex(".") :]],
-            etag=f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-        )
+        yield _make_part(name, entry.read_bytes())
+
+
+def _make_part(name: str, content: bytes) -> Part:
+    return Part(
+        path=AT_THE_ROOT.get(name, f"/page/{name}"),
+        content=content,
+        media_type=MEDIA_TYPES[name[name.rindex(".") :]],
+        etag=f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+    )
 
 
 def _serve(router: APIRouter, part: Part) -> None:

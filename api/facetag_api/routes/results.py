@@ -11,11 +11,19 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from facetag.db.tables import ImageState
 from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images
-from facetag.results.csv_rows import ALL_HEADS, csv_header, csv_rows
+from facetag.results.collection_counts import compose
+from facetag.results.counts_json import counts_json
+from facetag.results.csv_rows import (
+    ALL_HEADS,
+    COLUMNS,
+    csv_header,
+    csv_rows,
+    without_other_heads,
+)
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
 from facetag_api.routes.jobs import JobId
-from facetag_api.schemas import ImagePage
+from facetag_api.schemas import CompositionAnswer, ImagePage
 
 PAGE_LINES = 500
 """Lines of a stream that are in memory at a time."""
@@ -91,6 +99,23 @@ def stream_job_results(
         media_type=MEDIA_TYPES[format],
         headers={"Content-Disposition": f'attachment; filename="facetag-{job_id}.{format}"'},
     )
+
+
+@router.get(
+    "/v1/jobs/{job_id}/composition",
+    response_model=CompositionAnswer,
+    responses=problems(404, 409, 503),
+)
+def get_composition(desk: AtDesk, job_id: JobId) -> JSONResponse:
+    """Count who is in a job's photos as they are now, for the charts of the page.
+
+    Reviewed labels count in place of the network's, and a photo that repeats another one is
+    counted once.
+    """
+    job = desk.read(lambda session: get_job(session, job_id, tenant_id=desk.tenant_id))
+    composition = compose(chain.from_iterable(read_pages(desk, job_id)))
+    columns = without_other_heads(COLUMNS, ALL_HEADS if job.heads is None else job.heads)
+    return JSONResponse({"counts": counts_json(composition), "columns": columns})
 
 
 def read_pages(desk: Desk, job_id: uuid.UUID) -> Iterator[Lines]:

@@ -15,18 +15,19 @@ from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
 from facetag.results.counts_json import counts_json
 from facetag.results.csv_rows import ALL_HEADS, COLUMNS, without_other_heads
-from facetag.results.web import SCRIPTS, STYLES, read_part
+from facetag.results.web import STYLES, inline_modules, read_part
 from facetag_cli.composition.share_estimation import EstimatedShares
 from facetag_trainer.reports.pages import render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_ESTIMATED = EstimatedShares()
 START = """
-(() => {
   const found = JSON.parse(document.getElementById("collection").textContent);
-  facetagCharts.show(document.getElementById("charts"), found.counts, found.estimates);
-  facetagGallery.show(document.getElementById("gallery"), found);
-})();
+  const places = new Map(found.lines.map((line, place) => [line, place]));
+  const picture = (line) => found.pictures[places.get(line)];
+  charts.showCharts(document.getElementById("charts"), found.counts,
+    { shares: found.estimates && shares.shareCard(found.estimates) });
+  gallery.showGallery(document.getElementById("gallery"), { ...found, picture });
 """
 
 
@@ -54,7 +55,7 @@ def render_page(
     Only `heads`, the attributes that were asked for, are spoken of.
     """
     made_at = made_at or datetime.now().astimezone()
-    script = "\n".join([*map(read_part, SCRIPTS), START])
+    script = f"(() => {{\n{inline_modules()}{START}}})();\n"
     data = {
         "counts": counts_json(composition),
         "estimates": estimated.shares,

@@ -1,41 +1,33 @@
-"use strict";
+/* Makes elements and texts for the page, the charts and the gallery; text never becomes markup. */
+const SVG = "http://www.w3.org/2000/svg";
+const whole = new Intl.NumberFormat("en");
 
-/* Makes elements and texts for the charts and the gallery. Loaded first; text never becomes markup. */
-const facetagElements = (() => {
-  const SVG = "http://www.w3.org/2000/svg";
-  const whole = new Intl.NumberFormat("en");
+/* Return an element: `on...` attributes are listeners, those that are null or false are left out, and
+   so are such children; others are nodes, strings or lists of them. */
+export function make(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
 
-  /* Return an element; attributes that are null are left out, children are nodes or strings. */
-  function make(name, attributes = {}, ...children) {
-    return fill(document.createElement(name), attributes, children);
+export function draw(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+const missing = (value) => value === null || value === undefined || value === false;
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (missing(value)) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : value);
   }
+  element.append(...children.flat().filter((child) => !missing(child)));
+  return element;
+}
 
-  function draw(name, attributes = {}, ...children) {
-    return fill(document.createElementNS(SVG, name), attributes, children);
-  }
+export const grouped = (count) => whole.format(count);
+export const plural = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
 
-  function fill(element, attributes, children) {
-    for (const [key, value] of Object.entries(attributes)) {
-      if (value !== null && value !== undefined) element.setAttribute(key, value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  }
-
-  const grouped = (count) => whole.format(count);
-  const plural = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
-
-  function percent(share) {
-    if (share > 0 && share < 0.005) return "<1%";
-    return `${Math.round(share * 100)}%`;
-  }
-
-  /* Return the place in `starts` (ascending) of the last start that is not above the value. */
-  function bandOf(value, starts) {
-    let place = 0;
-    while (place + 1 < starts.length && value >= starts[place + 1]) place += 1;
-    return place;
-  }
-
-  return { make, draw, grouped, plural, percent, bandOf };
-})();
+export function percent(share) {
+  if (share > 0 && share < 0.005) return "<1%";
+  return `${Math.round(share * 100)}%`;
+}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -86,6 +87,11 @@ class Service:
     def get(self, path: str) -> httpx.Response:
         return self._http.get(path)
 
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        answer = self._http.post(path, json=body)
+        answer.raise_for_status()
+        return answer
+
     def stop(self) -> None:
         below = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
@@ -152,10 +158,12 @@ def open_page(browser, service):
 
 
 def check_access(page) -> None:
-    """Nothing serious that axe finds keeps people out, in light and dark, narrow and wide."""
+    """Nothing serious that axe finds keeps people out: light, dark, 360 and 1440 pixels wide."""
     from axe_playwright_python.sync_playwright import Axe
 
-    for scheme in ("dark", "light"):
+    size = page.viewport_size
+    for width, scheme in ((1440, "dark"), (1440, "light"), (360, "dark"), (360, "light")):
+        page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page)
         serious = [
@@ -163,8 +171,6 @@ def check_access(page) -> None:
             for one in found.response["violations"]
             if one["impact"] in ("serious", "critical")
         ]
-        assert serious == []
-    size = page.viewport_size
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert serious == [], f"{width} pixels, {scheme}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size(size)

@@ -10,17 +10,24 @@ const VIEWS = {
   jobs: ([id]) => (id ? import("./views/job_view.js") : import("./views/jobs_view.js")),
 };
 const view = document.getElementById("view");
-const notice = document.getElementById("offline");
+const notice = document.getElementById("notice");
 let leave = new AbortController();
+let opened = null;
 
+/** Open the view that the address names; what follows a `?` is for the view that is open. */
 async function open() {
-  const [name, ...parts] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const [place] = location.hash.split("?");
+  if (place === opened) return;
+  const first = opened === null;
+  opened = place;
+  const [name, ...parts] = place.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   const load = VIEWS[name] || VIEWS.try;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
-  const shown = await load(parts);
-  if (signal.aborted) return;
+  tellOffline();
+  const shown = await load(parts).catch(tellMissing);
+  if (signal.aborted || !shown) return;
   document.title = `${shown.title} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {
     const current = link.hash.slice(2) === (VIEWS[name] ? name : "try");
@@ -28,26 +35,40 @@ async function open() {
     else link.removeAttribute("aria-current");
   }
   view.replaceChildren();
+  if (!first) {
+    view.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
   await shown.show(view, { parts, signal });
 }
 
-function tellOffline() {
-  notice.hidden = navigator.onLine;
-  notice.textContent = navigator.onLine ? "" : "No network. What is open stays; sending waits.";
+function tell(...words) {
+  notice.hidden = words.length === 0;
+  notice.replaceChildren(...words);
 }
 
-window.addEventListener("hashchange", () => {
-  open();
-  view.focus({ preventScroll: true });
-  scrollTo(0, 0);
-});
+function tellOffline() {
+  tell(...(navigator.onLine ? [] : ["No network. What is open stays; sending waits."]));
+}
+
+/** Say why a view's script did not come: without a login not even that is served. */
+async function tellMissing() {
+  const answer = await fetch("/page/app.js", { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401) tellLogin();
+  else tell("The view cannot be loaded. Check the network, then ", button("load this page again", () => location.reload()), ".");
+}
+
+function tellLogin() {
+  tell("Your login has ended. Run ", make("code", {}, "facetag keys link"), " and open the link that it prints.");
+}
+
+window.addEventListener("hashchange", open);
 window.addEventListener("online", tellOffline);
 window.addEventListener("offline", tellOffline);
-window.addEventListener("login-needed", () => {
-  notice.hidden = false;
-  notice.replaceChildren("Your login has ended. Log in again, then ",
-    button("load this page again", () => location.reload()), ".");
+window.addEventListener("login-needed", tellLogin);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  view.focus();
 });
-tellOffline();
 open();
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service-worker.js");

@@ -1,20 +1,31 @@
 import re
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
 from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.results import web
 from facetag_api.app import create_app
 from tests.unit.api.conftest import open_client
 
 STATIC = Path(str(files("facetag_api.page") / "static"))
+COLLECTION = Path(str(files("facetag.results.web")))
 MOST_BYTES = 120_000
 """Of all scripts and styles together, as they are sent."""
 
 
 def parts(*suffixes):
-    return [path for path in STATIC.rglob("*") if path.suffix in suffixes]
+    shared = [COLLECTION / name for name in (*web.SCRIPTS, web.STYLES)]
+    return [path for path in (*STATIC.rglob("*"), *shared) if path.suffix in suffixes]
+
+
+def address_of(path):
+    """Return where a part of the page is served."""
+    if path.parent == COLLECTION:
+        return f"/page/collection/{path.name}"
+    return f"/page/{path.relative_to(STATIC)}"
 
 
 def test_the_page_uses_nothing_of_other_hosts():
@@ -73,7 +84,8 @@ def test_every_part_that_another_one_names_is_served(client):
         for name in re.findall(r'"(/page/[\w./-]+)"', text):
             assert client.get(name).status_code == 200, name
         for name in re.findall(r'(?:from|import\() ?"(\./[\w./-]+|\.\./[\w./-]+)"', text):
-            assert (path.parent / name).is_file(), f"{path.name}: {name}"
+            imported = urljoin(address_of(path), name)
+            assert client.get(imported).status_code == 200, f"{path.name}: {name}"
 
 
 def test_the_page_and_the_command_take_the_same_files_for_photos():

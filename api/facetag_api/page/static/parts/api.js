@@ -34,7 +34,10 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;
-  if (answer.status === 401) window.dispatchEvent(new Event("login-needed"));
+  if (answer.status === 401) {
+    window.dispatchEvent(new Event("login-needed"));
+    throw new Refused(401, "Your login has ended.");
+  }
   throw new Refused(answer.status, wordsOf(answer, body), body?.errors);
 }
 

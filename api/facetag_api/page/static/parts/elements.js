@@ -1,26 +1,8 @@
-// Make elements from text and values alone: nothing that a service or a file name says is parsed.
+// Make what every view has; text of a service or a file name is never parsed.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make } from "../collection/elements.js";
 
-/** Return an HTML element; `on...` attributes are listeners, null and false ones are left out. */
-export function make(name, attributes = {}, ...children) {
-  return fill(document.createElement(name), attributes, children);
-}
-
-/** Return an SVG element. */
-export function draw(name, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, name), attributes, children);
-}
-
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return element;
-}
+export { draw, make, percent, plural } from "../collection/elements.js";
 
 /** Return a button that says what it does. */
 export function button(text, onclick, attributes = {}) {
@@ -41,12 +23,4 @@ export function statusLine(name = "message") {
       line.textContent = text;
     },
   };
-}
-
-export function percent(share) {
-  return `${Math.round(share * 100)} %`;
-}
-
-export function counted(number, one, many = `${one}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }

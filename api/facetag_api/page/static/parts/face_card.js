@@ -16,7 +16,7 @@ export function faceCard(face, number, { heading = "h3" } = {}) {
 }
 
 /** Return a face's labels in one sentence, as a screen reader speaks them. */
-export function wordsOf(face, number) {
+function wordsOf(face, number) {
   const words = [`Face ${number}`];
   const doubted = (head) => (isUncertain(face, head) ? ", uncertain" : "");
   if (face.age !== undefined && face.age !== null) {
@@ -28,7 +28,7 @@ export function wordsOf(face, number) {
   return words.join(", ");
 }
 
-export function isUncertain(face, head) {
+function isUncertain(face, head) {
   return (face.uncertain || []).includes(head);
 }
 
@@ -67,10 +67,10 @@ function raceOf(face) {
 }
 
 function probabilities(head, shares, face) {
-  const list = make("ul", { class: "bars" });
+  const list = make("ul", { class: "chances" });
   const sorted = Object.entries(shares).sort((a, b) => b[1] - a[1]);
   for (const [label, share] of sorted) {
-    const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
+    const bar = make("span", { class: "chance", "aria-hidden": "true" }, make("span"));
     bar.firstChild.style.width = `${share * 100}%`;
     list.append(make("li", {}, make("span", {}, label), bar, make("span", {}, percent(share))));
   }

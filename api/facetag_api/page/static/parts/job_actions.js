@@ -1,6 +1,6 @@
 // The buttons of a job: what its state allows, and deleting only when asked twice.
 
-import { call, post } from "./api.js";
+import { call } from "./api.js";
 import { button } from "./elements.js";
 import { RETRIED } from "./job_progress.js";
 
@@ -22,6 +22,9 @@ export function jobActions(job, onchange, onfault) {
   if (job.finished_at === null && job.state !== "cancelled") {
     buttons.push(button("Cancel", act("POST", `${url}/cancel`), named("Cancel")));
   }
+  if (job.finished_at !== null && job.state === "cancelled") {
+    buttons.push(button("Resume", act("POST", `${url}/resume`), named("Resume")));
+  }
   if (RETRIED.has(job.state)) {
     buttons.push(button("Retry failed", act("POST", `${url}/retry`), named("Retry failed photos of")));
   }
@@ -29,11 +32,6 @@ export function jobActions(job, onchange, onfault) {
     buttons.push(askedTwice("Delete", act("DELETE", url), named("Delete")));
   }
   return buttons;
-}
-
-/** Label a finished job again, as a new job; return that. */
-export function retag(job) {
-  return post(`/v1/jobs/${job.id}/retag`);
 }
 
 function askedTwice(text, onclick, attributes) {

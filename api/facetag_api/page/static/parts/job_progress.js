@@ -1,10 +1,9 @@
 // Follow a job by server-sent events, or by asking where these do not get through.
 
 import { get } from "./api.js";
-import { counted, make } from "./elements.js";
+import { plural, make } from "./elements.js";
 
 const ASK_MS = 2000;
-export const FINAL = new Set(["completed", "completed_with_errors", "failed", "cancelled"]);
 export const RETRIED = new Set(["completed_with_errors", "failed"]);
 
 /** Call `onjob` with the job whenever it changes, until it has ended or `signal` is aborted. */
@@ -60,7 +59,7 @@ export function countWords(job) {
   const parts = Object.entries(words)
     .filter(([state]) => job.counts[state] > 0)
     .map(([state, word]) => `${job.counts[state].toLocaleString("en")} ${word}`);
-  const total = job.total === null ? "being listed" : counted(job.total, "photo");
+  const total = job.total === null ? "being listed" : plural(job.total, "photo");
   return [total, ...parts].join(" · ");
 }
 

@@ -6,8 +6,8 @@ import { draw, make } from "./elements.js";
  *
  * A browser cannot show every format that the service reads: then the boxes stand alone.
  */
-export function photoFigure(source, line, { alt, lazy = false } = {}) {
-  const image = make("img", { alt, loading: lazy ? "lazy" : null, decoding: "async" });
+export function photoFigure(source, line, alt) {
+  const image = make("img", { alt, decoding: "async" });
   const boxes = draw("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" });
   const figure = make("figure", { class: "photo" }, image, boxes);
   image.onerror = () => figure.classList.add("blank");

@@ -202,7 +202,7 @@ export class UploadRun extends EventTarget {
     const stored = this.#files.filter((file) => file.key !== null);
     if (stored.length === 0) {
       this.state = "empty";
-      return this.forgetQuietly();
+      return forgetRun(this.run.id);
     }
     this.state = "starting";
     this.#tell();
@@ -214,12 +214,8 @@ export class UploadRun extends EventTarget {
     this.job = await this.#patiently(() =>
       post("/v1/jobs", { json, headers, signal: this.#stop.signal }));
     this.state = "done";
-    await this.forgetQuietly();
-    this.#tell();
-  }
-
-  async forgetQuietly() {
     await forgetRun(this.run.id);
+    this.#tell();
   }
 
   async #whilePaused() {
@@ -240,7 +236,7 @@ export class UploadRun extends EventTarget {
         if (error.status === 401) this.pause();
         else if (!(error instanceof Unreachable) && !(error.status >= 500)) throw error;
         this.trouble = `${error.message} Sending goes on by itself when it is back.`;
-        if (error.status === 401) this.trouble = "Log in again in another tab, then go on.";
+        if (error.status === 401) this.trouble = `${error.message} Log in again in another tab, then go on.`;
       }
       this.#tell();
       await backOnline(pause, this.#stop.signal);

@@ -1,6 +1,6 @@
 // Send a folder as a job: what is known is not sent, and a reload or a lost network loses nothing.
 
-import { button, counted, make, statusLine } from "../parts/elements.js";
+import { button, plural, make, statusLine } from "../parts/elements.js";
 import { filesOfDrop, filesOfHandle, filesOfInput } from "../upload/photo_files.js";
 import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
@@ -61,7 +61,7 @@ export async function show(view, { signal }) {
     return make("li", { class: "job" },
       make("h2", {}, run.name),
       make("p", { class: "soft" },
-        `${counted(run.total ?? 0, "photo")}, not all sent yet. Choose the folder again: nothing is `
+        `${plural(run.total ?? 0, "photo")}, not all sent yet. Choose the folder again: nothing is `
         + "sent twice."),
       make("div", { class: "row" }, button("Go on", goOn),
         button("Forget it", async () => { await forgetRun(run.id); listUnfinished(); })));
@@ -127,7 +127,7 @@ function runPanel(run, onforgotten) {
     trouble.textContent = run.trouble;
     trouble.classList.toggle("fault", run.state === "stopped");
     failures.hidden = run.failed.size === 0;
-    failures.firstChild.textContent = `${counted(run.failed.size, "file")} could not be sent`;
+    failures.firstChild.textContent = `${plural(run.failed.size, "file")} could not be sent`;
     failures.lastChild.replaceChildren(...[...run.failed].map(([path, message]) =>
       make("li", {}, `${path}: ${message}`)));
     const now = `${run.state} ${run.paused}`;
@@ -143,10 +143,10 @@ function runPanel(run, onforgotten) {
 }
 
 function progressWords(run) {
-  const parts = [counted(run.total, "photo")];
+  const parts = [plural(run.total, "photo")];
   if (run.state === "hashing") parts.push(`${run.hashed} read`);
   else parts.push(`${run.sent} sent`, `${run.known} known already`);
-  if (run.skipped > 0) parts.push(`${counted(run.skipped, "other file")} skipped`);
+  if (run.skipped > 0) parts.push(`${plural(run.skipped, "other file")} skipped`);
   if (run.paused) parts.push("paused");
   if (run.state === "empty") parts.push("no photo was found");
   if (run.state === "done") parts.push("the job has started");

@@ -1,10 +1,10 @@
-// Show one job: how far it is, and its photos with their faces.
+// Show one job: how far it is, who is in its photos, and the photos with their faces.
 
-import { get } from "../parts/api.js";
+import { get, post } from "../parts/api.js";
+import { collection } from "../parts/collection.js";
 import { button, make, statusLine } from "../parts/elements.js";
-import { jobActions, retag } from "../parts/job_actions.js";
+import { jobActions } from "../parts/job_actions.js";
 import { countWords, followJob, Pace, progressBar } from "../parts/job_progress.js";
-import { photoGrid } from "../parts/photo_grid.js";
 
 export const title = "Job";
 
@@ -14,11 +14,11 @@ export async function show(view, { parts: [id], signal }) {
   const photos = make("div");
   const pace = new Pace();
   let following = new AbortController();
+  let looking = new AbortController();
   let shown = null;
 
   function draw(job) {
     document.title = `${job.name || "Job"} – facetag`;
-    const grown = shown === null || shown.counts.tagged !== job.counts.tagged;
     head.replaceChildren(
       make("h1", {}, job.name || `Job ${job.id.slice(0, 8)}`),
       make("div", { class: "row" },
@@ -32,11 +32,19 @@ export async function show(view, { parts: [id], signal }) {
         job.finished_at === null ? "" : button("Label again", labelAgain),
         job.counts.tagged === 0 ? "" : make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
         ...downloads(job)));
-    if (grown && (shown === null || job.finished_at !== null)) {
-      photos.replaceChildren(photoGrid(job, signal));
+    if (job.finished_at !== null && !shown?.finished_at) {
+      look(job);
+      if (shown !== null) say("The job has ended.");
+    } else if (shown === null) {
+      photos.replaceChildren(button("Show what is labelled so far", () => look(job)));
     }
-    if (shown !== null && shown.finished_at === null && job.finished_at !== null) say("The job has ended.");
     shown = job;
+  }
+
+  function look(job) {
+    looking.abort();
+    looking = new AbortController();
+    photos.replaceChildren(collection(job, looking.signal));
   }
 
   function acted(job) {
@@ -50,7 +58,7 @@ export async function show(view, { parts: [id], signal }) {
 
   async function labelAgain() {
     try {
-      location.hash = `#/jobs/${(await retag(shown)).id}`;
+      location.hash = `#/jobs/${(await post(`/v1/jobs/${id}/retag`)).id}`;
     } catch (error) {
       fault(error.message);
     }
@@ -59,10 +67,13 @@ export async function show(view, { parts: [id], signal }) {
   function follow() {
     following.abort();
     following = new AbortController();
-    signal.addEventListener("abort", () => following.abort());
     followJob(id, draw, (error) => fault(error.message), following.signal);
   }
 
+  signal.addEventListener("abort", () => {
+    following.abort();
+    looking.abort();
+  });
   view.append(head, line, photos);
   try {
     draw(await get(`/v1/jobs/${id}`, { signal }));

@@ -2,7 +2,7 @@
 
 import { call, get } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
-import { table } from "../parts/tables.js";
+import { table } from "../collection/charts.js";
 
 export const title = "Models";
 const PARTS = ["test", "holdout", "validation"];

@@ -39,9 +39,7 @@ export async function show(view, { parts: [id, place], signal }) {
   }
 
   async function next() {
-    draft = {};
-    typed = "";
-    editor = null;
+    reset();
     if (queue.length === 0) queue = await fetchQueue();
     current = queue.shift() || null;
     draw();
@@ -71,12 +69,8 @@ export async function show(view, { parts: [id, place], signal }) {
       const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
       done.push({ review, face: current, missed });
       say(`${saidWords(verdict, draft)}: ${current.image}`);
-      if (missed) {
-        draft = {};
-        typed = "";
-        editor = null;
-        draw();
-      } else await next();
+      if (missed) clear();
+      else await next();
       refreshSummary();
     } catch (error) {
       fault(error.message);
@@ -92,10 +86,7 @@ export async function show(view, { parts: [id, place], signal }) {
         if (current !== null) queue.unshift(current);
         current = last.face;
       }
-      draft = {};
-      typed = "";
-      editor = null;
-      draw();
+      clear();
       say(`Undone: ${last.face.image}`);
       refreshSummary();
     } catch (error) {
@@ -119,10 +110,14 @@ export async function show(view, { parts: [id, place], signal }) {
     next();
   }
 
-  function clear() {
+  function reset() {
     draft = {};
     typed = "";
     editor = null;
+  }
+
+  function clear() {
+    reset();
     draw();
   }
 
@@ -154,8 +149,7 @@ export async function show(view, { parts: [id, place], signal }) {
 
   function startBox() {
     if (current === null) return;
-    draft = {};
-    typed = "";
+    reset();
     editor = boxEditor(current.width, current.height);
     draw();
   }
@@ -167,7 +161,7 @@ export async function show(view, { parts: [id, place], signal }) {
     }
     const face = current.face === null ? null : current;
     const photo = photoFigure(`/v1/jobs/${id}/images/${current.position}/photo`,
-      { ...current, faces: face ? [face] : [] }, { alt: current.image });
+      { ...current, faces: face ? [face] : [] }, current.image);
     fallBack(photo.figure.querySelector("img"), `/v1/jobs/${id}/images/${current.position}/thumbnail`);
     photo.boxes[0]?.classList.add("lit");
     if (editor) editor.attach(photo.svg, faceBox);
@@ -260,17 +254,17 @@ function saidWords(verdict, draft) {
 }
 
 function choiceForm(onchange, place) {
-  const option = (value, text) => make("option", { value }, text);
-  const order = make("select", { "aria-label": "Order" }, option("doubt", "most doubtful first"),
-    option("sample", "a random sample of photos"), option("disagreement", "where another job disagrees"),
-    option("place", "in the job's order"));
-  const gender = make("select", { "aria-label": "Gender" }, option("", "any gender"),
-    ...Object.values(GENDERS).map((label) => option(label, label)));
-  const race = make("select", { "aria-label": "Race" }, option("", "any race"),
-    ...Object.values(RACES).map((label) => option(label, label)));
-  const ages = make("select", { "aria-label": "Age" }, option("", "any age"),
-    ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => option(`${low}-${low + 9}`, `${low} to ${low + 9}`)),
-    option("80-116", "80 and older"));
+  const select = (name, options) => make("select", { "aria-label": name },
+    ...options.map(([value, text = value]) => make("option", { value }, text)));
+  const labels = (found) => Object.values(found).map((label) => [label]);
+  const order = select("Order", [["doubt", "most doubtful first"],
+    ["sample", "a random sample of photos"], ["disagreement", "where another job disagrees"],
+    ["place", "in the job's order"]]);
+  const gender = select("Gender", [["", "any gender"], ...labels(GENDERS)]);
+  const race = select("Race", [["", "any race"], ...labels(RACES)]);
+  const ages = select("Age", [["", "any age"],
+    ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => [`${low}-${low + 9}`, `${low} to ${low + 9}`]),
+    ["80-116", "80 and older"]]);
   const sample = make("input", { type: "number", min: "1", max: "10000", value: "100", "aria-label": "Photos of the sample" });
   const against = make("input", { type: "text", placeholder: "id of the other job", "aria-label": "Other job" });
   const who = make("input", { type: "text", maxlength: "100", placeholder: "the key's name",

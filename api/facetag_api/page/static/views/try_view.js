@@ -2,7 +2,7 @@
 
 import { post } from "../parts/api.js";
 import { cameraPanel } from "../parts/camera.js";
-import { button, counted, make, statusLine } from "../parts/elements.js";
+import { button, plural, make, statusLine } from "../parts/elements.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
 
@@ -26,7 +26,7 @@ export function show(view, { signal }) {
     busy = true;
     while (waiting.length > 0 && !signal.aborted) {
       const photo = waiting.shift();
-      const left = waiting.length > 0 ? ` ${counted(waiting.length, "photo")} after it.` : "";
+      const left = waiting.length > 0 ? ` ${plural(waiting.length, "photo")} after it.` : "";
       say(`Looking at ${photo.name} …${left}`);
       await labelOne(photo);
     }
@@ -98,7 +98,7 @@ function phoneCamera(add) {
 
 function answerOf(name, url, line) {
   const found = facesFound(line);
-  const { figure, boxes } = photoFigure(url, line, { alt: `${name}: ${found}` });
+  const { figure, boxes } = photoFigure(url, line, `${name}: ${found}`);
   const cards = line.faces.map((face, index) => faceCard(face, index + 1));
   cards.forEach((card, index) => lightTogether(boxes[index], card));
   const incomplete = line.incomplete ? " The file lacks its last bytes." : "";
@@ -108,5 +108,5 @@ function answerOf(name, url, line) {
 }
 
 function facesFound(line) {
-  return line.faces.length === 0 ? "no face found." : `${counted(line.faces.length, "face")} found.`;
+  return line.faces.length === 0 ? "no face found." : `${plural(line.faces.length, "face")} found.`;
 }
