@@ -8,7 +8,7 @@ from facetag.heads import HEADS
 def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:
     """Return the apparent age and the labels of a face with their probabilities, without nesting.
 
-    Heads that the network lacks have no key.
+    Heads that the network lacks have no key. `reviewed` is the verdict of people on the face.
     """
     flat: dict[str, Any] = {"confidence": face["confidence"]}
     if "age" in face:
@@ -25,6 +25,8 @@ def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:
             )
     if face.get("uncertain"):
         flat["uncertain"] = " ".join(face["uncertain"])
+    if face.get("reviewed"):
+        flat["reviewed"] = face["reviewed"]["verdict"]
     return flat
 
 

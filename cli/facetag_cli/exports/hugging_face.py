@@ -12,8 +12,17 @@ from facetag.client.api_client import Line
 from facetag_cli.exports.face_attributes import flat_attributes
 from facetag_cli.exports.photo_links import link_photo
 
-COLUMNS = ("confidence", "age", "gender", "gender_probability", "race", "race_probability")
-"""What is stated of each face, in lists that run beside the boxes; null where it is not known."""
+COLUMNS = (
+    "confidence",
+    "age",
+    "gender",
+    "gender_probability",
+    "race",
+    "race_probability",
+    "reviewed",
+)
+"""What is stated of each face, in lists that run beside the boxes."""
+_TEXTS = frozenset({"gender", "race", "reviewed"})
 
 
 def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
@@ -27,8 +36,15 @@ def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int
             link_photo(photos, line["image"], target / line["image"])
             faces = [flat_attributes(face) for face in line["faces"]]
             objects = {"bbox": [face["box"] for face in line["faces"]]}
-            objects |= {name: [face.get(name) for face in faces] for name in COLUMNS}
+            objects |= {
+                name: [face.get(name, _unknown(name)) for face in faces] for name in COLUMNS
+            }
             entry = {"file_name": line["image"], "model": line["model"], "objects": objects}
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             count += 1
     return count
+
+
+def _unknown(column: str) -> str | None:
+    # Arrow's JSON reader moves texts to other photos where a list before them holds only nulls.
+    return "" if column in _TEXTS else None

@@ -75,6 +75,10 @@ def _to_regions(line: Line, face: dict[str, Any], region: str) -> Iterator[dict[
         "score": face["confidence"],
     }
 
+    flat = flat_attributes(face)
+    if "reviewed" in flat:
+        common["meta"] = {"text": [f"reviewed: {flat['reviewed']}"]}
+
     def part(name: str, kind: str, value: Any) -> dict[str, Any]:
         return common | {
             "from_name": name,
@@ -83,7 +87,6 @@ def _to_regions(line: Line, face: dict[str, Any], region: str) -> Iterator[dict[
         }
 
     yield part("face", "rectanglelabels", [FACE])
-    flat = flat_attributes(face)
     for head in HEADS:
         if head.labels and head.name in flat:
             yield part(head.name, "choices", [flat[head.name]])

@@ -69,7 +69,9 @@ def _add_region(bag: ET.Element, line: Line, face: dict[str, Any]) -> None:
     rounded = {name: round(value, DIGITS) for name, value in area.items()}
     item = ET.SubElement(bag, _name("rdf:li"), _RESOURCE)
     ET.SubElement(item, _name("mwg-rs:Type")).text = "Face"
-    ET.SubElement(item, _name("mwg-rs:Description")).text = f"Apparent: {face_text(face)}"
+    reviewed = " (reviewed)" if face.get("reviewed") else ""
+    words = f"Apparent: {face_text(face)}{reviewed}"
+    ET.SubElement(item, _name("mwg-rs:Description")).text = words
     ET.SubElement(item, _name("mwg-rs:Area"), _fields("stArea", rounded | {"unit": "normalized"}))
 
 

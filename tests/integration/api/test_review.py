@@ -58,6 +58,10 @@ def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(
         "",
     )
 
+    counts = api.get(f"{job}/composition").json()["counts"]
+    assert counts["genders"] == {"male": 1, "female": 2}
+    assert counts["pyramid"]["male"][6] == 1, "a man in his sixties"
+
     say(api, job, 1, "no_face")
     say(api, job, 3, "missed", box=[1, 2, 10, 12], gender="female", race="asian", ages=[9, 9])
     shown = faces(api, job)
@@ -66,6 +70,11 @@ def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(
     assert shown[3][0]["reviewed"]["verdict"] == "missed"
     reviewed = api.get(f"{job}/images?reviewed=true").json()["images"]
     assert [line["position"] for line in reviewed] == [0, 1, 3]
+
+    composition = api.get(f"{job}/composition").json()
+    assert composition["counts"]["faces"] == 3
+    assert composition["counts"]["races"] == {"other": 2, "asian": 1}
+    assert composition["columns"] == list(rows[0])
 
     assert api.delete(f"{job}/reviews/{first}").status_code == 204
     assert api.delete(f"{job}/reviews/{first}").status_code == 404
@@ -135,5 +144,7 @@ def test_what_no_reviewer_may_say_is_refused(api, harness, job):
     reader = harness.make_key(scope=Scope.READ)
     assert api.post(f"{job}/reviews", json=review, headers=reader).status_code == 403
     stranger = harness.make_key(tenant_id="another")
+    assert api.get(f"{job}/composition", headers=stranger).status_code == 404
+    assert api.get(f"{job}/composition", headers=reader).status_code == 200
     assert api.post(f"{job}/reviews", json=review, headers=stranger).status_code == 404
     assert api.get(f"{job}/review/queue", headers=stranger).status_code == 404

@@ -10,6 +10,7 @@ from PIL import Image
 NAMES = ["a.png", "sub/a.jpg", "sub/b.jpg"]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"
+REVIEWED = {"by": ["anna"], "verdict": "corrected", "said": {"gender": "male"}}
 AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
 
 
@@ -24,14 +25,14 @@ def photos(tmp_path):
 
 @pytest.fixture
 def export(facetag, tmp_path, make_line):
-    """Export four photos: two faces, none, one, and a file that could not be read."""
+    """Export four photos: two faces, none, a reviewed one, and a file that could not be read."""
     (face,) = make_line("x")["faces"]
     without_age = {key: value for key, value in face.items() if not key.startswith("age")}
     lines = [
         make_line(NAMES[0], faces=[face, {**without_age, "box": [0, 0, 50, 40]}]),
         make_line("broken.jpg", state="failed", code="truncated"),
         make_line(NAMES[1], state="no_face"),
-        make_line(NAMES[2]),
+        make_line(NAMES[2], faces=[face | {"reviewed": REVIEWED}]),
     ]
     results = tmp_path / "labels.jsonl"
     results.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -58,6 +59,9 @@ def test_pycocotools_reads_coco_with_boxes_and_attributes(export):
     assert "age" not in second["attributes"]
     assert coco.loadCats(coco.getCatIds())[0]["name"] == "face"
     assert coco.getAnnIds(imgIds=[2]) == []
+    (reviewed,) = coco.loadAnns(coco.getAnnIds(imgIds=[3]))
+    assert reviewed["attributes"]["reviewed"] == "corrected"
+    assert "reviewed" not in first["attributes"]
 
 
 def test_label_studio_gets_tasks_whose_regions_its_interface_names(export):
@@ -81,6 +85,9 @@ def test_label_studio_gets_tasks_whose_regions_its_interface_names(export):
         "rotation": 0,
         "rectanglelabels": ["Face"],
     }
+    assert "meta" not in box
+    (reviewed,) = tasks[2]["predictions"]
+    assert reviewed["result"][0]["meta"] == {"text": ["reviewed: corrected"]}
     for region in attributes:
         assert region["to_name"] == "image"
         assert region["value"][region["type"]] in (31.4, ["female"], ["asian"])
@@ -100,6 +107,7 @@ def test_fiftyone_gets_a_detection_dataset_in_its_layout(export, photos):
     assert detection["bounding_box"] == [0.1, 0.25, 0.3, 0.5]
     assert (detection["label"], detection["confidence"]) == ("face", 0.99)
     assert detection["attributes"]["race"] == "asian"
+    assert written["labels"]["sub/b"][0]["attributes"]["reviewed"] == "corrected"
 
 
 def test_datasets_loads_the_folder_with_its_metadata(export, photos, tmp_path, monkeypatch):
@@ -115,6 +123,8 @@ def test_datasets_loads_the_folder_with_its_metadata(export, photos, tmp_path, m
     assert rows["female", "female"]["image"].size == (100, 80)
     assert rows["female", "female"]["objects"]["bbox"] == [[10, 20, 30, 40], [0, 0, 50, 40]]
     assert rows["female", "female"]["objects"]["age"] == [31.4, None]
+    assert rows["female", "female"]["objects"]["reviewed"] == ["", ""]
+    assert rows["female",]["objects"]["reviewed"] == ["corrected"]
     assert rows[()]["objects"]["bbox"] == []
 
 
@@ -128,6 +138,8 @@ def test_xmp_sidecars_hold_regions_that_pillow_reads(export, photos, tmp_path):
     regions = ElementTree.fromstring(packet).findall(f".//{RDF}li")
     assert [region.findtext(f"{MWG}Type") for region in regions] == ["Face", "Face"]
     assert regions[0].findtext(f"{MWG}Description") == "Apparent: 31 female asian"
+    reviewed = ElementTree.parse(target / "sub" / "b.jpg.xmp").findtext(f".//{MWG}Description")
+    assert reviewed == "Apparent: 31 female asian (reviewed)"
     area = regions[0].find(f"{MWG}Area")
     assert [area.get(f"{AREA}{key}") for key in "xywh"] == ["0.25", "0.5", "0.3", "0.5"]
     Image.open(photos / "a.png").save(tmp_path / "with.jpg", xmp=packet)
