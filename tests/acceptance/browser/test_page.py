@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import tarfile
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from benchmarks.samples import load_photo
 from facetag.storage.object_keys import image_key
 from tests.acceptance.browser.conftest import check_access, wait_for
+from tests.integration.cli.workshop import write_shard
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
@@ -78,9 +81,12 @@ def test_a_folder_survives_a_lost_network_and_a_reload_and_nothing_is_sent_twice
     posts: list[str] = []
     lost = "ERR_INTERNET_DISCONNECTED|ERR_FAILED"
     with open_page("#/folder", forgive=lost) as page:
-        page.on(
-            "requestfinished", lambda r: r.url.startswith(service.store) and posts.append(r.url)
-        )
+
+        def note(request) -> None:
+            if request.method == "POST" and request.url.startswith(service.store):
+                posts.append(request.url)
+
+        page.on("requestfinished", note)
         page.set_input_files("#folder", folder)
         page.locator(".counts", has_text=re.compile(r"[1-9]\d* sent")).wait_for()
         page.get_by_role("button", name="Pause").click()
@@ -290,7 +296,44 @@ def test_a_login_that_has_ended_says_how_to_get_a_new_link(open_page, run, servi
         check_access(page)
 
 
-def test_twenty_faces_are_reviewed_by_keys_alone(open_page, service, upload, crowd, run, tmp_path):
+def test_the_champion_and_its_figures_are_shown(open_page):
+    with open_page("#/models") as page:
+        page.locator("h2", has_text="champion").wait_for()
+        page.get_by_text("It was not measured.").wait_for()
+        check_access(page)
+
+
+@dataclass(frozen=True)
+class Schooled:
+    """A champion, and the shard that it was fitted on."""
+
+    version: str
+    shard: Path
+
+
+@pytest.fixture
+def schooled(service, run, tmp_path):
+    """Makes a champion that knows a shard, on whose held-out images candidates are compared."""
+    from facetag.vision.bundle_writer import write_bundle
+    from facetag.vision.crop import UprightCrop
+    from facetag.vision.network.attributes import build_network
+    from facetag.vision.network.spec import NetworkSpec
+
+    shard = write_shard(tmp_path / "old.tar", range(200))
+    known = {"name": shard.name, "sha256": hashlib.sha256(shard.read_bytes()).hexdigest()}
+    spec = NetworkSpec(backbone="tiny", input_size=75, hidden_units=8)
+    facts = {"created": "2025-02-01", "shards": [known]}
+    bundle = tmp_path / "bundle"
+    write_bundle(bundle, build_network(spec), spec, UprightCrop(), facts)
+    data = {"FACETAG_DATA_DIR": str(service.data_dir)}
+    promoted = run("models", "promote", bundle, "--force", **data)
+    assert promoted.returncode == 0, promoted.stderr
+    return Schooled(json.loads((bundle / "bundle.json").read_text())["version"], shard)
+
+
+def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
+    open_page, service, upload, crowd, run, tmp_path, schooled
+):
     job_id = upload(crowd)
     job = f"/v1/jobs/{job_id}"
     wait_for(lambda: service.get(job).json()["finished_at"] is not None, "the job has ended")
@@ -350,12 +393,23 @@ def test_twenty_faces_are_reviewed_by_keys_alone(open_page, service, upload, cro
     assert len(names) >= 2 * (found - 2)
     assert set(labels) <= {"age", "gender", "race", "box"}
 
-
-def test_the_champion_and_its_figures_are_shown(open_page):
+    # The candidate is compared with the champion, and promoted or refused with reasons.
+    folders = ("--cache", tmp_path / "crops", "--run", tmp_path / "runs")
+    options = ("--earlier", schooled.shard, "--epochs", "1", "--batch-size", "8")
+    fitted = run("retrain", "--reviews", job_id, *options, *folders, **data)
+    assert fitted.returncode == 0, fitted.stderr
+    assert f"Took {len(names) // 2} reviewed faces" in fitted.stderr
+    found = service.get("/v1/models").json()["models"]
+    made = next(model for model in found if model["manifest"]["parent"] == schooled.version)
+    verdict = made["verdict"]
+    assert verdict["against"] == schooled.version
+    assert made["state"] == ("champion" if verdict["holds"] else "candidate")
     with open_page("#/models") as page:
-        page.locator("h2", has_text="champion").wait_for()
-        page.get_by_text("It was not measured.").wait_for()
-        check_access(page)
+        if not verdict["holds"]:
+            page.locator("summary", has_text=made["version"]).click()
+        for reason in verdict["reasons"]:
+            page.locator("li", has_text=reason).first.wait_for()
+            assert reason in fitted.stdout
 
 
 def count_faces(service, job):

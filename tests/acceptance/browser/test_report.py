@@ -16,6 +16,7 @@ from facetag_cli.output.report_page import Listing, render_page
 pytestmark = pytest.mark.acceptance
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">,'\".jpg"
 PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+REVIEWED = {"by": ["anna"], "verdict": "corrected", "said": {}}
 LABELS = ("age", "gender", "race")
 
 
@@ -53,6 +54,11 @@ def make_lines(count):
             }
         )
     lines[1] |= {"image": HOSTILE}
+    reviewed = [face(rng) | {"reviewed": REVIEWED}]
+    lines[3] |= {"image": "=1+1\t.jpg", "state": "tagged", "faces": reviewed}
+    # It may be no face: no chart counts it.
+    possible = [face(rng) | {"confidence": 0.6, "uncertain": ["face"]}]
+    lines[4] |= {"state": "tagged", "faces": possible}
     error = {"code": "truncated", "message": HOSTILE}
     lines[2] |= {"state": "failed", "error": error, "faces": [], "width": None, "height": None}
     return lines
@@ -129,6 +135,7 @@ def test_a_reader_filters_follows_a_cell_and_downloads_what_is_shown(browser, tm
             face["gender"]["label"] == "female"
             and face["race"]["label"] == "white"
             and face["age"] < 13
+            and "face" not in face["uncertain"]
             for face in line["faces"]
         )
     ]
@@ -141,7 +148,17 @@ def test_a_reader_filters_follows_a_cell_and_downloads_what_is_shown(browser, tm
         page.get_by_role("button", name="Download CSV").click()
     text = download.value.path().read_text("utf-8")
     assert text == csv_header() + csv_rows(shown)
-    page.locator("input[name=name]").fill("onerror")
+    page.get_by_role("button", name="Show all").click()
+    page.locator("select[name=sort]").select_option("name")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert download.value.path().read_text("utf-8") == csv_header() + csv_rows(lines)
+    # As many photos as the chart says, those with a possible face among those without one.
+    chart = page.get_by_role("table", name="Photos by number of faces")
+    none = chart.locator("tr", has=page.get_by_role("rowheader", name="0", exact=True))
+    counted = none.get_by_role("link").inner_text()
+    none.get_by_role("link").click()
+    check_found(page, f"{counted} of 150 photos with faces 0")
     page.get_by_role("button", name="Show all").click()
     page.locator("input[name=name]").fill("onerror")
     check_found(page, "1 of 150 photos with name onerror")
