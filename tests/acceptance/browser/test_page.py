@@ -319,10 +319,11 @@ def schooled(service, run, tmp_path):
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
 
-    shard = write_shard(tmp_path / "old.tar", range(200))
+    shard = write_shard(tmp_path / "old.tar", range(120))
     known = {"name": shard.name, "sha256": hashlib.sha256(shard.read_bytes()).hexdigest()}
     spec = NetworkSpec(backbone="tiny", input_size=75, hidden_units=8)
-    facts = {"created": "2025-02-01", "shards": [known]}
+    training = {"starting_weights": None}
+    facts = {"created": "2025-02-01", "shards": [known], "training": training}
     bundle = tmp_path / "bundle"
     write_bundle(bundle, build_network(spec), spec, UprightCrop(), facts)
     data = {"FACETAG_DATA_DIR": str(service.data_dir)}

@@ -51,7 +51,7 @@ function tellOffline() {
   tell(...(navigator.onLine ? [] : ["No network. What is open stays; sending waits."]));
 }
 
-/** Say why a view's script did not come: without a login not even that is served. */
+/** Say why a view's script did not come: without a login none is served. */
 async function tellMissing() {
   const answer = await fetch("/page/app.js", { method: "HEAD", cache: "no-store" }).catch(() => null);
   if (answer?.status === 401) tellLogin();

@@ -230,13 +230,14 @@ export class UploadRun extends EventTarget {
       await this.#whilePaused();
       try {
         const answer = await work();
-        if (this.trouble) this.trouble = "";
+        this.trouble = "";
         return answer;
       } catch (error) {
-        if (error.status === 401) this.pause();
+        const loggedOut = error.status === 401;
+        if (loggedOut) this.pause();
         else if (!(error instanceof Unreachable) && !(error.status >= 500)) throw error;
-        this.trouble = `${error.message} Sending goes on by itself when it is back.`;
-        if (error.status === 401) this.trouble = `${error.message} Log in again in another tab, then go on.`;
+        this.trouble = `${error.message} ${loggedOut ? "Log in again in another tab, then go on."
+          : "Sending goes on by itself when it is back."}`;
       }
       this.#tell();
       await backOnline(pause, this.#stop.signal);

@@ -83,8 +83,6 @@ export async function show(view, { parts: [id], signal }) {
   }
 }
 
-function downloads(job) {
-  return ["csv", "jsonl"].map((format) =>
-    make("a", { class: "button", href: `/v1/jobs/${job.id}/results?format=${format}`, download: "" },
-      `Results as ${format}`));
-}
+const downloads = (job) => ["csv", "jsonl"].map((format) =>
+  make("a", { class: "button", href: `/v1/jobs/${job.id}/results?format=${format}`, download: "" },
+    `Results as ${format}`));

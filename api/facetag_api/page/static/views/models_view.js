@@ -75,15 +75,16 @@ function bundleSection({ version, state, manifest, verdict, created_at: created 
 
 function measureRows(figures) {
   return MEASURES.filter(([head, name]) => figures[head]?.[name] !== undefined)
-    .map(([head, name, words, digits]) => {
-      const ends = figures.intervals?.[head]?.[name];
-      return [words, figures[head][name].toFixed(digits),
-        ends ? ends.map((end) => end.toFixed(digits)).join(" to ") : "–"];
-    });
+    .map(([head, name, words, digits]) => [words, shown(figures[head][name], digits),
+      range(figures.intervals?.[head]?.[name], digits)]);
 }
 
 function worstGroups(groups) {
   const rows = Object.entries(groups).map(([head, { measure, group, n, value, interval }]) =>
-    [`${head} ${measure}`, group, value.toFixed(3), interval.map((end) => end.toFixed(3)).join(" to "), n]);
+    [`${head} ${measure}`, group, shown(value), range(interval), n]);
   return table("Worst groups", ["measure", "group", "value", "95% interval", "faces"], rows);
 }
+
+// What was measured on too few faces is null, such as an AUC on one gender alone.
+const shown = (value, digits = 3) => value?.toFixed(digits) ?? "–";
+const range = (ends, digits) => ends?.map((end) => shown(end, digits)).join(" to ") ?? "–";
