@@ -1,9 +1,11 @@
 """Write a fixed mix of JPEG photos to measure speed on: 0.3 to 12 megapixels, 2 on average.
 
     python -m benchmarks.harness.photo_mix DIR --count 40
+    python -m benchmarks.harness.photo_mix DIR --count 64 --portraits
 
 Each photo shows one or two faces, 5 to 40% of its long side high, on a background without a face.
-All come from public-domain images of scikit-image. The same count and seed give the same photos.
+With --portraits, each shows one large face, and has 0.2 to 14 megapixels. All
+come from public-domain images of scikit-image. The same count and seed give the same photos.
 """
 
 from collections import Counter
@@ -28,6 +30,13 @@ GROUNDS = ("coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "
 """Images without a face, used as backgrounds."""
 PORTRAIT = (120, 0, 340, 270)
 """Head and shoulders in `astronaut`."""
+FACE = (173, 64, 272, 190)
+"""The face's box in `astronaut`: x1, y1, x2, y2."""
+PORTRAIT_DECK = (0.2, 0.5, 1.0, 2.0, 3.5, 8.0, 14.0)
+"""The sizes of portraits in megapixels, which take turns."""
+PORTRAIT_ASPECTS = ((3, 4), (2, 3), (1, 1), (4, 5))
+PORTRAIT_SHARES = (0.28, 0.70)
+"""The least and the greatest height of a portrait's face, as a share of the photo's height."""
 FACE_SHARE = 0.45
 """The height of the face's box, as a share of the portrait's."""
 SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.40
@@ -40,9 +49,10 @@ GRAIN = 3.0
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", default=40, show_default=True, help="Photos; best a multiple of 20.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other photos.")
-def main(folder: Path, count: int, seed: int) -> None:
+@click.option("--portraits", is_flag=True, help="Write portraits instead, of one face each.")
+def main(folder: Path, count: int, seed: int, *, portraits: bool) -> None:
     """Write the photos and print how many there are of each size."""
-    names = write_photos(folder, count, seed)
+    names = (write_portraits if portraits else write_photos)(folder, count, seed)
     sizes = Counter(size_class(path) for path in names)
     print(f"{len(names)} photos in {folder}:", ", ".join(f"{n} of {c}" for c, n in sizes.items()))
 
@@ -64,6 +74,43 @@ def write_photos(folder: Path, count: int, seed: int = 1) -> list[Path]:
     return paths
 
 
+def write_portraits(folder: Path, count: int, seed: int = 1) -> list[Path]:
+    """Write `count` portraits into a folder, named after their size; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index in range(count):
+        megapixels = PORTRAIT_DECK[index % len(PORTRAIT_DECK)]
+        portrait = make_portrait(megapixels, np.random.default_rng((seed, index)))
+        path = folder / f"{index:05d}-{megapixels}MP.jpg"
+        path.write_bytes(encode(portrait, "JPEG", quality=88))
+        paths.append(path)
+    return paths
+
+
+def make_portrait(megapixels: float, rng: np.random.Generator) -> "Image":
+    """Return a photo of one large face, RGB."""
+    from PIL import Image
+
+    source = load_photo("astronaut.png")
+    across, down = PORTRAIT_ASPECTS[rng.integers(len(PORTRAIT_ASPECTS))]
+    x1, y1, x2, y2 = FACE
+    # The photo is cut about the face, as far as the source reaches.
+    tall = min((y2 - y1) / rng.uniform(*PORTRAIT_SHARES), source.height)
+    wide = min(tall * across / down, source.width)
+    tall = wide * down / across
+    left = np.clip((x1 + x2 - wide) / 2 + rng.uniform(-0.08, 0.08) * wide, 0, source.width - wide)
+    top = np.clip((y1 + y2 - tall) / 2 + rng.uniform(-0.08, 0.08) * tall, 0, source.height - tall)
+    unit = (megapixels * 1e6 / (across * down)) ** 0.5
+    photo = source.resize(
+        (round(across * unit), round(down * unit)),
+        Image.Resampling.BICUBIC,
+        box=(left, top, left + wide, top + tall),
+    )
+    if rng.random() < 0.5:
+        photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return _light(photo, rng)
+
+
 def make_photo(megapixels: float, rng: np.random.Generator) -> "Image":
     """Return a photo with one or two faces, RGB."""
     from PIL import Image
@@ -81,8 +128,15 @@ def make_photo(megapixels: float, rng: np.random.Generator) -> "Image":
             portrait.resize((portrait_width, portrait_height), Image.Resampling.BICUBIC),
             (left, top),
         )
+    return _light(photo, rng)
+
+
+def _light(photo: "Image", rng: np.random.Generator) -> "Image":
+    """Return a photo lit anew, with a sensor's grain."""
+    from PIL import Image
+
     lit = np.asarray(photo, np.float32) * rng.uniform(0.75, 1.1)
-    grain = rng.standard_normal((height, width, 1), dtype=np.float32) * GRAIN
+    grain = rng.standard_normal((photo.height, photo.width, 1), dtype=np.float32) * GRAIN
     return Image.fromarray(np.clip(lit + grain, 0, 255).astype(np.uint8))
 
 
