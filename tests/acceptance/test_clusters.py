@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,12 @@ def test_ray_data_labels_in_batches(photos):
         ray.shutdown()
 
 
-def test_spark_labels_in_pandas(photos):
+def test_spark_labels_in_pandas(photos, monkeypatch):
     sql = pytest.importorskip("pyspark.sql")
     if shutil.which("java") is None:
         pytest.skip("Spark runs on Java")
+    # Otherwise Spark's processes run the `python3` of the path, where nothing is installed.
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     spark = sql.SparkSession.builder.master("local[1]").getOrCreate()
     try:
         read = spark.read.format("binaryFile").load(str(photos))

@@ -95,6 +95,20 @@ def test_label_studio_gets_tasks_whose_regions_its_interface_names(export):
         assert control.get("perRegion") == "true"
 
 
+def test_label_studio_itself_takes_the_interface_and_the_predictions(export):
+    sdk = pytest.importorskip("label_studio_sdk.label_interface")
+    target = export("label-studio")
+    interface = sdk.LabelInterface(target.with_suffix(".xml").read_text())
+    interface.validate()
+    tasks = json.loads(target.read_text())
+    assert all(interface.validate_task({"data": task["data"]}) for task in tasks)
+    found = [interface.validate_prediction(task["predictions"][0], True) for task in tasks]
+    assert found == [[]] * 3
+    (prediction,) = tasks[0]["predictions"]
+    prediction["result"][1]["value"]["choices"] = ["of no choice"]
+    assert interface.validate_prediction(prediction, True) != []
+
+
 def test_fiftyone_gets_a_detection_dataset_in_its_layout(export, photos):
     target = export("fiftyone", "--photos", photos)
     written = json.loads((target / "labels.json").read_text())
@@ -108,6 +122,19 @@ def test_fiftyone_gets_a_detection_dataset_in_its_layout(export, photos):
     assert (detection["label"], detection["confidence"]) == ("face", 0.99)
     assert detection["attributes"]["race"] == "asian"
     assert written["labels"]["sub/b"][0]["attributes"]["reviewed"] == "corrected"
+
+
+def test_fiftyone_itself_reads_the_dataset(export, photos):
+    data = pytest.importorskip("fiftyone.utils.data")
+    target = export("fiftyone", "--photos", photos)
+    # Its importer needs no MongoDB; `Dataset.from_dir` reads through it.
+    with data.FiftyOneImageDetectionDatasetImporter(dataset_dir=str(target)) as importer:
+        found = {path: detections for path, _, detections in importer}
+    assert {path.removeprefix(f"{target}/data/") for path in found} == set(NAMES)
+    first, second = found[f"{target}/data/a.png"].detections
+    assert (first.label, first.bounding_box) == ("face", [0.1, 0.25, 0.3, 0.5])
+    assert (first.confidence, first["race"], first["age"]) == (0.99, "asian", 31.4)
+    assert not second.has_field("age")
 
 
 def test_datasets_loads_the_folder_with_its_metadata(export, photos, tmp_path, monkeypatch):
