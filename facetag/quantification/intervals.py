@@ -63,6 +63,27 @@ def half_width(errors: Values, degrees: Values, smallest: float) -> Values:
     return width
 
 
+@dataclass(frozen=True, slots=True)
+class BootstrapFits:
+    """Likelihoods fitted on all held-out faces, and on draws of them, one for each round."""
+
+    whole: Likelihoods
+    drawn: Sequence[Likelihoods]
+
+
+def fit_bootstrap(held_out: HeldOut, *, rounds: int = ROUNDS, seed: int = 1) -> BootstrapFits:
+    """Fit the likelihoods that shares of any collection are estimated with."""
+    rng = np.random.default_rng(seed)
+    whole = fit_likelihoods(held_out)
+    return BootstrapFits(
+        whole,
+        [
+            fit_likelihoods(held_out.take(rng.integers(0, len(held_out), len(held_out))), whole)
+            for _ in range(rounds)
+        ],
+    )
+
+
 def bootstrap_shares(
     answers: Answers,
     photos: Codes,
@@ -71,28 +92,26 @@ def bootstrap_shares(
     *,
     rounds: int = ROUNDS,
     seed: int = 1,
+    fits: BootstrapFits | None = None,
 ) -> list[Shares]:
     """Return counted and estimated shares of each grouping.
 
     `photos` (n,) numbers the photo that each face is in, from 0. Collections that are estimated
     with the same seed and held-out faces share the draws of the latter: their errors can be
-    compared round by round.
+    compared round by round. `fits` are those of `fit_bootstrap` with the same held-out faces,
+    rounds and seed, where many collections are estimated.
     """
-    fitted = fit_likelihoods(held_out)
-    rng = np.random.default_rng(seed)
-    drawn = [
-        fit_likelihoods(held_out.take(rng.integers(0, len(held_out), len(held_out))))
-        for _ in range(rounds)
-    ]
+    fits = fits or fit_bootstrap(held_out, rounds=rounds, seed=seed)
+    rng = np.random.default_rng((seed, rounds))
     counted = answers.counted_codes()
     weights = [_draw_photos(photos, rng) for _ in range(rounds)]
     found = []
     for each in groupings:
-        likelihoods = fitted.of(each, answers)
+        likelihoods = fits.whole.of(each, answers)
         first = estimate_shares(likelihoods)
         repetition = _repetition(likelihoods * first, photos)
         simulator = CollectionSimulator(held_out, each, len(answers), repetition)
-        errors = _simulate_errors(simulator, each, drawn, first, rng)
+        errors = _simulate_errors(simulator, each, fits.drawn, first, rng)
         found.append(
             Shares(
                 each,
