@@ -69,7 +69,7 @@ def _difference(first: Shares, second: Shares, doubtful: set[str]) -> ShareDiffe
     half = half_width(
         second.errors - first.errors,
         np.minimum(first.degrees, second.degrees),
-        float(np.hypot(1 / first.faces, 1 / second.faces)),
+        np.hypot(first.least_spread, second.least_spread),
     )
     return ShareDifference(
         first.grouping,

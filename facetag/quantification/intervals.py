@@ -7,6 +7,10 @@ limited number of held-out faces, and the method's own bias where likelihoods fi
 stage simulates the estimated shares. The second simulates shares that are as far from them as
 the first stage's errors, as the truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and
 Confidence Intervals").
+
+Where counts are nearly right, their errors cancel out, and an estimate only adds its own noise. So
+estimates are drawn towards counts as far as their distance may be noise (the positive-part rule of
+James and Stein 1961, "Estimation with Quadratic Loss"; with counts as the target).
 """
 
 from collections.abc import Sequence
@@ -35,13 +39,24 @@ class Shares:
     faces: int
     counted: Values
     estimated: Values
-    """Without the bias that the simulation found."""
+    """Without the bias that the simulation found, and drawn towards counted shares."""
     counted_draws: Values
     """Counted shares (rounds, groups) of photos that are drawn anew."""
     errors: Values
     """Estimated less true shares (rounds, groups) of simulated collections."""
     degrees: Values
     """Degrees of freedom (groups,) of the errors' spread."""
+    moved: Values
+    """How far (groups,) estimated shares were drawn towards counted ones."""
+
+    @property
+    def least_spread(self) -> Values:
+        """Return the spread (groups,) that there is without errors, too.
+
+        That of one face, and part of what the estimate was moved by, which may be wrong.
+        """
+        spread: Values = np.sqrt(1 / self.faces**2 + self.moved**2 / 2)
+        return spread
 
     def interval(self, *, counted: bool = False) -> Values:
         """Return the lower and upper ends (2, groups) of the 95% intervals."""
@@ -49,17 +64,14 @@ class Shares:
             tail = 100 * (1 - LEVEL) / 2
             ends: Values = np.percentile(self.counted_draws, [tail, 100 - tail], axis=0)
             return ends
-        half = half_width(self.errors, self.degrees, 1 / self.faces)
+        half = half_width(self.errors, self.degrees, self.least_spread)
         return np.clip([self.estimated - half, self.estimated + half], 0, 1)
 
 
-def half_width(errors: Values, degrees: Values, smallest: float) -> Values:
-    """Return half the width (groups,) of the 95% intervals of errors (rounds, groups).
-
-    `smallest` is the spread that there is without errors, too: that of one face.
-    """
+def half_width(errors: Values, degrees: Values, least_spread: Values) -> Values:
+    """Return half the width (groups,) of the 95% intervals of errors (rounds, groups)."""
     quantiles = student.ppf((1 + LEVEL) / 2, np.maximum(degrees, FEWEST_DEGREES))
-    width: Values = quantiles * np.sqrt((errors**2).mean(axis=0) + smallest**2)
+    width: Values = quantiles * np.sqrt((errors**2).mean(axis=0) + least_spread**2)
     return width
 
 
@@ -111,16 +123,20 @@ def bootstrap_shares(
         first = estimate_shares(likelihoods)
         repetition = _repetition(likelihoods * first, photos)
         simulator = CollectionSimulator(held_out, each, len(answers), repetition)
-        errors = _simulate_errors(simulator, each, fits.drawn, first, rng)
+        errors, of_counts = _simulate_errors(simulator, each, fits.drawn, first, rng)
+        by_count = _count(each, counted, np.ones(len(answers)))
+        unbiased = _without_bias(first, errors)
+        estimated = _draw_towards(by_count, unbiased, errors - of_counts)
         found.append(
             Shares(
                 each,
                 len(answers),
-                _count(each, counted, np.ones(len(answers))),
-                _without_bias(first, errors),
+                by_count,
+                estimated,
                 np.array([_count(each, counted, one) for one in weights]),
                 errors,
                 _degrees(each, held_out),
+                estimated - unbiased,
             )
         )
     return found
@@ -132,24 +148,38 @@ def _simulate_errors(
     drawn: Sequence[Likelihoods],
     shares: Values,
     rng: np.random.Generator,
-) -> Values:
-    def simulate(likelihoods: Likelihoods, true: Values) -> Values:
+) -> tuple[Values, Values]:
+    """Return the errors (rounds, groups) of estimated and of counted shares."""
+
+    def simulate(likelihoods: Likelihoods, true: Values) -> tuple[Values, Values]:
         simulated = simulator.draw(true, rng)
         estimated = estimate_shares(
             likelihoods.of(grouping, simulated.answers), simulated.weights, start=shares
         )
-        error: Values = estimated - simulated.shares
-        return error
+        counted = _count(grouping, simulated.answers.counted_codes(), simulated.weights)
+        return estimated - simulated.shares, counted - simulated.shares
 
-    first = [simulate(likelihoods, shares) for likelihoods in drawn]
+    first = [simulate(likelihoods, shares)[0] for likelihoods in drawn]
     # The sign is drawn, too: the truth may lie on either side of what was estimated.
     signs = rng.choice([-1, 1], len(drawn))
-    return np.array(
-        [
-            simulate(likelihoods, _near(shares, sign * error))
-            for likelihoods, error, sign in zip(drawn, first, signs, strict=True)
-        ]
-    )
+    second = [
+        simulate(likelihoods, _near(shares, sign * error))
+        for likelihoods, error, sign in zip(drawn, first, signs, strict=True)
+    ]
+    of_estimates, of_counts = (np.array(errors) for errors in zip(*second, strict=True))
+    return of_estimates, of_counts
+
+
+def _draw_towards(counted: Values, estimated: Values, distances: Values) -> Values:
+    """Return estimated shares, drawn towards counted ones as far as chance may keep them apart.
+
+    `distances` (rounds, groups) lie between the two in simulated collections.
+    """
+    noise = distances.var(axis=0).sum()
+    distance = ((estimated - counted) ** 2).sum()
+    trust = max(0.0, 1 - noise / distance) if distance else 0.0
+    drawn: Values = counted + trust * (estimated - counted)
+    return drawn
 
 
 def _near(shares: Values, error: Values) -> Values:

@@ -1,100 +1,15 @@
 """The report in a real browser: filter, follow a count to its photos, download, and axe-core."""
 
-import random
 import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from facetag.heads import RACE
-from facetag.results.collection_counts import compose
+from benchmarks.harness.report_pages import make_lines, write_report
 from facetag.results.csv_rows import csv_header, csv_rows
-from facetag_cli.composition.share_estimation import EstimatedShares
-from facetag_cli.output.report_page import Listing, render_page
 
 pytestmark = pytest.mark.acceptance
-HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">,'\".jpg"
-PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
-REVIEWED = {"by": ["anna"], "verdict": "corrected", "said": {}}
-LABELS = ("age", "gender", "race")
-
-
-def face(rng):
-    female, age = rng.random(), round(rng.uniform(0, 90), 1)
-    chances = dict.fromkeys(RACE.labels, 0.05) | {rng.choice(RACE.labels): 0.8}
-    return {
-        "box": [rng.randrange(300), rng.randrange(200), rng.randrange(20, 400), 90],
-        "confidence": round(rng.uniform(0.9, 1), 4),
-        "age": age,
-        "age_range": [round(age) - 5, round(age) + 6],
-        "gender": {
-            "label": "female" if female >= 0.5 else "male",
-            "probability": round(max(female, 1 - female), 4),
-        },
-        "race": {"label": max(chances, key=chances.get), "probabilities": chances},
-        "uncertain": [name for name in LABELS if rng.random() < 0.2],
-    }
-
-
-def make_lines(count):
-    rng = random.Random(3)
-    lines = []
-    for index in range(count):
-        faces = [face(rng) for _ in range(rng.choice([0, 1, 1, 2, 6]))]
-        lines.append(
-            {
-                "image": f"sub/{index:05}.jpg",
-                "state": "tagged" if faces else "no_face",
-                "error": None,
-                "model": "net-1",
-                "width": 800,
-                "height": 600,
-                "faces": faces,
-            }
-        )
-    lines[1] |= {"image": HOSTILE}
-    reviewed = [face(rng) | {"reviewed": REVIEWED}]
-    lines[3] |= {"image": "=1+1\t.jpg", "state": "tagged", "faces": reviewed}
-    # It may be no face: no chart counts it.
-    possible = [face(rng) | {"confidence": 0.6, "uncertain": ["face"]}]
-    lines[4] |= {"state": "tagged", "faces": possible}
-    error = {"code": "truncated", "message": HOSTILE}
-    lines[2] |= {"state": "failed", "error": error, "faces": [], "width": None, "height": None}
-    return lines
-
-
-def group(counted, faces, low, high, *, too_few=False):
-    return {
-        "counted": counted,
-        "counted_faces": faces,
-        "estimated": counted,
-        "interval": [low, high],
-        "too_few": too_few,
-    }
-
-
-ESTIMATES = {
-    "doubtful": ["race"],
-    "warnings": ["Estimates by race are doubtful."],
-    "shares": {
-        "gender": {"male": group(0.4, 40, 0.3, 0.5), "female": group(0.6, 60, 0.5, 0.7)},
-        "race": {"white": group(1.0, 100, 0.9, 1.0)},
-        "gender by age": {"female, 0–12": group(0.1, 3, 0, 0.2, too_few=True)},
-    },
-}
-
-
-def write_report(path, lines):
-    pictures = {place: PICTURE for place, line in enumerate(lines) if line["width"]}
-    page = render_page(
-        compose(lines),
-        Listing(lines, pictures),
-        title=HOSTILE,
-        estimated=EstimatedShares(ESTIMATES),
-    )
-    path.write_text(page, encoding="utf-8")
-    return path.as_uri()
 
 
 def opened(browser, address, **options):
@@ -167,12 +82,18 @@ def test_a_reader_filters_follows_a_cell_and_downloads_what_is_shown(browser, tm
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")]
+    ("width", "scheme", "photos"),
+    [
+        (390, "light", 8),
+        (390, "dark", 10_000),
+        (1440, "light", 10_000),
+        (1440, "dark", 8),
+    ],
 )
 def test_the_page_has_no_barrier_that_axe_finds_and_fits_its_width(
-    browser, tmp_path, width, scheme
+    browser, tmp_path, width, scheme, photos
 ):
-    address = write_report(tmp_path / "report.html", make_lines(8))
+    address = write_report(tmp_path / "report.html", make_lines(photos))
     page = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     for details in page.locator("details").all():
         details.evaluate("one => { one.open = true; }")

@@ -37,7 +37,7 @@ def compare(
     \b
     Examples:
       facetag compare ~/Pictures/2015 ~/Pictures/2025
-      facetag compare faces.jsonl --reference docs/references/world.csv
+      facetag compare faces.jsonl --reference docs/references/england-and-wales.csv
     """
     from facetag.quantification.comparison import compare_reference, compare_shares
     from facetag.quantification.composition_estimate import estimate_composition
