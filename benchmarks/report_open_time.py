@@ -1,6 +1,6 @@
 """Measure how soon a report of many photos opens, and look for barriers with axe-core.
 
-    python -m benchmarks.report_opening
+    python -m benchmarks.report_open_time
 
 Reports of 64 and of 10,000 photos, with as many pictures as a report may have, are opened in
 headless Chromium, light and dark, 390 and 1440 pixels wide. The seconds run from the navigation to
