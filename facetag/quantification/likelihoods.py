@@ -2,7 +2,7 @@
 
 Shares are estimated under label shift: p(answers | group) is that of the held-out images, and only
 the groups' shares differ. Probabilities are calibrated with one temperature and a bias a class
-(Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected Calibration is
+(Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected CalibrationFit is
 Hard-To-Beat at Label Shift Adaptation", arXiv:1901.06852) and divided by the held-out shares. Of
 ages only a number is stated, so its density in each band is a kernel estimate.
 """
@@ -34,7 +34,7 @@ Loss = Callable[[Values], tuple[float, Values]]
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationFit:
     """Temperature and biases that a fit found, and the loss's inverse Hessian there."""
 
     values: Values
@@ -49,7 +49,7 @@ class Likelihoods:
     """Of each gender within each band, (n, 2, bands): children's are read worse."""
     race: Callable[[Answers], Values] | None
     age: Callable[[Answers], Values] | None
-    calibrations: Mapping[str, "Calibration"] = field(default_factory=dict)
+    calibrations: Mapping[str, "CalibrationFit"] = field(default_factory=dict)
     """By factor: where a fit to similar faces begins."""
 
     def of(self, grouping: Grouping, answers: Answers) -> Values:
@@ -92,7 +92,7 @@ def fit_likelihoods(held_out: HeldOut, near: Likelihoods | None = None) -> Likel
     answers, codes = held_out.answers, held_out.codes
     start = {} if near is None else near.calibrations
     gender = race = age = None
-    found: dict[str, Calibration] = {}
+    found: dict[str, CalibrationFit] = {}
     if answers.female is not None and "gender" in codes:
         gender, found["gender"] = _fit_gender(
             answers.female, codes["gender"], codes.get("age"), start.get("gender")
@@ -105,8 +105,8 @@ def fit_likelihoods(held_out: HeldOut, near: Likelihoods | None = None) -> Likel
 
 
 def _fit_race(
-    probabilities: Values, codes: Codes, near: Calibration | None
-) -> tuple[Callable[[Answers], Values], Calibration]:
+    probabilities: Values, codes: Codes, near: CalibrationFit | None
+) -> tuple[Callable[[Answers], Values], CalibrationFit]:
     logs, classes = _logs(probabilities), probabilities.shape[1]
     shares = _shares(codes, classes)
 
@@ -129,8 +129,8 @@ def _fit_race(
 
 
 def _fit_gender(
-    female: Values, codes: Codes, bands: Codes | None, near: Calibration | None
-) -> tuple[Callable[[Answers], Values], Calibration]:
+    female: Values, codes: Codes, bands: Codes | None, near: CalibrationFit | None
+) -> tuple[Callable[[Answers], Values], CalibrationFit]:
     logits = _logits(female)
     child = np.zeros(len(codes)) if bands is None else (bands == CHILD).astype(float)
     shares = _shares(codes, 2)
@@ -173,7 +173,7 @@ def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
     return likelihood
 
 
-def _minimize(loss: Loss, first: Values, near: Calibration | None) -> Calibration:
+def _minimize(loss: Loss, first: Values, near: CalibrationFit | None) -> CalibrationFit:
     """Minimize a loss that comes with its gradient, from `first`, or in few steps from `near`."""
     if near is None:
         found = minimize(loss, first, jac=True, method="BFGS")
@@ -181,7 +181,7 @@ def _minimize(loss: Loss, first: Values, near: Calibration | None) -> Calibratio
         options = {"hess_inv0": near.inverse_hessian}
         found = minimize(loss, near.values, jac=True, method="BFGS", options=options)
     # Symmetric but for rounding, which the next fit would refuse.
-    return Calibration(found.x, (found.hess_inv + found.hess_inv.T) / 2)
+    return CalibrationFit(found.x, (found.hess_inv + found.hess_inv.T) / 2)
 
 
 @cache
