@@ -97,8 +97,9 @@ class Base(DeclarativeBase):
 class Job(Base):
     """A request to label a list of images, or all images below a prefix.
 
-    The count columns change in the same transaction as the images' states. They always add up to
-    `total`, which is null while a prefix is being listed.
+    The count columns follow the images' states: in the same transaction, or, if many workers serve
+    the job at once, within moments (`CountChange`). They always add up to `total`, which is null
+    while a prefix is being listed.
     """
 
     __tablename__ = "jobs"
@@ -212,6 +213,27 @@ class Image(Base):
     duplicate_of: Mapped[int | None]
     """Position of the image of the job that this one repeats; set when the job closes."""
     finished_at: Mapped[datetime | None]
+
+
+class CountChange(Base):
+    """A change of a job's counts that waits to be applied, as others held the job's row.
+
+    Workers of one job would wait for one another at its row otherwise (`facetag.jobs.counts`).
+    """
+
+    __tablename__ = "count_changes"
+    __table_args__ = (Index("count_changes_by_job", "job_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    job_id: Mapped[uuid.UUID]
+    """No foreign key: its check would lock the job's row too. A job that ends has none left."""
+    queued: Mapped[int]
+    running: Mapped[int]
+    tagged: Mapped[int]
+    no_face: Mapped[int]
+    failed: Mapped[int]
+    cancelled: Mapped[int]
+    reused: Mapped[int]
 
 
 class FaceRow(Base):

@@ -84,13 +84,6 @@ CLAIM = text(f"""
         job.heads, job.counts_only
 """)  # noqa: S608 - built from the constant above
 
-# `rung_at` is set too: a job that is being served needs no further doorbell.
-SERVE_JOB = text("""
-    UPDATE jobs SET rung_at = now(), started_at = coalesce(started_at, now()),
-        state = CASE WHEN state = 'queued' THEN 'running' ELSE state END
-    WHERE id = :job_id
-""")
-
 # Rows that a finishing chunk or the sweeper has locked are skipped: a heartbeat waits for no lock,
 # so it cannot take part in a deadlock.
 EXTEND = text("""
@@ -189,8 +182,9 @@ def claim_images(
         rows = session.execute(CLAIM, {**claim, "least": 1, "most": 99, "limit": 1}).all()
     if not rows:
         return None
-    move_counts(session, job_id, {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)})
-    session.execute(SERVE_JOB, {"job_id": job_id})
+    # `rung_at` is set too: a job that is being served needs no further doorbell.
+    changes = {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)}
+    move_counts(session, job_id, changes, served=True, wait=False)
     images = sorted((ImageToLabel(*row[:8]) for row in rows), key=lambda image: image.position)
     contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
     first = rows[0]
@@ -311,7 +305,9 @@ def settle_images(
 ) -> None:
     """Update the job for images, by id, that left `running` for `states`; close it if done.
 
-    The twins of those that ended end too. `reused` of the images got the result of another one.
+    The twins of those that ended end too. `reused` of the images got the result of another one. If
+    another transaction holds the job's row, the change is left to the next one: see
+    `facetag.jobs.counts.apply_left_counts`.
     """
     if not states:
         return
@@ -320,8 +316,8 @@ def settle_images(
     changes[ImageState.RUNNING] -= len(states)
     changes[ImageState.QUEUED] -= twins.total()
     reused += twins.total() - twins[ImageState.FAILED]
-    move_counts(session, job_id, changes, reused=reused)
-    close_job_if_done(session, job_id)
+    if move_counts(session, job_id, changes, reused=reused, wait=False):
+        close_job_if_done(session, job_id)
 
 
 def _lock_mine(session: Session, claim: Claim, image_ids: Collection[int]) -> set[int]:

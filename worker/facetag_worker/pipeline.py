@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import Answer, persist, transaction
 from facetag.errors import DatabaseUnavailable
+from facetag.jobs.counts import apply_left_counts
 from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.labelling.outcomes import Outcome
 from facetag.labelling.photo_labels import KeyedLabeller, label_photos, to_outcome
@@ -211,6 +212,8 @@ class Pipeline:
                     if goes_on and not self._stopping():
                         chunk = self._prepare(job_id)
             self._recorder.wait()
+            with transaction(self._sessions) as session:
+                apply_left_counts(session, job_id)
         except DatabaseUnavailable:
             self._heartbeat.abandon()
             raise

@@ -17,6 +17,7 @@ from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
+from facetag.jobs.counts import apply_left_counts
 from facetag.jobs.queries import HAS_CLAIMABLE
 from facetag.jobs.twins import free_twins
 from facetag.queue.celery_app import (
@@ -73,6 +74,8 @@ RECORD_ROUND = text("""
     INSERT INTO program_rounds (name, ended_at) VALUES ('sweeper', now())
     ON CONFLICT (name) DO UPDATE SET ended_at = excluded.ended_at
 """)
+
+FIND_LEFT = text("SELECT DISTINCT job_id FROM count_changes")
 
 # A twin is left alone if its first image ended while a cancel, later undone, held the twin's lock.
 FIND_WAITING = text("""
@@ -163,6 +166,7 @@ class Sweeper:
                 return Swept()
             requeued, lost = self._return_expired()
             self._free_twins()
+            self._apply_left()
             swept = Swept(
                 requeued,
                 lost,
@@ -209,6 +213,14 @@ class Sweeper:
             for job_id in session.execute(FIND_WAITING).scalars().all():
                 free_twins(session, job_id)
                 log.warning("twins_freed", job_id=str(job_id))
+
+    def _apply_left(self) -> None:
+        """Apply changes of counts that a worker left before it died."""
+        with transaction(self._sessions) as session:
+            found = session.execute(FIND_LEFT).scalars().all()
+        for job_id in found:
+            with transaction(self._sessions) as session:
+                apply_left_counts(session, job_id)
 
     def _close_done(self) -> int:
         with transaction(self._sessions) as session:

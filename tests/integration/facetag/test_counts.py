@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
@@ -7,6 +8,7 @@ from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, JobState
 from facetag.errors import JobStateConflict
+from facetag.jobs.counts import apply_left_counts
 from tests.integration.facetag.factories import (
     add_job,
     assert_counts_are_true,
@@ -99,3 +101,52 @@ def test_counts_of_a_deleted_job_are_a_conflict(sessions):
         session.execute(text("DELETE FROM jobs"))
         with pytest.raises(JobStateConflict):
             jobs.move_counts(session, job_id, {ImageState.QUEUED: -1, ImageState.RUNNING: 1})
+
+
+def test_changes_that_find_the_jobs_row_taken_are_left_and_applied_by_the_next(sessions):
+    job_id = add_job(sessions, 3)
+    with transaction(sessions) as holder:
+        holder.execute(text("SELECT id FROM jobs FOR UPDATE"))
+        with transaction(sessions) as session:
+            move_without_waiting(session, job_id, {ImageState.QUEUED: -2, ImageState.RUNNING: 2})
+    assert read_job(sessions, job_id).running == 0
+    with transaction(sessions) as session:
+        move_without_waiting(session, job_id, {ImageState.RUNNING: -1, ImageState.TAGGED: 1})
+    job = read_job(sessions, job_id)
+    assert (job.queued, job.running, job.tagged) == (1, 1, 1)
+    with transaction(sessions) as session:
+        assert session.scalar(text("SELECT count(*) FROM count_changes")) == 0
+
+
+def test_the_last_changes_are_applied_and_close_the_job_although_they_were_left(sessions):
+    job_id = add_job(sessions, 1)
+    with transaction(sessions) as holder:
+        holder.execute(text("SELECT id FROM jobs FOR UPDATE"))
+        with transaction(sessions) as session:
+            session.execute(text("UPDATE images SET state = 'tagged', finished_at = now()"))
+            move_without_waiting(session, job_id, {ImageState.QUEUED: -1, ImageState.TAGGED: 1})
+    with transaction(sessions) as session:
+        assert apply_left_counts(session, job_id) is True
+        assert apply_left_counts(session, job_id) is False
+    assert read_job(sessions, job_id).state == JobState.COMPLETED
+    assert_counts_are_true(sessions)
+
+
+def test_many_at_once_lose_and_double_no_change(sessions):
+    job_id = add_job(sessions, 400)
+
+    def move(_):
+        with transaction(sessions) as session:
+            move_without_waiting(session, job_id, {ImageState.QUEUED: -1, ImageState.RUNNING: 1})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(move, range(400)))
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE images SET state = 'running'"))
+        apply_left_counts(session, job_id)
+    assert read_job(sessions, job_id).running == 400
+    assert_counts_are_true(sessions)
+
+
+def move_without_waiting(session, job_id, changes):
+    return jobs.move_counts(session, job_id, changes, wait=False)
