@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from facetag.db.engine import WORKER_APPLICATION, ping, transaction
+from facetag.db.presence import seconds_since_heard
 from facetag.disk_space import find_full_storage
 from facetag.errors import FacetagError
 from facetag.jobs.queries import HAS_CLAIMABLE
@@ -57,12 +58,8 @@ def worker_is_seen(services: Services) -> bool:
     A worker's database connection has a name of its own and ends with the worker. Raises
     DatabaseUnavailable.
     """
-    query = text(
-        "SELECT EXISTS (SELECT FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name = :name)"
-    )
     with transaction(services.sessions) as session:
-        return bool(session.scalar(query, {"name": WORKER_APPLICATION}))
+        return seconds_since_heard(session, WORKER_APPLICATION) is not None
 
 
 def _look_at_disk(services: Services) -> str | None:

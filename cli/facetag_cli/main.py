@@ -79,6 +79,7 @@ CHAPTERS = (
             Entry("worker", "Run a worker.", "cpu"),
             Entry("warm", "Prepare the network ahead of workers.", "cpu"),
             Entry("sweep", "Requeue the work of workers that died."),
+            Entry("alive", "Say whether a worker or sweeper is at work here."),
             Entry("migrate", "Update the database's tables."),
             Entry("doctor", "Print what a bug report needs, and what is wrong.", STANDARD),
             Entry("purge", "Delete jobs or photos for good."),

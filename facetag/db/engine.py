@@ -43,6 +43,8 @@ _UNDEFINED_TABLE = "42P01"
 APPLICATION = "facetag"
 WORKER_APPLICATION = "facetag-worker"
 """Application name of a warm worker's connections in pg_stat_activity, by which it is found."""
+SWEEPER_APPLICATION = "facetag-sweeper"
+"""Application name of a sweeper's connections."""
 
 
 def make_engine(

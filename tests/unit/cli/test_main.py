@@ -21,7 +21,7 @@ COMMANDS += [
     "retrainings",
 ]
 COMMANDS += ["retag", "compose", "teach", "jobs", "report", "resume", "keys", "warm", "doctor"]
-COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare", "audit"]
+COMMANDS += ["down", "export", "purge", "audit-log", "watch", "compare", "audit", "alive"]
 
 
 def group_of(command):

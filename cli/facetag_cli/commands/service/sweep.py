@@ -17,7 +17,7 @@ def sweep(once: bool) -> None:
     import signal
     import threading
 
-    from facetag.db.engine import make_engine, make_sessions
+    from facetag.db.engine import SWEEPER_APPLICATION, make_engine, make_sessions
     from facetag.log import configure_logging
     from facetag.queue.celery_app import make_celery
     from facetag.settings import load_settings
@@ -27,7 +27,7 @@ def sweep(once: bool) -> None:
     configure_logging()
     settings = load_settings()
     sweeper = Sweeper(
-        make_sessions(make_engine(settings)),
+        make_sessions(make_engine(settings, application=SWEEPER_APPLICATION)),
         make_celery(settings),
         make_storage(settings),
         settings,
