@@ -1,5 +1,6 @@
-# Two images from one file: `--target api` (no TensorFlow) and `--target worker` (worker, sweeper,
-# trainer, migrations). `--build-arg ACCELERATOR=gpu` gives a worker for NVIDIA GPUs.
+# Three images from one file: `--target api` (no TensorFlow), `--target worker` (worker, sweeper,
+# migrations) and `--target trainer`, which adds what fitting needs.
+# `--build-arg ACCELERATOR=gpu` gives workers and trainers for NVIDIA GPUs.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM scratch AS source
@@ -11,8 +12,10 @@ COPY trainer /trainer
 COPY worker /worker
 
 # The libraries are installed before the source is copied: a change of ours rebuilds seconds of it.
+# What no process uses is deleted: descriptions of Amazon's other services, headers, tests, symbols.
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends binutils
 RUN python -m venv /opt/facetag
 ENV PATH=/opt/facetag/bin:$PATH
 WORKDIR /build
@@ -20,14 +23,36 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 
 FROM build AS build-api
 RUN pip install -c constraints.txt ".[api]"
+RUN cd /opt/facetag/lib/python3*/site-packages \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
+        -exec rm -r '{}' + \
+    && find . -type f '(' -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.c' ')' -delete \
+    && strip --strip-unneeded uvloop/*.so httptools/parser/*.so
 COPY --from=source / ./
 RUN pip install --no-deps --force-reinstall .
+RUN pip uninstall --yes setuptools pip
 
 FROM build AS build-worker
 ARG ACCELERATOR=cpu
-RUN pip install -c constraints.txt ".[${ACCELERATOR},train]"
+RUN pip install -c constraints.txt ".[${ACCELERATOR}]"
+RUN cd /opt/facetag/lib/python3*/site-packages \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
+        -exec rm -r '{}' + \
+    && rm -r clang tensorflow/include openvino/include openvino/libs/*_gpu_plugin.so \
+        openvino/libs/*_npu_plugin.so \
+    && find numpy scipy -type d -name tests -prune -exec rm -r '{}' + \
+    && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
 COPY --from=source / ./
 RUN pip install --no-deps --force-reinstall .
+
+# Only what is added to the worker's libraries is copied to the trainer's image.
+FROM build-worker AS build-trainer
+ARG ACCELERATOR=cpu
+RUN touch /stamp
+RUN pip install -c constraints.txt ".[${ACCELERATOR},train]"
+RUN cd /opt/facetag/lib/python3*/site-packages \
+    && find pandas scipy sklearn matplotlib -type d -name tests -prune -exec rm -r '{}' + \
+    && mkdir /added && find /opt/facetag -type f -newer /stamp -exec cp --parents '{}' /added ';'
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN useradd --uid 10001 --create-home facetag
@@ -35,8 +60,7 @@ ENV PATH=/opt/facetag/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /home/facetag
 
 FROM runtime AS worker
-ENV FACETAG_BUNDLE=/srv/facetag/models/default FACETAG_DATA_DIR=/home/facetag/data \
-    MPLCONFIGDIR=/tmp/matplotlib
+ENV FACETAG_BUNDLE=/srv/facetag/models/default FACETAG_DATA_DIR=/home/facetag/data
 # A volume that is mounted here belongs to the same user.
 RUN install -d -o facetag -g facetag /home/facetag/data
 COPY --from=build-worker /opt/facetag /opt/facetag
@@ -47,6 +71,11 @@ ARG ACCELERATOR=cpu
 RUN if [ "$ACCELERATOR" = cpu ]; then facetag warm --any-processor; fi
 ENTRYPOINT ["facetag"]
 CMD ["worker"]
+
+FROM worker AS trainer
+ENV MPLCONFIGDIR=/tmp/matplotlib
+COPY --from=build-trainer /added /
+CMD ["worker", "--trainer"]
 
 FROM runtime AS api
 ENV FACETAG_API_HOST=0.0.0.0 FACETAG_API_PORT=8000

@@ -6,7 +6,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint audit bench pictures screenshots clean
+.PHONY: help demo test faults containers lint audit bench pictures screenshots clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -63,6 +63,9 @@ test: $(DEV) ## Run all tests (ARGS="-k name" selects some)
 
 faults: $(DEV) ## Label 10,000 images under 200 faults; takes nearly an hour (ARGS="--seed 2")
 	@$(BIN)/python -m tests.faults.long $(ARGS)
+
+containers: $(DEV) ## Start docker-compose.yml, use it, kill a worker, restart, remove it
+	@$(BIN)/python -m tests.containers
 
 lint: $(DEV) ## Check style, types and imports; with AUDIT=1 also known vulnerabilities
 	@$(BIN)/ruff check .

@@ -27,6 +27,7 @@ from tests.unit.packaging.containers import (
     ROOT,
     Stage,
     image_environment,
+    image_words,
     lineage,
     read_compose,
     read_dockerfile,
@@ -34,7 +35,12 @@ from tests.unit.packaging.containers import (
 
 pytestmark = pytest.mark.integration
 
-PASSWORDS = {"POSTGRES_PASSWORD": "p0", "REDIS_PASSWORD": "r0", "S3_SECRET_KEY": "s0"}
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "p0",
+    "REDIS_PASSWORD": "r0",
+    "S3_SECRET_KEY": "s0",
+    "S3_API_SECRET_KEY": "a0",
+}
 STARTUP_S = 180
 """A loaded machine takes a minute and more to import what an image installs uncompiled."""
 
@@ -146,15 +152,15 @@ def run(bin_folder: Path, arguments: list[str]) -> str:
 
 def check_commands(target: str, bin_folder: Path) -> None:
     """Ask for the help of every command that the image runs, by default and in a service."""
-    image = read_dockerfile()[target]
-    commands = [image.words("CMD")] + [
+    entry = image_words(target, "ENTRYPOINT")
+    commands = [image_words(target, "CMD")] + [
         service["command"]
         for service in read_compose()["services"].values()
         if service.get("build", {}).get("target") == target
     ]
-    run(bin_folder, [*image.words("ENTRYPOINT"), "--help"])
+    run(bin_folder, [*entry, "--help"])
     for command in commands:
-        assert "Usage:" in run(bin_folder, [*image.words("ENTRYPOINT"), *command, "--help"])
+        assert "Usage:" in run(bin_folder, [*entry, *command, "--help"])
 
 
 def has_tensorflow(bin_folder: Path) -> bool:
@@ -189,10 +195,11 @@ def test_the_api_image_installs_and_serves_without_tensorflow(
 
 
 @pytest.mark.timeout(900)
-def test_the_worker_image_installs_and_imports_what_it_runs(tmp_path: Path) -> None:
-    bin_folder = build("worker", tmp_path)
+def test_the_trainers_image_installs_and_imports_what_it_and_workers_run(tmp_path: Path) -> None:
+    bin_folder = build("trainer", tmp_path)
     assert has_tensorflow(bin_folder)
     check_commands("worker", bin_folder)
+    check_commands("trainer", bin_folder)
     assert "Usage:" in run(bin_folder, ["facetag", "train", "--help"])
     run(
         bin_folder,

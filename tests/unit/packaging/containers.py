@@ -60,6 +60,13 @@ def lineage(stages: Mapping[str, Stage], name: str) -> list[Stage]:
     return chain[::-1]
 
 
+def image_words(name: str, instruction: str) -> list[str]:
+    """Return the ENTRYPOINT or CMD of an image, which may be that of an image below it."""
+    stages = lineage(read_dockerfile(), name)
+    given = [stage.words(instruction) for stage in stages if stage.words(instruction)]
+    return given[-1] if given else []
+
+
 def image_environment(name: str) -> dict[str, str]:
     """Return what ENV sets in an image."""
     pairs = [

@@ -1,5 +1,6 @@
 """What Dockerfile and docker-compose.yml promise, read without an engine."""
 
+import json
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.unit.packaging.containers import (
     ROOT,
     compose_text,
     image_environment,
+    image_words,
     lineage,
     read_compose,
     read_dockerfile,
@@ -19,7 +21,12 @@ from tests.unit.packaging.containers import (
 from tests.unit.packaging.test_dependencies import PROJECT
 
 SERVERS = ("postgres", "redis", "s3")
-PASSWORDS = {"POSTGRES_PASSWORD": "p0", "REDIS_PASSWORD": "r0", "S3_SECRET_KEY": "s0"}
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "p0",
+    "REDIS_PASSWORD": "r0",
+    "S3_SECRET_KEY": "s0",
+    "S3_API_SECRET_KEY": "a0",
+}
 
 
 def services() -> dict[str, dict[str, Any]]:
@@ -73,12 +80,11 @@ def test_no_password_has_a_default_or_stands_in_a_file() -> None:
 
 
 def test_every_service_runs_a_command_that_facetag_has() -> None:
-    stages = read_dockerfile()
     for name, service in ours().items():
-        image = stages[service["build"]["target"]]
-        assert image.words("ENTRYPOINT") == ["facetag"], name
+        target = service["build"]["target"]
+        assert image_words(target, "ENTRYPOINT") == ["facetag"], name
         assert service["command"][0] in ENTRIES, name
-        assert image.words("CMD")[0] in ENTRIES, name
+        assert image_words(target, "CMD")[0] in ENTRIES, name
 
 
 def test_every_variable_with_our_prefix_is_a_setting() -> None:
@@ -145,7 +151,7 @@ def test_images_run_as_an_ordinary_user_on_a_python_that_we_support() -> None:
     found = re.search(r"^ARG PYTHON_IMAGE=python:(\d+\.\d+\.\d+)-slim-\w+$", text, re.MULTILINE)
     assert found is not None
     assert SpecifierSet(PROJECT["requires-python"]).contains(found[1])
-    for target in ("api", "worker"):
+    for target in ("api", "worker", "trainer"):
         users = [
             user for stage in lineage(read_dockerfile(), target) for user in stage.arguments("USER")
         ]
@@ -153,8 +159,27 @@ def test_images_run_as_an_ordinary_user_on_a_python_that_we_support() -> None:
         assert users[-1] not in {"root", "0"}
 
 
-def test_the_api_image_checks_its_health() -> None:
+def test_ours_are_confined_and_check_their_health() -> None:
     assert "/healthz" in read_dockerfile()["api"].arguments("HEALTHCHECK")[0]
+    for name in ("worker", "sweeper"):
+        assert services()[name]["healthcheck"]["test"] == ["CMD", "facetag", "alive", name]
+    for name, service in ours().items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_the_api_has_keys_that_reach_photos_alone() -> None:
+    compose = read_compose(PASSWORDS)
+    content = compose["configs"]["s3-identities"]["content"]
+    identities = {one["name"]: one for one in json.loads(content)["identities"]}
+    given = compose["services"]["api"]["environment"]
+    (keys,) = identities["facetag-api"]["credentials"]
+    assert given["FACETAG_S3_ACCESS_KEY"] == keys["accessKey"]
+    assert given["FACETAG_S3_SECRET_KEY"] == keys["secretKey"] == "a0"
+    assert {action.partition(":")[2] for action in identities["facetag-api"]["actions"]} == {
+        given["FACETAG_S3_BUCKET"]
+    }
 
 
 def test_the_build_context_is_an_allow_list_that_holds_what_is_copied() -> None:
