@@ -38,12 +38,24 @@ RUN pip install -c constraints.txt ".[${ACCELERATOR}]"
 RUN cd /opt/facetag/lib/python3*/site-packages \
     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
         -exec rm -r '{}' + \
-    && rm -r clang tensorflow/include openvino/include openvino/libs/*_gpu_plugin.so \
-        openvino/libs/*_npu_plugin.so \
+    && rm -r clang tensorflow/include tensorflow/compiler/mlir/stablehlo/*.so \
+        tensorflow/compiler/tf2xla/ops/*.so openvino/include openvino/libs/cache.json \
+        openvino/libs/*_gpu_plugin.so openvino/libs/*_npu_plugin.so \
+        openvino/libs/*_onnx_frontend* openvino/libs/*_pytorch_frontend* \
+        openvino/libs/*_paddle_frontend* \
     && find numpy scipy -type d -name tests -prune -exec rm -r '{}' + \
-    && strip --strip-unneeded tensorflow/libtensorflow_*.so.2
+    && find . -type f '(' -name '*.pyi' -o -name '*.h' ')' -delete \
+    && strip --strip-unneeded tensorflow/libtensorflow_*.so.2 \
+        tensorflow/python/profiler/internal/*.so tensorflow/lite/python/*.so
 COPY --from=source / ./
 RUN pip install --no-deps --force-reinstall .
+
+# Workers load TensorFlow only to trace a network that is new: its bytecode would cost more than it
+# saves, and it imports none of these packages.
+FROM build-worker AS lean-worker
+RUN cd /opt/facetag/lib/python3*/site-packages \
+    && find tensorflow keras -name '*.pyc' -delete \
+    && pip uninstall --yes grpcio setuptools pip
 
 # Only what is added to the worker's libraries is copied to the trainer's image.
 FROM build-worker AS build-trainer
@@ -63,12 +75,15 @@ FROM runtime AS worker
 ENV FACETAG_BUNDLE=/srv/facetag/models/default FACETAG_DATA_DIR=/home/facetag/data
 # A volume that is mounted here belongs to the same user.
 RUN install -d -o facetag -g facetag /home/facetag/data
-COPY --from=build-worker /opt/facetag /opt/facetag
+COPY --from=lean-worker /opt/facetag /opt/facetag
 COPY models/default /srv/facetag/models/default
 USER 10001
-# Workers of this image start in seconds, on any processor. A GPU's worker uses nothing of it.
+# Workers of this image start in seconds, on any processor: what is compiled for the one here goes.
+# A GPU's worker uses nothing of it.
 ARG ACCELERATOR=cpu
-RUN if [ "$ACCELERATOR" = cpu ]; then facetag warm --any-processor; fi
+RUN if [ "$ACCELERATOR" = cpu ]; then \
+        facetag warm --any-processor && rm -r .cache/facetag/graphs/compiled; \
+    fi
 ENTRYPOINT ["facetag"]
 CMD ["worker"]
 

@@ -30,9 +30,9 @@ from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.pipeline import URGENT_TURNS, Pipeline
 from facetag_worker.prefix_listing import list_prefix
 
-THREADS_BESIDE_THE_READERS = 5
-"""The most threads that use a database connection at the same time, such as the drain, the thread
-that prepares its next chunk, the heartbeat and the champion watcher."""
+CONNECTIONS = 2
+"""Database connections that a process keeps; it has twice as many for moments. Its five threads use
+one for milliseconds a chunk each, and a fleet with one for each would exhaust the server's."""
 
 WOKEN = 2
 """How many other workers a drain wakes at most."""
@@ -71,9 +71,7 @@ class WorkerProcess:
         """Load the network, warm it up and register its bundle; raises what the loading raises."""
         # This engine connects once the network is warm and stays connected, which shows that the
         # worker is ready.
-        engine = make_engine(
-            self._settings, pool_size=THREADS_BESIDE_THE_READERS, application=WORKER_APPLICATION
-        )
+        engine = make_engine(self._settings, pool_size=CONNECTIONS, application=WORKER_APPLICATION)
         self._sessions = make_sessions(engine)
         self._storage = make_storage(self._settings, pool_size=self._settings.fetch_threads)
         follower = ChampionWatcher(

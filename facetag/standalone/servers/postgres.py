@@ -29,7 +29,7 @@ ROLE = "facetag_service"
 """The role of facetag's processes: it owns the tables and may do nothing else on the server."""
 DATABASE = "facetag"
 MAJOR_VERSION = "18"
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 200
 HAND_OVER = f"""
     DO $$ DECLARE one record; BEGIN
         ALTER SCHEMA public OWNER TO {ROLE};
