@@ -84,12 +84,14 @@ CLAIM = text(f"""
         job.heads, job.counts_only
 """)  # noqa: S608 - built from the constant above
 
+# Only running images have a token. Were `state = 'running'` asked for too, PostgreSQL would take the
+# index of leases, and read all dead entries of a busy fleet: 80 ms a chunk.
+#
 # Rows that a finishing chunk or the sweeper has locked are skipped: a heartbeat waits for no lock,
 # so it cannot take part in a deadlock.
 EXTEND = text("""
     WITH mine AS (
-        SELECT id FROM images
-        WHERE id = ANY(:ids) AND claim_token = :token AND state = 'running'
+        SELECT id FROM images WHERE id = ANY(:ids) AND claim_token = :token
         FOR UPDATE SKIP LOCKED
     )
     UPDATE images SET lease_until = now() + make_interval(secs => :lease_s)
@@ -112,8 +114,7 @@ EXPIRE = text("""
 """)
 
 LOCK_MINE = text("""
-    SELECT id FROM images
-    WHERE id = ANY(:ids) AND claim_token = :token AND state = 'running'
+    SELECT id FROM images WHERE id = ANY(:ids) AND claim_token = :token
     ORDER BY id
     FOR UPDATE
 """)

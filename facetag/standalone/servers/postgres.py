@@ -52,6 +52,7 @@ class Postgres(LocalServer):
 
     title = "PostgreSQL"
     port_count = 1
+    max_connections = MAX_CONNECTIONS
 
     def __init__(self, folders: Folders, credentials: Credentials) -> None:
         super().__init__(folders, credentials)
@@ -77,7 +78,7 @@ class Postgres(LocalServer):
             "listen_addresses": LOOPBACK,
             "port": self.ports[0],
             "unix_socket_directories": "",
-            "max_connections": MAX_CONNECTIONS,
+            "max_connections": self.max_connections,
             "log_timezone": "UTC",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

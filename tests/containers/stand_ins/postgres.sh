@@ -16,4 +16,4 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
     pg_ctl --wait --silent stop
 fi
-exec postgres -c "listen_addresses=*" -c unix_socket_directories=/tmp
+exec "$@" -c "listen_addresses=*" -c unix_socket_directories=/tmp
