@@ -19,7 +19,7 @@ MOST_MB = {"facetag-api:0.1.0": 250, "facetag-worker:0.1.0": 1600, "facetag-trai
 """The most megabytes (10**6 bytes) of each image."""
 OURS = ("api", "worker", "sweeper", "trainer")
 CHECKED = ("api", "worker", "sweeper", "postgres", "redis", "s3")
-PHOTOS = 240
+PHOTOS = 480
 PATIENCE_S = 600
 
 

@@ -84,8 +84,8 @@ CLAIM = text(f"""
         job.heads, job.counts_only
 """)  # noqa: S608 - built from the constant above
 
-# Only running images have a token. Were `state = 'running'` asked for too, PostgreSQL would take the
-# index of leases, and read all dead entries of a busy fleet: 80 ms a chunk.
+# Only running images have a token. If `state = 'running'` were asked for too, PostgreSQL would take
+# the index of leases, and read all dead entries of a busy fleet: 80 ms a chunk.
 #
 # Rows that a finishing chunk or the sweeper has locked are skipped: a heartbeat waits for no lock,
 # so it cannot take part in a deadlock.
