@@ -16,6 +16,8 @@ COMPOSE_PATH = "usr/libexec/docker/cli-plugins/docker-compose"
 COMPOSE_RELEASES = ("bookworm", "trixie")
 """Debian's releases in which Compose is looked for; the older lacks version 2."""
 START_S = 60
+DISK_BYTES = 40 * 10**9
+"""Of a sparse file: only what is written takes space."""
 
 
 class EngineMissing(Exception):
@@ -61,7 +63,7 @@ def open_engine(work: Path, *, install: bool) -> Iterator[Engine]:
     if answers:
         yield Engine(environment, compose)
         return
-    with _daemon(work) as address:
+    with _disk(work) as folder, _daemon(work, folder) as address:
         yield Engine(environment | {"DOCKER_HOST": address}, compose)
 
 
@@ -137,9 +139,32 @@ def _mirror() -> str:
 
 
 @contextmanager
-def _daemon(work: Path) -> Iterator[str]:
+def _disk(work: Path) -> Iterator[Path]:
+    """Yield a folder that is a file system in one file, where such a file can be mounted.
+
+    An engine writes half a million files. To delete them one by one takes ten minutes.
+    """
+    disk, folder = work / "disk", work / "docker"
+    folder.mkdir()
+    with disk.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    environment = dict(os.environ)
+    made = ["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(disk)]
+    mounted = _succeeds(made, environment) and _succeeds(
+        ["mount", "-o", "loop,noatime", str(disk), str(folder)], environment
+    )
+    try:
+        yield folder
+    finally:
+        if mounted:
+            _run(["umount", "--lazy", str(folder)], environment, check=False)
+        disk.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _daemon(work: Path, data: Path) -> Iterator[str]:
     """Run `dockerd` on a socket of its own; yields the socket's address."""
-    data = work / "docker"
     # Sockets below it have long names, and a socket's path can have only 107 bytes.
     state = Path(tempfile.mkdtemp(prefix="facetag-engine-", dir="/run"))
     address = f"unix://{state / 'docker.sock'}"
@@ -159,7 +184,6 @@ def _daemon(work: Path) -> Iterator[str]:
     finally:
         daemon.terminate()
         daemon.wait(60)
-        shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
 
 
