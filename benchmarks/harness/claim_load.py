@@ -12,9 +12,10 @@ from benchmarks.harness.large_job import CHUNK, LargeJob
 from facetag.db.engine import make_engine, make_sessions, transaction
 from facetag.db.tables import ImageState
 from facetag.jobs.counts import apply_left_counts
+from facetag.labelling.outcomes import Outcome
 from facetag.results.image_lines import Face
 from facetag.settings import Settings
-from facetag_worker.claims import Claim, Outcome, claim_images, finish_chunk, mark_started
+from facetag_worker.claims import Claim, claim_images, finish_chunk, mark_started
 
 CLAIMERS = 8
 """Processes that claim: enough to keep PostgreSQL busy, and to meet at the job's row."""
