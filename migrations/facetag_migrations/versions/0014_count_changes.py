@@ -6,8 +6,8 @@ Code of before this migration works on: it changes the job's row itself.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
