@@ -323,7 +323,13 @@ def schooled(service, run, tmp_path):
     known = {"name": shard.name, "sha256": hashlib.sha256(shard.read_bytes()).hexdigest()}
     spec = NetworkSpec(backbone="tiny", input_size=75, hidden_units=8)
     training = {"starting_weights": None}
-    facts = {"created": "2025-02-01", "shards": [known], "training": training}
+    age_range = {"coverage": 0.8, "knots": [20, 60], "below": [3, 8], "above": [4, 9]}
+    facts = {
+        "created": "2025-02-01",
+        "shards": [known],
+        "training": training,
+        "age_range": age_range,
+    }
     bundle = tmp_path / "bundle"
     write_bundle(bundle, build_network(spec), spec, UprightCrop(), facts)
     data = {"FACETAG_DATA_DIR": str(service.data_dir)}
