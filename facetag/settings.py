@@ -147,7 +147,8 @@ class Settings(BaseSettings):
     tenant_id: str = Field(
         "local",
         pattern=r"^[a-z0-9-]{1,64}$",
-        description="Tenant that owns all rows and objects; 1 to 64 of a-z, 0-9 and hyphens",
+        description="Tenant of bundles, of local commands, and of keys made without --tenant; 1 to "
+        "64 of a-z, 0-9 and hyphens",
     )
 
     # Limits of what is accepted

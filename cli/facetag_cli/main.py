@@ -16,7 +16,6 @@ from facetag_cli.quiet_import import QuietImport
 
 ASKED_FOR = "facetag.command"
 """Key of the subcommand's name in the context, also while its module is imported."""
-EXIT_FAULT = 1
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells report a command that was stopped with Ctrl-C."""
 

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import AuditLine
 
 SWEEPER = "sweeper"
-COMMAND_LINE = "command line"
 
 
 def record(

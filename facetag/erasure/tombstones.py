@@ -59,11 +59,6 @@ def work_off(
     return gone
 
 
-def count_waiting(session: Session) -> int:
-    """Return how many objects are still to be deleted."""
-    return session.scalar(select(func.count()).select_from(Tombstone)) or 0
-
-
 def _work_off_batch(
     sessions: sessionmaker[Session], storage: Storage, job_id: uuid.UUID | None
 ) -> int:

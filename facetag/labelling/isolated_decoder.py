@@ -121,7 +121,7 @@ class IsolatedDecoder:
             except (OSError, EOFError) as error:
                 if overdue.is_set():
                     raise ImageUnreadable(
-                        ErrorCode.DECODE_TIMEOUT, f"Decoding it takes longer than {timeout_s:g} s."
+                        ErrorCode.DECODE_TIMEOUT, f"Decoding takes longer than {timeout_s:g} s."
                     ) from error
                 ending = describe_end(child.wait())
                 log.warning("decoder_crashed", ending=ending)

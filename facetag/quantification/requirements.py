@@ -47,7 +47,7 @@ class Requirement:
         except ValueError:
             bound = -1.0
         if not 0 <= bound <= 1:
-            raise RequirementInvalid(f"{text!r} bounds no share: give 0 to 1, or a percentage.")
+            raise RequirementInvalid(f"{text!r} is not a share: give 0 to 1, or a percentage.")
         grouping, label = find_group(found["group"])
         return cls(grouping, label, found["sign"] == ">=", bound)
 

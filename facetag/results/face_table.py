@@ -54,7 +54,7 @@ def write_parquet(lines: Iterable[Line], file: IO[bytes]) -> None:
             "program": f"facetag {version('facetag')}",
             "photos": photos,
             "photos_by_network": dict(versions),
-            "labels": "apparent age, gender and race, as annotators of photos saw them",
+            "labels": "apparent age, gender and race, as UTKFace's labellers saw them",
         }
         writer.add_key_value_metadata({"facetag": json.dumps(facts)})
 

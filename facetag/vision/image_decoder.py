@@ -179,7 +179,7 @@ def _decode(
         raise _name_damage(data, error, formats) from error
     except MemoryError as error:
         raise ImageUnreadable(
-            ErrorCode.DECODER_CRASHED, "Decoding it takes more memory than the decoder may use."
+            ErrorCode.DECODER_CRASHED, "Decoding takes more memory than the decoder may use."
         ) from error
 
 

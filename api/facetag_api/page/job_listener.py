@@ -34,7 +34,9 @@ class JobListener:
     def follow(self, job_id: UUID) -> Iterator[asyncio.Event]:
         """Give an event that is set when the job changes; raises TooBusy beyond MAX_FOLLOWERS."""
         if sum(map(len, self._followers.values())) >= MAX_FOLLOWERS:
-            raise TooBusy(f"{MAX_FOLLOWERS} followers are connected already: ask for the job.")
+            raise TooBusy(
+                f"{MAX_FOLLOWERS} followers are connected already: poll GET /v1/jobs/{job_id}."
+            )
         if self._task is None:
             self._task = asyncio.create_task(self._listen())
         name, changed = str(job_id), asyncio.Event()

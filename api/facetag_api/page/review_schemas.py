@@ -47,7 +47,7 @@ class ReviewRequest(Strict):
         labelled = self.ages is not None or self.gender is not None or self.race is not None
         missed = self.verdict == "missed"
         if missed != (self.box is not None) or (missed and self.face is not None):
-            raise ValueError("give a `box`, and no `face`, for `missed` alone")
+            raise ValueError("`missed` needs a `box` and no `face`; other verdicts take no `box`")
         if self.box is not None and min(self.box[2:]) < 1:
             raise ValueError("the box has no area")
         if self.face is None and self.verdict not in ("missed", "accepted"):
@@ -55,9 +55,9 @@ class ReviewRequest(Strict):
         if labelled and self.verdict not in ("corrected", "missed"):
             raise ValueError(f"labels do not go with `{self.verdict}`")
         if self.verdict == "corrected" and not labelled:
-            raise ValueError("give the labels that are corrected")
+            raise ValueError("`corrected` needs labels")
         if self.ages is not None and self.ages[0] > self.ages[1]:
-            raise ValueError("the band of ages is upside down")
+            raise ValueError("`ages` must be [lowest, highest]")
         return self
 
 

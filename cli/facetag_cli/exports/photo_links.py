@@ -14,7 +14,7 @@ def link_photo(photos: Path, name: str, link: Path) -> None:
     photo = photo_below(photos, name)
     if photo is None or not photo.is_file():
         raise InputInvalid(
-            f"{photos} holds no {name}: give --photos the folder that was labelled, as it was."
+            f"{photos} holds no {name}: give --photos the folder with the files that were labelled."
         )
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)

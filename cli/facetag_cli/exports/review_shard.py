@@ -37,7 +37,7 @@ def write_review_shard(
     with atomic_open(output) as file, tarfile.open(fileobj=file, mode="w") as archive:
         for line in lines:
             faces = [face for face in line["faces"] if face.get("reviewed")]
-            usable = [(face, labels) for face in faces if (labels := certain_labels(face))]
+            usable = [(face, labels) for face in faces if (labels := agreed_labels(face))]
             left_out += len(faces) - len(usable)
             if not usable:
                 continue
@@ -59,14 +59,14 @@ def write_review_shard(
                 written += 1
         if written == 0:
             raise ShardUnreadable(
-                "No face of this job was reviewed with a certain label: review it on the page "
-                "first."
+                "No face of this job has a label that its reviewers agree on: review it on the "
+                "page first."
             )
     return written, left_out
 
 
-def certain_labels(face: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the age and the labels of a reviewed face without those that are uncertain."""
+def agreed_labels(face: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the labels of a reviewed face on which its reviewers agree."""
     doubted = face.get("uncertain") or ()
     found = {head.name: label_of(face, head.name) for head in HEADS if head.name not in doubted}
     return {name: label for name, label in found.items() if label is not None}

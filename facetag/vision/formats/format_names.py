@@ -1,4 +1,4 @@
-"""Name the format of an image file that no decoder here opens, so that its owner can convert it."""
+"""Name the format of an image file for people, so that its owner can convert what is refused."""
 
 import re
 

@@ -12,12 +12,10 @@ import keras
 from keras import layers
 
 from facetag.errors import FacetagError
-from facetag.vision.network.spec import BACKBONES
+from facetag.vision.network.spec import APPLICATIONS, BACKBONES
 
 IMAGENET = "imagenet"
 """Stands for the ImageNet weights that Keras publishes and downloads, instead of a file."""
-APPLICATIONS = {"inceptionv3": "InceptionV3", "xception": "Xception"}
-"""The backbones of `keras.applications`, for which ImageNet weights are published."""
 FROZEN_LAYERS = {"cnn": 0, "xception": 133, "inceptionv3": 52, "tiny": 0}
 """Number of first layers that keep their starting weights, as in the student paper."""
 CNN_WIDTHS = (32, 64, 128, 256)

@@ -1,12 +1,15 @@
 """Describe the architecture of a network, as bundles state it."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from facetag.heads import HEADS_BY_NAME
 
-BACKBONES = ("inceptionv3", "xception", "cnn", "tiny")
+Backbone = Literal["inceptionv3", "xception", "cnn", "tiny"]
+BACKBONES: tuple[str, ...] = get_args(Backbone)
 """Names of the backbones in `facetag.vision.network.backbones`."""
+APPLICATIONS = {"inceptionv3": "InceptionV3", "xception": "Xception"}
+"""The backbones of `keras.applications`, for which ImageNet weights are published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,8 +194,8 @@ def calibrate_bundle(
     """
     if not _fits(cache, bundle):
         raise FacetagError(
-            f"The crop cache is not cut as {bundle.folder} wants it: give the shards that the "
-            "bundle was fitted on to make a cache that fits."
+            f"The crop cache was cut by another crop rule or size than that of {bundle.folder}: "
+            "give the shards that the bundle was fitted on."
         )
     if not cache.validation.any():
         raise FacetagError(

@@ -154,7 +154,7 @@ def read_answers(path: Path, cache: CropCache, heads: Sequence[str]) -> dict[str
 
 def _require_same_crops(teacher: Bundle, cache: CropCache, heads: Sequence[str]) -> None:
     if teacher.crop_rule.to_json() != cache.facts["crop"]:
-        raise FacetagError(f"{teacher.folder} reads crops of another rule: give another --teacher.")
+        raise FacetagError(f"{teacher.folder} uses another crop rule: give another --teacher.")
     if missing := [name for name in heads if name not in teacher.spec.heads]:
         raise FacetagError(
             f"{teacher.folder} does not predict {', '.join(missing)}: give another --teacher."
@@ -169,7 +169,7 @@ def _may_answer(teacher: Bundle, cache: CropCache) -> npt.NDArray[np.bool_]:
     shards = {shard["sha256"] for shard in teacher.manifest["shards"]}
     if shards != set(cache.facts["shards"].values()):
         raise FacetagError(
-            f"{teacher.folder} was fitted without a fold of other shards: give the same shards."
+            f"{teacher.folder} left out a fold of other shards: give the same shards."
         )
     return in_fold(cache, Fold.parse(fold))
 

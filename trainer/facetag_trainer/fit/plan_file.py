@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from facetag.errors import PlanInvalid
-from facetag.vision.network.spec import NetworkSpec
+from facetag.vision.network.spec import Backbone, NetworkSpec
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.fit_plan import FitPlan
 
@@ -34,7 +34,7 @@ class NetworkTable(BaseModel):
 
     model_config = STRICT
 
-    backbone: Literal["inceptionv3", "xception", "cnn", "tiny"] = "inceptionv3"
+    backbone: Backbone = "inceptionv3"
     """The network below the heads."""
     input_size: Annotated[int, Field(ge=75)] = 160
     """Side of the input images in pixels."""
@@ -116,7 +116,7 @@ def write_plan(values: Mapping[str, Any]) -> str:
     of_network = {one.name for one in fields(NetworkSpec)}
     of_fit = {one.name for one in fields(FitPlan)}
     if unknown := sorted(values.keys() - of_network - of_fit):
-        raise ValueError(f"neither a network nor a fit has {', '.join(unknown)}")
+        raise ValueError(f"unknown keys: {', '.join(unknown)}")
     lines: list[str] = []
     for table, names in (("network", of_network), ("fit", of_fit)):
         # JSON's numbers, strings, booleans and lists are TOML's too.

@@ -98,7 +98,7 @@ def apply_values(
     of_fit = {field.name for field in fields(FitPlan)}
     unknown = sorted(values.keys() - of_network - of_fit)
     if unknown:
-        raise ValueError(f"neither a network nor a fit has {', '.join(unknown)}")
+        raise ValueError(f"unknown keys: {', '.join(unknown)}")
     return (
         replace(spec, **{name: value for name, value in values.items() if name in of_network}),
         replace(plan, **{name: value for name, value in values.items() if name in of_fit}),

@@ -62,7 +62,7 @@ def tag(
     Every file with an image extension gets one line, in the order of the sorted paths. A photo
     that cannot be read gets the state `failed` and a reason. Hidden files are included. Links are
     followed, save those that other users made, and those out of the folder to files that are no
-    images. The labels are apparent age, gender and race, as annotators of photos saw them.
+    images. The labels are apparent age, gender and race, as UTKFace's labellers saw them.
     Nobody is identified. With one folder or tar, names are relative to it, else as given. Files
     that macOS and NAS devices leave beside photos (._x.jpg, @eaDir) are skipped.
 

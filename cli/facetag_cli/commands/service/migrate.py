@@ -1,11 +1,11 @@
-"""Update the database's tables and create the bucket (`facetag migrate`)."""
+"""Update the database's tables and create the buckets (`facetag migrate`)."""
 
 import click
 
 
 @click.command()
 def migrate() -> None:
-    """Update the database's tables and create the bucket.
+    """Update the database's tables and create the buckets of photos and of bundles.
 
     Run this before the services start, and after every upgrade. A second run changes nothing, and
     several can run at the same time.

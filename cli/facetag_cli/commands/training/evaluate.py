@@ -100,7 +100,9 @@ def evaluate(
             "own detector and crop."
         )
     if corrupt and (card or report or twins_of or crop == "bare"):
-        raise click.UsageError("--corrupt gives a table of its own: leave the other options.")
+        raise click.UsageError(
+            "--corrupt cannot be combined with --card, --report, --twins-of or --crop bare."
+        )
     settings = load_settings()
     bundle = open_bundle(model or settings.bundle)
     if corrupt:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facetag.vision.network.spec import APPLICATIONS
 from facetag_cli.params.fit_options import BackboneWeights, cache_option, precision_option
 from facetag_cli.params.options import quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--backbone",
-    type=click.Choice(["inceptionv3", "xception"]),
+    type=click.Choice(tuple(APPLICATIONS)),
     default="inceptionv3",
     show_default=True,
     help="Backbone that --backbone-weights belong to.",

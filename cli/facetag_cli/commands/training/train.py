@@ -101,9 +101,9 @@ def train(
     A shard is a .tar, given as a path or as s3://BUCKET/KEY. Its images are named
     AGE_GENDER_RACE_*.jpg, as in UTKFace, or come as pairs KEY.jpg and KEY.json. The detector first
     cuts the faces out into a crop cache, which is used again for the same shards; a tenth of the
-    images is held out for validation. To resume a killed run, give the same options again.
-    RUN/plan.json states the whole plan. docs/experiments.md says how the network that ships was
-    fitted.
+    images is held out, for validation, calibration and the bundle's own test. To resume a killed
+    run, give the same options again. RUN/plan.json states the whole plan. docs/experiments.md says
+    how the network that ships was fitted.
 
     \b
     Examples:
@@ -129,7 +129,7 @@ def train(
         )
     if stated.taught and (teachers or stated.answers):
         raise click.UsageError(
-            "Give `taught` in the plan file, or other teachers, but not both: one of them answers."
+            "`taught` in the plan file replaces other teachers: give one of the two."
         )
     settings, reporter = load_settings(), Reporter(quiet=quiet)
     paths = take_shards(shards, settings, quiet=quiet)

@@ -9,7 +9,7 @@ from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.erasure.purge import purge_job, purge_photos
 from facetag.erasure.retention import OrphanWalk, expire_jobs
-from facetag.erasure.tombstones import count_waiting, spare, work_off
+from facetag.erasure.tombstones import spare, work_off
 from facetag.errors import StorageUnavailable
 from facetag.jobs import NewImage
 from facetag.settings import Settings
@@ -23,6 +23,11 @@ pytestmark = pytest.mark.integration
 
 SHA = "ab" * 32
 KEY = image_key("local", SHA, ".jpg")
+
+
+def count_waiting(session):
+    """The objects that are still to be deleted."""
+    return session.scalar(text("SELECT count(*) FROM tombstones"))
 
 
 def make_job(sessions, storage, key=KEY, ended=True):
