@@ -20,9 +20,9 @@ import click
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from benchmarks.harness.claim_load import measure_claims
+from benchmarks.fleet.claim_load import measure_claims
+from benchmarks.fleet.simulated_workers import run_fleet
 from benchmarks.harness.machine import describe_machine, in_words
-from benchmarks.harness.simulated_fleet import run_fleet
 from facetag.db.engine import make_engine, make_sessions, migrate, transaction
 from facetag.jobs import NewImage, create_job
 from facetag.queue.celery_app import make_celery, ring

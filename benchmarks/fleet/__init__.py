@@ -1,0 +1,1 @@
+"""Measure a fleet of workers: `python -m benchmarks.fleet`."""
