@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import ImageState, Job
+from facetag_api.fleet_metrics import FleetMetrics
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,6 +52,7 @@ class Metrics:
             ("part",),
             registry=self.registry,
         )
+        self.fleet = FleetMetrics(self.registry)
         self._dropped = Gauge(
             "facetag_dropped_messages",
             "Messages in Redis that were dropped as they were no doorbells; NaN without Redis.",

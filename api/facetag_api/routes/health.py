@@ -46,9 +46,11 @@ def get_metrics(request: Request, desk: AtDesk) -> Response:
     try:
         with desk.transaction() as session:
             metrics.observe_backlog(session, tenant_id=desk.tenant_id)
+            metrics.fleet.observe_rows(session)
     except DatabaseUnavailable:
         metrics.forget_backlog()
     metrics.observe_parts({part: said == OK for part, said in check_parts(desk.services).items()})
+    metrics.fleet.observe_queues(desk.services.settings)
     try:
         metrics.observe_dropped(count_dropped(desk.services.settings))
     except QueueUnavailable:

@@ -79,3 +79,29 @@ def test_uploads_end_before_the_disk_is_full_and_the_disk_is_called_full(
 
 def test_messages_that_were_dropped_are_among_the_metrics(api):
     assert "facetag_dropped_messages 0.0" in api.get("/metrics").text
+
+
+def test_what_waits_is_lost_or_fails_is_among_the_metrics(api, harness):
+    def figure(name):
+        (line,) = [x for x in api.get("/metrics").text.splitlines() if x.startswith(f"{name} ")]
+        return float(line.split()[-1])
+
+    assert figure("facetag_sweeper_silent_seconds") == float("inf")
+    assert figure("facetag_waiting_seconds") == 0
+    job_id = harness.post(harness.put(png()) * 4, announced=True)
+    change(harness, "UPDATE jobs SET created_at = now() - interval '5 minutes'")
+    assert 300 <= figure("facetag_waiting_seconds") < 400
+    assert figure('facetag_doorbells{queue="tag"}') == 1
+    lost = "state = 'running', lease_until = now() - interval '1 s'"
+    harness.change_images(lost, job_id, "position = 0")
+    assert figure("facetag_expired_leases") == 1
+    harness.change_images("suspicion = 1", job_id, "position = 1")
+    assert figure("facetag_suspects") == 1
+    harness.change_images("state = 'failed', error_code = 'truncated'", job_id, "position = 2")
+    assert figure('facetag_failed_images{code="truncated"}') == 1
+    worker = make_engine(harness.settings, pool_size=1, application=WORKER_APPLICATION)
+    with worker.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        assert figure("facetag_worker_silent_seconds") < 60
+        assert figure("facetag_worker_hosts") == 1
+    worker.dispose()
