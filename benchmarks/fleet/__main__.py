@@ -49,8 +49,8 @@ SERVING = text("""
 
 @click.command(help=__doc__)
 @click.option("--workers", default=200, show_default=True, help="Simulated worker processes.")
-@click.option("--photo-s", default=4.0, show_default=True, help="Seconds that a photo takes.")
-@click.option("--seconds", default=30.0, show_default=True, help="Length of each measurement.")
+@click.option("--photo-s", default=2.0, show_default=True, help="Seconds that a photo takes.")
+@click.option("--seconds", default=60.0, show_default=True, help="Length of each measurement.")
 def main(workers: int, photo_s: float, seconds: float) -> None:
     """Measure and print; exit with status 1 if workers stay idle for longer than BUSY_S."""
     Postgres.max_connections = CONNECTIONS
