@@ -51,8 +51,10 @@ class Lessons:
         0, the answer is the whole target.
         """
         taught, weighed = dict(targets), dict(weights)
-        shares = np.broadcast_to(np.float32(self.share), len(next(iter(self.answers.values()))))
-        share = shares[indices][:, None]
+        if isinstance(self.share, np.ndarray):
+            share = self.share[indices][:, None]
+        else:
+            share = np.full((len(indices), 1), self.share, np.float32)
         for name, answers in self.answers.items():
             answer, categorical = answers[indices], HEADS_BY_NAME[name].kind == "categorical"
             labelled = (weights[name] > 0)[:, None]
