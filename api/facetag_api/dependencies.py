@@ -21,9 +21,9 @@ from facetag.queue.celery_app import make_celery
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag_api import limits
+from facetag_api.job_listener import JobListener
 from facetag_api.middleware.authentication import KeyRing, make_key_threads
 from facetag_api.middleware.security import SAFE_METHODS
-from facetag_api.page.job_listener import JobListener
 from facetag_api.problems import ScopeMissing
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ import site
 import sys
 from pathlib import Path
 
-import facetag
 from facetag.loopback import is_loopback
 from facetag.settings import Settings
 
@@ -103,4 +102,4 @@ def _search_path() -> dict[str, str]:
 
 def _home() -> Path:
     """Return the folder that facetag is imported from."""
-    return Path(facetag.__file__).parents[1]
+    return Path(__file__).parents[3]
