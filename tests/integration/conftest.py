@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -16,6 +17,7 @@ from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
 
 TEMPLATE = "migrated"
+DROP_TRIES = 20
 REAL_DATA = "FACETAG_TEST_DATA"
 """No setting: where tests find UTKFace."""
 
@@ -50,6 +52,18 @@ def template(servers) -> str:
     return url
 
 
+def drop_database(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database; autovacuum, which only a superuser can end, may still be at work in it."""
+    for turn in range(DROP_TRIES):
+        try:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            return
+        except psycopg.errors.InsufficientPrivilege:
+            if turn == DROP_TRIES - 1:
+                raise
+            time.sleep(0.5)
+
+
 @pytest.fixture
 def database(servers, template) -> Iterator[str]:
     """URL of a database of this test's own, with empty tables; no message waits in the queue."""
@@ -60,7 +74,7 @@ def database(servers, template) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
     yield _url(servers, name)
     with _administration(servers) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        drop_database(connection, name)
 
 
 @pytest.fixture

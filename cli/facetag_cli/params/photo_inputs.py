@@ -28,7 +28,16 @@ class PhotoPath(click.Path):
         """Return a path, or the text of what is none."""
         if value == STANDARD_INPUT or str(value).startswith(PREFIX):
             return str(value)
-        if not Path(value).exists():
+        try:
+            exists = Path(value).exists()
+        except OSError as error:
+            self.fail(
+                f"{value} cannot be reached: {error.strerror}. Give yourself the right to enter "
+                "its folders.",
+                param,
+                ctx,
+            )
+        if not exists:
             self.fail(f"There is no file or folder {value}: check the path.", param, ctx)
         return Path(os.fsdecode(super().convert(value, param, ctx)))
 

@@ -88,7 +88,7 @@ def test_parquet_and_html_are_written_to_their_files(facetag, album, tmp_path):
 def test_a_fault_while_the_results_are_written_tells_how_to_fetch_them(
     facetag, service, album, tmp_path, monkeypatch
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(result_files, "write_lines", fail)

@@ -225,5 +225,5 @@ def test_a_cache_that_another_detector_cut_is_passed_over(
 def test_crops_of_another_rule_are_refused(tiny_bundle, tiny_cache):
     other = {**tiny_bundle.manifest, "crop": BoxCrop().to_json()}
     save_manifest(tiny_bundle.folder, other)
-    with pytest.raises(FacetagError, match="not cut as"):
+    with pytest.raises(FacetagError, match="another crop rule or size"):
         calibrate_bundle(open_bundle(tiny_bundle.folder), tiny_cache)

@@ -15,7 +15,7 @@ PLAN = PreparePlan(Settings(), size=32, validation_share=0.5)
 
 def test_bad_copied_and_undecodable_images_are_dropped_and_counted(tmp_path):
     (name, chip), *others = chip_members(4)
-    tiff = encode(make_chip(9), "TIFF")
+    jpeg_2000 = encode(make_chip(9), "JPEG2000")
     path = write_tar(
         tmp_path / "shard.tar",
         [
@@ -26,7 +26,7 @@ def test_bad_copied_and_undecodable_images_are_dropped_and_counted(tmp_path):
             ("20_0_0_text.jpg", b"no image"),
             ("20_0_0_empty.jpg", b""),
             ("20_0_0_cut.jpg", encode(make_chip(8), "JPEG")[:2000]),
-            ("20_0_0_tiff.jpg", tiff),
+            ("20_0_0_jp2.jpg", jpeg_2000),
         ],
     )
     totals = []
