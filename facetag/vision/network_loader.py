@@ -90,18 +90,21 @@ def load_here(
         # Without memory growth the first process takes all memory of the GPU.
         tf.config.experimental.set_memory_growth(device, True)
     precision = choose_precision(asked, bundle, on_gpu=bool(devices))
-    return convert_bundle(bundle, precision=precision, slots=slots), compile_cascade(slots)
+    network = convert_bundle(bundle, precision=precision, slots=slots)
+    return network, compile_cascade(slots, precision)
 
 
-def compile_cascade(slots: CpuSlots | None = None) -> Cascade:
-    """Trace MTCNN's three networks in this process and compile them."""
+def compile_cascade(slots: CpuSlots | None = None, precision: Precision = "float32") -> Cascade:
+    """Trace MTCNN's three networks in this process and compile them as `part_precisions` says."""
     from facetag.vision.inference.graph_export import compile_function
     from facetag.vision.mtcnn.networks import SHAPES, load_networks
 
-    networks = load_networks()
+    networks, computes_in = load_networks(), part_precisions(precision)
     return Cascade(
         **{
-            name: compile_function(getattr(networks, name), shape, slots=slots)
+            name: compile_function(
+                getattr(networks, name), shape, precision=computes_in[name], slots=slots
+            )
             for name, shape in SHAPES.items()
         }
     )

@@ -47,12 +47,16 @@ def compile_model(
 
 
 def compile_function(
-    function: Function, shape: Shape, *, slots: CpuSlots | None = None
+    function: Function,
+    shape: Shape,
+    *,
+    precision: FloatPrecision = "float32",
+    slots: CpuSlots | None = None,
 ) -> Compiled:
     """Compile a TensorFlow function of a batch of this shape; its weights are constants."""
     if on_gpu():
         return _by_tensorflow(function, shape)
-    return compile_graph(_graph_of(function, shape), slots=slots)
+    return compile_graph(_graph_of(function, shape), precision=precision, slots=slots)
 
 
 def write_model(model: keras.Model, file: Path) -> None:
