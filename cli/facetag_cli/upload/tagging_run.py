@@ -184,8 +184,9 @@ class TaggingRun:
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
                     f"{job['total']} photos are done."
                 )
-            self._leftovers.add(job["id"], UnfinishedJob(digest, self._place, this_process()))
+            # First of all, so that Ctrl-C finds the job to cancel.
             self.jobs.append(job)
+            self._leftovers.add(job["id"], UnfinishedJob(digest, self._place, this_process()))
         say_known(self.jobs, self._reporter)
 
     def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
