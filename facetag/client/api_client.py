@@ -177,20 +177,22 @@ class ApiClient:
 
         Without `reuse`, photos whose result is known are labelled again.
         """
-        body: dict[str, Any] = {"images": list(images), "name": name, **wish}
-        if not reuse:
-            body["reuse"] = False
-        headers = {"Idempotency-Key": idempotency_key}
-        job: JobView = self._call(
-            "POST", "/v1/jobs", json=body, headers=headers, timeout=LONG_TIMEOUT_S
-        ).json()
-        return job
+        body = {"images": list(images), "name": name}
+        return self._start_job(
+            body, idempotency_key, reuse=reuse, wish=wish, timeout=LONG_TIMEOUT_S
+        )
 
     def plan_job(
-        self, *, images: Sequence[ImageEntry] | None = None, prefix: str | None = None, reuse: bool
+        self,
+        *,
+        images: Sequence[ImageEntry] | None = None,
+        prefix: str | None = None,
+        reuse: bool,
+        wish: JobWish = NO_WISH,
     ) -> JobPlan:
         """Return how many images a job of these would have, and how many results are known."""
-        body: dict[str, Any] = {"prefix": prefix} if images is None else {"images": list(images)}
+        asked = {"prefix": prefix} if images is None else {"images": list(images)}
+        body: dict[str, Any] = {**asked, **wish}
         found: JobPlan = {"images": 0, "known": 0, "next_cursor": None}
         while True:
             body |= {"reuse": reuse, "cursor": found["next_cursor"]}
@@ -281,12 +283,8 @@ class ApiClient:
 
         Without `reuse`, photos whose result is known are labelled again.
         """
-        body: dict[str, Any] = {"prefix": prefix, "name": name, **wish}
-        if not reuse:
-            body["reuse"] = False
-        headers = {"Idempotency-Key": idempotency_key}
-        job: JobView = self._call("POST", "/v1/jobs", json=body, headers=headers).json()
-        return job
+        body = {"prefix": prefix, "name": name}
+        return self._start_job(body, idempotency_key, reuse=reuse, wish=wish)
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job, its results, and the photos that no other job uses."""
@@ -333,6 +331,21 @@ class ApiClient:
                 answer.read()
                 raise_for_problem(answer)
             yield _json_lines(answer)
+
+    def _start_job(
+        self,
+        body: dict[str, Any],
+        idempotency_key: str,
+        *,
+        reuse: bool,
+        wish: JobWish,
+        **options: Any,
+    ) -> JobView:
+        wanted = {**body, **wish, **({} if reuse else {"reuse": False})}
+        headers = {"Idempotency-Key": idempotency_key}
+        answer = self._call("POST", "/v1/jobs", json=wanted, headers=headers, **options)
+        job: JobView = answer.json()
+        return job
 
     def _call(
         self, method: str, path: str, *, attempts: int | None = None, **options: Any

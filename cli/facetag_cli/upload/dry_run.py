@@ -1,20 +1,31 @@
 """Say what a run would send, reuse and label, without doing it (`--dry-run`)."""
 
-from facetag.client.api_client import UPLOAD_BATCH, ApiClient, ImageEntry, JobPlan
+from facetag.client.api_client import (
+    NO_WISH,
+    UPLOAD_BATCH,
+    ApiClient,
+    ImageEntry,
+    JobPlan,
+    JobWish,
+)
 from facetag.client.service_lookup import find_service
 from facetag.inputs.photo_files import FoundPhotos
 from facetag.settings import Settings
 from facetag_cli.client.kept_jobs import holds_jobs
 from facetag_cli.client.service_choice import say_lingering, use_service
 from facetag_cli.client.tagging_jobs import split_images
-from facetag_cli.output.delivery import plural
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.reporter import Reporter, plural
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
 from facetag_cli.upload.uploader import Content, key_suffix
 
 
 def say_plan(
-    found: FoundPhotos, settings: Settings, reporter: Reporter, *, reuse: bool = True
+    found: FoundPhotos,
+    settings: Settings,
+    reporter: Reporter,
+    *,
+    reuse: bool = True,
+    wish: JobWish = NO_WISH,
 ) -> None:
     """Print how many photos would be sent, reused and labelled, and how many would fail before.
 
@@ -44,16 +55,18 @@ def say_plan(
         reporter.say(f"  {len(distinct) - there:,} would be sent; {there:,} are there already.")
         images: list[ImageEntry] = [{"key": keys[content], "name": ""} for content in contents]
         plans = [
-            client.plan_job(images=part, reuse=reuse)
+            client.plan_job(images=part, reuse=reuse, wish=wish)
             for part in split_images(images, max_images=settings.max_job_images)
         ]
         _say_known(plans, reporter)
         say_lingering(service, settings, reporter)
 
 
-def say_prefix_plan(prefix: str, client: ApiClient, reporter: Reporter, *, reuse: bool) -> JobPlan:
+def say_prefix_plan(
+    prefix: str, client: ApiClient, reporter: Reporter, *, reuse: bool, wish: JobWish
+) -> JobPlan:
     """Print how many photos below a prefix would be reused and labelled; return the counts."""
-    plan = client.plan_job(prefix=prefix, reuse=reuse)
+    plan = client.plan_job(prefix=prefix, reuse=reuse, wish=wish)
     reporter.say(
         f"This was a dry run of {plural(plan['images'], 'photo')} below {prefix}: nothing was "
         "labelled."

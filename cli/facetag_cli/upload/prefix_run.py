@@ -10,9 +10,8 @@ from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
 from facetag_cli.client.service_choice import find_fixed_service, say_lingering, use_service
 from facetag_cli.client.tagging_jobs import MAX_JOB_NAME
-from facetag_cli.output.delivery import plural
 from facetag_cli.output.job_results import deliver_job
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.reporter import Reporter, plural
 from facetag_cli.params.interrupts import stop_on_sigterm
 from facetag_cli.upload.dry_run import say_prefix_plan
 
@@ -51,7 +50,7 @@ def tag_prefix(
         ApiClient(service) as client,
     ):
         if dry_run:
-            found = say_prefix_plan(prefix, client, reporter, reuse=reuse)
+            found = say_prefix_plan(prefix, client, reporter, reuse=reuse, wish=wish)
             _require_photos(prefix, found["images"])
             say_lingering(service, settings, reporter)
             return False

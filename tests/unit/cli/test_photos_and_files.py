@@ -70,6 +70,14 @@ def test_a_dry_run_sends_nothing_and_says_what_would_be_sent_and_labelled(faceta
     assert len(service.jobs) == 1
 
 
+def test_a_dry_run_asks_for_what_the_run_would_ask_for(facetag, service, album):
+    wish = ("--heads", "age", "--purpose", "an archive")
+    for place in (album, "s3://museum/none/"):
+        facetag("tag", place, "--dry-run", *wish)
+    asked = [json.loads(body) for body in service.made("POST", "/v1/jobs/plan")]
+    assert [(one["heads"], one["purpose"]) for one in asked] == [(["age"], "an archive")] * 2
+
+
 def test_a_dry_run_where_nothing_is_kept_starts_no_service(facetag, album, tmp_path, monkeypatch):
     monkeypatch.delenv("FACETAG_API_URL")
     run = facetag("tag", album, "--dry-run")

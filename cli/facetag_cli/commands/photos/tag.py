@@ -112,7 +112,7 @@ def tag(
             f"--min-face cannot change the service that runs at {running.api_url}. Give "
             "--min-face to `facetag up` or `facetag worker` instead."
         )
-    reporter = Reporter(quiet=quiet)
+    reporter, wish = Reporter(quiet=quiet), make_wish(heads, purpose)
     if inputs.prefix is not None:
         failed = tag_prefix(
             inputs.prefix,
@@ -126,13 +126,13 @@ def tag(
             reuse=not fresh,
             dry_run=dry_run,
             raw=raw,
-            wish=make_wish(heads, purpose),
+            wish=wish,
         )
         ctx.exit(EXIT_SOME_FAILED if failed else EXIT_OK)
     collection = inputs.collect()
     announce(collection, reporter)
     if dry_run:
-        say_plan(collection, settings, reporter, reuse=not fresh)
+        say_plan(collection, settings, reporter, reuse=not fresh, wish=wish)
         return
     check_space(output, report, len(collection.photos))
     with ExitStack() as stack:
@@ -147,7 +147,7 @@ def tag(
             own=service.own,
             starting=service.lingers,
             reuse=not fresh,
-            wish=make_wish(heads, purpose),
+            wish=wish,
         )
         run.work()
         composition = deliver_run(
