@@ -35,6 +35,8 @@ RACE = Head("race", "categorical", ("white", "black", "asian", "indian", "other"
 
 HEADS: tuple[Head, ...] = (AGE, GENDER, RACE)
 HEADS_BY_NAME: dict[str, Head] = {head.name: head for head in HEADS}
+NO_HEADS = "none"
+"""Stands for no attribute in a list of names, where nothing would mean that none is given."""
 
 MAX_AGE = 116
 """The oldest apparent age in UTKFace's labels. Labels outside 0..116 are invalid."""

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from facetag.errors import SettingsInvalid
-from facetag.heads import HEADS_BY_NAME
+from facetag.heads import HEADS_BY_NAME, NO_HEADS
 
 _REDIS_URL = TypeAdapter(
     Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket"])]
@@ -79,9 +79,6 @@ WebUrl = Annotated[str, _url(partial(_check_type, _HTTP_URL), "http://HOST:PORT"
 CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
 
-
-NO_HEADS = "none"
-"""Stands for no attribute in FACETAG_HEADS, where nothing would mean that it is not set."""
 
 AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 

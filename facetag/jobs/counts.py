@@ -119,10 +119,10 @@ def close_job_if_done(session: Session, job_id: uuid.UUID) -> bool:
     """Close a job without queued or running images; return whether it was closed.
 
     Counts that were left are applied. The rows are counted under a lock of the job's row, and the
-    counts are written. Because the
-    rows may be many, they are counted only if the job's counts say that nothing is open. A job
-    that is being listed, or is closed already, is left alone. If the job is cancelled, the next
-    CANCEL_BATCH of its queued images are cancelled first. Duplicates among its images are marked.
+    counts are written. Because the rows may be many, they are counted only if the job's counts say
+    that nothing is open. A job that is being listed, or is closed already, is left alone. If the
+    job is cancelled, the next CANCEL_BATCH of its queued images are cancelled first. Duplicates
+    among its images are marked.
     """
     nothing = dict.fromkeys(COUNTED, 0)
     if not session.execute(APPLY, {"job": job_id, "served": False, **nothing}).scalar():

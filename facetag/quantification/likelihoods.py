@@ -2,7 +2,7 @@
 
 Shares are estimated under label shift: p(answers | group) is that of the held-out images, and only
 the groups' shares differ. Probabilities are calibrated with one temperature and a bias a class
-(Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected CalibrationFit is
+(Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected Calibration is
 Hard-To-Beat at Label Shift Adaptation", arXiv:1901.06852) and divided by the held-out shares. Of
 ages only a number is stated, so its density in each band is a kernel estimate.
 """
@@ -49,7 +49,7 @@ class Likelihoods:
     """Of each gender within each band, (n, 2, bands): children's are read worse."""
     race: Callable[[Answers], Values] | None
     age: Callable[[Answers], Values] | None
-    calibrations: Mapping[str, "CalibrationFit"] = field(default_factory=dict)
+    calibrations: Mapping[str, CalibrationFit] = field(default_factory=dict)
     """By factor: where a fit to similar faces begins."""
 
     def of(self, grouping: Grouping, answers: Answers) -> Values:

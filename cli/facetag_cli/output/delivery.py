@@ -12,7 +12,7 @@ from facetag.results.label_certainty import certain_labels
 from facetag.results.name_escapes import written_name
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.exports.result_files import open_output, write_results
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.reporter import Reporter, plural
 from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
 
 SHOWN_NAMES = 5
@@ -154,8 +154,3 @@ def say_summary(
         names = ", ".join(group.names[:SHOWN_NAMES])
         more = "" if group.count <= SHOWN_NAMES else f" and {group.count - SHOWN_NAMES} more"
         reporter.say(f"  {code}: {names}{more}")
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 photo`, `2 photos`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -17,6 +17,7 @@ from facetag.results.counts_json import counts_json
 from facetag.results.csv_rows import ALL_HEADS, COLUMNS, without_other_heads
 from facetag.results.web import STYLES, inline_modules, read_part
 from facetag_cli.composition.share_estimation import EstimatedShares
+from facetag_cli.output.reporter import plural
 from facetag_trainer.reports.pages import render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -97,11 +98,6 @@ def percent(share: float) -> str:
 def grouped(count: int) -> str:
     """Return a count with commas, such as `12,345`."""
     return f"{count:,}"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 photo`, `2 photos`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _policy(script: str) -> str:

@@ -187,3 +187,8 @@ class _Rate(ProgressColumn):
 def count_of(done: int, total: int | None, unit: str = PHOTOS) -> str:
     """Return text such as `12 of 200 photos`, or `12 photos` without a total."""
     return f"{done} {unit}" if total is None else f"{done} of {total} {unit}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 photo`, `2 photos`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

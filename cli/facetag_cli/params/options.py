@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from facetag.heads import HEADS_BY_NAME
+from facetag.heads import HEADS_BY_NAME, NO_HEADS
 from facetag_cli.params.targets import FORMATS, writable_target
 
 if TYPE_CHECKING:
     from facetag.client.api_client import JobWish
 
-NO_HEADS = "none"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 

@@ -6,7 +6,7 @@ decoder would take for the photo, so they are told from TIFF files by their tags
 
 import io
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.formats.format_names import TIFF, name_format
@@ -23,9 +23,9 @@ ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 def is_raw(data: bytes) -> bool:
     """Return whether a file is a camera's raw file, as its first bytes and tags say."""
     name = name_format(data)
-    if name is None or ("raw (" not in name and name != TIFF):
-        return False
-    return name != TIFF or _has_raw_tags(data)
+    if name == TIFF:
+        return _has_raw_tags(data)
+    return name is not None and "raw (" in name
 
 
 def read_preview(data: bytes) -> bytes:
@@ -53,7 +53,7 @@ def read_preview(data: bytes) -> bytes:
     if isinstance(preview.data, bytes):
         return preview.data
     exif, file = Image.Exif(), io.BytesIO()
-    exif[0x0112] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     Image.fromarray(preview.data).save(file, "PNG", exif=exif, compress_level=1)
     return file.getvalue()
 

@@ -28,7 +28,7 @@ from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
-from facetag_trainer.retraining.readings import Readings
+from facetag_trainer.retraining.readings import Readings, join_outputs
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
 from facetag_trainer.retraining.weight_line import (
     POINTS,
@@ -217,7 +217,7 @@ def _ask_champion(
         members = np.isin(np.arange(len(cache.validation)), indices)
         found.append(champion.calibration.apply(readings.read(champion, cache, members)))
     found.append({name: values[~new.validation] for name, values in answers.items()})
-    return {name: np.concatenate([one[name] for one in found]) for name in champion.spec.heads}
+    return join_outputs(found)
 
 
 def _calibrate(
@@ -232,10 +232,7 @@ def _calibrate(
         [readings.read(bundle, cache, cache.validation, spoil=spoil) for cache in (*earlier, new)]
         for spoil in (False, True)
     )
-    outputs, poor = (
-        {name: np.concatenate([one[name] for one in some]) for name in bundle.spec.heads}
-        for some in (clean, spoiled)
-    )
+    outputs, poor = (join_outputs(some) for some in (clean, spoiled))
     return calibrate_bundle(bundle, joined, readings=(outputs, poor))
 
 
@@ -318,11 +315,9 @@ def find_judges(cache: CropCache) -> npt.NDArray[np.bool_]:
 
 def join_reads(reads: Sequence[Read]) -> Read:
     """Return several readings as one."""
-    labels, outputs = (
-        {name: np.concatenate([one[name] for one in some]) for name in some[0]}
-        for some in ([one.labels for one in reads], [one.outputs for one in reads])
+    return Read(
+        join_outputs([one.labels for one in reads]), join_outputs([one.outputs for one in reads])
     )
-    return Read(labels, outputs)
 
 
 def add_round(

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from facetag.heads import AGE
 from facetag.retraining.domains import name_domain
 from facetag.vision.bundle import Bundle
@@ -12,7 +10,7 @@ from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import HOLDOUT, split_held_out
 from facetag_trainer.evaluation.table_1_metrics import measure_heads
-from facetag_trainer.retraining.readings import Readings
+from facetag_trainer.retraining.readings import Readings, join_outputs
 
 BEFORE, AFTER = "before", "after"
 
@@ -34,7 +32,7 @@ def measure_domains(
     found: dict[str, dict[str, Any]] = {}
     for domain in dict.fromkeys(find_domain(cache) for cache in caches):
         mine = [cache for cache in caches if find_domain(cache) == domain]
-        labels = _join([_holdout_labels(cache) for cache in mine])
+        labels = join_outputs([_holdout_labels(cache) for cache in mine])
         count = len(labels[AGE.name])
         if count:
             found[domain] = {"n": count} | {
@@ -47,7 +45,7 @@ def measure_domains(
 def _measure(
     bundle: Bundle, caches: Sequence[CropCache], labels: Outputs, readings: Readings
 ) -> dict[str, Any]:
-    outputs = _join(
+    outputs = join_outputs(
         [_keep_holdout(cache, readings.read(bundle, cache, cache.validation)) for cache in caches]
     )
     age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
@@ -65,7 +63,3 @@ def _keep_holdout(cache: CropCache, held_out: Outputs) -> Outputs:
         return held_out
     members = split_held_out(cache.hashes[cache.validation]) == HOLDOUT
     return {name: values[members] for name, values in held_out.items()}
-
-
-def _join(parts: Sequence[Outputs]) -> Outputs:
-    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}

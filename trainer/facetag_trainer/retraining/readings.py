@@ -7,7 +7,7 @@ comparison. The candidate's outputs serve its calibration and the other side.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from facetag.atomic_write import atomic_open
 from facetag.vision.bundle import Bundle
+from facetag.vision.network.calibration import Values
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.calibration.bundle_calibration import OnRead, predict_held_out_crops
 from facetag_trainer.data.crop_cache import CropCache
@@ -83,6 +84,11 @@ class Readings:
             self._on_read(done, total)
 
         return on_read
+
+
+def join_outputs(parts: Sequence[Mapping[str, Values]]) -> Outputs:
+    """Return columns (n,) or (n, units) per head of several parts, one after the other."""
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
 
 def _load(path: Path, bundle: Bundle) -> Outputs:

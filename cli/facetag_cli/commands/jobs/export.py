@@ -58,8 +58,7 @@ def export(
       facetag export latest --to coco --output faces.json
       facetag export labels.jsonl --to hf --photos ~/Pictures --output dataset
     """
-    from facetag_cli.output.delivery import plural
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.output.reporter import Reporter, plural
 
     if format_ in WITH_PHOTOS and photos is None:
         raise click.UsageError(f"--to {format_} links to photos: give --photos FOLDER.")

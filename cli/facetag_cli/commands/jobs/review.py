@@ -43,8 +43,7 @@ def export(job: str, output: Path, data_dir: Path | None, quiet: bool) -> None:
     """
     from facetag_cli.client.review_export import export_reviews
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.delivery import plural
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.output.reporter import Reporter, plural
 
     reporter = Reporter(quiet=quiet)
     written, left_out = export_reviews(read_settings(data_dir), job, output, reporter)

@@ -121,13 +121,13 @@ def retrain(
     """Fit the champion further on new SHARDS, and promote the candidate if it passes.
 
     A shard is a path or s3://BUCKET/KEY; --reviews JOB makes one of what people said of a job's
-    faces on the page. A ledger in the database records every shard by its
-    content: no shard is learnt twice, and a shard with an image of a test set or of the holdout is
-    refused. Near duplicates of known images are left out. A part of every shard is held out, and on
-    these images the candidate is compared with the champion. It is promoted only if age RMSE,
-    gender accuracy and race accuracy are no worse, overall and in every group, on earlier and on
-    new images, and if the champion agrees with the new labels about as often as with the earlier
-    ones. To resume a killed retraining, give the same options again.
+    faces on the page. A ledger in the database records every shard by its content: no shard is
+    learnt twice, and a shard with an image of a test set or of the holdout is refused. Near
+    duplicates of known images are left out. A part of every shard is held out, and on these images
+    the candidate is compared with the champion. It is promoted only if age RMSE, gender accuracy
+    and race accuracy are no worse, overall, in the worst group and in the group that lost most, on
+    earlier and on new images, and if the champion agrees with the new labels about as often as with
+    the earlier ones. To resume a killed retraining, give the same options again.
 
     --for says what the service labels from now on. With --for new, a measure must be surely better
     on the new images, and earlier images may lose up to 0.5 years of age RMSE and 2 points of

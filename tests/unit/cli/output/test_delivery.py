@@ -1,8 +1,8 @@
 import pytest
 
 from facetag.results.collection_counts import compose
-from facetag_cli.output.delivery import exit_status, plural, say_summary, summary
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.output.delivery import exit_status, say_summary, summary
+from facetag_cli.output.reporter import Reporter, plural
 from facetag_cli.output.results_table import outcome_text
 
 

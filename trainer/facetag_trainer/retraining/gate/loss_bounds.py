@@ -7,13 +7,12 @@ loss is the price of a gain.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 Serves = Literal["both", "new", "earlier"]
 """The images that the service labels from now on: like the new shards, the earlier ones, or both"""
-SERVES = get_args(Serves)
 EARLIER, NEW = "earlier", "new"
 Margins = Mapping[str, tuple[float, float]]
 """The largest loss by head: over all images, and in a group (in years, or as a share)."""
