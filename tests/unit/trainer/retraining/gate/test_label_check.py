@@ -51,6 +51,19 @@ def test_images_that_are_harder_to_read_are_believed(earlier):
     assert doubts(earlier, read(3, years=9.0, wrong=0.3)) == []
 
 
+def test_a_shard_of_ages_that_are_hard_to_read_is_believed_and_shifted_ones_are_doubted(earlier):
+    def spread(one):
+        errors = np.random.default_rng(1).normal(0, one.labels["age"] / 6)
+        return Read(one.labels, {**one.outputs, "age": (one.labels["age"] + errors)[:, None]})
+
+    before, new = spread(earlier), spread(read(11, count=2 * COUNT))
+    old = new.take(new.labels["age"] > 70)
+    young = before.take((before.labels["age"] < 30) | (np.arange(COUNT) % 4 == 0))
+    assert doubts(young, old) == []
+    shifted = relabelled(old, age=old.labels["age"] + 40)
+    assert len(doubts(young, shifted)) == 1
+
+
 def test_one_groups_flipped_genders_are_doubted_by_the_name_of_measure_and_group(earlier):
     new = read(4)
     flipped = np.where(new.labels["race"] == 2, 1 - new.labels["gender"], new.labels["gender"])
