@@ -1,12 +1,19 @@
 """Set up logging for every process: lines for people on a terminal, JSON for machines."""
 
 import logging
+import re
 import sys
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 from facetag.results.name_escapes import escape_controls
+
+_TRACES = re.compile(
+    r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b([0-9a-f]{8})[0-9a-f]{56}\b",
+    re.IGNORECASE,
+)
+"""Ids of jobs, and hashes of photos: logs outlive both, so they hold the first digits alone."""
 
 
 def configure_logging(*, level: str = "INFO", json: bool | None = None) -> None:
@@ -60,10 +67,10 @@ def log_as_a_library() -> None:
 
 
 def _escape_values(_logger: object, _method: str, record: EventDict) -> EventDict:
-    """Escape what could steer the terminal that shows a record: names come from anybody."""
+    """Escape what could steer the terminal that shows a record, and shorten ids and hashes."""
     for name, value in record.items():
         if isinstance(value, str):
-            record[name] = escape_controls(value)
+            record[name] = escape_controls(_TRACES.sub(lambda found: found[1] or found[2], value))
     return record
 
 

@@ -153,7 +153,7 @@ class PhotoReader:
     def _read_one(self, image: ImageToLabel, tenant_id: str | None) -> Photo | Outcome | Unread:
         watch = _Watch()
         if not self._may_read(image):
-            log.warning("image_not_ours", image=image.id, bucket=image.bucket, key=image.key)
+            log.warning("image_not_ours", image=image.id, bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.OBJECT_REFUSED, NOT_OURS)
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
@@ -181,7 +181,7 @@ class PhotoReader:
             log.warning("image_away", image=image.id, reason=str(error))
             return Unread(image, away=True)
         except Exception:
-            log.exception("read_failed", image=image.id, bucket=image.bucket, key=image.key)
+            log.exception("read_failed", image=image.id, bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
         return Photo(image, picture, watch.stage_ms)
 

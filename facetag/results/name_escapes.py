@@ -11,7 +11,7 @@ from typing import Any
 
 _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
-_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\A[=+@-]")
+_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\A[=+@\uff1d\uff0b\uff20\uff0d-]")
 """Characters that break rows of CSV, and first ones that make a cell a formula."""
 
 
@@ -41,9 +41,10 @@ def unescape_name(text: str) -> str:
 def escape_cell(text: str) -> str:
     r"""Return text for a cell of CSV: `\xNN` for control characters and a leading =, +, - or @.
 
-    Line feeds stay: the cell is quoted.
+    A full-width sign counts too, as some spreadsheets read it so. Line feeds stay: the cell is
+    quoted.
     """
-    return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), text)
 
 
 def escape_controls(text: str) -> str:

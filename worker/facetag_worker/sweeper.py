@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Job, JobState
+from facetag.erasure.freed_rows import rewrite_if_due
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
@@ -181,6 +182,7 @@ class Sweeper:
             )
         with transaction(self._sessions) as session:
             session.execute(RECORD_ROUND)
+        rewrite_if_due(self._sessions)
         if swept != Swept():
             log.info(
                 "swept",

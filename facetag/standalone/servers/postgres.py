@@ -80,6 +80,10 @@ class Postgres(LocalServer):
             "unix_socket_directories": "",
             "max_connections": self.max_connections,
             "log_timezone": "UTC",
+            # Neither old files of the write-ahead log nor its own log keep names of photos.
+            "wal_recycle": "off",
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
@@ -229,6 +233,10 @@ class Postgres(LocalServer):
         known = "SELECT 1 FROM pg_database WHERE datname = %s"
         if link.execute(known, (DATABASE,)).fetchone() is None:
             link.execute(f'CREATE DATABASE "{DATABASE}" OWNER "{ROLE}"')
+        # The sweeper ends the write-ahead log after deletions.
+        link.execute(f'GRANT pg_checkpoint TO "{ROLE}"')
+        with psycopg.connect(self._url(DATABASE), autocommit=True) as inside:
+            inside.execute(f'GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "{ROLE}"')
 
     def _url(self, database: str) -> str:
         password = self.credentials.database_password

@@ -167,6 +167,9 @@ class Harness:
         """Start a worker as users do, with the network of FACETAG_BUNDLE."""
         return self._start("-m", "facetag_cli.main", "worker")
 
+    def start_api(self, port: int) -> subprocess.Popen[bytes]:
+        return self._start("-m", "facetag_cli.main", "api", f"--port={port}")
+
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         assert self.log is not None
         with self.log.open("ab") as log:

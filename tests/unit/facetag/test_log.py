@@ -55,6 +55,15 @@ def test_names_in_a_record_cannot_steer_the_terminal_that_shows_it():
         assert "[2Jevil" in said
 
 
+def test_a_record_holds_only_the_first_digits_of_a_job_and_of_a_hash():
+    job = "0d5c1c9e-3365-4262-b315-0ac51b0c57ee"
+    for as_json in (True, False):
+        said = run(as_json=as_json, values=f"path='/v1/jobs/{job}', key='aa/{'ab' * 32}.jpg'")
+        assert "/v1/jobs/0d5c1c9e" in said
+        assert "aa/abababab.jpg" in said
+        assert job not in said
+
+
 def test_the_level_counts_for_all():
     assert "details" in run(as_json=True, level="debug")
     assert "lost redis" not in run(as_json=True, level="ERROR")

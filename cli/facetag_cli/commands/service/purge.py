@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -31,8 +32,10 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: Path | None) -> None:
     """Delete jobs or photos from a service for good.
 
-    Results go at once. Object storage deletes the photos as soon as it answers, and its files lose
-    the bytes within half an hour, or when `facetag up` stops. `facetag audit-log` says when.
+    Results go at once, and the files of `facetag up` lose them within about an hour once no job is
+    open. Object storage deletes the photos as soon as it answers, and its files lose the bytes
+    within half an hour, or when `facetag up` stops. `facetag audit-log` says when. This machine
+    forgets the hashes of all files that it ever sent.
 
     \b
     Examples:
@@ -42,6 +45,7 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
     from facetag.client.api_client import ApiClient
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.upload.hash_cache import default_cache_path
 
     if not jobs and not photos:
         raise click.UsageError("Give --job or --photo.")
@@ -58,6 +62,9 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
         if digests:
             number = client.purge_photos(digests)
             click.echo(f"Images of these photos that were deleted: {number}.")
+    # It only saves time, and nothing else says which of its hashes were purged.
+    with suppress(OSError):
+        default_cache_path().unlink(missing_ok=True)
 
 
 def _digest(photo: str) -> str:

@@ -47,6 +47,7 @@ def test_two_names_never_give_the_same_text(pair):
     [
         ("=1+1.jpg", r"\x3d1+1.jpg"),
         ("@a", r"\x40a"),
+        ("\uff1d1+1", r"\xef\xbc\x9d1+1"),
         ("a=b-c.jpg", "a=b-c.jpg"),
         ("a\rb\tc\nd", "a\\x0db\\x09c\nd"),
         ("", ""),
