@@ -9,8 +9,8 @@ from facetag.client.api_client import Line
 from facetag.heads import RACE
 from facetag.results.collection_counts import compose
 from facetag_cli.composition.share_estimation import EstimatedShares
-from facetag_cli.output.report_page import Listing, render_page
-from facetag_cli.output.thumbnails import MAX_THUMBNAILS
+from facetag_cli.delivery.report_page import Listing, render_page
+from facetag_cli.delivery.thumbnails import MAX_THUMBNAILS
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">,'\".jpg"
 PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="

@@ -10,7 +10,7 @@ from facetag.errors import DiskFull
 from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
 from facetag_cli.composition.share_estimation import ShareEstimation
-from facetag_cli.output.delivery import check_space, deliver
+from facetag_cli.delivery.line_delivery import check_space, deliver
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +82,7 @@ from facetag_cli.main import main
 import click
 from facetag.settings import Settings
 from facetag_cli.composition.share_estimation import ShareEstimation
-from facetag_cli.output.delivery import deliver
+from facetag_cli.delivery.line_delivery import deliver
 import facetag_cli.main
 
 line = {line}

@@ -12,7 +12,7 @@ from facetag.db.engine import make_engine, make_sessions, migrate, transaction
 from facetag.settings import Settings
 from facetag.standalone.connections import use_database, use_servers
 from facetag_cli.client.service_choice import read_settings
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import datetime
 from facetag.client.api_client import ApiClient, JobView
 from facetag.client.job_poll import poll_job
 from facetag.errors import FacetagError
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 ENDING_S = 90.0
 """How long a cancelled job may take to end."""

@@ -9,7 +9,7 @@ from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from facetag.retraining.ledger import learnt_shards, refuse_known
 from facetag.retraining.retraining_requests import Source, ask_retraining, require_free
 from facetag.retraining.shard_store import store_shard
 from facetag.settings import Settings
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 from facetag_trainer.data.shards import read_shards, shard_digest
 
 if TYPE_CHECKING:

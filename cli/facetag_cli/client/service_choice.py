@@ -10,7 +10,7 @@ from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable
 from facetag.extras import require_packages
 from facetag.settings import Settings, load_settings
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 def read_settings(data_dir: Path | None, *, min_face: float | None = None) -> Settings:

@@ -1,1 +1,1 @@
-"""Print and write what commands found."""
+"""Draw tables and texts of what commands found."""

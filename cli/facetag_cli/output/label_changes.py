@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facetag.client.api_client import Line
-from facetag_cli.output.reporter import plural
+from facetag_cli.reporter import plural
 
 NAMED = 20
 """The most changed photos that are listed."""

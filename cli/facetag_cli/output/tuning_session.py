@@ -11,7 +11,7 @@ from rich.table import Table
 
 from facetag.settings import Settings
 from facetag.standalone.connections import use_database
-from facetag_cli.output.reporter import Bar, Reporter
+from facetag_cli.reporter import Bar, Reporter
 from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.evaluation.table_1_metrics import flatten

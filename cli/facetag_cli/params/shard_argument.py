@@ -61,7 +61,7 @@ def take_shards(
 
 def _fetch(shard: "StoredShard", storage: "Storage", *, quiet: bool) -> Path:
     from facetag.cache_folder import cache_folder
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.data.shard_sources import download_shard
 
     with Reporter(quiet=quiet).bar(f"Downloading {shard.name}", total=None, unit="MB") as bar:

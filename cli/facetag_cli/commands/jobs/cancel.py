@@ -24,7 +24,7 @@ def cancel(job: str, data_dir: Path | None) -> None:
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.job_table import describe_job
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     with open_jobs(read_settings(data_dir), Reporter()) as jobs:
         found = find_job(jobs.client, job)

@@ -44,7 +44,6 @@ def compare(
     from facetag.quantification.reference_shares import read_reference
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
-    from facetag_cli.composition.collection_source import read_collection
     from facetag_cli.composition.comparison_tables import (
         difference_table,
         differences_json,
@@ -56,7 +55,8 @@ def compare(
         describe_collection,
         shift_lines,
     )
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
+    from facetag_cli.tagging.collection_source import read_collection
 
     if (second is None) == (reference is None):
         raise click.UsageError("Give a second collection, or --reference FILE.csv.")

@@ -52,7 +52,6 @@ def compose(
     from facetag.quantification.requirements import Requirement, RequirementVerdict
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
-    from facetag_cli.composition.collection_source import read_collection
     from facetag_cli.composition.share_tables import (
         WORDS,
         collection_facts,
@@ -61,7 +60,8 @@ def compose(
         shares_json,
         shift_lines,
     )
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
+    from facetag_cli.tagging.collection_source import read_collection
 
     requirements = [Requirement.parse(text) for text in required]
     settings = read_settings(data_dir)

@@ -11,7 +11,7 @@ from facetag_cli.params.options import data_dir_option, quiet_option
 
 if TYPE_CHECKING:
     from facetag.client.api_client import Line
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
 FILES = {"coco": "coco.json", "label-studio": "tasks.json"}
 WITH_PHOTOS = ("fiftyone", "hf")
@@ -58,7 +58,7 @@ def export(
       facetag export latest --to coco --output faces.json
       facetag export labels.jsonl --to hf --photos ~/Pictures --output dataset
     """
-    from facetag_cli.output.reporter import Reporter, plural
+    from facetag_cli.reporter import Reporter, plural
 
     if format_ in WITH_PHOTOS and photos is None:
         raise click.UsageError(f"--to {format_} links to photos: give --photos FOLDER.")
@@ -81,7 +81,7 @@ def open_lines(
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.composition.collection_source import read_lines
+    from facetag_cli.tagging.collection_source import read_lines
 
     if Path(source).is_file():
         yield read_lines(Path(source))

@@ -32,7 +32,7 @@ def jobs(limit: int, form: str, data_dir: Path | None) -> None:
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.job_table import print_jobs
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     with open_jobs(read_settings(data_dir), Reporter()) as opened:
         found = opened.client.list_jobs(limit=limit)

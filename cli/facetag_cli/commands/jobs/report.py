@@ -40,8 +40,8 @@ def report(job: str, output: Path, photos: Path | None, data_dir: Path | None, q
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.job_results import deliver_job
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.delivery.job_delivery import deliver_job
+    from facetag_cli.reporter import Reporter
 
     reporter, settings = Reporter(quiet=quiet), read_settings(data_dir)
     with open_jobs(settings, reporter) as jobs:

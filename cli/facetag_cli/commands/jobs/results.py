@@ -45,8 +45,8 @@ def results(
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.job_results import deliver_job
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.delivery.job_delivery import deliver_job
+    from facetag_cli.reporter import Reporter
 
     chosen = choose_format(format_, output)
     reporter, settings = Reporter(quiet=quiet), read_settings(data_dir)

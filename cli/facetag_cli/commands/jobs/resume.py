@@ -25,8 +25,8 @@ def resume(job: str, data_dir: Path | None) -> None:
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.job_table import describe_job
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.reporter import Reporter
 
     reporter = Reporter()
     with stop_on_sigterm(), open_jobs(read_settings(data_dir), reporter, works=True) as jobs:

@@ -30,9 +30,9 @@ def retag(ctx: click.Context, job: str, data_dir: Path | None, quiet: bool) -> N
     from facetag_cli.client.job_reference import find_job, short_ids
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.delivery.line_delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.label_changes import compare_lines
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     reporter = Reporter(quiet=quiet)
     with open_jobs(read_settings(data_dir), reporter, works=True) as jobs:

@@ -41,9 +41,9 @@ def export(job: str, output: Path, data_dir: Path | None, quiet: bool) -> None:
     Example:
       facetag review export latest --output reviewed.tar
     """
-    from facetag_cli.client.review_export import export_reviews
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.reporter import Reporter, plural
+    from facetag_cli.exports.review_export import export_reviews
+    from facetag_cli.reporter import Reporter, plural
 
     reporter = Reporter(quiet=quiet)
     written, left_out = export_reviews(read_settings(data_dir), job, output, reporter)

@@ -26,9 +26,9 @@ def status(ctx: click.Context, job: str, watch: bool, data_dir: Path | None) -> 
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
+    from facetag_cli.delivery.line_delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.output.job_table import describe_job
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     reporter = Reporter()
     with open_jobs(read_settings(data_dir), reporter) as jobs:

@@ -62,10 +62,10 @@ def upload(
     from facetag.client.api_client import ApiClient
     from facetag_cli.client.service_choice import read_settings, require_service
     from facetag_cli.client.tagging_jobs import plan_jobs, start_job
-    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.delivery.line_delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.tagging_run import announce, say_known, say_not_sent, send_photos
+    from facetag_cli.reporter import Reporter
+    from facetag_cli.tagging.tagging_run import announce, say_known, say_not_sent, send_photos
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)

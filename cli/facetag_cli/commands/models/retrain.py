@@ -152,8 +152,8 @@ def retrain(
     from facetag.retraining.domains import REVIEWS
     from facetag.standalone.connections import use_servers
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.reporter import Reporter
 
     reporter = Reporter(quiet=quiet)
     # Corrections are a domain of their own, unless other shards come with them.
@@ -215,8 +215,8 @@ def _take_reviews(
     if not jobs:
         return ()
     from facetag.cache_folder import cache_folder
-    from facetag_cli.client.review_export import export_reviews
     from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.exports.review_export import export_reviews
 
     folder = cache_folder() / "reviews"
     folder.mkdir(parents=True, exist_ok=True)

@@ -50,9 +50,9 @@ def predict(
     from facetag.client.api_client import ApiClient
     from facetag.results.name_escapes import escape_name
     from facetag_cli.client.service_choice import read_settings, use_service
-    from facetag_cli.output.delivery import EXIT_OK, EXIT_SOME_FAILED
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.delivery.line_delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.reporter import Reporter
 
     settings = read_settings(data_dir)
     data = read_image(image, settings.max_image_bytes)

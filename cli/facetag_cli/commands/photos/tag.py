@@ -91,19 +91,19 @@ def tag(
         say_lingering,
         use_service,
     )
-    from facetag_cli.output.delivery import (
+    from facetag_cli.delivery.line_delivery import (
         EXIT_OK,
         EXIT_SOME_FAILED,
         check_space,
         exit_status,
         say_summary,
     )
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.dry_run import say_plan
-    from facetag_cli.upload.prefix_run import tag_prefix
-    from facetag_cli.upload.result_delivery import deliver_run
-    from facetag_cli.upload.tagging_run import TaggingRun, announce
+    from facetag_cli.reporter import Reporter
+    from facetag_cli.tagging.dry_run import say_plan
+    from facetag_cli.tagging.prefix_run import tag_prefix
+    from facetag_cli.tagging.tagging_delivery import deliver_run
+    from facetag_cli.tagging.tagging_run import TaggingRun, announce
 
     chosen = choose_format(format_, output)
     settings = read_settings(data_dir, min_face=min_face)

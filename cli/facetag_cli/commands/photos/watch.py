@@ -57,10 +57,10 @@ def watch(
     from facetag.inputs.name_filter import NameFilter
     from facetag_cli.client.service_choice import read_settings, use_service
     from facetag_cli.client.tagging_jobs import merge_lines
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
-    from facetag_cli.upload.folder_watch import FolderWatch, follow
-    from facetag_cli.upload.tagging_run import TaggingRun, announce
+    from facetag_cli.reporter import Reporter
+    from facetag_cli.tagging.folder_watch import FolderWatch, follow
+    from facetag_cli.tagging.tagging_run import TaggingRun, announce
 
     settings, reporter = read_settings(data_dir), Reporter(quiet=quiet)
     with (

@@ -24,7 +24,7 @@ def down(data_dir: Path | None, quiet: bool) -> None:
     from facetag.standalone.announcements import find_announced
     from facetag_cli.client.lingering_service import end_service
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)

@@ -64,8 +64,8 @@ def up(
     from facetag_cli.client.lingering_service import replace_unused, settings_digest
     from facetag_cli.client.local_service import LocalService
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.reporter import Reporter
 
     settings = read_settings(data_dir, min_face=min_face)
     reporter = Reporter(quiet=quiet)

@@ -60,7 +60,7 @@ def audit(
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_cli.composition.audit_table import audit_json, audit_table, write_review
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.audit.label_audit import audit_labels
     from facetag_trainer.data.labelled_folder import open_as_shard
     from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle

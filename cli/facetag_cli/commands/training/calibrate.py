@@ -53,7 +53,7 @@ def calibrate(
     from facetag.bundles.bundle_folder import CARD
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.calibration.bundle_calibration import (
         MIRRORINGS,
         calibrate_bundle,

@@ -173,7 +173,7 @@ def _tell_corrupted(
 @contextmanager
 def _counter(title: str) -> Iterator[Any]:
     """Show a progress bar, and yield a function that adds to the number of finished images."""
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
 
     with Reporter().bar(title, total=None, unit="images") as bar:
         yield lambda more: bar.advance(more, 0)

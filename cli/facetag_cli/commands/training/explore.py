@@ -12,7 +12,7 @@ from facetag_cli.params.options import format_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
-    from facetag_cli.output.reporter import Bar, Reporter
+    from facetag_cli.reporter import Bar, Reporter
     from facetag_trainer.data.shard_sources import ShardSource
     from facetag_trainer.exploration.shard_exploration import Watch
 
@@ -41,7 +41,7 @@ def explore(shards: "tuple[ShardSource, ...]", report: Path | None, form: str) -
       facetag explore part-1.tar --format json
     """
     from facetag.settings import load_settings
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.exploration.exploration_report import write_exploration
     from facetag_trainer.exploration.exploration_tables import to_json
     from facetag_trainer.exploration.shard_exploration import explore_shards

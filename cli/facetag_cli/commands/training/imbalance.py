@@ -17,7 +17,7 @@ from facetag_cli.params.shard_argument import ShardArgument, take_shards
 if TYPE_CHECKING:
     from facetag.settings import Settings
     from facetag.vision.bundle import Bundle
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.data.shard_sources import ShardSource
     from facetag_trainer.fit.training_run import TrainingPlan
     from facetag_trainer.imbalance.method_comparison import ComparisonWatcher
@@ -118,7 +118,7 @@ def imbalance(
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_cli.output.imbalance_table import render
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.imbalance.comparison_files import write_comparison
     from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
     from facetag_trainer.imbalance.method_comparison import compare_methods

@@ -46,7 +46,7 @@ def shard(folder: Path, parts: int, test: float, output: Path, quiet: bool) -> N
       facetag shard UTKFace --parts 4 --test 0.2
     """
     from facetag.settings import load_settings
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.data.shard_writer import shard_folder
 
     with Reporter(quiet=quiet).bar("Reading images", total=None, unit="images") as bar:

@@ -35,7 +35,7 @@ def teach(shards: "tuple[ShardSource, ...]", output: Path, quiet: bool) -> None:
       facetag teach part-1.tar part-2.tar
     """
     from facetag.settings import load_settings
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.teachers.descriptors import load_describer
     from facetag_trainer.teachers.taught_file import teach as ask
 

@@ -13,7 +13,7 @@ from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
 if TYPE_CHECKING:
     from facetag.vision.network.spec import NetworkSpec
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.data.shard_sources import ShardSource
     from facetag_trainer.fit.plan_file import StatedPlan
     from facetag_trainer.fit.training_run import TrainingPlan
@@ -112,7 +112,7 @@ def train(
     """
     from facetag.bundles.bundle_folder import CARD
     from facetag.settings import load_settings
-    from facetag_cli.output.reporter import Reporter
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
     from facetag_trainer.fit.plan_file import StatedPlan
     from facetag_trainer.reports.card import write_card

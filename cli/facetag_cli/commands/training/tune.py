@@ -128,9 +128,9 @@ def tune(
       facetag tune part-1.tar part-2.tar --network cnn --report-only --report tuned
     """
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.output.reporter import Reporter
     from facetag_cli.output.tuning_session import TuningSession
     from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.reporter import Reporter
     from facetag_trainer.tuning.tuning_plan import TuningPlan
 
     reading = report_only or trials == 0

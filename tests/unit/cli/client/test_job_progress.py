@@ -11,7 +11,7 @@ from facetag_cli.client.job_progress import (
     wait_for_job,
 )
 from facetag_cli.client.tagging_jobs import start_job
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 @pytest.fixture

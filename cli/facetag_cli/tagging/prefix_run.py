@@ -10,10 +10,10 @@ from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
 from facetag_cli.client.service_choice import find_fixed_service, say_lingering, use_service
 from facetag_cli.client.tagging_jobs import MAX_JOB_NAME
-from facetag_cli.output.job_results import deliver_job
-from facetag_cli.output.reporter import Reporter, plural
+from facetag_cli.delivery.job_delivery import deliver_job
 from facetag_cli.params.interrupts import stop_on_sigterm
-from facetag_cli.upload.dry_run import say_prefix_plan
+from facetag_cli.reporter import Reporter, plural
+from facetag_cli.tagging.dry_run import say_prefix_plan
 
 
 def tag_prefix(

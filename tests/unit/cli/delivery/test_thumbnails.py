@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from facetag.results.collection_counts import compose
-from facetag_cli.output.thumbnails import LONG_SIDE, PhotoSample, make_thumbnails, shrink
+from facetag_cli.delivery.thumbnails import LONG_SIDE, PhotoSample, make_thumbnails, shrink
 
 
 def opened(data):

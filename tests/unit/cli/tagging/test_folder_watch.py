@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from facetag_cli.upload.folder_watch import FolderWatch, follow
+from facetag_cli.tagging.folder_watch import FolderWatch, follow
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import re
 
 from rich.console import Console
 
-from facetag_cli.output.reporter import LiveBar, PlainBar, Reporter, count_of
+from facetag_cli.reporter import LiveBar, PlainBar, Reporter, count_of
 
 
 def test_lines_go_to_standard_error_and_brackets_are_no_markup(capsys):

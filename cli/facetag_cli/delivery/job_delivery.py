@@ -10,11 +10,11 @@ from facetag.inputs.photo_files import photo_below
 from facetag.results.csv_rows import ALL_HEADS
 from facetag.results.name_escapes import escape_name, unescape_name
 from facetag.settings import Settings
-from facetag_cli.client.job_photos import JobPhotos
 from facetag_cli.composition.share_estimation import ShareEstimation
-from facetag_cli.output.delivery import deliver, say_summary
+from facetag_cli.delivery.job_photos import JobPhotos
+from facetag_cli.delivery.line_delivery import deliver, say_summary
 from facetag_cli.output.job_table import describe_job
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 def deliver_job(

@@ -9,7 +9,7 @@ import pytest
 
 from facetag.results.collection_counts import compose
 from facetag_cli.composition.share_estimation import EstimatedShares
-from facetag_cli.output.report_page import Listing, percent, render_page
+from facetag_cli.delivery.report_page import Listing, percent, render_page
 
 NOW = datetime(2026, 3, 1, 9, 5, tzinfo=UTC)
 VOID = {"meta", "br", "link", "img"}

@@ -25,7 +25,7 @@ from facetag_cli.client.unfinished_jobs import (
     this_process,
     unfinished_path,
 )
-from facetag_cli.output.reporter import Reporter, plural
+from facetag_cli.reporter import Reporter, plural
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
 from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 

@@ -17,7 +17,7 @@ from facetag.results.counts_json import counts_json
 from facetag.results.csv_rows import ALL_HEADS, COLUMNS, without_other_heads
 from facetag.results.web import STYLES, inline_modules, read_part
 from facetag_cli.composition.share_estimation import EstimatedShares
-from facetag_cli.output.reporter import plural
+from facetag_cli.reporter import plural
 from facetag_trainer.reports.pages import render_template
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -14,7 +14,7 @@ from facetag.settings import Settings
 from facetag_cli.client.kept_jobs import holds_jobs
 from facetag_cli.client.service_choice import say_lingering, use_service
 from facetag_cli.client.tagging_jobs import split_images
-from facetag_cli.output.reporter import Reporter, plural
+from facetag_cli.reporter import Reporter, plural
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
 from facetag_cli.upload.uploader import Content, key_suffix
 

@@ -11,7 +11,7 @@ from facetag.settings import Settings
 from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
 from facetag_cli.exports.review_shard import write_review_shard
-from facetag_cli.output.reporter import Reporter
+from facetag_cli.reporter import Reporter
 
 
 def export_reviews(

@@ -11,9 +11,9 @@ from facetag.results.csv_rows import ALL_HEADS
 from facetag.results.label_certainty import certain_labels
 from facetag.results.name_escapes import written_name
 from facetag_cli.composition.share_estimation import ShareEstimation
+from facetag_cli.delivery.thumbnails import FindPhoto, PhotoSample, make_thumbnails
 from facetag_cli.exports.result_files import open_output, write_results
-from facetag_cli.output.reporter import Reporter, plural
-from facetag_cli.output.thumbnails import FindPhoto, PhotoSample, make_thumbnails
+from facetag_cli.reporter import Reporter, plural
 
 SHOWN_NAMES = 5
 LINE_BYTES = 1500
@@ -97,7 +97,7 @@ class _Page:
         skipped: int,
         heads: Collection[str],
     ) -> str:
-        from facetag_cli.output.report_page import Listing, render_page
+        from facetag_cli.delivery.report_page import Listing, render_page
 
         lines = self._sample.lines()
         return render_page(

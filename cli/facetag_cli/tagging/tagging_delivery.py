@@ -13,8 +13,8 @@ from facetag.results.csv_rows import ALL_HEADS
 from facetag.settings import Settings
 from facetag_cli.client.tagging_jobs import merge_lines
 from facetag_cli.composition.share_estimation import ShareEstimation
-from facetag_cli.output.delivery import deliver
-from facetag_cli.upload.tagging_run import TaggingRun
+from facetag_cli.delivery.line_delivery import deliver
+from facetag_cli.tagging.tagging_run import TaggingRun
 
 
 def deliver_run(

@@ -1,9 +1,9 @@
 import pytest
 
 from facetag.results.collection_counts import compose
-from facetag_cli.output.delivery import exit_status, say_summary, summary
-from facetag_cli.output.reporter import Reporter, plural
+from facetag_cli.delivery.line_delivery import exit_status, say_summary, summary
 from facetag_cli.output.results_table import outcome_text
+from facetag_cli.reporter import Reporter, plural
 
 
 @pytest.mark.parametrize(

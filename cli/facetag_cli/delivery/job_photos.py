@@ -12,7 +12,7 @@ import httpx
 
 from facetag.client.api_client import ApiClient, Line, make_http
 from facetag.errors import FacetagError
-from facetag_cli.output.thumbnails import PhotoSample
+from facetag_cli.delivery.thumbnails import PhotoSample
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
 
 _CONTENT = re.compile(r"/images/[0-9a-f]{2}/([0-9a-f]{64})(\.[0-9a-z]+)?$")

@@ -16,9 +16,9 @@ from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
 from facetag_cli.client.service_choice import use_service
 from facetag_cli.client.tagging_jobs import merge_lines
-from facetag_cli.output.reporter import Reporter
 from facetag_cli.params.interrupts import stop_on_sigterm
-from facetag_cli.upload.tagging_run import TaggingRun, announce
+from facetag_cli.reporter import Reporter
+from facetag_cli.tagging.tagging_run import TaggingRun, announce
 
 _PHOTOS = IMAGE_SUFFIXES | {TAR_SUFFIX}
 

@@ -1,0 +1,1 @@
+"""Tag photos: from files, folders and prefixes to jobs, and back to their labels."""
