@@ -62,7 +62,7 @@ test: $(DEV) ## Run all tests (ARGS="-k name" selects some)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: $(DEV) ## Label 10,000 images under 200 faults; takes nearly an hour (ARGS="--seed 2")
-	@$(BIN)/python -m tests.faults.long $(ARGS)
+	@$(BIN)/python -m tests.faults.long_trial $(ARGS)
 
 containers: $(DEV) ## Start docker-compose.yml, use it, kill a worker, restart, remove it
 	@$(BIN)/python -m tests.containers
@@ -86,7 +86,7 @@ bench: $(DEV) ## Run the programs in benchmarks/ and print their figures
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks.labelling_speed --plot build/pipeline.png
 	@$(BIN)/python -m benchmarks.service_speed
-	@$(BIN)/python -m benchmarks.start
+	@$(BIN)/python -m benchmarks.start_time
 	@$(BIN)/python -m benchmarks.scaling --plot build/scaling.png
 	@$(BIN)/python -m benchmarks.memory --count 1000 --plot build/memory.png
 	@$(BIN)/python -m benchmarks.api_memory

@@ -14,14 +14,14 @@ from facetag_api.middleware.authentication import Authentication
 from facetag_api.middleware.request_log import RequestLog
 from facetag_api.middleware.security import Security, allowed_hosts
 from facetag_api.openapi import DESCRIPTION, TITLE, describe
-from facetag_api.page.parts import page_router
+from facetag_api.page.page_files import page_router
 from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.routes import (
     administration,
     health,
+    job_events,
     jobs,
-    live,
     login,
     models,
     plans,
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
-    every = (uploads, jobs, plans, results, live, review, predict, models, administration)
+    every = (uploads, jobs, plans, results, job_events, review, predict, models, administration)
     for routes in (*every, health, login):
         app.include_router(routes.router)
     app.include_router(page_router())

@@ -26,7 +26,7 @@ from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER
 from facetag.cpu import available_cores
 from facetag.quantification.groupings import GROUPINGS
-from facetag.quantification.held_out import HeldOut
+from facetag.quantification.held_out_answers import HeldOut
 from facetag.quantification.intervals import ROUNDS
 from facetag.vision.bundle import open_bundle
 

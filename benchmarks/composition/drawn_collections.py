@@ -5,7 +5,7 @@ from enum import Enum
 import numpy as np
 
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import Codes, HeldOut, Values
+from facetag.quantification.held_out_answers import Codes, HeldOut, Values
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.01, 0.6
 CONCENTRATION = 0.6

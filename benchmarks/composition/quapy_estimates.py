@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import Answers, Codes, HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 
 Pair = tuple[HeldOut, HeldOut]
 """A collection, and the faces that fit its calibration."""

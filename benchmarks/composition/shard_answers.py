@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from facetag.quantification.groupings import age_codes
-from facetag.quantification.held_out import Answers, HeldOut
+from facetag.quantification.held_out_answers import Answers, HeldOut
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
 from facetag_trainer.data.shards import Sample, read_shards

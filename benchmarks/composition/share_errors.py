@@ -10,7 +10,7 @@ from benchmarks.composition.quapy_estimates import compare_quapy
 from facetag.quantification.domain_shift import CERTAIN_FACTORS, measure_shift
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import HeldOut
+from facetag.quantification.held_out_answers import HeldOut
 from facetag.quantification.intervals import BootstrapFits, bootstrap_shares, fit_bootstrap
 
 AS_DATA_PART = 4

@@ -26,7 +26,7 @@ from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.candidate import RetrainingPlan, judge_candidate, retrain_network
 from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
-from facetag_trainer.retraining.readings import Readings
+from facetag_trainer.retraining.output_cache import OutputCache
 
 CLEAN, BEFORE, AFTER = "champion, before they were spoiled", "champion", "candidate"
 
@@ -102,11 +102,11 @@ def try_retraining(
     verdict = judge_candidate(champion, candidate, domain.new, [domain.earlier], serves=plan.serves)
     if verdict is None:
         raise click.ClickException("No earlier image is held out: give more shards.")
-    readings = Readings(run)
+    output_cache = OutputCache(run)
     answers = {
-        CLEAN: readings.read(champion, domain.rest_clean),
-        BEFORE: readings.read(champion, domain.rest),
-        AFTER: readings.read(candidate, domain.rest),
+        CLEAN: output_cache.read(champion, domain.rest_clean),
+        BEFORE: output_cache.read(champion, domain.rest),
+        AFTER: output_cache.read(candidate, domain.rest),
     }
     return {
         "line": candidate.manifest["line"],

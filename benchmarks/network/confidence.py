@@ -27,8 +27,8 @@ import numpy.typing as npt
 from benchmarks.network.face_evidence import Gathered, gather
 from benchmarks.network.object_scenes import FIT, REPORT
 from facetag.vision.mtcnn.cascade import Cascade
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.mtcnn.face_probability import FILE, FaceProbability
-from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.network_loader import compile_cascade
 from facetag_trainer.data.shards import Sample, read_shards
 

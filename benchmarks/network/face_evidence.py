@@ -17,9 +17,9 @@ from benchmarks.network.object_scenes import KINDS, FaceScene, make_scene, paste
 from facetag.vision.detection import Detection
 from facetag.vision.mtcnn.boxes import overlaps
 from facetag.vision.mtcnn.cascade import Cascade
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.mtcnn.face_probability import FaceProbability
-from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.photo import FIRST_SHARE, Pixels
 from facetag_trainer.data.shards import Sample
 

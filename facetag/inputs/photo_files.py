@@ -12,8 +12,8 @@ from typing import BinaryIO
 from facetag.errors import ErrorCode
 from facetag.image_suffixes import IMAGE_SUFFIXES
 from facetag.inputs.image_signatures import LONGEST, is_image
-from facetag.inputs.links import is_trusted, leads_out
 from facetag.inputs.name_filter import NameFilter, is_companion
+from facetag.inputs.symbolic_links import is_trusted, leads_out
 from facetag.inputs.tar_photos import TAR_SUFFIX, list_members
 
 EVERY_NAME = NameFilter()

@@ -11,8 +11,8 @@ from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobSt
 from facetag.errors import JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
+from facetag.jobs.identical_images import hold_twins
 from facetag.jobs.queries import get_job
-from facetag.jobs.twins import hold_twins
 from facetag.storage.object_keys import thumbnail_key
 
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)

@@ -9,7 +9,7 @@ import numpy as np
 
 from facetag.errors import QuantificationUnavailable
 from facetag.heads import RACE, is_counted
-from facetag.quantification.held_out import Answers, Codes, Values
+from facetag.quantification.held_out_answers import Answers, Codes, Values
 
 Line = Mapping[str, Any]
 

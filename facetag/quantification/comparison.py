@@ -7,7 +7,7 @@ import numpy as np
 
 from facetag.quantification.composition_estimate import CompositionEstimate
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import Values
+from facetag.quantification.held_out_answers import Values
 from facetag.quantification.intervals import Shares, half_width
 
 

@@ -7,7 +7,7 @@ from facetag.errors import RequirementInvalid
 from facetag.quantification.collection import Collection
 from facetag.quantification.domain_shift import CERTAIN_FACTORS, Shift, measure_shift
 from facetag.quantification.groupings import GROUPINGS, Grouping
-from facetag.quantification.held_out import HeldOut, Values
+from facetag.quantification.held_out_answers import HeldOut, Values
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
 from facetag.quantification.requirements import Requirement, RequirementVerdict
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import Answers, HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, HeldOut, Values
 
 CERTAIN_FACTORS = ("gender", "race")
 """The factors of which answers tell how sure they are."""

@@ -6,7 +6,7 @@ Priori Probabilities: A Simple Procedure", Neural Computation 14.
 
 import numpy as np
 
-from facetag.quantification.held_out import Values
+from facetag.quantification.held_out_answers import Values
 
 PSEUDO_FACES = 1.0
 """Faces that each group is thought to have beforehand: groups that answers hardly tell apart, such

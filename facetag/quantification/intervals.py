@@ -21,7 +21,7 @@ from scipy.stats import t as student
 
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out import Answers, Codes, HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
 from facetag.quantification.simulated_collection import CollectionSimulator
 

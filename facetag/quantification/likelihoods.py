@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from facetag.quantification.groupings import FACTORS, Grouping
-from facetag.quantification.held_out import Answers, HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, HeldOut, Values
 
 SMALLEST = 5e-4
 """Probabilities are held off 0 by this much: results keep four decimals."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetag.quantification.groupings import FACTORS, Grouping
-from facetag.quantification.held_out import Answers, Codes, HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 
 PSEUDO_FACES = 2.0
 """A crossing with this many held-out faces has half of its answers put together from two faces."""

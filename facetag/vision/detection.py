@@ -23,7 +23,7 @@ class Detection:
     turned: int = 0
     """Degrees clockwise, a multiple of 90, that the photo was found to be turned by."""
     evidence: tuple[float, ...] = ()
-    """What the probability was computed from (`facetag.vision.mtcnn.second_look`)."""
+    """What the probability was computed from (`facetag.vision.mtcnn.detection_evidence`)."""
 
     def scaled(self, x: float, y: float) -> "Detection":
         """Return the face as it lies on a photo that is enlarged by these factors."""

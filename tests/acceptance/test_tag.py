@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.samples import EXPECTED
 from facetag.heads import GENDER, RACE
-from tests.acceptance.mixed import write_mixed_folder
+from tests.acceptance.mixed_folder import write_mixed_folder
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.containers.composition import Composition
 from tests.containers.engine import EngineMissing, open_engine
-from tests.containers.life import live, tell
+from tests.containers.service_life import live, tell
 from tests.containers.stand_ins.images import provide_images
 from tests.unit.packaging.containers import ROOT
 

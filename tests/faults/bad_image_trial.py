@@ -16,7 +16,7 @@ import psutil
 
 from tests.faults.bad_images import READING_CODES, make_bad_images
 from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
-from tests.faults.long import make_portraits
+from tests.faults.long_trial import make_portraits
 from tests.faults.trial import post, wait_for_all
 from tests.integration.worker.harness import png
 

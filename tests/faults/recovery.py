@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from tests.faults.fault_harness import FaultHarness
-from tests.faults.long import tell
+from tests.faults.long_trial import tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 
 PHOTO_S = "0.25"

@@ -21,7 +21,7 @@ import psutil
 
 from facetag.standalone.processes.process import ChildProcess
 from tests.faults.fault_harness import REAL_WORKER, FaultHarness
-from tests.faults.long import make_portraits, tell
+from tests.faults.long_trial import make_portraits, tell
 from tests.faults.trial import make_photos, post, store, wait_for_all
 
 PATIENCE_S = 900.0

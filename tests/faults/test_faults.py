@@ -8,7 +8,7 @@ from sqlalchemy import update
 from facetag.db.tables import Image
 from tests.faults.fault_harness import REAL_WORKER, FaultHarness, with_lease
 from tests.faults.fault_kinds import KINDS, kill_worker, plan_faults
-from tests.faults.long import LOADING_S, make_portraits
+from tests.faults.long_trial import LOADING_S, make_portraits
 from tests.faults.trial import (
     Stuck,
     judge,

@@ -17,9 +17,9 @@ from facetag.db.storable_text import storable
 from facetag.db.tables import FaceRow, ImageState
 from facetag.jobs import close_job_if_done, move_counts
 from facetag.jobs.aggregates import add_faces
+from facetag.jobs.identical_images import settle_twins
 from facetag.jobs.known_results import find_known, finish_with
 from facetag.jobs.queries import CLAIMABLE, HAS_CLAIMABLE
-from facetag.jobs.twins import settle_twins
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 
 ANY_PRIORITY = 1000

@@ -6,7 +6,7 @@ from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.client.api_client import ApiClient
 from facetag.client.service_lookup import find_service
 from facetag.errors import FacetagError
-from facetag.quantification.held_out import HeldOut
+from facetag.quantification.held_out_answers import HeldOut
 from facetag.settings import Settings
 
 

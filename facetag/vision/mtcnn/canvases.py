@@ -11,7 +11,7 @@ import numpy.typing as npt
 from facetag.vision.mtcnn.area_resize import Reduced, reduce_by_area
 from facetag.vision.mtcnn.boxes import Boxes
 from facetag.vision.mtcnn.pyramid import MARGIN, Sizes, build_pyramid, round_up
-from facetag.vision.mtcnn.sheets import Sheet, spread
+from facetag.vision.mtcnn.pyramid_sheets import Sheet, spread
 from facetag.vision.photo import Pixels
 
 GREY = 127.5

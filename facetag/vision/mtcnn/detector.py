@@ -25,10 +25,10 @@ from facetag.vision.mtcnn.boxes import (
 from facetag.vision.mtcnn.candidates import NOTHING, Candidates, concatenate
 from facetag.vision.mtcnn.canvases import Canvases, canvas_shape
 from facetag.vision.mtcnn.cascade import Cascade
+from facetag.vision.mtcnn.detection_evidence import Outputs, look_again
 from facetag.vision.mtcnn.face_probability import FaceProbability, load_face_probability
 from facetag.vision.mtcnn.pyramid import CELL, SMALLEST_FACE_PX, STRIDE, round_up
-from facetag.vision.mtcnn.second_look import Outputs, look_again
-from facetag.vision.mtcnn.sheets import Sheet
+from facetag.vision.mtcnn.pyramid_sheets import Sheet
 from facetag.vision.mtcnn.views import Band, View, bands_down_to, views_of
 from facetag.vision.photo import Pixels, searched_side
 

@@ -1,6 +1,6 @@
 """Compute the probability that a detection is a face from what is known of it.
 
-A logistic regression over the evidence of `second_look`. Its numbers lie beside this file, with
+A logistic regression over `detection_evidence`. Its numbers lie beside this file, with
 what they were fitted on; `python -m benchmarks.network.confidence --fit` writes them.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facetag.errors import BundleInvalid
-from facetag.vision.mtcnn.second_look import EVIDENCE, Evidence
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE, Evidence
 
 FILE = Path(__file__).with_name("face_probability.json")
 

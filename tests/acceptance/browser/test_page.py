@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.samples import load_photo
 from facetag.storage.object_keys import image_key
 from tests.acceptance.browser.conftest import check_access, wait_for
-from tests.integration.cli.workshop import write_shard
+from tests.integration.cli.retraining_setup import write_shard
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 

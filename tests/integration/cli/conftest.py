@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from facetag.storage.client import make_storage
 from facetag_cli.main import main
-from tests.integration.cli.workshop import make_workshop
+from tests.integration.cli.retraining_setup import make_workshop
 from tests.integration.paper_bundles import write_paper_bundle
 from tests.integration.worker.harness import environment
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.integration.cli.workshop import FIT, bundles, first_version, ledger
+from tests.integration.cli.retraining_setup import FIT, bundles, first_version, ledger
 from tests.integration.worker.harness import environment
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from facetag.storage.client import make_storage
 from facetag_cli.main import main
-from tests.unit.trainer.explored import write_mixed_shards
+from tests.unit.trainer.explored_shards import write_mixed_shards
 
 pytestmark = pytest.mark.integration
 

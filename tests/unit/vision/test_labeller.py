@@ -19,9 +19,9 @@ from facetag.vision.inference.compiled_network import MOST_AT_ONCE
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.openvino_conversion import convert_bundle
 from facetag.vision.labeller import Labeller, _share_out, clip_box, load_labeller
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.mtcnn.detector import PATCH_BATCH, PATCH_STEP, Detector
 from facetag.vision.mtcnn.face_probability import FaceProbability
-from facetag.vision.mtcnn.second_look import EVIDENCE
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
 from facetag.vision.photo import whole_picture

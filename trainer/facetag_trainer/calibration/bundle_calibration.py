@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 
 from facetag.errors import FacetagError
 from facetag.heads import AGE, HEADS_BY_NAME, HELD_OUT_ANSWERS
-from facetag.quantification.held_out import to_manifest
+from facetag.quantification.held_out_answers import to_manifest
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.age_range import AgeRange
 from facetag.vision.network.calibration import (
@@ -181,16 +181,16 @@ def calibrate_bundle(
     *,
     mirror: Mirroring | None = None,
     batch: int = BATCH,
-    readings: tuple[Outputs, Outputs] | None = None,
+    known_outputs: tuple[Outputs, Outputs] | None = None,
     on_read: OnRead = lambda done, total: None,
 ) -> Bundle:
     """Predict the held-out images, fit the calibration and write it into the manifest.
 
     Doing it again gives the same manifest. `mirror` sets which faces are read mirrored too; None
-    keeps the manifest's setting. `readings` are the uncalibrated outputs for the held-out images,
-    as they are and spoiled, if they are known already. Weights and version stay. Recorded test
-    figures are removed, since they belong to another calibration. Raises FacetagError if the cache
-    has other crops than the bundle wants, or no held-out images.
+    keeps the manifest's setting. `known_outputs` are the uncalibrated outputs for the held-out
+    images, as they are and spoiled, if they are known already. Weights and version stay. Recorded
+    test figures are removed, since they belong to another calibration. Raises FacetagError if the
+    cache has other crops than the bundle wants, or no held-out images.
     """
     if not _fits(cache, bundle):
         raise FacetagError(
@@ -202,7 +202,7 @@ def calibrate_bundle(
             "The crop cache has no held-out images to calibrate on: give more shards."
         )
     mirror = bundle.mirror if mirror is None else mirror
-    outputs, spoiled = readings or (
+    outputs, spoiled = known_outputs or (
         predict_held_out_crops(
             bundle, cache, mirror=mirror, spoil=spoil, batch=batch, on_read=on_read
         )

@@ -8,7 +8,7 @@ from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
 from facetag.vision.crop import CropRule, UprightCrop
 from facetag.vision.difference_hash import Hashes
-from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
+from facetag_trainer.data.clean_set import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.crop_cache import CropCache, cache_key, open_cache, write_cache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards, shards_of_images
 from facetag_trainer.data.shards import name_apart

@@ -9,27 +9,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facetag.heads import HEADS_BY_NAME
-from facetag_trainer.evaluation.findings import Findings
+from facetag_trainer.evaluation.evaluation_results import EvaluationResults
 from facetag_trainer.evaluation.group_measures import Group
 from facetag_trainer.reports.figures import COLOURS, FIRST, INK, SOFT, new_axes, new_figure, strip
 
 
-def draw_all(findings: Findings, ages: tuple[Any, Any] | None) -> dict[str, Figure]:
+def draw_all(results: EvaluationResults, ages: tuple[Any, Any] | None) -> dict[str, Figure]:
     """Return the plots by name; `ages` are labels and predictions (n,) of images with an age."""
     pictures = {
         f"confusion-{head}": draw_confusion(head, counts)
-        for head, counts in findings.confusion.items()
+        for head, counts in results.confusion.items()
     }
-    if findings.roc:
-        pictures["roc"] = draw_roc(findings.roc)
-    if findings.reliability:
-        pictures["reliability"] = draw_reliability(findings)
+    if results.roc:
+        pictures["roc"] = draw_roc(results.roc)
+    if results.reliability:
+        pictures["reliability"] = draw_reliability(results)
     if ages is not None and len(ages[0]):
         pictures["age-scatter"] = draw_ages(*ages)
-        pictures["age-by-band"] = draw_age_bands(findings.groups)
-    crossed = [group for group in findings.groups if group.by == ("gender", "race")]
+        pictures["age-by-band"] = draw_age_bands(results.groups)
+    crossed = [group for group in results.groups if group.by == ("gender", "race")]
     if crossed:
-        pictures["groups"] = draw_groups([findings.groups[0], *crossed])
+        pictures["groups"] = draw_groups([results.groups[0], *crossed])
     return pictures
 
 
@@ -64,13 +64,13 @@ def draw_roc(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     return figure
 
 
-def draw_reliability(findings: Findings) -> Figure:
+def draw_reliability(results: EvaluationResults) -> Figure:
     """Draw accuracy against stated probability per head, with the number of images per bin."""
-    heads = findings.reliability
+    heads = results.reliability
     figure = new_figure(4.8 * len(heads), 5.0)
     upper = figure.subplots(2, len(heads), height_ratios=[4, 1], squeeze=False, sharex="col")
     for (head, bins), top, low in zip(heads.items(), upper[0], upper[1], strict=True):
-        error = findings.groups[0].measures[head]["ece"].value
+        error = results.groups[0].measures[head]["ece"].value
         top.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle="--")
         top.plot(
             [one.probability for one in bins],

@@ -15,8 +15,8 @@ from facetag.atomic_write import atomic_write
 from facetag_trainer.evaluation.bootstrap import ROUNDS
 from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.evaluation_plots import draw_all
+from facetag_trainer.evaluation.evaluation_results import EvaluationResults, results_json
 from facetag_trainer.evaluation.evaluation_tables import write_tables
-from facetag_trainer.evaluation.findings import Findings, state
 from facetag_trainer.evaluation.group_measures import SMALLEST, WORST_BY
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.reports.pages import render_template
@@ -35,23 +35,23 @@ PICTURES = {
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """An evaluation, its findings, and the facts that the report states."""
+    """An evaluation, its results, and the facts that the report states."""
 
     evaluation: Evaluation
-    findings: Findings
+    results: EvaluationResults
     facts: Mapping[str, Any]
     """`version`, `command`, `date` and `shards`; report.json also holds any other key."""
-    without_twins: Findings | None = None
+    without_twins: EvaluationResults | None = None
     twins: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
 
 
 def write_report(folder: Path, reported: Reported) -> Path:
     """Write report.html, report.json, tables/ and plots/ into a folder; return the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    evaluation, findings = reported.evaluation, reported.findings
-    pictures = draw_all(findings, _known_ages(evaluation))
+    evaluation, results = reported.evaluation, reported.results
+    pictures = draw_all(results, _known_ages(evaluation))
     save(pictures, folder / "plots")
-    sets = {"all": findings}
+    sets = {"all": results}
     if reported.without_twins is not None:
         sets["without near twins"] = reported.without_twins
     write_tables(folder / "tables", evaluation, sets, reported.twins)
@@ -61,20 +61,20 @@ def write_report(folder: Path, reported: Reported) -> Path:
     return page
 
 
-def _data(reported: Reported, sets: Mapping[str, Findings]) -> dict[str, Any]:
-    findings = reported.findings
+def _data(reported: Reported, sets: Mapping[str, EvaluationResults]) -> dict[str, Any]:
+    results = reported.results
     return {
         **reported.facts,
         "near_twins": None if reported.twins is None else int(reported.twins.sum()),
-        "table": state(findings, reported.without_twins),
-        "confusion": {head: counts.tolist() for head, counts in findings.confusion.items()},
+        "table": results_json(results, reported.without_twins),
+        "confusion": {head: counts.tolist() for head, counts in results.confusion.items()},
         "reliability": {
             head: [
                 {"low": b.low, "high": b.high, "n": b.n, "probability": b.probability}
                 | {"accuracy": b.accuracy}
                 for b in bins
             ]
-            for head, bins in findings.reliability.items()
+            for head, bins in results.reliability.items()
         },
         "groups": {
             name: [group.to_json() for group in found.groups] for name, found in sets.items()
@@ -83,15 +83,15 @@ def _data(reported: Reported, sets: Mapping[str, Findings]) -> dict[str, Any]:
 
 
 def _render(reported: Reported, pictures: Mapping[str, Figure]) -> str:
-    findings = reported.findings
+    results = reported.results
     return render_template(
         "evaluation.html.jinja",
         facts=reported.facts,
-        findings=findings,
+        results=results,
         evaluation=reported.evaluation,
         twins=None if reported.twins is None else int(reported.twins.sum()),
-        rows=_measure_rows(findings, reported.without_twins),
-        worst=[(find_measure(head, row["measure"]), row) for head, row in findings.worst().items()],
+        rows=_measure_rows(results, reported.without_twins),
+        worst=[(find_measure(head, row["measure"]), row) for head, row in results.worst().items()],
         smallest=SMALLEST,
         rounds=ROUNDS,
         pictures=[
@@ -99,16 +99,18 @@ def _render(reported: Reported, pictures: Mapping[str, Figure]) -> str:
         ],
         crossings=[
             (" × ".join(by), list(groups))
-            for by, groups in groupby(findings.groups[1:], key=lambda group: group.by)
+            for by, groups in groupby(results.groups[1:], key=lambda group: group.by)
         ],
-        main=[measure for measure in WORST_BY if measure.head in findings.table_1],
+        main=[measure for measure in WORST_BY if measure.head in results.table_1],
     )
 
 
-def _measure_rows(findings: Findings, without: Findings | None) -> list[dict[str, Any]]:
+def _measure_rows(
+    results: EvaluationResults, without: EvaluationResults | None
+) -> list[dict[str, Any]]:
     """Return a row per measure: the measure, its value, and its value without near twins."""
     rows = []
-    for head, measures in findings.groups[0].measures.items():
+    for head, measures in results.groups[0].measures.items():
         for name, found in measures.items():
             other = None if without is None else without.groups[0].measures[head][name]
             rows.append({"measure": find_measure(head, name), "found": found, "without": other})

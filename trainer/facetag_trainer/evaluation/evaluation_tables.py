@@ -11,24 +11,27 @@ from facetag.atomic_write import atomic_open_text
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.calibration_error import chosen_labels
-from facetag_trainer.evaluation.findings import Findings
+from facetag_trainer.evaluation.evaluation_results import EvaluationResults
 
 Row = Sequence[Any]
 
 
 def write_tables(
-    folder: Path, evaluation: Evaluation, findings: Mapping[str, Findings], twins: Any = None
+    folder: Path,
+    evaluation: Evaluation,
+    results: Mapping[str, EvaluationResults],
+    twins: Any = None,
 ) -> None:
-    """Write the tables into a folder; `findings` are keyed by the name of their set of images.
+    """Write the tables into a folder; `results` are keyed by the name of their set of images.
 
     `twins` (n,) marks images with a near twin in the training data; with None the column is empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    everything = next(iter(findings.values()))
+    everything = next(iter(results.values()))
     _write(
         folder / "groups.csv",
         ("images", "by", "group", "n", "head", "known", "measure", "value", "low", "high"),
-        (row for name, found in findings.items() for row in _group_rows(name, found)),
+        (row for name, found in results.items() for row in _group_rows(name, found)),
     )
     _write(
         folder / "reliability.csv",
@@ -51,8 +54,8 @@ def write_tables(
     _write(folder / "predictions.csv", *_predictions(evaluation, twins))
 
 
-def _group_rows(images: str, findings: Findings) -> Iterator[Row]:
-    for group in findings.groups:
+def _group_rows(images: str, results: EvaluationResults) -> Iterator[Row]:
+    for group in results.groups:
         for head, measures in group.measures.items():
             for measure, found in measures.items():
                 low, high = found.interval or (None, None)

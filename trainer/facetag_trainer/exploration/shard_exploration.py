@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facetag.heads import HEADS, MAX_AGE
 from facetag.settings import Settings
 from facetag.vision.difference_hash import Hashes
-from facetag_trainer.data.cleaning import CleanSet, clean, drop_undecodable
+from facetag_trainer.data.clean_set import CleanSet, clean, drop_undecodable
 from facetag_trainer.data.labels import LabelValues, group_codes, group_names, label_arrays
 from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Sample, read_shards

@@ -18,7 +18,7 @@ from facetag_trainer.evaluation.weighted_metrics import measure_guesses
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.losses import compile_network
 from facetag_trainer.imbalance.minority_measures import HeadOutputs
-from facetag_trainer.imbalance.sampling import Examples
+from facetag_trainer.imbalance.training_examples import Examples
 
 
 def fit_head(

@@ -10,13 +10,13 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.training_run import TrainingPlan
+from facetag_trainer.imbalance.bundle_outputs import describe_whole, read_whole, require_same_images
 from facetag_trainer.imbalance.comparison_table import HEAD_ALONE, ImbalanceComparison, make_rows
 from facetag_trainer.imbalance.features import Features, compute_features, features_key
 from facetag_trainer.imbalance.head_fit import fit_head, read_features, save_outputs
 from facetag_trainer.imbalance.imbalance_plan import METHODS, ImbalancePlan, Method
 from facetag_trainer.imbalance.minority_measures import HeadOutputs
-from facetag_trainer.imbalance.sampling import Sides, find_sides, take_examples, treat
-from facetag_trainer.imbalance.whole_networks import describe_whole, read_whole, require_same_images
+from facetag_trainer.imbalance.training_examples import Sides, find_sides, take_examples, treat
 
 Ways = dict[tuple[str, Method], list[HeadOutputs]]
 

@@ -28,9 +28,9 @@ from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
-from facetag_trainer.retraining.readings import Readings, join_outputs
+from facetag_trainer.retraining.output_cache import OutputCache, join_outputs
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
-from facetag_trainer.retraining.weight_line import (
+from facetag_trainer.retraining.weight_interpolation import (
     POINTS,
     STATISTICS_BATCHES,
     choose_point,
@@ -153,14 +153,14 @@ def retrain_network(
     fitting, joined = material.fitting, material.joined
     fit = plan.fit_plan(int((~fitting.validation).sum()), champion.spec.backbone)
     on_start(fit)
-    readings = Readings(
+    output_cache = OutputCache(
         run,
         on_read=on_read,
         on_rate=lambda rate: on_estimate(_estimate(material, fit, champion, rate)),
     )
     shares = None
     if fit.teacher_share:
-        answers = _ask_champion(champion, new, earlier, material, readings)
+        answers = _ask_champion(champion, new, earlier, material, output_cache)
         write_answers(run / ANSWERS, answers, fitting)
         shares = np.where(material.is_new, NEW_SHARE, np.float32(1)) * np.float32(fit.teacher_share)
     training = TrainingPlan(
@@ -195,8 +195,8 @@ def retrain_network(
     bundle = write_bundle(
         run / CHOSEN, network, champion.spec, champion.crop_rule, without_identity(manifest)
     )
-    bundle = _calibrate(bundle, new, earlier, joined, readings)
-    domains = measure_domains([champion, bundle], [*earlier, new], readings)
+    bundle = _calibrate(bundle, new, earlier, joined, output_cache)
+    domains = measure_domains([champion, bundle], [*earlier, new], output_cache)
     save_manifest(bundle.folder, {**bundle.manifest, "domains": domains})
     bundle = open_bundle(bundle.folder)
     atomic_write(bundle.folder / CARD, write_card(bundle.manifest))
@@ -208,14 +208,14 @@ def _ask_champion(
     new: CropCache,
     earlier: Sequence[CropCache],
     material: Material,
-    readings: Readings,
+    output_cache: OutputCache,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the champion's calibrated answers for the training images, in their order."""
-    answers = champion.calibration.apply(readings.read(champion, new))
+    answers = champion.calibration.apply(output_cache.read(champion, new))
     found = []
     for cache, indices in zip(earlier, material.replayed, strict=True):
         members = np.isin(np.arange(len(cache.validation)), indices)
-        found.append(champion.calibration.apply(readings.read(champion, cache, members)))
+        found.append(champion.calibration.apply(output_cache.read(champion, cache, members)))
     found.append({name: values[~new.validation] for name, values in answers.items()})
     return join_outputs(found)
 
@@ -225,15 +225,18 @@ def _calibrate(
     new: CropCache,
     earlier: Sequence[CropCache],
     joined: CropCache,
-    readings: Readings,
+    output_cache: OutputCache,
 ) -> Bundle:
     """Fit the calibration on the held-out images of all rounds."""
     clean, spoiled = (
-        [readings.read(bundle, cache, cache.validation, spoil=spoil) for cache in (*earlier, new)]
+        [
+            output_cache.read(bundle, cache, cache.validation, spoil=spoil)
+            for cache in (*earlier, new)
+        ]
         for spoil in (False, True)
     )
     outputs, poor = (join_outputs(some) for some in (clean, spoiled))
-    return calibrate_bundle(bundle, joined, readings=(outputs, poor))
+    return calibrate_bundle(bundle, joined, known_outputs=(outputs, poor))
 
 
 def _estimate(material: Material, fit: FitPlan, champion: Bundle, rate: float) -> float:
@@ -266,11 +269,11 @@ def judge_candidate(
     judges = [find_judges(cache) for cache in earlier]
     if not any(members.any() for members in judges):
         return None
-    readings = Readings(candidate.folder.parent, on_read=on_read)
+    output_cache = OutputCache(candidate.folder.parent, on_read=on_read)
 
     def read(bundle: Bundle, cache: CropCache, members: npt.NDArray[np.bool_]) -> Read:
         # All that is held out was read, or will be: the comparison takes what is judged.
-        outputs = readings.read(bundle, cache, cache.validation)
+        outputs = output_cache.read(bundle, cache, cache.validation)
         mine = members[cache.validation]
         return Read(
             {name: cache.labels[name][members] for name in bundle.spec.heads},
@@ -282,7 +285,7 @@ def judge_candidate(
         for bundle in (champion, candidate)
     )
     unread = Read(
-        {name: new.labels[name] for name in champion.spec.heads}, readings.read(champion, new)
+        {name: new.labels[name] for name in champion.spec.heads}, output_cache.read(champion, new)
     )
     members = find_judges(new)
     known, learnt = unread.take(members), read(candidate, new, members)
@@ -314,7 +317,7 @@ def find_judges(cache: CropCache) -> npt.NDArray[np.bool_]:
 
 
 def join_reads(reads: Sequence[Read]) -> Read:
-    """Return several readings as one."""
+    """Return several outputs as one."""
     return Read(
         join_outputs([one.labels for one in reads]), join_outputs([one.outputs for one in reads])
     )

@@ -10,7 +10,7 @@ from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import HOLDOUT, split_held_out
 from facetag_trainer.evaluation.table_1_metrics import measure_heads
-from facetag_trainer.retraining.readings import Readings, join_outputs
+from facetag_trainer.retraining.output_cache import OutputCache, join_outputs
 
 BEFORE, AFTER = "before", "after"
 
@@ -22,7 +22,7 @@ def find_domain(cache: CropCache) -> str:
 
 
 def measure_domains(
-    bundles: Sequence[Bundle], caches: Sequence[CropCache], readings: Readings
+    bundles: Sequence[Bundle], caches: Sequence[CropCache], output_cache: OutputCache
 ) -> dict[str, dict[str, Any]]:
     """Return per domain the figures of the champion and of the candidate on its holdout.
 
@@ -36,17 +36,20 @@ def measure_domains(
         count = len(labels[AGE.name])
         if count:
             found[domain] = {"n": count} | {
-                moment: _measure(bundle, mine, labels, readings)
+                moment: _measure(bundle, mine, labels, output_cache)
                 for moment, bundle in zip((BEFORE, AFTER), bundles, strict=True)
             }
     return found
 
 
 def _measure(
-    bundle: Bundle, caches: Sequence[CropCache], labels: Outputs, readings: Readings
+    bundle: Bundle, caches: Sequence[CropCache], labels: Outputs, output_cache: OutputCache
 ) -> dict[str, Any]:
     outputs = join_outputs(
-        [_keep_holdout(cache, readings.read(bundle, cache, cache.validation)) for cache in caches]
+        [
+            _keep_holdout(cache, output_cache.read(bundle, cache, cache.validation))
+            for cache in caches
+        ]
     )
     age_range = bundle.age_range if AGE.name in bundle.spec.heads else None
     mine = {name: labels[name] for name in bundle.spec.heads}

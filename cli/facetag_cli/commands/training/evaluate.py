@@ -92,7 +92,7 @@ def evaluate(
     from facetag.vision.bundle import open_bundle
     from facetag_trainer.data.near_duplicates import find_twins
     from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
-    from facetag_trainer.evaluation.findings import find, state
+    from facetag_trainer.evaluation.evaluation_results import measure_evaluation, results_json
 
     if card and crop == "bare":
         raise click.UsageError(
@@ -120,20 +120,20 @@ def evaluate(
             precision=precision,
             on_progress=count,
         )
-    findings, twins, without = find(result), None, None
+    results, twins, without = measure_evaluation(result), None, None
     if twins_of:
         with _counter("Looking for near duplicates in the training data") as count:
             twins = find_twins(result.hashes, twin_paths, settings, on_progress=count)
         # If every image has a twin, no image remains to measure.
-        without = None if twins.all() else find(result, ~twins)
-    table = state(findings, without)
+        without = None if twins.all() else measure_evaluation(result, ~twins)
+    table = results_json(results, without)
     facts = _describe(bundle, paths, crop, precision, twin_paths)
     if card:
         _record(bundle, facts, table)
     if report is not None:
         from facetag_trainer.evaluation.evaluation_report import Reported, write_report
 
-        page = write_report(report, Reported(result, findings, facts, without, twins))
+        page = write_report(report, Reported(result, results, facts, without, twins))
         click.echo(f"{page}", err=True)
     click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
     if form == "table":

@@ -37,7 +37,7 @@ def teach(shards: "tuple[ShardSource, ...]", output: Path, quiet: bool) -> None:
     from facetag.settings import load_settings
     from facetag_cli.reporter import Reporter
     from facetag_trainer.teachers.descriptors import load_describer
-    from facetag_trainer.teachers.taught_file import teach as ask
+    from facetag_trainer.teachers.teacher_answers import teach as ask
 
     settings, reporter = load_settings(), Reporter(quiet=quiet)
     describe = load_describer()

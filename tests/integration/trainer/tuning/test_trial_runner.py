@@ -21,7 +21,7 @@ from facetag_trainer.tuning.studies import (
     open_study,
     studies_url,
 )
-from tests.integration.trainer.tune_square import PLAN, STUDY
+from tests.integration.trainer.square_study import PLAN, STUDY
 
 ROOT = Path(__file__).resolve().parents[4]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -43,7 +43,7 @@ def studies(database, link):
 
 def start(url, trials, seconds):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.trainer.tune_square", url, str(trials), seconds],
+        [sys.executable, "-m", "tests.integration.trainer.square_study", url, str(trials), seconds],
         cwd=ROOT,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdin=subprocess.PIPE,

@@ -6,8 +6,8 @@ import pytest
 from benchmarks.network.confidence import THINGS, fit, report
 from benchmarks.network.face_evidence import Gathered
 from facetag.vision.detection import Detection
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.mtcnn.face_probability import FaceProbability
-from facetag.vision.mtcnn.second_look import EVIDENCE
 
 POINTS = ((0, 0),) * 5
 

@@ -10,7 +10,7 @@ from skimage import data
 from benchmarks.network.face_evidence import gather
 from benchmarks.network.object_scenes import FIT, KINDS, REPORT, SIZE, make_scene, paste_faces
 from facetag.vision.mtcnn.boxes import overlaps
-from facetag.vision.mtcnn.second_look import EVIDENCE
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.network_loader import compile_cascade
 from facetag_trainer.data.shards import Sample
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facetag.quantification.groupings import age_codes
-from facetag.quantification.held_out import Answers, HeldOut
+from facetag.quantification.held_out_answers import Answers, HeldOut
 
 
 def draw_faces(count, seed, *, female=0.5, races=(0.4, 0.2, 0.15, 0.15, 0.1), blur=1.0):

@@ -2,7 +2,7 @@ import numpy as np
 
 from facetag.quantification.collection import Collection
 from facetag.quantification.composition_estimate import estimate_composition
-from facetag.quantification.held_out import Answers, HeldOut
+from facetag.quantification.held_out_answers import Answers, HeldOut
 from facetag.quantification.requirements import Requirement, RequirementVerdict
 from tests.unit.facetag.quantification.conftest import draw_faces
 

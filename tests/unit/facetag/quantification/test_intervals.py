@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetag.quantification.groupings import GROUPINGS
-from facetag.quantification.held_out import Answers, HeldOut
+from facetag.quantification.held_out_answers import Answers, HeldOut
 from facetag.quantification.intervals import bootstrap_shares
 from tests.unit.facetag.quantification.conftest import draw_faces
 

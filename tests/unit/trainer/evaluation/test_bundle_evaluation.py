@@ -16,7 +16,7 @@ from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.calibration import at_temperature, mean_reading
 from facetag.vision.network_loader import compile_cascade
 from facetag_trainer.evaluation.bundle_evaluation import evaluate_bundle
-from facetag_trainer.evaluation.findings import find, state
+from facetag_trainer.evaluation.evaluation_results import measure_evaluation, results_json
 from tests.unit.trainer.chips import chip_members, encode, make_chip, waves, write_tar
 
 SETTINGS = Settings()
@@ -92,7 +92,7 @@ def test_bare_images_are_taken_whole(tiny_bundle, shard):
 
 def test_several_shards_are_one_table_and_valid_json(tiny_bundle, shard, chips_tar):
     found = evaluate_bundle(tiny_bundle, [chips_tar, shard], SETTINGS, bare=True)
-    table = state(find(found))
+    table = results_json(measure_evaluation(found))
     assert table["n"] == 19
     assert set(table) >= {"n", "age", "gender", "race"}
     assert set(table["gender"]) >= {"accuracy", "f1", "precision", "recall", "auc"}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from facetag_trainer.evaluation.evaluation_report import Reported, write_report
-from facetag_trainer.evaluation.findings import find
-from tests.unit.trainer.evaluation.test_findings import evaluation
+from facetag_trainer.evaluation.evaluation_results import measure_evaluation
+from tests.unit.trainer.evaluation.test_evaluation_results import evaluation
 
 FACTS = {
     "version": "2025-01-31-abcdef01",
@@ -24,7 +24,10 @@ TWINS = np.arange(120) % 4 == 0
 def folder(tmp_path_factory):
     found = evaluation()
     folder = tmp_path_factory.mktemp("report")
-    write_report(folder, Reported(found, find(found), FACTS, find(found, ~TWINS), TWINS))
+    write_report(
+        folder,
+        Reported(found, measure_evaluation(found), FACTS, measure_evaluation(found, ~TWINS), TWINS),
+    )
     return folder
 
 
@@ -97,7 +100,9 @@ def test_every_picture_is_there_as_svg_and_png(folder):
 def test_a_report_without_twins_or_ages_leaves_these_out(tmp_path):
     found = evaluation()
     del found.labels["age"], found.outputs["age"]
-    page = write_report(tmp_path / "new" / "report", Reported(found, find(found), FACTS))
+    page = write_report(
+        tmp_path / "new" / "report", Reported(found, measure_evaluation(found), FACTS)
+    )
     text = page.read_text()
     assert "near twin" not in text
     assert "RMSE" not in text

@@ -12,7 +12,7 @@ from facetag_trainer.exploration.exploration_plots import (
 from facetag_trainer.exploration.shard_exploration import explore_shards
 from facetag_trainer.reports.figures import SECOND
 from tests.unit.trainer.chips import encode, write_tar
-from tests.unit.trainer.explored import photo, write_mixed_shards
+from tests.unit.trainer.explored_shards import photo, write_mixed_shards
 
 
 @pytest.fixture(scope="module")

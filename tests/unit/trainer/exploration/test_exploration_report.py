@@ -9,7 +9,7 @@ from facetag.settings import Settings
 from facetag_trainer.exploration.exploration_report import EXAMPLES, write_exploration
 from facetag_trainer.exploration.shard_exploration import explore_shards
 from tests.unit.trainer.chips import encode, write_tar
-from tests.unit.trainer.explored import photo, write_mixed_shards
+from tests.unit.trainer.explored_shards import photo, write_mixed_shards
 
 FACTS = {
     "command": "facetag explore <first>.tar second.tar",

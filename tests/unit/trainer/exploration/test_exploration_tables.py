@@ -13,7 +13,7 @@ from facetag_trainer.exploration.exploration_tables import (
 )
 from facetag_trainer.exploration.shard_exploration import explore_shards
 from tests.unit.trainer.chips import write_tar
-from tests.unit.trainer.explored import write_mixed_shards
+from tests.unit.trainer.explored_shards import write_mixed_shards
 
 
 @pytest.fixture(scope="module")

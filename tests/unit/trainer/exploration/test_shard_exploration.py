@@ -16,7 +16,7 @@ from facetag_trainer.exploration.shard_exploration import (
     explore_shards,
 )
 from tests.unit.trainer.chips import write_tar
-from tests.unit.trainer.explored import write_mixed_shards
+from tests.unit.trainer.explored_shards import write_mixed_shards
 
 NAN = np.nan
 

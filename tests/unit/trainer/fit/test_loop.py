@@ -31,8 +31,8 @@ from facetag_trainer.fit.loop import (
     read_history,
 )
 from facetag_trainer.fit.losses import compile_network
-from tests.unit.trainer.fit_tiny import STEPS
 from tests.unit.trainer.tiny_caches import write_tiny_cache
+from tests.unit.trainer.tiny_fits import STEPS
 
 PLAN = FitPlan(epochs=2, batch_size=8, frozen_layers=0, learning_rate=0.01)
 pytestmark = pytest.mark.timeout(400)
@@ -48,7 +48,7 @@ def start_fit(*arguments, backend="tensorflow"):
         "TF_NUM_INTEROP_THREADS": "1",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.trainer.fit_tiny", *map(str, arguments)],
+        [sys.executable, "-m", "tests.unit.trainer.tiny_fits", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **fixed, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,

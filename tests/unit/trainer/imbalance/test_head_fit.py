@@ -8,7 +8,7 @@ import pytest
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.imbalance.head_fit import fit_head, macro_f1, read_features, save_outputs
 from facetag_trainer.imbalance.imbalance_plan import ImbalancePlan
-from facetag_trainer.imbalance.sampling import Examples
+from facetag_trainer.imbalance.training_examples import Examples
 
 SPEC = NetworkSpec(hidden_units=8)
 PLAN = ImbalancePlan(epochs=6, batch_size=16, learning_rate=0.02)

@@ -21,8 +21,8 @@ from facetag_trainer.retraining.candidate import (
     state_verdict,
 )
 from facetag_trainer.retraining.gate import label_check
-from facetag_trainer.retraining.readings import Readings
-from facetag_trainer.retraining.weight_line import POINTS, find_validation
+from facetag_trainer.retraining.output_cache import OutputCache
+from facetag_trainer.retraining.weight_interpolation import POINTS, find_validation
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 pytestmark = pytest.mark.timeout(600)
@@ -195,7 +195,7 @@ def test_a_candidate_that_holds_is_refused_for_labels_that_the_champion_does_not
     monkeypatch.setattr(label_check, "SMALLEST", 10)
     # As the champion reads all of them, and the opposite for the new ones.
     read, unread = (
-        np.round(Readings(tmp_path).read(champion, cache)["gender"][:, 0])
+        np.round(OutputCache(tmp_path).read(champion, cache)["gender"][:, 0])
         for cache in (earlier, new)
     )
     agreed = replace(earlier, labels={**earlier.labels, "gender": read})

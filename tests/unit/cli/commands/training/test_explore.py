@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from facetag_cli.main import main
 from tests.unit.trainer.chips import write_tar
-from tests.unit.trainer.explored import write_mixed_shards
+from tests.unit.trainer.explored_shards import write_mixed_shards
 
 
 @pytest.fixture

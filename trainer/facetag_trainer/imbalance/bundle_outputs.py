@@ -11,7 +11,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.imbalance.imbalance_plan import PLAIN, Method
 from facetag_trainer.imbalance.minority_measures import HeadOutputs
-from facetag_trainer.imbalance.sampling import ImagePlaces
+from facetag_trainer.imbalance.training_examples import ImagePlaces
 
 BATCH = 64
 

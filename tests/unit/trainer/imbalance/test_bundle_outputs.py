@@ -7,7 +7,7 @@ import pytest
 
 from facetag.errors import FacetagError
 from facetag_trainer.data.augmentation import centre_crop
-from facetag_trainer.imbalance.whole_networks import describe_whole, read_whole, require_same_images
+from facetag_trainer.imbalance.bundle_outputs import describe_whole, read_whole, require_same_images
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 

@@ -1,8 +1,8 @@
-"""In small, on public-domain portraits, what `benchmarks.turned` measures over many photos."""
+"""What `benchmarks.turned_photos` measures, over few public-domain portraits."""
 
 import pytest
 
-from benchmarks.turned import make_portraits, measure, turn
+from benchmarks.turned_photos import make_portraits, measure, turn
 from facetag.settings import Settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import load_labeller

@@ -1,4 +1,6 @@
-"""Trials in a process of their own: `python -m tests.integration.trainer.tune_square URL TRIALS S`.
+"""Run trials in a process of their own.
+
+The command is `python -m tests.integration.trainer.square_study URL TRIALS S`.
 
 A trial takes S seconds, or until a line comes in where S is `wait`. It prints a
 line as each begins: the word, the number, the value.

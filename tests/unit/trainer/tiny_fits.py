@@ -1,4 +1,4 @@
-"""A fit in a process of its own: `python -m tests.unit.trainer.fit_tiny PLAN CACHE RUN`.
+"""A fit in a process of its own: `python -m tests.unit.trainer.tiny_fits PLAN CACHE RUN`.
 
 It prints, a line a step, the epoch, the step, and the samples that the step was fitted on.
 """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.weight_line import Point, choose, compare_errors
+from facetag_trainer.retraining.weight_interpolation import Point, choose, compare_errors
 
 POINTS = [
     Point(0.25, 1.0, 0.95),

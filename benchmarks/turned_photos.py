@@ -4,7 +4,7 @@ Photos are public-domain portraits and, of a labelled shard, single chips on gro
 Each is turned by several angles and labelled again; what is read is held against the same face
 upright.
 
-    python -m benchmarks.turned path/to/test.tar --chips 200
+    python -m benchmarks.turned_photos path/to/test.tar --chips 200
 """
 
 import io

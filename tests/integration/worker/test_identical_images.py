@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
-from facetag.jobs import NewImage, cancel_job, create_job, resume_job, twins
+from facetag.jobs import NewImage, cancel_job, create_job, identical_images, resume_job
 from facetag.labelling.outcomes import Outcome
 from facetag.queue.celery_app import make_celery
 from facetag.results.image_lines import Face
@@ -85,7 +85,7 @@ def test_of_very_many_twins_the_next_one_is_labelled(harness):
     (first, *_) = harness.rows(job_id)
     harness.change_images("state = 'tagged', labelling_key = 'k'", job_id, "position = 0")
     with harness.transaction() as session:
-        assert twins.settle_twins(session, job_id, [first.id], most=2).total() == 2
+        assert identical_images.settle_twins(session, job_id, [first.id], most=2).total() == 2
     rows = harness.rows(job_id)
     assert [row.state for row in rows].count("tagged") == 3
     assert sorted(row.suspicion for row in rows if row.state == "queued") == [-1, -1, 0]
@@ -145,4 +145,4 @@ def test_a_resumed_job_labels_what_was_left_and_nothing_twice(harness):
 
 def test_an_id_that_was_never_given_is_no_twin(harness):
     with harness.transaction() as session:
-        assert not twins.settle_twins(session, uuid.uuid4(), [1, 2])
+        assert not identical_images.settle_twins(session, uuid.uuid4(), [1, 2])

@@ -1,7 +1,7 @@
 """Measure what a job costs whose photos are known, among a million images.
 
-    python -m benchmarks.million
-    python -m benchmarks.million --images 100000
+    python -m benchmarks.million_images
+    python -m benchmarks.million_images --images 100000
 
 The program labels a job of a million images as workers would, in SQL. Then it asks the API for jobs
 of 10,000 keys: all known, all new, one in a hundred new, and one photo 10,000 times. It prints the
@@ -24,7 +24,7 @@ from benchmarks.harness.local_api import LocalApi, serve_api
 from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.labelling_key import current_key
 from facetag.db.engine import make_engine, make_sessions, transaction
-from facetag.jobs.twins import settle_twins
+from facetag.jobs.identical_images import settle_twins
 from facetag.log import configure_logging
 
 REPEATS = 5

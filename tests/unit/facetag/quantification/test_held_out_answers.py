@@ -4,7 +4,7 @@ import pytest
 from facetag.errors import QuantificationUnavailable
 from facetag.heads import HELD_OUT_ANSWERS
 from facetag.quantification.collection import gather
-from facetag.quantification.held_out import HeldOut, to_manifest
+from facetag.quantification.held_out_answers import HeldOut, to_manifest
 
 
 def face(female=0.9, age=30.0):

@@ -21,7 +21,7 @@ EXTRA = ("coverage", "ece")
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class EvaluationResults:
     """The results on one set of images: groups (all images first), and curves per head."""
 
     n: int
@@ -54,17 +54,19 @@ class Findings:
         return worst_groups(self.groups)
 
 
-def find(evaluation: Evaluation, among: npt.NDArray[np.bool_] | None = None) -> Findings:
+def measure_evaluation(
+    evaluation: Evaluation, among: npt.NDArray[np.bool_] | None = None
+) -> EvaluationResults:
     """Measure all images of an evaluation, or only those of the mask `among` (n,)."""
     keep = np.ones(len(evaluation.samples), bool) if among is None else among
     labels = {name: values[keep] for name, values in evaluation.labels.items()}
     outputs = {name: values[keep] for name, values in evaluation.outputs.items()}
-    return find_in(labels, outputs, evaluation.age_range)
+    return measure_outputs(labels, outputs, evaluation.age_range)
 
 
-def find_in(
+def measure_outputs(
     labels: Mapping[str, Values], outputs: Mapping[str, Values], age_range: AgeRange | None = None
-) -> Findings:
+) -> EvaluationResults:
     """Measure labels (n,), NaN where missing, against outputs (n, units), per head."""
     roc: dict[str, list[tuple[float, float]]] = {}
     confusion, bins = {}, {}
@@ -79,7 +81,7 @@ def find_in(
         )
         roc |= _curves(head, truth, values)
         bins[head] = reliability(head, truth, values)
-    return Findings(
+    return EvaluationResults(
         n=len(next(iter(labels.values()))),
         table_1=table_1(labels, outputs),
         groups=measure_groups(labels, outputs, age_range),
@@ -89,7 +91,9 @@ def find_in(
     )
 
 
-def state(all_images: Findings, without_twins: Findings | None = None) -> dict[str, Any]:
+def results_json(
+    all_images: EvaluationResults, without_twins: EvaluationResults | None = None
+) -> dict[str, Any]:
     """Return the output of `facetag evaluate --format json`."""
     table = {**all_images.table(), "worst_groups": all_images.worst()}
     if without_twins is not None:

@@ -1,6 +1,6 @@
 """Measure how soon `facetag tag` of three photos prints its first label, and what that costs.
 
-    python -m benchmarks.start
+    python -m benchmarks.start_time
 
 The seconds run from the start of the command to its first line of output, at each of:
 

@@ -1,4 +1,6 @@
-"""The long trial: `python -m tests.faults.long`, or `make faults`. Prints what became of images.
+"""Run the long trial, and print what became of images.
+
+It is `python -m tests.faults.long_trial`, or `make faults`.
 
 By default 9,500 images under 180 faults with a labeller that takes 50 ms a photo, then 500 under 20
 with the bundle of FACETAG_BUNDLE or models/default; `--seed` decides what happens when. Exit status

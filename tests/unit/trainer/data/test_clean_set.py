@@ -6,7 +6,7 @@ import numpy as np
 
 from facetag.settings import Settings
 from facetag.vision.difference_hash import difference_hash
-from facetag_trainer.data.cleaning import clean, drop_undecodable
+from facetag_trainer.data.clean_set import clean, drop_undecodable
 from facetag_trainer.data.shard_index import hash_sample
 from facetag_trainer.data.shards import BadSample, Drop, Sample
 from tests.unit.trainer.chips import encode, make_chip

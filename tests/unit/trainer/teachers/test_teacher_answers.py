@@ -6,7 +6,7 @@ import pytest
 from facetag.settings import Settings
 from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
 from facetag_trainer.teachers.descriptors import UNITS
-from facetag_trainer.teachers.taught_file import teach
+from facetag_trainer.teachers.teacher_answers import teach
 from facetag_trainer.teachers.teacher_knowledge import read_knowledge
 from tests.unit.trainer.chips import chip_members, write_tar
 
@@ -46,7 +46,7 @@ def test_the_file_is_about_the_images_of_the_crop_cache_and_made_once(shard, tmp
 
 
 def test_a_killed_run_goes_on_where_it_stopped(shard, tmp_path, monkeypatch):
-    monkeypatch.setattr("facetag_trainer.teachers.taught_file.PARTIAL_EVERY", 10)
+    monkeypatch.setattr("facetag_trainer.teachers.teacher_answers.PARTIAL_EVERY", 10)
     asked = []
 
     def die(photo):

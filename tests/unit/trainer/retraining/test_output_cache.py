@@ -8,7 +8,7 @@ from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.retraining.readings import Readings
+from facetag_trainer.retraining.output_cache import OutputCache
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 SPEC = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
@@ -22,12 +22,12 @@ def bundle(tmp_path):
 
 def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
     cache, read = write_tiny_cache(tmp_path / "cache"), []
-    readings = Readings(tmp_path / "run", on_read=lambda *count: read.append(count))
-    first = readings.read(bundle, cache, cache.validation)
+    output_cache = OutputCache(tmp_path / "run", on_read=lambda *count: read.append(count))
+    first = output_cache.read(bundle, cache, cache.validation)
     assert read == [(12, 12)]
     assert first["race"].shape == (12, 5)
     # A killed retraining has other objects, and finds them in its folder.
-    again = Readings(tmp_path / "run", on_read=lambda *count: read.append(count))
+    again = OutputCache(tmp_path / "run", on_read=lambda *count: read.append(count))
     np.testing.assert_array_equal(again.read(bundle, cache, cache.validation)["age"], first["age"])
     assert len(read) == 1
     assert len(again.read(bundle, cache)["age"]) == 60
@@ -46,8 +46,8 @@ def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
 def test_the_rate_is_known_after_the_second_batch(bundle, tmp_path):
     cache = write_tiny_cache(tmp_path / "cache", count=200)
     rates = []
-    readings = Readings(tmp_path / "run", on_rate=rates.append)
-    readings.read(bundle, cache)
-    readings.read(bundle, cache, spoil=True)
+    output_cache = OutputCache(tmp_path / "run", on_rate=rates.append)
+    output_cache.read(bundle, cache)
+    output_cache.read(bundle, cache, spoil=True)
     assert len(rates) == 1
     assert rates[0] > 0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE, LOOKS, look_again
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.mtcnn.face_probability import FaceProbability, load_face_probability
-from facetag.vision.mtcnn.second_look import EVIDENCE, LOOKS, look_again
 
 ALL = FaceProbability((0.0,) * len(EVIDENCE), 0.0)
 

@@ -5,7 +5,7 @@ import pytest
 
 from facetag.errors import FacetagError
 from facetag_trainer.data.splits import VALIDATION, split_held_out
-from facetag_trainer.imbalance.sampling import Examples, find_sides, take_examples, treat
+from facetag_trainer.imbalance.training_examples import Examples, find_sides, take_examples, treat
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 COUNT, HELD_OUT = 120, 12

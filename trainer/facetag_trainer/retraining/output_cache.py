@@ -24,7 +24,7 @@ from facetag_trainer.data.crop_cache import CropCache
 Mask = npt.NDArray[np.bool_]
 
 
-class Readings:
+class OutputCache:
     """The outputs of bundles for the images of one retraining; a killed one finds them again."""
 
     def __init__(

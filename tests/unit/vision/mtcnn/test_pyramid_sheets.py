@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from facetag.vision.mtcnn.canvases import Canvases
 from facetag.vision.mtcnn.pyramid import CELL, MARGIN, build_pyramid, cells_of
-from facetag.vision.mtcnn.sheets import SHEET_STEP, arrange, spread
+from facetag.vision.mtcnn.pyramid_sheets import SHEET_STEP, arrange, spread
 
 SIDES = st.integers(12, 1000)
 
