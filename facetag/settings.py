@@ -12,15 +12,18 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     AnyUrl,
+    BaseModel,
+    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
     TypeAdapter,
     UrlConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from facetag.errors import SettingsInvalid
 from facetag.heads import HEADS_BY_NAME, NO_HEADS
@@ -83,6 +86,23 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
+class SourceAccess(BaseModel):
+    """How a source bucket is read where it differs from our own bucket; unset: as our own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint_url: WebUrl | None = None
+    region: str | None = None
+    role_arn: str | None = None
+    """A role that is assumed by the keys below, by ours, or by the identity of this machine."""
+    external_id: str | None = None
+    """What the role's owner demands from whoever assumes it."""
+    sts_endpoint_url: WebUrl | None = None
+    """Where the role is assumed; unset: Amazon's STS of the region."""
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """Hold the settings of every process of facetag; `FACETAG_X_Y` gives the field `x_y`."""
 
@@ -136,10 +156,19 @@ class Settings(BaseSettings):
         description="Bucket for bundles and shards, which the API's keys need not reach; created "
         "if missing; unset: FACETAG_S3_BUCKET with `-operator` behind it",
     )
-    s3_access_key: SecretStr | None = Field(None, description="Access key of object storage")
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="Access key of object storage; unset: boto3 finds the keys or the role of this "
+        "machine",
+    )
     s3_secret_key: SecretStr | None = Field(None, description="Secret key of object storage")
     source_buckets: CommaList = Field(
         (), description="Buckets whose images may be tagged in place, separated by commas"
+    )
+    source_access: dict[str, SourceAccess] = Field(
+        {},
+        description="JSON of what differs for source buckets, by name: endpoint_url, region, "
+        "role_arn, external_id, sts_endpoint_url, access_key, secret_key",
     )
     tenant_id: str = Field(
         "local",
@@ -296,6 +325,15 @@ class Settings(BaseSettings):
             raise ValueError("give 3 to 63 of a-z, 0-9, dots and hyphens, as S3 names buckets")
         return value
 
+    @field_validator("source_access")
+    @classmethod
+    def _know_sources(
+        cls, value: dict[str, SourceAccess], info: ValidationInfo
+    ) -> dict[str, SourceAccess]:
+        if unknown := sorted(value.keys() - set(info.data.get("source_buckets", ()))):
+            raise ValueError(f"add {', '.join(unknown)} to FACETAG_SOURCE_BUCKETS")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
@@ -329,8 +367,18 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         faults = [
-            f"{setting_name('_'.join(str(part) for part in fault['loc']))}: "
-            + fault["msg"].removeprefix("Value error, ")
+            ": ".join(
+                [
+                    setting_name(str(fault["loc"][0])),
+                    *map(str, fault["loc"][1:]),
+                    fault["msg"].removeprefix("Value error, "),
+                ]
+            )
             for fault in error.errors()
         ]
         raise SettingsInvalid("\n".join(faults)) from error
+    except SettingsError as error:
+        name = setting_name("source_access")
+        raise SettingsInvalid(
+            f'{name}: give JSON such as {{"BUCKET": {{"region": "eu-west-1"}}}}'
+        ) from error

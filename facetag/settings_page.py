@@ -44,7 +44,7 @@ def _default(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(default)
-    if default in (None, ""):
+    if default in (None, "", {}):
         return "Not set by default"
     if isinstance(default, float) and default.is_integer():
         default = int(default)

@@ -90,8 +90,9 @@ class OrphanWalk:
         if now < self._rests_until:
             return 0
         try:
-            keys, self._cursor = storage.list_old("tenants/", now - ORPHAN_AGE, self._cursor)
-            orphans = self._find(sessions, storage, keys)
+            page, self._cursor = storage.list_prefix(storage.bucket, "tenants/", self._cursor)
+            old = [item.key for item in page if item.modified < now - ORPHAN_AGE]
+            orphans = self._find(sessions, storage, old)
             storage.delete(orphans)
         except StorageUnavailable as error:
             log.warning("orphans_put_off", reason=str(error))

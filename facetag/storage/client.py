@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -68,6 +69,7 @@ class ListedObject:
     key: str
     etag: str
     size: int
+    modified: datetime
 
 
 def content_of_object(bucket: str, listed: ListedObject) -> bytes:
@@ -77,8 +79,9 @@ def content_of_object(bucket: str, listed: ListedObject) -> bytes:
 
 
 class Storage:
-    """Read and write our own bucket, and read source buckets, over one S3 client.
+    """Read and write our own bucket, and read source buckets.
 
+    Source buckets are read over the client of our own, or over that of `sources` by their name.
     Threads may share it. Transient errors are raised as StorageUnavailable, after the client's own
     attempts.
     """
@@ -92,8 +95,10 @@ class Storage:
         *,
         origins: Sequence[str] = (),
         operator: "Storage | None" = None,
+        sources: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._client = client
+        self._sources = sources
         self._thin = thin
         self.bucket = bucket
         self._region = region
@@ -184,7 +189,7 @@ class Storage:
     def presign_get(self, bucket: str, key: str) -> str:
         """Return a URL at which whoever has it reads one object for an hour."""
         with _translated_errors():
-            url: str = self._client.generate_presigned_url(
+            url: str = self._client_of(bucket).generate_presigned_url(
                 "get_object", {"Bucket": bucket, "Key": key}, ExpiresIn=PRESIGNED_S
             )
             return url
@@ -248,32 +253,16 @@ class Storage:
             arguments["StartAfter"] = cursor
         with _translated_errors():
             try:
-                answer = self._client.list_objects_v2(**arguments)
+                answer = self._client_of(bucket).list_objects_v2(**arguments)
             except ClientError as error:
                 if _code(error) in _MISSING_BUCKET:
                     raise ObjectMissing(f"There is no bucket {bucket}.") from error
                 raise
         found = [
-            ListedObject(item["Key"], item.get("ETag", ""), item["Size"])
+            ListedObject(item["Key"], item.get("ETag", ""), item["Size"], item["LastModified"])
             for item in answer.get("Contents", ())
         ]
         return found, found[-1].key if found and answer.get("IsTruncated") else None
-
-    def list_old(
-        self, prefix: str, before: datetime, cursor: str | None
-    ) -> tuple[list[str], str | None]:
-        """Return keys of our bucket last written before a time, of one page, and the next cursor.
-
-        The cursor is None after the last page.
-        """
-        arguments = {"Bucket": self.bucket, "Prefix": prefix}
-        if cursor is not None:
-            arguments["StartAfter"] = cursor
-        with _translated_errors():
-            answer = self._client.list_objects_v2(**arguments)
-        items = answer.get("Contents", ())
-        old = [item["Key"] for item in items if item["LastModified"] < before]
-        return old, items[-1]["Key"] if items and answer.get("IsTruncated") else None
 
     def ping(self) -> None:
         """Check that our bucket is there; raises StorageUnavailable."""
@@ -283,11 +272,14 @@ class Storage:
                     f"Object storage has no bucket {self.bucket}: run `facetag migrate`."
                 )
 
+    def _client_of(self, bucket: str) -> Any:
+        return self._sources.get(bucket, self._client)
+
     def _get_object(self, bucket: str, key: str) -> Any:
         from botocore.exceptions import ClientError
 
         try:
-            return self._client.get_object(Bucket=bucket, Key=key)
+            return self._client_of(bucket).get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if _code(error) in _MISSING | _MISSING_BUCKET:
                 raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
@@ -358,7 +350,12 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
     import urllib3
 
     from facetag.storage.fast_path import ThinS3
-    from facetag.storage.s3_session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
+    from facetag.storage.s3_session import (
+        CONNECT_TIMEOUT_S,
+        READ_TIMEOUT_S,
+        open_client,
+        open_source,
+    )
 
     endpoint = settings.s3_endpoint_url
     if public and settings.s3_public_endpoint_url:
@@ -377,6 +374,10 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
         settings.s3_region,
         origins=page_origins(settings),
         operator=Storage(client, make_thin(operator), operator, settings.s3_region),
+        sources={
+            bucket: open_source(settings, source, pool_size)
+            for bucket, source in settings.source_access.items()
+        },
     )
 
 
@@ -407,6 +408,8 @@ def _translated_errors() -> Iterator[None]:
         boto.HTTPClientError,
         boto.ResponseStreamingError,
         boto.IncompleteReadError,
+        boto.CredentialRetrievalError,
+        boto.MetadataRetrievalError,
     ) as error:
         raise StorageUnavailable(
             f"Object storage does not answer at FACETAG_S3_ENDPOINT_URL: check that it "

@@ -9,12 +9,17 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.session import Session
 
 from facetag.errors import SettingsInvalid
 from facetag.loopback import is_loopback
-from facetag.settings import Settings
+from facetag.settings import Settings, SourceAccess
 
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 20
@@ -52,6 +57,72 @@ def open_client(settings: Settings, endpoint: str | None, pool_size: int) -> tup
     return core, client
 
 
+def open_source(settings: Settings, source: SourceAccess, pool_size: int) -> Any:
+    """Return a client of a source bucket; where `source` leaves something open, ours counts.
+
+    A role is assumed at the first request, and again before its keys expire. Raises SettingsInvalid
+    as `open_client` does.
+    """
+    endpoint = source.endpoint_url or settings.s3_endpoint_url
+    ours = settings.model_copy(
+        update={
+            "s3_region": source.region or settings.s3_region,
+            "s3_access_key": source.access_key or settings.s3_access_key,
+            "s3_secret_key": source.secret_key or settings.s3_secret_key,
+        }
+    )
+    core, client = open_client(ours, endpoint, pool_size)
+    if source.role_arn is None:
+        return client
+    local = is_loopback(endpoint or "")
+    assumed = Session(_explicit_variables(with_certificates=not local) if endpoint else None)
+    assumed.get_component("credential_provider").providers.insert(
+        0, _AssumedRole(core, source.role_arn, source, ours.s3_region)
+    )
+    return assumed.create_client(
+        "s3",
+        region_name=ours.s3_region,
+        endpoint_url=endpoint,
+        config=_configure(pool_size, endpoint, local=local),
+    )
+
+
+class _AssumedRole(CredentialProvider):
+    """Give the keys of a role, which the identity of another session assumes."""
+
+    METHOD = CANONICAL_NAME = "facetag-assume-role"
+
+    def __init__(self, core: Session, role: str, source: SourceAccess, region: str) -> None:
+        super().__init__()
+        self._core = core
+        self._role = role
+        self._source = source
+        self._region = region
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """Return keys that are got when they are needed."""
+        identity = self._core.get_credentials()
+        if identity is None:
+            raise NoCredentialsError
+        wanted = {"RoleSessionName": "facetag"}
+        if self._source.external_id is not None:
+            wanted["ExternalId"] = self._source.external_id
+        fetcher = AssumeRoleCredentialFetcher(
+            self._create_client, identity, self._role, extra_args=wanted
+        )
+        return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+
+    def _create_client(self, service: str, **keys: Any) -> Any:
+        endpoint = self._source.sts_endpoint_url
+        return self._core.create_client(
+            service,
+            region_name=self._region,
+            endpoint_url=endpoint,
+            config=_bounded(local=is_loopback(endpoint or "")),
+            **keys,
+        )
+
+
 def _explicit_variables(*, with_certificates: bool) -> dict[str, tuple[Any, Any, Any, Any]]:
     """Return botocore's variables with neither a variable of the environment nor a file behind."""
     variables = {
@@ -66,10 +137,7 @@ def _explicit_variables(*, with_certificates: bool) -> dict[str, tuple[Any, Any,
 
 
 def _configure(pool_size: int, endpoint: str | None, *, local: bool) -> Config:
-    return Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    ours = Config(
         max_pool_connections=pool_size,
         signature_version="s3v4",
         s3={
@@ -80,6 +148,15 @@ def _configure(pool_size: int, endpoint: str | None, *, local: bool) -> Config:
         # Many S3 servers do not know checksum trailers, boto3's default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+    )
+    return _bounded(local=local).merge(ours)
+
+
+def _bounded(*, local: bool) -> Config:
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         # None: those of the environment.
         proxies={} if local else None,
     )

@@ -1,4 +1,5 @@
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from facetag_worker.prefix_listing import list_prefix
 pytestmark = pytest.mark.integration
 
 SOURCE = "archive"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Index:
@@ -30,7 +32,7 @@ class Index:
             self.pages[number] = []
             raise page
         last = number == len(self.pages) - 1
-        listed = [ListedObject(key, f'"{key}"', 10) for key in page]
+        listed = [ListedObject(key, f'"{key}"', 10, NOW) for key in page]
         return listed, None if last else str(number + 1)
 
 

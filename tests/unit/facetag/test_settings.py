@@ -76,3 +76,18 @@ def test_an_empty_url_counts_as_unset(monkeypatch):
     monkeypatch.setenv("FACETAG_REDIS_URL", "")
     with pytest.raises(SettingsInvalid, match="FACETAG_REDIS_URL is not set"):
         load_settings().require("redis_url")
+
+
+@pytest.mark.parametrize(
+    ("access", "reason"),
+    [
+        ("{", "give JSON such as"),
+        ('{"other": {}}', "add other to FACETAG_SOURCE_BUCKETS"),
+        ('{"one": {"rgion": "eu-west-1"}}', "FACETAG_SOURCE_ACCESS: one: rgion: "),
+    ],
+)
+def test_wrong_access_to_source_buckets_is_named(monkeypatch, access, reason):
+    monkeypatch.setenv("FACETAG_SOURCE_BUCKETS", "one,two")
+    monkeypatch.setenv("FACETAG_SOURCE_ACCESS", access)
+    with pytest.raises(SettingsInvalid, match=reason):
+        load_settings()

@@ -1,11 +1,15 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from facetag.jobs.prefix import images_among
 from facetag.storage.client import ListedObject
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 def listed(*keys):
-    return [ListedObject(key, "etag", 1) for key in keys]
+    return [ListedObject(key, "etag", 1, NOW) for key in keys]
 
 
 def test_only_names_with_an_image_s_suffix_are_listed():
