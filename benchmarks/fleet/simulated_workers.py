@@ -1,6 +1,7 @@
 """Run many worker processes that label by sleeping, on real servers and doorbells."""
 
 import base64
+import importlib
 import json
 import multiprocessing
 import signal
@@ -20,6 +21,8 @@ from facetag_worker.child_process import WorkerProcess
 from facetag_worker.fakes import FakeLabeller
 
 _FORK = multiprocessing.get_context("fork")
+PARENTS_MODULES = ("celery.canvas", "celery.result", "kombu.transport.redis", "pillow_jxl")
+"""What Celery's parent and the decoder have imported before a worker's child is forked."""
 
 
 @contextmanager
@@ -29,6 +32,8 @@ def run_fleet(settings: Settings, workers: int, *, photo_s: float) -> Iterator[N
     They are forked from this process, which must hold no connection, and take doorbells from Redis
     as Celery's consumers do. Only Celery's parents are missing: 200 of them would fill the memory.
     """
+    for name in PARENTS_MODULES:
+        importlib.import_module(name)
     ready = _FORK.Semaphore(0)
     fleet = [
         _FORK.Process(target=_serve, args=(settings, photo_s, ready), daemon=True)
