@@ -6,7 +6,7 @@ from typing import Any
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.heads import HEADS_BY_NAME
 from facetag.jobs.aggregates import EMPTY
-from facetag_api.schemas import Aggregate, Counts, JobAnswer, LabelGroup
+from facetag_api.schemas import Aggregate, Counts, JobAnswer, LabelGroup, Store
 
 
 def show_job(job: Job) -> JobAnswer:
@@ -17,6 +17,8 @@ def show_job(job: Job) -> JobAnswer:
         name=job.name,
         purpose=job.purpose,
         heads=_heads_of(job),
+        store=_store_of(job),
+        photos_deleted_at=job.photos_deleted_at,
         aggregate=_show_aggregate(job.aggregate),
         total=job.total,
         counts=Counts(**{state.value: getattr(job, state.value) for state in ImageState}),
@@ -46,6 +48,8 @@ def show_new_job(job: Job) -> JobAnswer:
         name=job.name,
         purpose=job.purpose,
         heads=_heads_of(job),
+        store=_store_of(job),
+        photos_deleted_at=None,
         aggregate=None if job.aggregate is None else _show_aggregate(EMPTY),
         total=total,
         counts=Counts(**known | {"queued": (total or 0) - reused}),
@@ -59,6 +63,12 @@ def show_new_job(job: Job) -> JobAnswer:
 
 def _heads_of(job: Job) -> list[str]:
     return list(HEADS_BY_NAME if job.heads is None else job.heads)
+
+
+def _store_of(job: Job) -> Store:
+    if job.aggregate is not None:
+        return "aggregate"
+    return "photos" if job.keep_photos else "results"
 
 
 def _show_aggregate(counts: Mapping[str, Any] | None) -> Aggregate | None:

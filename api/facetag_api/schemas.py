@@ -119,6 +119,8 @@ class UploadList(BaseModel):
 
 # Jobs
 
+Store = Literal["results", "photos", "aggregate"]
+
 
 @dataclass(slots=True, config=ConfigDict(extra="forbid"))
 class JobImage:
@@ -162,10 +164,12 @@ class JobRequest(Strict):
         description="Attributes to label, among those of the service (FACETAG_HEADS); by default "
         "all of them. With an empty list faces are only found",
     )
-    store: Literal["results", "aggregate"] = Field(
+    store: Store = Field(
         "results",
-        description="`aggregate` keeps only how many faces there are of each group: no face, and, "
-        "once the job has ended, no photo",
+        description="`photos` keeps the sent photos as long as the results, for retagging and "
+        "review; `results` deletes those that were labelled, an hour after the job has ended; "
+        "`aggregate` keeps only how many faces there are of each group: no face, and, once the job "
+        "has ended, no photo",
     )
     purpose: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
         None, description="What the labels are for; a service may demand one of FACETAG_PURPOSES"
@@ -275,6 +279,8 @@ class JobAnswer(BaseModel):
         name="holiday",
         purpose="composition of the archive",
         heads=["age", "gender"],
+        store="results",
+        photos_deleted_at=None,
         aggregate=None,
         total=200,
         counts={
@@ -297,6 +303,10 @@ class JobAnswer(BaseModel):
     name: str | None
     purpose: str | None
     heads: list[str] = Field(description="The attributes that are labelled")
+    store: Store = Field(description="What is kept once the job has ended")
+    photos_deleted_at: datetime | None = Field(
+        description="When the labelled photos of a job with `store` `results` were given up"
+    )
     aggregate: Aggregate | None = Field(
         description="The counts of a job with `store` `aggregate`; null for others"
     )

@@ -108,6 +108,11 @@ class Job(Base):
         UniqueConstraint("tenant_id", "idempotency_key", name="jobs_idempotency"),
         Index("jobs_newest", "tenant_id", text("created_at DESC"), text("id DESC")),
         Index("jobs_open", "state", postgresql_where=text("finished_at IS NULL")),
+        Index(
+            "jobs_without_photos",
+            "finished_at",
+            postgresql_where=text("NOT keep_photos AND finished_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -142,6 +147,10 @@ class Job(Base):
     """What the labels are for, as the caller states it."""
     aggregate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """The counts of a job that keeps no result (`jobs.aggregates`); null for other jobs."""
+    keep_photos: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Whether the photos in our bucket stay as long as the job, for retagging and review."""
+    photos_deleted_at: Mapped[datetime | None]
+    """When the labelled photos of a job that does not keep them were given up."""
     rung_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]

@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from facetag.access.audit import record
 from facetag.db.engine import allow_long_statements
 from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.tombstones import bury
 from facetag.jobs.lifecycle import delete_job
+from facetag.jobs.queries import find_needed
 from facetag.storage.object_keys import thumbnail_key
 
 ENDED = (ImageState.TAGGED, ImageState.NO_FACE, ImageState.FAILED, ImageState.CANCELLED)
@@ -45,7 +46,6 @@ def purge_photos(
         .order_by(Image.id)
         .with_for_update()
     ).all()
-    other = aliased(Image)
     purge_id = uuid.uuid4()
     for row in rows:
         session.execute(
@@ -57,14 +57,14 @@ def purge_photos(
     session.execute(
         delete(Image).where(Image.id.in_([row.id for row in rows])), execution_options=_NO_SYNC
     )
+    needed = find_needed(session, [row.key for row in rows], bucket=bucket)
     keys = set()
     for row in rows:
-        still = session.scalar(
-            select(other.id).where(other.bucket == row.bucket, other.key == row.key).limit(1)
-        )
-        if still is None:
+        named = select(Image.id).where(Image.bucket == row.bucket, Image.key == row.key)
+        if session.scalar(named.limit(1)) is None:
             keys |= {thumbnail_key(tenant_id, row.bucket, row.key)}
-            keys |= {row.key} if row.bucket == bucket else set()
+        if row.bucket == bucket and row.key not in needed:
+            keys |= {row.key}
     bury(session, sorted(keys), tenant_id=tenant_id, job_id=purge_id)
     record(
         session,

@@ -1,17 +1,19 @@
 """Delete what nobody asked to keep: results past their time, and uploads that no job took."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import allow_long_statements, transaction
-from facetag.db.tables import Image, Job
+from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import bury, spare
 from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
+from facetag.jobs.queries import PHOTO_GRACE, find_needed
 from facetag.settings import Settings
 from facetag.storage.client import Storage
 
@@ -77,8 +79,59 @@ def forget_counted(sessions: sessionmaker[Session], *, bucket: str) -> int:
     return forgotten
 
 
+def give_up_photos(sessions: sessionmaker[Session], *, bucket: str) -> int:
+    """Delete the labelled photos of ended jobs that do not keep them; return how many.
+
+    Photos that failed or were cancelled stay as long as their job, which may be retried or resumed.
+    """
+    with transaction(sessions) as session:
+        found = session.execute(
+            select(Job.id, Job.tenant_id)
+            .where(
+                ~Job.keep_photos,
+                Job.finished_at < func.now() - PHOTO_GRACE,
+                or_(Job.photos_deleted_at.is_(None), Job.photos_deleted_at < Job.finished_at),
+            )
+            .limit(JOBS_A_ROUND)
+        ).all()
+    return sum(_give_up(sessions, *one, bucket=bucket) for one in found)
+
+
+def _give_up(
+    sessions: sessionmaker[Session], job_id: uuid.UUID, tenant_id: str, *, bucket: str
+) -> int:
+    labelled = (ImageState.TAGGED, ImageState.NO_FACE)
+    with transaction(sessions) as session:
+        allow_long_statements(session)
+        changed = session.scalar(
+            update(Job)
+            .where(Job.id == job_id, Job.finished_at < func.now() - PHOTO_GRACE)
+            .values(photos_deleted_at=func.now())
+            .returning(Job.id),
+            execution_options={"synchronize_session": False},
+        )
+        if changed is None:
+            return 0
+        query = select(Image.key).where(
+            Image.job_id == job_id, Image.bucket == bucket, Image.state.in_(labelled)
+        )
+        number = bury(
+            session, session.scalars(query.distinct()).all(), tenant_id=tenant_id, job_id=job_id
+        )
+        if number:
+            record(
+                session,
+                "photos given up",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                subject=job_id,
+                number=number,
+            )
+    return number
+
+
 class OrphanWalk:
-    """Walk through all uploads, a page per call, and delete those that no job names."""
+    """Walk through all uploads, a page per call, and delete those that no job needs."""
 
     def __init__(self) -> None:
         self._cursor: str | None = None
@@ -119,6 +172,5 @@ class OrphanWalk:
     def _find(sessions: sessionmaker[Session], storage: Storage, keys: list[str]) -> list[str]:
         uploads = [key for key in keys if key.split("/")[2:3] == ["images"]]
         with transaction(sessions) as session:
-            query = select(Image.key).where(Image.bucket == storage.bucket, Image.key.in_(uploads))
-            named = set(session.scalars(query))
-        return [key for key in uploads if key not in named]
+            needed = find_needed(session, uploads, bucket=storage.bucket)
+        return [key for key in uploads if key not in needed]

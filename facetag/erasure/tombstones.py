@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import transaction
-from facetag.db.tables import Image, Tombstone
+from facetag.db.tables import Tombstone
 from facetag.errors import StorageUnavailable
+from facetag.jobs.queries import find_needed
 from facetag.storage.client import Storage
 
 BATCH = 1000
@@ -49,7 +50,7 @@ def work_off(
 ) -> int:
     """Delete the objects of tombstones that are due, and return how many are gone.
 
-    With `job_id`, only those of a job. Objects that a job refers to by now stay. Once the last one
+    With `job_id`, only those of a job. Photos that a job needs by now stay. Once the last one
     of a job is gone, the audit log says so. If object storage does not answer, tombstones stay and
     are due again after RETRY. Raises DatabaseUnavailable.
     """
@@ -75,11 +76,7 @@ def _work_off_batch(
         if not rows:
             return 0
         keys = [row.key for row in rows]
-        needed = set(
-            session.scalars(
-                select(Image.key).where(Image.bucket == storage.bucket, Image.key.in_(keys))
-            )
-        )
+        needed = find_needed(session, keys, bucket=storage.bucket)
         try:
             storage.delete([key for key in keys if key not in needed])
         except StorageUnavailable as error:

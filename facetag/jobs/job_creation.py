@@ -107,10 +107,16 @@ def create_prefix_job(
 def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Create a job that labels the same images again in the same order, and return it.
 
-    Raises JobNotFound, and JobStateConflict while the old job is not finished.
+    Raises JobNotFound, and JobStateConflict while the old job is not finished, or if its photos
+    are deleted.
     """
     allow_long_statements(session)
     old = get_job(session, job_id, tenant_id=tenant_id)
+    if old.photos_deleted_at is not None:
+        raise JobStateConflict(
+            "The job's photos were deleted after it had ended. Send them again as a new job, with "
+            "`store` `photos` if they shall stay."
+        )
     if old.finished_at is None:
         raise JobStateConflict(f"The job is {old.state} and not finished: wait until it is.")
     require_results(old)
@@ -125,6 +131,7 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         reuse=False,
         heads=old.heads,
         purpose=old.purpose,
+        keep_photos=old.keep_photos,
     )
     session.add(new)
     session.flush()

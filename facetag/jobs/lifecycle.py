@@ -12,7 +12,7 @@ from facetag.errors import JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import cancel_queued_images, close_job_if_done
 from facetag.jobs.identical_images import hold_twins
-from facetag.jobs.queries import get_job
+from facetag.jobs.queries import get_job, needs_photo
 from facetag.storage.object_keys import thumbnail_key
 
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
@@ -118,11 +118,11 @@ def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
 
 
 def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str) -> list[str]:
-    """Delete a finished job with its results; return the keys that no other job refers to.
+    """Delete a finished job with its results; return the keys that no other job needs.
 
-    These are the photos in our own `bucket` (source buckets are never changed) and the thumbnails
-    of all photos. The caller deletes the objects after the commit. Raises JobNotFound, and
-    JobStateConflict while an image may run.
+    These are the photos in our own `bucket` (source buckets are never changed), and the thumbnails
+    of all photos that no other job names. The caller deletes the objects after the commit. Raises
+    JobNotFound, and JobStateConflict while an image may run.
     """
     allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -131,14 +131,14 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
             f"The job is {job.state} and not finished: cancel it, and delete it when it has ended."
         )
     other = aliased(Image)
-    elsewhere = (
-        select(other.id)
-        .where(other.bucket == Image.bucket, other.key == Image.key, other.job_id != job_id)
-        .exists()
+    elsewhere = select(other.id).where(
+        other.bucket == Image.bucket, other.key == Image.key, other.job_id != job_id
     )
+    its_job = aliased(Job)
+    needed = elsewhere.join(its_job, its_job.id == other.job_id).where(needs_photo(other, its_job))
     photos = session.execute(
-        select(Image.bucket, Image.key)
-        .where(Image.job_id == job_id, ~elsewhere)
+        select(Image.bucket, Image.key, elsewhere.exists().label("named"))
+        .where(Image.job_id == job_id, ~needed.exists())
         .distinct()
         .order_by(Image.bucket, Image.key)
     ).all()
@@ -153,7 +153,8 @@ def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: s
         )
     session.expunge(job)
     kept = [photo.key for photo in photos if photo.bucket == bucket]
-    return kept + [thumbnail_key(tenant_id, photo.bucket, photo.key) for photo in photos]
+    alone = [photo for photo in photos if not photo.named]
+    return kept + [thumbnail_key(tenant_id, photo.bucket, photo.key) for photo in alone]
 
 
 def _reopen(

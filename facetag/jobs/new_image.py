@@ -34,20 +34,23 @@ class NewImage:
 
 @dataclass(frozen=True, slots=True)
 class LabelWish:
-    """State the attributes to label, whether counts alone are kept, and the purpose.
+    """State the attributes to label, whether counts alone are kept, the purpose, and more.
 
-    `heads` is None for all that the workers label; where it is empty, faces are only found.
+    `heads` is None for all that the workers label; where it is empty, faces are only found. With
+    `keep_photos`, the photos stay as long as the job, not only until it has ended.
     """
 
     heads: tuple[str, ...] | None = None
     counts_only: bool = False
     purpose: str | None = None
+    keep_photos: bool = True
 
     def columns(self) -> Mapping[str, Any]:
         """Return the columns of the job's row."""
         return {
             "heads": None if self.heads is None else list(self.heads),
             "purpose": self.purpose,
+            "keep_photos": self.keep_photos,
             "aggregate": EMPTY if self.counts_only else None,
         }
 

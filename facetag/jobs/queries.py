@@ -1,12 +1,14 @@
-"""Read a job by its id, or a page of jobs, the newest first."""
+"""Read a job by its id, a page of jobs, the newest first, or which photos jobs still need."""
 
 import uuid
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import exists, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from facetag.db.tables import Image, Job
+from facetag.db.tables import Image, ImageState, Job
 from facetag.errors import CursorInvalid, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
@@ -22,6 +24,12 @@ HAS_CLAIMABLE = f"""(
 
 ID_DIGITS = 32
 """Hexadecimal digits of a job's id."""
+
+PHOTO_GRACE = timedelta(hours=1)
+"""How long photos stay after their job has ended: as long as a form for an upload is valid.
+
+A client that was told that a photo is there has this time until its job must name the photo.
+"""
 
 
 def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
@@ -94,3 +102,24 @@ def _decode(cursor: str) -> tuple[datetime, uuid.UUID]:
         return datetime.fromisoformat(str(created_at)), uuid.UUID(str(job_id))
     except ValueError as error:
         raise CursorInvalid from error
+
+
+def needs_photo(image: Any, job: Any) -> ColumnElement[bool]:
+    """Return the condition that an image's job needs its photo; both are entities or aliases."""
+    return or_(
+        job.finished_at.is_(None),
+        job.finished_at > func.now() - PHOTO_GRACE,
+        job.keep_photos,
+        # It may be tried again.
+        image.state.in_((ImageState.FAILED, ImageState.CANCELLED)),
+    )
+
+
+def find_needed(session: Session, keys: Sequence[str], *, bucket: str) -> set[str]:
+    """Return those of these keys of our bucket that a job needs."""
+    query = (
+        select(Image.key)
+        .join(Job, Job.id == Image.job_id)
+        .where(Image.bucket == bucket, Image.key.in_(keys), needs_photo(Image, Job))
+    )
+    return set(session.scalars(query))

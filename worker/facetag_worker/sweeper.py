@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.freed_rows import rewrite_if_due
-from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted
+from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
@@ -122,6 +122,8 @@ class Swept:
     """Jobs that were deleted because their time was over."""
     uncounted: int = 0
     """Images of jobs that keep counts only, which were forgotten as their jobs had ended."""
+    given_up: int = 0
+    """Photos of ended jobs that do not keep them."""
     erased: int = 0
     """Objects that were deleted for good: of deleted jobs, and uploads that no job took."""
     retrainings: int = 0
@@ -176,6 +178,7 @@ class Sweeper:
                 delete_abandoned(self._sessions, self._storage, self._settings),
                 expire_jobs(self._sessions, self._settings, bucket=self._storage.bucket),
                 forget_counted(self._sessions, bucket=self._storage.bucket),
+                give_up_photos(self._sessions, bucket=self._storage.bucket),
                 work_off(self._sessions, self._storage)
                 + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
@@ -193,6 +196,7 @@ class Sweeper:
                 forgotten=swept.forgotten,
                 expired=swept.expired,
                 uncounted=swept.uncounted,
+                given_up=swept.given_up,
                 erased=swept.erased,
                 retrainings=swept.retrainings,
             )

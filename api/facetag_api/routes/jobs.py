@@ -281,7 +281,9 @@ def read_wish(wanted: JobRequest, settings: Settings) -> LabelWish:
         raise RequestInvalid(count_faults(len(faults)), faults)
     heads = settings.heads if wanted.heads is None else wanted.heads
     ordered = tuple(name for name in HEADS_BY_NAME if name in heads)
-    return LabelWish(ordered, wanted.store == "aggregate", wanted.purpose)
+    return LabelWish(
+        ordered, wanted.store == "aggregate", wanted.purpose, keep_photos=wanted.store == "photos"
+    )
 
 
 def _erase(desk: Desk, job_id: uuid.UUID) -> None:

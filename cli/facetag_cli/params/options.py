@@ -94,7 +94,11 @@ def wish_options(command: Decorated) -> Decorated:
 
 
 def make_wish(
-    heads: tuple[str, ...] | None, purpose: str | None, *, counts_only: bool = False
+    heads: tuple[str, ...] | None,
+    purpose: str | None,
+    *,
+    counts_only: bool = False,
+    keep_photos: bool = False,
 ) -> "JobWish":
     """Return the wish of a new job that these options state."""
     wish: JobWish = {}
@@ -102,8 +106,8 @@ def make_wish(
         wish["heads"] = list(heads)
     if purpose is not None:
         wish["purpose"] = purpose
-    if counts_only:
-        wish["store"] = "aggregate"
+    if counts_only or keep_photos:
+        wish["store"] = "aggregate" if counts_only else "photos"
     return wish
 
 

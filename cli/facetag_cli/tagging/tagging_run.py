@@ -228,11 +228,17 @@ class TaggingRun:
                 f"To see this again: `{self._command('results', short)}`, "
                 f"`{self._command('report', short)}`."
             )
-        if self._own:
-            self._reporter.say(
-                f"Copies of the photos and the results are kept in {self._settings.data_dir}, so "
-                "that another run sends and labels only what is new; --no-keep deletes them."
-            )
+        self._reporter.say(
+            f"Copies of the photos and the results are kept {self._kept()}, so that another run "
+            "sends and labels only what is new; --no-keep deletes them."
+        )
+
+    def _kept(self) -> str:
+        if self._settings.api_url:
+            return "by the service for as long as it is set to"
+        days = self._settings.retention_days
+        time = f"for {plural(days, 'day')}" if days else "until you delete them"
+        return f"in {self._settings.data_dir} {time}"
 
     def say_kept(self) -> None:
         """Print how to fetch the labels, after a fault that came later."""

@@ -368,7 +368,7 @@ def test_nothing_is_written_outside_the_given_folders(facetag, album, tmp_path, 
 def test_heads_and_purpose_reach_the_job_and_its_csv(facetag, service, album):
     run = facetag("tag", album, "--heads", "race,age", "--purpose", "audit", "--format", "csv")
     (job,) = service.jobs.values()
-    assert job["wish"] == {"heads": ["age", "race"], "purpose": "audit"}
+    assert job["wish"] == {"heads": ["age", "race"], "purpose": "audit", "store": "photos"}
     header = run.stdout.partition("\n")[0]
     assert "race_white" in header
     assert "gender" not in header

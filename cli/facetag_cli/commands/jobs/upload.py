@@ -22,6 +22,12 @@ from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
     help="Keep only how many faces there are of each group: no face and, in the end, no photo. "
     "`facetag status JOB` prints the counts.",
 )
+@click.option(
+    "--keep-photos",
+    is_flag=True,
+    help="Keep the sent photos as long as the results, for `retag` and review. Default: photos go "
+    "an hour after they were labelled.",
+)
 @wish_options
 @click.option("--name", help="Name of the job. Default: the folder's name.")
 @data_dir_option
@@ -32,6 +38,7 @@ def upload(
     inputs: PhotoInputs,
     start: bool,
     counts_only: bool,
+    keep_photos: bool,
     heads: tuple[str, ...] | None,
     purpose: str | None,
     name: str | None,
@@ -69,6 +76,9 @@ def upload(
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)
+    if counts_only and keep_photos:
+        raise click.UsageError("--counts-only cannot be combined with --keep-photos.")
+    wish = make_wish(heads, purpose, counts_only=counts_only, keep_photos=keep_photos)
     service = require_service(settings)
     if inputs.prefix is not None:
         raise click.UsageError(f"{inputs.prefix} needs no upload: run `facetag tag` on it.")
@@ -83,7 +93,7 @@ def upload(
                     client,
                     images,
                     name=name or collection.title,
-                    wish=make_wish(heads, purpose, counts_only=counts_only),
+                    wish=wish,
                 )
                 click.echo(job["id"])
                 say_known([job], reporter)

@@ -23,8 +23,8 @@ from facetag_cli.params.targets import choose_format
 @click.option(
     "--keep/--no-keep",
     default=True,
-    help="Keep the service's copies of the photos and results, so that the next run sends nothing "
-    "again, or delete them at the end. Default: keep.",
+    help="Keep the service's copies of the photos and results for FACETAG_RETENTION_DAYS (30), so "
+    "that the next run sends nothing again, or delete them at the end. Default: keep.",
 )
 @click.option(
     "--fresh",
@@ -112,7 +112,7 @@ def tag(
             f"--min-face cannot change the service that runs at {running.api_url}. Give "
             "--min-face to `facetag up` or `facetag worker` instead."
         )
-    reporter, wish = Reporter(quiet=quiet), make_wish(heads, purpose)
+    reporter, wish = Reporter(quiet=quiet), make_wish(heads, purpose, keep_photos=keep)
     if inputs.prefix is not None:
         failed = tag_prefix(
             inputs.prefix,

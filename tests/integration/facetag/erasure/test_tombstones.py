@@ -8,10 +8,11 @@ from sqlalchemy import text
 from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.erasure.purge import purge_job, purge_photos
-from facetag.erasure.retention import OrphanWalk, expire_jobs
+from facetag.erasure.retention import OrphanWalk, expire_jobs, give_up_photos
 from facetag.erasure.tombstones import spare, work_off
-from facetag.errors import StorageUnavailable
+from facetag.errors import JobStateConflict, StorageUnavailable
 from facetag.jobs import NewImage
+from facetag.jobs.new_image import LabelWish
 from facetag.settings import Settings
 from facetag.standalone.servers.postgres import Postgres
 from facetag.standalone.servers.valkey import Valkey
@@ -177,3 +178,69 @@ def holders(folder, secret):
     return [
         path for path in folder.rglob("*") if path.is_file() and secret[:64] in path.read_bytes()
     ]
+
+
+def end(sessions, job_id, ago="2 hours", state="no_face"):
+    """End a job so long ago."""
+    with transaction(sessions) as session:
+        session.execute(
+            text(f"UPDATE images SET state = '{state}' WHERE job_id = :job"), {"job": job_id}
+        )
+        session.execute(
+            text(
+                f"UPDATE jobs SET state = 'completed', queued = 0, {state} = 1, "
+                f"finished_at = now() - interval '{ago}' WHERE id = :job"
+            ),
+            {"job": job_id},
+        )
+
+
+def give_up(sessions, storage):
+    number = give_up_photos(sessions, bucket=storage.bucket)
+    work_off(sessions, storage)
+    return number
+
+
+def make_kept(sessions, storage, *, keep):
+    storage.put(KEY, b"photo", "image/jpeg")
+    with transaction(sessions) as session:
+        image = NewImage(key=KEY, name="my holiday.jpg", bucket=storage.bucket)
+        wish = LabelWish(keep_photos=keep)
+        job, _ = jobs.create_job(session, tenant_id="local", images=[image], wish=wish)
+    return job.id
+
+
+def test_labelled_photos_go_an_hour_after_their_job_unless_they_are_to_stay(sessions, storage):
+    job_id = make_kept(sessions, storage, keep=False)
+    assert give_up(sessions, storage) == 0
+    end(sessions, job_id, ago="50 minutes")
+    assert give_up(sessions, storage) == 0
+    end(sessions, job_id)
+    kept = make_kept(sessions, storage, keep=True)
+    end(sessions, kept)
+    assert give_up(sessions, storage) == 1
+    assert storage.exists(KEY), "another job keeps it"
+    purge(sessions, storage, kept)
+    work_off(sessions, storage)
+    assert not storage.exists(KEY), "the other job gave it up before"
+    assert give_up(sessions, storage) == 0
+    with transaction(sessions) as session:
+        assert jobs.get_job(session, job_id, tenant_id="local").total == 1
+        with pytest.raises(JobStateConflict, match="photos were deleted"):
+            jobs.retag_job(session, job_id, tenant_id="local")
+
+
+def test_a_photo_that_failed_stays_for_another_try_and_goes_after_it(sessions, storage):
+    job_id = make_kept(sessions, storage, keep=False)
+    end(sessions, job_id, state="failed")
+    assert give_up(sessions, storage) == 0
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE jobs SET state = 'failed'"))
+        jobs.retry_job(session, job_id, tenant_id="local")
+    assert storage.exists(KEY)
+    # It ended again after the first time was noted.
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE jobs SET photos_deleted_at = now() - interval '3 hours'"))
+    end(sessions, job_id)
+    assert give_up(sessions, storage) == 1
+    assert not storage.exists(KEY)

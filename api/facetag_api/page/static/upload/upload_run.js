@@ -207,8 +207,8 @@ export class UploadRun extends EventTarget {
     this.state = "starting";
     this.#tell();
     const images = stored.map(({ key, path }) => ({ key, name: path }));
-    const json = { images, name: this.run.name };
-    // The same photos under the same run give the same job, also if the answer was lost.
+    const json = { images, name: this.run.name, store: "photos" };
+    // The same photos of a run give the same job, even if the answer was lost.
     const digest = await sha256(new TextEncoder().encode(JSON.stringify(json)).buffer);
     const headers = { "Idempotency-Key": `${this.run.id}-${digest.slice(0, 16)}` };
     this.job = await this.#patiently(() =>
