@@ -99,6 +99,7 @@ def _sum(turns: Sequence[Turn]) -> Turn:
         sum(turn.cpu_s for turn in turns),
         sum(turn.faces for turn in turns),
         {},
+        max(turn.peak_mb for turn in turns),
     )
 
 

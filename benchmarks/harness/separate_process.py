@@ -1,5 +1,6 @@
 """Label photos in a process of its own, so that each path gets the threads that suit it."""
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ class Turn:
     cpu_s: float
     faces: int
     stage_ms: dict[str, float]
+    peak_mb: float
+    """The largest memory of the process until then."""
 
 
 Way = Callable[[Sequence[Path]], Turn]
@@ -65,7 +68,8 @@ def _serve(path: str, turns: Connection) -> None:
         began, began_cpu = time.perf_counter(), time.process_time()
         faces = labeller.label(photos)
         seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-        turns.send(Turn(seconds, cpu_s, faces, dict(labeller.stage_ms)))
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        turns.send(Turn(seconds, cpu_s, faces, dict(labeller.stage_ms), peak_mb))
 
 
 def _load_path(path: str) -> Any:

@@ -1,0 +1,1 @@
+"""Compares how peers label the same photos: speed, faces found and memory."""
