@@ -60,7 +60,7 @@ class FitPlan:
     """Epoch whose weights are kept: that with the best validation score, or the last one. With few
     validation images the best score is luck."""
     stop_after: Count | None = 5
-    """Epochs without a better validation score that end the fit."""
+    """Epochs without a better validation score that end the fit, if the best epoch is kept."""
     age_loss: Literal["mse", "huber"] = "mse"
     """Loss of an age head that gives years; `huber` grows linearly beyond `huber_years`."""
     huber_years: Positive = 10.0
@@ -84,6 +84,11 @@ class FitPlan:
     def soft_targets(self) -> bool:
         """Whether targets are probabilities instead of the labels themselves."""
         return self.label_smoothing > 0 or self.mixup > 0 or self.teacher_share > 0
+
+    @property
+    def patience(self) -> int | None:
+        """Epochs without a better score that end the fit; None if it always runs to its end."""
+        return None if self.keep == "last" else self.stop_after
 
     def weight_of(self, head: str) -> float:
         """Return the weight of a head's loss."""

@@ -74,7 +74,7 @@ def fit(
     network.optimizer.build(network.trainable_variables)
     place = load_checkpoint(folder, network)
     history = [row for row in read_history(folder) if row["epoch"] < place.epoch]
-    while place.epoch < plan.epochs and not is_stalled(_scores(history), plan.stop_after):
+    while place.epoch < plan.epochs and not is_stalled(_scores(history), plan.patience):
         loss = _fit_epoch(network, feeder, plan, folder, place, _scores(history), on_step)
         with _final_weights(network, feeder, plan, place.epoch):
             row = {

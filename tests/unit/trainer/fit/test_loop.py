@@ -252,6 +252,14 @@ def test_a_fit_that_no_longer_improves_stops_early_and_stays_stopped(tmp_path, t
     fit(build_network(tiny_spec), tiny_spec, cache, plan, tmp_path, on_step=pytest.fail)
 
 
+def test_a_fit_that_keeps_its_last_epoch_runs_to_its_end(tmp_path, tiny_spec):
+    cache, scores = write_tiny_cache(tmp_path / "cache"), []
+    plan = replace(PLAN, keep="last", epochs=6, learning_rate=1.0, warm_up_steps=1, stop_after=1)
+    network = build_network(tiny_spec)
+    fit(network, tiny_spec, cache, plan, tmp_path, on_epoch=lambda row: scores.append(row))
+    assert len(scores) == 6
+
+
 def test_an_averaged_fit_measures_its_average_and_goes_on_with_its_last_weights(
     tmp_path, tiny_spec
 ):
