@@ -11,7 +11,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.formats.jpeg_scans import brings_all, list_scans
+from facetag.vision.formats.jpeg_scans import brings_all, list_scans, without_header_faults
 from facetag.vision.photo import Pixels
 
 EARLY_END = "Premature end of JPEG file"
@@ -36,7 +36,7 @@ def decode_jpeg(data: bytes, size: tuple[int, int]) -> tuple[Pixels, bool] | Non
     for other damage. Returns None if the library does not read the file: Pillow may, or says why.
     """
     width, height = size
-    pixels, warning = _decode(data, "RGB", width, height)
+    data, pixels, warning = _decode_past_header(data, "RGB", width, height)
     if pixels is None or pixels.shape[:2] != (height, width):
         return None
     if warning == EARLY_END:
@@ -52,7 +52,7 @@ def check_cmyk(data: bytes) -> bool:
 
     Raises ImageUnreadable, `decode_error`, if it is damaged elsewhere.
     """
-    _, warning = _decode(data, "CMYK", 1, 1)
+    data, _, warning = _decode_past_header(data, "CMYK", 1, 1)
     if warning == EARLY_END:
         return True
     _refuse_damage(data, warning)
@@ -63,6 +63,21 @@ def _refuse_damage(data: bytes, warning: str | None) -> None:
     if warning is None or HARMLESS.search(warning) or _is_padding(data, warning):
         return
     raise ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {warning}.")
+
+
+def _decode_past_header(
+    data: bytes, colours: str, width: int, height: int
+) -> tuple[bytes, Pixels | None, str | None]:
+    """Return the file as it was decoded, its pixels and the first warning.
+
+    The decoder gives up on a file with a harmless fault in its header, which then is left out:
+    Pillow would read the file, but pass over damage in its pixels.
+    """
+    pixels, warning = _decode(data, colours, width, height)
+    if pixels is None:
+        data = without_header_faults(data)
+        pixels, warning = _decode(data, colours, width, height)
+    return data, pixels, warning
 
 
 def _decode(data: bytes, colours: str, width: int, height: int) -> tuple[Pixels | None, str | None]:

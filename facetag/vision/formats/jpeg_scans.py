@@ -8,12 +8,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+START_OF_IMAGE = b"\xff\xd8"
 END_OF_IMAGE = 0xD9
 START_OF_SCAN = 0xDA
 FRAMES = range(0xC0, 0xC3)
 """Markers of the frames that libjpeg decodes: baseline, extended and progressive."""
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """Restart markers and escaped bytes belong to a scan."""
+JFIF = 0xE0
+JFIF_MAJOR = 5
+"""The byte of a JFIF segment that states the major version, of which there is only 1."""
 COEFFICIENTS = 64
 
 
@@ -54,6 +58,18 @@ def brings_all(data: bytes, scans: Sequence[Scan]) -> bool:
         for colour in _read_colours(frames[0][5:], 3)
         for coefficient in range(COEFFICIENTS)
     )
+
+
+def without_header_faults(data: bytes) -> bytes:
+    """Return a file without stray bytes before its first scan, and without an unknown JFIF."""
+    kept = [START_OF_IMAGE]
+    for marker, body, end in list_segments(data):
+        if marker != JFIF or body[JFIF_MAJOR : JFIF_MAJOR + 1] == b"\1":
+            kept.append(data[end - len(body) - 4 : end])
+        if marker == START_OF_SCAN:
+            kept.append(data[end:])
+            break
+    return b"".join(kept)
 
 
 def _read_scan(data_start: int, body: bytes) -> Scan:

@@ -72,6 +72,23 @@ def test_a_jpeg_with_a_hole_is_damaged(kind, damage):
     assert find_end(data[: hole.start] + filling + data[hole.stop :]) == ErrorCode.DECODE_ERROR
 
 
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+@pytest.mark.parametrize("fault", ["stray bytes", "JFIF 2"])
+def test_a_harmless_fault_in_the_header_does_not_hide_damage_behind_it(mode, fault):
+    data = encode(PHOTO.convert(mode))
+    tables = data.index(b"\xff\xdb")
+    strange = {
+        "stray bytes": data[:tables] + b"abc" + data[tables:],
+        "JFIF 2": data.replace(b"JFIF\0\1", b"JFIF\0\2"),
+    }[fault]
+    middle = len(strange) // 2
+    damaged = strange[:middle] + bytes(400) + strange[middle + 400 :]
+    assert np.array_equal(decode_image(strange, **LIMITS), decode_image(data, **LIMITS))
+    assert find_end(strange) is False
+    assert find_end(strange[:-2]) is True
+    assert find_end(damaged) == ErrorCode.DECODE_ERROR
+
+
 def test_cmyk_is_checked_as_well():
     data = encode(PHOTO.convert("CMYK"))
     middle = len(data) // 2
