@@ -9,8 +9,7 @@ the first stage's errors, as the truth may be (a nested bootstrap: Hall 1986, "O
 Confidence Intervals").
 
 Where counts are nearly right, their errors cancel out, and an estimate only adds its own noise. So
-estimates are drawn towards counts as far as their distance may be noise (the positive-part rule of
-James and Stein 1961, "Estimation with Quadratic Loss"; with counts as the target).
+estimates are drawn towards counts (`shrinkage`).
 """
 
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
+from facetag.quantification.shrinkage import draw_towards
 from facetag.quantification.simulated_collection import CollectionSimulator
 
 ROUNDS = 100
@@ -53,9 +53,9 @@ class Shares:
     def least_spread(self) -> Values:
         """Return the spread (groups,) that there is without errors, too.
 
-        That of one face, and part of what the estimate was moved by, which may be wrong.
+        That of one face, and what the estimate was moved by, which may be wrong.
         """
-        spread: Values = np.sqrt(1 / self.faces**2 + self.moved**2 / 2)
+        spread: Values = np.hypot(1 / self.faces, self.moved)
         return spread
 
     def interval(self, *, counted: bool = False) -> Values:
@@ -126,7 +126,7 @@ def bootstrap_shares(
         errors, of_counts = _simulate_errors(simulator, each, fits.drawn, first, rng)
         by_count = _count(each, counted, np.ones(len(answers)))
         unbiased = _without_bias(first, errors)
-        estimated = _draw_towards(by_count, unbiased, errors - of_counts)
+        estimated = draw_towards(by_count, unbiased, (errors - of_counts).var(axis=0))
         found.append(
             Shares(
                 each,
@@ -168,18 +168,6 @@ def _simulate_errors(
     ]
     of_estimates, of_counts = (np.array(errors) for errors in zip(*second, strict=True))
     return of_estimates, of_counts
-
-
-def _draw_towards(counted: Values, estimated: Values, distances: Values) -> Values:
-    """Return estimated shares, drawn towards counted ones as far as chance may keep them apart.
-
-    `distances` (rounds, groups) lie between the two in simulated collections.
-    """
-    noise = distances.var(axis=0).sum()
-    distance = ((estimated - counted) ** 2).sum()
-    trust = max(0.0, 1 - noise / distance) if distance else 0.0
-    drawn: Values = counted + trust * (estimated - counted)
-    return drawn
 
 
 def _near(shares: Values, error: Values) -> Values:
