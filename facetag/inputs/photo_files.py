@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from facetag.errors import ErrorCode
-from facetag.image_suffixes import IMAGE_SUFFIXES
-from facetag.inputs.image_signatures import LONGEST, is_image
+from facetag.image_formats import IMAGE_SUFFIXES, START_BYTES, is_image
 from facetag.inputs.name_filter import NameFilter, is_companion
 from facetag.inputs.symbolic_links import is_trusted, leads_out
 from facetag.inputs.tar_photos import TAR_SUFFIX, list_members
@@ -58,7 +57,7 @@ class LocalPhoto:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset or 0)
-                return is_image(file.read(min(LONGEST, self.size)))
+                return is_image(file.read(min(START_BYTES, self.size)))
         except OSError:
             return False
 

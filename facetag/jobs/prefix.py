@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, ImageState, Job, JobState
-from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.job_creation import add_images
 from facetag.jobs.new_image import NewImage

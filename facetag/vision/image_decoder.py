@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,9 +14,20 @@ import pillow_heif
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.image_formats import (
+    FIRST_BOXES,
+    JPEG_START,
+    JPEG_XL_STARTS,
+    PNG_START,
+    RIFF_START,
+    START_BYTES,
+    TIFF,
+    TIFF_STARTS,
+    is_image,
+)
 from facetag.vision.formats import jpeg_xl_size, png_chunks
 from facetag.vision.formats.decoding_cost import takes_long
-from facetag.vision.formats.format_names import TIFF, name_format
+from facetag.vision.formats.format_names import name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
 from facetag.vision.photo import (
@@ -45,14 +55,6 @@ DAMAGE = (
 )
 """The exceptions that Pillow's decoders raise on damaged files."""
 
-SIGNATURES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a|....ftyp(avi|hei|hev|mif|msf)"
-    rb"|II\*\0|MM\0\*|\xff\x0a|\0\0\0\x0cJXL ",
-    re.DOTALL,
-)
-BOXED = (b"ftyp", b"JXL ")
-"""First boxes of ISO media files (AVIF, HEIC) and of JPEG XL's container."""
-TIFF_STARTS = (b"II*\0", b"MM\0*")
 CUT_SHORT = ("truncated", "incomplete", "end of file")
 
 TURNS = {
@@ -74,7 +76,6 @@ ON_THE_SIDE = (
 """Turns that swap width and height."""
 
 JPEG_FORMATS = ("JPEG", "MPO")
-JPEG_SIGNATURE = b"\xff\xd8\xff"
 MANY_PIXELS = 32_000_000
 """Images with more pixels are decoded in a process of limited memory, unless they are JPEG files
 that libjpeg reduces row by row."""
@@ -191,9 +192,9 @@ def needs_guard(data: bytes) -> bool:
     scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
     as soon as it is opened, and LibRaw has many parsers.
     """
-    if data.startswith(jpeg_xl_size.SIGNATURES) or is_raw(data):
+    if data.startswith(JPEG_XL_STARTS) or is_raw(data):
         return True
-    if data.startswith(JPEG_SIGNATURE) and takes_long(data):
+    if data.startswith(JPEG_START) and takes_long(data):
         return True
     _prepare_pillow()
     try:
@@ -205,7 +206,7 @@ def needs_guard(data: bytes) -> bool:
 
 
 def _open(data: bytes) -> Image.Image:
-    if data.startswith(png_chunks.SIGNATURE):
+    if data.startswith(PNG_START):
         data = png_chunks.check_chunks(data)
     return Image.open(io.BytesIO(data))
 
@@ -226,7 +227,7 @@ def _prepare_pillow() -> None:
 
 def _check_jpeg_xl(data: bytes, formats: Sequence[str], max_pixels: int) -> None:
     """Raise ImageUnreadable for what must not even be opened, since that decodes it."""
-    if not data.startswith(jpeg_xl_size.SIGNATURES):
+    if not data.startswith(JPEG_XL_STARTS):
         return
     _check_format(data, "JXL", formats)
     if (size := jpeg_xl_size.read_size(data)) is not None:
@@ -320,11 +321,11 @@ def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> Image
         return _unsupported(foreign, formats)
     if _ends_early(data) or any(words in text.lower() for words in CUT_SHORT):
         return ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
-    if data.startswith(jpeg_xl_size.SIGNATURES):
+    if data.startswith(JPEG_XL_STARTS):
         return ImageUnreadable(ErrorCode.DECODE_ERROR, "The image data is damaged or ends early.")
     if not isinstance(error, UnidentifiedImageError):
         return ImageUnreadable(ErrorCode.DECODE_ERROR, f"The image data is damaged: {text}.")
-    if SIGNATURES.match(data):
+    if is_image(data[:START_BYTES]):
         return ImageUnreadable(ErrorCode.DECODE_ERROR, "The image's header is damaged.")
     return ImageUnreadable(ErrorCode.NOT_AN_IMAGE, "The file is not an image of a known format.")
 
@@ -336,10 +337,10 @@ def _ends_early(data: bytes) -> bool:
     if data.startswith(TIFF_STARTS):
         order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
         return int.from_bytes(data[4:8], order) >= len(data)
-    if data.startswith(b"RIFF"):
+    if data.startswith(RIFF_START):
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     place = 0
-    if data[4:8] in BOXED:
+    if data[4:8] in FIRST_BOXES:
         while place + 8 <= len(data):
             size = int.from_bytes(data[place : place + 4], "big")
             if size < 8:  # It reaches to the end or is given in 64 bits.

@@ -7,7 +7,7 @@ from pathlib import Path
 from facetag.client.api_client import ApiClient, Line
 from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
-from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.inputs.photo_files import collect_photos, no_photos
 from facetag.inputs.tar_photos import TAR_SUFFIX
 from facetag.quantification.collection import Collection, gather

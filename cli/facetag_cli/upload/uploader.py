@@ -17,7 +17,7 @@ from tenacity import (
 
 from facetag.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.inputs.photo_files import LocalPhoto, unreadable
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache

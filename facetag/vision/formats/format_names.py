@@ -2,27 +2,9 @@
 
 import re
 
-TIFF = "TIFF or a raw format"
-_STARTS = {
-    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
-    "JPEG 2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
-    "JPEG XR": rb"II\xbc\x01",
-    "Canon raw (CR2)": rb"II\*\0.{4}CR\x02\0",
-    "Canon raw (CR3)": rb"....ftypcrx ",
-    "Canon raw (CRW)": rb"II.{4}HEAPCCDR",
-    "Fujifilm raw (RAF)": rb"FUJIFILMCCD-RAW",
-    "Olympus raw (ORF)": rb"IIR[OS]|MMOR",
-    "Panasonic raw (RW2)": rb"IIU\0",
-    "Sigma raw (X3F)": rb"FOVb",
-    "Minolta raw (MRW)": rb"\0MRM",
-    TIFF: rb"II\*\0|MM\0\*|II\+\0|MM\0\+",
-    "Photoshop (PSD)": rb"8BPS\0[\x01\x02]",
-    "GIMP (XCF)": rb"gimp xcf ",
-    "OpenEXR": rb"\x76\x2f\x31\x01",
-    "Radiance HDR": rb"#\?(RADIANCE|RGBE)\n",
-    "SVG": rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]",
-}
-_PATTERNS = {name: re.compile(start, re.DOTALL) for name, start in _STARTS.items()}
+from facetag.image_formats import NAMED_STARTS, TIFF
+
+_PATTERNS = {name: re.compile(start, re.DOTALL) for name, start in NAMED_STARTS.items()}
 _LOOKED_AT = 4096
 _OF_PILLOW = {"TIFF": TIFF, "JPEG2000": "JPEG 2000", "PSD": "Photoshop (PSD)"}
 

@@ -3,7 +3,8 @@
 The header is that of ISO/IEC 18181-1, "SizeHeader"; a container (18181-2) holds it in a box.
 """
 
-SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+from facetag.image_formats import JPEG_XL_CODESTREAM
+
 LENGTHS = (9, 13, 18, 30)
 """Bits of a side, by the two bits before it."""
 RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -15,7 +16,7 @@ PART_NUMBER = 4
 def read_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height; None where no header is found."""
     start = _find_codestream(data)
-    if start is None or data[start : start + 2] != SIGNATURES[0]:
+    if start is None or data[start : start + 2] != JPEG_XL_CODESTREAM:
         return None
     bits = _Bits(data[start + 2 : start + 14])
     small = bits.take(1)
@@ -32,7 +33,7 @@ def _side(bits: "_Bits", small: int) -> int:
 
 
 def _find_codestream(data: bytes) -> int | None:
-    if data.startswith(SIGNATURES[0]):
+    if data.startswith(JPEG_XL_CODESTREAM):
         return 0
     place = 0
     while place + 8 <= len(data):

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator
 
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.image_formats import PNG_START
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK_BORDER = 12
 """Bytes of a chunk beside its data: its length, its kind and its checksum."""
 DROPPED = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")
@@ -23,7 +23,7 @@ def check_chunks(data: bytes) -> bytes:
     pixels. What follows them is not read. A file that ends early is returned as it is: the decoder
     knows whether pixels are missing.
     """
-    kept = [SIGNATURE]
+    kept = [PNG_START]
     dropped = False
     pixels_seen = False
     for kind, start, end in _list_chunks(data):
@@ -43,7 +43,7 @@ def check_chunks(data: bytes) -> bytes:
 
 def _list_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield the kind, the start and the end of each chunk that is there as a whole."""
-    start = len(SIGNATURE)
+    start = len(PNG_START)
     while start + CHUNK_BORDER <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
         end = start + CHUNK_BORDER + length

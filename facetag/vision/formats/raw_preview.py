@@ -9,7 +9,8 @@ import io
 from PIL import ExifTags, Image
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.formats.format_names import TIFF, name_format
+from facetag.image_formats import TIFF
+from facetag.vision.formats.format_names import name_format
 
 RAW = "RAW"
 """The name of raw files among the accepted formats; Pillow has none."""

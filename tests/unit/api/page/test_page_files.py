@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.results import web
 from facetag_api.app import create_app
 from tests.unit.api.conftest import open_client

@@ -1,6 +1,6 @@
 // Find the photos in what was chosen or dropped, folders included.
 
-// As in facetag/image_suffixes.py.
+// As in facetag/image_formats.py.
 const NAMES = `
 jpg jpeg jpe jfif jif pjpeg pjp mpo png apng webp gif bmp dib avif avifs heic heics heif heifs hif
 tif tiff ico icns cur ppm pgm pbm pnm svg svgz psd psb xcf tga pcx dds eps exr hdr jp2 j2k jpf jpx
