@@ -49,7 +49,7 @@ class Start:
 
 
 class Place:
-    """Runs the command with a data folder and a cache of its own, on photos of its own."""
+    """Run the command with a data folder and a cache of its own, on photos of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

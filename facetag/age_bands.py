@@ -1,4 +1,4 @@
-"""Names the bands of apparent age in which shares are stated."""
+"""Name the bands of apparent age in which shares are stated."""
 
 from bisect import bisect
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Draws collections of known shares from labelled faces, none of which occurs twice."""
+"""Draw collections of known shares from labelled faces, none of which occurs twice."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""Estimates shares with QuaPy, which is not installed with facetag: `pip install quapy`."""
+"""Estimate shares with QuaPy, which is not installed with facetag: `pip install quapy`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Asks a bundle about the images of labelled shards, which may be blurred first."""
+"""Ask a bundle about the images of labelled shards, which may be blurred first."""
 
 import io
 import tarfile

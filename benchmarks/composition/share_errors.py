@@ -1,4 +1,4 @@
-"""Measures how wrong counted and estimated shares of drawn collections are."""
+"""Measure how wrong counted and estimated shares of drawn collections are."""
 
 from dataclasses import dataclass
 from functools import partial

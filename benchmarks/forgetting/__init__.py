@@ -1,1 +1,1 @@
-"""Measures what a network forgets when it is retrained, and what it gains."""
+"""Measure what a network forgets when it is retrained, and what it gains."""

@@ -1,4 +1,4 @@
-"""Makes a domain that the champion reads badly: faces of two groups over 40, in poor photos.
+"""Make a domain that the champion reads badly: faces of two groups over 40, in poor photos.
 
 The photos are UTKFace's, spoiled in a fixed way: few pixels, no colour of their own, and a cast.
 The champion was fitted on most of them as they were, so its errors here are smaller than on photos

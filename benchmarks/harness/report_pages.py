@@ -1,4 +1,4 @@
-"""Writes reports of photos that nobody took, as large as reports get."""
+"""Write reports of photos that nobody took, as large as reports get."""
 
 import random
 from collections.abc import Sequence

@@ -20,7 +20,7 @@ STDERR = 2
 
 
 class QuietImport(MetaPathFinder):
-    """Finds one package as Python does, and holds back its notes while it is imported."""
+    """Find one package as Python does, and hold back its notes while it is imported."""
 
     def __init__(self, package: str) -> None:
         self._package = package

@@ -39,7 +39,7 @@ class Bar(Protocol):
 
 
 class Reporter:
-    """Reports to a person on standard error; with `quiet` only warnings are printed."""
+    """Report to a person on standard error; with `quiet` only warnings are printed."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -121,7 +121,7 @@ class LiveBar:
 
 
 class PlainBar:
-    """Prints one line every few seconds, for logs and pipes."""
+    """Print one line every few seconds, for logs and pipes."""
 
     def __init__(
         self,

@@ -133,7 +133,7 @@ def explained_environment() -> Iterator[None]:
 
 
 class ApiClient:
-    """Calls the API of a service; every method raises only errors of `facetag.errors`.
+    """Call the API of a service; every method raises only errors of `facetag.errors`.
 
     While the service does not answer, a call is tried `attempts` times if repeating it is safe.
     """

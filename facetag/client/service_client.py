@@ -21,7 +21,7 @@ MOST_JOBS = 200
 
 
 class Client:
-    """Speaks to the service at `url`, by default FACETAG_API_URL or a `facetag up` on this machine.
+    """Speak to the service at `url`, by default FACETAG_API_URL or a `facetag up` on this machine.
 
     `key` is an API key, by default FACETAG_API_KEY or the key of this machine's own service. Every
     method raises errors of `facetag.errors`, such as ApiUnavailable where nothing answers.

@@ -1,4 +1,4 @@
-"""Gathers the faces of a collection from result lines."""
+"""Gather the faces of a collection from result lines."""
 
 from array import array
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Compares the shares of two collections, or of one with a reference, with 95% intervals."""
+"""Compare the shares of two collections, or of one with a reference, with 95% intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Estimates who is in a collection: shares by grouping, what makes them doubtful, requirements."""
+"""Estimate who is in a collection: shares by grouping, what makes them doubtful, requirements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tests whether a collection's answers look like the held-out images' under any shares.
+"""Test whether a collection's answers look like the held-out images' under any shares.
 
 Estimated shares assume that only the shares differ from the held-out images. If photos are blurred
 or of another kind, the labeller is less sure of every group, which no shares explain. The test

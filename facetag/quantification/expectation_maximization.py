@@ -1,4 +1,4 @@
-"""Finds the shares under which faces' answers are likeliest, by expectation maximization.
+"""Find the shares under which faces' answers are likeliest, by expectation maximization.
 
 Source: Saerens, Latinne and Decaestecker 2002, "Adjusting the Outputs of a Classifier to New a
 Priori Probabilities: A Simple Procedure", Neural Computation 14.

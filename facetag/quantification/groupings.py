@@ -1,4 +1,4 @@
-"""Names the groupings whose shares are estimated: single heads, bands of age, crossings."""
+"""Name the groupings whose shares are estimated: single heads, bands of age, crossings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

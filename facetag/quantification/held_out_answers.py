@@ -1,4 +1,4 @@
-"""Keeps a bundle's answers about held-out faces beside their labels: the known errors."""
+"""Keep a bundle's answers about held-out faces beside their labels: the known errors."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

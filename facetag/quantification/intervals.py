@@ -1,4 +1,4 @@
-"""Computes estimated shares with 95% intervals, by simulating how wrong such estimates are.
+"""Compute estimated shares with 95% intervals, by simulating how wrong such estimates are.
 
 Every round draws the held-out faces anew and fits the likelihoods again (Efron and Tibshirani 1993,
 "An Introduction to the Bootstrap"). It then estimates the shares of a simulated collection, whose

@@ -1,4 +1,4 @@
-"""Computes how likely a face's answers are in each group, from the held-out images.
+"""Compute how likely a face's answers are in each group, from the held-out images.
 
 Shares are estimated under label shift: p(answers | group) is that of the held-out images, and only
 the groups' shares differ. Probabilities are calibrated with one temperature and a bias a class

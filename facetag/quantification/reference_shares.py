@@ -1,4 +1,4 @@
-"""Reads the shares of a population or a target, such as a census's, from a CSV file."""
+"""Read the shares of a population or a target, such as a census's, from a CSV file."""
 
 import csv
 from collections.abc import Iterable

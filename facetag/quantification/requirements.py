@@ -1,4 +1,4 @@
-"""Parses and judges requirements on a collection, such as `female>=0.4` or `age 60+ >= 0.1`."""
+"""Parse and judge requirements on a collection, such as `female>=0.4` or `age 60+ >= 0.1`."""
 
 import re
 from dataclasses import dataclass

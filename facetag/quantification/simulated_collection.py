@@ -1,4 +1,4 @@
-"""Draws collections of known shares from held-out faces, to see how wrong estimates are.
+"""Draw collections of known shares from held-out faces, to see how wrong estimates are.
 
 A simulated face takes its answers from a held-out face of its group. Of a crossing that the
 held-out images hardly show, answers are also put together: those about the first factor from any
@@ -30,7 +30,7 @@ class SimulatedCollection:
 
 
 class CollectionSimulator:
-    """Draws collections of one grouping as large as a given one."""
+    """Draw collections of one grouping as large as a given one."""
 
     def __init__(
         self, held_out: HeldOut, grouping: Grouping, faces: int, repetition: Values

@@ -1,4 +1,4 @@
-"""Writes the counts of a collection as the JSON that the charts of `facetag/results/web` read."""
+"""Write the counts of a collection as the JSON that the charts of `facetag/results/web` read."""
 
 from typing import Any
 

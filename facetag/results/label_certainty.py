@@ -1,4 +1,4 @@
-"""Leaves labels out of results that are not certain enough for whoever reads them."""
+"""Leave labels out of results that are not certain enough for whoever reads them."""
 
 from collections.abc import Mapping
 from typing import Any

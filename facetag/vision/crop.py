@@ -57,7 +57,7 @@ class Square:
 
 
 class CropRule(Protocol):
-    """Says which square of a photo a face's crop is."""
+    """Say which square of a photo a face's crop is."""
 
     def square(self, face: Detection) -> Square:
         """Return the square for a face in the photo's pixels."""
@@ -68,7 +68,7 @@ class CropRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UprightCrop:
-    """Turns, scales and shifts so that eyes and mouth come as near as may be to their places."""
+    """Turn, scale and shift so that eyes and mouth come as near as may be to their places."""
 
     NAME = "upright-square"
 

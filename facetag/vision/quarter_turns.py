@@ -1,4 +1,4 @@
-"""Finds faces in photos that lie on their side or upside down, such as scans without EXIF.
+"""Find faces in photos that lie on their side or upside down, such as scans without EXIF.
 
 A photo in which nothing is found upright, or nothing sure, is looked at turned by 90, 180 and 270
 degrees too, at the cost of three more looks. What is found there is stated in the photo's own

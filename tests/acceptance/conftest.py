@@ -60,7 +60,7 @@ def environment(tmp_path_factory, bundle) -> dict[str, str]:
 
 @pytest.fixture
 def run(environment):
-    """Runs the command to its end; returns its exit status and what it wrote."""
+    """Run the command to its end; return its exit status and what it wrote."""
 
     def run_command(*arguments, timeout=PATIENCE_S, **more):
         return subprocess.run(
@@ -77,7 +77,7 @@ def run(environment):
 
 @pytest.fixture
 def start(environment) -> Iterator:
-    """Starts the command in a process group of its own, and ends what a failed test left."""
+    """Start the command in a process group of its own, and end what a failed test left."""
     started = []
 
     def start_command(*arguments, **more):

@@ -1,4 +1,4 @@
-"""Writes a folder such as people have: 200 photos of many sizes and formats, some damaged."""
+"""Write a folder such as people have: 200 photos of many sizes and formats, some damaged."""
 
 import io
 import os

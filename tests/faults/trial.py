@@ -216,7 +216,7 @@ def alike(one: Any, other: Any) -> bool:
 
 
 class _Harm:
-    """Does faults one after the other, in a thread."""
+    """Do faults one after the other, in a thread."""
 
     def __init__(self, fault_harness: FaultHarness, seed: float) -> None:
         self._arena = fault_harness

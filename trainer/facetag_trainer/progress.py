@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class ProgressBar(Protocol):
-    """Shows how far one piece of work is."""
+    """Show how far one piece of work is."""
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
         """Show `done` of `total` (None: the total stays as it is), and a short note beside it."""
 
 
 class ProgressReporter(Protocol):
-    """Tells a person about work that takes long."""
+    """Tell a person about work that takes long."""
 
     def say(self, text: str) -> None:
         """Write one line."""

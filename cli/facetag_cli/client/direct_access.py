@@ -1,4 +1,4 @@
-"""Opens a service's database and object storage directly, for commands that do not use the API."""
+"""Open a service's database and object storage directly, for commands that do not use the API."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

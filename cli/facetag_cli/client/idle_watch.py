@@ -8,7 +8,7 @@ from facetag.standalone.service_users import in_use
 
 
 class IdleWatch:
-    """Tells whether nobody has used a service for a while: no command, no request, no open job.
+    """Tell whether nobody has used a service for a while: no command, no request, no open job.
 
     `api_log` gets a line per request; `has_open_jobs` asks the database.
     """

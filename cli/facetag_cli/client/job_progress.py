@@ -79,7 +79,7 @@ def wait_for_job(
 
 
 class WaitingHint:
-    """Explains once why a job does not start, after it has waited for `quiet_s`."""
+    """Explain once why a job does not start, after it has waited for `quiet_s`."""
 
     def __init__(
         self,

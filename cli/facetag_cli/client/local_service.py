@@ -41,7 +41,7 @@ WORKER_STOP_TIMEOUT_S = 75.0
 
 
 class LocalService:
-    """Runs the service on `settings.data_dir` during the body of a `with` statement.
+    """Run the service on `settings.data_dir` during the body of a `with` statement.
 
     Without `workers`, jobs can be read and changed, but none of their photos is labelled. The API
     listens on loopback, on `api_port` if that is given and free. With `announce`, other commands

@@ -51,7 +51,7 @@ def unfinished_path(settings: Settings) -> Path:
 
 
 class UnfinishedJobs:
-    """Keeps the ids of the unfinished jobs in a file, each with its facts.
+    """Keep the ids of the unfinished jobs in a file, each with its facts.
 
     A file that cannot be written only costs that the next run may label photos twice.
     """

@@ -1,1 +1,1 @@
-"""Tells who is in a collection: estimated shares, comparisons and audits."""
+"""Tell who is in a collection: estimated shares, comparisons and audits."""

@@ -1,4 +1,4 @@
-"""Shows labels to review on a terminal, as JSON and as a CSV file."""
+"""Show labels to review on a terminal, as JSON and as a CSV file."""
 
 import csv
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Finds the held-out faces of the bundle that labelled a collection."""
+"""Find the held-out faces of the bundle that labelled a collection."""
 
 from typing import Any
 

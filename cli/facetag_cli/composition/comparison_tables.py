@@ -1,4 +1,4 @@
-"""Shows how two collections differ, or one and a reference, on a terminal and as JSON."""
+"""Show how two collections differ, or one and a reference, on a terminal and as JSON."""
 
 import math
 from collections.abc import Mapping, Sequence

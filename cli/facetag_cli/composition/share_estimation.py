@@ -1,4 +1,4 @@
-"""Estimates the shares of a collection for its report, or says why they cannot be estimated."""
+"""Estimate the shares of a collection for its report, or say why they cannot be estimated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class EstimatedShares:
 
 
 class ShareEstimation:
-    """Gathers a collection line by line and estimates its shares at the end."""
+    """Gather a collection line by line and estimate its shares at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Shows estimated shares as tables on a terminal and as JSON."""
+"""Show estimated shares as tables on a terminal and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

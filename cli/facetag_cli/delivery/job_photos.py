@@ -20,7 +20,7 @@ _CONTENT = re.compile(r"/images/[0-9a-f]{2}/([0-9a-f]{64})(\.[0-9a-z]+)?$")
 
 
 class JobPhotos:
-    """Finds photos by their names in the job; a context manager that deletes what it fetched."""
+    """Find photos by their names in the job; a context manager that deletes what it fetched."""
 
     def __init__(self, client: ApiClient, job_id: str, *, cache: Path | None = None) -> None:
         self._client = client

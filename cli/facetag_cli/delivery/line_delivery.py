@@ -78,7 +78,7 @@ def check_space(output: Path | None, report: Path | None, photos: int) -> None:
 
 
 class _Page:
-    """Gathers what the report shows, line by line."""
+    """Gather what the report shows, line by line."""
 
     def __init__(self, estimation: ShareEstimation) -> None:
         self._sample = PhotoSample()

@@ -1,4 +1,4 @@
-"""Renders the composition report as one HTML file that loads nothing from elsewhere."""
+"""Render the composition report as one HTML file that loads nothing from elsewhere."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Makes thumbnails of photos for the report, as data URIs of bounded total size."""
+"""Make thumbnails of photos for the report, as data URIs of bounded total size."""
 
 import base64
 import io

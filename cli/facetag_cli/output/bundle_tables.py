@@ -1,4 +1,4 @@
-"""Renders bundles: the list, one bundle in full, and the verdict on a candidate."""
+"""Render bundles: the list, one bundle in full, and the verdict on a candidate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Prints an exploration as text and tables."""
+"""Print an exploration as text and tables."""
 
 from typing import TextIO
 

@@ -13,7 +13,7 @@ NAMED = 20
 
 @dataclass(slots=True)
 class LabelChanges:
-    """Counts the differences between two labellings, and lists some photos that differ."""
+    """Count the differences between two labellings, and list some photos that differ."""
 
     photos: int = 0
     faces: int = 0

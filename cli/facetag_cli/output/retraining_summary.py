@@ -1,4 +1,4 @@
-"""Renders queued retrainings: their state and progress, and their log."""
+"""Render queued retrainings: their state and progress, and their log."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -110,7 +110,7 @@ class TuningSession:
 
 
 class _TrialReport:
-    """Reports trials as a context: a bar per trial, and a line per epoch."""
+    """Report trials as a context: a bar per trial, and a line per epoch."""
 
     def __init__(self, reporter: Reporter, epochs: int) -> None:
         self._reporter = reporter

@@ -1,4 +1,4 @@
-"""Reads a collection's results from a job, from a file, or by labelling a folder of photos."""
+"""Read a collection's results from a job, from a file, or by labelling a folder of photos."""
 
 import json
 from collections.abc import Iterator

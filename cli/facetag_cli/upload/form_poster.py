@@ -26,7 +26,7 @@ FormsUnanswered = urllib3.exceptions.HTTPError
 
 
 class FormPoster:
-    """Posts forms, up to `connections` per host at a time; threads may share it."""
+    """Post forms, up to `connections` per host at a time; threads may share it."""
 
     def __init__(self, connections: int) -> None:
         self._connections = connections

@@ -30,7 +30,7 @@ def default_cache_path() -> Path:
 
 
 class HashCache:
-    """Hashes files and remembers the results, or only hashes if it cannot write to `path`."""
+    """Hash files and remember the results, or only hash if it cannot write to `path`."""
 
     def __init__(self, path: Path | None) -> None:
         self._rows = None if path is None else _open(path)

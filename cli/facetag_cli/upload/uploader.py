@@ -96,7 +96,7 @@ class UploadBatch:
 
 
 class Uploader:
-    """Sends photos through presigned forms, several at a time.
+    """Send photos through presigned forms, several at a time.
 
     While one batch is sent, the next one is hashed and its forms are requested.
 
@@ -202,7 +202,7 @@ class Uploader:
 
 
 class Sender:
-    """Sends single photos, each in its thread, and tries again if that may succeed."""
+    """Send single photos, each in its thread, and try again if that may succeed."""
 
     def __init__(
         self, client: ApiClient, poster: FormPoster, *, first_pause_s: float = FIRST_PAUSE_S

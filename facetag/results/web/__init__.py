@@ -1,4 +1,4 @@
-"""Holds the charts and the gallery of photos that the report and the service's page both show."""
+"""Hold the charts and the gallery of photos that the report and the service's page both show."""
 
 import re
 from importlib.resources import files

@@ -53,7 +53,7 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches processes from a thread of its own, between `start()` and `stop()`.
+    """Watch processes from a thread of its own, between `start()` and `stop()`.
 
     It gives up, and says so by `on_fault`, if one of `processes` cannot live; never for one of
     `spare`.

@@ -313,7 +313,7 @@ class Schooled:
 
 @pytest.fixture
 def schooled(service, run, tmp_path):
-    """Makes a champion that knows a shard, on whose held-out images candidates are compared."""
+    """Make a champion that knows a shard, on whose held-out images candidates are compared."""
     from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network

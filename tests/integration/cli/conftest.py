@@ -35,7 +35,7 @@ def settings(servers, database, tmp_path, request):
 
 @pytest.fixture
 def facetag(settings, monkeypatch):
-    """Runs the command with these settings in its environment."""
+    """Run the command with these settings in its environment."""
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     return lambda *arguments: CliRunner().invoke(main, [str(one) for one in arguments])

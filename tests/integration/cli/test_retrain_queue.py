@@ -32,7 +32,7 @@ def settings(settings, workshop):
 
 @pytest.fixture
 def queue(workshop, facetag):
-    """Asks the queue for a retraining."""
+    """Ask the queue for a retraining."""
 
     def queue(*arguments):
         shards = [workshop / one if str(one).endswith(".tar") else one for one in arguments]
@@ -73,7 +73,7 @@ def status(facetag):
 
 @pytest.fixture
 def wait_until(status, tmp_path):
-    """Waits for what the newest retraining's status is to fulfil, and returns that status."""
+    """Wait for what the newest retraining's status is to fulfil, and return that status."""
 
     def wait_until(condition):
         until = time.monotonic() + PATIENCE_S

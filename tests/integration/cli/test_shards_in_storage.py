@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def explore(servers, tmp_path, monkeypatch):
-    """Runs `facetag explore` with settings that lead to the real server."""
+    """Run `facetag explore` with settings that lead to the real server."""
     monkeypatch.setenv("FACETAG_S3_ENDPOINT_URL", servers.s3_endpoint_url)
     monkeypatch.setenv("FACETAG_S3_ACCESS_KEY", servers.require("s3_access_key"))
     monkeypatch.setenv("FACETAG_S3_SECRET_KEY", servers.require("s3_secret_key"))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 class Loads:
-    """Loads fakes named after their bundle's manifest, and remembers which were warmed."""
+    """Load fakes named after their bundle's manifest, and remember which were warmed."""
 
     def __init__(self):
         self.warm = []

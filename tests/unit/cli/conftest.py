@@ -56,7 +56,7 @@ FIXED_ANSWERS = {
 
 
 class FakeService(ThreadingHTTPServer):
-    """Tags photos whose bytes hold b"face"; b"broken" fails, and others have no face."""
+    """Tag photos whose bytes hold b"face"; b"broken" fails, and others have no face."""
 
     daemon_threads = True
 
@@ -259,7 +259,7 @@ def service() -> Iterator[FakeService]:
 
 @pytest.fixture
 def facetag(service, tmp_path, monkeypatch):
-    """Runs the command against the service, with an environment of its own."""
+    """Run the command against the service, with an environment of its own."""
     monkeypatch.setenv("FACETAG_API_URL", service.url)
     monkeypatch.setenv("FACETAG_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Reads Dockerfile and docker-compose.yml as far as our tests need them, without an engine."""
+"""Read Dockerfile and docker-compose.yml as far as our tests need them, without an engine."""
 
 import json
 import re

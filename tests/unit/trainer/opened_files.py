@@ -1,4 +1,4 @@
-"""Counts how often files are opened, by Python's audit events."""
+"""Count how often files are opened, by Python's audit events."""
 
 import sys
 from collections import Counter

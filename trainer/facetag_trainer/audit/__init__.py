@@ -1,1 +1,1 @@
-"""Finds labels of a labelled set that are likely wrong, for a person to review."""
+"""Find labels of a labelled set that are likely wrong, for a person to review."""

@@ -1,4 +1,4 @@
-"""Finds labels that are likely wrong by confident learning, with cleanlab.
+"""Find labels that are likely wrong by confident learning, with cleanlab.
 
 Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
 Labels", Journal of Artificial Intelligence Research 70. The network must not have been fitted on

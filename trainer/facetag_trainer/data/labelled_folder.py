@@ -1,4 +1,4 @@
-"""Lets a folder of labelled images be read as the shard that it would make."""
+"""Let a folder of labelled images be read as the shard that it would make."""
 
 import tarfile
 import tempfile

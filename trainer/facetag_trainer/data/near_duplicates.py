@@ -1,4 +1,4 @@
-"""Finds evaluated images with a near twin in the training data: they are easier than new ones."""
+"""Find evaluated images with a near twin in the training data: they are easier than new ones."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

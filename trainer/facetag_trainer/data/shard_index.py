@@ -1,4 +1,4 @@
-"""Reads a shard once: its SHA-256, its images and their hashes, for all who ask."""
+"""Read a shard once: its SHA-256, its images and their hashes, for all who ask."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property

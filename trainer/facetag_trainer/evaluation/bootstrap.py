@@ -1,4 +1,4 @@
-"""Computes seeded bootstrap intervals: how a measure varies with the choice of images."""
+"""Compute seeded bootstrap intervals: how a measure varies with the choice of images."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Predicts labelled shards with a bundle, the same way as the service does."""
+"""Predict labelled shards with a bundle, the same way as the service does."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Evaluation:
 
 
 class FaceReader:
-    """Reads the largest face of photos as the service does, or whole photos if `bare`."""
+    """Read the largest face of photos as the service does, or whole photos if `bare`."""
 
     def __init__(
         self, bundle: Bundle, settings: Settings, *, bare: bool, precision: AskedPrecision

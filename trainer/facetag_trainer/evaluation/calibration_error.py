@@ -1,4 +1,4 @@
-"""Measures how well stated probabilities match accuracies: reliability and calibration error.
+"""Measure how well stated probabilities match accuracies: reliability and calibration error.
 
 The expected calibration error follows Guo et al. (2017): the predicted label's probability in 15
 equal bins from 0 to 1, and the mean distance of probability and accuracy, weighted by the images in

@@ -1,4 +1,4 @@
-"""Draws the plots of an evaluation: confusion, ROC, reliability, ages and groups."""
+"""Draw the plots of an evaluation: confusion, ROC, reliability, ages and groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Writes the report of an evaluation: a page that opens offline, its data, tables and plots."""
+"""Write the report of an evaluation: a page that opens offline, its data, tables and plots."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Computes the results of an evaluation: Table 1, intervals, groups, and curves."""
+"""Compute the results of an evaluation: Table 1, intervals, groups, and curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Writes the tables of an evaluation as CSV, for further analysis."""
+"""Write the tables of an evaluation as CSV, for further analysis."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence

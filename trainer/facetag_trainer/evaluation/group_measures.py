@@ -1,4 +1,4 @@
-"""Measures a network by group: by gender, race, age band and their combinations.
+"""Measure a network by group: by gender, race, age band and their combinations.
 
 Groups follow from the labels, not from the network's predictions.
 """

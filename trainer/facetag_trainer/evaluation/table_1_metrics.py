@@ -1,4 +1,4 @@
-"""Computes the measures of the paper's Table 1 from labels and a network's outputs."""
+"""Compute the measures of the paper's Table 1 from labels and a network's outputs."""
 
 from collections.abc import Mapping
 from typing import Any

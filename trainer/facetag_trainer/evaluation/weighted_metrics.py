@@ -1,4 +1,4 @@
-"""Computes all measures for many weightings of the images at once, for the bootstrap.
+"""Compute all measures for many weightings of the images at once, for the bootstrap.
 
 Every function takes labels (n,), outputs (n, units) and weights (b, n) without an all-zero row, and
 returns one value per weighting, (b,), NaN where it is undefined. With weights of 1 the values equal

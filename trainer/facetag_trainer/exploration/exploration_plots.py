@@ -1,4 +1,4 @@
-"""Draws the plots of an exploration: ages, groups, and their combinations."""
+"""Draw the plots of an exploration: ages, groups, and their combinations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Writes the report of an exploration: a page that opens offline and, in a folder, its data."""
+"""Write the report of an exploration: a page that opens offline and, in a folder, its data."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Turns an exploration's counts into rows and columns, for pages, terminals and JSON."""
+"""Turn an exploration's counts into rows and columns, for pages, terminals and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class CrossTable:
-    """Counts by combination of heads: the last head gives the columns, the others the rows."""
+    """Count by combination of heads: the last head gives the columns, the others the rows."""
 
     title: str
     columns: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Counts the images of training shards: dropped ones, missing labels, ages, and groups."""
+"""Count the images of training shards: dropped ones, missing labels, ages, and groups."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -34,7 +34,7 @@ class CropBatch:
 
 @dataclass(frozen=True, slots=True)
 class Feeder:
-    """Makes the jittered batches of an epoch, and plain batches of the held-out images."""
+    """Make the jittered batches of an epoch, and plain batches of the held-out images."""
 
     cache: CropCache
     heads: Sequence[str]

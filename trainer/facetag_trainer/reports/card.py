@@ -1,4 +1,4 @@
-"""Writes a bundle's card from its manifest: origin, figures, limits of the labels, and terms."""
+"""Write a bundle's card from its manifest: origin, figures, limits of the labels, and terms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Makes and saves the plots of reports: colours, axes, and formats."""
+"""Make and save the plots of reports: colours, axes, and formats."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Renders the HTML pages of reports from their templates; every value is escaped."""
+"""Render the HTML pages of reports from their templates; every value is escaped."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lists the measures of the paper's Table 1 and those beside it: name, unit, direction, format."""
+"""List the measures of the paper's Table 1 and those beside it: name, unit, direction, format."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Writes the terms of use of a network: those of its training data and of its starting weights."""
+"""Write the terms of use of a network: those of its training data and of its starting weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

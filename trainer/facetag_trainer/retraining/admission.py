@@ -1,4 +1,4 @@
-"""Decides which images of new shards may be fitted on, by the ledger; writes nothing."""
+"""Decide which images of new shards may be fitted on, by the ledger; write nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

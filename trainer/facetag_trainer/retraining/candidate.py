@@ -1,4 +1,4 @@
-"""Fits a candidate from the champion, and compares the two."""
+"""Fit a candidate from the champion, and compare the two."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Measures a candidate and its champion by domain, on images that fitted and chose nothing."""
+"""Measure a candidate and its champion by domain, on images that fitted and chose nothing."""
 
 from collections.abc import Sequence
 from typing import Any

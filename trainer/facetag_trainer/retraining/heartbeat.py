@@ -1,4 +1,4 @@
-"""Extends the lease of a claimed retraining, and writes its log and progress."""
+"""Extend the lease of a claimed retraining, and write its log and progress."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class Keeper:
-    """Holds a claim while the body of a `with` statement runs, and reports its progress.
+    """Hold a claim while the body of a `with` statement runs, and report its progress.
 
     A separate thread extends the lease, since a step or the comparison can take longer than it.
     When the worker is to stop, the claim is given back without counting as a death. After that, or
@@ -151,7 +151,7 @@ class Keeper:
 
 
 class _Counter:
-    """Writes counts into the stage of a retraining."""
+    """Write counts into the stage of a retraining."""
 
     def __init__(self, keeper: Keeper, title: str, total: int | None) -> None:
         self._keeper = keeper

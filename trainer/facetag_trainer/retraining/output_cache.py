@@ -1,4 +1,4 @@
-"""Reads each image of a retraining once with each bundle, and keeps the outputs.
+"""Read each image of a retraining once with each bundle, and keep the outputs.
 
 The champion's outputs are lessons for the candidate, the check of new labels and one side of the
 comparison. The candidate's outputs serve its calibration and the other side.

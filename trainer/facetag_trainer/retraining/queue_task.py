@@ -1,4 +1,4 @@
-"""Handles a message of the retraining queue: claims what waits, does it, and records the end.
+"""Handle a message of the retraining queue: claim what waits, do it, and record the end.
 
 Nothing here loads TensorFlow: the heartbeat starts as soon as the claim is made, and a message
 without a waiting retraining costs little.
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class Answering:
-    """Does the waiting retraining, if there is one, by the function `retrain`."""
+    """Do the waiting retraining, if there is one, by the function `retrain`."""
 
     def __init__(self, settings: Settings, stopping: Callable[[], bool], retrain: Retrain) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Does a queued retraining as `facetag retrain` does: fetches, fits, compares and records.
+"""Do a queued retraining as `facetag retrain` does: fetch, fit, compare and record.
 
 Its folders lie below `<data_dir>/trainer`; a killed retraining is resumed from them.
 """

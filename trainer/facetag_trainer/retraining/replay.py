@@ -1,4 +1,4 @@
-"""Joins crop caches: all new images and a share of the earlier ones, against forgetting.
+"""Join crop caches: all new images and a share of the earlier ones, against forgetting.
 
 Rehearsal, as in Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal" (1995).
 """

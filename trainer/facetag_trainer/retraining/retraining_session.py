@@ -1,4 +1,4 @@
-"""Runs a retraining: admits the shards, fits, compares, and records the result."""
+"""Run a retraining: admit the shards, fit, compare, and record the result."""
 
 import hashlib
 import json

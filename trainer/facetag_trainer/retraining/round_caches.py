@@ -1,4 +1,4 @@
-"""Opens the crop caches of a retraining's rounds; missing ones are made from the shards."""
+"""Open the crop caches of a retraining's rounds; missing ones are made from the shards."""
 
 from collections.abc import Sequence
 from dataclasses import replace

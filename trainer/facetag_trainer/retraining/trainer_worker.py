@@ -1,4 +1,4 @@
-"""Runs a trainer worker: a parent listens to the queue of retrainings, a child fits."""
+"""Run a trainer worker: a parent listens to the queue of retrainings, a child fits."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Examines rounds: shards that are learnt together, the images that are used, and their crop cache.
+"""Examine rounds: shards that are learnt together, the images that are used, and their crop cache.
 
 A round's images and parts are decided once, when it is examined, and recorded in the ledger. Its
 cache can be made again from the shards and that record, on any machine.

@@ -1,4 +1,4 @@
-"""Chooses weights on the line between the champion and a candidate fitted from it (WiSE-FT).
+"""Choose weights on the line between the champion and a candidate fitted from it (WiSE-FT).
 
 A point between both often keeps what the champion knows and most of what the candidate has learnt
 (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903). The point is

@@ -19,7 +19,7 @@ from facetag_trainer.tuning.tuning_plan import TuningPlan
 
 
 class Objective:
-    """Fits a network with a trial's values; the trial's value is the best validation score."""
+    """Fit a network with a trial's values; the trial's value is the best validation score."""
 
     def __init__(
         self, plan: TuningPlan, cache: CropCache, folder: Path, watcher: TrialWatcher | None = None

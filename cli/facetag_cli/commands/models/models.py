@@ -1,4 +1,4 @@
-"""Shows the bundles of a service, and changes the champion."""
+"""Show the bundles of a service, and change the champion."""
 
 import json
 from pathlib import Path

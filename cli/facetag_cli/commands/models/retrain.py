@@ -1,4 +1,4 @@
-"""Fits the champion further on new shards, and promotes the candidate if it passes."""
+"""Fit the champion further on new shards, and promote the candidate if it passes."""
 
 from contextlib import closing
 from pathlib import Path

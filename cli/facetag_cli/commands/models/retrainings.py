@@ -1,4 +1,4 @@
-"""Shows and cancels the retrainings that trainer workers do."""
+"""Show and cancel the retrainings that trainer workers do."""
 
 import json
 from pathlib import Path

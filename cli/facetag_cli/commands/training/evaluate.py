@@ -1,4 +1,4 @@
-"""Measures a bundle on labelled shards, and writes figures, report and card."""
+"""Measure a bundle on labelled shards, and write figures, report and card."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Shows who is in training shards, and which images cannot be used."""
+"""Show who is in training shards, and which images cannot be used."""
 
 import json
 import sys
@@ -76,7 +76,7 @@ def _describe(shards: tuple[Path, ...]) -> dict[str, Any]:
 
 
 class _Phases:
-    """Shows the progress of each phase, one bar after another; a context manager."""
+    """Show the progress of each phase, one bar after another; a context manager."""
 
     def __init__(self, reporter: "Reporter") -> None:
         self._reporter = reporter

@@ -39,7 +39,7 @@ def asked(sessions):
 
 @pytest.fixture
 def found(sessions):
-    """Returns the newest retraining, and the lines of its log."""
+    """Return the newest retraining, and the lines of its log."""
 
     def found():
         with transaction(sessions) as session:
@@ -59,7 +59,7 @@ def answer(settings):
 
 @pytest.fixture
 def keep(sessions, asked):
-    """Claims what was asked for, and makes its keeper, whose thread does not run."""
+    """Claim what was asked for, and make its keeper, whose thread does not run."""
 
     def keep(stopping=lambda: False):
         with transaction(sessions) as session:

@@ -17,7 +17,7 @@ PICTURE = "data:image/jpeg;base64,AA=="
 
 
 class Outline(HTMLParser):
-    """Collects tags and text, and fails where tags do not nest."""
+    """Collect tags and text, and fail where tags do not nest."""
 
     def __init__(self):
         super().__init__()

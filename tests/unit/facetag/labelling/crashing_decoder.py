@@ -1,4 +1,4 @@
-"""Stands in for `isolated_decoder_main`: does with each file what the file says."""
+"""Stand in for `isolated_decoder_main`: do with each file what the file says."""
 
 import os
 import signal

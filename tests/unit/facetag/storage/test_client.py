@@ -65,7 +65,7 @@ def test_a_form_never_holds_the_secret(post):
 
 
 class CuttingHandler(BaseHTTPRequestHandler):
-    """Promises a hundred bytes, sends ten and hangs up."""
+    """Promise a hundred bytes, send ten and hang up."""
 
     def do_GET(self):
         self.send_response(200)

@@ -14,7 +14,7 @@ AGE = np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
 
 
 class Network:
-    """Says of known images what stands above, and that any other is 50 years old, or anything."""
+    """Say of known images what stands above, and that any other is 50 years old, or anything."""
 
     def __init__(self):
         self.asked = []

@@ -1,4 +1,4 @@
-"""Checks new labels: the champion must agree with them about as well as with earlier ones.
+"""Check new labels: the champion must agree with them about as well as with earlier ones.
 
 A candidate can learn some wrong labels and still pass the comparison on earlier images, since
 replay protects those. The champion was fitted on neither set of images. If its error on the new

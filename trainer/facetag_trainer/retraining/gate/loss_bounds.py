@@ -1,4 +1,4 @@
-"""States which losses the promotion gate allows on earlier and on new images.
+"""State which losses the promotion gate allows on earlier and on new images.
 
 An operator says which images the service labels from now on: those like the new shards, those like
 the earlier ones, or both. On images that are served, no measure may be lost. On others, a bounded

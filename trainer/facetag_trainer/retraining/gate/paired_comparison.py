@@ -1,4 +1,4 @@
-"""Compares a candidate with the champion per measure, with confidence intervals of the difference.
+"""Compare a candidate with the champion per measure, with confidence intervals of the difference.
 
 Both predict the same images, and the bootstrap draws images for both at once (paired), so images
 that are hard for both do not widen the interval. Groups are compared in two ways: the worst group
@@ -138,13 +138,10 @@ class Compared:
 
 def compare_overall(gated: GatedMeasure, judged: Judged) -> Compared:
     """Compare on all images together; their labels of the measure's head are known."""
-    head, truth = gated.head, judged.labels[gated.head]
-    weights = draw_beside_all(len(truth), f"judge {head}")
-    old, new = (
-        measure_main(head, truth, outputs[head], weights)
-        for outputs in (judged.champion, judged.candidate)
-    )
-    return _compare_values(gated, judged.data, EVERYBODY, "", len(truth), old, new)
+    images = len(judged.labels[gated.head])
+    old, new = _measure_both(gated, judged, draw_beside_all(images, f"judge {gated.head}"))
+    every = _Drawn(gated, judged.data, [EVERYBODY], [images], old[None], new[None])
+    return every.compare(0, "", old, new)
 
 
 def compare_groups(gated: GatedMeasure, judged: Judged) -> list[Compared]:
@@ -152,80 +149,84 @@ def compare_groups(gated: GatedMeasure, judged: Judged) -> list[Compared]:
 
     Returns nothing if no group is large enough.
     """
-    head = gated.head
-    weights = draw_beside_all(len(judged.labels[head]), f"judge {head}")
-    names, sizes, rows = [], [], []
-    for by, name, members in find_groups(judged.labels):
-        if not by or len(members) < SMALLEST:
-            continue
-        truth, drawn = judged.labels[head][members], weights[:, members]
-        names.append(name)
-        sizes.append(len(members))
-        rows.append(
-            [
-                measure_main(head, truth, outputs[head][members], drawn)
-                for outputs in (judged.champion, judged.candidate)
-            ]
-        )
-    if not names:
-        return []
-    old, new = np.stack(rows, axis=1)
-    return [
-        _compare_worst(gated, judged.data, names, sizes, old, new),
-        _compare_most_significant(gated, judged.data, names, sizes, old, new),
+    weights = draw_beside_all(len(judged.labels[gated.head]), f"judge {gated.head}")
+    groups = [
+        (name, members)
+        for by, name, members in find_groups(judged.labels)
+        if by and len(members) >= SMALLEST
     ]
+    if not groups:
+        return []
+    measured = [
+        _measure_both(gated, judged.take(members), weights[:, members]) for _, members in groups
+    ]
+    old, new = np.stack(measured, axis=1)
+    names, sizes = [name for name, _ in groups], [len(members) for _, members in groups]
+    drawn = _Drawn(gated, judged.data, names, sizes, old, new)
+    return [drawn.compare_worst(), drawn.compare_most_significant()]
 
 
-def _compare_worst(
-    gated: GatedMeasure,
-    data: str,
-    names: Sequence[str],
-    sizes: Sequence[int],
-    old: Rows,
-    new: Rows,
-) -> Compared:
-    """Compare the worst value per draw (groups, draws); the worst group may differ by bundle."""
-    choose, find = (np.max, np.argmax) if gated.measure.more_is_worse else (np.min, np.argmin)
-    group = int(find(new[:, 0]))
-    worst = (choose(old, axis=0), choose(new, axis=0))
-    return _compare_values(gated, data, names[group], "worst group", sizes[group], *worst)
-
-
-def _compare_most_significant(
-    gated: GatedMeasure,
-    data: str,
-    names: Sequence[str],
-    sizes: Sequence[int],
-    old: Rows,
-    new: Rows,
-) -> Compared:
-    """Compare the group (groups, draws) with the largest loss in standard errors."""
-    lost = gated.lost(old, new)
-    losses, draws = lost[:, 0], lost[:, 1:]
-    errors = np.maximum(np.nanstd(draws, axis=1), EXACT)
-    farthest = np.nanmax(np.abs(draws - losses[:, None]) / errors[:, None], axis=0)
-    width = float(np.quantile(farthest, SHARE))
-    group = int(np.argmax(losses / errors))
-    loss, reach = float(losses[group]), width * float(errors[group])
-    return Compared(
-        gated,
-        data,
-        names[group],
-        f"{MOST_LOST} of {len(names)} groups",
-        sizes[group],
-        float(old[group, 0]),
-        float(new[group, 0]),
-        loss,
-        loss - reach,
-        loss + reach,
+def _measure_both(gated: GatedMeasure, judged: Judged, weights: Rows) -> tuple[Rows, Rows]:
+    """Return the champion's and the candidate's measure per weighting of the images."""
+    head, truth = gated.head, judged.labels[gated.head]
+    old, new = (
+        measure_main(head, truth, outputs[head], weights)
+        for outputs in (judged.champion, judged.candidate)
     )
+    return old, new
 
 
-def _compare_values(
-    gated: GatedMeasure, data: str, group: str, kind: str, n: int, old: Rows, new: Rows
-) -> Compared:
-    """Compare two rows of values: first the value itself, then the bootstrap's draws."""
-    lost = gated.lost(old, new)
-    low, high = central_interval(lost[1:], SHARE) or (-np.inf, np.inf)
-    values = (float(old[0]), float(new[0]), float(lost[0]))
-    return Compared(gated, data, group, kind, n, *values, low, high)
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Hold a measure of both bundles by group, (groups, 1 + draws).
+
+    The value itself comes first, then the bootstrap's draws.
+    """
+
+    gated: GatedMeasure
+    data: str
+    names: Sequence[str]
+    sizes: Sequence[int]
+    old: Rows
+    new: Rows
+
+    def compare(self, group: int, kind: str, old: Rows, new: Rows) -> Compared:
+        """Compare two rows (1 + draws), which are stated as those of a group."""
+        lost = self.gated.lost(old, new)
+        low, high = central_interval(lost[1:], SHARE) or (-np.inf, np.inf)
+        return self._state(group, kind, (float(old[0]), float(new[0])), (float(lost[0]), low, high))
+
+    def compare_worst(self) -> Compared:
+        """Compare the worst value per draw; the worst group may differ by bundle."""
+        more_is_worse = self.gated.measure.more_is_worse
+        choose, find = (np.max, np.argmax) if more_is_worse else (np.min, np.argmin)
+        group = int(find(self.new[:, 0]))
+        return self.compare(
+            group, "worst group", choose(self.old, axis=0), choose(self.new, axis=0)
+        )
+
+    def compare_most_significant(self) -> Compared:
+        """Compare the group with the largest loss in standard errors."""
+        lost = self.gated.lost(self.old, self.new)
+        losses, draws = lost[:, 0], lost[:, 1:]
+        errors = np.maximum(np.nanstd(draws, axis=1), EXACT)
+        farthest = np.nanmax(np.abs(draws - losses[:, None]) / errors[:, None], axis=0)
+        width = float(np.quantile(farthest, SHARE))
+        group = int(np.argmax(losses / errors))
+        loss, reach = float(losses[group]), width * float(errors[group])
+        return self._state(
+            group,
+            f"{MOST_LOST} of {len(self.names)} groups",
+            (float(self.old[group, 0]), float(self.new[group, 0])),
+            (loss, loss - reach, loss + reach),
+        )
+
+    def _state(
+        self,
+        group: int,
+        kind: str,
+        values: tuple[float, float],
+        loss: tuple[float, float, float],
+    ) -> Compared:
+        name, size = self.names[group], self.sizes[group]
+        return Compared(self.gated, self.data, name, kind, size, *values, *loss)

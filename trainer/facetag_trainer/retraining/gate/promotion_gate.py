@@ -1,4 +1,4 @@
-"""Decides whether a candidate may replace the champion: on earlier and new images, and in groups.
+"""Decide whether a candidate may replace the champion: on earlier and new images, and in groups.
 
 Both predict the same held-out images, which had no part in fitting or choosing either. What may be
 lost follows from the images that the service labels from now on (see `loss_bounds`).
@@ -35,7 +35,7 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """Tells whether a candidate passes, with a reason per measure."""
+    """Tell whether a candidate passes, with a reason per measure."""
 
     holds: bool
     against: str

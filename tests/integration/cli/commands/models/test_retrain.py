@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def bench(workshop, settings, facetag, monkeypatch, tmp_path):
-    """Runs `retrain` with the tiny bundle as the machine's own."""
+    """Run `retrain` with the tiny bundle as the machine's own."""
     monkeypatch.setenv("FACETAG_BUNDLE", str(workshop / "first" / "bundle"))
 
     def retrain(*arguments):
