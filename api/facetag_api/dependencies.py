@@ -116,8 +116,8 @@ async def get_services(request: Request) -> Services:
 async def get_caller(request: Request) -> Caller:
     """Return whose key the request carries; raises ScopeMissing if it does not allow this.
 
-    Reading needs the scope `read`, a change `jobs`, a change of a route with the tag `review` the
-    scope `review`, and a route with the tag `admin` the scope `admin`.
+    Reading and ending a session need the scope `read`, a change `jobs`, a change of a route with
+    the tag `review` the scope `review`, and a route with the tag `admin` the scope `admin`.
     """
     caller: Caller = request.state.caller
     needed = _scope_of(request)
@@ -132,7 +132,7 @@ def _scope_of(request: Request) -> Scope:
     tags = getattr(request.scope.get("route"), "tags", ())
     if "admin" in tags:
         return Scope.ADMIN
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS or "session" in tags:
         return Scope.READ
     return Scope.REVIEW if "review" in tags else Scope.JOBS
 

@@ -1,13 +1,14 @@
 """Read from Postgres and Redis what a fleet of workers is doing, for Prometheus."""
 
 import math
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from facetag.db.engine import SWEEPER_APPLICATION, WORKER_APPLICATION
-from facetag.db.presence import seconds_since_heard
+from facetag.db.engine import WORKER_APPLICATION
+from facetag.db.presence import seconds_since_heard, seconds_since_round
 from facetag.errors import QueueUnavailable
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_RETRAIN, QUEUE_TAG, count_doorbells
 from facetag.settings import Settings
@@ -53,12 +54,12 @@ class FleetMetrics:
             gauge("undeleted_objects", "Objects that are to be deleted."): UNDELETED,
             gauge("worker_hosts", "Addresses from which workers are connected."): WORKERS,
         }
-        self._silence = {
+        self._silence: dict[Gauge, Callable[[Session], float | None]] = {
             gauge("worker_silent_seconds", "Seconds since a worker spoke to Postgres."): (
-                WORKER_APPLICATION
+                lambda session: seconds_since_heard(session, WORKER_APPLICATION)
             ),
-            gauge("sweeper_silent_seconds", "Seconds since a sweeper spoke to Postgres."): (
-                SWEEPER_APPLICATION
+            gauge("sweeper_silent_seconds", "Seconds since a sweeper ended a round."): (
+                seconds_since_round
             ),
         }
 
@@ -69,10 +70,16 @@ class FleetMetrics:
         self._failed.clear()
         for code, number in session.execute(FAILED):
             self._failed.labels(code).set(number)
-        for gauge, application in self._silence.items():
-            silent_s = seconds_since_heard(session, application)
-            # None is connected: it has been silent for ever.
+        for gauge, ask in self._silence.items():
+            silent_s = ask(session)
+            # Nobody is there: it has been silent for ever.
             gauge.set(math.inf if silent_s is None else silent_s)
+
+    def forget_rows(self) -> None:
+        """Report that nobody knows, instead of repeating old figures."""
+        self._failed.clear()
+        for gauge in (*self._from_rows, *self._silence):
+            gauge.set(math.nan)
 
     def observe_queues(self, settings: Settings) -> None:
         """Read what waits in Redis; NaN if it does not answer."""

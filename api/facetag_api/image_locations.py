@@ -75,6 +75,9 @@ def _refuse_strangers(bucket: str, key: str, *, settings: Settings, tenant_id: s
     if CLIMBING.search(key):
         raise ValueError("keys with a part `.` or `..`, a `\\` or a control character are refused")
     if bucket == settings.s3_bucket:
+        if "//" in key:
+            # Some stores take this for another spelling of the same object.
+            raise ValueError("keys of uploads have no empty part")
         prefix = image_prefix(tenant_id)
         if not key.startswith(prefix):
             raise ValueError(f"the key must begin with {prefix} (POST /v1/uploads gives such keys)")

@@ -1,7 +1,7 @@
 """Wake whoever follows a job when PostgreSQL says that it has changed."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -14,6 +14,8 @@ from facetag.settings import Settings
 from facetag_api.problems import TooBusy
 
 MAX_FOLLOWERS = 256
+MAX_TENANT_FOLLOWERS = 64
+"""So that no tenant takes the places of all others."""
 RECONNECT_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -28,22 +30,30 @@ class JobListener:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._by_tenant: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
 
+    def require_place(self, tenant_id: str) -> None:
+        """Raise TooBusy if a tenant may have no further follower."""
+        if (
+            self._by_tenant[tenant_id] >= MAX_TENANT_FOLLOWERS
+            or self._by_tenant.total() >= MAX_FOLLOWERS
+        ):
+            raise TooBusy("Too many followers are connected already: poll GET /v1/jobs/ID.")
+
     @contextmanager
-    def follow(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """Give an event that is set when the job changes; raises TooBusy beyond MAX_FOLLOWERS."""
-        if sum(map(len, self._followers.values())) >= MAX_FOLLOWERS:
-            raise TooBusy(
-                f"{MAX_FOLLOWERS} followers are connected already: poll GET /v1/jobs/{job_id}."
-            )
+    def follow(self, job_id: UUID, tenant_id: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the job changes; raises TooBusy if there are too many."""
+        self.require_place(tenant_id)
         if self._task is None:
             self._task = asyncio.create_task(self._listen())
         name, changed = str(job_id), asyncio.Event()
         self._followers[name].add(changed)
+        self._by_tenant[tenant_id] += 1
         try:
             yield changed
         finally:
+            self._by_tenant[tenant_id] -= 1
             self._followers[name].discard(changed)
             if not self._followers[name]:
                 del self._followers[name]

@@ -95,6 +95,7 @@ class Metrics:
         """Report that Postgres did not answer, instead of repeating old figures."""
         self._jobs.clear()
         self._images.clear()
+        self.fleet.forget_rows()
         self._database.set(0)
 
     def render(self) -> bytes:

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from facetag.db.engine import WORKER_APPLICATION, ping, transaction
-from facetag.db.presence import seconds_since_heard
+from facetag.db.presence import QUIET_S, seconds_since_heard, seconds_since_round
 from facetag.disk_space import find_full_storage
 from facetag.errors import FacetagError
 from facetag.jobs.queries import HAS_CLAIMABLE
@@ -20,8 +20,6 @@ OK = "ok"
 NONE_SEEN = "none seen"
 STALLED_S = 60.0
 """How long images may wait, while no worker holds any, until workers count as stalled."""
-SILENT_S = 120.0
-"""How long the sweeper may take for a round."""
 UNDELETED_S = 600.0
 """How long an object that must go may be there."""
 
@@ -76,14 +74,11 @@ def _look_at_workers(services: Services) -> str | None:
 
 
 def _look_at_sweeper(services: Services) -> str | None:
-    query = text(
-        "SELECT extract(epoch FROM now() - ended_at) FROM program_rounds WHERE name = 'sweeper'"
-    )
     with transaction(services.sessions) as session:
-        silent_s = session.scalar(query)
+        silent_s = seconds_since_round(session)
     if silent_s is None:
         return NONE_SEEN
-    return f"silent for {silent_s:.0f} s" if silent_s > SILENT_S else None
+    return f"silent for {silent_s:.0f} s" if silent_s > QUIET_S else None
 
 
 def _look_at_erasure(services: Services) -> str | None:

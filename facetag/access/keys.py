@@ -101,6 +101,11 @@ def find_caller(session: Session, token: Token, *, kind: KeyKind) -> Caller | No
     return Caller(row.id, row.name, row.tenant_id, Scope(row.scope))
 
 
+def is_valid_key(session: Session, key_id: str) -> bool:
+    """Return whether a key has neither expired nor been revoked."""
+    return bool(session.scalar(select(ApiKey.id).where(ApiKey.id == key_id, *_is_valid())))
+
+
 def record_use(session: Session, key_id: str) -> None:
     """Write down that a key is used now, at most once per USE_RECORDED_S."""
     earlier = func.now() - timedelta(seconds=USE_RECORDED_S)

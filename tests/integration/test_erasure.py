@@ -27,7 +27,7 @@ PURPOSE = "the wedding of the year 1899"
 AUDIT = "the job's id"
 """What alone may be found: the audit log names the job."""
 INDEX = "seaweedfs/filerldb2"
-"""SeaweedFS's index, which keeps deleted keys until it is compacted: see docs/security.md."""
+"""SeaweedFS's index, which keeps deleted keys until it is compacted: see SECURITY.md."""
 
 
 def traces_of(job_id: str, photo: bytes) -> dict[str, bytes]:

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import transaction
 from facetag.db.tables import Job, JobState
-from facetag.errors import ObjectMissing
+from facetag.errors import ObjectMissing, QuotaReached
 from facetag.jobs import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.prefix import images_among
+from facetag.jobs.quotas import check_image_quota
 from facetag.settings import Settings
 from facetag.storage.client import ListedObject
 from facetag.storage.object_keys import image_prefix
@@ -61,9 +62,8 @@ def list_prefix(
     while job is not None and job.state == JobState.LISTING:
         if stopping() or time.monotonic() > until:
             return job
-        own = settings.s3_bucket == job.source_bucket
         key = key_of_heads(labelling_key, job.heads, settings)
-        job = _list_page(sessions, storage, job, key, own=own)
+        job = _list_page(sessions, storage, job, key, settings)
     return job
 
 
@@ -80,9 +80,9 @@ def _list_page(
     storage: Index,
     job: Job,
     labelling_key: bytes | None,
-    *,
-    own: bool,
+    settings: Settings,
 ) -> Job | None:
+    own = settings.s3_bucket == job.source_bucket
     bucket, prefix, after = job.source_bucket or "", job.source_prefix or "", job.listing_cursor
     try:
         listed, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
@@ -92,6 +92,11 @@ def _list_page(
         # This refusal is final: temporary ones are raised as StorageUnavailable.
         return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
     images = images_among(listed, bucket, prefix, tenant_id=job.tenant_id if own else None)
+    try:
+        with transaction(sessions) as session:
+            check_image_quota(session, settings, tenant_id=job.tenant_id, images=len(images))
+    except QuotaReached as error:
+        return _fail(sessions, job, str(error))
     with transaction(sessions) as session:
         if not append_listed_images(
             session, job.id, images, after=after, cursor=cursor, labelling_key=labelling_key

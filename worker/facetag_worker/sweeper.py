@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
+from facetag.db.presence import record_round
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.freed_rows import rewrite_if_due
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
@@ -69,11 +70,6 @@ FIND_DONE = text("""
     WHERE finished_at IS NULL
       AND (state IN ('queued', 'running') AND queued = 0 AND running = 0
            OR state = 'cancelled' AND running = 0)
-""")
-
-RECORD_ROUND = text("""
-    INSERT INTO program_rounds (name, ended_at) VALUES ('sweeper', now())
-    ON CONFLICT (name) DO UPDATE SET ended_at = excluded.ended_at
 """)
 
 FIND_LEFT = text("SELECT DISTINCT job_id FROM count_changes")
@@ -166,6 +162,7 @@ class Sweeper:
         """Sweep once; raises DatabaseUnavailable."""
         with transaction(self._sessions) as guard:
             if not guard.execute(LOCK, {"key": SWEEPER_LOCK}).scalar():
+                self._record_round(stood_by=True)
                 return Swept()
             requeued, lost = self._return_expired()
             self._free_twins()
@@ -183,8 +180,7 @@ class Sweeper:
                 + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
             )
-        with transaction(self._sessions) as session:
-            session.execute(RECORD_ROUND)
+        self._record_round()
         rewrite_if_due(self._sessions)
         if swept != Swept():
             log.info(
@@ -201,6 +197,10 @@ class Sweeper:
                 retrainings=swept.retrainings,
             )
         return swept
+
+    def _record_round(self, *, stood_by: bool = False) -> None:
+        with transaction(self._sessions) as session:
+            record_round(session, stood_by=stood_by)
 
     def _return_expired(self) -> tuple[int, int]:
         """Queue the images of expired claims again; return how many were queued and failed."""

@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, StreamingResponse
 
+from facetag.access.keys import is_valid_key
 from facetag.db.tables import TERMINAL_JOB_STATES, Job, JobState
 from facetag.errors import DatabaseUnavailable, JobNotFound
 from facetag.jobs import get_job, locate_image
@@ -45,6 +46,8 @@ async def follow_job(desk: AtDesk, job_id: JobId, request: Request) -> Streaming
     Each message is the JSON of GET /v1/jobs/{id}. The last event is `end`.
     """
     await run_sync(_read_job, desk, job_id)
+    # In time for a status: a stream that has begun can only break off.
+    desk.services.job_listener.require_place(desk.tenant_id)
     stopping: Callable[[], bool] = getattr(request.app.state, "stopping", lambda: False)
     return StreamingResponse(
         job_events(desk, job_id, stopping),
@@ -57,13 +60,18 @@ async def follow_job(desk: AtDesk, job_id: JobId, request: Request) -> Streaming
 async def job_events(
     desk: Desk, job_id: UUID, stopping: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[str]:
-    """Yield server-sent events about a job until it ends, is deleted, or the process stops."""
+    """Yield server-sent events about a job until it ends, is deleted, or the process stops.
+
+    The stream breaks off soon after the key that opened it has ended.
+    """
     last = ""
-    with desk.services.job_listener.follow(job_id) as changed:
+    with desk.services.job_listener.follow(job_id, desk.tenant_id) as changed:
         while not stopping():
             changed.clear()
             try:
                 job = await run_sync(_read_job, desk, job_id)
+                if not await run_sync(_holds_key, desk):
+                    return
             except DatabaseUnavailable:
                 yield ": the database does not answer\n\n"
             except JobNotFound:
@@ -108,6 +116,10 @@ def _redirect(desk: Desk, bucket: str, key: str) -> RedirectResponse:
         status_code=302,
         headers={"Cache-Control": f"private, max-age={KEPT_S}"},
     )
+
+
+def _holds_key(desk: Desk) -> bool:
+    return desk.read(lambda session: is_valid_key(session, desk.caller.key_id))
 
 
 def _read_job(desk: Desk, job_id: UUID) -> Job:

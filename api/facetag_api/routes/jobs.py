@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.orm import Session
 
 from facetag import jobs
 from facetag.bundles.labelling_key import current_key, key_of_heads
@@ -137,6 +138,7 @@ def resume_job(
 ) -> JobAnswer:
     """Queue the cancelled images of a cancelled job again; its results stay."""
     with desk.transaction() as session:
+        _check_open_jobs(session, desk)
         job = jobs.resume_job(session, job_id, tenant_id=desk.tenant_id)
     if job.finished_at is None:
         afterwards.add_task(_ring, desk, job)
@@ -154,6 +156,7 @@ def retry_job(
 ) -> JobAnswer:
     """Queue the failed images of a finished job again."""
     with desk.transaction() as session:
+        _check_open_jobs(session, desk)
         job = jobs.retry_job(session, job_id, tenant_id=desk.tenant_id)
     afterwards.add_task(_ring, desk, job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -284,6 +287,11 @@ def read_wish(wanted: JobRequest, settings: Settings) -> LabelWish:
     return LabelWish(
         ordered, wanted.store == "aggregate", wanted.purpose, keep_photos=wanted.store == "photos"
     )
+
+
+def _check_open_jobs(session: Session, desk: Desk) -> None:
+    """Raise QuotaReached if the tenant has too many open jobs already to open one again."""
+    check_quota(session, desk.services.settings, tenant_id=desk.tenant_id, images=0)
 
 
 def _erase(desk: Desk, job_id: uuid.UUID) -> None:

@@ -8,13 +8,24 @@ from facetag.access.tokens import Token
 from facetag.db.engine import transaction
 from facetag_api.dependencies import AtDesk
 from facetag_api.middleware.authentication import COOKIE, page_of_words
+from facetag_api.middleware.security import OWN_FETCH_SITES
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
 def login(request: Request, code: str = "") -> Response:
-    """Exchange the link's code for a cookie that scripts cannot read, and show the page."""
+    """Exchange the link's code for a cookie that scripts cannot read, and show the page.
+
+    Another site's page may not send anybody here: it would log its visitor in under its own key,
+    and get what he sends.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in OWN_FETCH_SITES:
+        return page_of_words(
+            "Another site sent you here",
+            "If you wanted this, copy the link into the address bar.",
+            status=403,
+        )
     link = Token.parse(code)
     made = None
     if link is not None:
@@ -38,7 +49,7 @@ def login(request: Request, code: str = "") -> Response:
     return answer
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, tags=["session"])
 def logout(desk: AtDesk) -> Response:
     """End the session, or revoke the key, with which this is asked."""
     with desk.transaction() as session:

@@ -45,6 +45,8 @@ def test_workers_that_hang_a_sweeper_that_is_silent_and_objects_that_stay_are_to
         assert states(api)[1] == "ok"
         change(harness, "UPDATE program_rounds SET ended_at = now() - interval '5 minutes'")
         assert "silent for 3" in states(api)[2]["sweeper"]
+        # The metrics have it from the same source.
+        assert "facetag_sweeper_silent_seconds 3" in api.get("/metrics").text
         change(
             harness,
             "INSERT INTO tombstones (tenant_id, job_id, key, created_at)"

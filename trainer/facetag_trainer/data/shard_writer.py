@@ -18,7 +18,14 @@ from facetag.errors import FacetagError, ImageUnreadable, ShardUnreadable
 from facetag.settings import Settings
 from facetag.vision.difference_hash import difference_hash
 from facetag.vision.image_decoder import decode_image
-from facetag_trainer.data.shards import IMAGE_SUFFIXES, BadSample, Drop, Sample, to_sample
+from facetag_trainer.data.shards import (
+    IMAGE_SUFFIXES,
+    BadSample,
+    Drop,
+    Sample,
+    parse_sidecar,
+    to_sample,
+)
 from facetag_trainer.data.splits import group_look_alikes
 
 TEST = "test.tar"
@@ -97,7 +104,7 @@ def _read_folder(
 def _read_member(path: Path, name: str, settings: Settings) -> _Member | BadSample:
     sidecar = path.with_suffix(".json")
     try:
-        beside = sidecar.read_bytes() if sidecar.is_file() else None
+        beside = parse_sidecar(sidecar.read_bytes()) if sidecar.is_file() else None
         sample = to_sample(path.name, path.read_bytes(), beside)
         if not isinstance(sample, Sample):
             return replace(sample, name=name)

@@ -17,6 +17,16 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_SIDECAR_BYTES = 2**20
 """A compressed tar of some megabytes may state members of gigabytes."""
+MAX_NAME_BYTES = 2**20
+MAX_MEMBERS = 2_000_000
+HEADER_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+"""Members that belong to the next one's header."""
 NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
 
 
@@ -53,6 +63,18 @@ class BadSample:
     reason: str
 
 
+class BoundedTarInfo(tarfile.TarInfo):
+    """The header of a member; long names and the like, which tarfile reads at once, are bounded."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "BoundedTarInfo":
+        """Return the header in a block; raises tarfile.ReadError if it announces too long names."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in HEADER_TYPES and header.size > MAX_NAME_BYTES:
+            raise tarfile.ReadError(f"it has a name of {header.size} bytes")
+        return header
+
+
 def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
     """Yield every image of the shards in order; raises ShardUnreadable for any other file."""
     for path in paths:
@@ -70,9 +92,10 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
     """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar."""
     try:
         # Given a path, tarfile would open it once per compression that it tries.
-        with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
-            sidecars = _read_sidecars(archive)
-            for member in archive.getmembers():
+        with path.open("rb") as file, tarfile.open(fileobj=file, tarinfo=BoundedTarInfo) as archive:
+            members = _list_members(archive)
+            sidecars = _read_sidecars(archive, members)
+            for member in members:
                 if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):
                     continue
                 name = member.name.rsplit("/", 1)[-1]
@@ -121,24 +144,49 @@ def parse_name(name: str) -> Mapping[str, float]:
     return _check_labels({head.name: float(match[head.name]) for head in HEADS})
 
 
-def _read_sidecars(archive: tarfile.TarFile) -> dict[str, bytes]:
-    members = (
-        member
-        for member in archive.getmembers()
-        if member.isfile() and member.name.endswith(".json") and member.size <= MAX_SIDECAR_BYTES
-    )
-    opened = ((member.name[: -len(".json")], archive.extractfile(member)) for member in members)
-    return {key: file.read() for key, file in opened if file is not None}
+def _list_members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    members: list[tarfile.TarInfo] = []
+    for member in archive:
+        if len(members) == MAX_MEMBERS:
+            raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")
+        members.append(member)
+    return members
 
 
-def to_sample(name: str, data: bytes, sidecar: bytes | None) -> Sample | BadSample:
+def _read_sidecars(
+    archive: tarfile.TarFile, members: Sequence[tarfile.TarInfo]
+) -> dict[str, Mapping[str, float] | ValueError]:
+    """Return the labels in each JSON file, or its fault; the files themselves are not kept."""
+    found: dict[str, Mapping[str, float] | ValueError] = {}
+    for member in members:
+        if not member.isfile() or not member.name.endswith(".json"):
+            continue
+        if member.size > MAX_SIDECAR_BYTES or (file := archive.extractfile(member)) is None:
+            continue
+        found[member.name[: -len(".json")]] = parse_sidecar(file.read())
+    return found
+
+
+def to_sample(
+    name: str, data: bytes, sidecar: Mapping[str, float] | ValueError | None
+) -> Sample | BadSample:
     """Return an image with the labels of the JSON beside it, or of its name without JSON."""
     try:
-        labels = parse_name(name) if sidecar is None else _parse_sidecar(sidecar)
+        if isinstance(sidecar, ValueError):
+            raise sidecar
+        labels = parse_name(name) if sidecar is None else sidecar
     except (ValueError, OverflowError) as error:
         nameless = sidecar is None and NAME_PATTERN.match(name) is None
         return BadSample(name, Drop.MALFORMED_NAME if nameless else Drop.BAD_LABELS, str(error))
     return Sample(name, data, labels)
+
+
+def parse_sidecar(sidecar: bytes) -> Mapping[str, float] | ValueError:
+    """Return the labels in the JSON beside an image, or its fault."""
+    try:
+        return _parse_sidecar(sidecar)
+    except (ValueError, OverflowError) as error:
+        return ValueError(str(error))
 
 
 def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:

@@ -249,3 +249,27 @@ def test_a_small_file_with_a_huge_member_is_not_unpacked_into_memory(tmp_path):
     assert isinstance(found, BadSample)
     assert "bytes" in found.reason
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_a_small_file_with_an_endless_name_or_much_json_costs_little_memory(tmp_path):
+    import resource
+
+    def bomb(name, kind, size, number):
+        path = tmp_path / name
+        with gzip.open(path, "wb", compresslevel=1) as packed:
+            header = tarfile.TarInfo("20_0_0_x.json")
+            header.type, header.size = kind, size
+            for index in range(number):
+                header.name = f"{index}.json"
+                packed.write(header.tobuf(tarfile.GNU_FORMAT))
+                packed.write(b" " * size)
+            packed.write(bytes(1024))
+        return path
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+        with pytest.raises(ShardUnreadable, match="a name of"):
+            list(read_shard(bomb("name.tar", kind, 300 * 2**20, 1)))
+    assert list(read_shard(bomb("json.tar", tarfile.REGTYPE, 2**20, 600))) == []
+    # Writing a name's blanks takes 300 MiB itself, before what is measured.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024

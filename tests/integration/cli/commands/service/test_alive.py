@@ -3,27 +3,23 @@ import time
 import pytest
 
 from facetag.db import presence
-from facetag.db.engine import SWEEPER_APPLICATION, make_engine, make_sessions, transaction
-from facetag.db.presence import seconds_since_heard
+from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, transaction
+from facetag.db.presence import record_round, seconds_since_heard, seconds_since_round
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def sweeper(settings):
-    """A session over a connection as a sweeper has it."""
-    engine = make_engine(settings, pool_size=1, application=SWEEPER_APPLICATION)
-    with make_sessions(engine)() as session:
-        yield session
-    engine.dispose()
+def sweep(sessions, **how):
+    with transaction(sessions) as session:
+        record_round(session, **how)
 
 
-def test_a_sweeper_is_alive_while_it_speaks_to_the_database(facetag, sweeper, monkeypatch):
+def test_a_sweeper_is_alive_while_it_ends_rounds(facetag, sessions, monkeypatch):
     nobody = facetag("alive", "sweeper")
     assert nobody.exit_code == 1
     assert "No sweeper" in nobody.stderr
 
-    sweeper.connection()
+    sweep(sessions, stood_by=False)
     assert facetag("alive", "sweeper").exit_code == 0
     assert facetag("alive", "worker").exit_code == 1
 
@@ -31,18 +27,27 @@ def test_a_sweeper_is_alive_while_it_speaks_to_the_database(facetag, sweeper, mo
     time.sleep(0.3)
     silent = facetag("alive", "sweeper")
     assert silent.exit_code == 1
-    assert "spoke to the database 0 s ago" in silent.stderr
+    assert "The sweeper ended a round" in silent.stderr
 
 
-def test_the_process_that_spoke_last_counts(sessions, settings):
-    engine = make_engine(settings, pool_size=2, application=SWEEPER_APPLICATION)
+def test_a_sweeper_that_stands_by_is_alive_and_sweeps_nothing(facetag, sessions, monkeypatch):
+    sweep(sessions, stood_by=True)
+    assert facetag("alive", "sweeper").exit_code == 0
+    with transaction(sessions) as session:
+        assert seconds_since_round(session) is None
+    monkeypatch.setattr(presence.socket, "gethostname", lambda: "elsewhere")
+    assert facetag("alive", "sweeper").exit_code == 1
+
+
+def test_the_worker_that_spoke_last_counts(sessions, settings):
+    engine = make_engine(settings, pool_size=2, application=WORKER_APPLICATION)
     both = make_sessions(engine)
     with both() as first, both() as second:
         first.connection()
         time.sleep(0.3)
         second.connection()
         with transaction(sessions) as session:
-            quiet_s = seconds_since_heard(session, SWEEPER_APPLICATION)
+            quiet_s = seconds_since_heard(session, WORKER_APPLICATION)
     engine.dispose()
     assert quiet_s is not None
     assert quiet_s < 0.25

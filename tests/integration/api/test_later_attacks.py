@@ -1,0 +1,103 @@
+"""Attacks by timing, by numbers and by other sites' links, and what comes of them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from facetag.access.keys import Scope, revoke_key
+from facetag.standalone.local_key import make_page_link
+from facetag_api import job_listener
+from facetag_api.routes import job_events
+from tests.integration.api.conftest import serve
+from tests.integration.worker.harness import png
+
+pytestmark = pytest.mark.integration
+
+ONE = {"images": [{"key": "tenants/local/images/aa/a.jpg"}]}
+
+
+def test_an_open_stream_ends_with_the_key_that_opened_it(api, harness, monkeypatch):
+    monkeypatch.setattr(job_events, "LOOK_S", 0.2)
+    job_id = harness.post(harness.put(png()))
+    headers = harness.make_key(scope=Scope.READ)
+    with api.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=10) as events:
+        lines = events.iter_lines()
+        assert next(lines).startswith("data: ")
+        with harness.transaction() as session:
+            revoke_key(session, headers["Authorization"].split("_")[1])
+        assert "event: end" not in list(lines), "it is not told that the job has ended"
+
+
+def test_followers_of_one_tenant_leave_places_to_others(api, harness, monkeypatch):
+    monkeypatch.setattr(job_listener, "MAX_TENANT_FOLLOWERS", 1)
+    path = f"/v1/jobs/{harness.post(harness.put(png()))}/events"
+    with api.stream("GET", path) as events:
+        next(events.iter_lines())
+        refused = api.get(path)
+        assert refused.status_code == 503
+        assert "poll" in refused.json()["detail"]
+        other = harness.make_key(tenant_id="other")
+        assert api.get(path, headers=other).status_code == 404
+
+
+def test_another_sites_link_logs_nobody_in_under_its_own_key(api, harness):
+    with harness.transaction() as session:
+        link = make_page_link(session, str(api.base_url).rstrip("/"), tenant_id="evil")
+    with httpx.Client() as browser:
+        for site in ("cross-site", "same-site"):
+            sent = browser.get(link, headers={"Sec-Fetch-Site": site})
+            assert sent.status_code == 403
+            assert "set-cookie" not in sent.headers
+        # The link is not used up, and works where its reader opens it.
+        assert browser.get(link, headers={"Sec-Fetch-Site": "none"}).status_code == 303
+
+
+def test_a_link_that_many_follow_at_once_opens_one_session(api, harness):
+    with harness.transaction() as session:
+        link = make_page_link(session, str(api.base_url).rstrip("/"), tenant_id="local")
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: httpx.get(link).status_code, range(8)))
+    assert sorted(answers) == [303] + [403] * 7
+
+
+def test_a_reader_may_end_its_session_and_no_more(api, harness):
+    headers = harness.make_key(scope=Scope.READ)
+    assert api.post("/v1/jobs", json=ONE, headers=headers).status_code == 403
+    assert api.post("/logout", headers=headers).status_code == 204
+
+
+def test_requests_at_the_same_moment_do_not_pass_the_end_of_jobs_together(settings, harness):
+    few = settings.model_copy(update={"max_open_jobs": 3})
+    ready = threading.Barrier(10)
+    with serve(few, harness.make_key()) as api:
+
+        def post(_number):
+            ready.wait()
+            return api.post("/v1/jobs", json=ONE).status_code
+
+        with ThreadPoolExecutor(10) as threads:
+            answers = list(threads.map(post, range(10)))
+        assert sorted(answers) == [202] * 3 + [429] * 7
+        # Cancelled jobs are no way around it.
+        first = api.get("/v1/jobs").json()["jobs"][0]["id"]
+        assert api.post(f"/v1/jobs/{first}/cancel").status_code == 200
+        assert api.post("/v1/jobs", json=ONE).status_code == 202
+        assert api.post(f"/v1/jobs/{first}/resume").status_code == 429
+
+
+def test_no_second_spelling_names_an_upload(api):
+    for key in ("tenants/local/images//aa/a.jpg", "tenants/local/images/aa//a.jpg"):
+        assert api.post("/v1/jobs", json={"images": [{"key": key}]}).status_code == 422, key
+
+
+def test_the_other_job_of_a_comparison_must_be_the_tenants_own(api, harness):
+    mine = harness.post(harness.put(png()))
+    foreign = {"order": "disagreement", "against": str(mine)}
+    other = harness.make_key(tenant_id="other")
+    body = {"images": [{"key": "tenants/other/images/aa/a.jpg"}]}
+    theirs = api.post("/v1/jobs", json=body, headers=other).json()["id"]
+    answer = api.get(f"/v1/jobs/{theirs}/review/queue", params=foreign, headers=other)
+    assert answer.status_code in (200, 404)
+    assert answer.status_code == 404 or answer.json()["faces"] == []
