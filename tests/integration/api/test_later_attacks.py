@@ -32,14 +32,18 @@ def test_an_open_stream_ends_with_the_key_that_opened_it(api, harness, monkeypat
 
 def test_followers_of_one_tenant_leave_places_to_others(api, harness, monkeypatch):
     monkeypatch.setattr(job_listener, "MAX_TENANT_FOLLOWERS", 1)
-    path = f"/v1/jobs/{harness.post(harness.put(png()))}/events"
-    with api.stream("GET", path) as events:
-        next(events.iter_lines())
-        refused = api.get(path)
+    job = f"/v1/jobs/{harness.post(harness.put(png()))}"
+    path = f"{job}/events"
+    with api.stream("GET", path, timeout=20) as events:
+        lines = events.iter_lines()
+        next(lines)
+        refused = api.get(path, timeout=20)
         assert refused.status_code == 503
         assert "poll" in refused.json()["detail"]
         other = harness.make_key(tenant_id="other")
         assert api.get(path, headers=other).status_code == 404
+        assert api.post(f"{job}/cancel").status_code == 200
+        assert "event: end" in list(lines)
 
 
 def test_another_sites_link_logs_nobody_in_under_its_own_key(api, harness):
