@@ -7,6 +7,8 @@ from facetag.db.tables import ImageState, Job
 from facetag.errors import QuotaReached
 from facetag.settings import Settings
 
+AT_ONCE = 64
+"""More requests of a tenant are not served at the same moment, by all processes of the API."""
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('quota ' || :tenant, 0))")
 
 
@@ -28,7 +30,11 @@ def check_quota(
     ):
         return
     open_jobs, held = _count(session, tenant_id)
-    if open_jobs > settings.max_open_jobs // 2 or held + images > settings.max_tenant_images // 2:
+    near = (
+        open_jobs + AT_ONCE > settings.max_open_jobs
+        or held + AT_ONCE * settings.max_job_images > settings.max_tenant_images
+    )
+    if near:
         session.execute(LOCK, {"tenant": tenant_id})
         open_jobs, held = _count(session, tenant_id)
     if open_jobs >= settings.max_open_jobs:

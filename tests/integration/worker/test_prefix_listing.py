@@ -120,3 +120,11 @@ def test_a_cancelled_or_unknown_job_is_not_listed(harness, job_id, list_into):
     assert list_into(index) is None
     assert list_prefix(harness.sessions, index, harness.settings, uuid.uuid4()) is None
     assert index.asked == []
+
+
+def test_a_prefix_ends_at_the_bound_of_its_tenants_images(harness, job_id, list_into):
+    harness.set(max_tenant_images=3)
+    job = list_into(Index(["p/a.jpg", "p/b.jpg"], ["p/c.jpg", "p/d.jpg"]))
+    assert job.state == JobState.FAILED
+    assert "FACETAG_MAX_TENANT_IMAGES" in job.error
+    assert harness.job(job_id).total == 0

@@ -26,6 +26,7 @@ def retag(ctx: click.Context, job: str, data_dir: Path | None, quiet: bool) -> N
       facetag retag latest
     """
     from facetag.client.result_stream import stream_lines
+    from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.job_progress import wait_for_job
     from facetag_cli.client.job_reference import find_job, short_ids
     from facetag_cli.client.kept_jobs import open_jobs
@@ -44,5 +45,6 @@ def retag(ctx: click.Context, job: str, data_dir: Path | None, quiet: bool) -> N
         reporter.say(f"Job {names[0]} labels the photos of {names[1]} again.")
         ended = wait_for_job(client, new["id"], reporter, worker_starts=jobs.own)
         lines = (stream_lines(client, [one["id"]]) for one in (old, new))
-        click.echo(compare_lines(*lines, champion=champion).describe())
+        changes = compare_lines(*lines, champion=champion)
+        click.echo(escape_controls(changes.describe()))
     ctx.exit(EXIT_OK if ended["state"] == "completed" else EXIT_SOME_FAILED)

@@ -32,6 +32,7 @@ def list_command(retraining: str | None, form: str, data_dir: Path | None) -> No
     With ID, only that retraining is shown, in full. The beginning of an id is enough.
     """
     from facetag.db.engine import transaction
+    from facetag.results.name_escapes import escape_controls
     from facetag.retraining.retraining_requests import find_retraining, list_retrainings
     from facetag_cli.client.direct_access import open_shelf
     from facetag_cli.output.retraining_summary import (
@@ -48,9 +49,9 @@ def list_command(retraining: str | None, form: str, data_dir: Path | None) -> No
     if form == "json":
         click.echo(json.dumps([describe_retraining(row) for row in rows], indent=2))
     elif retraining is None:
-        click.echo(render_list(rows))
+        click.echo(escape_controls(render_list(rows)))
     else:
-        click.echo(render_retraining(rows[0]))
+        click.echo(escape_controls(render_retraining(rows[0])))
 
 
 @retrainings.command()
@@ -63,12 +64,13 @@ def log(retraining: str | None, follow: bool, data_dir: Path | None) -> None:
     ID can be the beginning of an id; without it, the newest retraining is shown. Ctrl-C stops
     --follow and leaves the retraining running.
     """
+    from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.direct_access import open_shelf
     from facetag_cli.output.retraining_summary import follow_log
 
     with open_shelf(data_dir) as shelf:
         for line in follow_log(shelf, retraining, follow=follow):
-            click.echo(line)
+            click.echo(escape_controls(line))
 
 
 @retrainings.command()

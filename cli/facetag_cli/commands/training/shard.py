@@ -45,6 +45,7 @@ def shard(folder: Path, parts: int, test: float, output: Path, quiet: bool) -> N
     Example:
       facetag shard UTKFace --parts 4 --test 0.2
     """
+    from facetag.results.name_escapes import escape_controls
     from facetag.settings import load_settings
     from facetag_cli.reporter import Reporter
     from facetag_trainer.data.shard_writer import shard_folder
@@ -63,6 +64,6 @@ def shard(folder: Path, parts: int, test: float, output: Path, quiet: bool) -> N
     if sharded.left_out:
         click.echo(f"Left out: {len(sharded.left_out)}")
     for bad in sharded.left_out[:MOST_LISTED]:
-        click.echo(f"  {bad.name}: {bad.reason}")
+        click.echo(escape_controls(f"  {bad.name}: {bad.reason}"))
     if len(sharded.left_out) > MOST_LISTED:
         click.echo(f"  and {len(sharded.left_out) - MOST_LISTED} more")
