@@ -22,15 +22,15 @@ def output_options(command: Decorated) -> Decorated:
         click.option(
             "--raw",
             is_flag=True,
-            help="CSV for machines: names that a spreadsheet may take for formulas stay as they "
-            "are.",
+            help="Write CSV for machines: do not escape names that a spreadsheet may take for "
+            "formulas.",
         ),
         click.option(
             "--min-certainty",
             type=click.FloatRange(0, 1),
             metavar="SHARE",
-            help="Write doubtful labels as null: those marked uncertain, and those less probable "
-            "than SHARE. A report keeps them, with a mark.",
+            help="Write uncertain labels as null: those that the network marks as uncertain, and "
+            "those less probable than SHARE. A report keeps them and marks them.",
         ),
         click.option(
             "--report",
@@ -82,14 +82,14 @@ def wish_options(command: Decorated) -> Decorated:
     command = click.option(
         "--purpose",
         metavar="TEXT",
-        help="State what the labels are for. A service may demand one of its purposes.",
+        help="State what the labels are for. A service may accept only purposes that it lists.",
     )(command)
     return click.option(
         "--heads",
         type=HeadList(),
         metavar="NAMES",
-        help="Label only these of age, gender and race, separated by commas; `none`: only find "
-        "faces. Default: all that the service labels.",
+        help="Label only these attributes, separated by commas: age, gender, race. `none` only "
+        "finds faces. Default: all that the service labels.",
     )(command)
 
 

@@ -117,7 +117,8 @@ def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--sniff",
             is_flag=True,
-            help="Also label files without an image extension whose first bytes are an image's.",
+            help="Also label files without an image extension if their first bytes are those of an"
+            " image.",
         ),
         click.option(
             "--skip-hidden",

@@ -39,9 +39,9 @@ def compose(
 
     \b
     Exit status:
-      0  every required bound surely holds, or none is given
-      4  a required bound surely fails
-      5  the photos cannot tell
+      0  every bound of --require holds with 95% confidence, or none is given
+      4  a bound fails with 95% confidence
+      5  the estimate is too uncertain to tell
 
     \b
     Examples:

@@ -19,14 +19,14 @@ from facetag_cli.params.photo_inputs import PhotoInputs, photo_inputs
 @click.option(
     "--counts-only",
     is_flag=True,
-    help="Keep only how many faces there are of each group: no face and, in the end, no photo. "
-    "`facetag status JOB` prints the counts.",
+    help="Keep only the number of faces per group. Faces are not stored, and photos are deleted in"
+    " the end. `facetag status JOB` prints the counts.",
 )
 @click.option(
     "--keep-photos",
     is_flag=True,
-    help="Keep the sent photos as long as the results, for `retag` and review. Default: photos go "
-    "an hour after they were labelled.",
+    help="Keep the sent photos as long as the results, for `retag` and review. Default: photos are"
+    " deleted an hour after they were labelled.",
 )
 @wish_options
 @click.option("--name", help="Name of the job. Default: the folder's name.")

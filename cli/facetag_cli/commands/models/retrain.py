@@ -47,13 +47,15 @@ if TYPE_CHECKING:
     default="both",
     show_default=True,
     help="Photos that the service labels from now on: like the new shards, like the earlier ones, "
-    "or both. Of these nothing may be lost; of the others a bounded loss is allowed.",
+    "or both. On these photos no measure may get worse; on the others a bounded loss is "
+    "allowed.",
 )
 @click.option(
     "--domain",
     metavar="NAME",
-    help="Collection that the new shards come from, such as an archive; figures are given for "
-    "each. Without it the first shard's name without its number, so week-31.tar is of `week`.",
+    help="Collection that the new shards come from, such as an archive; figures are given per "
+    "domain. Default: the first shard's name without its number, such as `week` for "
+    "week-31.tar.",
 )
 @click.option(
     "--test",
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     multiple=True,
     type=ShardArgument(),
     metavar="SHARD",
-    help="Test set, whose images no network is fitted on from now on. May be repeated.",
+    help="Test set: no network will be fitted on its images. May be repeated.",
 )
 @click.option(
     "--leave-out",
@@ -71,7 +73,8 @@ if TYPE_CHECKING:
 @click.option(
     "--again",
     is_flag=True,
-    help="Also take shards that were learnt by a bundle outside the champion's line of descent.",
+    help="Also take shards that were fitted on before, if the champion does not descend from that "
+    "bundle.",
 )
 @fit_options
 @precision_option
@@ -80,7 +83,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Leave the work to a trainer worker, and print the id of the retraining.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--no-promote", is_flag=True, help="Do not promote, even if the candidate passes.")
 @click.option(
     "--run",
@@ -120,18 +123,19 @@ def retrain(
 ) -> None:
     """Fit the champion further on new SHARDS, and promote the candidate if it passes.
 
-    A shard is a path or s3://BUCKET/KEY; --reviews JOB makes one of what people said of a job's
-    faces on the page. A ledger in the database records every shard by its content: no shard is
-    learnt twice, and a shard with an image of a test set or of the holdout is refused. Near
+    A shard is a path or s3://BUCKET/KEY; --reviews JOB makes a shard of a job's faces that people
+    reviewed on the page. A ledger in the database records every shard by its content: no shard is
+    fitted on twice, and a shard with an image of a test set or of the holdout is refused. Near
     duplicates of known images are left out. A part of every shard is held out, and on these images
     the candidate is compared with the champion. It is promoted only if age RMSE, gender accuracy
     and race accuracy are no worse, overall, in the worst group and in the group that lost most, on
     earlier and on new images, and if the champion agrees with the new labels about as often as with
     the earlier ones. To resume a killed retraining, give the same options again.
 
-    --for says what the service labels from now on. With --for new, a measure must be surely better
-    on the new images, and earlier images may lose up to 0.5 years of age RMSE and 2 points of
-    accuracy, a group 2 years and 10 points. --for earlier allows the same losses on new images.
+    --for says what the service labels from now on. With --for new, a measure must be significantly
+    better on the new images. On earlier images up to 0.5 years of age RMSE and 2 points of accuracy
+    may be lost, and in a group up to 2 years and 10 points. --for earlier allows the same losses on
+    new images.
 
     The champion that ships was fitted on UTKFace: give its shards with --earlier once, and they are
     stored. If you have none of the earlier shards, give --replay 0. Nothing can be compared then,

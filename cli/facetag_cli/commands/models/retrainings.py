@@ -61,7 +61,7 @@ def list_command(retraining: str | None, form: str, data_dir: Path | None) -> No
 def log(retraining: str | None, follow: bool, data_dir: Path | None) -> None:
     """Print the log of a retraining; times are UTC.
 
-    ID can be the beginning of an id; without it, the newest retraining is shown. Ctrl-C stops
+    ID can be the beginning of an id. Without ID, the newest retraining is shown. Ctrl-C stops
     --follow and leaves the retraining running.
     """
     from facetag.results.name_escapes import escape_controls

@@ -32,7 +32,9 @@ from facetag_cli.params.targets import choose_format
     help="Label all photos again, also those whose labels are known.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Print what would be sent, reused and labelled, and end."
+    "--dry-run",
+    is_flag=True,
+    help="Print how many photos would be sent, reused and labelled, and exit.",
 )
 @wish_options
 @min_face_option
@@ -57,14 +59,16 @@ def tag(
     quiet: bool,
 ) -> None:
     """Label the faces in every photo of PATH: folders, files, tars such as WebDataset shards, `-`
-    for a list of paths on standard input, or s3://BUCKET/PREFIX in a bucket that is allowed.
+    for a list of paths on standard input, or s3://BUCKET/PREFIX in a bucket of
+    FACETAG_SOURCE_BUCKETS.
 
-    Every file with an image extension gets one line, in the order of the sorted paths. A photo
-    that cannot be read gets the state `failed` and a reason. Hidden files are included. Links are
-    followed, save those that other users made, and those out of the folder to files that are no
-    images. The labels are apparent age, gender and race, as UTKFace's labellers saw them.
-    Nobody is identified. With one folder or tar, names are relative to it, else as given. Files
-    that macOS and NAS devices leave beside photos (._x.jpg, @eaDir) are skipped.
+    Every file with an image extension gets one line, in the order of the sorted paths. A photo that
+    cannot be read gets the state `failed` and a reason. Hidden files are included. Symbolic links
+    are followed, with two exceptions: links that other users made, and links that lead out of the
+    folder to files other than images. The labels are apparent age, gender and race, as UTKFace's
+    labellers saw them. Nobody is identified. If PATH is one folder or tar, names are relative to
+    it; otherwise they are the paths as given. Files that macOS and NAS devices leave beside photos
+    (._x.jpg, @eaDir) are skipped.
 
     The command uses the service at FACETAG_API_URL if that is set, else a running `facetag up`.
     If there is neither, it starts a service. That stays up for some minutes, so that the next

@@ -30,7 +30,9 @@ CHECK_MS = 2000
     show_default=True,
     help="File to which the results are appended, a line per photo.",
 )
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Leave out photos whose names match."
+)
 @click.option("--skip-hidden", is_flag=True, help="Skip names that begin with a dot.")
 @data_dir_option
 @quiet_option
@@ -45,7 +47,7 @@ def watch(
     """Label the photos in FOLDER, and then those that arrive, until Ctrl-C.
 
     A photo that changes is labelled again and gets another line. After a restart the command goes
-    on: photos with a line in FILE.jsonl are not labelled again.
+    on where it was: photos with a line in FILE.jsonl are not labelled again.
 
     \b
     Example:

@@ -84,7 +84,7 @@ def keys() -> None:
 def create(
     name: str, tenant: str | None, scope: str, expires: timedelta | None, data_dir: Path | None
 ) -> None:
-    """Make a key and print it; it is shown this once.
+    """Make a key and print it. It is shown only now.
 
     Clients send it as `Authorization: Bearer KEY`; the command line takes it from FACETAG_API_KEY.
     """
@@ -108,7 +108,7 @@ def create(
 @format_option
 @data_dir_option
 def list_command(form: str, data_dir: Path | None) -> None:
-    """List the valid keys, and the sessions of the page; secrets are not known to the service."""
+    """List the valid keys and the page's sessions, without their secrets."""
     from facetag.access.keys import list_keys
     from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.direct_access import open_database

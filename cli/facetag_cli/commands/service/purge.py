@@ -32,10 +32,10 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: Path | None) -> None:
     """Delete jobs or photos from a service for good.
 
-    Results go at once, and the files of `facetag up` lose them within about an hour once no job is
-    open. Object storage deletes the photos as soon as it answers, and its files lose the bytes
-    within half an hour, or when `facetag up` stops. `facetag audit-log` says when. This machine
-    forgets the hashes of all files that it ever sent.
+    Results are deleted at once, and photos as soon as object storage answers. On the disks of
+    `facetag up` their bytes remain for a while: those of results for about an hour after no job is
+    open, those of photos for half an hour or until `facetag up` stops. `facetag audit-log` shows
+    when the last photo was deleted. This machine also forgets the hashes of all files that it sent.
 
     \b
     Examples:

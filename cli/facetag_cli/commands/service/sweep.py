@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     "--repair",
     "repairing",
     is_flag=True,
-    help="Repair what disagrees between database and object storage, and exit.",
+    help="Make database and object storage agree, and exit.",
 )
-@click.option("--dry-run", is_flag=True, help="With --repair: change nothing, say what would be.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="With --repair: change nothing, and print what would be repaired.",
+)
 def sweep(once: bool, repairing: bool, dry_run: bool) -> None:
     """Requeue the work of workers that died.
 
-    The sweeper works every FACETAG_SWEEP_INTERVAL_S seconds. It queues the images and retrainings
+    The sweeper looks every FACETAG_SWEEP_INTERVAL_S seconds. It queues the images and retrainings
     of silent workers again, announces jobs whose messages were lost, closes finished jobs, and
     deletes predictions that a killed API left behind, objects of deleted jobs, uploads that no job
     took within a day, and jobs past FACETAG_RETENTION_DAYS. Several sweepers can run at the same
     time.
 
-    After a backup was restored, --repair compares all rows with all objects. Photos that wait and
-    are not in storage fail as object_missing; photos and thumbnails that no job names are deleted;
-    wrong counts of jobs are counted again. The service may run meanwhile.
+    Use --repair after you restored a backup. It compares all rows with all objects: queued photos
+    that are not in storage fail as object_missing, photos and thumbnails that no job names are
+    deleted, and wrong counts of jobs are corrected. The service may run meanwhile.
     """
     import signal
     import threading

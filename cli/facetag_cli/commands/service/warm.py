@@ -21,8 +21,8 @@ def warm(bundle: Path | None, any_processor: bool) -> None:
     """Prepare a bundle's network ahead, so that workers start in seconds.
 
     A worker needs the network traced by TensorFlow and compiled for this processor. Both are kept
-    in the cache folder (default ~/.cache/facetag/graphs), which only its owner may use. The first
-    worker prepares what is missing, so this command only saves it the time.
+    in the cache folder (default ~/.cache/facetag/graphs), which only its owner may use. Without
+    this command the first worker prepares them.
 
     \b
     Example:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--mirror",
     type=click.Choice(["never", "unsure", "always"]),
-    help="Which faces are read a second time, mirrored, at twice the cost per face: none, those "
-    "that the network is unsure of, or all. The bundle's own setting stays if not given.",
+    help="Faces to read a second time, mirrored, at twice the cost per face: none, those that the "
+    "network is unsure of, or all. Default: the bundle's own setting stays.",
 )
 @quiet_option
 def calibrate(

@@ -47,19 +47,20 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SHARD",
     type=ShardArgument(),
-    help="Training shard: also give the figures without its near twins. May be repeated.",
+    help="Training shard: also measure without the images that are near duplicates of its images. "
+    "May be repeated.",
 )
 @click.option(
     "--corrupt",
     is_flag=True,
-    help="Measure a fixed set of the images spoiled in twelve ways, at three strengths each.",
+    help="Measure a fixed set of the images, corrupted in twelve ways at three strengths each.",
 )
 @click.option(
     "--corrupt-images",
     type=click.IntRange(1),
     default=300,
     show_default=True,
-    help="Images to spoil with --corrupt; each is read 37 times.",
+    help="Images to corrupt with --corrupt; each is read 37 times.",
 )
 @click.option(
     "--card",

@@ -103,12 +103,12 @@ def imbalance(
     """Compare three treatments of rare labels on held-out images of SHARDS.
 
     The pooled features of a network are computed once. A head (Dense, Dropout, Dense) is then
-    fitted on them in three ways: plain, with weights inverse to how frequent each label is, and on
-    a set that SMOTE has filled up to equal numbers. The epoch with the best macro F1 on the
-    validation part is kept. Accuracy, macro F1 and the recall of each label are measured on the
-    other held-out images. Figures are means over the seeds, with their standard deviation and a
-    95% confidence interval from the bootstrap. Give no test shards, since a choice is made by these
-    figures. The same command resumes an interrupted run.
+    fitted on them in three ways: without a treatment, with each label weighted by the inverse of
+    its frequency, and on a set that SMOTE filled up to equal numbers per label. The epoch with the
+    best macro F1 on the validation part is kept. Accuracy, macro F1 and the recall of each label
+    are measured on the other held-out images. Figures are means over the seeds, with their standard
+    deviation and a 95% confidence interval from the bootstrap. Give no test shards: whoever chooses
+    a method by these figures has used the images. The same command resumes an interrupted run.
 
     \b
     Examples:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def teach(shards: "tuple[ShardSource, ...]", output: Path, quiet: bool) -> None:
     """Write what public-domain networks say of the faces in training SHARDS.
 
-    The file holds a descriptor of each face (dlib's recognition network, 128 numbers) and, from
-    classifiers on descriptors, answers about gender, race and age that never saw the label. Name it
-    as `taught` in a plan file of `facetag train`. Images must be cut about faces as UTKFace's are.
-    It takes 40 ms per image and core; a killed run goes on where it stopped. Keep the file to
-    yourself: descriptors can tell persons apart, and no bundle holds one.
+    The file holds two things per face: a descriptor of 128 numbers from dlib's recognition network,
+    and the gender, race and age that classifiers read from descriptors. No classifier saw the label
+    of the face that it answers for. Give the file to `facetag train` as `taught` in a plan file.
+    Images must be cropped to faces as UTKFace's are. The command takes 40 ms per image and core; a
+    killed run goes on where it stopped. Keep the file to yourself, since descriptors can tell
+    persons apart. No bundle holds one.
 
     \b
     Example:

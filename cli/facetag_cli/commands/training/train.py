@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     "--heads",
     multiple=True,
     type=click.Choice([head.name for head in HEADS]),
-    help="Attribute that the network predicts; all three if not given. Repeat it for two.",
+    help="Attribute that the network predicts; all three if not given. May be repeated.",
 )
 @click.option(
     "--size", type=click.IntRange(75), show_default="160", help="Side of the input in pixels."

@@ -117,10 +117,10 @@ def tune(
     """Search for better hyperparameters on SHARDS, each a path or s3://BUCKET/KEY.
 
     Each trial fits the network on a part of the images, at a small size and for a few epochs. Its
-    value is the validation score of `facetag train`. Trials that fall behind are pruned. The study
-    is kept in PostgreSQL: the same command resumes it, also on other machines that have the same
-    FACETAG_DATABASE_URL. A trial whose machine died is tried again after three minutes. A trial
-    that was stopped with Ctrl-C is tried again by the next command.
+    value is the validation score of `facetag train`. Trials with poor values are stopped early
+    (pruned). The study is kept in PostgreSQL: the same command resumes it, also on other machines
+    that have the same FACETAG_DATABASE_URL. A trial whose machine died is tried again after three
+    minutes. A trial that was stopped with Ctrl-C is tried again by the next command.
 
     \b
     Examples:
