@@ -1,6 +1,6 @@
 """Retrain the champion on photos that it reads badly: what is won there, what is lost elsewhere?
 
-The photos are Asian and Indian faces over 40, spoiled in a fixed way; 1,000 are a new shard, and
+The photos are Asian and Indian faces over 40, corrupted in a fixed way; 1,000 are a new shard, and
 the rest judge. Earlier data are the images that the champion held out. Nothing is recorded or
 promoted: the program prints what `facetag retrain` would have decided.
 
@@ -28,7 +28,7 @@ from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.output_cache import OutputCache
 
-CLEAN, BEFORE, AFTER = "champion, before they were spoiled", "champion", "candidate"
+CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "candidate"
 
 
 @click.command(help=__doc__)

@@ -1,6 +1,6 @@
 """Make a domain that the champion reads badly: faces of two groups over 40, in poor photos.
 
-The photos are UTKFace's, spoiled in a fixed way: few pixels, no colour of their own, and a cast.
+The photos are UTKFace's, corrupted in a fixed way: few pixels, no colour of their own, and a cast.
 The champion was fitted on most of them as they were, so its errors here are smaller than on photos
 of strangers.
 """
@@ -54,7 +54,7 @@ WRONG = ("right", "flipped", "shuffled", "shifted")
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The crop caches of a trial; `earlier` holds no training image that judges when spoiled."""
+    """The crop caches of a trial; `earlier` holds no training image that judges when corrupted."""
 
     earlier: CropCache
     new: CropCache
@@ -96,7 +96,7 @@ def make_domain(
     rest = examine_tests([_write(folder / "rest.tar", judges, settings)])
     places = {sample.name: index for index, sample in zip(judging, judges, strict=True)}
     order = [places[sample.name] for sample in rest.samples]
-    # What judges when it is spoiled must not be learnt as it was.
+    # What judges when it is corrupted must not be learnt as it was.
     originals = {one.sha256: index for one, index in zip(taught, learnt, strict=True)}
     hidden = np.zeros(len(held_out), bool)
     hidden[order] = True
@@ -132,7 +132,7 @@ def choose_images(
 
 
 def spoil(sample: Sample, settings: Settings) -> Sample:
-    """Return a sample whose image is spoiled; its content decides the draws."""
+    """Return a sample whose image is corrupted; its content decides the draws."""
     photo = decode_image(
         sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
     )

@@ -77,7 +77,7 @@ def _group(
 
 ESTIMATES = {
     "doubtful": ["race"],
-    "warnings": ["Estimates by race are doubtful."],
+    "warnings": ["Estimates by race are uncertain."],
     "shares": {
         "gender": {"male": _group(0.4, 40, 0.3, 0.5), "female": _group(0.6, 60, 0.5, 0.7)},
         "race": {"white": _group(1.0, 100, 0.9, 1.0)},

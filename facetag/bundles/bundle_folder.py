@@ -47,8 +47,8 @@ def check_version(version: object) -> None:
     """Raise BundleInvalid unless this can name a folder: versions become parts of paths."""
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise BundleInvalid(
-            f"{version!r} is no version of a bundle: give 1 to 128 letters, digits, dots, hyphens "
-            "and underscores, a letter or a digit first."
+            f"{version!r} is not a version of a bundle: give 1 to 128 letters, digits, dots, "
+            "hyphens and underscores, a letter or a digit first."
         )
 
 

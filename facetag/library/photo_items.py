@@ -50,7 +50,7 @@ def list_items(given: PhotoInput | Iterable[PhotoInput]) -> tuple[Iterator[Photo
 def _expand(one: PhotoInput, place: int, *, alone: bool) -> Iterator[PhotoItem]:
     if not isinstance(one, _ONE):
         raise InputInvalid(
-            f"A {type(one).__name__} is no photo: give paths, bytes, arrays or Pillow images."
+            f"A {type(one).__name__} is not a photo: give paths, bytes, arrays or Pillow images."
         )
     if not isinstance(one, str | os.PathLike):
         yield PhotoItem(str(place), one)
@@ -103,5 +103,6 @@ def to_pixels(photo: npt.NDArray[Any] | Image.Image) -> Pixels:
 def _not_pixels(photo: npt.NDArray[Any]) -> ImageUnreadable:
     return ImageUnreadable(
         ErrorCode.NOT_AN_IMAGE,
-        f"An array of {photo.dtype} {photo.shape} is no photo: give uint8 (height, width, 3), RGB.",
+        f"An array of {photo.dtype} {photo.shape} is not a photo: give uint8 (height, width, 3), "
+        "RGB.",
     )

@@ -193,7 +193,7 @@ def _kernel() -> Values:
 
 def _known(found: Found | None) -> Found:
     if found is None:
-        raise ValueError("a grouping was asked for of which the answers say nothing")
+        raise ValueError("the answers do not state this grouping")
     return found
 
 

@@ -36,5 +36,5 @@ def _share(text: str) -> float:
     number = text.strip()
     value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
     if not 0 <= value <= 1:
-        raise ValueError(f"{text} is no share: give 0 to 1, or a percentage.")
+        raise ValueError(f"{text} is not a share: give 0 to 1, or a percentage.")
     return value

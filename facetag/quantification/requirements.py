@@ -79,7 +79,7 @@ def find_group(text: str) -> tuple[str, str]:
                 return grouping.name, label
     known = "; ".join(", ".join(each.labels) for each in GROUPINGS if len(each.factors) == 1)
     raise RequirementInvalid(
-        f"{text!r} is no group. Groups are {known}, and crossings such as 'female, 60+'."
+        f"{text!r} is not a group. Groups are {known}, and crossings such as 'female, 60+'."
     )
 
 

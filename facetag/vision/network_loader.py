@@ -138,7 +138,7 @@ def _run_export(
     if done.returncode:
         raise FacetagError(
             f"Preparing the network of {bundle.folder} failed (exit status {done.returncode}). "
-            f"Check that a gigabyte of memory is free. Its last words: {done.stderr[-2000:]}"
+            f"Check that a gigabyte of memory is free. Its last output: {done.stderr[-2000:]}"
         )
 
 

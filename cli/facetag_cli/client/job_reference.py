@@ -23,7 +23,7 @@ def find_job(client: ApiClient, reference: str) -> JobView:
         return client.get_job(full)
     if not re.fullmatch("[0-9a-f-]+", reference.lower()):
         raise JobNotFound(
-            f"{reference} is no job: give its id, the first digits of its id, or `latest`. "
+            f"{reference} is not a job: give its id, the first digits of its id, or `latest`. "
             "`facetag jobs` lists the jobs."
         )
     found = client.list_jobs(limit=SHOWN_CANDIDATES, id_prefix=reference.lower())

@@ -82,7 +82,7 @@ def _table(difference: ShareDifference, titles: Sequence[str]) -> Table:
 def _verdicts(difference: ShareDifference, words: tuple[str, str]) -> list[tuple[str, str]]:
     more, fewer = words
     verdicts = [
-        "doubtful" if difference.doubtful else "" if not sure else more if value > 0 else fewer
+        "uncertain" if difference.doubtful else "" if not sure else more if value > 0 else fewer
         for value, sure in zip(difference.values, difference.sure, strict=True)
     ]
     return list(zip(difference.grouping.labels, verdicts, strict=True))

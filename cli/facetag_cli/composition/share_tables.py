@@ -55,7 +55,7 @@ def share_table(shares: Shares, faces: int, *, doubtful: bool = False) -> Table:
     for place, label in enumerate(shares.grouping.labels):
         counted = shares.counted[place]
         if doubtful:
-            estimated = ("doubtful", "")
+            estimated = ("uncertain", "")
         elif too_few(shares, place, faces):
             estimated = ("too few faces", f"up to {high[place]:.0%}")
         else:
@@ -75,7 +75,7 @@ def too_few(shares: Shares, place: int, faces: int) -> bool:
 def shift_lines(shifts: Sequence[Shift]) -> list[str]:
     """Return a warning for each factor whose estimates are doubtful."""
     return [
-        f"Estimates by {shift.factor} are doubtful: the network is not as sure of these photos as "
+        f"Estimates by {shift.factor} are uncertain: the network is not as sure of these photos as "
         f"of its held-out ones (distance {shift.distance:.2f}, at most {shift.critical:.2f} by "
         "chance). They may be blurred, dark or of another kind."
         for shift in shifts

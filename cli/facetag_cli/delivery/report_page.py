@@ -122,7 +122,7 @@ def _note(composition: Composition, listing: Listing) -> str:
         )
     if pictures and pictures < listed:
         parts.append(
-            f"{plural(pictures, 'photo')} of the rarest and most doubtful groups "
+            f"{plural(pictures, 'photo')} of the rarest and most uncertain groups "
             f"{'has a picture' if pictures == 1 else 'have pictures'} in this file; of the others "
             "only the faces' places are drawn."
         )

@@ -172,7 +172,7 @@ class JobReference(click.ParamType[str]):
         reference = str(value).strip().lower()
         if reference != "latest" and not re.fullmatch("[0-9a-f][0-9a-f-]{0,35}", reference):
             self.fail(
-                f"{value!r} is no job: give its id, the first digits of its id, or `latest`. "
+                f"{value!r} is not a job: give its id, the first digits of its id, or `latest`. "
                 "`facetag jobs` lists them.",
                 param,
                 ctx,

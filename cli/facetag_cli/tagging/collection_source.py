@@ -73,7 +73,7 @@ def read_lines(path: Path) -> Iterator[Line]:
                 line["state"], line["model"], line["faces"]
             except (ValueError, TypeError, KeyError) as error:
                 raise FacetagError(
-                    f"Line {number} of {path} is no result of a photo: give a file that `facetag "
-                    "tag --format jsonl` wrote."
+                    f"Line {number} of {path} is not a result of a photo: give a file that "
+                    "`facetag tag --format jsonl` wrote."
                 ) from error
             yield line

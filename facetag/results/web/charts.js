@@ -193,7 +193,7 @@ function groupsToCheck(counts) {
   return card("Look at these groups first",
     "A share that rests on few faces, or on uncertain labels, says little.",
     make("div", { class: "several" }, list("Rarest groups", rarest),
-      list("Most doubtful groups", doubtful)));
+      list("Most uncertain groups", doubtful)));
 }
 
 function failures(counts) {

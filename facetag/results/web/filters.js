@@ -4,7 +4,7 @@ const FACE_KEYS = ["gender", "race", "age", "doubt", "size", "confidence", "gend
   "race_sure"];
 const OF_ANY_FACE = new Set(["confidence", "doubt", "size"]);
 export const SORTS = {
-  rare: "Rarest and most doubtful first", doubt: "Least certain label first",
+  rare: "Rarest and most uncertain first", doubt: "Least certain label first",
   found: "Least certain detection first", small: "Smallest face first",
   many: "Most faces first", name: "Name",
 };

@@ -34,7 +34,7 @@ function shareTable(name, groups, doubtful) {
         { "aria-label": `${(100 * one.counted).toFixed(1)}%, ${plural(one.counted_faces, "face")}` })
       : "0.0%";
     const [low, high] = one.interval;
-    if (doubtful) return [label, counted, "doubtful", "", ""];
+    if (doubtful) return [label, counted, "uncertain", "", ""];
     const drawn = interval(one, most);
     if (one.too_few) return [label, counted, "too few faces", `up to ${percent(high)}`, drawn];
     return [label, counted, `${(100 * one.estimated).toFixed(1)}%`,

@@ -110,7 +110,7 @@ def fit_age_line(labels: Values, ages: Values) -> AgeLine:
 
 
 def calibrate_outputs(
-    cache: CropCache, outputs: Outputs, spoiled: Outputs | None = None
+    cache: CropCache, outputs: Outputs, corrupted: Outputs | None = None
 ) -> dict[str, Any]:
     """Return the manifest's fields that follow from a network's outputs on held-out images.
 
@@ -118,14 +118,14 @@ def calibrate_outputs(
     The fields are `calibration`, `age_range`, `held_out` (images per part), `held_out_answers` (for
     the estimation of shares) and `metrics` (of validation and holdout). Temperatures, the line
     through ages and the range's coverage are fitted on the calibration part; the range's shape is
-    fitted on the validation part. `spoiled` are the outputs on the same images made poor:
+    fitted on the validation part. `corrupted` are the outputs on the same images made poor:
     temperatures and ranges are then fitted on both, so that they hold for poor photos too.
     """
     parts = split_held_out(cache.hashes[cache.validation])
     labels = {name: cache.labels[name][cache.validation] for name in outputs}
     members = {name: parts == name for name in PART_SHARES}
     fitted = members[CALIBRATION]
-    seen = [outputs] if spoiled is None else [outputs, spoiled]
+    seen = [outputs] if corrupted is None else [outputs, corrupted]
     all_labels = {name: np.tile(values, len(seen)) for name, values in labels.items()}
     all_members = {name: np.tile(mask, len(seen)) for name, mask in members.items()}
     all_outputs = {name: np.concatenate([one[name] for one in seen]) for name in outputs}
@@ -162,8 +162,8 @@ def calibrate_outputs(
         name: measure_heads(_take(labels, members[name]), _take(certain, members[name]), age_range)
         for name in (VALIDATION, HOLDOUT)
     }
-    if spoiled is not None:
-        poor = calibration.apply(spoiled)
+    if corrupted is not None:
+        poor = calibration.apply(corrupted)
         judged = members[HOLDOUT]
         fields["metrics"]["holdout_spoiled"] = measure_heads(
             _take(labels, judged), _take(poor, judged), age_range
@@ -188,7 +188,7 @@ def calibrate_bundle(
 
     Doing it again gives the same manifest. `mirror` sets which faces are read mirrored too; None
     keeps the manifest's setting. `known_outputs` are the uncalibrated outputs for the held-out
-    images, as they are and spoiled, if they are known already. Weights and version stay. Recorded
+    images, as they are and corrupted, if they are known already. Weights and version stay. Recorded
     test figures are removed, since they belong to another calibration. Raises FacetagError if the
     cache has other crops than the bundle wants, or no held-out images.
     """
@@ -202,14 +202,14 @@ def calibrate_bundle(
             "The crop cache has no held-out images to calibrate on: give more shards."
         )
     mirror = bundle.mirror if mirror is None else mirror
-    outputs, spoiled = known_outputs or (
+    outputs, corrupted = known_outputs or (
         predict_held_out_crops(
             bundle, cache, mirror=mirror, spoil=spoil, batch=batch, on_read=on_read
         )
         for spoil in (False, True)
     )
     fields = {
-        **calibrate_outputs(cache, outputs, spoiled),
+        **calibrate_outputs(cache, outputs, corrupted),
         "activation_ranges": measure_ranges(bundle.load_network(), bundle.spec, cache),
     }
     manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}

@@ -47,7 +47,7 @@ def prepare_cache(
     cleaned, hashes = read_clean_set(indexes)
     if not cleaned.samples:
         raise ShardUnreadable(
-            "Nothing usable remains of the shards: `facetag train --help` says how to label images."
+            "The shards hold no usable image: `facetag train --help` says how to label images."
         )
     total = len(cleaned.samples)
     on_progress(0, total)

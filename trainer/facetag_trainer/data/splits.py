@@ -71,7 +71,7 @@ class Fold:
 
     def __post_init__(self) -> None:
         if self.of < 2 or not 1 <= self.number <= self.of:
-            raise ValueError(f"{self} is no fold: write the first of five as 1/5.")
+            raise ValueError(f"{self} is not a fold: write the first of five as 1/5.")
 
     @classmethod
     def parse(cls, text: str) -> "Fold":

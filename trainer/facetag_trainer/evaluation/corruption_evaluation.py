@@ -17,7 +17,7 @@ from facetag_trainer.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corru
 from facetag_trainer.evaluation.table_1_metrics import measure_heads
 
 
-def evaluate_spoiled(
+def evaluate_corrupted(
     bundle: Bundle,
     shards: Sequence[Path],
     settings: Settings,

@@ -18,13 +18,13 @@ SEED = 7
 
 
 def corrupt(photo: Pixels, kind: str, strength: int, place: int) -> Pixels:
-    """Return a photo (height, width, 3) spoiled in one of the CORRUPTIONS, at one of STRENGTHS."""
+    """Return a photo (height, width, 3) with one of CORRUPTIONS at one of STRENGTHS."""
     rng = np.random.default_rng((SEED, list(CORRUPTIONS).index(kind), strength, place))
     return np.asarray(CORRUPTIONS[kind](Image.fromarray(photo), strength - 1, rng))
 
 
 def corrupt_somehow(photo: Pixels, place: int) -> Pixels:
-    """Return a photo spoiled in a way and at a strength that follow from its place."""
+    """Return a photo corrupted in a way and at a strength that follow from its place."""
     kind = list(CORRUPTIONS)[place % len(CORRUPTIONS)]
     strength = STRENGTHS[place // len(CORRUPTIONS) % len(STRENGTHS)]
     return corrupt(photo, kind, strength, place)

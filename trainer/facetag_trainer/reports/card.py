@@ -285,7 +285,7 @@ def _calibrated(manifest: Mapping[str, Any]) -> list[str]:
     )
     if "holdout_spoiled" in manifest["metrics"]:
         words += (
-            " On the same images spoiled in twelve ways, such as noise, blur and compression: "
+            " On the same images corrupted in twelve ways, such as noise, blur and compression: "
             f"{_held(manifest, 'holdout_spoiled', (*READ, *HELD))}."
         )
     return ["## Calibration", words, "\n".join(lines)]

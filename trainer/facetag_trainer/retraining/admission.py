@@ -103,7 +103,7 @@ def admit_shards(
     )
     if not new.samples:
         raise ShardRefused(
-            "The champion knows every usable image of the shards: nothing remains to learn."
+            "The champion was fitted on every usable image of the shards: give new ones."
         )
     if given is not None:
         earlier = [given.round, *earlier]

@@ -228,14 +228,14 @@ def _calibrate(
     output_cache: OutputCache,
 ) -> Bundle:
     """Fit the calibration on the held-out images of all rounds."""
-    clean, spoiled = (
+    clean, corrupted = (
         [
             output_cache.read(bundle, cache, cache.validation, spoil=spoil)
             for cache in (*earlier, new)
         ]
         for spoil in (False, True)
     )
-    outputs, poor = (join_outputs(some) for some in (clean, spoiled))
+    outputs, poor = (join_outputs(some) for some in (clean, corrupted))
     return calibrate_bundle(bundle, joined, known_outputs=(outputs, poor))
 
 
@@ -245,7 +245,7 @@ def _estimate(material: Material, fit: FitPlan, champion: Bundle, rate: float) -
     judging = int(material.joined.validation.sum())
     reads = 2 if champion.mirror.always else 1
     lessons = training * reads if fit.teacher_share else 0
-    # The champion reads what is held out once, the candidate twice: as it is and spoiled.
+    # The champion reads what is held out once, the candidate twice: as it is and corrupted.
     passes = lessons + 3 * judging * reads + fit.epochs * training * PASSES_OF_STEP
     passes += len(POINTS) * (STATISTICS_BATCHES * fit.batch_size + judging // 4)
     return passes / (rate * reads)

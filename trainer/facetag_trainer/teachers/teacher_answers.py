@@ -53,7 +53,7 @@ def teach(
     cleaned, hashes = read_clean_set(indexes)
     samples = cleaned.samples
     if not samples:
-        raise FacetagError("Nothing usable remains of the shards: see `facetag explore --help`.")
+        raise FacetagError("The shards hold no usable image: see `facetag explore --help`.")
     labels = label_arrays(samples, HEADS)
     held_out = hold_out(samples, hashes, PreparePlan(settings).validation_share)
     if not path.exists():

@@ -35,7 +35,7 @@ def read_knowledge(path: Path, cache: CropCache) -> Knowledge:
             answers = {name: kept[name] for name in ("age", "gender", "race") if name in kept}
     except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FacetagError(
-            f"{path} holds nothing that teachers said: make it with `facetag teach SHARD...`."
+            f"{path} is not a file of `facetag teach`: make one with `facetag teach SHARD...`."
         ) from error
     if not np.array_equal(hashes, cache.hashes):
         raise FacetagError(f"{path} is about other images: give the shards that it was made of.")

@@ -63,8 +63,8 @@ def studies_url(database_url: str) -> str:
                 _log.debug("the database of studies was made elsewhere")
             except psycopg.errors.InsufficientPrivilege as error:
                 raise SettingsInvalid(
-                    f"User {url.username} may not make the database {DATABASE!r}: have it made, "
-                    "or give another one with --storage."
+                    f"User {url.username} may not create the database {DATABASE!r}: let its "
+                    "administrator create it, or give another one with --storage."
                 ) from error
     return _text(url.set(drivername="postgresql+psycopg", database=DATABASE))
 

@@ -42,7 +42,7 @@ def read_life(
         until = datetime.fromisoformat(value)
     except ValueError as error:
         raise click.BadParameter(
-            f"{value} is no time: give one such as 12h, 90d or 2027-01-31."
+            f"{value} is not a time: give one such as 12h, 90d or 2027-01-31."
         ) from error
     return until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
 

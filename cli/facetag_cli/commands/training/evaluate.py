@@ -148,11 +148,11 @@ def _tell_corrupted(
     from rich.console import Console
     from rich.table import Table
 
-    from facetag_trainer.evaluation.corruption_evaluation import evaluate_spoiled
+    from facetag_trainer.evaluation.corruption_evaluation import evaluate_corrupted
     from facetag_trainer.reports.table_measures import find_measure
 
     with _counter("Measuring") as count:
-        table = evaluate_spoiled(
+        table = evaluate_corrupted(
             bundle, paths, settings, images=images, precision=precision, on_progress=count
         )
     if form == "json":

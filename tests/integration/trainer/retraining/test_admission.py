@@ -125,7 +125,7 @@ def test_a_shard_of_which_nothing_is_new_is_refused(sessions, old, tmp_path):
     examined = record(sessions, old, "v1")
     seed = image_of_part(examined, "training")
     new = write_shard(tmp_path / "new.tar", [seed])
-    with pytest.raises(ShardRefused, match="nothing remains"):
+    with pytest.raises(ShardRefused, match="give new ones"):
         admit(sessions, ask([new]), manifest_of(old))
 
 

@@ -87,7 +87,7 @@ def test_a_user_who_may_not_make_databases_is_told_what_to_do(database, superuse
     superuser.execute("CREATE ROLE humble LOGIN PASSWORD 'humble'")
     try:
         url = make_url(database).set(username="humble", password="humble")
-        with pytest.raises(SettingsInvalid, match=r"humble may not make .* --storage"):
+        with pytest.raises(SettingsInvalid, match=r"humble may not create .* --storage"):
             studies_url(url.render_as_string(hide_password=False))
     finally:
         superuser.execute("DROP ROLE humble")

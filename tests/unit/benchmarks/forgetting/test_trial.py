@@ -68,7 +68,7 @@ def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
     told = []
     found = try_retraining(champion, domain, plan, tmp_path / "run", on_say=told.append)
     assert (found["rest"]["n"], found["unseen"]["n"]) == (60, 20)
-    # The rest is the same before it was spoiled, so nothing was lost.
+    # The rest is the same before it was corrupted, so nothing was lost.
     assert found["rest"]["age"]["lost"] == 0
     assert set(found["coverage"]) == {"before", "after"}
     assert {row["data"] for row in found["verdict"]["table"]} == {"earlier", "new"}

@@ -21,7 +21,7 @@ def shard(tmp_path):
 
 
 def spoil(shard, *options):
-    out = shard.with_name("spoiled.tar")
+    out = shard.with_name("corrupted.tar")
     outcome = CliRunner().invoke(main, [str(shard), str(out), *options])
     return outcome, {each.data: each.labels for each in read_shard(out)} if out.exists() else {}
 

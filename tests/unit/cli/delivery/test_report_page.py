@@ -111,7 +111,7 @@ def test_the_page_carries_the_lines_the_pictures_and_the_shares(lines):
     assert data["lines"] == lines
     assert data["pictures"] == {"0": PICTURE}
     assert data["estimates"] == shares
-    assert data["note"].startswith("1 photo of the rarest and most doubtful groups has a picture")
+    assert data["note"].startswith("1 photo of the rarest and most uncertain groups has a picture")
 
 
 def test_a_page_of_a_sample_says_so_and_counts_all(lines):

@@ -109,7 +109,7 @@ def test_a_photo_at_which_the_network_fails_is_a_result(album):
 
 def test_what_is_no_photo_and_what_lies_elsewhere_is_refused_with_the_way_out(monkeypatch):
     labeller = facetag.FaceLabeller(loaded=FakeLabeller())
-    with pytest.raises(InputInvalid, match="A float is no photo: give paths"):
+    with pytest.raises(InputInvalid, match="A float is not a photo: give paths"):
         labeller.label([1.5])
     with pytest.raises(InputInvalid, match=r"facetag\.Client"):
         labeller.label("s3://museum/photos")

@@ -95,7 +95,7 @@ def test_look_alikes_are_held_out_together(tmp_path):
 
 def test_a_shard_without_anything_usable_is_refused(tmp_path):
     path = write_tar(tmp_path / "shard.tar", [("20_0_0_x.jpg", b"text"), ("x.jpg", b"text")])
-    with pytest.raises(ShardUnreadable, match="Nothing usable"):
+    with pytest.raises(ShardUnreadable, match="no usable image"):
         prepare_cache([path], tmp_path / "cache", PLAN)
 
 

@@ -15,10 +15,10 @@ CHIP = make_chip(1)
 
 
 def harm(kind, strength, place=0):
-    spoiled = corrupt(CHIP, kind, strength, place)
-    assert spoiled.shape == CHIP.shape
-    assert spoiled.dtype == np.uint8
-    return float(np.square(spoiled.astype(float) - CHIP).mean())
+    corrupted = corrupt(CHIP, kind, strength, place)
+    assert corrupted.shape == CHIP.shape
+    assert corrupted.dtype == np.uint8
+    return float(np.square(corrupted.astype(float) - CHIP).mean())
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)

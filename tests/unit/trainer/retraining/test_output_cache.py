@@ -36,8 +36,8 @@ def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
     np.testing.assert_array_equal(
         again.read(bundle, cache, some)["age"], again.read(bundle, cache)["age"][some]
     )
-    spoiled = again.read(bundle, cache, cache.validation, spoil=True)
-    assert not np.array_equal(spoiled["age"], first["age"])
+    corrupted = again.read(bundle, cache, cache.validation, spoil=True)
+    assert not np.array_equal(corrupted["age"], first["age"])
     other = Bundle(bundle.folder, {**bundle.manifest, "mirror": True})
     assert not np.array_equal(again.read(other, cache, cache.validation)["age"], first["age"])
     assert len(read) == 4

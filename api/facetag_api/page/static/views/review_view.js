@@ -257,7 +257,7 @@ function choiceForm(onchange, place) {
   const select = (name, options) => make("select", { "aria-label": name },
     ...options.map(([value, text = value]) => make("option", { value }, text)));
   const labels = (found) => Object.values(found).map((label) => [label]);
-  const order = select("Order", [["doubt", "most doubtful first"],
+  const order = select("Order", [["doubt", "most uncertain first"],
     ["sample", "a random sample of photos"], ["disagreement", "where another job disagrees"],
     ["place", "in the job's order"]]);
   const gender = select("Gender", [["", "any gender"], ...labels(GENDERS)]);
