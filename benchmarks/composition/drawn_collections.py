@@ -9,7 +9,7 @@ from facetag.quantification.held_out_answers import Codes, HeldOut, Values
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.01, 0.6
 CONCENTRATION = 0.6
-"""Of the Dirichlet distribution that shares are drawn from: below 1, a few groups hold most."""
+"""Concentration of the Dirichlet distribution of the shares: below 1, a few groups hold most."""
 FEWEST_FACES = 150
 """Collections are not made smaller than this to keep the shares that were drawn."""
 LARGE_GROUP = 25

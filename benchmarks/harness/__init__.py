@@ -1,1 +1,1 @@
-"""What the benchmarks share: photos, servers, ways to label, and the description of the machine."""
+"""Give the benchmarks what they share: photos, servers, ways to label, and the machine's facts."""

@@ -34,7 +34,7 @@ IS_READ = text("""
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid())
 """)
-"""What an open transaction may still see would be copied."""
+"""Rows that an open transaction may still see would be copied."""
 
 RECORD = text("""
     INSERT INTO program_rounds (name, ended_at) VALUES ('rewriting', :began)

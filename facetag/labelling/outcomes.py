@@ -8,7 +8,7 @@ from facetag.errors import ErrorCode
 from facetag.results.image_lines import Face
 
 MAX_MESSAGE_CHARS = 500
-"""Of an image's error message, the part that is kept."""
+"""Characters of an image's error message that are kept."""
 
 
 @dataclass(frozen=True, slots=True)

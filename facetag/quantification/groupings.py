@@ -16,7 +16,7 @@ FACTORS: Mapping[str, tuple[str, ...]] = {
     "race": RACE.labels,
     "age": AGE_LABELS,
 }
-"""What a grouping is made of, each with its labels in order."""
+"""The factors of groupings, each with its labels in order."""
 
 
 @dataclass(frozen=True, slots=True)

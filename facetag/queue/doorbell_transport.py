@@ -20,7 +20,7 @@ DROPPED = "facetag-dropped-messages"
 """The key in Redis under which dropped messages are counted."""
 
 NOT_A_DOORBELL = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""What reading a message raises if it is no JSON, or JSON of another form."""
+"""The exceptions of a message that is not JSON, or JSON of another form."""
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from facetag.quantification.intervals import Shares
 from facetag.quantification.requirements import Requirement, RequirementVerdict
 
 FEWEST_FACES = 30
-"""Of groups with fewer counted or estimated faces, no share is stated."""
+"""No share is stated of groups with fewer counted or estimated faces."""
 WORDS = {
     RequirementVerdict.HOLDS: "surely holds",
     RequirementVerdict.FAILS: "surely fails",

@@ -21,7 +21,7 @@ COLUMNS = (
     "race_probability",
     "reviewed",
 )
-"""What is stated of each face, in lists that run beside the boxes."""
+"""The columns of each face, in lists as long as that of the boxes."""
 _TEXTS = frozenset({"gender", "race", "reviewed"})
 
 

@@ -10,7 +10,7 @@ from facetag.db.tables import Model
 
 SHOWN = (("age", "rmse"), ("gender", "accuracy"), ("race", "accuracy"))
 PARTS = ("test", "holdout", "validation")
-"""Of a manifest's metrics, the best first."""
+"""Kinds of a manifest's metrics, the best first."""
 SERVED = {
     "both": "photos like the earlier and the new ones",
     "new": "photos like the new ones",

@@ -1,1 +1,1 @@
-"""What reports share: figures, terms and the model card."""
+"""Share figures, terms and the model card among reports."""

@@ -1,4 +1,4 @@
-"""What teachers said of the images of some shards, kept in a file between teaching and fitting."""
+"""Read the file in which `facetag teach` keeps what teachers said of the images of shards."""
 
 import zipfile
 from collections.abc import Mapping
