@@ -42,7 +42,11 @@ NAMED_STARTS = {
     "GIMP (XCF)": rb"gimp xcf ",
     "OpenEXR": rb"\x76\x2f\x31\x01",
     "Radiance HDR": rb"#\?(RADIANCE|RGBE)\n",
-    "SVG": rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]",
+    # Atomic, since a hostile file could otherwise have its comments tried in every combination.
+    "SVG": rb"(\xef\xbb\xbf)?(?>\s*(?:<!--.*?-->|<[?!][^>]*>))*+\s*<(svg:)?svg[\s>]",
+    "EPS or PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "Apple icons (ICNS)": rb"icns",
+    "Windows icons (ICO)": rb"\0\0\x01\0[^\0]\0",
 }
 """Patterns of the first bytes by the format's name for people; Pillow names the other formats."""
 

@@ -55,6 +55,8 @@ DAMAGE = (
 )
 """The exceptions that Pillow's decoders raise on damaged files."""
 
+HEADER_BYTES = 65_536
+"""Pillow may read the whole of a foreign file to open it, an EPS file line by line for minutes."""
 CUT_SHORT = ("truncated", "incomplete", "end of file")
 
 TURNS = {
@@ -160,7 +162,7 @@ def _decode(
         data, formats = read_preview(data), (*formats, "JPEG", "PNG")
     _check_jpeg_xl(data, formats, max_pixels)
     try:
-        with _open(data) as image:
+        with _open(data, formats) as image:
             _check_format(data, image.format, formats)
             _check_size(image.size, max_pixels)
             whole = image.size
@@ -205,10 +207,17 @@ def needs_guard(data: bytes) -> bool:
         return False
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, formats: Sequence[str] = ()) -> Image.Image:
+    """Open a file; of one in a foreign format that is not among `formats`, only the header."""
     if data.startswith(PNG_START):
         data = png_chunks.check_chunks(data)
-    return Image.open(io.BytesIO(data))
+    if is_image(data[:START_BYTES]):
+        return Image.open(io.BytesIO(data))
+    try:
+        image = Image.open(io.BytesIO(data[:HEADER_BYTES]))
+    except DAMAGE as error:
+        raise UnidentifiedImageError(str(error)) from error
+    return Image.open(io.BytesIO(data)) if image.format in formats else image
 
 
 @cache

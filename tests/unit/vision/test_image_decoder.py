@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -111,6 +112,9 @@ def test_an_image_of_another_format_is_unsupported(form):
         (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "JPEG 2000"),
         (b"8BPS\0\x01" + bytes(40), "Photoshop (PSD)"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"\xef\xbb\xbf<!-- > --><!-- b -->\n<!DOCTYPE svg>\n<svg:svg >", "SVG"),
+        (quadrants("ICNS"), "Apple icons (ICNS)"),
+        (quadrants("ICO"), "Windows icons (ICO)"),
     ],
 )
 def test_an_unsupported_format_is_named_with_what_to_do(start, name):
@@ -119,6 +123,17 @@ def test_an_unsupported_format_is_named_with_what_to_do(start, name):
     assert caught.value.code == ErrorCode.UNSUPPORTED_FORMAT
     assert str(caught.value).startswith(f"{name} is not among the accepted formats (JPEG")
     assert "Convert it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [quadrants("EPS")[:200] + b"a\n" * 4_000_000, b"<!---->" * 600, b"<!-->" * 800],
+)
+def test_a_foreign_file_costs_no_time(data):
+    start = time.process_time()
+    assert not needs_guard(data)
+    assert code_of(data) in (ErrorCode.UNSUPPORTED_FORMAT, ErrorCode.NOT_AN_IMAGE)
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "I;16", "F", "P", "RGBA", "CMYK", "YCbCr", "LAB"])
