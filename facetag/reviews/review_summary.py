@@ -201,7 +201,12 @@ def _shares(
     head: str, labels: Iterable[str], images: list[int], faces: Mapping[int, list[dict[str, Any]]]
 ) -> dict[str, Any]:
     known = [
-        [label_of(face, head) for face in faces.get(image, ()) if head not in face["uncertain"]]
+        [
+            label
+            for face in faces.get(image, ())
+            # A missed face may have been drawn without a label.
+            if head not in face["uncertain"] and (label := label_of(face, head)) is not None
+        ]
         for image in images
     ]
     return {

@@ -51,6 +51,10 @@ function bar(parts) {
 const count = (value, filter, noun = "face") =>
   value ? link(filter, grouped(value), { "aria-label": plural(value, noun) }) : "0";
 
+/* Return the cells of a bar and its number. */
+const barred = (value, longest, filter, noun) =>
+  [bar([{ length: (100 * value) / longest, filter, title: plural(value, noun) }]), count(value, filter, noun)];
+
 /* Return the pyramid of ages, oldest first; null where ages or genders were not predicted. */
 function agesAndGenders(counts) {
   if (!counts.heads.includes("age") || !counts.heads.includes("gender")) return null;
@@ -109,9 +113,7 @@ function facesPerPhoto(counts) {
   const total = sum(values) || 1;
   const rows = bins.map((bin, place) => {
     const value = values[place];
-    const filter = { faces: bin };
-    const parts = [{ length: (100 * value) / longest, filter, title: plural(value, "photo") }];
-    return [bin, bar(parts), count(value, filter, "photo"), percent(value / total)];
+    return [bin, ...barred(value, longest, { faces: bin }, "photo"), percent(value / total)];
   });
   const columns = ["Faces", BAR, numeric("Photos"), numeric("Share")];
   return card("Faces per photo", "Only photos that could be read.",
@@ -122,9 +124,7 @@ function confidence(counts) {
   if (!counts.confidence.length) return null;
   const charts = counts.confidence.map(({ title, bins }) => {
     const longest = Math.max(...bins.map((bin) => bin.count), 1);
-    const rows = bins.map((bin) => [bin.label,
-      bar([{ length: (100 * bin.count) / longest, filter: bin.filter,
-        title: plural(bin.count, "face") }]), count(bin.count, bin.filter)]);
+    const rows = bins.map((bin) => [bin.label, ...barred(bin.count, longest, bin.filter, "face")]);
     return make("div", {}, make("h3", {}, title), table(`${title}: faces by probability`,
       ["Probability", BAR, numeric("Faces")], rows));
   });
@@ -135,29 +135,33 @@ function confidence(counts) {
 
 /* Return gender by race by age as one table; empty cells are named below it. */
 function crossings(counts) {
-  const { heads, bands, labels } = counts;
+  const { heads, labels } = counts;
   const others = ["race", "gender"].filter((head) => heads.includes(head));
-  if (!others.length || !heads.includes("age")) return null;
+  const aged = heads.includes("age");
+  // Without ages the races were shown already, with their genders.
+  if (!aged && others.join() !== "gender") return null;
+  const bands = aged ? counts.bands : [null];
   const found = new Map(counts.cells.map((cell) => [cellKey(cell), cell]));
-  const groups = others.length === 1 ? labels[others[0]].map((label) => ({ [others[0]]: label }))
+  const groups = others.length === 0 ? [{}]
+    : others.length === 1 ? labels[others[0]].map((label) => ({ [others[0]]: label }))
     : labels.race.flatMap((race) => ["female", "male"].map((gender) => ({ race, gender })));
   const empty = [];
   const rows = groups.map((group) => {
-    const name = others.map((head) => group[head]).join(" ");
+    const name = others.map((head) => group[head]).join(" ") || "all";
     return [name, ...bands.map((band) => {
       const cell = found.get(cellKey({ ...group, band }));
       if (!cell) {
-        empty.push(`${name} ${band}`);
+        empty.push(`${name} ${band ?? ""}`.trim());
         return make("span", { class: "none" }, "none");
       }
       return cellLink(cell);
     })];
   });
-  const columns = [others.join(" and "),
-    ...bands.map(numeric)];
-  return card("Groups by " + [...others, "age"].join(", "),
+  const by = [...others, aged && "age"].filter(Boolean).join(", ").replace(/, (?=\w+$)/, " and ");
+  const columns = [others.join(" and ") || "faces", ...bands.map((band) => numeric(band ?? "faces"))];
+  return card(`Groups by ${by}`,
     "Faces; a mark (?) says how many of them have an uncertain label.",
-    table("Faces by apparent race, gender and age", columns, rows),
+    table(`Faces by apparent ${by}`, columns, rows),
     empty.length ? make("details", {},
       make("summary", {}, `${plural(empty.length, "group")} without a face`),
       make("p", { class: "names" }, `${empty.join("; ")}.`)) : null);

@@ -46,7 +46,33 @@ def test_photos_and_the_camera_are_tried_one_by_one(open_page, samples):
         page.get_by_role("button", name="Stop the camera").click()
         page.set_input_files("#file", [samples / "not a photo.jpg"])
         page.locator(".message.fault", has_text="not a photo.jpg").wait_for()
+        # Of several files, each keeps its answer, also one that cannot be read.
+        page.set_input_files("#file", [samples / name for name in ("empty.jpg", "cat.jpg")])
+        page.get_by_text("cat.jpg: no face found.").wait_for()
+        unread = page.locator(".answers > article", has_text="empty.jpg")
+        assert unread.locator(".fault").inner_text() == "The file is empty."
         check_access(page)
+
+
+def test_an_address_that_is_no_view_opens_the_first_one(open_page):
+    with open_page("#/constructor") as page:
+        page.get_by_role("heading", name="Try one photo").wait_for()
+        page.evaluate("location.hash = '#/try/%zz'")
+        page.get_by_role("link", name="Try one", exact=True).and_(
+            page.locator("[aria-current]")
+        ).wait_for()
+
+
+def test_hashes_are_the_same_where_the_browser_computes_none(open_page):
+    """Away from this machine and HTTPS, browsers offer the page no hashes."""
+    ask = """async (lengths) => {
+      const { digestOf } = await import("/page/upload/sha256.js");
+      return lengths.map((length) => [...new Uint8Array(digestOf(new Uint8Array(length).fill(97)))]);
+    }"""
+    lengths = [0, 1, 55, 56, 63, 64, 65, 1000]
+    with open_page("") as page:
+        found = page.evaluate(ask, lengths)
+    assert found == [list(hashlib.sha256(b"a" * length).digest()) for length in lengths]
 
 
 def test_a_file_name_is_shown_and_never_run(open_page, samples):
@@ -123,6 +149,21 @@ def test_a_folder_survives_a_lost_network_and_a_reload_and_nothing_is_sent_twice
         assert posts == []
         job_id = page.get_by_role("link", name="Show the job").get_attribute("href")[7:]
     assert service.get(f"/v1/jobs/{job_id}").json()["total"] == 300
+
+
+def test_a_folder_of_few_photos_with_a_long_name_is_sent_at_once(open_page, service, tmp_path):
+    """Fewer photos than senders, and a name that the service would refuse."""
+    folder = tmp_path / ("é" * 30 + "n" * 180)
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (40, 30), (number, 7, 7)).save(folder / f"{number}.png")
+    with open_page("#/folder") as page:
+        page.set_input_files("#folder", folder)
+        page.locator(".counts", has_text="2 sent").wait_for()
+        link = page.get_by_role("link", name="Show the job")
+        link.wait_for()
+        job = service.get(f"/v1/jobs/{link.get_attribute('href')[7:]}").json()
+    assert (job["total"], job["name"]) == (2, folder.name[:200])
 
 
 @pytest.fixture
@@ -266,6 +307,33 @@ def record(record_property):
     return write
 
 
+def test_jobs_of_counts_alone_and_of_one_attribute_show_what_they_have(
+    open_page, service, upload, crowd
+):
+    whole = upload(crowd)
+    wait_for(lambda: service.get(f"/v1/jobs/{whole}").json()["finished_at"] is not None, "it ended")
+    digest = hashlib.sha256((crowd / "00.jpg").read_bytes()).hexdigest()
+    images = [{"key": image_key("local", digest, ".jpg"), "name": "one.jpg"}]
+    with open_page("#/jobs") as page:
+
+        def show(**wish):
+            job_id = service.post("/v1/jobs", {"images": images, **wish}).json()["id"]
+            page.evaluate("id => { location.hash = `#/jobs/${id}`; }", job_id)
+            page.locator(".job-head .tag", has_text="completed").wait_for()
+
+        show(store="aggregate")
+        page.get_by_role("table", name="Faces by group").wait_for()
+        check_access(page)
+        assert page.locator(".job-head").get_by_role("button").all_inner_texts() == ["Delete"]
+        assert page.locator(".job-head").get_by_role("link").count() == 0
+        show(heads=["age"])
+        ages = page.get_by_role("table", name="Faces by apparent age")
+        ages.get_by_role("link", name="1 face").wait_for()
+        show(heads=[])
+        page.get_by_role("table", name="Photos by number of faces").wait_for()
+        page.get_by_text("1 of 1 photo.").wait_for()
+
+
 def test_a_job_is_cancelled_and_resumed(open_page, service, post_job):
     job_id = post_job(60, reuse=False)
     with open_page(f"#/jobs/{job_id}") as page:
@@ -294,6 +362,12 @@ def test_a_login_that_has_ended_says_how_to_get_a_new_link(open_page, run, servi
         page.get_by_role("link", name="Folder").click()
         notice.get_by_text("facetag keys link").wait_for()
         check_access(page)
+        # The notice goes once a view is answered again, here by a login in another tab.
+        page.get_by_role("link", name="Jobs").click()
+        notice.get_by_text("facetag keys link").wait_for()
+        again = run("keys", "link", FACETAG_DATA_DIR=str(service.data_dir)).stdout.split()[-1]
+        page.context.request.get(again)
+        notice.wait_for(state="hidden")
 
 
 def test_the_champion_and_its_figures_are_shown(open_page):
@@ -363,7 +437,10 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
             )
 
         press("Enter", expect="Accepted")
-        press("m", "s", "3", "4", "Enter", expect="Corrected to male, asian, 34")
+        press("m", "s", "3", "4", "Enter", expect="Corrected to male, asian, 34:")
+        # What is no age is refused, and the face is not accepted for it.
+        press("5", "0", "-", "4", "0", "Enter", expect='"50-40" is no age')
+        page.keyboard.press("Escape")
         press("c", expect="Cannot tell")
         press("n", expect="No face")
         press("4", "0", "-", "4", "9", "Enter", expect="Corrected to 40–49")
@@ -383,6 +460,12 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
         for _ in range(3):
             press("f", "b", "Enter", expect="Corrected to female, black")
         page.locator("caption", has_text="Cohen's kappa").wait_for()
+
+        # What is no job is asked for again, not sent.
+        page.get_by_label("Order").select_option("disagreement")
+        page.get_by_label("Other job").fill("nonsense")
+        page.get_by_label("Other job").press("Tab")
+        assert page.locator("input:invalid").count() == 1
     # One is no face, one was missed.
     assert count_faces(service, job) == found
     lines = service.get(f"{job}/images?reviewed=true").json()["images"]

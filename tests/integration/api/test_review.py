@@ -107,6 +107,10 @@ def test_two_reviewers_are_kept_apart_and_their_agreement_and_the_sample_are_sho
     asian = found["sample"]["shares"]["race"]["asian"]
     assert asian["share"] == 1.0
     assert asian["interval"][0] < 0.5
+    # A missed face that was drawn without labels says nothing of shares.
+    say(api, job, 3, "missed", box=[1, 2, 10, 12], reviewer="anna")
+    shares = api.get(f"{job}/review/summary?sample=4").json()["sample"]["shares"]["race"]
+    assert sum(one["share"] for one in shares.values()) == 1
     assert faces(api, job)[1][0]["uncertain"] == ["race"]
 
 

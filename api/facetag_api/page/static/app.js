@@ -20,18 +20,17 @@ async function open() {
   if (place === opened) return;
   const first = opened === null;
   opened = place;
-  const [name, ...parts] = place.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  const load = VIEWS[name] || VIEWS.try;
+  const [wanted, ...parts] = place.replace(/^#\/?/, "").split("/");
+  const name = Object.hasOwn(VIEWS, wanted) ? wanted : "try";
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
   tellOffline();
-  const shown = await load(parts).catch(tellMissing);
+  const shown = await VIEWS[name](parts).catch(tellMissing);
   if (signal.aborted || !shown) return;
   document.title = `${shown.title} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {
-    const current = link.hash.slice(2) === (VIEWS[name] ? name : "try");
-    if (current) link.setAttribute("aria-current", "page");
+    if (link.hash.slice(2) === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   view.replaceChildren();
@@ -66,6 +65,7 @@ window.addEventListener("hashchange", open);
 window.addEventListener("online", tellOffline);
 window.addEventListener("offline", tellOffline);
 window.addEventListener("login-needed", tellLogin);
+window.addEventListener("login-back", tellOffline);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   view.focus();

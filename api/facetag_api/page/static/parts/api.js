@@ -1,5 +1,7 @@
 // Ask the service, and turn its problem documents into errors that say what to do.
 
+let loggedOut = false;
+
 export class Refused extends Error {
   constructor(status, message, errors = []) {
     super(message);
@@ -31,21 +33,24 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable();
   }
+  if (answer.status === 401) {
+    loggedOut = tell("login-needed");
+    throw new Refused(401, "Your login has ended.");
+  }
+  if (loggedOut) loggedOut = !tell("login-back");
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;
-  if (answer.status === 401) {
-    window.dispatchEvent(new Event("login-needed"));
-    throw new Refused(401, "Your login has ended.");
-  }
   throw new Refused(answer.status, wordsOf(answer, body), body?.errors);
 }
 
 export const get = (path, options) => call("GET", path, options);
 export const post = (path, options) => call("POST", path, options);
 
+const tell = (event) => window.dispatchEvent(new Event(event));
+
 function wordsOf(answer, body) {
   if (body === null) return `The service answered ${answer.status}.`;
-  const fault = body.errors && body.errors.length > 0 ? ` ${body.errors[0].message}` : "";
-  return `${body.detail || body.title}${fault}`;
+  const [fault] = body.errors ?? [];
+  return fault ? `${fault.loc.at(-1)}: ${fault.message}` : body.detail || body.title;
 }

@@ -1,12 +1,20 @@
 // Show who is in a job's photos, by the charts and the gallery that the report has too.
 
-import { showCharts } from "../collection/charts.js";
+import { card, numeric, showCharts, table } from "../collection/charts.js";
 import { showGallery } from "../collection/gallery.js";
 import { get } from "./api.js";
-import { make, plural } from "./elements.js";
+import { grouped, make, plural } from "./elements.js";
 
 const PAGE = 1000;
 const MOST_PHOTOS = 20_000;
+
+/** Return the counts of a job that keeps nothing else. */
+export function groupCounts({ faces, groups }) {
+  const rows = groups.map((one) =>
+    [[one.gender, one.race, one.age].filter(Boolean).join(", ") || "all", grouped(one.faces)]);
+  return card("Counted faces", `${plural(faces, "face")}. This job keeps counts alone.`,
+    table("Faces by group", ["Group", numeric("Faces")], rows));
+}
 
 /** Return the charts and the photos of a job as they are now; `signal` ends the loading. */
 export function collection(job, signal) {

@@ -2,25 +2,20 @@
 
 import { make } from "../collection/elements.js";
 
-export { draw, make, percent, plural } from "../collection/elements.js";
+export { draw, grouped, make, percent, plural } from "../collection/elements.js";
 
 /** Return a button that says what it does. */
 export function button(text, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text);
 }
 
-/** Return a line that a screen reader speaks when it changes. */
-export function statusLine(name = "message") {
-  const line = make("p", { class: name, role: "status" });
-  return {
-    line,
-    say(text) {
-      line.classList.remove("fault");
-      line.textContent = text;
-    },
-    fault(text) {
-      line.classList.add("fault");
-      line.textContent = text;
-    },
+/** Return a line that a screen reader speaks when it changes; a view that is left fails at nothing. */
+export function statusLine() {
+  const line = make("p", { class: "message", role: "status" });
+  const set = (faulty) => (text) => {
+    line.classList.toggle("fault", faulty);
+    line.textContent = text;
   };
+  const fault = set(true);
+  return { line, say: set(false), fault, failed: (error) => error.name === "AbortError" || fault(error.message) };
 }

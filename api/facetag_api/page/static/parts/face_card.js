@@ -2,58 +2,44 @@
 
 import { make, percent } from "./elements.js";
 
-const OLDEST = 100;
 const AGE_TICKS = [0, 20, 40, 60, 80, 100];
 
 /** Return a card of a face, the `number`-th of its photo; it can have the focus. */
 export function faceCard(face, number, { heading = "h3" } = {}) {
-  const title = make(heading, {}, `Face ${number}`);
-  if (face.turned) title.append(make("span", { class: "tag" }, `photo turned by ${face.turned}°`));
-  const card = make("li", { class: "face", tabindex: "0", "aria-label": wordsOf(face, number) });
-  card.append(title);
-  for (const part of [ageOf(face), genderOf(face), raceOf(face)]) if (part) card.append(part);
-  return card;
+  const label = [`Face ${number}`, ...["age", "gender", "race"].map((head) => spoken(face, head))];
+  return make("li", { class: "face", tabindex: "0", "aria-label": label.filter(Boolean).join(", ") },
+    make(heading, {}, `Face ${number}`,
+      face.turned > 0 && make("span", { class: "tag" }, `photo turned by ${face.turned}°`)),
+    ageOf(face), genderOf(face), raceOf(face));
 }
 
-/** Return a face's labels in one sentence, as a screen reader speaks them. */
-function wordsOf(face, number) {
-  const words = [`Face ${number}`];
-  const doubted = (head) => (isUncertain(face, head) ? ", uncertain" : "");
-  if (face.age !== undefined && face.age !== null) {
-    words.push(`apparent age ${Math.round(face.age)}${doubted("age")}`);
-  }
-  for (const head of ["gender", "race"]) {
-    if (face[head]) words.push(`apparent ${head} ${face[head].label}${doubted(head)}`);
-  }
-  return words.join(", ");
+/** Return a label as a screen reader speaks it. */
+function spoken(face, head) {
+  const value = face[head]?.label ?? (head === "age" && face.age != null && Math.round(face.age));
+  return value !== false && `apparent ${head} ${value}${isUncertain(face, head) ? ", uncertain" : ""}`;
 }
 
-function isUncertain(face, head) {
-  return (face.uncertain || []).includes(head);
-}
+const isUncertain = (face, head) => face.uncertain?.includes(head);
 
 function ageOf(face) {
-  if (face.age === undefined || face.age === null) return null;
-  const range = face.age_range;
-  const words = range ? `${Math.round(face.age)} (${range[0]}–${range[1]})` : `${Math.round(face.age)}`;
+  if (face.age == null) return null;
+  const age = String(Math.round(face.age));
   const scale = make("div", { class: "scale", "aria-hidden": "true" });
-  if (range) {
-    const band = make("span", { class: "band" });
-    band.style.left = `${place(range[0])}%`;
-    band.style.width = `${place(range[1]) - place(range[0])}%`;
-    scale.append(band);
-  }
-  const dot = make("span", { class: "dot" });
-  dot.style.left = `${place(face.age)}%`;
-  scale.append(dot);
-  const ticks = make("div", { class: "ticks", "aria-hidden": "true" });
-  ticks.append(...AGE_TICKS.map((age) => make("span", {}, String(age))));
-  return make("div", { class: "head" }, headLine("age", words, face), scale, ticks);
+  const put = (name, from, to = from) => {
+    const mark = make("span", { class: name });
+    mark.style.left = `${place(from)}%`;
+    if (to > from) mark.style.width = `${place(to) - place(from)}%`;
+    scale.append(mark);
+  };
+  const range = face.age_range;
+  if (range) put("band", ...range);
+  put("dot", face.age);
+  return make("div", { class: "head" }, headLine("age", range ? `${age} (${range.join("–")})` : age, face),
+    scale, make("div", { class: "ticks", "aria-hidden": "true" },
+      ...AGE_TICKS.map((tick) => make("span", {}, String(tick)))));
 }
 
-function place(age) {
-  return (Math.min(Math.max(age, 0), OLDEST) / OLDEST) * 100;
-}
+const place = (age) => Math.min(Math.max(age, 0), 100);
 
 function genderOf(face) {
   if (!face.gender) return null;
@@ -62,24 +48,21 @@ function genderOf(face) {
   return probabilities("gender", { [label]: probability, [other]: 1 - probability }, face);
 }
 
-function raceOf(face) {
-  return face.race ? probabilities("race", face.race.probabilities, face) : null;
-}
+const raceOf = (face) => face.race && probabilities("race", face.race.probabilities, face);
 
 function probabilities(head, shares, face) {
-  const list = make("ul", { class: "chances" });
-  const sorted = Object.entries(shares).sort((a, b) => b[1] - a[1]);
-  for (const [label, share] of sorted) {
-    const bar = make("span", { class: "chance", "aria-hidden": "true" }, make("span"));
-    bar.firstChild.style.width = `${share * 100}%`;
-    list.append(make("li", {}, make("span", {}, label), bar, make("span", {}, percent(share))));
-  }
-  return make("div", { class: "head" }, headLine(head, face[head].label, face), list);
+  const rows = Object.entries(shares).sort((a, b) => b[1] - a[1]).map(([label, share]) => {
+    const bar = make("span");
+    bar.style.width = `${share * 100}%`;
+    return make("li", {}, make("span", {}, label),
+      make("span", { class: "chance", "aria-hidden": "true" }, bar), make("span", {}, percent(share)));
+  });
+  return make("div", { class: "head" }, headLine(head, face[head].label, face),
+    make("ul", { class: "chances" }, ...rows));
 }
 
 function headLine(head, words, face) {
-  const line = make("p", { class: "said" });
-  line.append(make("span", { class: "soft" }, `apparent ${head}`), make("strong", {}, words));
-  if (isUncertain(face, head)) line.append(make("span", { class: "tag doubt" }, "uncertain"));
-  return line;
+  return make("p", { class: "said" }, make("span", { class: "soft" }, `apparent ${head}`),
+    make("strong", {}, words),
+    isUncertain(face, head) && make("span", { class: "tag doubt" }, "uncertain"));
 }

@@ -19,13 +19,14 @@ export function jobActions(job, onchange, onfault) {
   const named = (verb) => ({ "aria-label": `${verb} ${job.name || "the job"}` });
   const url = `/v1/jobs/${job.id}`;
   const buttons = [];
+  const kept = job.aggregate === null;
   if (job.finished_at === null && job.state !== "cancelled") {
     buttons.push(button("Cancel", act("POST", `${url}/cancel`), named("Cancel")));
   }
-  if (job.finished_at !== null && job.state === "cancelled") {
+  if (kept && job.finished_at !== null && job.state === "cancelled") {
     buttons.push(button("Resume", act("POST", `${url}/resume`), named("Resume")));
   }
-  if (RETRIED.has(job.state)) {
+  if (kept && RETRIED.has(job.state)) {
     buttons.push(button("Retry failed", act("POST", `${url}/retry`), named("Retry failed photos of")));
   }
   if (job.finished_at !== null) {

@@ -23,14 +23,17 @@ export function followJob(id, onjob, onfault, signal) {
   };
 
   async function ask() {
-    while (!done && !signal.aborted) {
+    for (let away = false; !done && !signal.aborted;) {
       try {
         const job = await get(`/v1/jobs/${id}`, { signal });
+        if (away) onfault({ message: "" });
+        away = false;
         onjob(job);
         if (job.finished_at !== null) return;
       } catch (error) {
         if (error.name === "AbortError") return;
         onfault(error);
+        away = true;
         if (error.status >= 400 && error.status < 500) return;
       }
       await new Promise((resolve) => setTimeout(resolve, ASK_MS));
@@ -40,8 +43,8 @@ export function followJob(id, onjob, onfault, signal) {
 
 /** Return how many of a job's images have reached their end. */
 export function finished(job) {
-  const { tagged, no_face: faceless, failed, cancelled } = job.counts;
-  return tagged + faceless + failed + cancelled;
+  const { counts } = job;
+  return counts.tagged + counts.no_face + counts.failed + counts.cancelled;
 }
 
 /** Return a bar with the job's counts in words. */

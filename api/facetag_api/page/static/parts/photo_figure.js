@@ -6,37 +6,25 @@ import { draw, make } from "./elements.js";
  *
  * A browser cannot show every format that the service reads: then the boxes stand alone.
  */
-export function photoFigure(source, line, alt) {
+export function photoFigure(source, { faces, width, height }, alt) {
+  const [w, h] = [width || 4, height || 3];
   const image = make("img", { alt, decoding: "async" });
-  const boxes = draw("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" });
-  const figure = make("figure", { class: "photo" }, image, boxes);
+  const boxes = faces.map((face, index) =>
+    faceBox(face, Math.max(w, h) / 60, faces.length > 1 ? index + 1 : null));
+  const svg = draw("svg", { "aria-hidden": "true", viewBox: `0 0 ${w} ${h}` }, ...boxes);
+  const figure = make("figure", { class: "photo" }, image, svg);
+  figure.style.aspectRatio = `${w} / ${h}`;
   image.onerror = () => figure.classList.add("blank");
   image.src = source;
-  const width = line.width || 4;
-  const height = line.height || 3;
-  boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  figure.style.aspectRatio = `${width} / ${height}`;
-  const rectangles = line.faces.map((face, index) => {
-    const number = line.faces.length > 1 ? index + 1 : null;
-    const box = faceBox(face, Math.max(width, height) / 60, number);
-    boxes.append(box);
-    return box;
-  });
-  return { figure, boxes: rectangles, svg: boxes };
+  return { figure, boxes, svg };
 }
 
 /** Return the group of a face's rectangle and its number. */
-export function faceBox(face, radius, number = null) {
-  const [x, y, width, height] = face.box;
-  const group = draw("g", { class: "box" });
-  group.append(draw("rect", { x, y, width, height, rx: radius / 3 }));
-  if (number !== null) {
-    const [cx, cy] = [x + radius, y + radius];
-    const text = draw("text", { x: cx, y: cy, "font-size": radius * 1.3 });
-    text.textContent = String(number);
-    group.append(draw("circle", { cx, cy, r: radius }), text);
-  }
-  return group;
+export function faceBox({ box: [x, y, width, height] }, radius, number = null) {
+  const [cx, cy] = [x + radius, y + radius];
+  return draw("g", { class: "box" }, draw("rect", { x, y, width, height, rx: radius / 3 }),
+    ...(number === null ? [] : [draw("circle", { cx, cy, r: radius }),
+      draw("text", { x: cx, y: cy, "font-size": radius * 1.3 }, String(number))]));
 }
 
 /** Light a box and a card up when either is pointed at or has the focus. */

@@ -2,10 +2,10 @@
 
 import { sha256 } from "./sha256.js";
 
-self.onmessage = async ({ data: { id, file } }) => {
+self.onmessage = async ({ data: file }) => {
   try {
-    self.postMessage({ id, sha256: await sha256(await file.arrayBuffer()) });
+    self.postMessage({ sha256: await sha256(await file.arrayBuffer()) });
   } catch (error) {
-    self.postMessage({ id, error: String(error.message || error) });
+    self.postMessage({ error: String(error.message || error) });
   }
 };

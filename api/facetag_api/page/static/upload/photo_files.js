@@ -68,11 +68,13 @@ async function walkEntry(entry, found) {
   }
 }
 
-/** Name a collection by its folder; paths lose the folder if all lie in it. */
+/** Name a collection by its folder, shortened as the service asks; paths lose the folder if all lie
+ * in it. */
 function named(entries) {
   const top = entries[0]?.path.split("/")[0];
   const inside = entries.every(({ path }) => path.startsWith(`${top}/`));
   if (!inside) return { name: null, entries };
   const cut = top.length + 1;
-  return { name: top, entries: entries.map(({ path, file }) => ({ path: path.slice(cut), file })) };
+  const name = Array.from(top).slice(0, 200).join("");
+  return { name, entries: entries.map(({ path, file }) => ({ path: path.slice(cut), file })) };
 }

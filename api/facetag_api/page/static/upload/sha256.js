@@ -18,18 +18,15 @@ function hex(buffer) {
 
 /** Return the digest as an ArrayBuffer, computed here. */
 export function digestOf(bytes) {
-  const blocks = Math.ceil((bytes.length + 9) / 64);
   const state = Int32Array.from(START);
-  const whole = bytes.length >> 6;
-  const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let block = 0; block < whole; block += 1) mix(state, source, block * 64);
-  const tail = new Uint8Array((blocks - whole) * 64);
-  tail.set(bytes.subarray(whole * 64));
-  tail[bytes.length - whole * 64] = 0x80;
-  const end = new DataView(tail.buffer);
-  end.setUint32(tail.length - 8, Math.floor(bytes.length / 2 ** 29));
-  end.setUint32(tail.length - 4, (bytes.length << 3) >>> 0);
-  for (let place = 0; place < tail.length; place += 64) mix(state, end, place);
+  const whole = bytes.length - (bytes.length % 64);
+  const rest = bytes.length - whole;
+  const tail = new Uint8Array(rest < 56 ? 64 : 128);
+  tail.set(bytes.subarray(whole));
+  tail[rest] = 0x80;
+  new DataView(tail.buffer).setBigUint64(tail.length - 8, BigInt(bytes.length) * 8n);
+  mixAll(state, bytes.subarray(0, whole));
+  mixAll(state, tail);
   const digest = new DataView(new ArrayBuffer(32));
   state.forEach((word, index) => digest.setInt32(index * 4, word));
   return digest.buffer;
@@ -37,6 +34,11 @@ export function digestOf(bytes) {
 
 const W = new Int32Array(64);
 const turn = (word, by) => (word >>> by) | (word << (32 - by));
+
+function mixAll(state, { buffer, byteOffset, length }) {
+  const view = new DataView(buffer, byteOffset, length);
+  for (let place = 0; place < length; place += 64) mix(state, view, place);
+}
 
 function mix(state, view, place) {
   for (let t = 0; t < 16; t += 1) W[t] = view.getInt32(place + t * 4);

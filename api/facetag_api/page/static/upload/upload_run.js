@@ -82,14 +82,25 @@ export class UploadRun extends EventTarget {
     this.#tell();
   }
 
-  async #goOn() {
-    try {
+  #goOn() {
+    return this.#attempt(async () => {
       this.state = "hashing";
       await this.#hashAll();
       this.state = "sending";
       await this.#sendAll();
       if (this.failed.size > 0) this.state = "incomplete";
-      else await this.startJob();
+      else await this.#postJob();
+    });
+  }
+
+  /** Start the job of everything that was stored. */
+  startJob() {
+    return this.#attempt(() => this.#postJob());
+  }
+
+  async #attempt(work) {
+    try {
+      await work();
     } catch (error) {
       if (error.name !== "AbortError") {
         this.state = "stopped";
@@ -102,21 +113,22 @@ export class UploadRun extends EventTarget {
   async #hashAll() {
     const left = this.#files.filter((file) => file.sha256 === null);
     this.hashed = this.total - left.length;
-    const workers = Array.from({ length: Math.min(HASHERS, left.length) }, () => new Hasher());
+    const workers = Array.from({ length: Math.min(HASHERS, left.length) },
+      () => new Worker("/page/upload/hash_worker.js", { type: "module" }));
     try {
       await Promise.all(workers.map((worker) => this.#hashWith(worker, left)));
     } finally {
-      workers.forEach((worker) => worker.close());
+      workers.forEach((worker) => worker.terminate());
     }
   }
 
   async #hashWith(worker, left) {
     const fresh = [];
-    while (left.length > 0) {
-      await this.#whilePaused();
-      const file = left.shift();
+    for (;;) {
+      const file = await this.#next(left);
+      if (!file) break;
       try {
-        file.sha256 = await worker.hash(file.file);
+        file.sha256 = await hashOf(worker, file.file);
         fresh.push(file);
       } catch (error) {
         this.failed.set(file.path, `It cannot be read: ${error.message}`);
@@ -139,29 +151,33 @@ export class UploadRun extends EventTarget {
 
   async #sendBatch(batch) {
     const { files, uploads } = await this.#askForForms(batch);
-    const queue = files.map((file, index) => ({ file, upload: uploads[index] }));
     const asked = new Set();
     const toSend = [];
-    for (const one of queue) {
+    files.forEach((file, index) => {
+      const upload = uploads[index];
       // Of files with the same bytes, one is sent.
-      if (one.upload.exists || asked.has(one.upload.key)) this.#settle(one.file, one.upload.key);
-      else toSend.push(one);
-      asked.add(one.upload.key);
-    }
+      if (upload.exists || asked.has(upload.key)) {
+        file.key = upload.key;
+        this.known += 1;
+      } else toSend.push({ file, upload });
+      asked.add(upload.key);
+    });
+    this.#tell();
     await Promise.all(Array.from({ length: SENDERS }, () => this.#sendFrom(toSend)));
     await keepFiles(files.map(kept));
   }
 
-  #settle(file, key) {
-    file.key = key;
-    this.known += 1;
-    this.#tell();
+  /** Return the next of a queue, which others empty too; nothing once it is empty. */
+  async #next(queue) {
+    await this.#whilePaused();
+    return queue.shift();
   }
 
   async #sendFrom(queue) {
-    while (queue.length > 0) {
-      await this.#whilePaused();
-      const { file, upload } = queue.shift();
+    for (;;) {
+      const one = await this.#next(queue);
+      if (!one) return;
+      const { file, upload } = one;
       try {
         await this.#patiently(() => sendForm(upload.post, file.file, this.#stop.signal));
         file.key = upload.key;
@@ -197,8 +213,7 @@ export class UploadRun extends EventTarget {
     return { files, uploads: [] };
   }
 
-  /** Start the job of everything that was stored. */
-  async startJob() {
+  async #postJob() {
     const stored = this.#files.filter((file) => file.key !== null);
     if (stored.length === 0) {
       this.state = "empty";
@@ -215,7 +230,6 @@ export class UploadRun extends EventTarget {
       post("/v1/jobs", { json, headers, signal: this.#stop.signal }));
     this.state = "done";
     await forgetRun(this.run.id);
-    this.#tell();
   }
 
   async #whilePaused() {
@@ -249,28 +263,12 @@ export class UploadRun extends EventTarget {
   }
 }
 
-class Hasher {
-  #worker = new Worker("/page/upload/hash_worker.js", { type: "module" });
-  #waiting = null;
-
-  constructor() {
-    this.#worker.onmessage = ({ data }) => {
-      if (data.error) this.#waiting.reject(new Error(data.error));
-      else this.#waiting.resolve(data.sha256);
-    };
-    this.#worker.onerror = () => this.#waiting?.reject(new Error("the worker thread failed"));
-  }
-
-  hash(file) {
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#worker.postMessage({ id: 0, file });
-    });
-  }
-
-  close() {
-    this.#worker.terminate();
-  }
+function hashOf(worker, file) {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.sha256));
+    worker.onerror = () => reject(new Error("the worker thread failed"));
+    worker.postMessage(file);
+  });
 }
 
 function remember(run, path, file, before) {

@@ -1,5 +1,6 @@
 // Send a folder as a job: what is known is not sent, and a reload or a lost network loses nothing.
 
+import { dropArea, fileField } from "../parts/drop_area.js";
 import { button, plural, make, statusLine } from "../parts/elements.js";
 import { filesOfDrop, filesOfHandle, filesOfInput } from "../upload/photo_files.js";
 import { UploadRun } from "../upload/upload_run.js";
@@ -20,10 +21,8 @@ export async function show(view, { signal }) {
     if (current && ["hashing", "sending", "starting"].includes(current.state)) {
       return fault("Another folder is being sent: wait for it, or forget it.");
     }
-    const run = earlier || {
-      id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, created: Date.now(), handle,
-    };
-    current = new UploadRun(run);
+    current = new UploadRun(earlier
+      || { id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, handle });
     attach();
     await current.start(entries);
     listUnfinished();
@@ -67,27 +66,19 @@ export async function show(view, { signal }) {
         button("Forget it", async () => { await forgetRun(run.id); listUnfinished(); })));
   }
 
-  const input = make("input", { type: "file", id: "folder", class: "unseen", multiple: true,
-    webkitdirectory: true, onchange: () => chosen(input) });
-  const files = make("input", { type: "file", id: "files", class: "unseen", multiple: true,
-    onchange: () => chosen(files) });
-
-  async function chosen(field) {
-    const found = filesOfInput(field);
+  async function take(found) {
     const earlier = asked || (await sameName(found.name));
     asked = null;
-    field.value = "";
     if (found.entries.length > 0) begin(found, earlier);
+    else fault("No file was found there.");
   }
 
-  const area = make("label", { class: "drop", for: "folder" }, input,
-    make("strong", {}, "Drop a folder here"), make("span", {}, "or choose one."));
-  window.addEventListener("dragover", (event) => event.preventDefault(), { signal });
-  window.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    const found = await filesOfDrop(event.dataTransfer);
-    if (found.entries.length > 0) begin(found, await sameName(found.name));
-  }, { signal });
+  const chosen = (field) => take(filesOfInput(field));
+  const { area, input } = dropArea("Drop a folder here", "or choose one.", {
+    id: "folder", multiple: true, webkitdirectory: true, signal,
+    onchosen: chosen, oncancel: () => { asked = null; },
+    ondrop: async (transfer) => take(await filesOfDrop(transfer)),
+  });
 
   view.append(
     make("h1", {}, title),
@@ -96,7 +87,8 @@ export async function show(view, { signal }) {
       + "there already is not sent again. You may close this page: choose the same folder later, "
       + "and it goes on."),
     area,
-    make("div", { class: "row" }, make("label", { class: "button", for: "files" }, files, "Choose files")),
+    make("div", { class: "row" }, make("label", { class: "button", for: "files" },
+      fileField(chosen, { id: "files", multiple: true }), "Choose files")),
     line, panel, unfinished,
   );
   attach();

@@ -1,7 +1,7 @@
 // Show one job: how far it is, who is in its photos, and the photos with their faces.
 
 import { get, post } from "../parts/api.js";
-import { collection } from "../parts/collection.js";
+import { collection, groupCounts } from "../parts/collection.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { jobActions } from "../parts/job_actions.js";
 import { countWords, followJob, Pace, progressBar } from "../parts/job_progress.js";
@@ -9,7 +9,7 @@ import { countWords, followJob, Pace, progressBar } from "../parts/job_progress.
 export const title = "Job";
 
 export async function show(view, { parts: [id], signal }) {
-  const { line, say, fault } = statusLine();
+  const { line, say, failed } = statusLine();
   const head = make("div", { class: "job-head" });
   const photos = make("div");
   const pace = new Pace();
@@ -28,10 +28,8 @@ export async function show(view, { parts: [id], signal }) {
       make("p", { class: "soft", "data-pace": "" }, pace.wordsFor(job)),
       job.error ? make("p", { class: "message fault" }, job.error) : "",
       make("div", { class: "row" },
-        ...jobActions(job, acted, (error) => fault(error.message)),
-        job.finished_at === null ? "" : button("Label again", labelAgain),
-        job.counts.tagged === 0 ? "" : make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
-        ...downloads(job)));
+        ...jobActions(job, acted, failed),
+        ...(job.aggregate === null ? resultActions(job) : [])));
     if (job.finished_at !== null && !shown?.finished_at) {
       look(job);
       if (shown !== null) say("The job has ended.");
@@ -41,10 +39,19 @@ export async function show(view, { parts: [id], signal }) {
     shown = job;
   }
 
+  function resultActions(job) {
+    return [
+      job.finished_at !== null && button("Label again", labelAgain),
+      job.counts.tagged > 0 && make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
+      ...["csv", "jsonl"].map((format) => make("a", { class: "button", download: "",
+        href: `/v1/jobs/${job.id}/results?format=${format}` }, `Results as ${format}`)),
+    ];
+  }
+
   function look(job) {
     looking.abort();
     looking = new AbortController();
-    photos.replaceChildren(collection(job, looking.signal));
+    photos.replaceChildren(job.aggregate ? groupCounts(job.aggregate) : collection(job, looking.signal));
   }
 
   function acted(job) {
@@ -53,36 +60,18 @@ export async function show(view, { parts: [id], signal }) {
       return;
     }
     draw(job);
-    follow();
-  }
-
-  async function labelAgain() {
-    try {
-      location.hash = `#/jobs/${(await post(`/v1/jobs/${id}/retag`)).id}`;
-    } catch (error) {
-      fault(error.message);
-    }
-  }
-
-  function follow() {
     following.abort();
     following = new AbortController();
-    followJob(id, draw, (error) => fault(error.message), following.signal);
+    followJob(id, draw, failed, following.signal);
   }
+
+  const labelAgain = () => post(`/v1/jobs/${id}/retag`)
+    .then((made) => { location.hash = `#/jobs/${made.id}`; }).catch(failed);
 
   signal.addEventListener("abort", () => {
     following.abort();
     looking.abort();
   });
   view.append(head, line, photos);
-  try {
-    draw(await get(`/v1/jobs/${id}`, { signal }));
-    follow();
-  } catch (error) {
-    if (error.name !== "AbortError") fault(error.message);
-  }
+  await get(`/v1/jobs/${id}`, { signal }).then(acted).catch(failed);
 }
-
-const downloads = (job) => ["csv", "jsonl"].map((format) =>
-  make("a", { class: "button", href: `/v1/jobs/${job.id}/results?format=${format}`, download: "" },
-    `Results as ${format}`));

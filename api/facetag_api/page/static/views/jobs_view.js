@@ -9,36 +9,32 @@ export const title = "Jobs";
 const FRESH_MS = 3000;
 
 export async function show(view, { signal }) {
-  const { line, say, fault } = statusLine();
+  const { line, say, failed } = statusLine();
   const list = make("ul", { class: "jobs" });
-  const more = button("Show older jobs", () => older(), { hidden: true });
-  const jobs = new Map();
+  const more = button("Show older jobs", () => older().catch(failed), { hidden: true });
   const rows = new Map();
-  let next = null;
+  let next;
+  let away = false;
 
   function draw(job) {
-    const fresh = jobs.get(job.id);
-    if (fresh && JSON.stringify(fresh) === JSON.stringify(job)) return;
-    jobs.set(job.id, job);
-    const row = jobRow(job, (changed) => (changed === null ? remove(job.id) : load()),
-      (error) => fault(error.message));
-    if (rows.has(job.id)) rows.get(job.id).replaceWith(row);
-    rows.set(job.id, row);
+    const seen = JSON.stringify(job);
+    const before = rows.get(job.id);
+    if (before?.seen === seen) return;
+    const row = jobRow(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed);
+    before?.row.replaceWith(row);
+    rows.set(job.id, { row, seen });
   }
 
   function remove(id) {
-    jobs.delete(id);
-    rows.get(id)?.remove();
+    rows.get(id).row.remove();
     rows.delete(id);
     say("The job, its results and its photos are deleted.");
-    load();
   }
 
   async function load() {
     const page = await get("/v1/jobs?limit=50", { signal });
-    if (next === null) next = page.next_cursor;
+    if (next === undefined) next = page.next_cursor;
     more.hidden = next === null;
-    for (const job of page.jobs) draw(job);
     place(page.jobs, true);
     if (page.jobs.length === 0) say("No jobs yet. Send a folder to start one.");
   }
@@ -47,12 +43,12 @@ export async function show(view, { signal }) {
     const page = await get(`/v1/jobs?limit=50&cursor=${encodeURIComponent(next)}`, { signal });
     next = page.next_cursor;
     more.hidden = next === null;
-    for (const job of page.jobs) draw(job);
     place(page.jobs, false);
   }
 
   function place(shown, first) {
-    const fresh = shown.map((job) => rows.get(job.id)).filter((row) => !row.isConnected);
+    shown.forEach(draw);
+    const fresh = shown.map((job) => rows.get(job.id).row).filter((row) => !row.isConnected);
     if (first) list.prepend(...fresh);
     else list.append(...fresh);
   }
@@ -61,9 +57,11 @@ export async function show(view, { signal }) {
   while (!signal.aborted) {
     try {
       if (!document.hidden) await load();
+      if (away) say("");
+      away = false;
     } catch (error) {
-      if (error.name === "AbortError") return;
-      fault(error.message);
+      failed(error);
+      away = true;
     }
     await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
   }

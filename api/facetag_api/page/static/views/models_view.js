@@ -14,7 +14,7 @@ const MEASURES = [
 ];
 
 export async function show(view, { signal }) {
-  const { line, say, fault } = statusLine();
+  const { line, say, failed } = statusLine();
   const body = make("div");
   view.append(make("h1", {}, title), line, body);
 
@@ -24,7 +24,7 @@ export async function show(view, { signal }) {
       say(words);
       await load();
     } catch (error) {
-      fault(error.message);
+      failed(error);
     }
   }
 
@@ -47,18 +47,14 @@ export async function show(view, { signal }) {
           one.previous ?? "–", one.rollback ? "rollback" : ""])) : "");
   }
 
-  try {
-    await load();
-  } catch (error) {
-    if (error.name !== "AbortError") fault(error.message);
-  }
+  await load().catch(failed);
 }
 
 function bundleSection({ version, state, manifest, verdict, created_at: created }, { promote }) {
   const metrics = manifest.metrics || {};
   const part = PARTS.find((name) => metrics[name]);
   const figures = part ? metrics[part].table || metrics[part] : null;
-  const failed = verdict !== null && !verdict.holds;
+  const lost = verdict !== null && !verdict.holds;
   return make("section", { class: "run" },
     make("h2", {}, version, make("span", { class: "tag" }, state)),
     make("p", { class: "soft" },
@@ -69,8 +65,8 @@ function bundleSection({ version, state, manifest, verdict, created_at: created 
     verdict ? make("div", {},
       make("p", {}, `It ${verdict.holds ? "passed" : "failed"} the comparison with ${verdict.against}:`),
       make("ul", {}, ...verdict.reasons.map((reason) => make("li", {}, reason)))) : null,
-    state === "champion" ? null : button(failed ? "Promote although it failed" : "Promote",
-      () => promote(version, failed)));
+    state === "champion" ? null : button(lost ? "Promote although it failed" : "Promote",
+      () => promote(version, lost)));
 }
 
 function measureRows(figures) {

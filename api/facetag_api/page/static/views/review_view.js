@@ -19,7 +19,7 @@ const HELP = [
 ];
 
 export async function show(view, { parts: [id, place], signal }) {
-  const { line, say, fault } = statusLine();
+  const { line, say, fault, failed } = statusLine();
   const stage = make("div", { class: "stage", tabindex: "-1" });
   const summary = make("div");
   const choice = choiceForm(restart, place);
@@ -29,6 +29,8 @@ export async function show(view, { parts: [id, place], signal }) {
   let editor = null;
   let typed = "";
   let skipped = new Set();
+  let busy = false;
+  let unknown = false;
   const done = [];
 
   async function restart() {
@@ -45,19 +47,33 @@ export async function show(view, { parts: [id, place], signal }) {
     draw();
   }
 
+  /** Do one thing at a time: a key that is held down answers for no face that was not seen. */
+  async function alone(work) {
+    if (busy) return;
+    busy = true;
+    try {
+      await work();
+    } catch (error) {
+      failed(error);
+    }
+    busy = false;
+  }
+
   async function fetchQueue() {
+    unknown = false;
     try {
       const query = choice.query();
       query.set("limit", String(BATCH + skipped.size));
       const { faces } = await get(`/v1/jobs/${id}/review/queue?${query}`, { signal });
       return faces.filter((face) => !skipped.has(nameOf(face)));
     } catch (error) {
-      if (error.name !== "AbortError") fault(error.message);
+      failed(error);
+      unknown = true;
       return [];
     }
   }
 
-  async function send(verdict) {
+  const send = (verdict) => alone(async () => {
     if (current === null) return;
     const missed = verdict === "missed";
     const body = {
@@ -65,36 +81,30 @@ export async function show(view, { parts: [id, place], signal }) {
       reviewer: choice.reviewer(), ...(verdict === "corrected" || missed ? draft : {}),
     };
     if (missed) body.box = editor.box();
-    try {
-      const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
-      done.push({ review, face: current, missed });
-      say(`${saidWords(verdict, draft)}: ${current.image}`);
-      if (missed) clear();
-      else await next();
-      refreshSummary();
-    } catch (error) {
-      fault(error.message);
-    }
-  }
+    const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
+    done.push({ review, face: current, missed });
+    say(`${saidWords(verdict, draft)}: ${current.image}`);
+    if (missed) clear();
+    else await next();
+    refreshSummary();
+  });
 
-  async function undo() {
-    const last = done.pop();
+  const undo = () => alone(async () => {
+    const last = done.at(-1);
     if (!last) return say("There is nothing to undo.");
-    try {
-      await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`);
-      if (!last.missed) {
-        if (current !== null) queue.unshift(current);
-        current = last.face;
-      }
-      clear();
-      say(`Undone: ${last.face.image}`);
-      refreshSummary();
-    } catch (error) {
-      fault(error.message);
+    await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`);
+    done.pop();
+    if (!last.missed) {
+      if (current !== null) queue.unshift(current);
+      current = last.face;
     }
-  }
+    clear();
+    say(`Undone: ${last.face.image}`);
+    refreshSummary();
+  });
 
   function accept() {
+    if (typed && !draft.ages) return fault(`"${typed}" is no age: type one such as 34, or a band such as 30-39.`);
     if (editor !== null) return send("missed");
     return send(Object.keys(draft).length > 0 ? "corrected" : "accepted");
   }
@@ -107,7 +117,7 @@ export async function show(view, { parts: [id, place], signal }) {
   function skip() {
     if (current === null) return;
     skipped.add(nameOf(current));
-    next();
+    alone(next);
   }
 
   function reset() {
@@ -135,7 +145,7 @@ export async function show(view, { parts: [id, place], signal }) {
   };
 
   function onkey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, a, button, summary") && event.key !== "Escape") return;
     if (editor?.key(event)) return event.preventDefault();
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -156,7 +166,8 @@ export async function show(view, { parts: [id, place], signal }) {
 
   function draw() {
     if (current === null) {
-      stage.replaceChildren(make("p", { class: "lead" }, "Nothing is left to review in this queue."));
+      const words = unknown ? "" : "Nothing is left to review in this queue.";
+      stage.replaceChildren(make("p", { class: "lead" }, words));
       return;
     }
     const face = current.face === null ? null : current;
@@ -170,9 +181,7 @@ export async function show(view, { parts: [id, place], signal }) {
       side.append(make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" })));
       if (face.other) side.append(make("p", { class: "soft" }, `The other network says: ${labelWords(face.other)}`));
     } else side.append(make("p", {}, "No face was found here. Press Enter if that is right."));
-    side.append(
-      make("p", { class: "draft", role: "status" }, draftWords(draft, typed, editor)),
-      controls());
+    side.append(make("p", { class: "draft", role: "status" }, draftWords(draft, typed, editor)), controls());
     stage.replaceChildren(make("h2", {}, current.image), make("div", { class: "answer" }, photo.figure, side));
     if (!view.contains(document.activeElement) || document.activeElement === document.body) {
       stage.focus({ preventScroll: true });
@@ -197,12 +206,8 @@ export async function show(view, { parts: [id, place], signal }) {
   }
 
   async function refreshSummary() {
-    try {
-      const found = await get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal });
-      summary.replaceChildren(reviewSummary(found));
-    } catch (error) {
-      if (error.name !== "AbortError") fault(error.message);
-    }
+    await get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal })
+      .then((found) => summary.replaceChildren(reviewSummary(found))).catch(failed);
   }
 
   window.addEventListener("keydown", onkey, { signal });
@@ -248,7 +253,7 @@ function draftWords(draft, typed, editor) {
 }
 
 function saidWords(verdict, draft) {
-  const labels = [draft.gender, draft.race, draft.ages?.join("–")].filter(Boolean).join(", ");
+  const labels = [draft.gender, draft.race, [...new Set(draft.ages)].join("–")].filter(Boolean).join(", ");
   return { accepted: "Accepted", corrected: `Corrected to ${labels}`, cannot_tell: "Cannot tell",
     no_face: "No face", missed: `Missed face added${labels ? ` (${labels})` : ""}` }[verdict];
 }
@@ -265,36 +270,36 @@ function choiceForm(onchange, place) {
   const ages = select("Age", [["", "any age"],
     ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => [`${low}-${low + 9}`, `${low} to ${low + 9}`]),
     ["80-116", "80 and older"]]);
-  const sample = make("input", { type: "number", min: "1", max: "10000", value: "100", "aria-label": "Photos of the sample" });
-  const against = make("input", { type: "text", placeholder: "id of the other job", "aria-label": "Other job" });
+  const sample = make("input", { type: "number", value: "100", "aria-label": "Photos of the sample" });
+  const against = make("input", { type: "text", pattern: "[0-9a-f-]{36}", title: "The id at the end of a job's address",
+    placeholder: "id of the other job", "aria-label": "Other job" });
   const who = make("input", { type: "text", maxlength: "100", placeholder: "the key's name",
     value: localStorage.getItem("reviewer") || "" });
   const form = make("form", { class: "row choice", onsubmit: (event) => event.preventDefault() },
     make("label", {}, "Reviewer ", who), order, sample, against, gender, race, ages);
   const fit = () => {
     sample.hidden = order.value !== "sample";
-    against.hidden = order.value !== "disagreement";
+    against.hidden = against.disabled = order.value !== "disagreement";
   };
-  form.addEventListener("change", () => {
+  form.addEventListener("change", ({ target }) => {
     localStorage.setItem("reviewer", who.value.trim());
+    if (target === order) place = null;
+    sample.value = Math.min(Math.max(Math.round(sample.value) || 100, 1), 10_000);
     fit();
-    if (order.value !== "disagreement" || against.value) onchange();
+    if (form.reportValidity() && (against.hidden || against.value)) onchange();
   });
   fit();
   return {
     form,
     reviewer: () => who.value.trim() || null,
-    sample: () => Number(sample.value) || 100,
+    sample: () => sample.value,
     query() {
-      const query = new URLSearchParams({ order: place === undefined ? order.value : "place" });
-      if (place !== undefined) query.set("position", place);
-      if (order.value === "sample") query.set("sample", sample.value);
-      if (order.value === "disagreement") query.set("against", against.value);
-      for (const [name, field] of Object.entries({ gender, race, ages })) {
-        if (field.value) query.set(name, field.value);
-      }
-      if (who.value.trim()) query.set("reviewer", who.value.trim());
-      return query;
+      const asked = {
+        order: place ? "place" : order.value, position: place, sample: !sample.hidden && sample.value,
+        against: !against.hidden && against.value, gender: gender.value, race: race.value,
+        ages: ages.value, reviewer: who.value.trim(),
+      };
+      return new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
     },
   };
 }

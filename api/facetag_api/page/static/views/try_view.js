@@ -3,6 +3,7 @@
 import { post } from "../parts/api.js";
 import { cameraPanel } from "../parts/camera.js";
 import { button, plural, make, statusLine } from "../parts/elements.js";
+import { dropArea, fileField } from "../parts/drop_area.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
 
@@ -38,16 +39,23 @@ export function show(view, { signal }) {
     form.append("file", photo, photo.name);
     try {
       const result = await post("/v1/predict", { form, signal });
-      if (result.state === "failed") return fault(`${photo.name}: ${result.error.message}`);
+      if (result.state === "failed") throw result.error;
       const url = URL.createObjectURL(photo);
       const answer = answerOf(photo.name, url, result);
       urls.set(answer, url);
-      answers.prepend(answer);
-      if (answers.children.length > MOST_ANSWERS) forget(answers.lastElementChild);
+      stack(answer);
       say(`${photo.name}: ${facesFound(result)}`);
     } catch (error) {
-      if (error.name !== "AbortError") fault(`${photo.name}: ${error.message}`);
+      if (error.name === "AbortError") return;
+      // The message is soon that of the next photo.
+      stack(make("article", {}, make("h2", {}, photo.name), make("p", { class: "message fault" }, error.message)));
+      fault(`${photo.name}: ${error.message}`);
     }
+  }
+
+  function stack(answer) {
+    answers.prepend(answer);
+    if (answers.children.length > MOST_ANSWERS) forget(answers.lastElementChild);
   }
 
   function forget(answer) {
@@ -62,7 +70,10 @@ export function show(view, { signal }) {
     make("p", { class: "lead" },
       "See which faces a photo shows, with apparent age, gender and race: a network's guess of how "
       + "people would label them. The photo is labelled and not kept."),
-    dropArea(add, signal),
+    dropArea("Drop photos here", "or choose one or several.", {
+      id: "file", accept: ACCEPTED, multiple: true, signal,
+      ondrop: ({ files }) => add(files), onchosen: ({ files }) => add(files),
+    }).area,
     make("div", { class: "row" }, cameraPanel((photo) => add([photo]), fault, signal),
       phoneCamera(add),
       button("Clear", () => { [...answers.children].forEach(forget); say(""); })),
@@ -71,29 +82,11 @@ export function show(view, { signal }) {
   );
 }
 
-function dropArea(add, signal) {
-  const input = make("input", { type: "file", id: "file", accept: ACCEPTED, multiple: true,
-    class: "unseen", onchange: () => { add(input.files); input.value = ""; } });
-  const area = make("label", { class: "drop", for: "file" }, input,
-    make("strong", {}, "Drop photos here"), make("span", {}, "or choose one or several."));
-  area.addEventListener("dragover", () => area.classList.add("over"));
-  area.addEventListener("dragleave", () => area.classList.remove("over"));
-  // A photo that misses the area must not replace the page.
-  window.addEventListener("dragover", (event) => event.preventDefault(), { signal });
-  window.addEventListener("drop", (event) => {
-    event.preventDefault();
-    area.classList.remove("over");
-    add(event.dataTransfer.files);
-  }, { signal });
-  return area;
-}
-
 /** Return a way to the camera app, for phones whose browser gives the page no camera. */
 function phoneCamera(add) {
   if (navigator.mediaDevices?.getUserMedia || !matchMedia("(pointer: coarse)").matches) return null;
-  const input = make("input", { type: "file", accept: "image/*", capture: "user", class: "unseen",
-    onchange: () => { add(input.files); input.value = ""; } });
-  return make("label", { class: "button" }, input, "Take a photo");
+  return make("label", { class: "button" },
+    fileField(({ files }) => add(files), { accept: "image/*", capture: "user" }), "Take a photo");
 }
 
 function answerOf(name, url, line) {
