@@ -60,15 +60,11 @@ function agesAndGenders(counts) {
   if (!counts.heads.includes("age") || !counts.heads.includes("gender")) return null;
   const { female, male } = counts.pyramid;
   const longest = Math.max(...female, ...male) || 1;
-  const rows = counts.age_bins.map((band, place) => {
-    const side = (gender, value) => {
-      const filter = { gender, age: band };
-      return [count(value, filter), bar([{ length: (100 * value) / longest, kind: gender,
-        filter, title: `${gender}, ${band}: ${plural(value, "face")}` }])];
-    };
-    const [femaleCount, femaleBar] = side("female", female[place]);
-    const [maleCount, maleBar] = side("male", male[place]);
-    return [band, femaleCount, femaleBar, maleBar, maleCount];
+  const rows = counts.age_bins.map((age, place) => {
+    const side = (gender, value) => [count(value, { gender, age }),
+      bar([{ length: (100 * value) / longest, kind: gender, filter: { gender, age },
+        title: `${gender}, ${age}: ${plural(value, "face")}` }])];
+    return [age, ...side("female", female[place]), ...side("male", male[place]).reverse()];
   }).reverse();
   const columns = ["Age", numeric("Female"),
     { title: "Bar of female faces", hidden: true, kind: "left" },

@@ -79,24 +79,26 @@ export function showGallery(element, { counts, lines, columns, picture = () => n
     clear.hidden = !Object.keys(wanted).some((key) => key !== "sort");
   }
 
-  function setControl(control, value = "") {
-    if (control.name === "sort") control.value = value || "rare";
-    else if (control.tagName === "SELECT" && value
-      && ![...control.options].some((option) => option.value === value)) {
-      control.append(make("option", { value }, value));
-      control.value = value;
-    } else if (document.activeElement !== control || control.value !== value) control.value = value;
+  function setControl(control, value = control.name === "sort" ? "rare" : "") {
+    if (control.value === value) return;
+    control.value = value;
+    if (control.value === value) return;
+    // Only a chart's link asks for it.
+    control.append(make("option", { value }, value));
+    control.value = value;
   }
 
   // What only a chart's link can ask for stays until "Show all" is pressed.
   function changed() {
-    const named = [...form.elements].filter((control) => control.name);
-    const kept = Object.entries(filter).filter(([key]) => !named.some((one) => one.name === key));
-    const asked = named.filter((one) => one.value && !(one.name === "sort" && one.value === "rare"))
-      .map((one) => [one.name, one.value]);
-    const query = new URLSearchParams([...kept, ...asked]).toString();
-    history.replaceState(null, "", `${address}${query ? `?${query}` : ""}`);
-    apply(Object.fromEntries([...kept, ...asked]));
+    const wanted = { ...filter, ...Object.fromEntries(new FormData(form)) };
+    if (wanted.sort === "rare") wanted.sort = "";
+    show(Object.fromEntries(Object.entries(wanted).filter(([, value]) => value)));
+  }
+
+  function show(wanted) {
+    const query = new URLSearchParams(wanted).toString();
+    history.replaceState(null, "", query ? `${address}?${query}` : address);
+    apply(wanted);
   }
 
   function follow() {
@@ -110,10 +112,7 @@ export function showGallery(element, { counts, lines, columns, picture = () => n
   const heading = make("h2", { id: "photos", tabindex: "-1" }, "Photos");
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
-  clear.addEventListener("click", () => {
-    history.replaceState(null, "", address);
-    apply({});
-  });
+  clear.addEventListener("click", () => show({}));
   save.addEventListener("click", () => downloadCsv(found, columns));
   more.addEventListener("click", append);
   window.addEventListener("hashchange", follow, { signal });

@@ -107,7 +107,7 @@ class Service:
 
     def _find(self, words: str) -> str:
         """Return the address behind these words."""
-        wait_for(lambda: any(words in line for line in self._lines), "it is up")
+        wait_for(lambda: any(words in line for line in self._lines), "it is up", READY_S)
         return next(line.split()[-1] for line in self._lines if words in line)
 
     def _parts(self) -> dict[str, str]:

@@ -9,30 +9,22 @@ export function jobActions(job, onchange, onfault) {
   const act = (method, path) => async (event) => {
     event.target.disabled = true;
     try {
-      const answer = await call(method, path);
-      onchange(method === "DELETE" ? null : answer);
+      // Nothing is answered about a job that is deleted.
+      onchange(await call(method, path));
     } catch (error) {
       event.target.disabled = false;
       onfault(error);
     }
   };
-  const named = (verb) => ({ "aria-label": `${verb} ${job.name || "the job"}` });
-  const url = `/v1/jobs/${job.id}`;
-  const buttons = [];
-  const kept = job.aggregate === null;
-  if (job.finished_at === null && job.state !== "cancelled") {
-    buttons.push(button("Cancel", act("POST", `${url}/cancel`), named("Cancel")));
-  }
-  if (kept && job.finished_at !== null && job.state === "cancelled") {
-    buttons.push(button("Resume", act("POST", `${url}/resume`), named("Resume")));
-  }
-  if (kept && RETRIED.has(job.state)) {
-    buttons.push(button("Retry failed", act("POST", `${url}/retry`), named("Retry failed photos of")));
-  }
-  if (job.finished_at !== null) {
-    buttons.push(askedTwice("Delete", act("DELETE", url), named("Delete")));
-  }
-  return buttons;
+  const [ended, kept, url] = [job.finished_at !== null, job.aggregate === null, `/v1/jobs/${job.id}`];
+  const named = (verb) => ({ "aria-label": `${verb}: ${job.name || "the job"}` });
+  const post = (verb, path) => button(verb, act("POST", `${url}/${path}`), named(verb));
+  return [
+    !ended && job.state !== "cancelled" && post("Cancel", "cancel"),
+    ended && kept && job.state === "cancelled" && post("Resume", "resume"),
+    kept && RETRIED.has(job.state) && post("Retry failed", "retry"),
+    ended && askedTwice("Delete", act("DELETE", url), named("Delete")),
+  ];
 }
 
 function askedTwice(text, onclick, attributes) {

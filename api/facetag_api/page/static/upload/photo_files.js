@@ -35,19 +35,23 @@ export async function filesOfDrop(transfer) {
   const entries = items.map((item) => item.webkitGetAsEntry());
   const [handle, ...others] = await Promise.all(handles);
   if (others.length === 0 && handle?.kind === "directory") {
-    return { ...named(await filesOfHandle(handle)), handle };
+    return filesOfFolder(handle);
   }
   const found = [];
   for (const entry of entries) await walkEntry(entry, found);
   return named(found);
 }
 
-/** Return the entries below a folder's handle. */
-export async function filesOfHandle(folder, below = folder.name) {
+/** Return the same of a folder's handle. */
+export async function filesOfFolder(handle) {
+  return { ...named(await entriesBelow(handle, handle.name)), handle };
+}
+
+async function entriesBelow(folder, below) {
   const found = [];
   for await (const [name, handle] of folder.entries()) {
     const path = `${below}/${name}`;
-    if (handle.kind === "directory") found.push(...(await filesOfHandle(handle, path)));
+    if (handle.kind === "directory") found.push(...(await entriesBelow(handle, path)));
     else found.push({ path, file: await handle.getFile() });
   }
   return found;
@@ -72,7 +76,7 @@ async function walkEntry(entry, found) {
  * in it. */
 function named(entries) {
   const top = entries[0]?.path.split("/")[0];
-  const inside = entries.every(({ path }) => path.startsWith(`${top}/`));
+  const inside = top && entries.every(({ path }) => path.startsWith(`${top}/`));
   if (!inside) return { name: null, entries };
   const cut = top.length + 1;
   const name = Array.from(top).slice(0, 200).join("");

@@ -222,7 +222,7 @@ export class UploadRun extends EventTarget {
     this.state = "starting";
     this.#tell();
     const images = stored.map(({ key, path }) => ({ key, name: path }));
-    const json = { images, name: this.run.name, store: "photos" };
+    const json = { images, name: this.run.name, purpose: this.run.purpose?.trim() || null, store: "photos" };
     // The same photos of a run give the same job, even if the answer was lost.
     const digest = await sha256(new TextEncoder().encode(JSON.stringify(json)).buffer);
     const headers = { "Idempotency-Key": `${this.run.id}-${digest.slice(0, 16)}` };

@@ -2,7 +2,7 @@
 
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { button, plural, make, statusLine } from "../parts/elements.js";
-import { filesOfDrop, filesOfHandle, filesOfInput } from "../upload/photo_files.js";
+import { filesOfDrop, filesOfFolder, filesOfInput } from "../upload/photo_files.js";
 import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
 
@@ -21,8 +21,10 @@ export async function show(view, { signal }) {
     if (current && ["hashing", "sending", "starting"].includes(current.state)) {
       return fault("Another folder is being sent: wait for it, or forget it.");
     }
-    current = new UploadRun(earlier
-      || { id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, handle });
+    current = new UploadRun({
+      id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, handle,
+      ...earlier, purpose: purpose.value,
+    });
     attach();
     await current.start(entries);
     listUnfinished();
@@ -47,9 +49,7 @@ export async function show(view, { signal }) {
     const goOn = async () => {
       try {
         if (run.handle && (await run.handle.requestPermission({ mode: "read" })) === "granted") {
-          const entries = (await filesOfHandle(run.handle)).map(({ path, file }) =>
-            ({ path: path.slice(run.handle.name.length + 1), file }));
-          return begin({ entries }, run);
+          return begin(await filesOfFolder(run.handle), run);
         }
       } catch (error) {
         fault(`The folder cannot be opened again: choose it. (${error.message})`);
@@ -73,6 +73,9 @@ export async function show(view, { signal }) {
     else fault("No file was found there.");
   }
 
+  // Some services demand one; it may be stated after they said so.
+  const purpose = make("input", { type: "text", maxlength: "200", placeholder: "what the labels are for",
+    oninput: () => { if (current) current.run.purpose = purpose.value; } });
   const chosen = (field) => take(filesOfInput(field));
   const { area, input } = dropArea("Drop a folder here", "or choose one.", {
     id: "folder", multiple: true, webkitdirectory: true, signal,
@@ -88,7 +91,7 @@ export async function show(view, { signal }) {
       + "and it goes on."),
     area,
     make("div", { class: "row" }, make("label", { class: "button", for: "files" },
-      fileField(chosen, { id: "files", multiple: true }), "Choose files")),
+      fileField(chosen, { id: "files", multiple: true }), "Choose files"), make("label", {}, "Purpose ", purpose)),
     line, panel, unfinished,
   );
   attach();

@@ -1,6 +1,6 @@
 // Show the networks: which one labels, how well each reads, and whom it reads worse.
 
-import { call, get } from "../parts/api.js";
+import { get, post } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { table } from "../collection/charts.js";
 
@@ -19,29 +19,21 @@ export async function show(view, { signal }) {
   view.append(make("h1", {}, title), line, body);
 
   async function change(path, json, words) {
-    try {
-      await call("POST", path, { json });
-      say(words);
-      await load();
-    } catch (error) {
-      failed(error);
-    }
+    await post(path, { json }).then(load).then(() => say(words)).catch(failed);
   }
 
   async function load() {
     const [{ models }, { promotions }] = await Promise.all([
       get("/v1/models", { signal }), get("/v1/promotions", { signal })]);
     const champion = models.find((model) => model.state === "champion");
-    const actions = {
-      promote: (version, force) => change(`/v1/models/${encodeURIComponent(version)}/promote`, { force },
-        `${version} is the champion now. Workers switch to it between two chunks.`),
-    };
+    const promote = (version, force) => change(`/v1/models/${encodeURIComponent(version)}/promote`, { force },
+      `${version} is the champion now. Workers switch to it between two chunks.`);
     body.replaceChildren(
-      champion ? bundleSection(champion, actions) : make("p", {}, "No network is known yet: a worker registers its own."),
+      champion ? bundleSection(champion, promote) : make("p", {}, "No network is known yet: a worker registers its own."),
       promotions.length > 0 ? button("Roll back to the champion before",
         () => change("/v1/models/rollback", undefined, "The champion before labels again.")) : "",
       ...models.filter((model) => model !== champion).map((model) => make("details", {},
-        make("summary", {}, `${model.version} (${model.state})`), bundleSection(model, actions))),
+        make("summary", {}, `${model.version} (${model.state})`), bundleSection(model, promote))),
       promotions.length > 0 ? table("Changes of champion", ["when", "champion", "before", ""],
         promotions.map((one) => [new Date(one.created_at).toLocaleString(), one.version,
           one.previous ?? "–", one.rollback ? "rollback" : ""])) : "");
@@ -50,7 +42,7 @@ export async function show(view, { signal }) {
   await load().catch(failed);
 }
 
-function bundleSection({ version, state, manifest, verdict, created_at: created }, { promote }) {
+function bundleSection({ version, state, manifest, verdict, created_at: created }, promote) {
   const metrics = manifest.metrics || {};
   const part = PARTS.find((name) => metrics[name]);
   const figures = part ? metrics[part].table || metrics[part] : null;

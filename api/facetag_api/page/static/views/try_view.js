@@ -15,7 +15,6 @@ export function show(view, { signal }) {
   const { line, say, fault } = statusLine();
   const answers = make("div", { class: "answers" });
   const waiting = [];
-  const urls = new Map();
   let busy = false;
 
   function add(photos) {
@@ -40,10 +39,7 @@ export function show(view, { signal }) {
     try {
       const result = await post("/v1/predict", { form, signal });
       if (result.state === "failed") throw result.error;
-      const url = URL.createObjectURL(photo);
-      const answer = answerOf(photo.name, url, result);
-      urls.set(answer, url);
-      stack(answer);
+      stack(answerOf(photo, result));
       say(`${photo.name}: ${facesFound(result)}`);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -55,16 +51,9 @@ export function show(view, { signal }) {
 
   function stack(answer) {
     answers.prepend(answer);
-    if (answers.children.length > MOST_ANSWERS) forget(answers.lastElementChild);
+    if (answers.children.length > MOST_ANSWERS) answers.lastElementChild.remove();
   }
 
-  function forget(answer) {
-    URL.revokeObjectURL(urls.get(answer));
-    urls.delete(answer);
-    answer.remove();
-  }
-
-  signal.addEventListener("abort", () => [...urls.values()].forEach((url) => URL.revokeObjectURL(url)));
   view.append(
     make("h1", {}, title),
     make("p", { class: "lead" },
@@ -76,7 +65,7 @@ export function show(view, { signal }) {
     }).area,
     make("div", { class: "row" }, cameraPanel((photo) => add([photo]), fault, signal),
       phoneCamera(add),
-      button("Clear", () => { [...answers.children].forEach(forget); say(""); })),
+      button("Clear", () => { answers.replaceChildren(); say(""); })),
     line,
     answers,
   );
@@ -89,9 +78,13 @@ function phoneCamera(add) {
     fileField(({ files }) => add(files), { accept: "image/*", capture: "user" }), "Take a photo");
 }
 
-function answerOf(name, url, line) {
+function answerOf(photo, line) {
+  const { name } = photo;
   const found = facesFound(line);
+  const url = URL.createObjectURL(photo);
   const { figure, boxes } = photoFigure(url, line, `${name}: ${found}`);
+  // A picture that was loaded needs its address no more.
+  figure.firstChild.onload = () => URL.revokeObjectURL(url);
   const cards = line.faces.map((face, index) => faceCard(face, index + 1));
   cards.forEach((card, index) => lightTogether(boxes[index], card));
   const incomplete = line.incomplete ? " The file lacks its last bytes." : "";

@@ -1,0 +1,163 @@
+"""Label a folder, kill the command halfway, come back to it grown: what is computed how often?
+
+    python -m benchmarks.label_once
+    python -m benchmarks.label_once --photos 200
+
+Writes small distinct photos, labels them by `facetag tag`, and kills that command with SIGKILL
+once a quarter is labelled. The same command again must compute no photo twice. Then 20 photos are
+added, one is changed and one deleted: the next run must label 21. A folder of 21 new photos is
+timed beside it. What was computed is counted in Postgres. The program fails if a count is wrong.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import psycopg
+
+from benchmarks.harness.machine import describe_machine, in_words
+from benchmarks.harness.photo_mix import PORTRAIT
+from benchmarks.samples import load_photo
+from facetag.standalone.announcements import find_servers
+from facetag.standalone.processes.environment import python_environment
+from facetag.standalone.servers.local_server import Folders
+
+COMMAND = (sys.executable, "-P", "-m", "facetag_cli.main")
+SIDE = (110, 135)
+ADDED = 20
+LONGEST_S = 3600
+COMPUTED = """
+    SELECT count(*), count(DISTINCT content) FROM images
+    WHERE state IN ('tagged', 'no_face') AND reused_from IS NULL
+"""
+
+
+class Collector:
+    """A person who labels folders with a data folder of their own."""
+
+    def __init__(self, place: Path) -> None:
+        self._data = place / "data"
+        self._output = place / "labels.jsonl"
+        self._environment = python_environment(FACETAG_DATA_DIR=str(self._data))
+
+    def tag(self, folder: Path) -> tuple[float, str]:
+        """Label a folder; return the seconds, and what the command said."""
+        began = time.monotonic()
+        done = subprocess.run(
+            self._words(folder), env=self._environment, stderr=subprocess.PIPE, text=True
+        )
+        if done.returncode:
+            raise click.ClickException(f"`facetag tag` failed:\n{done.stderr}")
+        return time.monotonic() - began, done.stderr
+
+    def tag_and_be_killed(self, folder: Path, after: int) -> None:
+        """Begin to label a folder, and kill the command once `after` photos are labelled."""
+        with subprocess.Popen(
+            self._words(folder), env=self._environment, stderr=subprocess.DEVNULL
+        ) as process:
+            until = time.monotonic() + LONGEST_S
+            while process.poll() is None and self.count()[0] < after:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.2)
+            killed = process.poll() is None
+            process.send_signal(signal.SIGKILL)
+        if not killed:
+            raise click.ClickException("The command ended before it could be killed.")
+
+    def count(self) -> tuple[int, int]:
+        """Return how many results were computed, and for how many contents."""
+        servers = find_servers(Folders(self._data).run)
+        if servers is None:
+            return 0, 0
+        address = servers["database_url"].replace("postgresql+psycopg:", "postgresql:")
+        try:
+            with psycopg.connect(address, connect_timeout=10) as connection:
+                found = connection.execute(COMPUTED).fetchone()
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            return 0, 0  # the server starts, or its tables are being made
+        assert found is not None
+        return found[0], found[1]
+
+    def down(self) -> None:
+        """End the service that `facetag tag` left."""
+        subprocess.run([*COMMAND, "down", "--quiet"], env=self._environment, check=True)
+
+    def _words(self, folder: Path) -> list[str]:
+        return [*COMMAND, "tag", str(folder), "--output", str(self._output)]
+
+
+@contextmanager
+def open_collector() -> Iterator[tuple[Collector, Path]]:
+    """Yield a collector and a folder; at the end both are gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        collector = Collector(Path(folder))
+        try:
+            yield collector, Path(folder)
+        finally:
+            collector.down()
+
+
+def write_small_photos(folder: Path, numbers: range) -> None:
+    """Write a small portrait for each number; no two of them are the same."""
+    portrait = load_photo("astronaut.png").crop(PORTRAIT).resize(SIDE)
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        portrait.putpixel((0, 0), (number // 256, number % 256, 0))
+        portrait.save(folder / f"{number:05}.png")
+
+
+def known_and_left(said: str) -> tuple[int, int]:
+    """Return the numbers of "1,998 known, 21 to label"."""
+    found = re.search(r"([\d,]+) known, ([\d,]+) to label", said)
+    if found is None:
+        raise click.ClickException(f"The command did not say what is known:\n{said}")
+    known, left = (int(one.replace(",", "")) for one in found.groups())
+    return known, left
+
+
+@click.command(help=__doc__)
+@click.option("--photos", default=2000, show_default=True, help="Number of photos at first.")
+def main(photos: int) -> None:
+    """Play the person who comes back, and print a verdict for each step."""
+    click.echo(in_words(describe_machine()))
+    missed = []
+
+    def judge(what: str, found: object, wanted: object) -> None:
+        holds = found == wanted
+        click.echo(f"{'HOLDS' if holds else 'DOES NOT HOLD'}  {what}: {found}, wanted {wanted}")
+        if not holds:
+            missed.append(what)
+
+    with open_collector() as (collector, place):
+        folder = place / "photos"
+        write_small_photos(folder, range(photos))
+        collector.tag_and_be_killed(folder, photos // 4)
+        seconds, _ = collector.tag(folder)
+        click.echo(f"killed halfway; the same command again took {seconds:.1f} s")
+        judge("computed, of so many contents", collector.count(), (photos, photos))
+
+        write_small_photos(folder, range(photos, photos + ADDED))
+        write_small_photos(place / "changed", range(photos + ADDED, photos + ADDED + 1))
+        (place / "changed" / f"{photos + ADDED:05}.png").replace(folder / "00001.png")
+        (folder / "00002.png").unlink()
+        seconds, said = collector.tag(folder)
+        judge("known, and to label", known_and_left(said), (photos - 2, ADDED + 1))
+        judge("computed, of so many contents", collector.count(), (photos + ADDED + 1,) * 2)
+
+        write_small_photos(place / "new", range(photos + 100, photos + 100 + ADDED + 1))
+        alone, _ = collector.tag(place / "new")
+        click.echo(f"the grown folder took {seconds:.1f} s, {ADDED + 1} new photos {alone:.1f} s")
+    if missed:
+        raise click.ClickException(f"Not as it should be: {', '.join(missed)}.")
+
+
+if __name__ == "__main__":
+    main()
