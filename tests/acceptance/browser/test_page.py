@@ -502,6 +502,24 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
             page.locator("li", has_text=reason).first.wait_for()
             assert reason in fitted.stdout
 
+        # Who may promotes also what was refused, or never compared, and rolls back.
+        champion = page.locator("section", has=page.locator(".tag", has_text="champion"))
+
+        def promote(version, why):
+            other = page.locator("details", has=page.locator("summary", has_text=version))
+            if other.get_attribute("open") is None:
+                other.locator("summary").click()
+            other.get_by_role("button", name=f"Promote although it {why}").click()
+            page.get_by_text(f"{version} is the champion now").wait_for()
+            assert version in champion.locator("h2").inner_text()
+
+        if not verdict["holds"]:
+            promote(made["version"], "failed")
+        promote(schooled.version, "was not compared with the champion")
+        page.get_by_role("button", name="Roll back").click()
+        page.get_by_text("The champion before labels again.").wait_for()
+        assert made["version"] in champion.locator("h2").inner_text()
+
 
 def count_faces(service, job):
     lines = service.get(f"{job}/images?limit=1000").json()["images"]

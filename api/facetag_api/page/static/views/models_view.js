@@ -28,12 +28,13 @@ export async function show(view, { signal }) {
     const champion = models.find((model) => model.state === "champion");
     const promote = (version, force) => change(`/v1/models/${encodeURIComponent(version)}/promote`, { force },
       `${version} is the champion now. Workers switch to it between two chunks.`);
+    const section = (model) => bundleSection(model, champion, promote);
     body.replaceChildren(
-      champion ? bundleSection(champion, promote) : make("p", {}, "No network is known yet: a worker registers its own."),
+      champion ? section(champion) : make("p", {}, "No network is known yet: a worker registers its own."),
       promotions.length > 0 ? button("Roll back to the champion before",
         () => change("/v1/models/rollback", undefined, "The champion before labels again.")) : "",
       ...models.filter((model) => model !== champion).map((model) => make("details", {},
-        make("summary", {}, `${model.version} (${model.state})`), bundleSection(model, promote))),
+        make("summary", {}, `${model.version} (${model.state})`), section(model))),
       promotions.length > 0 ? table("Changes of champion", ["when", "champion", "before", ""],
         promotions.map((one) => [new Date(one.created_at).toLocaleString(), one.version,
           one.previous ?? "–", one.rollback ? "rollback" : ""])) : "");
@@ -42,11 +43,13 @@ export async function show(view, { signal }) {
   await load().catch(failed);
 }
 
-function bundleSection({ version, state, manifest, verdict, created_at: created }, promote) {
+function bundleSection({ version, state, manifest, verdict, created_at: created }, champion, promote) {
   const metrics = manifest.metrics || {};
   const part = PARTS.find((name) => metrics[name]);
   const figures = part ? metrics[part].table || metrics[part] : null;
-  const lost = verdict !== null && !verdict.holds;
+  // The service takes no other bundle without force.
+  const compared = !champion || verdict?.against === champion.version;
+  const doubt = verdict && !verdict.holds ? " although it failed" : compared ? "" : " although it was not compared with the champion";
   return make("section", { class: "run" },
     make("h2", {}, version, make("span", { class: "tag" }, state)),
     make("p", { class: "soft" },
@@ -57,8 +60,7 @@ function bundleSection({ version, state, manifest, verdict, created_at: created 
     verdict ? make("div", {},
       make("p", {}, `It ${verdict.holds ? "passed" : "failed"} the comparison with ${verdict.against}:`),
       make("ul", {}, ...verdict.reasons.map((reason) => make("li", {}, reason)))) : null,
-    state === "champion" ? null : button(lost ? "Promote although it failed" : "Promote",
-      () => promote(version, lost)));
+    state === "champion" ? null : button(`Promote${doubt}`, () => promote(version, doubt !== "")));
 }
 
 function measureRows(figures) {
