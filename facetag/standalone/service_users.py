@@ -1,5 +1,6 @@
 """Mark a running service as in use, so that it does not end itself while a command needs it."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -8,16 +9,29 @@ from pathlib import Path
 
 import psutil
 
+from facetag.errors import LocalServerFailed
+
 FOLDER = "users"
 
 
 @contextmanager
 def mark_use(run_dir: Path) -> Iterator[None]:
-    """Mark the service or the servers of this folder as used by this process within the body."""
+    """Mark the service or the servers of this folder as used by this process within the body.
+
+    Raises LocalServerFailed where the folder cannot be made or written, except on a full disk.
+    """
     folder = run_dir / FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = folder / str(os.getpid())
-    mark.write_text(json.dumps(psutil.Process().create_time()), encoding="ascii")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark.write_text(json.dumps(psutil.Process().create_time()), encoding="ascii")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise LocalServerFailed(
+            f"The data folder {run_dir.parent} cannot be used: {error.strerror}. Give another with "
+            "--data-dir or FACETAG_DATA_DIR."
+        ) from error
     try:
         yield
     finally:

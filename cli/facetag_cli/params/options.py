@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facetag.heads import HEADS_BY_NAME, NO_HEADS
-from facetag_cli.params.targets import FORMATS, writable_target
+from facetag_cli.params.targets import FORMATS, report_target, writable_target
 
 if TYPE_CHECKING:
     from facetag.client.api_client import JobWish
@@ -35,7 +35,7 @@ def output_options(command: Decorated) -> Decorated:
         click.option(
             "--report",
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
-            callback=writable_target,
+            callback=report_target,
             metavar="FILE.html",
             help="Also write an HTML report on who is in the collection. It opens offline.",
         ),

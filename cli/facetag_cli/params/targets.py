@@ -6,6 +6,7 @@ import click
 
 from facetag.atomic_write import atomic_draft
 from facetag.extras import require_packages
+from facetag.image_suffixes import IMAGE_SUFFIXES
 
 FORMATS = ("table", "jsonl", "csv", "parquet", "html")
 _FORMAT_OF_SUFFIX = {
@@ -28,9 +29,14 @@ def writable_target(
     param: click.Parameter,  # noqa: ARG001
     value: Path | None,
 ) -> Path | None:
-    """Refuse a file that cannot be written: a draft is made beside it, and deleted again."""
+    """Refuse a file that cannot be written: a draft is made beside it, and deleted again.
+
+    A file that is named as a photo is refused too.
+    """
     if value is None or (value.exists() and not value.is_file()):
         return value
+    if value.suffix.lower() in IMAGE_SUFFIXES:
+        raise click.BadParameter(f"{value} is named as a photo: give the file another suffix.")
     folder = value.absolute().parent
     if not folder.is_dir():
         raise click.BadParameter(f"the folder {folder} does not exist.")
@@ -43,6 +49,14 @@ def writable_target(
         return value
     except OSError as error:
         raise click.BadParameter(f"{value} cannot be written: {error.strerror}.") from error
+
+
+def report_target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a file for an HTML report that is named otherwise, or that cannot be written."""
+    target = writable_target(ctx, param, value)
+    if target is not None and _FORMAT_OF_SUFFIX.get(target.suffix.lower()) != "html":
+        raise click.BadParameter(f"{target}: a report is HTML, so its file ends in .html.")
+    return target
 
 
 def choose_format(given: str | None, output: Path | None) -> str:

@@ -16,34 +16,33 @@ export function csvTable(lines, columns) {
 }
 
 function cell(column, line, face, place) {
-  if (column.startsWith("error_")) return line.error ? inert(line.error[column.slice(6)]) : null;
+  if (column.startsWith("error_")) return line.error && inert(line.error[column.slice(6)]);
   if (column in LINE_CELLS) return LINE_CELLS[column](line);
   if (column in line) return line[column];
   if (!face) return null;
   if (column in FACE_CELLS) return FACE_CELLS[column](face, place);
-  if (column.startsWith("race_")) return face.race ? face.race.probabilities[column.slice(5)] : null;
-  return face[column];
+  return column.startsWith("race_") ? face.race?.probabilities[column.slice(5)] : face[column];
 }
 
 const LINE_CELLS = {
   image: (line) => inert(line.image),
   duplicate_of: (line) => inert(line.duplicate_of || ""),
-  incomplete: (line) => (line.incomplete ? "true" : null),
+  incomplete: (line) => line.incomplete && "true",
 };
 const FACE_CELLS = {
   face: (face, place) => place,
   x: (face) => face.box[0], y: (face) => face.box[1],
   face_width: (face) => face.box[2], face_height: (face) => face.box[3],
-  age_low: (face) => (face.age_range ? face.age_range[0] : null),
-  age_high: (face) => (face.age_range ? face.age_range[1] : null),
+  age_low: (face) => face.age_range?.[0],
+  age_high: (face) => face.age_range?.[1],
   gender: (face) => labelOf(face, "gender"), race: (face) => labelOf(face, "race"),
   gender_probability: chanceOf.gender,
   uncertain: (face) => doubts(face).join(" ") || null,
-  reviewed: (face) => (face.reviewed ? face.reviewed.verdict : null),
+  reviewed: (face) => face.reviewed?.verdict,
 };
 
 function written(column, value) {
-  if (value === null || value === undefined) return "";
+  if (value == null || value === false) return "";
   const real = FLOATS.has(column) || column.startsWith("race_");
   return real && Number.isInteger(value) ? value.toFixed(1) : String(value);
 }

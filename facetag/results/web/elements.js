@@ -12,7 +12,7 @@ export function draw(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
-const missing = (value) => value === null || value === undefined || value === false;
+const missing = (value) => value == null || value === false;
 
 function fill(element, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {

@@ -9,10 +9,10 @@ export const SORTS = {
   many: "Most faces first", name: "Name",
 };
 
-export const labelOf = (face, head) => (face[head] ? face[head].label : null);
+export const labelOf = (face, head) => face[head]?.label ?? null;
 export const chanceOf = {
-  gender: (face) => (face.gender ? face.gender.probability : null),
-  race: (face) => (face.race ? face.race.probabilities[face.race.label] : null),
+  gender: (face) => face.gender?.probability,
+  race: (face) => face.race?.probabilities[face.race.label],
 };
 const certainty = (face) =>
   Math.min(chanceOf.gender(face) ?? 1, chanceOf.race(face) ?? 1);
@@ -24,7 +24,7 @@ const isCounted = (face) => !doubts(face).includes("face");
 
 /* Return whether a number lies in "20-29", "20–29", "80+" or "0.9-0.95" (upper end included). */
 function inRange(value, text, whole) {
-  if (value === null || value === undefined) return false;
+  if (value == null) return false;
   const shown = whole ? Math.floor(value) : value;
   if (text.endsWith("+")) return shown >= Number(text.slice(0, -1));
   const [low, high = low] = text.split(/[-–]/).map(Number);
@@ -35,10 +35,8 @@ const FACE_TESTS = {
   gender: (face, wanted) => labelOf(face, "gender") === wanted,
   race: (face, wanted) => labelOf(face, "race") === wanted,
   age: (face, wanted) => inRange(face.age, wanted, true),
-  doubt: (face, wanted) => {
-    if (wanted === "none") return doubts(face).length === 0;
-    return wanted === "any" ? doubts(face).length > 0 : doubts(face).includes(wanted);
-  },
+  doubt: (face, wanted) => (["any", "none"].includes(wanted)
+    ? (doubts(face).length > 0) === (wanted === "any") : doubts(face).includes(wanted)),
   size: (face, wanted, line) => {
     const [low, high] = SIZES[wanted] || [0, Infinity];
     return sizeOf(face, line) >= low && sizeOf(face, line) < high;
@@ -58,7 +56,7 @@ const LINE_TESTS = {
 
 /* Return whether a probability is in the bin "0.9-0.91"; the lower end belongs to the bin. */
 function inBin(value, text) {
-  if (value === null || value === undefined) return false;
+  if (value == null) return false;
   const [low, high] = text.split("-").map(Number);
   // Rounded as the counts are, so that 0.7 does not fall below the edge 0.7.
   const place = Number(value.toFixed(10));
@@ -102,8 +100,7 @@ export function rarityBy(counts) {
     [[cell.gender, cell.race, cell.band].join("|"), cell.count]));
   const starts = counts.bands.map((band) => parseInt(band, 10));
   return (line) => Math.min(Infinity, ...line.faces.map((face) => {
-    const known = face.age !== undefined && face.age !== null;
-    const band = known ? counts.bands[starts.findLastIndex((start) => start <= face.age)] : null;
+    const band = face.age == null ? null : counts.bands[starts.findLastIndex((start) => start <= face.age)];
     return sizes.get([labelOf(face, "gender"), labelOf(face, "race"), band].join("|"))
       ?? Infinity;
   }));

@@ -6,7 +6,7 @@ const LISTED_FACES = 4;
 
 /* Return a face's labels in words, such as "31 female asian". */
 function words(face) {
-  const parts = [face.age === undefined || face.age === null ? null : String(Math.round(face.age)),
+  const parts = [face.age == null ? null : String(Math.round(face.age)),
     labelOf(face, "gender"), labelOf(face, "race")];
   return parts.filter(Boolean).join(" ") || "a face";
 }

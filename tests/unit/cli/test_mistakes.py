@@ -11,6 +11,15 @@ ROOT = Path(__file__).parents[3]
 MISTAKES = {
     "a wrong path": (["tag", "{tmp}/nowhere"], "no file or folder {tmp}/nowhere: check the path."),
     "a wrong suffix": (["tag", "{album}", "-o", "{tmp}/x.docx"], "Give one of .jsonl, .ndjson"),
+    "a photo for a report": (
+        ["report", "0", "-o", "{album}/a.png"],
+        "give the file another suffix.",
+    ),
+    "a photo for labels": (
+        ["tag", "{album}", "--format", "csv", "-o", "{album}/a.png"],
+        "{album}/a.png is named as a photo",
+    ),
+    "a table for a report": (["tag", "{album}", "--report", "{tmp}/x.csv"], "ends in .html."),
     "a full disk": (["tag", "{album}", "--format", "csv", "-o", "/dev/full"], "Make space, and"),
     "no service": (["jobs", "--data-dir", "{tmp}/none"], "Make one with `facetag tag FOLDER`"),
     "half a job's id": (["status", "ab"], "begins with ab. `facetag jobs` lists the jobs."),
@@ -46,6 +55,17 @@ def test_a_mistake_gets_one_plain_line(facetag, service, album, tmp_path, monkey
     check(run.stderr, expected.format(**places))
     if mistake not in ("a full disk", "an empty prefix"):
         assert service.made("POST", "/v1/jobs") == []
+
+
+def test_a_data_folder_that_cannot_be_made_gets_one_plain_line(
+    facetag, album, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("FACETAG_API_URL", raising=False)
+    in_a_file = tmp_path / "file" / "data"
+    in_a_file.parent.write_text("")
+    run = facetag("tag", album, "--data-dir", in_a_file)
+    assert run.exit_code == 1
+    check(run.stderr, f"The data folder {in_a_file} cannot be used: Not a directory. Give another")
 
 
 def check(said: str, expected: str) -> None:

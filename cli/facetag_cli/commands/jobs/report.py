@@ -10,7 +10,7 @@ from facetag_cli.params.options import (
     quiet_option,
     report_photos_option,
 )
-from facetag_cli.params.targets import writable_target
+from facetag_cli.params.targets import report_target
 
 
 @click.command()
@@ -19,7 +19,7 @@ from facetag_cli.params.targets import writable_target
     "--output",
     "-o",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=writable_target,
+    callback=report_target,
     metavar="FILE.html",
     default=Path("report.html"),
     show_default=True,

@@ -21,8 +21,7 @@ export function cameraPanel(onphoto, onfault, signal) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
     } catch (error) {
-      onfault(wordsOf(error));
-      return;
+      return onfault(wordsOf(error));
     }
     if (signal.aborted) return stop();
     video.srcObject = stream;

@@ -38,7 +38,8 @@ export async function filesOfDrop(transfer) {
     return filesOfFolder(handle);
   }
   const found = [];
-  for (const entry of entries) await walkEntry(entry, found);
+  // What is dropped from a page may be no file.
+  for (const entry of entries) if (entry) await walkEntry(entry, found);
   return named(found);
 }
 
