@@ -259,6 +259,12 @@ class ApiClient:
         answer = self._call("GET", f"/v1/jobs/{job_id}/images/{position}/photo")
         return answer.headers["Location"]
 
+    def review_summary(self, job_id: str, *, sample: int) -> dict[str, Any]:
+        """Return what people said of a job's faces; `sample` is the size of the random sample."""
+        path = f"/v1/jobs/{job_id}/review/summary"
+        summary: dict[str, Any] = self._call("GET", path, params={"sample": str(sample)}).json()
+        return summary
+
     def list_reviewed(self, job_id: str) -> Iterator[Line]:
         """Yield the lines, with their positions, of the images of which people reviewed a face."""
         cursor = None

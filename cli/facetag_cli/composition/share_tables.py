@@ -43,14 +43,23 @@ def describe_collection(collection: Collection) -> str:
     )
 
 
-def share_table(shares: Shares, faces: int, *, doubtful: bool = False) -> Table:
+def share_table(
+    shares: Shares,
+    faces: int,
+    *,
+    doubtful: bool = False,
+    sampled: Mapping[str, Any] | None = None,
+) -> Table:
     """Return one grouping's table: counted faces and share, estimated share with its interval.
 
-    Shares that are doubtful, or of too few faces, are stated in words instead.
+    Shares that are doubtful, or of too few faces, are stated in words instead. `sampled` are the
+    shares of a reviewed sample by label, which get columns of their own.
     """
     table = Table(title=shares.grouping.name.capitalize(), title_justify="left")
     for title in ("", "counted", "share", "estimated", "95% interval"):
         table.add_column(title, justify="left" if not title else "right")
+    for title in ("reviewed", "95% interval") if sampled else ():
+        table.add_column(title, justify="right")
     low, high = shares.interval()
     for place, label in enumerate(shares.grouping.labels):
         counted = shares.counted[place]
@@ -63,8 +72,14 @@ def share_table(shares: Shares, faces: int, *, doubtful: bool = False) -> Table:
                 f"{shares.estimated[place]:.1%}",
                 f"{low[place]:.1%} to {high[place]:.1%}",
             )
-        table.add_row(label, f"{round(counted * faces):,}", f"{counted:.1%}", *estimated)
+        seen = _sampled_cells(sampled[label]) if sampled else ()
+        table.add_row(label, f"{round(counted * faces):,}", f"{counted:.1%}", *estimated, *seen)
     return table
+
+
+def _sampled_cells(one: Mapping[str, Any]) -> tuple[str, str]:
+    low, high = one["interval"]
+    return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
 
 
 def too_few(shares: Shares, place: int, faces: int) -> bool:

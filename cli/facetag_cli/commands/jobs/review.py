@@ -49,3 +49,34 @@ def export(job: str, output: Path, data_dir: Path | None, quiet: bool) -> None:
     written, left_out = export_reviews(read_settings(data_dir), job, output, reporter)
     without = f"; {left_out} without a certain label left out" if left_out else ""
     reporter.say(f"Wrote {plural(written, 'face')} to {output}{without}.")
+
+
+@review.command()
+@click.argument("job", metavar="JOB")
+@click.option(
+    "--sample",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Photos of the random sample, as chosen on the page.",
+)
+@data_dir_option
+def shares(job: str, sample: int, data_dir: Path | None) -> None:
+    """Compare the shares of a reviewed random sample of JOB with counted and estimated ones.
+
+    Review the sample on the page first (order: a random sample of photos). Its intervals owe
+    nothing to the network, so they check the estimates.
+
+    \b
+    Example:
+      facetag review shares latest --sample 200
+    """
+    from rich.console import Console
+
+    from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.composition.reviewed_sample import compare_shares
+
+    settings = read_settings(data_dir)
+    console = Console()
+    for part in compare_shares(settings, job, sample):
+        console.print(part, highlight=False)

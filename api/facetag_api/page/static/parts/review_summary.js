@@ -22,7 +22,7 @@ export function reviewSummary({ reviewers, agreement, differences, sample }) {
 function sampleTables(sample) {
   if (sample.reviewed === 0) return null;
   const words = `Random sample: ${sample.reviewed} of ${plural(sample.photos, "photo")} reviewed. `
-    + "The shares describe the whole job once all of them are.";
+    + "The shares describe the whole job once all of them are. `facetag review shares` sets estimated ones beside them.";
   const rows = (shares) => Object.entries(shares).map(([label, one]) =>
     [label, percent(one.share), range(one.interval)]);
   return make("div", {}, make("p", {}, words),
