@@ -83,9 +83,11 @@ export async function show(view, { parts: [id, place], signal }) {
     if (missed) body.box = editor.box();
     const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
     done.push({ review, face: current, missed });
-    say(`${saidWords(verdict, draft)}: ${current.image}`);
+    const words = `${saidWords(verdict, draft)}: ${current.image}`;
     if (missed) clear();
     else await next();
+    // Said once the next face is there; what went wrong with that stays.
+    if (!unknown) say(words);
     refreshSummary();
   });
 
