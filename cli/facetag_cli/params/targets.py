@@ -6,7 +6,7 @@ import click
 
 from facetag.atomic_write import atomic_draft
 from facetag.extras import require_packages
-from facetag.image_suffixes import IMAGE_SUFFIXES
+from facetag.image_formats import IMAGE_SUFFIXES
 
 FORMATS = ("table", "jsonl", "csv", "parquet", "html")
 _FORMAT_OF_SUFFIX = {
