@@ -1,13 +1,4 @@
-"""Label a folder, kill the command halfway, come back to it grown: what is computed how often?
-
-    python -m benchmarks.label_once
-    python -m benchmarks.label_once --photos 200
-
-Writes small distinct photos, labels them by `facetag tag`, and kills that command with SIGKILL
-once a quarter is labelled. The same command again must compute no photo twice. Then 20 photos are
-added, one is changed and one deleted: the next run must label 21. A folder of 21 new photos is
-timed beside it. What was computed is counted in Postgres. The program fails if a count is wrong.
-"""
+"""Play a person who labels folders by `facetag tag`, and count in Postgres what is computed."""
 
 import re
 import signal
@@ -22,7 +13,6 @@ from pathlib import Path
 import click
 import psycopg
 
-from benchmarks.harness.machine import describe_machine, in_words
 from benchmarks.harness.photo_mix import PORTRAIT
 from benchmarks.samples import load_photo
 from facetag.standalone.announcements import find_servers
@@ -31,7 +21,6 @@ from facetag.standalone.servers.local_server import Folders
 
 COMMAND = (sys.executable, "-P", "-m", "facetag_cli.main")
 SIDE = (110, 135)
-ADDED = 20
 LONGEST_S = 3600
 COMPUTED = """
     SELECT count(*), count(DISTINCT content) FROM images
@@ -121,43 +110,3 @@ def known_and_left(said: str) -> tuple[int, int]:
         raise click.ClickException(f"The command did not say what is known:\n{said}")
     known, left = (int(one.replace(",", "")) for one in found.groups())
     return known, left
-
-
-@click.command(help=__doc__)
-@click.option("--photos", default=2000, show_default=True, help="Number of photos at first.")
-def main(photos: int) -> None:
-    """Play the person who comes back, and print a verdict for each step."""
-    click.echo(in_words(describe_machine()))
-    missed = []
-
-    def judge(what: str, found: object, wanted: object) -> None:
-        holds = found == wanted
-        click.echo(f"{'HOLDS' if holds else 'DOES NOT HOLD'}  {what}: {found}, wanted {wanted}")
-        if not holds:
-            missed.append(what)
-
-    with open_collector() as (collector, place):
-        folder = place / "photos"
-        write_small_photos(folder, range(photos))
-        collector.tag_and_be_killed(folder, photos // 4)
-        seconds, _ = collector.tag(folder)
-        click.echo(f"killed halfway; the same command again took {seconds:.1f} s")
-        judge("computed, of so many contents", collector.count(), (photos, photos))
-
-        write_small_photos(folder, range(photos, photos + ADDED))
-        write_small_photos(place / "changed", range(photos + ADDED, photos + ADDED + 1))
-        (place / "changed" / f"{photos + ADDED:05}.png").replace(folder / "00001.png")
-        (folder / "00002.png").unlink()
-        seconds, said = collector.tag(folder)
-        judge("known, and to label", known_and_left(said), (photos - 2, ADDED + 1))
-        judge("computed, of so many contents", collector.count(), (photos + ADDED + 1,) * 2)
-
-        write_small_photos(place / "new", range(photos + 100, photos + 100 + ADDED + 1))
-        alone, _ = collector.tag(place / "new")
-        click.echo(f"the grown folder took {seconds:.1f} s, {ADDED + 1} new photos {alone:.1f} s")
-    if missed:
-        raise click.ClickException(f"Not as it should be: {', '.join(missed)}.")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from benchmarks.label_once import known_and_left, write_small_photos
+from benchmarks.label_once.collector import known_and_left, write_small_photos
 
 
 def test_what_the_command_says_is_read():

@@ -1,0 +1,1 @@
+"""Show that a folder is labelled once."""
