@@ -1,5 +1,6 @@
 """Write tables anew after deletions, since Postgres leaves the bytes of deleted rows in files."""
 
+import time
 from datetime import timedelta
 
 import structlog
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction, translate_errors
+from facetag.errors import DatabaseUnavailable
 
 TABLES = ("jobs", "images", "faces", "reviews", "count_changes", "tombstones")
 STATISTICS = "pg_catalog.pg_statistic"
@@ -16,6 +18,8 @@ STATISTICS = "pg_catalog.pg_statistic"
 REST = timedelta(hours=1)
 """The least time between two turns: each locks the tables, one by one."""
 LOCK_TIMEOUT_S = 2
+MAX_BYTES = 2**30
+"""Tables that hold more are left alone: they would be locked for minutes, and copied."""
 
 IS_DUE = text("""
     SELECT EXISTS (
@@ -25,6 +29,7 @@ IS_DUE = text("""
         AND coalesce(rewritten.at, '-infinity') < now() - make_interval(secs => :rest_s)
         AND NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL)
         AND NOT EXISTS (SELECT FROM tombstones)
+        AND pg_total_relation_size('images') + pg_total_relation_size('faces') < :max_bytes
     FROM (SELECT max(ended_at) AS at FROM program_rounds WHERE name = 'rewriting') AS rewritten
 """)
 """Tables are written anew only while no job is open, as jobs would wait for the locks."""
@@ -44,14 +49,32 @@ RECORD = text("""
 log = structlog.get_logger(__name__)
 
 
+class TableRewriting:
+    """Write tables anew when it is due, and rest after a failure, such as for want of space."""
+
+    def __init__(self) -> None:
+        self._rests_until_s = 0.0
+
+    def step(self, sessions: sessionmaker[Session]) -> bool:
+        """Return whether the tables were written anew."""
+        if time.monotonic() < self._rests_until_s:
+            return False
+        try:
+            return rewrite_if_due(sessions)
+        except DatabaseUnavailable as error:
+            log.warning("rewriting_put_off", reason=str(error))
+            self._rests_until_s = time.monotonic() + REST.total_seconds()
+            return False
+
+
 def rewrite_if_due(sessions: sessionmaker[Session]) -> bool:
     """Write the tables anew if rows were deleted since the last time; return whether it was done.
 
     Not sooner than REST after the last time, nor while a job is open or an object is still to be
-    deleted. Raises DatabaseUnavailable.
+    deleted, and not if they hold MAX_BYTES. Raises DatabaseUnavailable.
     """
     with transaction(sessions) as session:
-        if not session.scalar(IS_DUE, {"rest_s": REST.total_seconds()}):
+        if not session.scalar(IS_DUE, {"rest_s": REST.total_seconds(), "max_bytes": MAX_BYTES}):
             return False
         began = session.scalar(text("SELECT now()"))
     if not rewrite_tables(sessions.kw["bind"]):

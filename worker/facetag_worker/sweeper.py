@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.db.engine import transaction
 from facetag.db.presence import record_round
 from facetag.db.tables import ImageState, Job, JobState
-from facetag.erasure.freed_rows import rewrite_if_due
+from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
 from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
@@ -142,6 +142,7 @@ class Sweeper:
         self._settings = settings
         self._spare_leases_until = 0.0
         self._orphans = OrphanWalk()
+        self._rewriting = TableRewriting()
 
     def run(self, *, wait: Callable[[float], bool]) -> None:
         """Sweep every `sweep_interval_s` until `wait(seconds)` returns True."""
@@ -181,7 +182,7 @@ class Sweeper:
                 self._return_retrainings() + self._announce_retrainings(),
             )
         self._record_round()
-        rewrite_if_due(self._sessions)
+        self._rewriting.step(self._sessions)
         if swept != Swept():
             log.info(
                 "swept",
