@@ -263,7 +263,7 @@ def test_a_part_of_an_id_that_fits_several_jobs_or_none_names_what_there_is(face
     for last in "12":
         assert f"0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b1{last} (album {last})" in run.stderr
     assert "`facetag jobs` lists the jobs" in facetag("results", "77").stderr
-    assert "is no job: give its id" in facetag("compose", "holiday").stderr
+    assert "is not a job: give its id" in facetag("compose", "holiday").stderr
     assert facetag("status", "0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b12").exit_code == 0
 
 
