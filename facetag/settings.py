@@ -29,7 +29,9 @@ from facetag.errors import SettingsInvalid
 from facetag.heads import HEADS_BY_NAME, NO_HEADS
 
 _REDIS_URL = TypeAdapter(
-    Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket"])]
+    Annotated[
+        AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket", "amqp", "amqps"])
+    ]
 )
 _HTTP_URL = TypeAdapter(HttpUrl)
 
@@ -140,7 +142,9 @@ class Settings(BaseSettings):
         description="URL of the PostgreSQL database: postgresql://USER:PASSWORD@HOST:PORT/NAME",
     )
     redis_url: RedisUrl | None = Field(
-        None, description="URL of the Redis or Valkey server: redis://:PASSWORD@HOST:PORT/0"
+        None,
+        description="URL of the broker: redis://:PASSWORD@HOST:PORT/0 for Redis or Valkey, or "
+        "amqp://USER:PASSWORD@HOST:PORT/VHOST for RabbitMQ",
     )
     s3_endpoint_url: WebUrl | None = Field(
         None, description="URL at which API and workers reach object storage; unset: Amazon S3"

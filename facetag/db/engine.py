@@ -25,6 +25,8 @@ STATEMENT_TIMEOUT_S = 60
 LONG_STATEMENT_TIMEOUT_S = 600
 LOCK_TIMEOUT_S = 15
 IDLE_TRANSACTION_TIMEOUT_S = 300
+UNANSWERED_S = 30
+"""Time after which a connection ends on which sent bytes are not acknowledged."""
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -194,15 +196,24 @@ def _psycopg_url(url: str) -> URL:
 
 
 def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
-    options = "".join(f" -c {name}={seconds}s" for name, seconds in timeouts_s.items())
+    """Return libpq's arguments, by which either end notices within a minute that the other is gone.
+
+    Without them a server keeps the locks of a vanished host for hours, and a client waits a quarter
+    of an hour for the answer to what it has sent.
+    """
+    silence = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    options = {
+        "timezone": "UTC",
+        **{name: f"{seconds}s" for name, seconds in timeouts_s.items()},
+        **{f"tcp_{name}": seconds for name, seconds in silence.items()},
+        "tcp_user_timeout": f"{UNANSWERED_S}s",
+    }
     return {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": application,
-        "options": f"-c timezone=UTC{options}",
-        # A vanished host is noticed within a minute, not after two hours.
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        "tcp_user_timeout": 1000 * UNANSWERED_S,
+        **silence,
     }
 
 

@@ -1,4 +1,4 @@
-"""Ring the doorbell: Celery messages on Redis say only that a job has work."""
+"""Ring the doorbell: Celery messages on Redis or RabbitMQ say only that a job has work."""
 
 import math
 import ssl
@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from facetag.errors import QueueUnavailable
 from facetag.queue.doorbell_transport import DROPPED, DoorbellAMQP
+from facetag.queue.rabbitmq import count_messages, is_rabbitmq, ping_rabbitmq
 from facetag.queue.task_names import TASK_LIST, TASK_RETRAIN, TASK_TAG
 from facetag.settings import Settings
 
@@ -42,7 +43,7 @@ def make_celery(settings: Settings) -> Celery:
         fixups=[],
         config_source=_queues()
         | _messages()
-        | _publishing()
+        | _publishing(settings)
         | _encryption(settings)
         | _worker(settings),
         set_as_current=False,
@@ -93,13 +94,18 @@ def ring_retraining(celery: Celery, retraining_id: object) -> bool:
 
 
 def ping_queue(settings: Settings) -> None:
-    """Check that Redis answers; raises QueueUnavailable."""
+    """Check that the broker answers; raises QueueUnavailable."""
+    if is_rabbitmq(url := settings.require("redis_url")):
+        ping_rabbitmq(url, timeout_s=SOCKET_TIMEOUT_S)
+        return
     with _client(settings) as client:
         client.ping()
 
 
 def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, QUEUE_TAG)) -> int:
     """Return the number of waiting messages; raises QueueUnavailable."""
+    if is_rabbitmq(url := settings.require("redis_url")):
+        return count_messages(url, queues, timeout_s=SOCKET_TIMEOUT_S)
     with _client(settings) as client:
         # Kombu keeps a queue as a Redis list of the same name.
         return sum(int(client.llen(queue)) for queue in queues)
@@ -107,8 +113,10 @@ def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, 
 
 def count_dropped(settings: Settings) -> int:
     """Return how many messages were dropped because they were no doorbells, since Redis last lost
-    its data; raises QueueUnavailable.
+    its data; raises QueueUnavailable. RabbitMQ has no place to count them: they are logged alone.
     """
+    if is_rabbitmq(settings.require("redis_url")):
+        return 0
     with _client(settings) as client:
         return int(client.get(DROPPED) or 0)
 
@@ -170,7 +178,15 @@ def _messages() -> dict[str, Any]:
     }
 
 
-def _publishing() -> dict[str, Any]:
+def _publishing(settings: Settings) -> dict[str, Any]:
+    if is_rabbitmq(settings.require("redis_url")):
+        return {
+            # As on Redis below.
+            "broker_connection_timeout": SOCKET_TIMEOUT_S,
+            "broker_transport_options": {"max_retries": 0, "write_timeout": SOCKET_TIMEOUT_S},
+            "task_publish_retry": False,
+            "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
+        }
     return {
         "broker_transport_options": {
             # Without it, messages would wait in Redis to be acknowledged, where others may write
@@ -196,7 +212,7 @@ def _publishing() -> dict[str, Any]:
 
 
 def _encryption(settings: Settings) -> dict[str, Any]:
-    if not settings.require("redis_url").startswith("rediss:"):
+    if not settings.require("redis_url").startswith(("rediss:", "amqps:")):
         return {}
     # By default Celery takes any certificate.
     return {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}}

@@ -1,7 +1,6 @@
 """Carry doorbells over Redis, where others may have written what is none.
 
-A doorbell is the name of a task and an id. All else that Celery would obey in a message (time
-limits, times of delivery, callbacks) is left out. What is no doorbell is dropped and counted.
+What is no doorbell is dropped and counted.
 """
 
 import base64
@@ -14,13 +13,11 @@ from celery.app.amqp import AMQP
 from kombu import Connection
 from kombu.transport import redis
 
-from facetag.queue.task_names import TASKS
+from facetag.queue.doorbell import NOT_A_DOORBELL, read_doorbell
+from facetag.queue.rabbitmq import SCHEMES, RabbitTransport
 
 DROPPED = "facetag-dropped-messages"
 """The key in Redis under which dropped messages are counted."""
-
-NOT_A_DOORBELL = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""The exceptions of a message that is not JSON, or JSON of another form."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +53,11 @@ class DoorbellTransport(redis.Transport):
 
 
 class DoorbellConnection(Connection):
-    """Connect to Redis by our transport, whatever the scheme of the URL."""
+    """Connect by our transport: to RabbitMQ if the URL says so, and to Redis otherwise."""
 
-    def get_transport_cls(self) -> type[DoorbellTransport]:
+    def get_transport_cls(self) -> type[DoorbellTransport] | type[RabbitTransport]:
         """Return our transport."""
-        return DoorbellTransport
+        return RabbitTransport if self.transport_cls in SCHEMES else DoorbellTransport
 
 
 class DoorbellAMQP(AMQP):
@@ -74,11 +71,9 @@ def purify(message: Any, queue: str) -> dict[str, Any]:
 
     Raises one of NOT_A_DOORBELL if it has no known task, or not one id.
     """
-    task = message["headers"]["task"]
-    (subject,), _, _ = json.loads(base64.b64decode(message["body"], validate=True))
-    if task not in TASKS:
-        raise ValueError(f"there is no task {task!r}")
-    body = json.dumps([[str(uuid.UUID(subject))], {}, {}])
+    said = json.loads(base64.b64decode(message["body"], validate=True))
+    task, subject = read_doorbell(message["headers"], said)
+    body = json.dumps([[subject], {}, {}])
     number = str(uuid.uuid4())
     return {
         "body": base64.b64encode(body.encode()).decode(),
