@@ -95,6 +95,10 @@ class DatabaseUnavailable(ServiceUnavailable):
     """PostgreSQL does not answer at FACETAG_DATABASE_URL."""
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """PostgreSQL answers, but others held for too long what a statement needs."""
+
+
 class QueueUnavailable(ServiceUnavailable):
     """Redis does not answer at FACETAG_REDIS_URL."""
 

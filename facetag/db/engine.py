@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
-from facetag.errors import DatabaseUnavailable
+from facetag.errors import DatabaseBusy, DatabaseUnavailable
 from facetag.settings import Settings
 
 MIGRATION_LOCK = 0x666163657461
@@ -219,7 +219,10 @@ def _connect_args(application: str, **timeouts_s: int) -> dict[str, object]:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise DatabaseUnavailable if a statement in the body fails because the server is away."""
+    """Raise DatabaseUnavailable if a statement in the body fails because the server is away.
+
+    It is DatabaseBusy if the transaction gave way to others.
+    """
     try:
         yield
     except PoolTimeout as error:
@@ -228,23 +231,23 @@ def translate_errors() -> Iterator[None]:
         ) from error
     # COPY bypasses SQLAlchemy, so its errors are psycopg's.
     except (DBAPIError, psycopg.Error) as error:
-        message = _recognise(error.orig if isinstance(error, DBAPIError) else error)
-        if message is None:
+        fault = _recognise(error.orig if isinstance(error, DBAPIError) else error)
+        if fault is None:
             raise
-        raise DatabaseUnavailable(message) from error
+        raise fault from error
 
 
-def _recognise(error: BaseException | None) -> str | None:
-    """Return a message if the database is at fault, None if we are."""
+def _recognise(error: BaseException | None) -> DatabaseUnavailable | None:
+    """Return the error to raise if the database is at fault, None if we are."""
     sqlstate: str | None = getattr(error, "sqlstate", None)
     if sqlstate == _UNDEFINED_TABLE:
-        return "The database has no facetag tables yet: run `facetag migrate`."
+        return DatabaseUnavailable("The database has no facetag tables yet: run `facetag migrate`.")
     if sqlstate in _BUSY:
-        return f"PostgreSQL was too busy ({type(error).__name__}): try again."
+        return DatabaseBusy(f"PostgreSQL was too busy ({type(error).__name__}): try again.")
     # An error without an answer from the server has no SQLSTATE.
     lost = sqlstate is None and isinstance(error, psycopg.OperationalError)
     if lost or (sqlstate or "").startswith(_LOST):
-        return (
+        return DatabaseUnavailable(
             "PostgreSQL does not answer at FACETAG_DATABASE_URL: check that it runs, and that "
             f"user, password and database are right. ({' '.join(str(error).split())})"
         )

@@ -223,7 +223,8 @@ def _worker(settings: Settings) -> dict[str, Any]:
     return {
         # A busy process must not hold back messages that an idle one could take.
         "worker_prefetch_multiplier": 1,
-        "worker_disable_prefetch": True,
+        # Celery knows this of Redis alone.
+        "worker_disable_prefetch": not is_rabbitmq(settings.require("redis_url")),
         # Redis may start after the worker and may be away for any time.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import amqp
 import structlog
 from kombu import Connection
 from kombu.transport import pyamqp
@@ -79,7 +78,7 @@ def _count(connection: Connection, queue: str) -> int:
     channel = connection.channel()
     try:
         return int(channel.queue_declare(queue, passive=True).message_count)
-    except amqp.NotFound:
+    except connection.channel_errors:
         return 0
 
 
@@ -94,7 +93,7 @@ def _connected(url: str, timeout_s: float) -> "Iterator[Connection]":
         try:
             connection.connect()
             yield connection
-        except (amqp.AMQPError, OSError) as error:
+        except connection.connection_errors as error:
             raise QueueUnavailable(
                 f"RabbitMQ does not answer at FACETAG_REDIS_URL: check that it runs. ({error})"
             ) from error

@@ -2,7 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
 from facetag.erasure.tombstones import work_off
-from facetag.errors import DatabaseUnavailable, ErrorCode, QueueUnavailable
+from facetag.errors import DatabaseBusy, DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
 from facetag.jobs.counts import apply_left_counts
 from facetag.jobs.identical_images import free_twins
@@ -44,6 +45,7 @@ LONGEST_PAUSE_S = 30.0
 SWEEPER_LOCK = 0x7377656570
 """Key of the advisory lock that only one sweeper holds at a time (the bytes of "sweep")."""
 
+JOB_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '1s'")
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 
 RETURN_EXPIRED = text("""
@@ -217,7 +219,9 @@ class Sweeper:
 
     def _free_twins(self) -> None:
         with transaction(self._sessions) as session:
-            for job_id in session.execute(FIND_WAITING).scalars().all():
+            found = session.execute(FIND_WAITING).scalars().all()
+        for job_id in found:
+            with self._holding(job_id) as session:
                 free_twins(session, job_id)
                 log.warning("twins_freed", job_id=str(job_id))
 
@@ -226,7 +230,7 @@ class Sweeper:
         with transaction(self._sessions) as session:
             found = session.execute(FIND_LEFT).scalars().all()
         for job_id in found:
-            with transaction(self._sessions) as session:
+            with self._holding(job_id) as session:
                 apply_left_counts(session, job_id)
 
     def _close_done(self) -> int:
@@ -237,12 +241,28 @@ class Sweeper:
     def _close(self, job_id: UUID) -> bool:
         """Close a job; a large cancelled job takes several steps or rounds."""
         for _ in range(STEPS_A_ROUND):
-            with transaction(self._sessions) as session:
+            queued = 0
+            with self._holding(job_id) as session:
                 if close_job_if_done(session, job_id):
                     return True
-                if not session.scalar(select(Job.queued).where(Job.id == job_id)):
-                    return False
+                queued = session.scalar(select(Job.queued).where(Job.id == job_id)) or 0
+            if not queued:
+                return False
         return False
+
+    @contextmanager
+    def _holding(self, job_id: UUID) -> Iterator[Session]:
+        """Yield a transaction on a job; if others hold its rows, it is left for the next round.
+
+        A host that vanished in a transaction holds them until PostgreSQL notices, and must not keep
+        the sweeper from all other jobs.
+        """
+        try:
+            with transaction(self._sessions) as session:
+                session.execute(JOB_LOCK_TIMEOUT)
+                yield session
+        except DatabaseBusy as error:
+            log.warning("job_put_off", job_id=str(job_id), reason=str(error))
 
     def _announce_unheard(self) -> int:
         """Ring for waiting jobs that had no doorbell and were not served for two rounds.

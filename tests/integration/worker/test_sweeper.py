@@ -207,6 +207,22 @@ def test_jobs_are_swept_while_their_rows_are_being_finished(harness, sweeper, lo
         assert session.get_one(Job, job_id).running == 1
 
 
+def test_a_job_whose_row_a_lost_host_holds_keeps_the_sweeper_from_no_other(harness, sweeper, lose):
+    held, other = harness.post(["a"]), harness.post(["b"])
+    for each in (held, other):
+        harness.change_images("state = 'no_face'", each)
+    with harness.transaction() as session:
+        session.execute(text("UPDATE jobs SET queued = 0, no_face = 1"))
+    third = harness.post(["c"])
+    lose(third, started=False)
+    with harness.transaction() as lost_host:
+        lost_host.execute(text("SELECT id FROM jobs WHERE id = :id FOR UPDATE"), {"id": held})
+        swept = sweeper.sweep()
+    assert (swept.closed, swept.requeued) == (1, 1)
+    assert harness.job(other).finished_at is not None
+    assert sweeper.sweep().closed == 1
+
+
 def test_a_prediction_that_a_killed_api_left_is_deleted_with_its_photo(harness, sweeper):
     kept = harness.post(["a"])
     key = "tenants/local/predict/0123"

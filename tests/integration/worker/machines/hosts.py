@@ -25,7 +25,12 @@ from facetag.settings import Settings
 from tests.integration.worker.harness import ROOT, environment
 
 LOOPBACK = "127.0.0.1"
-KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+KEEPALIVE = {
+    socket.TCP_KEEPIDLE: 5,
+    socket.TCP_KEEPINTVL: 5,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 20_000,
+}
 """A lost host is noticed within 20 s."""
 
 _numbers = itertools.count(1)
