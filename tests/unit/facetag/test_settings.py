@@ -39,7 +39,7 @@ def test_lists_are_separated_by_commas(monkeypatch):
         ("DATABASE_URL", "mysql://user:hunter2@host/name", "postgresql://USER"),
         ("DATABASE_URL", "no address with hunter2", "postgresql://USER"),
         ("DATABASE_URL", "postgresql://user:hunter2@host:port/name", "postgresql://USER"),
-        ("REDIS_URL", "amqp://:hunter2@host", "redis://:PASSWORD"),
+        ("REDIS_URL", "mysql://:hunter2@host", "redis://:PASSWORD"),
         ("S3_ENDPOINT_URL", "localhost:9000", "http://HOST:PORT"),
         ("S3_PUBLIC_ENDPOINT_URL", "ftp://host", "http://HOST:PORT"),
         ("API_URL", "127.0.0.1:8000", "http://HOST:PORT"),
