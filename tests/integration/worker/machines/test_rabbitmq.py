@@ -82,6 +82,14 @@ def by_rabbitmq(harness, rabbitmq):
     other.sessions.kw["bind"].dispose()
 
 
+def no_doorbell_waits(harness):
+    """Ask for the queues; a busy machine may not answer within the second that it gets."""
+    try:
+        return count_doorbells(harness.settings) == 0
+    except QueueUnavailable:
+        return False
+
+
 @pytest.mark.timeout(300)
 def test_a_job_is_labelled_and_forged_messages_are_dropped(by_rabbitmq, start, rabbitmq):
     harness = by_rabbitmq
@@ -104,7 +112,7 @@ def test_a_job_is_labelled_and_forged_messages_are_dropped(by_rabbitmq, start, r
     start("sweeper")
     job = harness.wait_until_closed(job_id)
     assert (job.state, job.tagged) == ("completed", 40)
-    harness.wait_until(lambda: count_doorbells(harness.settings) == 0, "the queue is empty")
+    harness.wait_until(lambda: no_doorbell_waits(harness), "the queue is empty")
     assert harness.log.read_text().count('"message_dropped"') == 3
 
 
