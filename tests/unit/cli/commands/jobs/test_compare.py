@@ -83,7 +83,7 @@ def test_a_reference_tells_over_and_under_representation(facetag, women, tmp_pat
         ("name,share\nfemale,0.5\n", "no column 'group'"),
         ("group,share\nwomen,0.5\n", "Line 2 of the reference: 'women' is not a group"),
         ("group,share\nfemale,much\n", "Line 2 of the reference"),
-        ("group,share\nfemale,2\n", "is no share"),
+        ("group,share\nfemale,2\n", "is not a share"),
         ("group,share\n", "states no share"),
     ],
 )
