@@ -73,7 +73,7 @@ def fit_options(command: Decorated) -> Decorated:
             type=PlanFile(),
             metavar="FILE.toml",
             help="File with further options of the fit, such as mixup or the learning rate's "
-            "schedule. docs/training-plan.md lists its keys with their defaults. Options on the "
+            "schedule. trainer/plan-files.md lists its keys with their defaults. Options on the "
             "command line win over the file.",
         ),
     ):

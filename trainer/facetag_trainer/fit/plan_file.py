@@ -1,6 +1,6 @@
 """Plan files: TOML that states how a network is built and fitted, for `--plan` of the commands.
 
-`docs/training-plan.md` lists every key with its default; `facetag_trainer.plan_page` writes
+`trainer/plan-files.md` lists every key with its default; `facetag_trainer.plan_page` writes
 that page from the classes below.
 """
 
