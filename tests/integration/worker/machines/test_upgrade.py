@@ -123,6 +123,7 @@ def test_the_tables_are_upgraded_under_workers_of_the_release_before(blank, tmp_
         running.append(new.start(blank, log, "-m", "facetag_cli.main", "sweep"))
         running[0].send_signal(signal.SIGTERM)
         job = blank.wait_until_closed(job_id)
+        running[0].wait(75)
     finally:
         for process in running:
             if process.poll() is None:
