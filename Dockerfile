@@ -42,9 +42,13 @@ RUN cd /opt/facetag/lib/python3*/site-packages \
         tensorflow/compiler/tf2xla/ops/*.so openvino/include openvino/libs/cache.json \
         openvino/libs/*_gpu_plugin.so openvino/libs/*_npu_plugin.so \
         openvino/libs/*_onnx_frontend* openvino/libs/*_pytorch_frontend* \
-        openvino/libs/*_paddle_frontend* \
+        openvino/libs/*_paddle_frontend* openvino/libs/*_gguf_frontend* \
+        openvino/libs/*_tensorflow_lite_frontend* openvino/libs/*_jax_frontend* \
+        openvino/libs/*_auto_plugin.so openvino/libs/*_auto_batch_plugin.so \
+        openvino/libs/*_hetero_plugin.so \
     && find numpy scipy -type d -name tests -prune -exec rm -r '{}' + \
-    && find . -type f '(' -name '*.pyi' -o -name '*.h' ')' -delete \
+    && find . -type f '(' -name '*.pyi' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \
+        -o -name '*.c' ')' -delete \
     && strip --strip-unneeded tensorflow/libtensorflow_*.so.2 \
         tensorflow/python/profiler/internal/*.so tensorflow/lite/python/*.so
 COPY --from=source / ./

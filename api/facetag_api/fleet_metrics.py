@@ -81,11 +81,11 @@ class FleetMetrics:
         for gauge in (*self._from_rows, *self._silence):
             gauge.set(math.nan)
 
-    def observe_queues(self, settings: Settings) -> None:
-        """Read what waits in Redis; NaN if it does not answer."""
+    def observe_queues(self, settings: Settings, *, answering: bool) -> None:
+        """Read what waits in Redis; NaN once it does not answer."""
         for queue in (QUEUE_PREDICT, QUEUE_TAG, QUEUE_RETRAIN):
             try:
-                waiting: float = count_doorbells(settings, [queue])
+                waiting: float = count_doorbells(settings, [queue]) if answering else math.nan
             except QueueUnavailable:
-                waiting = math.nan
+                waiting, answering = math.nan, False
             self._doorbells.labels(queue).set(waiting)

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from facetag.errors import DatabaseUnavailable, QueueUnavailable
 from facetag.queue.celery_app import count_dropped
+from facetag.settings import Settings
 from facetag_api.dependencies import AtDesk
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.readiness import OK, check_parts
@@ -49,10 +50,17 @@ def get_metrics(request: Request, desk: AtDesk) -> Response:
             metrics.fleet.observe_rows(session)
     except DatabaseUnavailable:
         metrics.forget_backlog()
-    metrics.observe_parts({part: said == OK for part, said in check_parts(desk.services).items()})
-    metrics.fleet.observe_queues(desk.services.settings)
-    try:
-        metrics.observe_dropped(count_dropped(desk.services.settings))
-    except QueueUnavailable:
-        metrics.observe_dropped(math.nan)
+    parts = {part: said == OK for part, said in check_parts(desk.services).items()}
+    metrics.observe_parts(parts)
+    observe_queue(metrics, desk.services.settings, answering=parts["queue"])
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def observe_queue(metrics: Metrics, settings: Settings, *, answering: bool) -> None:
+    """Set what Redis knows; a Redis that did not answer just now is not waited for again."""
+    try:
+        dropped: float = count_dropped(settings) if answering else math.nan
+    except QueueUnavailable:
+        dropped, answering = math.nan, False
+    metrics.observe_dropped(dropped)
+    metrics.fleet.observe_queues(settings, answering=answering)

@@ -1,10 +1,16 @@
 """Readiness and metrics say what no longer works, before users find out."""
 
+import socket
+import time
+
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from facetag import disk_space
 from facetag.db.engine import WORKER_APPLICATION, make_engine
+from facetag.errors import QueueUnavailable
+from facetag.queue.celery_app import ping_queue
 from facetag_worker.sweeper import Sweeper
 from tests.integration.api.conftest import serve
 from tests.integration.worker.harness import png
@@ -81,6 +87,21 @@ def test_uploads_end_before_the_disk_is_full_and_the_disk_is_called_full(
 
 def test_messages_that_were_dropped_are_among_the_metrics(api):
     assert "facetag_dropped_messages 0.0" in api.get("/metrics").text
+
+
+def test_metrics_wait_for_a_silent_queue_only_once(settings, harness):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        settings = settings.model_copy(update={"redis_url": SecretStr(url)})
+        with serve(settings, harness.make_key()) as api:
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                ping_queue(settings)
+            once, began = time.monotonic() - began, time.monotonic()
+            text_ = api.get("/metrics").text
+            assert time.monotonic() - began < 3 * once
+    assert 'facetag_part_up{part="queue"} 0.0' in text_
+    assert "facetag_dropped_messages NaN" in text_
 
 
 def test_what_waits_is_lost_or_fails_is_among_the_metrics(api, harness):
