@@ -1,5 +1,6 @@
 """Check whether the parts of the service answer, work and have room."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -47,7 +48,8 @@ def check_parts(services: Services) -> dict[str, str]:
         "erasure": lambda: _look_at_erasure(services),
     }
     running = {part: services.checks.submit(check) for part, check in checks.items()}
-    return {part: _outcome(part, future) for part, future in running.items()}
+    deadline_s = time.monotonic() + CHECK_TIMEOUT_S
+    return {part: _outcome(part, future, deadline_s) for part, future in running.items()}
 
 
 def worker_is_seen(services: Services) -> bool:
@@ -93,9 +95,9 @@ def _look_at_erasure(services: Services) -> str | None:
     return f"{waiting} objects are to be deleted, the oldest for {oldest_s:.0f} s"
 
 
-def _outcome(part: str, future: "Future[str | None]") -> str:
+def _outcome(part: str, future: "Future[str | None]", deadline_s: float) -> str:
     try:
-        return future.result(CHECK_TIMEOUT_S) or OK
+        return future.result(max(0.0, deadline_s - time.monotonic())) or OK
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_S:g} s"
     except FacetagError as error:

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from facetag.errors import DatabaseUnavailable, QueueUnavailable
 from facetag.queue.celery_app import count_dropped
 from facetag.settings import Settings
-from facetag_api.dependencies import AtDesk
+from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.readiness import OK, check_parts
 from facetag_api.schemas import Health, Readiness
@@ -44,16 +44,24 @@ def get_readiness(desk: AtDesk) -> JSONResponse:
 def get_metrics(request: Request, desk: AtDesk) -> Response:
     """Return metrics for Prometheus, even if Postgres is down."""
     metrics: Metrics = request.app.state.metrics
+    parts = {part: said == OK for part, said in check_parts(desk.services).items()}
+    metrics.observe_parts(parts)
+    observe_rows(metrics, desk, answering=parts["database"])
+    observe_queue(metrics, desk.services.settings, answering=parts["queue"])
+    return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def observe_rows(metrics: Metrics, desk: Desk, *, answering: bool) -> None:
+    """Set what Postgres knows; one that did not answer just now is not waited for again."""
+    if not answering:
+        metrics.forget_backlog()
+        return
     try:
         with desk.transaction() as session:
             metrics.observe_backlog(session, tenant_id=desk.tenant_id)
             metrics.fleet.observe_rows(session)
     except DatabaseUnavailable:
         metrics.forget_backlog()
-    parts = {part: said == OK for part, said in check_parts(desk.services).items()}
-    metrics.observe_parts(parts)
-    observe_queue(metrics, desk.services.settings, answering=parts["queue"])
-    return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 def observe_queue(metrics: Metrics, settings: Settings, *, answering: bool) -> None:
