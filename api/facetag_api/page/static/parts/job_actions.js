@@ -9,8 +9,8 @@ export function jobActions(job, onchange, onfault) {
   const act = (method, path) => async (event) => {
     event.target.disabled = true;
     try {
-      // Nothing is answered about a job that is deleted.
-      onchange(await call(method, path));
+      const answer = await call(method, path);
+      onchange(method === "DELETE" ? null : answer);
     } catch (error) {
       event.target.disabled = false;
       onfault(error);

@@ -10,26 +10,33 @@ export const title = "Job";
 
 export async function show(view, { parts: [id], signal }) {
   const { line, say, failed } = statusLine();
-  const head = make("div", { class: "job-head" });
+  const facts = make("div");
+  const buttons = make("div", { class: "row" });
+  const head = make("div", { class: "job-head" }, facts, buttons);
   const photos = make("div");
   const pace = new Pace();
   let following = new AbortController();
   let looking = new AbortController();
+  let offered = "";
   let shown = null;
 
   function draw(job) {
     document.title = `${job.name || "Job"} – facetag`;
-    head.replaceChildren(
+    facts.replaceChildren(
       make("h1", {}, job.name || `Job ${job.id.slice(0, 8)}`),
       make("div", { class: "row" },
         make("span", { class: `tag ${job.state}` }, job.state.replaceAll("_", " ")),
         make("span", { class: "soft" }, countWords(job))),
       job.finished_at === null ? progressBar(job) : "",
       make("p", { class: "soft", "data-pace": "" }, pace.wordsFor(job)),
-      job.error ? make("p", { class: "message fault" }, job.error) : "",
-      make("div", { class: "row" },
-        ...jobActions(job, acted, failed),
-        ...(job.aggregate === null ? resultActions(job) : [])));
+      job.error ? make("p", { class: "message fault" }, job.error) : "");
+    const offers = `${job.state} ${job.finished_at} ${job.counts.tagged > 0}`;
+    // Buttons that are made anew while they are pressed would miss it.
+    if (offers !== offered) {
+      buttons.replaceChildren(...[...jobActions(job, acted, failed),
+        ...(job.aggregate === null ? resultActions(job) : [])].filter(Boolean));
+    }
+    offered = offers;
     if (job.finished_at !== null && !shown?.finished_at) {
       look(job);
       if (shown !== null) say("The job has ended.");

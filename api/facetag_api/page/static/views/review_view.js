@@ -273,7 +273,7 @@ function choiceForm(onchange, place) {
     ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => [`${low}-${low + 9}`, `${low} to ${low + 9}`]),
     ["80-116", "80 and older"]]);
   const sample = make("input", { type: "number", value: "100", "aria-label": "Photos of the sample" });
-  const against = make("input", { type: "text", pattern: "[0-9a-f-]{36}", title: "The id at the end of a job's address",
+  const against = make("input", { type: "text", pattern: "[0-9a-f\\-]{36}", title: "The id at the end of a job's address",
     placeholder: "id of the other job", "aria-label": "Other job" });
   const who = make("input", { type: "text", maxlength: "100", placeholder: "the key's name",
     value: localStorage.getItem("reviewer") || "" });
