@@ -130,6 +130,7 @@ def test_heads_that_were_not_predicted_leave_their_charts_out(browser, tmp_path,
     page = opened(browser, write_report(tmp_path / "report.html", lines))
     charts = page.locator("#charts").inner_text()
     assert ("Apparent race" in charts) == ("race" in kept)
-    assert ("Groups by race, age" in charts) == (kept == ("age", "race"))
+    assert ("Groups by race and age" in charts) == (kept == ("age", "race"))
+    assert ("Groups by gender" in charts) == (kept == ("gender",))
     check_found(page, "6 of 6 photos")
     assert page.faults == []
