@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     s3_operator_bucket: str | None = Field(
         None,
         description="Bucket for bundles and shards, which the API's keys need not reach; created "
-        "if missing; unset: FACETAG_S3_BUCKET with `-operator` behind it",
+        "if missing; unset: FACETAG_S3_BUCKET with the suffix `-operator`",
     )
     s3_access_key: SecretStr | None = Field(
         None,
@@ -171,8 +171,8 @@ class Settings(BaseSettings):
     )
     source_access: dict[str, SourceAccess] = Field(
         {},
-        description="JSON of what differs for source buckets, by name: endpoint_url, region, "
-        "role_arn, external_id, sts_endpoint_url, access_key, secret_key",
+        description="JSON that gives, per source bucket, the settings that differ from ours: "
+        "endpoint_url, region, role_arn, external_id, sts_endpoint_url, access_key, secret_key",
     )
     tenant_id: str = Field(
         "local",
@@ -206,9 +206,7 @@ class Settings(BaseSettings):
     max_tenant_images: int = Field(
         10_000_000, gt=0, description="Most images that a tenant's jobs may hold in all"
     )
-    max_open_jobs: int = Field(
-        1000, gt=0, description="Most jobs of a tenant that are not finished at a time"
-    )
+    max_open_jobs: int = Field(1000, gt=0, description="Most unfinished jobs of a tenant at a time")
     retention_days: int = Field(
         30, ge=0, description="Days after which an ended job is deleted with its results; 0: never"
     )
@@ -293,8 +291,8 @@ class Settings(BaseSettings):
         0.04,
         gt=0,
         le=1,
-        description="Smallest face to find, as a share of the photo's long side; of twice the "
-        "short side in long photos",
+        description="Smallest face to find, as a share of the photo's long side; in long "
+        "photos, of twice the short side",
     )
     face_confidence: float = Field(
         0.5,

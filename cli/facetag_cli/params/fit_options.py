@@ -73,8 +73,8 @@ def fit_options(command: Decorated) -> Decorated:
             type=PlanFile(),
             metavar="FILE.toml",
             help="File with further options of the fit, such as mixup or the learning rate's "
-            "schedule. trainer/plan-files.md lists its keys with their defaults. Options on the "
-            "command line win over the file.",
+            "schedule. trainer/facetag_trainer/plan-files.md lists its keys with their defaults. "
+            "Options on the command line win over the file.",
         ),
     ):
         command = option(command)

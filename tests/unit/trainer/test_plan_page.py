@@ -7,12 +7,12 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.plan_file import NetworkTable, PlanDocument, read_plan
 from facetag_trainer.plan_page import render_plan_page
 
-PAGE = Path(__file__).parents[3] / "trainer" / "plan-files.md"
+PAGE = Path(__file__).parents[3] / "trainer" / "facetag_trainer" / "plan-files.md"
 
 
 def test_the_page_is_the_one_that_the_plans_give():
     assert PAGE.read_text() == render_plan_page(), (
-        "Run `python -m facetag_trainer.plan_page trainer/plan-files.md`."
+        "Run `python -m facetag_trainer.plan_page trainer/facetag_trainer/plan-files.md`."
     )
 
 

@@ -50,14 +50,14 @@ class FitPlan:
     race_weight: NotNegative = 1.0
     """Weight of the loss of apparent race."""
     schedule: Literal["cosine", "plateau"] = "cosine"
-    """Fall of the learning rate: `cosine` with the steps, `plateau` by `plateau_factor` when the
-    validation score stalls."""
+    """Decay of the learning rate: `cosine` over all steps, or `plateau`, which multiplies it by
+    `plateau_factor` when the validation score stalls."""
     plateau_epochs: Count = 2
     """Epochs without a better score that make a plateau."""
     plateau_factor: BelowOne = 0.3
     """Factor by which a plateau lowers the learning rate."""
     keep: Literal["best", "last"] = "best"
-    """Epoch whose weights are kept: that with the best validation score, or the last one. With few
+    """Epoch whose weights are kept: the one with the best validation score, or the last. With few
     validation images the best score is luck."""
     stop_after: Count | None = 5
     """Epochs without a better validation score that end the fit, if the best epoch is kept."""
@@ -74,7 +74,7 @@ class FitPlan:
     """Share of a target that is the teachers' answer; the rest is the label. With teachers the
     default is 0.5."""
     descriptor_weight: NotNegative = 0.0
-    """Weight of the squared error of face descriptors, where `taught` gives some."""
+    """Weight of the squared error of face descriptors, if `taught` gives them."""
     averaging: BelowOne = 0.998
     """Decay per step of the weights' running average, which is kept; 0 turns it off."""
     balanced: tuple[Literal["gender", "race"], ...] = ()

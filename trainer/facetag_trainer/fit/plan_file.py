@@ -1,6 +1,6 @@
 """Plan files: TOML that states how a network is built and fitted, for `--plan` of the commands.
 
-`trainer/plan-files.md` lists every key with its default; `facetag_trainer.plan_page` writes
+`plan-files.md` of this package lists every key with its default; `facetag_trainer.plan_page` writes
 that page from the classes below.
 """
 
@@ -63,10 +63,10 @@ class PlanDocument(BaseModel):
     """Fold of the training images to leave out, such as `1/5` for the first of five. As a
     `--teacher` the bundle then answers for that fold alone, whose labels it has never seen."""
     answers: Path | None = None
-    """RUN/answers.npz of a run with `--teacher` on the same shards, to use in place of teachers; a
-    path from the working directory."""
+    """RUN/answers.npz of a run with `--teacher` on the same shards, to use in place of teachers;
+    relative to the working directory."""
     taught: Path | None = None
-    """File that `facetag teach` wrote about the same shards; a path from the working directory."""
+    """File that `facetag teach` wrote about the same shards; relative to the working directory."""
     network: NetworkTable = NetworkTable()
     """How the network is built; `facetag retrain` takes no such table."""
     fit: FitPlan = FitPlan()

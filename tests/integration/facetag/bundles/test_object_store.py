@@ -86,13 +86,13 @@ def test_a_version_that_would_lead_out_of_its_folder_is_refused(storage, tmp_pat
     kept.parent.mkdir()
     kept.write_text("here")
     root = tmp_path / "data" / "bundles"
-    with pytest.raises(BundleInvalid, match="no version"):
+    with pytest.raises(BundleInvalid, match="is not a version"):
         fetch_bundle(storage, "local", version, {}, root)
     with pytest.raises(BundleInvalid, match="names files"):
         fetch_bundle(storage, "local", "v1", {"../../kept": "0" * 64}, root)
     folder = write_paper_bundle(tmp_path / "evil", "v1")
     manifest = json.loads((folder / MANIFEST).read_text()) | {"version": version}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(BundleInvalid, match="no version"):
+    with pytest.raises(BundleInvalid, match="is not a version"):
         store_bundle(storage, "local", folder)
     assert kept.read_text() == "here"
