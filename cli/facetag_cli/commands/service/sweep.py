@@ -41,7 +41,6 @@ def sweep(once: bool, repairing: bool, dry_run: bool) -> None:
     from facetag.db.engine import SWEEPER_APPLICATION, make_engine, make_sessions
     from facetag.log import configure_logging
     from facetag.queue.celery_app import make_celery
-    from facetag.repair.disagreements import repair
     from facetag.settings import load_settings
     from facetag.storage.client import make_storage
     from facetag_worker.sweeper import Sweeper
@@ -53,6 +52,8 @@ def sweep(once: bool, repairing: bool, dry_run: bool) -> None:
     sessions = make_sessions(make_engine(settings, application=SWEEPER_APPLICATION))
     storage = make_storage(settings)
     if repairing:
+        from facetag.repair.disagreements import repair
+
         click.echo(_tell_repaired(repair(sessions, storage, dry_run=dry_run), dry_run=dry_run))
         return
     sweeper = Sweeper(sessions, make_celery(settings), storage, settings)
