@@ -100,6 +100,7 @@ class LocalStack:
             with_database()
             for server in storage:
                 server.wait_ready()
+                server.keep_clean()
             announce_servers(self.folders.run, self.environment())
             cleanup.callback(withdraw_servers, self.folders.run)
             self._cleanup = cleanup.pop_all()
@@ -151,9 +152,6 @@ class LocalStack:
         return kind(self.folders, credentials)
 
     def _stop_servers(self) -> None:
-        for server in self.servers:
-            if isinstance(server, SeaweedFS) and server.has_started():
-                server.vacuum()
         for server in self.servers:
             server.ask_to_stop()
         for server in self.servers:

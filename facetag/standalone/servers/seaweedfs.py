@@ -1,14 +1,19 @@
 """Run SeaweedFS, which stores the photos behind an S3 interface."""
 
+import base64
+import hmac
 import http.client
 import itertools
 import json
 import shutil
 import signal
 import ssl
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from facetag.standalone.credentials import Credentials, write_private
 from facetag.standalone.processes.environment import server_environment
@@ -17,6 +22,7 @@ from facetag.standalone.servers.binaries import find_seaweedfs
 from facetag.standalone.servers.certificates import Certificates, make_certificates
 from facetag.standalone.servers.local_server import Folders, LocalServer
 from facetag.standalone.servers.ports import LOOPBACK
+from facetag.standalone.servers.storage_index import StorageIndex
 
 PARTS = ("master", "volume", "filer", "s3")
 """The parts of SeaweedFS; each has an HTTP and a gRPC port, in this order."""
@@ -28,6 +34,14 @@ DELETION_S = 1.2
 """Time after which the filer has told the volumes what was deleted; it does so every second."""
 VACUUM_S = 20.0
 """The longest wait at a stop for volumes to be written anew; the next start goes on with it."""
+CHANGE_LOG = "/topics/.system/log"
+"""SeaweedFS's own list of all that was written and deleted, with keys and hashes, for mirrors."""
+CLEAN_EVERY_S = 900.0
+CLEANING_ATTEMPTS = 3
+QUIET_S = 60.0
+"""The index is not written anew while photos are sent or deleted."""
+TOKEN_S = 60
+GOOD = (http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT)
 MAX_VOLUMES = 100_000
 """Only the disk limits the data: volumes are files that grow up to a gibibyte."""
 
@@ -42,6 +56,9 @@ class SeaweedFS(LocalServer):
         super().__init__(folders, credentials)
         self.bucket = bucket
         self._client_side: Certificates | None = None
+        self._index = StorageIndex(self.folder)
+        self._cleaner: threading.Thread | None = None
+        self._cleaner_ends = threading.Event()
 
     @property
     def folder(self) -> Path:
@@ -60,6 +77,7 @@ class SeaweedFS(LocalServer):
         made = make_certificates(self.folders.run / "storage-tls")
         self._client_side = made
         write_private(self.folder / "security.toml", self._security(made))
+        write_private(self.folder / "filer.toml", self._index.settings())
         return Command(
             name="seaweedfs",
             arguments=[program, "-logtostderr=true", "server", *self._options(identity)],
@@ -69,17 +87,16 @@ class SeaweedFS(LocalServer):
                 HOME=str(self.folder),
                 WEED_MASTER_VOLUME_GROWTH_COPY_1="2",
             ),
-            stop_signal=signal.SIGTERM,
-            # SeaweedFS waits 15 s for streams between its parts that never end. Everything that
-            # it has confirmed is in its files already, as after a crash.
-            stop_timeout_s=1.0,
+            # Everything that it has confirmed is in its files already, as after a crash. At a
+            # SIGTERM it would wait for long, and write down its change log again.
+            stop_signal=signal.SIGKILL,
         )
 
     def is_ready(self) -> bool:
         """Return whether the S3 interface answers and the master has a volume to write to."""
-        if _get(self.s3_port, "/healthz") is None:
+        if _ask(self.s3_port, "/healthz") is None:
             return False
-        status = _get(self.ports[0], "/dir/status", self._client_side)
+        status = _ask(self.ports[0], "/dir/status", self._client_side)
         return status is not None and json.loads(status).get("Topology", {}).get("Max", 0) > 0
 
     @property
@@ -102,14 +119,60 @@ class SeaweedFS(LocalServer):
             "FACETAG_S3_SECRET_KEY": self.credentials.s3_api_secret_key,
         }
 
-    def vacuum(self) -> None:
-        """Write volumes anew without the bytes of deleted objects, which SeaweedFS keeps in them.
+    def keep_clean(self) -> None:
+        """Remove what deleted objects leave, every quarter of an hour until the stop."""
+        self._cleaner = threading.Thread(target=self._clean_by_turns, daemon=True)
+        self._cleaner.start()
 
-        A running server does so itself every quarter of an hour.
+    def ask_to_stop(self) -> None:
+        """Remove what deleted objects leave, send the stop signal, and return."""
+        self._cleaner_ends.set()
+        if self._cleaner is not None:
+            self._cleaner.join(VACUUM_S)
+        if self.has_started():
+            self.clean_volumes()
+        super().ask_to_stop()
+
+    def wait_stopped(self) -> None:
+        """Wait for the end, and write the index anew without deleted keys."""
+        super().wait_stopped()
+        self._index.rewrite(quiet_s=0)
+
+    def clean_volumes(self) -> None:
+        """Write volumes anew without deleted objects' bytes, and without SeaweedFS's change log.
+
+        The log has a new part every minute in which something changed, so this looks again.
         """
-        time.sleep(DELETION_S)
-        threshold = f"garbageThreshold={GARBAGE_SHARE:f}"
-        _get(self.ports[0], f"/vol/vacuum?{threshold}", self._client_side, timeout_s=VACUUM_S)
+        filer = self.ports[4]
+        token = {"Authorization": f"Bearer {self._filer_token()}"}
+        vacuum = f"/vol/vacuum?garbageThreshold={GARBAGE_SHARE:f}"
+        for _ in range(CLEANING_ATTEMPTS):
+            _ask(
+                filer,
+                f"{CHANGE_LOG}?recursive=true",
+                self._client_side,
+                method="DELETE",
+                more=token,
+                timeout_s=VACUUM_S,
+            )
+            time.sleep(DELETION_S)
+            _ask(self.ports[0], vacuum, self._client_side, timeout_s=VACUUM_S)
+            if _ask(filer, f"{CHANGE_LOG}/", self._client_side, more=token) is None:
+                break
+
+    def _clean_by_turns(self) -> None:
+        while not self._cleaner_ends.wait(CLEAN_EVERY_S):
+            if self.has_started():
+                self.clean_volumes()
+                self._index.rewrite(quiet_s=QUIET_S)
+
+    def _filer_token(self) -> str:
+        """Return a JSON web token with which the filer takes a change for a minute."""
+        claims = {"exp": int(time.time()) + TOKEN_S}
+        parts = [_base64(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims)]
+        signed = ".".join(parts)
+        key = self.credentials.storage_signing_key.encode()
+        return f"{signed}.{_base64(hmac.digest(key, signed.encode(), 'sha256'))}"
 
     def clear_leftovers(self) -> None:
         """Remove the sockets that SeaweedFS leaves in /tmp."""
@@ -200,9 +263,20 @@ def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str,
     return {"name": name, "credentials": [pair], "actions": actions}
 
 
-def _get(
-    port: int, path: str, client_side: Certificates | None = None, *, timeout_s: float = 2.0
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _ask(
+    port: int,
+    path: str,
+    client_side: Certificates | None = None,
+    *,
+    method: str = "GET",
+    more: Mapping[str, str] = MappingProxyType({}),
+    timeout_s: float = 2.0,
 ) -> bytes | None:
+    """Return the body of a good answer, else None; `more` are headers."""
     # Not urllib, which may use a proxy.
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     if client_side is not None:
@@ -210,10 +284,10 @@ def _get(
         context.load_cert_chain(client_side.certificate, client_side.key)
         connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout_s, context=context)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, headers=dict(more))
         response = connection.getresponse()
         body = response.read()
-        return body if response.status == http.HTTPStatus.OK else None
+        return body if response.status in GOOD else None
     except (OSError, http.client.HTTPException):
         return None
     finally:
