@@ -10,7 +10,7 @@ from facetag.db.engine import allow_long_statements
 from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
 from facetag.errors import JobStateConflict
 from facetag.jobs.aggregates import require_results
-from facetag.jobs.counts import cancel_queued_images, close_job_if_done
+from facetag.jobs.counts import CANCELLED_AT_ONCE, cancel_queued_images, close_job_if_done
 from facetag.jobs.identical_images import hold_twins
 from facetag.jobs.queries import get_job, needs_photo
 from facetag.storage.object_keys import thumbnail_key
@@ -23,14 +23,15 @@ _NO_SYNC = {"synchronize_session": False}
 def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Cancel the queued images of a job; running ones are finished, finished ones stay.
 
-    The job is `cancelled` at once, and none of its images is claimed any more. If many thousands
-    are queued, the sweeper cancels the rest. `finished_at` is set when no image is left. Cancelling
-    a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict for a finished job.
+    The job is `cancelled` at once, and none of its images is claimed any more. If more than
+    CANCELLED_AT_ONCE are queued, the sweeper cancels the rest. `finished_at` is set when no image
+    is left. Cancelling a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict
+    for a finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.state == JobState.CANCELLED:
         return job
-    cancelled = cancel_queued_images(session, job_id, skip_locked=False)
+    cancelled = cancel_queued_images(session, job_id, at_most=CANCELLED_AT_ONCE)
     counted = sum((getattr(Job, state.value) for state in ImageState), start=0)
     changed = session.scalar(
         update(Job)
@@ -49,8 +50,9 @@ def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         if job.state != JobState.CANCELLED:
             raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
         return job
-    # This includes images that a listing or a worker queued since the first statement.
-    close_job_if_done(session, job_id)
+    if cancelled < CANCELLED_AT_ONCE:
+        # This includes images that a listing or a worker queued since the first statement.
+        close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)
 
 

@@ -10,10 +10,8 @@ import signal
 import ssl
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 
 from facetag.standalone.credentials import Credentials, write_private
 from facetag.standalone.processes.environment import server_environment
@@ -41,7 +39,7 @@ CLEANING_ATTEMPTS = 3
 QUIET_S = 60.0
 """The index is not written anew while photos are sent or deleted."""
 TOKEN_S = 60
-GOOD = (http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT)
+GOOD = (http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.NO_CONTENT)
 MAX_VOLUMES = 100_000
 """Only the disk limits the data: volumes are files that grow up to a gibibyte."""
 
@@ -143,22 +141,25 @@ class SeaweedFS(LocalServer):
 
         The log has a new part every minute in which something changed, so this looks again.
         """
-        filer = self.ports[4]
-        token = {"Authorization": f"Bearer {self._filer_token()}"}
         vacuum = f"/vol/vacuum?garbageThreshold={GARBAGE_SHARE:f}"
         for _ in range(CLEANING_ATTEMPTS):
-            _ask(
-                filer,
-                f"{CHANGE_LOG}?recursive=true",
-                self._client_side,
-                method="DELETE",
-                more=token,
-                timeout_s=VACUUM_S,
-            )
+            self.ask_filer("DELETE", f"{CHANGE_LOG}?recursive=true")
             time.sleep(DELETION_S)
             _ask(self.ports[0], vacuum, self._client_side, timeout_s=VACUUM_S)
-            if _ask(filer, f"{CHANGE_LOG}/", self._client_side, more=token) is None:
+            if self.ask_filer("GET", f"{CHANGE_LOG}/") is None:
                 break
+
+    def ask_filer(self, method: str, path: str, body: bytes | None = None) -> bytes | None:
+        """Return what the filer answers to a request of the operator, None if it refuses."""
+        return _ask(
+            self.ports[4],
+            path,
+            self._client_side,
+            method=method,
+            body=body,
+            token=self._filer_token(),
+            timeout_s=VACUUM_S,
+        )
 
     def _clean_by_turns(self) -> None:
         while not self._cleaner_ends.wait(CLEAN_EVERY_S):
@@ -273,10 +274,11 @@ def _ask(
     client_side: Certificates | None = None,
     *,
     method: str = "GET",
-    more: Mapping[str, str] = MappingProxyType({}),
+    body: bytes | None = None,
+    token: str | None = None,
     timeout_s: float = 2.0,
 ) -> bytes | None:
-    """Return the body of a good answer, else None; `more` are headers."""
+    """Return the body of a good answer, else None."""
     # Not urllib, which may use a proxy.
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     if client_side is not None:
@@ -284,10 +286,11 @@ def _ask(
         context.load_cert_chain(client_side.certificate, client_side.key)
         connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout_s, context=context)
     try:
-        connection.request(method, path, headers=dict(more))
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
-        body = response.read()
-        return body if response.status in GOOD else None
+        answer = response.read()
+        return answer if response.status in GOOD else None
     except (OSError, http.client.HTTPException):
         return None
     finally:

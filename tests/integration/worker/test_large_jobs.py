@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from facetag import jobs
 from facetag.db.tables import ImageState, JobState
-from facetag.jobs.counts import CANCEL_BATCH
+from facetag.jobs.counts import CANCEL_BATCH, CANCELLED_AT_ONCE
 from facetag_worker import claims
 from facetag_worker.sweeper import FIND_UNHEARD, Sweeper
 
@@ -83,7 +83,7 @@ def test_the_sweeper_cancels_what_a_cancel_left(harness):
     with harness.transaction() as session:
         assert jobs.cancel_job(session, job_id, tenant_id="local").finished_at is None
     left = harness.job(job_id)
-    assert (left.state, left.cancelled) == (JobState.CANCELLED, 2 * CANCEL_BATCH)
+    assert (left.state, left.cancelled) == (JobState.CANCELLED, CANCELLED_AT_ONCE)
     with harness.transaction() as session:
         assert claim(session, job_id) is None
     swept = Sweeper(harness.sessions, harness.celery, harness.storage, harness.settings).sweep()
