@@ -377,9 +377,9 @@ class FaceAnswer(BaseModel):
         "the face lies as the network was not taught to read. `face` comes first if the "
         "confidence is below 0.9: counts leave such a face out",
     )
-    turned: Literal[90, 180, 270] | None = Field(
+    turned: Literal[45, 90, 135, 180, 225, 270, 315] | None = Field(
         None,
-        description="Degrees clockwise by which the photo was found to be turned; absent if none",
+        description="About how many degrees clockwise the photo is turned; absent if none",
     )
     reviewed: Reviewed | None = Field(
         None, description="Present if people reviewed the face: its labels are theirs"

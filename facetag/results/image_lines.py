@@ -18,7 +18,7 @@ class Face:
     is the probability that it is a face. `attributes` maps each head's name to its JSON value, and
     `uncertain` to the names of heads with an uncertain label (absent if the bundle states no
     threshold), after "face" where it may be none (see `is_counted`). `turned` is
-    by how many degrees clockwise the photo was found to be turned (absent if it is upright).
+    about how many degrees clockwise the photo is turned, a multiple of 45 (absent if upright).
     """
 
     box: tuple[int, int, int, int]

@@ -21,7 +21,7 @@ class Detection:
     """Probability in 0..1 that it is a face."""
     landmarks: Landmarks
     turned: int = 0
-    """Degrees clockwise, a multiple of 90, that the photo was found to be turned by."""
+    """About how many degrees clockwise the photo is turned, a multiple of 45."""
     evidence: tuple[float, ...] = ()
     """What the probability was computed from (`facetag.vision.mtcnn.detection_evidence`)."""
 

@@ -45,7 +45,7 @@ def measure_pose(face: Detection) -> Pose:
     """Return how a face lies in the view that it was found in."""
     fit = fit_places(face.landmarks)
     turn = (fit.square.turn - face.turned + 180) % 360 - 180
-    height = face.box[3] - face.box[1] if face.turned in (0, 180) else face.box[2] - face.box[0]
+    height = face.box[2] - face.box[0] if face.turned in (90, 270) else face.box[3] - face.box[1]
     return Pose(turn, fit.residual, fit.square.side / max(0.95 * height, 1e-6))
 
 

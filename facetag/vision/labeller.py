@@ -30,7 +30,7 @@ from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag.vision.network_loader import load_compiled
 from facetag.vision.photo import Picture, Pixels, copy_scale, reduce_image
-from facetag.vision.quarter_turns import find_faces
+from facetag.vision.turned_views import find_faces
 
 SURE_FACE = 0.9
 """Probability below which a face is reported as uncertain to be one, and is not counted."""

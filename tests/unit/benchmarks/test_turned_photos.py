@@ -11,7 +11,7 @@ from facetag.vision.labeller import load_labeller
 @pytest.mark.timeout(300)
 def test_turned_portraits_are_found_and_read_as_they_are_upright():
     labeller = load_labeller(Settings(), CpuSlots.for_one_caller())
-    shifts = measure(labeller, make_portraits(2, seed=3), angles=(30, 90, 180, 270, 330))
+    shifts = measure(labeller, make_portraits(2, seed=3), angles=(30, 45, 90, 180, 270, 330))
     for angle, shift in shifts.items():
         assert shift.upright == 2
         assert shift.found == 1, angle

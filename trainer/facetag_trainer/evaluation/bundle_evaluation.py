@@ -20,7 +20,7 @@ from facetag.vision.image_decoder import decode_image
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network.age_range import AgeRange
 from facetag.vision.network_loader import load_here
-from facetag.vision.quarter_turns import find_faces
+from facetag.vision.turned_views import find_faces
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 

@@ -1,12 +1,13 @@
-"""Faces in photos that lie on their side, found where none is surely upright."""
+"""Faces in photos that lie on their side or aslant, found where none is surely upright."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facetag.vision.crop import UprightCrop
 from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.face_pose import is_sure, measure_pose
-from facetag.vision.quarter_turns import find_faces, turn_back
+from facetag.vision.turned_views import ASLANT, find_faces, turned_view
 
 
 class Counting:
@@ -27,14 +28,45 @@ class Counting:
 def test_what_is_turned_back_lies_where_it_lay_on_the_photo(quarter):
     photo = np.zeros((40, 60, 3), np.uint8)
     photo[10:14, 20:30] = 255
-    view = np.rot90(photo, quarter)
-    rows, columns = np.nonzero(view[..., 0])
+    view = turned_view(photo, 90 * quarter)
+    rows, columns = np.nonzero(view.pixels[..., 0])
     box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     points = as_landmarks(np.array([box[:2]] * 5, float))
-    face = turn_back(Detection(box, 0.9, points), quarter, photo.shape)
-    assert face.box == (20, 10, 30, 14)
+    face = view.turn_back(Detection(box, 0.9, points))
+    assert face.box == pytest.approx((20, 10, 30, 14))
     assert face.turned == 90 * quarter
-    assert face.landmarks[0] in [(20, 10), (30, 10), (30, 14), (20, 14)]
+    assert any(
+        face.landmarks[0] == pytest.approx(corner)
+        for corner in [(20, 10), (30, 10), (30, 14), (20, 14)]
+    )
+
+
+@pytest.mark.parametrize("turn", [45, 135, 225, 315])
+def test_what_is_seen_aslant_is_reduced_and_lies_where_it_lay_on_the_photo(turn):
+    photo = np.zeros((1200, 900, 3), np.uint8)
+    photo[180:220, 730:770] = 255
+    view = turned_view(photo, turn)
+    assert max(view.pixels.shape) <= ASLANT.side + 2
+    rows, columns = np.nonzero(view.pixels[..., 0] > 200)
+    x, y = columns.mean() + 0.5, rows.mean() + 0.5
+    face = view.turn_back(
+        Detection((x - 4, y - 8, x + 4, y + 8), 0.9, as_landmarks(np.array([[x, y]] * 5)))
+    )
+    assert face.turned == turn
+    assert face.landmarks[2] == pytest.approx((750, 200), abs=4)
+    x1, y1, x2, y2 = face.box
+    assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((750, 200), abs=4)
+    assert (y2 - y1) == pytest.approx(2 * (x2 - x1))
+    assert x2 - x1 == pytest.approx(8 * 900 * 2**0.5 * 1.1667 / ASLANT.side, rel=0.05)
+
+
+def test_a_face_is_found_and_cut_upright_in_a_photo_that_lies_aslant(detector, astronaut):
+    """At 40 degrees neither an upright look nor one at quarter turns finds this face surely."""
+    aslant = Image.fromarray(astronaut).rotate(-40, Image.Resampling.BICUBIC, expand=True)
+    ((face,),) = find_faces(detector, [np.asarray(aslant)])
+    assert face.turned == 45
+    assert is_sure(face)
+    assert UprightCrop().square(face).turn == pytest.approx(40, abs=10)
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
