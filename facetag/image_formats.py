@@ -15,6 +15,7 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PNG\r\n\x1a\n"
 RIFF_START = b"RIFF"
+GIF_START = b"GIF8"
 """The start of WebP files, and of files that hold sound or video."""
 TIFF_STARTS = (b"II*\0", b"MM\0*")
 """The starts of TIFF files and of most raw formats, by their order of bytes."""
@@ -57,7 +58,7 @@ _IMAGE = re.compile(
         [
             *map(re.escape, (JPEG_START, PNG_START[:6], *TIFF_STARTS, *JPEG_XL_STARTS)),
             re.escape(RIFF_START) + b"....WEBP",
-            rb"GIF8[79]a",
+            re.escape(GIF_START) + rb"[79]a",
             rb"BM....\0\0\0\0",
             rb"....ftyp(avif|avis|hei[cxms]|hev[cxms]|mif1|msf1|crx )",
         ]

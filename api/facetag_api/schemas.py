@@ -29,8 +29,9 @@ def _without_zero(text: str) -> str:
 
 
 def _without_script(content_type: str) -> str:
-    if "svg" in content_type.lower():
-        raise ValueError("an SVG may hold a script: send it as another format")
+    # Browsers read every type that ends in +xml as XML, which may hold a script.
+    if "svg" in content_type.lower() or "xml" in content_type.lower():
+        raise ValueError("SVG and XML may hold a script: send the image as another format")
     return content_type
 
 

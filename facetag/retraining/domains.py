@@ -17,7 +17,8 @@ def name_domain(shard: str) -> str:
     So `week-31.tar` and `week-32.tar` are of one domain, `week`.
     """
     stem = PurePath(shard).stem
-    return re.sub(r"([-_. ]+\d+|\d+)+$", "", stem) or stem
+    # Possessive, since the name may hold any number of digits.
+    return re.sub(r"(?:[-_. ]*+\d++)++$", "", stem) or stem
 
 
 def domain_of(shard: Mapping[str, str]) -> str:

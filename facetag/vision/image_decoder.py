@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.image_formats import (
     FIRST_BOXES,
+    GIF_START,
     JPEG_START,
     JPEG_XL_STARTS,
     PNG_START,
@@ -81,6 +83,8 @@ JPEG_FORMATS = ("JPEG", "MPO")
 MANY_PIXELS = 32_000_000
 """Images with more pixels are decoded in a process of limited memory, unless they are JPEG files
 that libjpeg reduces row by row."""
+
+LARGE_GIF_BYTES = 2**20
 
 
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
@@ -192,11 +196,16 @@ def needs_guard(data: bytes) -> bool:
     Decoding an animation or transparency takes several copies of the whole canvas, and a few
     hundred bytes can state a canvas as large as the cap allows. A JPEG file may state thousands of
     scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
-    as soon as it is opened, and LibRaw has many parsers.
+    as soon as it is opened, and LibRaw has many parsers. Millions of comments in a GIF file take
+    gigabytes when it is opened.
     """
     if data.startswith(JPEG_XL_STARTS) or is_raw(data):
         return True
     if data.startswith(JPEG_START) and takes_long(data):
+        return True
+    if data.startswith(PNG_START) and png_chunks.has_many_chunks(data):
+        return True
+    if data.startswith(GIF_START) and len(data) > LARGE_GIF_BYTES:
         return True
     _prepare_pillow()
     try:
@@ -232,6 +241,8 @@ def _prepare_pillow() -> None:
     JpegXLImagePlugin.DECODE_THREADS = 0
     pillow_heif.register_heif_opener()
     Image.MAX_IMAGE_PIXELS = None
+    # A file may make Pillow warn 65,000 times, each time with other words.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _check_jpeg_xl(data: bytes, formats: Sequence[str], max_pixels: int) -> None:

@@ -183,8 +183,12 @@ def _name(token: Token, kind: KeyKind) -> tuple[KeyKind, bytes]:
 
 
 def _read_cookie(headers: Headers) -> str:
+    """Return the session's cookie; nothing if there are two, as another page may have set one."""
+    given = headers.get("cookie", "")
+    if given.count(f"{COOKIE}=") > 1:
+        return ""
     try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
+        cookies = SimpleCookie(given)
     except CookieError:
         return ""
     return cookies[COOKIE].value if COOKIE in cookies else ""

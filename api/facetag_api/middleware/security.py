@@ -101,7 +101,13 @@ def is_of_another_site(scope: Scope) -> bool:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in OWN_FETCH_SITES:
         return True
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    return origin is not None and not is_own_origin(origin, headers.get("host"))
+
+
+def is_own_origin(origin: str, host: str | None) -> bool:
+    """Return whether an Origin header names a page of this host, over HTTP with or without TLS."""
+    scheme, _, rest = origin.partition("://")
+    return scheme in ("http", "https") and rest == host
 
 
 def _refusal() -> JSONResponse:

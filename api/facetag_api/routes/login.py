@@ -26,6 +26,9 @@ def login(request: Request, code: str = "") -> Response:
             "If you wanted this, copy the link into the address bar.",
             status=403,
         )
+    if "prefetch" in request.headers.get("sec-purpose", ""):
+        # A look ahead must not use the link up.
+        return Response(status_code=503)
     link = Token.parse(code)
     made = None
     if link is not None:

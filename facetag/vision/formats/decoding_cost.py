@@ -1,19 +1,24 @@
 """Tell from a JPEG file's markers whether decoding it may take long or much memory."""
 
-from facetag.vision.formats.jpeg_scans import FRAMES, list_segments
+from facetag.vision.formats.jpeg_scans import FRAMES, START_OF_SCAN, list_segments
 
 SCAN_MARKER = b"\xff\xda"
 MANY_SCANS = 24
 """Encoders write about ten scans; a file may state thousands, each a pass over the whole image."""
 MUCH_WORK = 640_000_000
 """Pixels times scans: about what libjpeg decodes in ten seconds."""
+MANY_SEGMENTS = 128
+MANY_HEADER_BYTES = 2**23
+"""Pillow joins the EXIF data of all segments anew for each: of a million tiny ones, for hours."""
 
 
 def takes_long(data: bytes) -> bool:
     """Return whether decoding a JPEG file may take more than some seconds.
 
-    A file of one scan, as most are, costs only a search for a marker.
+    A file of one scan, as most are, costs only a look at its header and a search for a marker.
     """
+    if _has_long_header(data):
+        return True
     scans = data.count(SCAN_MARKER)
     if scans <= 1:
         return False
@@ -25,3 +30,12 @@ def takes_long(data: bytes) -> bool:
         if marker in FRAMES
     )
     return scans * max(pixels, default=0) > MUCH_WORK
+
+
+def _has_long_header(data: bytes) -> bool:
+    for number, (marker, _, end) in enumerate(list_segments(data)):
+        if number == MANY_SEGMENTS or end > MANY_HEADER_BYTES:
+            return True
+        if marker == START_OF_SCAN:
+            return False
+    return len(data) > MANY_HEADER_BYTES

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.image_formats import PNG_START
@@ -14,6 +15,13 @@ DROPPED = (b"iCCP", b"iTXt", b"tEXt", b"zTXt")
 ORIENTATION_KEYWORDS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 """Keywords of texts that may state the orientation."""
 KEPT_TEXT_BYTES = 64_000
+MANY_CHUNKS = 20_000
+"""A file of 64 MB has 8,000 chunks of the usual size; millions of empty ones take long to read."""
+
+
+def has_many_chunks(data: bytes) -> bool:
+    """Return whether a PNG file has so many chunks that reading them takes long."""
+    return next(islice(_list_chunks(data), MANY_CHUNKS, None), None) is not None
 
 
 def check_chunks(data: bytes) -> bytes:

@@ -28,7 +28,8 @@ async def read_all(scope, receive, send):
             pass
     except HTTPException as error:
         status = error.status_code
-    await send({"type": "http.response.start", "status": status, "headers": []})
+    got = [(b"got", name) for name, _ in scope["headers"]]
+    await send({"type": "http.response.start", "status": status, "headers": got})
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -67,6 +68,33 @@ def test_a_later_half_request_on_a_kept_connection_is_hung_up_on_too(port):
     time.sleep(0.7)
     link.sendall(b"GET / HTTP/1.1\r\n")
     assert link.recv(100) == b""
+    link.close()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "GET / HTTP/1.1\r\nHost: a\r\nX: ",
+        "GET /",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    ],
+)
+def test_a_head_a_trailer_and_a_chunks_words_have_an_end(port, monkeypatch, beginning):
+    monkeypatch.setattr(bounded_protocol, "HEAD_DEADLINE_S", 60)
+    link = send(port, beginning.encode())
+    with pytest.raises(OSError, match=r"reset|Broken pipe"):
+        link.sendall(b"a" * 2**26)
+    link.close()
+
+
+def test_a_trailer_adds_no_header_after_the_checks(port):
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    link = send(port, head + b"1\r\nx\r\n")
+    link.sendall(b"0\r\nAuthorization: Bearer late\r\n\r\n")
+    answer = link.recv(1000)
+    assert b"got: host" in answer
+    assert b"authorization" not in answer
     link.close()
 
 

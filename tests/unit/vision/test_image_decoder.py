@@ -380,6 +380,13 @@ def test_much_memory_is_foreseen_by_the_header():
     assert not needs_guard(png_header(5000, 5000))
     assert not needs_guard(encode(Image.new("L", (6000, 6000)), "JPEG"))
     assert not needs_guard(b"no image")
+    small = encode(Image.new("L", (8, 8)), "PNG")
+    empty = b"\0\0\0\0teXt" + zlib.crc32(b"teXt").to_bytes(4, "big")
+    assert not needs_guard(small[:33] + empty * 10_000 + small[33:])
+    assert needs_guard(small[:33] + empty * 30_000 + small[33:])
+    gif = encode(Image.new("L", (8, 8)), "GIF")
+    assert not needs_guard(gif)
+    assert needs_guard(gif + bytes(2**20))
 
 
 def test_a_jpeg_of_200_megapixels_is_read_reduced_in_little_memory():

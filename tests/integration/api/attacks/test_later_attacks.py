@@ -9,6 +9,7 @@ import pytest
 from facetag.access.keys import Scope, revoke_key
 from facetag.standalone.local_key import make_page_link
 from facetag_api import job_listener
+from facetag_api.middleware.authentication import COOKIE
 from facetag_api.routes import job_events
 from tests.integration.api.conftest import serve
 from tests.integration.worker.harness import png
@@ -54,8 +55,25 @@ def test_another_sites_link_logs_nobody_in_under_its_own_key(api, harness):
             sent = browser.get(link, headers={"Sec-Fetch-Site": site})
             assert sent.status_code == 403
             assert "set-cookie" not in sent.headers
+        ahead = browser.get(link, headers={"Sec-Purpose": "prefetch;prerender"})
+        assert ahead.status_code == 503
         # The link is not used up, and works where its reader opens it.
         assert browser.get(link, headers={"Sec-Fetch-Site": "none"}).status_code == 303
+
+
+def test_a_session_cookie_that_another_page_adds_counts_for_nothing(api, harness):
+    with harness.transaction() as session:
+        links = [
+            make_page_link(session, str(api.base_url).rstrip("/"), tenant_id=tenant)
+            for tenant in ("local", "evil")
+        ]
+    mine, evil = (httpx.get(link).cookies[COOKIE] for link in links)
+    with httpx.Client(base_url=api.base_url) as browser:
+        for cookies in ((mine, evil), (evil, mine)):
+            both = "; ".join(f"{COOKIE}={cookie}" for cookie in cookies)
+            assert browser.get("/v1/jobs", headers={"Cookie": both}).status_code == 401
+        alone = {"Cookie": f"{COOKIE}={mine}"}
+        assert browser.get("/v1/jobs", headers=alone).status_code == 200
 
 
 def test_a_link_that_many_follow_at_once_opens_one_session(api, harness):

@@ -51,7 +51,7 @@ def test_no_body_no_cursor_and_no_path_brings_the_service_out_of_step(api):
         assert api.post("/v1/uploads", content=file, headers=declared).status_code == 422, size
     packed = {**declared, "Content-Encoding": "gzip"}
     assert api.post("/v1/jobs", content=b"\x1f\x8b" * 99, headers=packed).status_code == 422
-    for kind in ("text/html", "image/svg+xml", "image/png\r\nX: y"):
+    for kind in ("text/html", "image/svg+xml", "image/a+xml", "image/png\r\nX: y"):
         file = {"sha256": "0" * 64, "size": 1, "content_type": kind}
         assert api.post("/v1/uploads", json={"files": [file]}).status_code == 422, kind
     parts = [(f"field{number}", (None, "x")) for number in range(2000)]

@@ -65,3 +65,14 @@ def test_a_foreign_origin_may_change_nothing_where_browsers_send_no_fetch_site(c
     assert client.post("/v1/jobs", json={}, headers={"Origin": origin}).status_code == 403
     own = {"Origin": "http://testserver"}
     assert client.post("/v1/jobs", json={}, headers=own).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://a]", "ftp://{host}", "extension://{host}", "{host}", "null"]
+)
+def test_an_origin_that_is_odd_or_no_web_page_is_another(client, origin):
+    host = client.base_url.netloc.decode()
+    answer = client.post("/v1/jobs", json={}, headers={"Origin": origin.format(host=host)})
+    assert answer.status_code == 403
+    own = client.post("/v1/jobs", json={}, headers={"Origin": f"https://{host}"})
+    assert own.status_code == 422

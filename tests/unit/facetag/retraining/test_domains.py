@@ -14,6 +14,7 @@ from facetag.retraining.domains import domain_of, name_domain
         ("archive.tar", "archive"),
         ("2026-11.tar", "2026-11"),
         ("31.tar", "31"),
+        ("1" * 200 + "x.tar", "1" * 200 + "x"),
     ],
 )
 def test_trailing_numbers_do_not_make_another_domain(name, domain):

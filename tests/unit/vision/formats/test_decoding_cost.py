@@ -35,3 +35,11 @@ def test_a_few_scans_of_a_huge_image_need_one():
     frame = data.index(b"\xff\xc2")
     data[frame + 5 : frame + 9] = (10_000).to_bytes(2, "big") * 2
     assert takes_long(bytes(data))
+
+
+def test_a_header_of_hundreds_of_segments_or_megabytes_needs_one():
+    data = encode(NOISE)
+    exif = b"\xff\xe1\x00\x09Exif\0\0x"
+    assert not takes_long(data[:2] + exif * 100 + data[2:])
+    assert takes_long(data[:2] + exif * 200 + data[2:])
+    assert takes_long(data[:2] + b"\xff" * 2**23 + data[2:])
