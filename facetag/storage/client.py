@@ -168,12 +168,18 @@ class Storage:
                 raise
             return True
 
+    @property
+    def is_lenient(self) -> bool:
+        """Return whether the store, asked by `exists`, takes form fields that nobody signed."""
+        return self._thin.is_lenient
+
     def presign_post(
-        self, key: str, *, size: int, content_type: str, sha256: str
+        self, key: str, *, size: int, content_type: str, sha256: str, is_lenient: bool = False
     ) -> "PresignedPost":
         """Return a form that stores exactly `size` bytes under exactly `key` within an hour.
 
-        A store that checks checksums refuses bytes with another `sha256` (in hex).
+        A store that checks checksums refuses bytes with another `sha256` (in hex). State if it
+        `is_lenient`: it is made to refuse fields that are not in the form.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         fields = {
@@ -184,7 +190,9 @@ class Storage:
         conditions: list[Any] = [{name: value} for name, value in fields.items()]
         conditions.append(["content-length-range", size, size])
         with _translated_errors():
-            return self._thin.presign_post(key, fields, conditions, PRESIGNED_S)
+            return self._thin.presign_post(
+                key, fields, conditions, PRESIGNED_S, is_lenient=is_lenient
+            )
 
     def presign_get(self, bucket: str, key: str) -> str:
         """Return a URL at which whoever has it reads one object for an hour."""
@@ -258,11 +266,14 @@ class Storage:
                 if _code(error) in _MISSING_BUCKET:
                     raise ObjectMissing(f"There is no bucket {bucket}.") from error
                 raise
+        listed = answer.get("Contents", ())
         found = [
             ListedObject(item["Key"], item.get("ETag", ""), item["Size"], item["LastModified"])
-            for item in answer.get("Contents", ())
+            for item in listed
+            # SeaweedFS with an index in SQL takes `_` and `%` for any letters.
+            if item["Key"].startswith(prefix)
         ]
-        return found, found[-1].key if found and answer.get("IsTruncated") else None
+        return found, listed[-1]["Key"] if listed and answer.get("IsTruncated") else None
 
     def ping(self) -> None:
         """Check that our bucket is there; raises StorageUnavailable."""

@@ -21,6 +21,18 @@ from botocore.utils import get_environ_proxies
 from facetag.loopback import is_loopback
 
 _PLAIN_ANSWERS = {200: True, 404: False}
+_LENIENT_SERVER = "SeaweedFS"
+_UNSIGNED_FIELDS = (
+    "acl",
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Expires",
+    "redirect",
+    "success_action_redirect",
+    "success_action_status",
+)
+"""Fields that SeaweedFS takes from a form whose policy does not name them; S3 refuses these."""
 
 
 class PresignedPost(TypedDict):
@@ -42,6 +54,8 @@ class ThinS3:
         self._core = core
         self._client = client
         self._bucket = bucket
+        self.is_lenient = False
+        """Whether the store has answered as one that takes fields which nobody signed."""
         self._http = urllib3.PoolManager(
             maxsize=pool_size,
             timeout=timeout,
@@ -66,15 +80,26 @@ class ThinS3:
             )
         except (urllib3.exceptions.HTTPError, BotoCoreError):
             return None
+        self.is_lenient = answer.headers.get("Server", "").startswith(_LENIENT_SERVER)
         return _PLAIN_ANSWERS.get(answer.status)
 
     def presign_post(
-        self, key: str, fields: dict[str, str], conditions: list[Any], expires_s: int
+        self,
+        key: str,
+        fields: dict[str, str],
+        conditions: list[Any],
+        expires_s: int,
+        *,
+        is_lenient: bool,
     ) -> PresignedPost:
-        """Return a form that stores a file under exactly `key`, with these fields.
+        """Return a form that stores a file under exactly `key`, with these fields and no others.
 
-        `conditions` are conditions of an S3 POST policy besides the key. Raises NoCredentialsError.
+        `conditions` are conditions of an S3 POST policy besides the key. Where the store is
+        lenient, the policy also says that other fields are empty: S3 would miss them then. Raises
+        NoCredentialsError.
         """
+        if is_lenient:
+            conditions = [*conditions, *({name: ""} for name in _UNSIGNED_FIELDS)]
         credentials = self._credentials()
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=expires_s)
         signed: dict[str, Any] = {

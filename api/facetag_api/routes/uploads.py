@@ -51,7 +51,12 @@ def require_storage_space(desk: Desk, size: int) -> None:
 
 def _sign(desk: Desk, key: str, file: FileToUpload) -> UploadForm:
     post = desk.services.presigner.presign_post(
-        key, size=file.size, content_type=file.content_type, sha256=file.sha256
+        key,
+        size=file.size,
+        content_type=file.content_type,
+        sha256=file.sha256,
+        # The presigner's address may be one that only clients reach.
+        is_lenient=desk.services.storage.is_lenient,
     )
     return UploadForm(url=post["url"], fields=post["fields"])
 
