@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import Image, ImageState, Job
-from facetag.errors import CursorInvalid, ImageNotFound, JobNotFound
+from facetag.errors import CursorInvalid, ErrorCode, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
 # An image of negative suspicion waits for its twin (facetag.jobs.identical_images).
@@ -121,5 +121,22 @@ def find_needed(session: Session, keys: Sequence[str], *, bucket: str) -> set[st
         select(Image.key)
         .join(Job, Job.id == Image.job_id)
         .where(Image.bucket == bucket, Image.key.in_(keys), needs_photo(Image, Job))
+    )
+    return set(session.scalars(query))
+
+
+def find_stored(session: Session, keys: Sequence[str], *, bucket: str) -> set[str]:
+    """Return those of these keys of our bucket that are there for certain: nobody need ask for it.
+
+    A worker read the photo, and a job keeps it. A photo that a worker missed is not among them.
+    """
+    kept = and_(Image.labelling_key.is_not(None), Job.keep_photos)
+    missed = Image.error_code == ErrorCode.OBJECT_MISSING.value
+    query = (
+        select(Image.key)
+        .join(Job, Job.id == Image.job_id)
+        .where(Image.bucket == bucket, Image.key.in_(keys))
+        .group_by(Image.key)
+        .having(func.bool_or(kept), ~func.coalesce(func.bool_or(missed), False))
     )
     return set(session.scalars(query))

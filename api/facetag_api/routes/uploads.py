@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from facetag.disk_space import find_full_storage
 from facetag.erasure.tombstones import spare
+from facetag.jobs.queries import find_stored
 from facetag.storage.object_keys import image_key
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
@@ -27,13 +28,10 @@ def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
     distinct = list(dict.fromkeys(keys))
     with desk.transaction() as session:
         spare(session, distinct, tenant_id=desk.tenant_id)
-    found = dict(
-        zip(
-            distinct,
-            desk.services.lookups.map(desk.services.storage.exists, distinct),
-            strict=True,
-        )
-    )
+        stored = find_stored(session, distinct, bucket=desk.services.settings.s3_bucket)
+    unsure = [key for key in distinct if key not in stored]
+    looked_up = desk.services.lookups.map(desk.services.storage.exists, unsure)
+    found = dict.fromkeys(stored, True) | dict(zip(unsure, looked_up, strict=True))
     return UploadList(
         uploads=[
             Upload(key=key, exists=found[key], post=None if found[key] else _sign(desk, key, file))

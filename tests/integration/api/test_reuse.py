@@ -9,6 +9,7 @@ from facetag.bundles.labelling_key import labelling_key
 from facetag.bundles.object_store import store_bundle
 from facetag.bundles.registry import add_bundle, promote
 from facetag.db.tables import ImageState
+from facetag.errors import ErrorCode
 from facetag.labelling.outcomes import Outcome
 from facetag.storage.object_keys import image_key
 from facetag_worker.claims import claim_images, finish_chunk
@@ -31,11 +32,15 @@ def photos(*names):
     ]
 
 
-def label_all(harness, settings, key):
-    """Label what waits as a worker would."""
+def label_all(harness, settings, key, *, error=None):
+    """Label what waits as a worker would, or fail it with an error's code."""
     with harness.transaction() as session:
         claim = claim_images(session, job_id=None, limit=16, lease_s=60.0, worker="w")
-    outcomes = [Outcome(image.id, ImageState.NO_FACE, model_version="v1") for image in claim.images]
+    state = ImageState.NO_FACE if error is None else ImageState.FAILED
+    outcomes = [
+        Outcome(image.id, state, model_version="v1", error=error and (error.value, ""))
+        for image in claim.images
+    ]
     with harness.transaction() as session:
         finish_chunk(session, claim, outcomes, labelling_key=key)
 
@@ -66,6 +71,39 @@ def test_known_photos_are_finished_at_once_until_the_champion_changes(
         add_bundle(session, read_manifest(second), files, tenant_id="local")
         promote(session, "v2", tenant_id="local", force=True)
     assert api.post("/v1/jobs", json=body).json()["reused"] == 0
+
+
+def test_storage_is_not_asked_for_photos_that_a_kept_job_read(api, harness, settings):
+    wanted = {
+        "files": [
+            {
+                "sha256": hashlib.sha256(name.encode()).hexdigest(),
+                "size": 1,
+                "suffix": ".jpg",
+                "content_type": "image/jpeg",
+            }
+            for name in ("a", "b")
+        ]
+    }
+
+    def stored():
+        answer = api.post("/v1/uploads", json=wanted).json()["uploads"]
+        assert [upload["exists"] for upload in answer] == [not upload["post"] for upload in answer]
+        return [upload["exists"] for upload in answer]
+
+    # Nothing lies in storage here: what is said to be there was not looked up.
+    key = labelling_key(read_manifest(settings.bundle), settings)
+    api.post("/v1/jobs", json={"images": photos("b")})
+    label_all(harness, settings, key)
+    assert stored() == [False, False]
+    api.post("/v1/jobs", json={"images": photos("a"), "store": "photos"})
+    assert stored() == [False, False]
+    label_all(harness, settings, key)
+    assert stored() == [True, False]
+    # A worker missed the photo: it is asked for again, and sent.
+    api.post("/v1/jobs", json={"images": photos("a"), "store": "photos", "reuse": False})
+    label_all(harness, settings, key, error=ErrorCode.OBJECT_MISSING)
+    assert stored() == [False, False]
 
 
 def test_a_cancelled_job_is_resumed_and_others_are_refused(api):
