@@ -1,17 +1,20 @@
 """Play a person who labels folders by `facetag tag`, and count in Postgres what is computed."""
 
+import hashlib
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import numpy as np
 import psycopg
+from PIL import Image
 
 from benchmarks.harness.photo_mix import PORTRAIT
 from benchmarks.samples import load_photo
@@ -21,6 +24,9 @@ from facetag.standalone.servers.local_server import Folders
 
 COMMAND = (sys.executable, "-P", "-m", "facetag_cli.main")
 SIDE = (110, 135)
+FRAMED = (200, 225)
+FRAME_GRID = (9, 8, 3)
+"""Rows, columns and channels of the coloured squares around a portrait."""
 LONGEST_S = 3600
 COMPUTED = """
     SELECT count(*), count(DISTINCT content) FROM images
@@ -95,12 +101,22 @@ def open_collector() -> Iterator[tuple[Collector, Path]]:
 
 
 def write_small_photos(folder: Path, numbers: range) -> None:
-    """Write a small portrait for each number; no two of them are the same."""
+    """Write a small portrait for each number, in a frame of its own: no two look alike."""
     portrait = load_photo("astronaut.png").crop(PORTRAIT).resize(SIDE)
     folder.mkdir(exist_ok=True)
     for number in numbers:
-        portrait.putpixel((0, 0), (number // 256, number % 256, 0))
-        portrait.save(folder / f"{number:05}.png")
+        colours = np.random.default_rng(number).integers(0, 256, FRAME_GRID, np.uint8)
+        photo = Image.fromarray(colours).resize(FRAMED, Image.Resampling.NEAREST)
+        photo.paste(portrait, ((FRAMED[0] - SIDE[0]) // 2, (FRAMED[1] - SIDE[1]) // 2))
+        photo.save(folder / f"{number:05}.png")
+
+
+def hashing_s(photos: Sequence[Path]) -> float:
+    """Return the seconds that it takes to read and hash these photos."""
+    began = time.monotonic()
+    for photo in photos:
+        hashlib.sha256(photo.read_bytes()).digest()
+    return time.monotonic() - began
 
 
 def known_and_left(said: str) -> tuple[int, int]:
