@@ -53,6 +53,10 @@ class HashCache:
         self._remember(unknown, found)
         return [known[photo] or found[photo] for photo in photos]
 
+    def remembers(self, photo: LocalPhoto) -> bool:
+        """Return whether the photo's hash is known without reading it."""
+        return self._look_up(photo) is not None
+
     def find_file(self, sha256: str) -> Path | None:
         """Return a file that has not changed since it was hashed to this; None if none is known."""
         if self._rows is None:

@@ -4,7 +4,7 @@ import hashlib
 import mimetypes
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tenacity import (
@@ -15,7 +15,13 @@ from tenacity import (
     wait_exponential,
 )
 
-from facetag.client.api_client import TRANSIENT_STATUSES, ApiClient, UploadTarget, WantedFile
+from facetag.client.api_client import (
+    TRANSIENT_STATUSES,
+    UPLOAD_BATCH,
+    ApiClient,
+    UploadTarget,
+    WantedFile,
+)
 from facetag.errors import ErrorCode, StorageUnavailable
 from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.inputs.photo_files import LocalPhoto, unreadable
@@ -23,7 +29,7 @@ from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
 
 BATCH = 200
-"""Photos per batch of hashing and of requests for forms; the API allows 1,000."""
+"""Photos that are read and hashed before their forms are requested."""
 SEND_THREADS = 16
 SEND_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.25
@@ -144,13 +150,28 @@ class Uploader:
     def _prepare_ahead(self, photos: Sequence[LocalPhoto]) -> Iterator[UploadBatch]:
         # Only one thread: a batch's contents decide which of the next batch are new.
         with ThreadPoolExecutor(1) as ahead:
-            coming: deque[Future[UploadBatch]] = deque()
-            for start in range(0, len(photos), BATCH):
-                coming.append(ahead.submit(self._prepare, photos[start : start + BATCH]))
-                if len(coming) > 1:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
+            batches = self._divide(photos)
+            coming = ahead.submit(self._prepare_next, batches)
+            while (batch := coming.result()) is not None:
+                coming = ahead.submit(self._prepare_next, batches)
+                yield batch
+
+    def _prepare_next(self, batches: Iterator[list[LocalPhoto]]) -> UploadBatch | None:
+        photos = next(batches, None)
+        return None if photos is None else self._prepare(photos)
+
+    def _divide(self, photos: Sequence[LocalPhoto]) -> Iterator[list[LocalPhoto]]:
+        """Yield batches of at most BATCH photos to hash, and of UPLOAD_BATCH in all."""
+        batch: list[LocalPhoto] = []
+        to_hash = 0
+        for photo in photos:
+            batch.append(photo)
+            to_hash += not self._hashes.remembers(photo)
+            if to_hash == BATCH or len(batch) == UPLOAD_BATCH:
+                yield batch
+                batch, to_hash = [], 0
+        if batch:
+            yield batch
 
     def _prepare(self, photos: Sequence[LocalPhoto]) -> UploadBatch:
         contents = self._identify(photos)

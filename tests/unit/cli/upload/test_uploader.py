@@ -66,6 +66,21 @@ def test_a_content_that_was_met_before_is_not_asked_for_again(service, upload, a
     assert len(service.made("POST", "/v1/uploads")) == 1
 
 
+def test_photos_that_need_not_be_hashed_are_asked_for_in_few_requests(service, tmp_path):
+    photos = []
+    for number in range(2 * BATCH + 1):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(b"%d" % number)
+        photos.append(LocalPhoto(path.name, path, size=path.stat().st_size))
+    requests = []
+    with ApiClient(Service(service.url)) as client, HashCache(tmp_path / "hashes") as hashes:
+        for _ in range(2):
+            before = len(service.made("POST", "/v1/uploads"))
+            Uploader(client, hashes, max_bytes=1000).upload(photos, lambda *_: None)
+            requests.append(len(service.made("POST", "/v1/uploads")) - before)
+    assert requests == [3, 1]
+
+
 def test_the_next_photos_are_sent_while_the_last_of_a_batch_are_under_way(
     upload, album, monkeypatch
 ):
