@@ -19,6 +19,8 @@ GIF_START = b"GIF8"
 """The start of WebP files, and of files that hold sound or video."""
 TIFF_STARTS = (b"II*\0", b"MM\0*")
 """The starts of TIFF files and of most raw formats, by their order of bytes."""
+BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
+"""The starts of TIFF files with places in 64 bits, by their order of bytes."""
 JPEG_XL_CODESTREAM = b"\xff\x0a"
 JPEG_XL_STARTS = (JPEG_XL_CODESTREAM, b"\0\0\0\x0cJXL \r\n\x87\n")
 """The starts of bare JPEG XL files, and of those in a container."""
@@ -38,7 +40,7 @@ NAMED_STARTS = {
     "Panasonic raw (RW2)": rb"IIU\0",
     "Sigma raw (X3F)": rb"FOVb",
     "Minolta raw (MRW)": rb"\0MRM",
-    TIFF: b"|".join(map(re.escape, TIFF_STARTS)) + rb"|II\+\0|MM\0\+",
+    TIFF: b"|".join(map(re.escape, (*TIFF_STARTS, *BIG_TIFF_STARTS))),
     "Photoshop (PSD)": rb"8BPS\0[\x01\x02]",
     "GIMP (XCF)": rb"gimp xcf ",
     "OpenEXR": rb"\x76\x2f\x31\x01",
@@ -56,7 +58,8 @@ START_BYTES = 32
 _IMAGE = re.compile(
     b"|".join(
         [
-            *map(re.escape, (JPEG_START, PNG_START[:6], *TIFF_STARTS, *JPEG_XL_STARTS)),
+            *map(re.escape, (JPEG_START, PNG_START[:6], *TIFF_STARTS, *BIG_TIFF_STARTS)),
+            *map(re.escape, JPEG_XL_STARTS),
             re.escape(RIFF_START) + b"....WEBP",
             re.escape(GIF_START) + rb"[79]a",
             rb"BM....\0\0\0\0",

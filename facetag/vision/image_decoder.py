@@ -31,7 +31,9 @@ from facetag.vision.formats import jpeg_xl_size, png_chunks
 from facetag.vision.formats.decoding_cost import takes_long
 from facetag.vision.formats.format_names import name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
+from facetag.vision.formats.jpeg_scans import is_lossless
 from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
+from facetag.vision.formats.unread_kinds import name_unread_kind
 from facetag.vision.photo import (
     Picture,
     Pixels,
@@ -170,7 +172,7 @@ def _decode(
             _check_format(data, image.format, formats)
             _check_size(image.size, max_pixels)
             whole = image.size
-            if scale_of is not None and image.format == "JPEG":
+            if scale_of is not None and image.format == "JPEG" and not is_lossless(data):
                 _decode_reduced(image, scale_of(image.size))
             reduced = image.size != whole
             # Reading EXIF data may load the pixels too, and there an error means another thing.
@@ -308,9 +310,7 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Pillow would clip 16-bit grey to 8 bits instead of scaling it.
-        wide = np.asarray(image, dtype=np.float32)
-        image = Image.fromarray((wide / 257.0).round().clip(0, 255).astype(np.uint8))
+        image = _scale_levels(np.asarray(image))
     elif image.mode == "F":
         # Floats are shares of the brightest value, or levels of 256.
         levels = np.nan_to_num(np.asarray(image))
@@ -326,6 +326,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _scale_levels(levels: np.ndarray) -> Image.Image:
+    """Return grey of 16 or 32 bits in 8 bits: Pillow would clip it instead."""
+    brightest = 65_535
+    if levels.min(initial=0) < 0 or levels.max(initial=0) > brightest:
+        # Pillow reads 32 bits without a sign as if they had one.
+        levels, brightest = levels.astype(np.int32).view(np.uint32), 2**32 - 1
+    shares = levels.astype(np.float32) * (255.0 / brightest)
+    return Image.fromarray(shares.round().clip(0, 255).astype(np.uint8))
+
+
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
     lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     turned = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB"))
@@ -336,6 +346,12 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 def _name_damage(data: bytes, error: Exception, formats: Sequence[str]) -> ImageUnreadable:
     """Return an error that says why Pillow cannot open or decode this data."""
     text = str(error).rstrip(".")
+    kind = name_unread_kind(data)
+    if kind is not None:
+        return ImageUnreadable(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"{kind} cannot be read here. Convert it, for example to JPEG.",
+        )
     foreign = name_format(data) if isinstance(error, UnidentifiedImageError) else None
     if foreign is not None and not (foreign == TIFF and "TIFF" in formats):
         return _unsupported(foreign, formats)

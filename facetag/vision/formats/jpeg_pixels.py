@@ -11,7 +11,12 @@ import numpy.typing as npt
 import simplejpeg
 
 from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.vision.formats.jpeg_scans import brings_all, list_scans, without_header_faults
+from facetag.vision.formats.jpeg_scans import (
+    brings_all,
+    is_lossless,
+    list_scans,
+    without_header_faults,
+)
 from facetag.vision.photo import Pixels
 
 EARLY_END = "Premature end of JPEG file"
@@ -82,6 +87,8 @@ def _decode_past_header(
 
 def _decode(data: bytes, colours: str, width: int, height: int) -> tuple[Pixels | None, str | None]:
     """Return the pixels, None if there are none, and the decoder's first warning."""
+    if is_lossless(data):
+        width, height = WHOLE
     options = {"colorspace": colours, "min_width": width, "min_height": height}
     try:
         return simplejpeg.decode_jpeg(data, **options), None

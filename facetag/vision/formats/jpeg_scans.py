@@ -13,8 +13,13 @@ END_OF_IMAGE = 0xD9
 START_OF_SCAN = 0xDA
 FRAMES = range(0xC0, 0xC3)
 """Markers of the frames that libjpeg decodes: baseline, extended and progressive."""
-NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""Restart markers and escaped bytes belong to a scan."""
+JPEG_LS = 0xF7
+ALL_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
+"""Markers of frames of any kind: those left out are of tables and extensions."""
+LOSSLESS = b"\xff\xc3"
+"""The marker of a lossless frame, as some scanners and medical devices write it."""
+NEXT_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
+"""Restart markers and escaped bytes belong to a scan; like the marker 01, they state no length."""
 JFIF = 0xE0
 JFIF_MAJOR = 5
 """The byte of a JFIF segment that states the major version, of which there is only 1."""
@@ -58,6 +63,26 @@ def brings_all(data: bytes, scans: Sequence[Scan]) -> bool:
         for colour in _read_colours(frames[0][5:], 3)
         for coefficient in range(COEFFICIENTS)
     )
+
+
+def is_lossless(data: bytes) -> bool:
+    """Return whether a file is lossless JPEG, which has no coefficients and so no smaller scales.
+
+    libjpeg-turbo crashes if it is asked for a smaller one.
+    """
+    # Nearly all files cost only the search.
+    frame = find_frame(data) if LOSSLESS in data else None
+    return frame is not None and frame[0] == LOSSLESS[1]
+
+
+def find_frame(data: bytes) -> tuple[int, bytes] | None:
+    """Return the marker and body of the first frame, of any kind, before the first scan."""
+    for marker, body, _ in list_segments(data):
+        if marker in ALL_FRAMES:
+            return marker, body
+        if marker == START_OF_SCAN:
+            break
+    return None
 
 
 def without_header_faults(data: bytes) -> bytes:
