@@ -71,10 +71,10 @@ class CpuSlots:
     def limit_tensorflow(self) -> None:
         """Set TensorFlow's numbers of threads in the environment; call it before its import.
 
-        What the environment already says is kept. TensorFlow's oneDNN kernels are switched off:
+        A number that the environment already states is kept. TensorFlow's oneDNN kernels are switched off:
         their memory pool never gives memory back.
         """
-        os.environ.setdefault(TF_OPERATION_THREADS, str(self.threads))
+        os.environ[TF_OPERATION_THREADS] = str(self.threads)
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(self.lanes))
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
@@ -86,5 +86,9 @@ class CpuSlots:
 
 
 def _threads_asked_for() -> int:
-    """Return the threads per operation that the environment asks for; 0 if it does not."""
-    return int(os.environ.get(TF_OPERATION_THREADS, "0"))
+    """Return the threads per operation that the environment asks for.
+
+    Return 0 if it asks for none, or for what is no number of threads.
+    """
+    asked = os.environ.get(TF_OPERATION_THREADS, "")
+    return int(asked) if asked.isdecimal() and asked.isascii() else 0

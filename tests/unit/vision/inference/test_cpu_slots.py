@@ -27,6 +27,15 @@ def test_in_lanes_a_call_uses_one_thread_and_else_all_cores(environment):
     assert CpuSlots.for_lanes(2).threads == CpuSlots.for_one_caller().threads == 3
 
 
+@pytest.mark.parametrize("nonsense", ["-5", "many", "", "0", "1.5", "³"])
+def test_what_is_no_number_of_threads_is_passed_over(environment, nonsense):
+    environment["TF_NUM_INTRAOP_THREADS"] = nonsense
+    slots = CpuSlots.for_lanes(2)
+    assert slots.threads == 1
+    slots.limit_tensorflow()
+    assert environment["TF_NUM_INTRAOP_THREADS"] == "1"
+
+
 def test_no_more_threads_work_at_the_same_time_than_there_are_slots():
     slots = CpuSlots.for_lanes(2)
     gate, arrived = threading.Event(), []
