@@ -71,8 +71,8 @@ class CpuSlots:
     def limit_tensorflow(self) -> None:
         """Set TensorFlow's numbers of threads in the environment; call it before its import.
 
-        A number that the environment already states is kept. TensorFlow's oneDNN kernels are switched off:
-        their memory pool never gives memory back.
+        Numbers that the environment already states are kept. TensorFlow's oneDNN kernels are
+        switched off: their memory pool never gives memory back.
         """
         os.environ[TF_OPERATION_THREADS] = str(self.threads)
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(self.lanes))
