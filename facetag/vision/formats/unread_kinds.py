@@ -55,7 +55,7 @@ def _name_tiff(data: bytes) -> str | None:
     if data.startswith(BIG_TIFF_STARTS[1]):
         return "BigTIFF in big-endian order"
     try:
-        with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:  # type: ignore[no-untyped-call]
+        with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
             compression = image.tag_v2.get(COMPRESSION)
             return f"TIFF compressed by {COMPRESSIONS[WEBP]}" if compression == WEBP else None
     except SyntaxError as error:
