@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facetag.errors import InputInvalid
+from facetag.inputs.tar_headers import BoundedTarInfo, list_headers
 
 TAR_SUFFIX = ".tar"
 
@@ -16,9 +17,10 @@ def list_members(tar: Path) -> Iterator[tuple[str, int, int]]:
     that is no tar.
     """
     try:
-        with tarfile.open(tar, "r:") as archive:
-            for member in archive:
-                if member.isreg():
+        with tarfile.open(tar, "r:", tarinfo=BoundedTarInfo) as archive:
+            for member in list_headers(archive):
+                # A sparse file's bytes do not lie there as they are.
+                if member.isreg() and not member.issparse():
                     yield member.name.removeprefix("./"), member.offset_data, member.size
     except (tarfile.TarError, OSError) as error:
         raise InputInvalid(

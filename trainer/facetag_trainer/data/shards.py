@@ -12,21 +12,13 @@ from pathlib import Path
 
 from facetag.errors import ShardUnreadable
 from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE, Head
+from facetag.inputs.tar_headers import BoundedTarInfo, list_headers
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_SIDECAR_BYTES = 2**20
 """A compressed tar of some megabytes may state members of gigabytes."""
-MAX_NAME_BYTES = 2**20
 MAX_MEMBERS = 2_000_000
-HEADER_TYPES = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-"""Members that belong to the next one's header."""
 NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
 
 
@@ -61,18 +53,6 @@ class BadSample:
     name: str
     drop: Drop
     reason: str
-
-
-class BoundedTarInfo(tarfile.TarInfo):
-    """The header of a member; long names and the like, which tarfile reads at once, are bounded."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "BoundedTarInfo":
-        """Return the header in a block; raises tarfile.ReadError if it announces too long names."""
-        header = super().frombuf(buf, encoding, errors)
-        if header.type in HEADER_TYPES and header.size > MAX_NAME_BYTES:
-            raise tarfile.ReadError(f"it has a name of {header.size} bytes")
-        return header
 
 
 def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
@@ -146,7 +126,7 @@ def parse_name(name: str) -> Mapping[str, float]:
 
 def _list_members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
     members: list[tarfile.TarInfo] = []
-    for member in archive:
+    for member in list_headers(archive):
         if len(members) == MAX_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")
         members.append(member)

@@ -279,3 +279,15 @@ def test_a_small_file_with_an_endless_name_or_much_json_costs_little_memory(tmp_
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16 * 2**20
+
+
+def test_a_member_that_leads_back_by_a_negative_size_ends_the_shard(tmp_path):
+    info = tarfile.TarInfo("1_0_0_a.jpg")
+    block = bytearray(info.tobuf())
+    block[124:136] = (256**12 - 1024).to_bytes(12, "big")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    shard = tmp_path / "shard.tar"
+    shard.write_bytes(bytes(block) * 2 + bytes(1024))
+    with pytest.raises(ShardUnreadable, match="size of -1024"):
+        list(read_shard(shard))
