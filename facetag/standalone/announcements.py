@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from facetag.standalone.credentials import write_private
+from facetag.standalone.folder_owner import is_foreign
 
 # An installation that only asks a service elsewhere has no psutil.
 
@@ -60,8 +61,10 @@ def withdraw_servers(run_dir: Path) -> None:
 def find_servers(run_dir: Path) -> dict[str, str] | None:
     """Return the settings that lead to the recorded servers.
 
-    Return None unless both a database and object storage are recorded.
+    Return None unless both a database and object storage are recorded, in a folder of ours.
     """
+    if is_foreign(run_dir.parent):
+        return None
     try:
         environment = json.loads((run_dir / "servers").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -74,7 +77,9 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
 
 
 def find_announced(data_dir: Path) -> Announcement | None:
-    """Return the record of the service on this folder, if its process lives."""
+    """Return the record of the service on this folder, if its process lives and it is ours."""
+    if is_foreign(data_dir.expanduser()):
+        return None
     try:
         notice = json.loads(_notice(data_dir.expanduser()).read_text(encoding="utf-8"))
         announced = Announcement(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facetag.errors import LocalServerFailed
 from facetag.standalone.credentials import Credentials
+from facetag.standalone.folder_owner import is_foreign
 from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.servers.ports import find_free_ports
 
@@ -32,6 +33,12 @@ class Folders:
 
     def make(self) -> None:
         """Make the folders, readable for their owner only; raise LocalServerFailed on failure."""
+        if is_foreign(self.data_dir):
+            raise LocalServerFailed(
+                f"The data folder {self.data_dir} belongs to another user, or to all of them, who "
+                "could read the photos: give another with --data-dir or FACETAG_DATA_DIR, or make "
+                "it your own with chown."
+            )
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             self.data_dir.chmod(0o700)
