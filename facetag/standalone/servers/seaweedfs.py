@@ -35,7 +35,8 @@ VACUUM_S = 20.0
 CHANGE_LOG = "/topics/.system/log"
 """SeaweedFS's own list of all that was written and deleted, with keys and hashes, for mirrors."""
 CLEAN_EVERY_S = 900.0
-CLEANING_ATTEMPTS = 3
+CLEANING_S = 120.0
+"""The longest time that a turn of a running server takes."""
 QUIET_S = 60.0
 """The index is not written anew while photos are sent or deleted."""
 TOKEN_S = 60
@@ -124,11 +125,12 @@ class SeaweedFS(LocalServer):
 
     def ask_to_stop(self) -> None:
         """Remove what deleted objects leave, send the stop signal, and return."""
+        until = time.monotonic() + VACUUM_S
         self._cleaner_ends.set()
         if self._cleaner is not None:
             self._cleaner.join(VACUUM_S)
         if self.has_started():
-            self.clean_volumes()
+            self.clean_volumes(until=until)
         super().ask_to_stop()
 
     def wait_stopped(self) -> None:
@@ -136,20 +138,26 @@ class SeaweedFS(LocalServer):
         super().wait_stopped()
         self._index.rewrite(quiet_s=0)
 
-    def clean_volumes(self) -> None:
+    def clean_volumes(self, *, until: float) -> None:
         """Write volumes anew without deleted objects' bytes, and without SeaweedFS's change log.
 
-        The log has a new part every minute in which something changed, so this looks again.
+        The log has a new part every minute in which something changed, so this looks again, `until`
+        a time of `time.monotonic()`.
         """
         vacuum = f"/vol/vacuum?garbageThreshold={GARBAGE_SHARE:f}"
-        for _ in range(CLEANING_ATTEMPTS):
-            self.ask_filer("DELETE", f"{CHANGE_LOG}?recursive=true")
+        left_s = until - time.monotonic()
+        while left_s > DELETION_S:
+            self.ask_filer("DELETE", f"{CHANGE_LOG}?recursive=true", timeout_s=left_s)
             time.sleep(DELETION_S)
-            _ask(self.ports[0], vacuum, self._client_side, timeout_s=VACUUM_S)
-            if self.ask_filer("GET", f"{CHANGE_LOG}/") is None:
+            left_s = max(0.1, until - time.monotonic())
+            _ask(self.ports[0], vacuum, self._client_side, timeout_s=left_s)
+            if self.ask_filer("GET", f"{CHANGE_LOG}/", timeout_s=DELETION_S) is None:
                 break
+            left_s = until - time.monotonic()
 
-    def ask_filer(self, method: str, path: str, body: bytes | None = None) -> bytes | None:
+    def ask_filer(
+        self, method: str, path: str, body: bytes | None = None, *, timeout_s: float = VACUUM_S
+    ) -> bytes | None:
         """Return what the filer answers to a request of the operator, None if it refuses."""
         return _ask(
             self.ports[4],
@@ -158,13 +166,13 @@ class SeaweedFS(LocalServer):
             method=method,
             body=body,
             token=self._filer_token(),
-            timeout_s=VACUUM_S,
+            timeout_s=timeout_s,
         )
 
     def _clean_by_turns(self) -> None:
         while not self._cleaner_ends.wait(CLEAN_EVERY_S):
             if self.has_started():
-                self.clean_volumes()
+                self.clean_volumes(until=time.monotonic() + CLEANING_S)
                 self._index.rewrite(quiet_s=QUIET_S)
 
     def _filer_token(self) -> str:
