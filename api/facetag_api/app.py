@@ -19,6 +19,7 @@ from facetag_api.problems import install_problem_handlers
 from facetag_api.prometheus_metrics import Metrics
 from facetag_api.routes import (
     administration,
+    caller,
     health,
     job_events,
     jobs,
@@ -57,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics = Metrics()
     every = (uploads, jobs, plans, results, job_events, review, predict, models, administration)
-    for routes in (*every, health, login):
+    for routes in (*every, caller, health, login):
         app.include_router(routes.router)
     app.include_router(page_router())
     install_problem_handlers(app)

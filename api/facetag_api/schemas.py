@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from facetag.access.keys import Scope
 from facetag.db.tables import ImageState, JobState
 
 MAX_UPLOADS = 1000
@@ -225,6 +226,17 @@ class Erasure(BaseModel):
     model_config = _example(number=200)
 
     number: int = Field(description="Objects of a deleted job, or photos that were purged")
+
+
+class CallerAnswer(BaseModel):
+    """Whose key, or session of the page, a request carries, and what it allows."""
+
+    model_config = _example(name="ben", tenant="local", scope="review", allows=["read", "review"])
+
+    name: str
+    tenant: str
+    scope: Scope
+    allows: list[Scope] = Field(description="The scopes that `scope` includes")
 
 
 class AuditEntry(BaseModel):

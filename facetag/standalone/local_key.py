@@ -26,10 +26,16 @@ def keep_local_key(session: Session, data_dir: Path, *, tenant_id: str) -> None:
 
 
 def make_page_link(
-    session: Session, api_url: str, *, tenant_id: str, life: timedelta = LINK_LIFE
+    session: Session,
+    api_url: str,
+    *,
+    tenant_id: str,
+    name: str = "page",
+    scope: Scope = Scope.ADMIN,
+    life: timedelta = LINK_LIFE,
 ) -> str:
-    """Return a link to the page that works once."""
+    """Return a link to the page that works once, for a person of this name."""
     link = create_key(
-        session, name="page", tenant_id=tenant_id, scope=Scope.ADMIN, life=life, kind=KeyKind.LINK
+        session, name=name, tenant_id=tenant_id, scope=scope, life=life, kind=KeyKind.LINK
     )
     return f"{api_url}/login?code={link.text}"

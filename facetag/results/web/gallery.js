@@ -1,6 +1,6 @@
 /* Shows photos with their faces, filtered by the address ("#photos?gender=female&age=20-29") and by
    a form; sorts them, and downloads what is shown as CSV. Lines are those of facetag's results. */
-import { grouped, make, plural } from "./elements.js";
+import { button, grouped, make, plural } from "./elements.js";
 import { downloadCsv } from "./csv_table.js";
 import { matches, rarityBy, SORTS, sorted } from "./filters.js";
 import { photoCard } from "./photo_card.js";
@@ -52,10 +52,10 @@ export function showGallery(element, { counts, lines, columns, picture = () => n
     ...choices(counts).map((one) => field(...one)), field("name", "Name contains"),
     field("sort", "Sort", Object.entries(SORTS), null));
   const status = make("p", { class: "found", role: "status" });
-  const clear = make("button", { type: "button" }, "Show all");
-  const save = make("button", { type: "button" }, "Download CSV");
+  const clear = button("Show all", () => show({}));
+  const save = button("Download CSV", () => downloadCsv(found, columns));
   const grid = make("div", { class: "photos" });
-  const more = make("button", { type: "button", class: "more" }, "Show more photos");
+  const more = button("Show more photos", append, { class: "more" });
   let filter = {};
   let found = [];
   let shown = 0;
@@ -112,9 +112,6 @@ export function showGallery(element, { counts, lines, columns, picture = () => n
   const heading = make("h2", { id: "photos", tabindex: "-1" }, "Photos");
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
-  clear.addEventListener("click", () => show({}));
-  save.addEventListener("click", () => downloadCsv(found, columns));
-  more.addEventListener("click", append);
   window.addEventListener("hashchange", follow, { signal });
   const end = new IntersectionObserver((seen) => {
     if (!seen.some((one) => one.isIntersecting)) return;

@@ -5,7 +5,7 @@ import { asksForFaces, doubts, faceMatches, labelOf } from "./filters.js";
 const LISTED_FACES = 4;
 
 /* Return a face's labels in words, such as "31 female asian". */
-function words(face) {
+export function words(face) {
   const parts = [face.age == null ? null : String(Math.round(face.age)),
     labelOf(face, "gender"), labelOf(face, "race")];
   return parts.filter(Boolean).join(" ") || "a face";

@@ -396,6 +396,33 @@ def test_a_login_that_has_ended_says_how_to_get_a_new_link(open_page, run, servi
         notice.wait_for(state="hidden")
 
 
+def test_what_a_login_does_not_allow_is_said_and_not_offered(open_page, run, service, post_job):
+    job_id = post_job(1)
+
+    def log_in(page, scope):
+        data = {"FACETAG_DATA_DIR": str(service.data_dir)}
+        made = run("keys", "link", "--name", "ben", "--scope", scope, **data)
+        page.goto(made.stdout.split()[-1])
+        page.get_by_role("link", name="Jobs").click()
+        page.locator(".job").first.wait_for()
+
+    with open_page("#/jobs") as page:
+        log_in(page, "read")
+        assert page.locator(".job").get_by_role("button").count() == 0
+        for view, scope in (("Try one", "jobs"), ("Folder", "jobs"), ("Models", "admin")):
+            page.get_by_role("link", name=view, exact=True).click()
+            page.get_by_text(f"Your login (ben) has the scope read. This needs {scope}:").wait_for()
+            assert page.locator("main").get_by_role("button").count() == 0
+        page.evaluate("id => { location.hash = `#/jobs/${id}`; }", job_id)
+        page.locator(".job-head .tag", has_text="completed").wait_for()
+        assert page.locator(".job-head").get_by_role("button").count() == 0
+        links = page.locator(".job-head").get_by_role("link")
+        assert links.all_inner_texts() == ["Results as csv", "Results as jsonl"]
+        log_in(page, "review")
+        page.evaluate("id => { location.hash = `#/review/${id}`; }", job_id)
+        page.locator(".stage .face").wait_for()
+
+
 def test_the_champion_and_its_figures_are_shown(open_page):
     with open_page("#/models") as page:
         page.locator("h2", has_text="champion").wait_for()

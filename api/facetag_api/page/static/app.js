@@ -1,5 +1,6 @@
 // Show the view that the address names (`#/jobs/ID`), and tell when the service is out of reach.
 
+import { get } from "./parts/api.js";
 import { button, make } from "./parts/elements.js";
 
 const VIEWS = {
@@ -26,7 +27,8 @@ async function open() {
   leave = new AbortController();
   const { signal } = leave;
   tellOffline();
-  const shown = await VIEWS[name](parts).catch(tellMissing);
+  const [shown, caller] = await Promise.all([
+    VIEWS[name](parts).catch(tellMissing), get("/v1/caller").catch(() => null)]);
   if (signal.aborted || !shown) return;
   document.title = `${shown.title} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {
@@ -38,7 +40,13 @@ async function open() {
     view.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
-  await shown.show(view, { parts, signal });
+  /** Return words on what the visitor's key does not allow; null if it does. */
+  const lacks = (scope) => caller === null || caller.allows.includes(scope) ? null
+    : make("p", { class: "message" }, `Your login (${caller.name}) has the scope ${caller.scope}. This needs ${scope}: `
+      + `ask for a link that "facetag keys link --scope ${scope}" prints.`);
+  const words = shown.scope && lacks(shown.scope);
+  if (words) view.append(make("h1", {}, shown.title), words);
+  else await shown.show(view, { parts, signal, lacks });
 }
 
 function tell(...words) {

@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +15,7 @@ from facetag_cli.params.options import data_dir_option, format_option
 if TYPE_CHECKING:
     from facetag.db.tables import ApiKey
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 SCOPES = ("read", "jobs", "review", "admin")
 COLUMNS = {
     "id": 14,
@@ -47,6 +49,18 @@ def read_life(
     return until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
 
 
+def scope_option(default: str) -> Callable[[Command], Command]:
+    """Return the option that says what a key allows."""
+    return click.option(
+        "--scope",
+        type=click.Choice(SCOPES),
+        default=default,
+        show_default=True,
+        help="read: results only; jobs: also make and delete jobs; review: also correct labels; "
+        "admin: everything.",
+    )
+
+
 @click.group()
 def keys() -> None:
     """Make, list and revoke keys of the service.
@@ -66,14 +80,7 @@ def keys() -> None:
 @keys.command()
 @click.option("--name", required=True, help="Who uses the key; the audit log shows it.")
 @click.option("--tenant", help="Tenant whose jobs the key sees. Default: FACETAG_TENANT_ID.")
-@click.option(
-    "--scope",
-    type=click.Choice(SCOPES),
-    default="jobs",
-    show_default=True,
-    help="read: results only; jobs: also make and delete jobs; review: also correct labels; "
-    "admin: everything.",
-)
+@scope_option("jobs")
 @click.option(
     "--expires",
     callback=read_life,
@@ -142,12 +149,24 @@ def revoke(key_id: str, data_dir: Path | None) -> None:
 
 
 @keys.command()
+@click.option(
+    "--name",
+    default="page",
+    show_default=True,
+    help="Who opens the page; reviews and the audit log show it.",
+)
+@scope_option("admin")
 @data_dir_option
-def link(data_dir: Path | None) -> None:
+def link(name: str, scope: str, data_dir: Path | None) -> None:
     """Print a link that opens the page in a browser; it works once, within an hour.
 
     FACETAG_API_URL gives the address of the page if the service does not run on the data folder.
+
+    \b
+    Example:
+      facetag keys link --name ben --scope review
     """
+    from facetag.access.keys import Scope
     from facetag.standalone.announcements import find_running
     from facetag.standalone.local_key import make_page_link
     from facetag_cli.client.direct_access import open_database
@@ -161,7 +180,13 @@ def link(data_dir: Path | None) -> None:
             "FACETAG_API_URL to the address of the service."
         )
     with open_database(settings) as session:
-        made = make_page_link(session, api_url.rstrip("/"), tenant_id=settings.tenant_id)
+        made = make_page_link(
+            session,
+            api_url.rstrip("/"),
+            tenant_id=settings.tenant_id,
+            name=name,
+            scope=Scope(scope),
+        )
     click.echo(made)
 
 

@@ -85,6 +85,9 @@ def test_a_scope_allows_what_it_names(api, harness, scope, reads, makes):
     with httpx.Client(base_url=api.base_url, headers=headers) as client:
         assert client.get("/v1/jobs").status_code == reads
         assert client.post("/v1/jobs", json={}).status_code == makes
+        own = client.get("/v1/caller").json()
+    assert (own["name"], own["tenant"], own["scope"]) == ("test", "local", scope)
+    assert ("jobs" in own["allows"]) == (makes != 403)
 
 
 def test_a_revoked_key_is_of_no_use_once_it_is_looked_up_again(api, harness, monkeypatch):

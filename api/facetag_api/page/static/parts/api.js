@@ -47,6 +47,24 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
 export const get = (path, options) => call("GET", path, options);
 export const post = (path, options) => call("POST", path, options);
 
+/** Do `work` every `pause` ms until it returns true, what it asks for is gone, or `signal` is aborted.
+ * `onfault` gets what goes wrong, and an empty message once it works again. */
+export async function askAgain(work, pause, onfault, signal) {
+  for (let away = false; !signal.aborted;) {
+    try {
+      const done = await work();
+      if (away) onfault({ message: "" });
+      away = false;
+      if (done === true) return;
+    } catch (error) {
+      onfault(error);
+      away = true;
+      if (error.status === 404) return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
 const tell = (event) => window.dispatchEvent(new Event(event));
 
 function wordsOf(answer, body) {

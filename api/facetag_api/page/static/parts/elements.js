@@ -2,12 +2,7 @@
 
 import { make } from "../collection/elements.js";
 
-export { draw, grouped, make, percent, plural } from "../collection/elements.js";
-
-/** Return a button that says what it does. */
-export function button(text, onclick, attributes = {}) {
-  return make("button", { type: "button", onclick, ...attributes }, text);
-}
+export { button, draw, grouped, make, percent, plural } from "../collection/elements.js";
 
 /** Return a line that a screen reader speaks when it changes; a view that is left fails at nothing. */
 export function statusLine() {

@@ -1,6 +1,6 @@
 // Follow a job by server-sent events, or by asking where these do not get through.
 
-import { get } from "./api.js";
+import { askAgain, get } from "./api.js";
 import { plural, make } from "./elements.js";
 
 const ASK_MS = 2000;
@@ -19,25 +19,13 @@ export function followJob(id, onjob, onfault, signal) {
   source.addEventListener("end", stop);
   source.onerror = () => {
     source.close();
-    if (!done) ask();
+    if (!done) askAgain(ask, ASK_MS, onfault, signal);
   };
 
   async function ask() {
-    for (let away = false; !done && !signal.aborted;) {
-      try {
-        const job = await get(`/v1/jobs/${id}`, { signal });
-        if (away) onfault({ message: "" });
-        away = false;
-        onjob(job);
-        if (job.finished_at !== null) return;
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        onfault(error);
-        away = true;
-        if (error.status >= 400 && error.status < 500) return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, ASK_MS));
-    }
+    const job = await get(`/v1/jobs/${id}`, { signal });
+    onjob(job);
+    return job.finished_at !== null;
   }
 }
 

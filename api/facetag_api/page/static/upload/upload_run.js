@@ -279,8 +279,7 @@ function remember(run, path, file, before) {
   };
 }
 
-const kept = ({ run, path, size, modified, sha256: digest, key }) =>
-  ({ run, path, size, modified, sha256: digest, key });
+const kept = ({ file: _file, mine: _mine, ...others }) => others;
 
 function described({ sha256: digest, size, path, file }) {
   const image = /^image\/[0-9A-Za-z.+-]{1,64}$/.test(file.type);

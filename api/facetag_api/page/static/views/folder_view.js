@@ -7,6 +7,7 @@ import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
 
 export const title = "Send a folder";
+export const scope = "jobs";
 
 // A run goes on while other views are shown, so it outlives this one.
 let current = null;

@@ -8,7 +8,7 @@ import { countWords, followJob, Pace, progressBar } from "../parts/job_progress.
 
 export const title = "Job";
 
-export async function show(view, { parts: [id], signal }) {
+export async function show(view, { parts: [id], signal, lacks }) {
   const { line, say, failed } = statusLine();
   const facts = make("div");
   const buttons = make("div", { class: "row" });
@@ -33,7 +33,7 @@ export async function show(view, { parts: [id], signal }) {
     const offers = `${job.state} ${job.finished_at} ${job.counts.tagged > 0}`;
     // Buttons that are made anew while they are pressed would miss it.
     if (offers !== offered) {
-      buttons.replaceChildren(...[...jobActions(job, acted, failed),
+      buttons.replaceChildren(...[...(lacks("jobs") ? [] : jobActions(job, acted, failed)),
         ...(job.aggregate === null ? resultActions(job) : [])].filter(Boolean));
     }
     offered = offers;
@@ -48,8 +48,8 @@ export async function show(view, { parts: [id], signal }) {
 
   function resultActions(job) {
     return [
-      job.finished_at !== null && button("Label again", labelAgain),
-      job.counts.tagged > 0 && make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
+      job.finished_at !== null && !lacks("jobs") && button("Label again", labelAgain),
+      job.counts.tagged > 0 && !lacks("review") && make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
       ...["csv", "jsonl"].map((format) => make("a", { class: "button", download: "",
         href: `/v1/jobs/${job.id}/results?format=${format}` }, `Results as ${format}`)),
     ];

@@ -1,6 +1,6 @@
 // List the jobs, the newest first, and keep the list fresh while one of them runs.
 
-import { get } from "../parts/api.js";
+import { askAgain, get } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { jobActions } from "../parts/job_actions.js";
 import { countWords, progressBar } from "../parts/job_progress.js";
@@ -8,19 +8,20 @@ import { countWords, progressBar } from "../parts/job_progress.js";
 export const title = "Jobs";
 const FRESH_MS = 3000;
 
-export async function show(view, { signal }) {
+export async function show(view, { signal, lacks }) {
   const { line, say, failed } = statusLine();
   const list = make("ul", { class: "jobs" });
   const more = button("Show older jobs", () => older().catch(failed), { hidden: true });
   const rows = new Map();
   let next;
-  let away = false;
 
   function draw(job) {
     const seen = JSON.stringify(job);
     const before = rows.get(job.id);
     if (before?.seen === seen) return;
-    const row = jobRow(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed);
+    const actions = lacks("jobs") ? []
+      : jobActions(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed);
+    const row = jobRow(job, actions);
     before?.row.replaceWith(row);
     rows.set(job.id, { row, seen });
   }
@@ -54,20 +55,10 @@ export async function show(view, { signal }) {
   }
 
   view.append(make("h1", {}, title), line, list, more);
-  while (!signal.aborted) {
-    try {
-      if (!document.hidden) await load();
-      if (away) say("");
-      away = false;
-    } catch (error) {
-      failed(error);
-      away = true;
-    }
-    await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
-  }
+  await askAgain(async () => { if (!document.hidden) await load(); }, FRESH_MS, failed, signal);
 }
 
-function jobRow(job, onchange, onfault) {
+function jobRow(job, actions) {
   const open = make("a", { href: `#/jobs/${job.id}` }, job.name || `Job ${job.id.slice(0, 8)}`);
   const when = new Date(job.created_at).toLocaleString();
   return make("li", { class: "job" },
@@ -76,5 +67,5 @@ function jobRow(job, onchange, onfault) {
       make("span", { class: "soft" }, when)),
     job.finished_at === null ? progressBar(job) : null,
     make("p", { class: "soft" }, countWords(job)),
-    make("div", { class: "row" }, ...jobActions(job, onchange, onfault)));
+    make("div", { class: "row" }, ...actions));
 }

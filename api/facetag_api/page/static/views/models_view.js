@@ -13,7 +13,7 @@ const MEASURES = [
   ["race", "macro_f1", "race macro F1", 3],
 ];
 
-export async function show(view, { signal }) {
+export async function show(view, { signal, lacks }) {
   const { line, say, failed } = statusLine();
   const body = make("div");
   view.append(make("h1", {}, title), line, body);
@@ -28,10 +28,13 @@ export async function show(view, { signal }) {
     const champion = models.find((model) => model.state === "champion");
     const promote = (version, force) => change(`/v1/models/${encodeURIComponent(version)}/promote`, { force },
       `${version} is the champion now. Workers switch to it between two chunks.`);
-    const section = (model) => bundleSection(model, champion, promote);
+    const refused = lacks("admin");
+    const before = promotions.find((one) => one.version === champion?.version && !one.rollback)?.previous;
+    const section = (model) => bundleSection(model, champion, refused ? null : promote);
     body.replaceChildren(
+      refused ?? "",
       champion ? section(champion) : make("p", {}, "No network is known yet: a worker registers its own."),
-      promotions.length > 0 ? button("Roll back to the champion before",
+      before && !refused ? button(`Roll back to ${before}`,
         () => change("/v1/models/rollback", undefined, "The champion before labels again.")) : "",
       ...models.filter((model) => model !== champion).map((model) => make("details", {},
         make("summary", {}, `${model.version} (${model.state})`), section(model))),
@@ -60,7 +63,7 @@ function bundleSection({ version, state, manifest, verdict, created_at: created 
     verdict ? make("div", {},
       make("p", {}, `It ${verdict.holds ? "passed" : "failed"} the comparison with ${verdict.against}:`),
       make("ul", {}, ...verdict.reasons.map((reason) => make("li", {}, reason)))) : null,
-    state === "champion" ? null : button(`Promote${doubt}`, () => promote(version, doubt !== "")));
+    state === "champion" || !promote ? null : button(`Promote${doubt}`, () => promote(version, doubt !== "")));
 }
 
 function measureRows(figures) {

@@ -5,18 +5,14 @@ import { button, make, statusLine } from "../parts/elements.js";
 import { faceCard } from "../parts/face_card.js";
 import { boxEditor } from "../parts/box_editor.js";
 import { faceBox, photoFigure } from "../parts/photo_figure.js";
+import { words } from "../collection/photo_card.js";
 import { reviewSummary } from "../parts/review_summary.js";
 
 export const title = "Review";
+export const scope = "review";
 const BATCH = 20;
 const RACES = { w: "white", b: "black", s: "asian", i: "indian", o: "other" };
 const GENDERS = { f: "female", m: "male" };
-const HELP = [
-  ["Enter", "accept, or save what you changed"], ["f / m", "female / male"],
-  ["w b s i o", "white, black, asian, indian, other"],
-  ["digits and -", "an age such as 34, or a band such as 30-39"], ["c", "cannot tell"],
-  ["n", "no face"], ["d", "draw a missed face"], ["u", "undo"], ["→", "skip"], ["Esc", "clear"],
-];
 
 export async function show(view, { parts: [id, place], signal }) {
   const { line, say, fault, failed } = statusLine();
@@ -181,7 +177,7 @@ export async function show(view, { parts: [id, place], signal }) {
     const side = make("div", {});
     if (face) {
       side.append(make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" })));
-      if (face.other) side.append(make("p", { class: "soft" }, `The other network says: ${labelWords(face.other)}`));
+      if (face.other) side.append(make("p", { class: "soft" }, `The other network says: ${words(face.other)}`));
     } else side.append(make("p", {}, "No face was found here. Press Enter if that is right."));
     side.append(make("p", { class: "draft", role: "status" }, draftWords(draft, typed, editor)), controls());
     stage.replaceChildren(make("h2", {}, current.image), make("div", { class: "answer" }, photo.figure, side));
@@ -219,8 +215,7 @@ export async function show(view, { parts: [id, place], signal }) {
     make("p", { class: "lead" }, "Say what the network could not see. Your word counts in the "
       + "results at once, and becomes training data."),
     choice.form, line, stage,
-    make("details", {}, make("summary", {}, "Keys"), make("dl", { class: "keys" },
-      ...HELP.flatMap(([key, words]) => [make("dt", {}, key), make("dd", {}, words)]))),
+    document.getElementById("review-keys").content.cloneNode(true),
     summary);
   await restart();
 }
@@ -241,11 +236,6 @@ function agesOf(text) {
   if (found === null) return null;
   const ages = [Number(found[1]), Number(found[2] ?? found[1])];
   return ages[1] <= 116 && ages[0] <= ages[1] ? ages : null;
-}
-
-function labelWords(face) {
-  return [face.age === undefined ? "" : String(Math.round(face.age)), face.gender?.label, face.race?.label]
-    .filter(Boolean).join(", ");
 }
 
 function draftWords(draft, typed, editor) {

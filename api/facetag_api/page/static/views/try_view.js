@@ -8,6 +8,7 @@ import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
 
 export const title = "Try one photo";
+export const scope = "jobs";
 const ACCEPTED = "image/*,.heic,.heif,.avif";
 const MOST_ANSWERS = 50;
 
