@@ -180,6 +180,7 @@ def migrate(database_url: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(files("facetag_migrations")).replace("%", "%%"))
+    config.set_main_option("recursive_version_locations", "true")
     # No statement or lock timeout: a migration may take long, or wait for another one.
     engine = create_engine(
         _psycopg_url(database_url), poolclass=NullPool, connect_args=_connect_args(APPLICATION)

@@ -151,6 +151,8 @@ class Job(Base):
     """Whether the photos in our bucket stay as long as the job, for retagging and review."""
     photos_deleted_at: Mapped[datetime | None]
     """When the labelled photos of a job that does not keep them were given up."""
+    estimate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    """The estimated shares that were asked for (`reviews.share_estimates`); null if never."""
     rung_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]

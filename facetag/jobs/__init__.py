@@ -19,7 +19,7 @@ from facetag.jobs.lifecycle import cancel_job, delete_job, resume_job, retry_job
 from facetag.jobs.new_image import NewImage
 from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.queries import get_job, list_jobs, locate_image
-from facetag.jobs.result_lines import list_images
+from facetag.jobs.result_lines import list_images, read_pages
 
 __all__ = [
     "NewImage",
@@ -38,6 +38,7 @@ __all__ = [
     "list_jobs",
     "locate_image",
     "move_counts",
+    "read_pages",
     "resume_job",
     "retag_job",
     "retry_job",

@@ -1,6 +1,8 @@
 """Read the images of a job as lines of its results, a page at a time."""
 
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
@@ -12,6 +14,30 @@ from facetag.jobs.aggregates import require_results
 from facetag.jobs.queries import get_job
 from facetag.results.image_lines import Face, image_line
 from facetag.reviews.reviewed_faces import review_faces, reviews_of_image
+
+PAGE_LINES = 500
+"""Lines of a whole job that are in memory at a time."""
+
+
+def read_pages(
+    transaction: Callable[[], AbstractContextManager[Session]], job_id: uuid.UUID, *, tenant_id: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield a job's lines a page at a time, each page in a transaction of its own.
+
+    So a client that reads slowly holds no database connection, and vacuum need not wait for it.
+    Raises JobNotFound, also in mid-stream if the job is deleted meanwhile.
+    """
+    after: int | None = None
+    while True:
+        with transaction() as session:
+            lines, after = list_images(
+                session, job_id, tenant_id=tenant_id, after_position=after, limit=PAGE_LINES
+            )
+        for line in lines:
+            del line["position"]
+        yield lines
+        if after is None:
+            return
 
 
 def list_images(

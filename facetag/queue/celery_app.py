@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from facetag.errors import QueueUnavailable
 from facetag.queue.doorbell_transport import DROPPED, DoorbellAMQP
 from facetag.queue.rabbitmq import count_messages, is_rabbitmq, ping_rabbitmq
-from facetag.queue.task_names import TASK_LIST, TASK_RETRAIN, TASK_TAG
+from facetag.queue.task_names import TASK_ESTIMATE, TASK_LIST, TASK_RETRAIN, TASK_TAG
 from facetag.settings import Settings
 
 QUEUE_PREDICT = "predict"
@@ -86,6 +86,11 @@ def ring(
 def ring_listing(celery: Celery, job_id: object) -> bool:
     """Send the message to list a job's prefix; see `ring`."""
     return _send(celery, TASK_LIST, str(job_id), QUEUE_LISTING, 1)
+
+
+def ring_estimate(celery: Celery, job_id: object) -> bool:
+    """Send the message that a job's shares are wanted; see `ring`. Nobody rings again."""
+    return _send(celery, TASK_ESTIMATE, str(job_id), QUEUE_TAG, 1)
 
 
 def ring_retraining(celery: Celery, retraining_id: object) -> bool:

@@ -4,7 +4,9 @@ TASK_TAG = "facetag.tag"
 """Drain a job."""
 TASK_LIST = "facetag.list"
 """List the prefix of a job."""
+TASK_ESTIMATE = "facetag.estimate"
+"""Estimate the shares of a job."""
 TASK_RETRAIN = "facetag.retrain"
 """Do a retraining."""
 
-TASKS = frozenset({TASK_TAG, TASK_LIST, TASK_RETRAIN})
+TASKS = frozenset({TASK_TAG, TASK_LIST, TASK_ESTIMATE, TASK_RETRAIN})

@@ -52,10 +52,11 @@ OTHERS = """
     JOIN faces AS g ON g.image_id = j.id
         AND (g.x, g.y, g.width, g.height) = (f.x, f.y, f.width, f.height)
 """
-# The order by a hash of the id is random and the same for every reviewer.
+# The order by a hash of the id is random and the same for every reviewer. Of duplicates, which the
+# estimated shares count once, the first may be drawn.
 SAMPLED = """
     i.id IN (SELECT id FROM images WHERE job_id = :job AND state IN ('tagged', 'no_face')
-             ORDER BY md5(id::text) LIMIT :sample)
+             AND duplicate_of IS NULL ORDER BY md5(id::text) LIMIT :sample)
 """
 UNSEEN = """
     NOT EXISTS (SELECT FROM reviews AS r WHERE r.image_id = i.id

@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from facetag.age_bands import AGE_LABELS, band_label
 from facetag.db.tables import FaceRow, Review
-from facetag.heads import GENDER, RACE
+from facetag.heads import AGE, GENDER, RACE
 from facetag.reviews.agreement import clustered_share, cohen_kappa, wilson
+from facetag.reviews.missed_faces import group_by_face
 from facetag.reviews.review_queue import SAMPLED
 from facetag.reviews.review_records import newest_per_reviewer, opinion_of
 from facetag.reviews.verdicts import Opinion, Verdict, label_of, settle
 
 COMPARED = (GENDER, RACE)
-BAND_YEARS = 10
 
 Faces = Mapping[int, tuple[Mapping[str, Any], list[Opinion]]]
 """The attributes and the opinions that count of each reviewed face, by its id."""
@@ -163,8 +164,10 @@ def _sample(session: Session, job_id: uuid.UUID, tenant_id: str, size: int) -> d
     return {
         "photos": len(photos),
         "reviewed": len(done),
-        "shares": {head.name: _shares(head.name, head.labels, done, faces) for head in COMPARED},
-        "ages": _age_shares(done, faces),
+        "shares": {
+            **{head.name: _shares(head.name, head.labels, done, faces) for head in COMPARED},
+            AGE.name: _shares(AGE.name, AGE_LABELS, done, faces),
+        },
     }
 
 
@@ -174,22 +177,25 @@ def _settled_faces(session: Session, images: list[int]) -> dict[int, list[dict[s
         select(
             Review.image_id,
             Review.face_id,
-            Review.id.label("review"),
             FaceRow.attributes,
             *_columns(),
+            *(Review.x, Review.y, Review.width, Review.height),
         )
         .outerjoin(FaceRow, FaceRow.id == Review.face_id)
         .where(Review.image_id.in_(images), Review.withdrawn_at.is_(None))
         .order_by(Review.id)
     ).all()
-    faces: defaultdict[tuple[int, Any], list[Any]] = defaultdict(list)
+    faces: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+    drawn: defaultdict[int, list[Any]] = defaultdict(list)
     for row in rows:
         if row.face_id is not None:
             faces[row.image_id, row.face_id].append(row)
         elif row.verdict == Verdict.MISSED:
-            faces[row.image_id, f"missed {row.review}"].append(row)
+            drawn[row.image_id].append(row)
+    of_image = [(image, found) for (image, _), found in faces.items()]
+    of_image += [(image, found) for image, some in drawn.items() for found in group_by_face(some)]
     settled: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for (image, _), found in faces.items():
+    for image, found in of_image:
         opinions = [opinion_of(row) for row in newest_per_reviewer(found)]
         face = settle(found[0].attributes or {}, opinions)
         if face is not None:
@@ -202,7 +208,7 @@ def _shares(
 ) -> dict[str, Any]:
     known = [
         [
-            label
+            band_label(label) if head == AGE.name else label
             for face in faces.get(image, ())
             # A missed face may have been drawn without a label.
             if head not in face["uncertain"] and (label := label_of(face, head)) is not None
@@ -211,25 +217,6 @@ def _shares(
     ]
     return {
         label: _share([(found.count(label), len(found)) for found in known]) for label in labels
-    }
-
-
-def _age_shares(
-    images: list[int], faces: Mapping[int, list[dict[str, Any]]]
-) -> dict[str, dict[str, Any]]:
-    known = [
-        [
-            min(int(face["age"]) // BAND_YEARS, 8)
-            for face in faces.get(image, ())
-            if face.get("age") is not None and "age" not in face["uncertain"]
-        ]
-        for image in images
-    ]
-    return {
-        f"{band * BAND_YEARS}+" if band == 8 else f"{band * BAND_YEARS}–{band * BAND_YEARS + 9}": (
-            _share([(found.count(band), len(found)) for found in known])
-        )
-        for band in range(9)
     }
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from facetag.db.tables import Image, Review
 from facetag.results.image_lines import Face
+from facetag.reviews.missed_faces import group_by_face
 from facetag.reviews.review_records import newest_per_reviewer, opinion_of
 from facetag.reviews.verdicts import Verdict, settle
 
@@ -50,7 +51,8 @@ def review_faces(faces: Sequence[tuple[int, Face]], reviews: Sequence[Any] | Non
         if row.face_id is not None:
             of_face[row.face_id].append(row)
     settled = [_settled(face, of_face.get(face_id, [])) for face_id, face in faces]
-    missed = [_missed(row) for row in rows if row.verdict == Verdict.MISSED]
+    drawn = group_by_face(row for row in rows if row.verdict == Verdict.MISSED)
+    missed = [_missed(found) for found in drawn]
     return [face for face in (*settled, *missed) if face is not None]
 
 
@@ -62,7 +64,8 @@ def _settled(face: Face, rows: Sequence[Any]) -> Face | None:
     return None if attributes is None else Face(face.box, face.confidence, attributes)
 
 
-def _missed(row: Any) -> Face | None:
-    attributes = settle({}, [opinion_of(row)])
-    box = (row.x, row.y, row.width, row.height)
+def _missed(rows: Sequence[Any]) -> Face | None:
+    newest = rows[-1]
+    attributes = settle({}, [opinion_of(row) for row in newest_per_reviewer(rows)])
+    box = (newest.x, newest.y, newest.width, newest.height)
     return None if attributes is None else Face(box, 1.0, attributes)

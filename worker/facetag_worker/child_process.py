@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import uuid
 from functools import partial
 from uuid import UUID
@@ -138,6 +139,15 @@ class WorkerProcess:
             ring_listing(self._celery, job_id)
         elif job is not None and job.state == JobState.QUEUED:
             ring(self._celery, job_id, images=job.queued, settings=self._settings)
+
+    def estimate_shares(self, job_id: UUID) -> None:
+        """Begin to estimate a job's shares, in a thread: photos do not wait for it."""
+        # SciPy takes time and memory, and most workers never estimate.
+        from facetag_worker.share_estimation import estimate_shares
+
+        if self._pipeline is not None:
+            work = partial(estimate_shares, self._sessions, self._settings, job_id)
+            threading.Thread(target=work, name="estimate", daemon=True).start()
 
     def _wake_others(self, job_id: UUID) -> None:
         """Ring for workers that wait, if a job has more work than this drain's first chunk.

@@ -16,7 +16,7 @@ from facetag.errors import FacetagError
 from facetag.labelling.photo_labels import LoadLabeller, PhotoLabeller
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_TAG
 from facetag.queue.consumer import Stopping, check_database, consume, make_consumer
-from facetag.queue.task_names import TASK_LIST, TASK_TAG
+from facetag.queue.task_names import TASK_ESTIMATE, TASK_LIST, TASK_TAG
 from facetag.settings import Settings
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.inference.glibc_heap import set_up_heaps
@@ -77,6 +77,10 @@ def add_tasks(app: Celery, process: WorkerProcess) -> None:
     @app.task(name=TASK_LIST)
     def list_prefix(job_id: str) -> None:
         process.list_prefix(UUID(job_id))
+
+    @app.task(name=TASK_ESTIMATE)
+    def estimate_shares(job_id: str) -> None:
+        process.estimate_shares(UUID(job_id))
 
 
 def load_real_labeller(settings: Settings, *, slots: CpuSlots) -> PhotoLabeller:

@@ -1,5 +1,6 @@
 """Define the JSON of reviews."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -103,7 +104,6 @@ class SampleAnswer(BaseModel):
     photos: int
     reviewed: int
     shares: dict[str, dict[str, SampledShare]]
-    ages: dict[str, SampledShare]
 
 
 class ReviewSummary(BaseModel):
@@ -113,3 +113,13 @@ class ReviewSummary(BaseModel):
     agreement: list[ReviewerAgreement]
     differences: dict[str, dict[str, Difference]]
     sample: SampleAnswer
+
+
+class ShareEstimate(BaseModel):
+    """Estimated shares of a job; a worker has not answered while `shares` and `error` are null."""
+
+    asked_at: datetime | None = Field(None, description="Null if nobody asked")
+    shares: dict[str, Any] | None = Field(
+        None, description="Counted and estimated shares, as `facetag compose --format json`"
+    )
+    error: str | None = Field(None, description="Why shares cannot be estimated")

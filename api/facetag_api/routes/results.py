@@ -1,7 +1,6 @@
 """Return a job's images: a page as JSON, or all of them as a stream of JSON lines or CSV."""
 
 import json
-import uuid
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from facetag.db.tables import ImageState
-from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images
+from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images, read_pages
 from facetag.results.collection_counts import compose
 from facetag.results.counts_json import counts_json
 from facetag.results.csv_rows import (
@@ -20,13 +19,11 @@ from facetag.results.csv_rows import (
     csv_rows,
     without_other_heads,
 )
-from facetag_api.dependencies import AtDesk, Desk
+from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
 from facetag_api.routes.jobs import JobId
 from facetag_api.schemas import CompositionAnswer, ImagePage
 
-PAGE_LINES = 500
-"""Lines of a stream that are in memory at a time."""
 MEDIA_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 Lines = Sequence[dict[str, Any]]
 
@@ -87,7 +84,7 @@ def stream_job_results(
     If the stream cannot be completed, the connection breaks off without the final chunk.
     """
     job = desk.read(lambda session: get_job(session, job_id, tenant_id=desk.tenant_id))
-    pages = read_pages(desk, job_id)
+    pages: Iterator[Lines] = read_pages(desk.transaction, job_id, tenant_id=desk.tenant_id)
     # The first page is read before the response begins, so that an error still sets the status.
     pages = chain([next(pages)], pages)
     if format == "csv":
@@ -113,28 +110,10 @@ def get_composition(desk: AtDesk, job_id: JobId) -> JSONResponse:
     counted once.
     """
     job = desk.read(lambda session: get_job(session, job_id, tenant_id=desk.tenant_id))
-    composition = compose(chain.from_iterable(read_pages(desk, job_id)))
+    pages = read_pages(desk.transaction, job_id, tenant_id=desk.tenant_id)
+    composition = compose(chain.from_iterable(pages))
     columns = without_other_heads(COLUMNS, ALL_HEADS if job.heads is None else job.heads)
     return JSONResponse({"counts": counts_json(composition), "columns": columns})
-
-
-def read_pages(desk: Desk, job_id: uuid.UUID) -> Iterator[Lines]:
-    """Yield a job's lines a page at a time, each page in a transaction of its own.
-
-    So a client that reads slowly holds no database connection, and vacuum need not wait for it.
-    Raises JobNotFound, also in mid-stream if the job is deleted meanwhile.
-    """
-    after: int | None = None
-    while True:
-        with desk.transaction() as session:
-            lines, after = list_images(
-                session, job_id, tenant_id=desk.tenant_id, after_position=after, limit=PAGE_LINES
-            )
-        for line in lines:
-            del line["position"]
-        yield lines
-        if after is None:
-            return
 
 
 def write_jsonl(pages: Iterator[Lines]) -> Iterator[bytes]:

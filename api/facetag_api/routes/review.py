@@ -3,12 +3,14 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query
 
 from facetag.jobs import get_job
+from facetag.queue.celery_app import ring_estimate
 from facetag.reviews.review_queue import Choice, ReviewOrder, next_faces
 from facetag.reviews.review_records import NewReview, add_review, withdraw_review
 from facetag.reviews.review_summary import summarise
+from facetag.reviews.share_estimates import ask_for_estimate, read_estimate
 from facetag.reviews.verdicts import Opinion, Verdict
 from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
@@ -17,6 +19,7 @@ from facetag_api.page.review_schemas import (
     ReviewQueue,
     ReviewRequest,
     ReviewSummary,
+    ShareEstimate,
 )
 from facetag_api.problems import RequestInvalid
 from facetag_api.routes.jobs import JobId
@@ -123,3 +126,21 @@ def get_summary(desk: AtDesk, job_id: JobId, sample: Sample = 100) -> ReviewSumm
         get_job(session, job_id, tenant_id=desk.tenant_id)
         found = summarise(session, job_id, tenant_id=desk.tenant_id, sample=sample)
     return ReviewSummary.model_validate(found)
+
+
+@router.get("/v1/jobs/{job_id}/review/estimate", responses=problems(404, 503))
+def get_estimate(desk: AtDesk, job_id: JobId) -> ShareEstimate:
+    """Return the shares of a job that were estimated last, to be compared with a sample's."""
+    with desk.transaction() as session:
+        get_job(session, job_id, tenant_id=desk.tenant_id)
+        found = read_estimate(session, job_id)
+    return ShareEstimate.model_validate(found or {})
+
+
+@router.post("/v1/jobs/{job_id}/review/estimate", status_code=202, responses=problems(404, 503))
+def ask_estimate(desk: AtDesk, job_id: JobId, afterwards: BackgroundTasks) -> ShareEstimate:
+    """Have a worker estimate the shares of a job from its results as they are now."""
+    with desk.transaction() as session:
+        asked = ask_for_estimate(session, job_id, tenant_id=desk.tenant_id)
+    afterwards.add_task(ring_estimate, desk.services.celery, job_id)
+    return ShareEstimate.model_validate(asked)

@@ -9,7 +9,7 @@ from rich.table import Table
 from facetag.quantification.comparison import ShareDifference
 from facetag.quantification.composition_estimate import CompositionEstimate
 from facetag.quantification.intervals import Shares
-from facetag_cli.composition.share_tables import too_few
+from facetag.quantification.shares_json import too_few
 
 Reference = Mapping[tuple[str, str], float]
 

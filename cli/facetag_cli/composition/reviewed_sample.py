@@ -14,7 +14,7 @@ from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
 from facetag_cli.composition.bundle_lookup import find_held_out
 from facetag_cli.composition.share_tables import share_table
-from facetag_cli.reporter import Reporter
+from facetag_cli.reporter import Reporter, plural
 
 
 def compare_shares(settings: Settings, reference: str, size: int) -> Iterator[str | Table]:
@@ -40,8 +40,8 @@ def describe_sample(sample: Mapping[str, Any]) -> str:
     photos, reviewed = sample["photos"], sample["reviewed"]
     if not reviewed:
         raise FacetagError(
-            f"Nobody has reviewed a photo of the random sample of {photos:,}: do so on the page, "
-            "in the order `a random sample of photos`."
+            f"Nobody has reviewed any of the random sample of {plural(photos, 'photo')}: do so on "
+            "the page, in the order `a random sample of photos`."
         )
     rest = "" if reviewed == photos else " The shares describe the job once all of them are."
-    return f"Reviewed: {reviewed:,} of the random sample of {photos:,} photos.{rest}"
+    return f"Reviewed: {reviewed:,} of the random sample of {plural(photos, 'photo')}.{rest}"

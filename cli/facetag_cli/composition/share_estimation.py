@@ -37,8 +37,8 @@ class ShareEstimation:
         if self._collection is None:
             return EstimatedShares(reason="install facetag[cpu] to estimate them.")
         from facetag.quantification.composition_estimate import estimate_composition
+        from facetag.quantification.shares_json import collection_facts, shares_json
         from facetag_cli.composition.bundle_lookup import find_held_out
-        from facetag_cli.composition.share_tables import collection_facts, shares_json
 
         collection = self._collection
         try:

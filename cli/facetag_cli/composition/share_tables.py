@@ -1,35 +1,20 @@
-"""Show estimated shares as tables on a terminal and as JSON."""
+"""Show estimated shares as tables on a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
 from facetag.quantification.collection import Collection
-from facetag.quantification.composition_estimate import CompositionEstimate
-from facetag.quantification.domain_shift import Shift
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import Requirement, RequirementVerdict
+from facetag.quantification.requirements import RequirementVerdict
+from facetag.quantification.shares_json import too_few
 
-FEWEST_FACES = 30
-"""No share is stated of groups with fewer counted or estimated faces."""
 WORDS = {
     RequirementVerdict.HOLDS: "surely holds",
     RequirementVerdict.FAILS: "surely fails",
     RequirementVerdict.OPEN: "the photos cannot tell",
 }
-
-
-def collection_facts(collection: Collection) -> dict[str, Any]:
-    """Return what is known of a collection before its shares."""
-    return {
-        "model": collection.version,
-        "photos": collection.photos,
-        "faces": collection.faces,
-        "duplicates": collection.duplicates,
-        "uncertain_faces": collection.uncertain,
-        "possible_faces": collection.possible,
-    }
 
 
 def describe_collection(collection: Collection) -> str:
@@ -80,58 +65,3 @@ def share_table(
 def _sampled_cells(one: Mapping[str, Any]) -> tuple[str, str]:
     low, high = one["interval"]
     return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
-
-
-def too_few(shares: Shares, place: int, faces: int) -> bool:
-    """Tell whether a group has too few faces for a share to be stated."""
-    return faces * float(max(shares.counted[place], shares.estimated[place])) < FEWEST_FACES
-
-
-def shift_lines(shifts: Sequence[Shift]) -> list[str]:
-    """Return a warning for each factor whose estimates are doubtful."""
-    return [
-        f"Estimates by {shift.factor} are uncertain: the network is not as sure of these photos as "
-        f"of its held-out ones (distance {shift.distance:.2f}, at most {shift.critical:.2f} by "
-        "chance). They may be blurred, dark or of another kind."
-        for shift in shifts
-        if shift.doubtful
-    ]
-
-
-def shares_json(
-    estimate: CompositionEstimate,
-    verdicts: Sequence[tuple[Requirement, RequirementVerdict]],
-    facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return everything as one JSON object; `facts` are those of `collection_facts`."""
-    return {
-        **facts,
-        "doubtful": sorted(estimate.doubtful),
-        "warnings": shift_lines(estimate.shifts),
-        "shares": {
-            each.grouping.name: _grouping_json(each, facts["faces"]) for each in estimate.shares
-        },
-        "requirements": [
-            {"requirement": str(requirement), "verdict": verdict.value}
-            for requirement, verdict in verdicts
-        ],
-    }
-
-
-def _grouping_json(shares: Shares, faces: int) -> dict[str, Any]:
-    intervals = {"estimated": shares.interval(), "counted": shares.interval(counted=True)}
-    return {
-        label: {
-            "counted": round(float(shares.counted[place]), 4),
-            "counted_faces": round(float(shares.counted[place]) * faces),
-            "counted_interval": _ends(intervals["counted"][:, place]),
-            "estimated": round(float(shares.estimated[place]), 4),
-            "interval": _ends(intervals["estimated"][:, place]),
-            "too_few": too_few(shares, place, faces),
-        }
-        for place, label in enumerate(shares.grouping.labels)
-    }
-
-
-def _ends(pair: Any) -> list[float]:
-    return [round(float(value), 4) for value in pair]

@@ -336,7 +336,7 @@ def test_jobs_of_counts_alone_and_of_one_attribute_show_what_they_have(
 
 
 def test_a_random_sample_is_reviewed_before_shares_are_compared_with_it(
-    service, upload, run, crowd
+    open_page, service, upload, run, crowd
 ):
     job_id = upload(crowd)
     job = f"/v1/jobs/{job_id}"
@@ -344,13 +344,22 @@ def test_a_random_sample_is_reviewed_before_shares_are_compared_with_it(
     data = {"FACETAG_DATA_DIR": str(service.data_dir)}
     early = run("review", "shares", job_id, **data)
     assert early.returncode == 1
-    assert "Nobody has reviewed a photo of the random sample of 20" in early.stderr
-    for line in service.get(f"{job}/images?limit=100").json()["images"]:
-        for place, _ in enumerate(line["faces"]):
-            said = {"position": line["position"], "face": place, "verdict": "corrected"}
-            service.post(f"{job}/reviews", said | {"gender": "female"})
+    assert "Nobody has reviewed any of the random sample of 1 photo:" in early.stderr
+    with open_page(f"#/review/{job_id}") as page:
+        # The twenty photos repeat one another, and count once.
+        page.get_by_label("Order").select_option("sample")
+        page.locator(".stage .face").first.wait_for()
+        page.locator("h1").click()
+        for _ in range(count_faces(service, job) // 20):
+            page.keyboard.press("f")
+            page.keyboard.press("Enter")
+            page.locator(".message", has_text="Corrected to female").wait_for()
+        page.get_by_text("Random sample: 1 of 1 photo reviewed.").wait_for()
+        page.get_by_role("button", name="Estimate the shares of the whole job").click()
+        page.locator(".warning", has_text="keeps no answers about held-out images").wait_for()
+        check_access(page)
     found = run("review", "shares", job_id, **data)
-    assert "Reviewed: 20 of the random sample of 20 photos." in found.stdout
+    assert "Reviewed: 1 of the random sample of 1 photo." in found.stdout
     # The bundle of this test was never calibrated: its shares cannot be estimated.
     assert "keeps no answers about held-out images" in found.stderr
 
@@ -571,6 +580,30 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
         page.get_by_role("button", name="Roll back").click()
         page.get_by_text("The champion before labels again.").wait_for()
         assert made["version"] in champion.locator("h2").inner_text()
+
+
+def test_two_tabs_of_one_reviewer_ask_for_no_face_twice(open_page, service, upload, crowd):
+    job_id = upload(crowd)
+    job = f"/v1/jobs/{job_id}"
+    wait_for(lambda: service.get(job).json()["finished_at"] is not None, "the job has ended")
+    with open_page(f"#/review/{job_id}") as page:
+        other = page.context.new_page()
+        other.goto(page.url)
+        seen = []
+        for tab in (page, other, page, other):
+            tab.locator(".stage .face").wait_for()
+            name = tab.locator(".stage > h2").inner_text()
+            tab.locator("h1").click()
+            tab.keyboard.press("Enter")
+            tab.locator(".message", has_text=f"Accepted: {name}").wait_for()
+            seen.append(name)
+            for one in (page, other):
+                one.wait_for_function(
+                    "name => document.querySelector('.stage > h2').textContent !== name", arg=name
+                )
+        assert len(set(seen)) == 4
+    reviewers = service.get(f"{job}/review/summary").json()["reviewers"]
+    assert list(reviewers.values()) == [4]
 
 
 def count_faces(service, job):

@@ -2,11 +2,19 @@
 
 import csv
 import io
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from facetag.access.keys import Scope
+from facetag.bundles.registry import find_bundle
+from facetag.db.tables import FaceRow
+from facetag.heads import HELD_OUT_ANSWERS, RACE
+from facetag.quantification.held_out_answers import to_manifest
 from tests.integration.worker.harness import png
 
 pytestmark = pytest.mark.integration
@@ -112,6 +120,72 @@ def test_two_reviewers_are_kept_apart_and_their_agreement_and_the_sample_are_sho
     shares = api.get(f"{job}/review/summary?sample=4").json()["sample"]["shares"]["race"]
     assert sum(one["share"] for one in shares.values()) == 1
     assert faces(api, job)[1][0]["uncertain"] == ["race"]
+
+
+def test_two_people_at_once_lose_and_double_nothing(api, job):
+    """Both say something of every face, twice, at the same time, and draw the same missed one."""
+
+    def review(who):
+        for gender in ("male", "female"):
+            for position in range(3):
+                say(api, job, position, "corrected", reviewer=who, gender=gender)
+        say(api, job, 3, "missed", box=[1, 2, 10, len(who) + 8], reviewer=who, gender="female")
+
+    with ThreadPoolExecutor(2) as people:
+        list(people.map(review, ("anna", "ben")))
+    shown = faces(api, job)
+    assert [len(some) for some in shown] == [1, 1, 1, 1]
+    for (face,) in shown:
+        assert (face["gender"]["label"], face["reviewed"]["by"]) == ("female", ["anna", "ben"])
+    found = api.get(f"{job}/review/summary?sample=4").json()
+    assert found["reviewers"] == {"anna": 3, "ben": 3}
+    assert found["sample"]["reviewed"] == 4
+    assert found["sample"]["shares"]["gender"]["female"]["share"] == 1
+    assert api.get(f"{job}/composition").json()["counts"]["faces"] == 4
+
+
+def test_shares_are_estimated_when_they_are_asked_for(api, harness, job):
+    asked = f"{job}/review/estimate"
+    races = dict.fromkeys(RACE.labels, 0.1) | {"other": 0.6}
+    with harness.transaction() as session:
+        for face in session.scalars(select(FaceRow)):
+            given = {"race": {"label": "other", "probabilities": races}}
+            face.attributes = face.attributes | given
+    nothing = {"asked_at": None, "shares": None, "error": None}
+    assert api.get(asked).json() == nothing
+    assert api.post(asked, headers=harness.make_key(scope=Scope.READ)).status_code == 403
+    assert api.post(asked).status_code == 202
+    first = wait_for_estimate(api, asked)
+    # The fake network of these tests was never calibrated.
+    assert "keeps no answers about held-out images" in first["error"]
+    version = api.get(f"{job}/images").json()["images"][0]["model"]
+    draw = np.random.default_rng(1)
+    genders, races = draw.integers(0, 2, 400), draw.integers(0, 5, 400)
+    labels = {"gender": genders, "race": races, "age": draw.uniform(1, 80, 400)}
+    outputs = {
+        "gender": np.where(genders == 1, 0.9, 0.2)[:, None],
+        "race": 0.1 + 0.5 * np.eye(5)[races],
+        "age": labels["age"][:, None],
+    }
+    with harness.transaction() as session:
+        model = find_bundle(session, version, tenant_id="local")
+        model.manifest = model.manifest | {HELD_OUT_ANSWERS: to_manifest(labels, outputs)}
+    assert api.post(asked).json()["shares"] is None
+    shares = wait_for_estimate(api, asked)["shares"]
+    assert shares["faces"] == 3
+    assert shares["shares"]["gender"]["female"]["counted"] == 1
+    low, high = shares["shares"]["race"]["other"]["interval"]
+    assert 0 <= low < high <= 1
+
+
+def wait_for_estimate(api, asked):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = api.get(asked).json()
+        if found["shares"] or found["error"]:
+            return found
+        time.sleep(0.2)
+    raise AssertionError("no worker estimated")
 
 
 def test_faces_on_which_networks_disagree_come_first(api, harness, job, worker):

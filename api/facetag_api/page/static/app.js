@@ -8,7 +8,8 @@ const VIEWS = {
   folder: () => import("./views/folder_view.js"),
   models: () => import("./views/models_view.js"),
   review: () => import("./views/review_view.js"),
-  jobs: ([id]) => (id ? import("./views/job_view.js") : import("./views/jobs_view.js")),
+  jobs: () => import("./views/jobs_view.js"),
+  job: () => import("./views/job_view.js"),
 };
 const view = document.getElementById("view");
 const notice = document.getElementById("notice");
@@ -22,20 +23,22 @@ async function open() {
   const first = opened === null;
   opened = place;
   const [wanted, ...parts] = place.replace(/^#\/?/, "").split("/");
-  const name = Object.hasOwn(VIEWS, wanted) ? wanted : "try";
+  const known = Object.hasOwn(VIEWS, wanted) ? wanted : "try";
+  const name = known === "jobs" && parts[0] ? "job" : known;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
   tellOffline();
   const [shown, caller] = await Promise.all([
-    VIEWS[name](parts).catch(tellMissing), get("/v1/caller").catch(() => null)]);
+    VIEWS[name]().catch(tellMissing), get("/v1/caller").catch(() => null)]);
   if (signal.aborted || !shown) return;
-  document.title = `${shown.title} – facetag`;
+  const { content, dataset } = document.getElementById(`${name}-view`);
+  document.title = `${content.querySelector("h1").textContent} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash.slice(2) === name) link.setAttribute("aria-current", "page");
+    if (link.hash.slice(2) === known) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  view.replaceChildren();
+  view.replaceChildren(content.cloneNode(true));
   if (!first) {
     view.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -44,8 +47,8 @@ async function open() {
   const lacks = (scope) => caller === null || caller.allows.includes(scope) ? null
     : make("p", { class: "message" }, `Your login (${caller.name}) has the scope ${caller.scope}. This needs ${scope}: `
       + `ask for a link that "facetag keys link --scope ${scope}" prints.`);
-  const words = shown.scope && lacks(shown.scope);
-  if (words) view.append(make("h1", {}, shown.title), words);
+  const words = dataset.scope && lacks(dataset.scope);
+  if (words) view.append(words);
   else await shown.show(view, { parts, signal, lacks });
 }
 

@@ -42,6 +42,7 @@ def compare(
     from facetag.quantification.comparison import compare_reference, compare_shares
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.reference_shares import read_reference
+    from facetag.quantification.shares_json import collection_facts, shift_lines
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
     from facetag_cli.composition.comparison_tables import (
@@ -50,11 +51,7 @@ def compare(
         reference_table,
         shares_of,
     )
-    from facetag_cli.composition.share_tables import (
-        collection_facts,
-        describe_collection,
-        shift_lines,
-    )
+    from facetag_cli.composition.share_tables import describe_collection
     from facetag_cli.reporter import Reporter
     from facetag_cli.tagging.collection_source import read_collection
 

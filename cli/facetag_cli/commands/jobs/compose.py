@@ -50,16 +50,10 @@ def compose(
     """
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.requirements import Requirement, RequirementVerdict
+    from facetag.quantification.shares_json import collection_facts, shares_json, shift_lines
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
-    from facetag_cli.composition.share_tables import (
-        WORDS,
-        collection_facts,
-        describe_collection,
-        share_table,
-        shares_json,
-        shift_lines,
-    )
+    from facetag_cli.composition.share_tables import WORDS, describe_collection, share_table
     from facetag_cli.reporter import Reporter
     from facetag_cli.tagging.collection_source import read_collection
 

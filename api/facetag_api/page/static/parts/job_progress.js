@@ -54,17 +54,17 @@ export function countWords(job) {
   return [total, ...parts].join(" · ");
 }
 
-/** Estimate the rate from what finished since the page first saw the job run. */
+/** Estimate the rate from the photos that were done since the page first looked. */
 export class Pace {
   #first = null;
 
-  wordsFor(job) {
-    const [done, now] = [finished(job), performance.now() / 1000];
+  wordsFor(done, total) {
+    const now = performance.now() / 1000;
     if (this.#first === null || done < this.#first.done) this.#first = { done, now };
-    const [labelled, seconds] = [done - this.#first.done, now - this.#first.now];
-    if (job.finished_at !== null || labelled === 0 || seconds < 1) return "";
-    const rate = labelled / seconds;
-    const left = job.total === null ? "" : `, ${duration((job.total - done) / rate)} left`;
+    const [more, seconds] = [done - this.#first.done, now - this.#first.now];
+    if (done === total || more === 0 || seconds < 1) return "";
+    const rate = more / seconds;
+    const left = total === null ? "" : `, ${duration((total - done) / rate)} left`;
     return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} photos a second${left}`;
   }
 }

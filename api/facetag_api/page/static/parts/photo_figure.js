@@ -4,9 +4,10 @@ import { draw, make } from "./elements.js";
 
 /** Return a figure of the upright photo, with the line's boxes drawn over it.
  *
- * A browser cannot show every format that the service reads: then the boxes stand alone.
+ * `sources` are tried in turn. A browser cannot show every format that the service reads: then the
+ * boxes stand alone.
  */
-export function photoFigure(source, { faces, width, height }, alt) {
+export function photoFigure(sources, { faces, width, height }, alt) {
   const [w, h] = [width || 4, height || 3];
   const image = make("img", { alt, decoding: "async" });
   const boxes = faces.map((face, index) =>
@@ -14,8 +15,12 @@ export function photoFigure(source, { faces, width, height }, alt) {
   const svg = draw("svg", { "aria-hidden": "true", viewBox: `0 0 ${w} ${h}` }, ...boxes);
   const figure = make("figure", { class: "photo" }, image, svg);
   figure.style.aspectRatio = `${w} / ${h}`;
-  image.onerror = () => figure.classList.add("blank");
-  image.src = source;
+  const load = () => {
+    if (sources.length > 0) image.src = sources.shift();
+    else figure.classList.add("blank");
+  };
+  image.onerror = load;
+  load();
   return { figure, boxes, svg };
 }
 

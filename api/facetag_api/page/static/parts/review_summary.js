@@ -1,9 +1,10 @@
 // Show what reviews say: how far people agree, where they differ from the network, and the sample.
 
-import { plural, make, percent } from "./elements.js";
+import { button, plural, make, percent } from "./elements.js";
 import { table } from "../collection/charts.js";
 
-export function reviewSummary({ reviewers, agreement, differences, sample }) {
+/** Return what a job's reviews say; `estimate` is that of its shares, and `ask` wants a new one. */
+export function reviewSummary({ reviewers, agreement, differences, sample }, estimate, ask) {
   const names = Object.entries(reviewers);
   if (names.length === 0) return make("p", { class: "soft" }, "Nobody has reviewed a face of this job yet.");
   return make("section", { "aria-label": "What the reviews say" },
@@ -16,18 +17,28 @@ export function reviewSummary({ reviewers, agreement, differences, sample }) {
         ["network's label", "reviewed", "changed", "95% interval"],
         Object.entries(labels).map(([label, one]) =>
           [label, one.reviewed, one.changed, range(one.interval)]))),
-    sampleTables(sample));
+    sample.reviewed > 0 && sampleTables(sample, estimate, ask));
 }
 
-function sampleTables(sample) {
-  if (sample.reviewed === 0) return null;
-  const words = `Random sample: ${sample.reviewed} of ${plural(sample.photos, "photo")} reviewed. `
-    + "The shares describe the whole job once all of them are. `facetag review shares` sets estimated ones beside them.";
-  const rows = (shares) => Object.entries(shares).map(([label, one]) =>
-    [label, percent(one.share), range(one.interval)]);
+function sampleTables({ photos, reviewed, shares }, { asked_at: asked, shares: estimated, error }, ask) {
+  const words = `Random sample: ${reviewed} of ${plural(photos, "photo")} reviewed. `
+    + "The shares describe the whole job once all of them are. Estimated ones are corrected for the network's known errors.";
+  const waits = asked && !estimated && !error;
+  const titles = ["label", "sample", "95% interval", ...(estimated ? ["counted", "estimated", "95% interval"] : [])];
   return make("div", {}, make("p", {}, words),
-    ...Object.entries({ ...sample.shares, age: sample.ages }).map(([head, shares]) =>
-      table(`Share of faces in the sample: apparent ${head}`, ["label", "share", "95% interval"], rows(shares))));
+    ...Object.entries(shares).map(([head, labels]) => table(`Share of faces: apparent ${head}`, titles,
+      Object.entries(labels).map(([label, one]) => [label, percent(one.share), range(one.interval),
+        ...estimatedCells(estimated?.shares[head]?.[label], estimated?.doubtful.includes(head))]))),
+    ...(estimated?.warnings ?? []).concat(error ?? []).map((text) => make("p", { class: "warning" }, text)),
+    make("div", { class: "row" }, button(estimated ? "Estimate again" : "Estimate the shares of the whole job", ask),
+      make("span", { role: "status" }, waits ? "A worker estimates, for up to a minute." : "")));
+}
+
+function estimatedCells(one, doubtful) {
+  if (!one) return [];
+  const said = doubtful ? ["uncertain", ""] : one.too_few ? ["too few faces", `up to ${percent(one.interval[1])}`]
+    : [percent(one.estimated), range(one.interval)];
+  return [percent(one.counted), ...said];
 }
 
 const range = ([low, high]) => `${percent(low)} to ${percent(high)}`;

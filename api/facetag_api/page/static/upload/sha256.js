@@ -12,7 +12,7 @@ export async function sha256(buffer) {
   return hex(digestOf(new Uint8Array(buffer)));
 }
 
-function hex(buffer) {
+export function hex(buffer) {
   return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -17,7 +17,6 @@ export class UploadRun extends EventTarget {
   hashed = 0;
   known = 0;
   sent = 0;
-  bytesSent = 0;
   failed = new Map();
   state = "hashing";
   trouble = "";
@@ -183,7 +182,6 @@ export class UploadRun extends EventTarget {
         file.key = upload.key;
         file.mine = true;
         this.sent += 1;
-        this.bytesSent += file.size;
         await keepFiles([kept(file)]);
       } catch (error) {
         if (error.name === "AbortError") throw error;

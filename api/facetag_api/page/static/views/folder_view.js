@@ -2,12 +2,12 @@
 
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { button, plural, make, statusLine } from "../parts/elements.js";
+import { Pace } from "../parts/job_progress.js";
 import { filesOfDrop, filesOfFolder, filesOfInput } from "../upload/photo_files.js";
+import { hex } from "../upload/sha256.js";
 import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
 
-export const title = "Send a folder";
-export const scope = "jobs";
 
 // A run goes on while other views are shown, so it outlives this one.
 let current = null;
@@ -85,11 +85,6 @@ export async function show(view, { signal }) {
   });
 
   view.append(
-    make("h1", {}, title),
-    make("p", { class: "lead" },
-      "Every photo goes straight to object storage and is labelled as one job. A photo that is "
-      + "there already is not sent again. You may close this page: choose the same folder later, "
-      + "and it goes on."),
     area,
     make("div", { class: "row" }, make("label", { class: "button", for: "files" },
       fileField(chosen, { id: "files", multiple: true }), "Choose files"), make("label", {}, "Purpose ", purpose)),
@@ -106,20 +101,19 @@ async function sameName(name) {
 function runPanel(run, onforgotten) {
   const bar = make("progress", { "aria-label": "Photos sent" });
   const words = make("p", { class: "counts" });
-  const pace = make("p", { class: "soft" });
+  const rate = make("p", { class: "soft" });
   const trouble = make("p", { class: "message", role: "status" });
   const failures = make("details", { hidden: true }, make("summary"), make("ul"));
   const buttons = make("div", { class: "row" });
-  const began = performance.now();
+  let pace = new Pace();
   let drawn = "";
 
   function update() {
     bar.max = run.total || 1;
     bar.value = run.state === "hashing" ? run.hashed : run.done;
+    if (run.paused) pace = new Pace();
+    rate.textContent = run.paused ? "" : pace.wordsFor(bar.value, run.total);
     words.textContent = progressWords(run);
-    const seconds = (performance.now() - began) / 1000;
-    pace.textContent = run.bytesSent > 0 && run.state === "sending"
-      ? `${(run.bytesSent / 1e6 / seconds).toFixed(1)} MB a second` : "";
     trouble.textContent = run.trouble;
     trouble.classList.toggle("fault", run.state === "stopped");
     failures.hidden = run.failed.size === 0;
@@ -133,7 +127,7 @@ function runPanel(run, onforgotten) {
   }
 
   return {
-    element: make("div", {}, make("h2", {}, run.run.name), bar, words, pace, trouble, failures, buttons),
+    element: make("div", {}, make("h2", {}, run.run.name), bar, words, rate, trouble, failures, buttons),
     update,
   };
 }
@@ -164,8 +158,5 @@ function buttonsOf(run, onforgotten) {
     : button("Pause", () => run.pause()), forget];
 }
 
-function randomId() {
-  // crypto.randomUUID is there only on this machine and over HTTPS.
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0")).join("");
-}
+// crypto.randomUUID is there only on this machine and over HTTPS.
+const randomId = () => hex(crypto.getRandomValues(new Uint8Array(16)));

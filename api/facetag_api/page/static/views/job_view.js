@@ -4,9 +4,7 @@ import { get, post } from "../parts/api.js";
 import { collection, groupCounts } from "../parts/collection.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { jobActions } from "../parts/job_actions.js";
-import { countWords, followJob, Pace, progressBar } from "../parts/job_progress.js";
-
-export const title = "Job";
+import { countWords, finished, followJob, Pace, progressBar } from "../parts/job_progress.js";
 
 export async function show(view, { parts: [id], signal, lacks }) {
   const { line, say, failed } = statusLine();
@@ -21,14 +19,15 @@ export async function show(view, { parts: [id], signal, lacks }) {
   let shown = null;
 
   function draw(job) {
-    document.title = `${job.name || "Job"} – facetag`;
+    const name = job.name || `Job ${job.id.slice(0, 8)}`;
+    document.title = `${name} – facetag`;
+    view.querySelector("h1").textContent = name;
     facts.replaceChildren(
-      make("h1", {}, job.name || `Job ${job.id.slice(0, 8)}`),
       make("div", { class: "row" },
         make("span", { class: `tag ${job.state}` }, job.state.replaceAll("_", " ")),
         make("span", { class: "soft" }, countWords(job))),
       job.finished_at === null ? progressBar(job) : "",
-      make("p", { class: "soft", "data-pace": "" }, pace.wordsFor(job)),
+      make("p", { class: "soft", "data-pace": "" }, job.finished_at === null && pace.wordsFor(finished(job), job.total)),
       job.error ? make("p", { class: "message fault" }, job.error) : "");
     const offers = `${job.state} ${job.finished_at} ${job.counts.tagged > 0}`;
     // Buttons that are made anew while they are pressed would miss it.

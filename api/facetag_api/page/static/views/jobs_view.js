@@ -5,7 +5,6 @@ import { button, make, statusLine } from "../parts/elements.js";
 import { jobActions } from "../parts/job_actions.js";
 import { countWords, progressBar } from "../parts/job_progress.js";
 
-export const title = "Jobs";
 const FRESH_MS = 3000;
 
 export async function show(view, { signal, lacks }) {
@@ -23,12 +22,16 @@ export async function show(view, { signal, lacks }) {
       : jobActions(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed);
     const row = jobRow(job, actions);
     before?.row.replaceWith(row);
-    rows.set(job.id, { row, seen });
+    rows.set(job.id, { row, seen, created: job.created_at });
+  }
+
+  function drop(id) {
+    rows.get(id).row.remove();
+    rows.delete(id);
   }
 
   function remove(id) {
-    rows.get(id).row.remove();
-    rows.delete(id);
+    drop(id);
     say("The job, its results and its photos are deleted.");
   }
 
@@ -37,6 +40,9 @@ export async function show(view, { signal, lacks }) {
     if (next === undefined) next = page.next_cursor;
     more.hidden = next === null;
     place(page.jobs, true);
+    const oldest = page.next_cursor === null ? "" : page.jobs.at(-1).created_at;
+    const ids = new Set(page.jobs.map((job) => job.id));
+    for (const [id, { created }] of rows) if (created > oldest && !ids.has(id)) drop(id);
     if (page.jobs.length === 0) say("No jobs yet. Send a folder to start one.");
   }
 
@@ -54,7 +60,7 @@ export async function show(view, { signal, lacks }) {
     else list.append(...fresh);
   }
 
-  view.append(make("h1", {}, title), line, list, more);
+  view.append(line, list, more);
   await askAgain(async () => { if (!document.hidden) await load(); }, FRESH_MS, failed, signal);
 }
 

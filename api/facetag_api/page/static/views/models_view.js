@@ -4,7 +4,6 @@ import { get, post } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { table } from "../collection/charts.js";
 
-export const title = "Models";
 const PARTS = ["test", "holdout", "validation"];
 const MEASURES = [
   ["age", "rmse", "age RMSE (years)", 2], ["age", "mae", "age MAE (years)", 2],
@@ -16,7 +15,7 @@ const MEASURES = [
 export async function show(view, { signal, lacks }) {
   const { line, say, failed } = statusLine();
   const body = make("div");
-  view.append(make("h1", {}, title), line, body);
+  view.append(line, body);
 
   async function change(path, json, words) {
     await post(path, { json }).then(load).then(() => say(words)).catch(failed);

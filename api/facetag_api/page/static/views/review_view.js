@@ -1,6 +1,6 @@
 // Review faces one after the other, by keys alone if one likes; each answer is sent at once.
 
-import { call, get, post } from "../parts/api.js";
+import { askAgain, call, get, post } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
 import { faceCard } from "../parts/face_card.js";
 import { boxEditor } from "../parts/box_editor.js";
@@ -8,9 +8,8 @@ import { faceBox, photoFigure } from "../parts/photo_figure.js";
 import { words } from "../collection/photo_card.js";
 import { reviewSummary } from "../parts/review_summary.js";
 
-export const title = "Review";
-export const scope = "review";
 const BATCH = 20;
+const ASK_MS = 2000;
 const RACES = { w: "white", b: "black", s: "asian", i: "indian", o: "other" };
 const GENDERS = { f: "female", m: "male" };
 
@@ -18,7 +17,7 @@ export async function show(view, { parts: [id, place], signal }) {
   const { line, say, fault, failed } = statusLine();
   const stage = make("div", { class: "stage", tabindex: "-1" });
   const summary = make("div");
-  const choice = choiceForm(restart, place);
+  const choice = choiceOf(view.querySelector("form"), restart, place);
   let queue = [];
   let current = null;
   let draft = {};
@@ -27,7 +26,16 @@ export async function show(view, { parts: [id, place], signal }) {
   let skipped = new Set();
   let busy = false;
   let unknown = false;
+  let estimate = {};
   const done = [];
+  // The same reviewer may review in another tab: what was said there is not asked again here.
+  const others = new BroadcastChannel(`reviews of ${id}`);
+  others.onmessage = ({ data: [who, face] }) => {
+    if (who !== choice.reviewer()) return;
+    queue = queue.filter((one) => nameOf(one) !== face);
+    if (current && nameOf(current) === face && !editor && Object.keys(draft).length === 0) alone(next);
+  };
+  signal.addEventListener("abort", () => others.close());
 
   async function restart() {
     queue = [];
@@ -81,7 +89,10 @@ export async function show(view, { parts: [id, place], signal }) {
     done.push({ review, face: current, missed });
     const words = `${saidWords(verdict, draft)}: ${current.image}`;
     if (missed) clear();
-    else await next();
+    else {
+      others.postMessage([choice.reviewer(), nameOf(current)]);
+      await next();
+    }
     // Said once the next face is there; what went wrong with that stays.
     if (!unknown) say(words);
     refreshSummary();
@@ -169,9 +180,9 @@ export async function show(view, { parts: [id, place], signal }) {
       return;
     }
     const face = current.face === null ? null : current;
-    const photo = photoFigure(`/v1/jobs/${id}/images/${current.position}/photo`,
-      { ...current, faces: face ? [face] : [] }, current.image);
-    fallBack(photo.figure.querySelector("img"), `/v1/jobs/${id}/images/${current.position}/thumbnail`);
+    const url = `/v1/jobs/${id}/images/${current.position}`;
+    const photo = photoFigure([`${url}/photo`, `${url}/thumbnail`], { ...current, faces: face ? [face] : [] },
+      current.image);
     photo.boxes[0]?.classList.add("lit");
     if (editor) editor.attach(photo.svg, faceBox);
     const side = make("div", {});
@@ -205,30 +216,31 @@ export async function show(view, { parts: [id, place], signal }) {
 
   async function refreshSummary() {
     await get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal })
-      .then((found) => summary.replaceChildren(reviewSummary(found))).catch(failed);
+      .then((found) => summary.replaceChildren(reviewSummary(found, estimate, askEstimate))).catch(failed);
+  }
+
+  const estimates = `/v1/jobs/${id}/review/estimate`;
+  async function askEstimate() {
+    await post(estimates, { signal }).catch(failed);
+    askAgain(loadEstimate, ASK_MS, failed, signal);
+  }
+
+  async function loadEstimate() {
+    const before = estimate;
+    estimate = await get(estimates, { signal });
+    if (JSON.stringify(before) !== JSON.stringify(estimate)) await refreshSummary();
+    return Boolean(estimate.shares ?? estimate.error);
   }
 
   window.addEventListener("keydown", onkey, { signal });
-  view.append(
-    make("p", {}, make("a", { href: `#/jobs/${id}` }, "Back to the job")),
-    make("h1", {}, title),
-    make("p", { class: "lead" }, "Say what the network could not see. Your word counts in the "
-      + "results at once, and becomes training data."),
-    choice.form, line, stage,
-    document.getElementById("review-keys").content.cloneNode(true),
-    summary);
+  view.querySelector("a").href = `#/jobs/${id}`;
+  view.querySelector("form").after(line, stage);
+  view.append(summary);
+  await loadEstimate().catch(failed);
   await restart();
 }
 
 const nameOf = (face) => `${face.position}.${face.face}`;
-
-function fallBack(image, thumbnail) {
-  const blank = image.onerror;
-  image.onerror = () => {
-    image.onerror = blank;
-    image.src = thumbnail;
-  };
-}
 
 /** Return the band that "34", "30-39" or nothing means; null if it is not whole yet. */
 function agesOf(text) {
@@ -239,7 +251,7 @@ function agesOf(text) {
 }
 
 function draftWords(draft, typed, editor) {
-  const parts = [draft.gender, draft.race, typed ? `age ${typed}` : ""].filter(Boolean);
+  const parts = [draft.gender, draft.race, typed && `age ${typed}`].filter(Boolean);
   if (editor) parts.unshift("A missed face: draw its box, or move it by arrows (Shift: size)");
   return parts.length ? `Your word: ${parts.join(", ")}` : "";
 }
@@ -250,31 +262,18 @@ function saidWords(verdict, draft) {
     no_face: "No face", missed: `Missed face added${labels ? ` (${labels})` : ""}` }[verdict];
 }
 
-function choiceForm(onchange, place) {
-  const select = (name, options) => make("select", { "aria-label": name },
-    ...options.map(([value, text = value]) => make("option", { value }, text)));
-  const labels = (found) => Object.values(found).map((label) => [label]);
-  const order = select("Order", [["doubt", "most uncertain first"],
-    ["sample", "a random sample of photos"], ["disagreement", "where another job disagrees"],
-    ["place", "in the job's order"]]);
-  const gender = select("Gender", [["", "any gender"], ...labels(GENDERS)]);
-  const race = select("Race", [["", "any race"], ...labels(RACES)]);
-  const ages = select("Age", [["", "any age"],
-    ...[0, 10, 20, 30, 40, 50, 60, 70].map((low) => [`${low}-${low + 9}`, `${low} to ${low + 9}`]),
-    ["80-116", "80 and older"]]);
-  const sample = make("input", { type: "number", value: "100", "aria-label": "Photos of the sample" });
-  const against = make("input", { type: "text", pattern: "[0-9a-f\\-]{36}", title: "The id at the end of a job's address",
-    placeholder: "id of the other job", "aria-label": "Other job" });
-  const who = make("input", { type: "text", maxlength: "100", placeholder: "the key's name",
-    value: localStorage.getItem("reviewer") || "" });
-  const form = make("form", { class: "row choice", onsubmit: (event) => event.preventDefault() },
-    make("label", {}, "Reviewer ", who), order, sample, against, gender, race, ages);
+/** Listen to the view's form; return what it asks for. A `place` is asked for until the order changes. */
+function choiceOf(form, onchange, place) {
+  const { reviewer, order, sample, against } = form.elements;
+  reviewer.value = localStorage.getItem("reviewer");
   const fit = () => {
-    sample.hidden = order.value !== "sample";
+    sample.hidden = sample.disabled = order.value !== "sample";
     against.hidden = against.disabled = order.value !== "disagreement";
   };
+  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", ({ target }) => {
-    localStorage.setItem("reviewer", who.value.trim());
+    reviewer.value = reviewer.value.trim();
+    localStorage.setItem("reviewer", reviewer.value);
     if (target === order) place = null;
     sample.value = Math.min(Math.max(Math.round(sample.value) || 100, 1), 10_000);
     fit();
@@ -282,16 +281,11 @@ function choiceForm(onchange, place) {
   });
   fit();
   return {
-    form,
-    reviewer: () => who.value.trim() || null,
+    reviewer: () => reviewer.value || null,
     sample: () => sample.value,
     query() {
-      const asked = {
-        order: place ? "place" : order.value, position: place, sample: !sample.hidden && sample.value,
-        against: !against.hidden && against.value, gender: gender.value, race: race.value,
-        ages: ages.value, reviewer: who.value.trim(),
-      };
-      return new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+      const asked = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+      return new URLSearchParams(place ? { ...asked, order: "place", position: place } : asked);
     },
   };
 }

@@ -7,8 +7,6 @@ import { dropArea, fileField } from "../parts/drop_area.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
 
-export const title = "Try one photo";
-export const scope = "jobs";
 const ACCEPTED = "image/*,.heic,.heif,.avif";
 const MOST_ANSWERS = 50;
 
@@ -56,10 +54,6 @@ export function show(view, { signal }) {
   }
 
   view.append(
-    make("h1", {}, title),
-    make("p", { class: "lead" },
-      "See which faces a photo shows, with apparent age, gender and race: a network's guess of how "
-      + "people would label them. The photo is labelled and not kept."),
     dropArea("Drop photos here", "or choose one or several.", {
       id: "file", accept: ACCEPTED, multiple: true, signal,
       ondrop: ({ files }) => add(files), onchosen: ({ files }) => add(files),
@@ -83,7 +77,7 @@ function answerOf(photo, line) {
   const { name } = photo;
   const found = facesFound(line);
   const url = URL.createObjectURL(photo);
-  const { figure, boxes } = photoFigure(url, line, `${name}: ${found}`);
+  const { figure, boxes } = photoFigure([url], line, `${name}: ${found}`);
   // A picture that was loaded needs its address no more.
   figure.firstChild.onload = () => URL.revokeObjectURL(url);
   const cards = line.faces.map((face, index) => faceCard(face, index + 1));
