@@ -3,17 +3,11 @@
 import { get } from "./parts/api.js";
 import { button, make } from "./parts/elements.js";
 
-const VIEWS = {
-  try: () => import("./views/try_view.js"),
-  folder: () => import("./views/folder_view.js"),
-  models: () => import("./views/models_view.js"),
-  review: () => import("./views/review_view.js"),
-  jobs: () => import("./views/jobs_view.js"),
-  job: () => import("./views/job_view.js"),
-};
+const VIEWS = ["try", "folder", "jobs", "review", "models"];
 const view = document.getElementById("view");
 const notice = document.getElementById("notice");
 let leave = new AbortController();
+const ignore = () => {};
 let opened = null;
 
 /** Open the view that the address names; what follows a `?` is for the view that is open. */
@@ -23,15 +17,20 @@ async function open() {
   const first = opened === null;
   opened = place;
   const [wanted, ...parts] = place.replace(/^#\/?/, "").split("/");
-  const known = Object.hasOwn(VIEWS, wanted) ? wanted : "try";
+  const known = VIEWS.includes(wanted) ? wanted : "try";
   const name = known === "jobs" && parts[0] ? "job" : known;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
   tellOffline();
   const [shown, caller] = await Promise.all([
-    VIEWS[name]().catch(tellMissing), get("/v1/caller").catch(() => null)]);
-  if (signal.aborted || !shown) return;
+    import(`./views/${name}_view.js`).catch(ignore), get("/v1/caller").catch(ignore)]);
+  if (signal.aborted) return;
+  if (!shown) {
+    opened = null;
+    if (caller) tell("The view cannot be loaded: ", button("load this page again", () => location.reload()), ".");
+    return;
+  }
   const { content, dataset } = document.getElementById(`${name}-view`);
   document.title = `${content.querySelector("h1").textContent} – facetag`;
   for (const link of document.querySelectorAll("nav a")) {
@@ -44,7 +43,7 @@ async function open() {
     scrollTo(0, 0);
   }
   /** Return words on what the visitor's key does not allow; null if it does. */
-  const lacks = (scope) => caller === null || caller.allows.includes(scope) ? null
+  const lacks = (scope) => !caller || caller.allows.includes(scope) ? null
     : make("p", { class: "message" }, `Your login (${caller.name}) has the scope ${caller.scope}. This needs ${scope}: `
       + `ask for a link that "facetag keys link --scope ${scope}" prints.`);
   const words = dataset.scope && lacks(dataset.scope);
@@ -58,14 +57,14 @@ function tell(...words) {
 }
 
 function tellOffline() {
-  tell(...(navigator.onLine ? [] : ["No network. What is open stays; sending waits."]));
+  if (navigator.onLine) tell();
+  else tellAway();
 }
 
-/** Say why a view's script did not come: without a login none is served. */
-async function tellMissing() {
-  const answer = await fetch("/page/app.js", { method: "HEAD", cache: "no-store" }).catch(() => null);
-  if (answer?.status === 401) tellLogin();
-  else tell("The view cannot be loaded. Check the network, then ", button("load this page again", () => location.reload()), ".");
+const goOn = () => (opened === null ? open() : tellOffline());
+
+function tellAway() {
+  tell(`${navigator.onLine ? "The service does not answer." : "No network."} What is open stays; sending waits.`);
 }
 
 function tellLogin() {
@@ -73,13 +72,21 @@ function tellLogin() {
 }
 
 window.addEventListener("hashchange", open);
-window.addEventListener("online", tellOffline);
-window.addEventListener("offline", tellOffline);
+window.addEventListener("online", goOn);
+window.addEventListener("offline", tellAway);
 window.addEventListener("login-needed", tellLogin);
-window.addEventListener("login-back", tellOffline);
+window.addEventListener("service-away", tellAway);
+window.addEventListener("service-back", goOn);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   view.focus();
 });
 open();
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service-worker.js");
+// Every view opens without a network, too.
+for (const name of [...VIEWS, "job"]) import(`./views/${name}_view.js`).catch(ignore);
+navigator.serviceWorker?.register("/service-worker.js");
+navigator.serviceWorker?.addEventListener("controllerchange", () => {
+  // On the first visit: what came before the service worker did is kept as well.
+  const files = performance.getEntriesByType("resource").map(({ name }) => name);
+  for (const name of ["/", ...files.filter((one) => one.includes("/page/"))]) fetch(name).catch(ignore);
+});

@@ -1,6 +1,6 @@
 // Ask the service, and turn its problem documents into errors that say what to do.
 
-let loggedOut = false;
+let lost = false;
 
 export class Refused extends Error {
   constructor(status, message, errors = []) {
@@ -31,13 +31,14 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
     answer = await fetch(path, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    lost = tell("service-away");
     throw new Unreachable();
   }
   if (answer.status === 401) {
-    loggedOut = tell("login-needed");
+    lost = tell("login-needed");
     throw new Refused(401, "Your login has ended.");
   }
-  if (loggedOut) loggedOut = !tell("login-back");
+  if (lost) lost = !tell("service-back");
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;

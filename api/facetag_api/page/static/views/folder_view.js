@@ -75,8 +75,8 @@ export async function show(view, { signal }) {
   }
 
   // Some services demand one; it may be stated after they said so.
-  const purpose = make("input", { type: "text", maxlength: "200", placeholder: "what the labels are for",
-    oninput: () => { if (current) current.run.purpose = purpose.value; } });
+  const purpose = view.querySelector("input");
+  purpose.oninput = () => { if (current) current.run.purpose = purpose.value; };
   const chosen = (field) => take(filesOfInput(field));
   const { area, input } = dropArea("Drop a folder here", "or choose one.", {
     id: "folder", multiple: true, webkitdirectory: true, signal,
@@ -87,7 +87,7 @@ export async function show(view, { signal }) {
   view.append(
     area,
     make("div", { class: "row" }, make("label", { class: "button", for: "files" },
-      fileField(chosen, { id: "files", multiple: true }), "Choose files"), make("label", {}, "Purpose ", purpose)),
+      fileField(chosen, { id: "files", multiple: true }), "Choose files"), purpose.parentElement),
     line, panel, unfinished,
   );
   attach();
