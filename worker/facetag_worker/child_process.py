@@ -143,7 +143,7 @@ class WorkerProcess:
     def estimate_shares(self, job_id: UUID) -> None:
         """Begin to estimate a job's shares, in a thread: photos do not wait for it."""
         # SciPy takes time and memory, and most workers never estimate.
-        from facetag_worker.share_estimation import estimate_shares
+        from facetag_worker.job_estimate import estimate_shares
 
         if self._pipeline is not None:
             work = partial(estimate_shares, self._sessions, self._settings, job_id)
