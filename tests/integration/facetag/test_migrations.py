@@ -55,6 +55,7 @@ def test_downgrading_leaves_nothing_behind(empty_database, connection):
     migrate(empty_database)
     config = Config()
     config.set_main_option("script_location", str(files("facetag_migrations")))
+    config.set_main_option("recursive_version_locations", "true")
     config.attributes["connection"] = connection
     with connection.begin():
         command.downgrade(config, "base")
