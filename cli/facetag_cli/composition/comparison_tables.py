@@ -17,7 +17,8 @@ Reference = Mapping[tuple[str, str], float]
 def difference_table(difference: ShareDifference, first: Shares, second: Shares) -> Table:
     """Return one grouping's table of two collections."""
     table = _table(
-        difference, ("A faces", "B faces", "A estimated", "B estimated", "B - A", "95% interval")
+        difference,
+        ("A faces", "B faces", "A share", "B share", "B - A", "95% interval", "surely"),
     )
     for place, (label, verdict) in enumerate(_verdicts(difference, ("more in B", "fewer in B"))):
         table.add_row(
@@ -32,8 +33,11 @@ def difference_table(difference: ShareDifference, first: Shares, second: Shares)
 
 def reference_table(difference: ShareDifference, shares: Shares, reference: Reference) -> Table:
     """Return one grouping's table of a collection and a reference."""
-    table = _table(difference, ("faces", "estimated", "reference", "difference", "95% interval"))
-    words = ("over-represented", "under-represented")
+    table = _table(
+        difference,
+        ("faces", "share", "reference", "difference", "95% interval", "represented"),
+    )
+    words = ("surely over", "surely under")
     for place, (label, verdict) in enumerate(_verdicts(difference, words)):
         if math.isnan(difference.values[place]):
             continue
@@ -71,11 +75,14 @@ def shares_of(estimate: CompositionEstimate, difference: ShareDifference) -> Sha
 
 
 def _table(difference: ShareDifference, titles: Sequence[str]) -> Table:
-    table = Table(title=difference.grouping.name.capitalize(), title_justify="left")
+    table = Table(
+        title=f"{difference.grouping.name.capitalize()}: estimated shares", title_justify="left"
+    )
     table.add_column("")
     for title in titles:
-        table.add_column(title, justify="right")
-    table.add_column("surely")
+        # Narrow terminals break cells at spaces, but no word of a title is cut off.
+        width = max(len(word) for word in title.split())
+        table.add_column(title, justify="right", min_width=width)
     return table
 
 
@@ -90,7 +97,7 @@ def _verdicts(difference: ShareDifference, words: tuple[str, str]) -> list[tuple
 
 def _estimated(shares: Shares, place: int) -> str:
     few = too_few(shares, place, shares.faces)
-    return "too few faces" if few else f"{shares.estimated[place]:.1%}"
+    return "too few" if few else f"{shares.estimated[place]:.1%}"
 
 
 def _cells(difference: ShareDifference, place: int) -> tuple[str, str]:

@@ -58,10 +58,7 @@ def compare(
     if (second is None) == (reference is None):
         raise click.UsageError("Give a second collection, or --reference FILE.csv.")
     settings, reporter = read_settings(data_dir), Reporter(quiet=quiet)
-    known = {}
-    if reference is not None:
-        with reference.open(encoding="utf-8-sig", newline="") as file:
-            known = read_reference(file)
+    known = {} if reference is None else read_reference(reference.read_bytes())
     sources = [first] if second is None else [first, second]
     collections = [read_collection(source, settings, reporter) for source in sources]
     estimates = [

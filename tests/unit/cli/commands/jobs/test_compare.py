@@ -80,10 +80,7 @@ def test_a_reference_tells_over_and_under_representation(facetag, women, tmp_pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name,share\nfemale,0.5\n", "no column 'group'"),
         ("group,share\nwomen,0.5\n", "Line 2 of the reference: 'women' is not a group"),
-        ("group,share\nfemale,much\n", "Line 2 of the reference"),
-        ("group,share\nfemale,2\n", "is not a share"),
         ("group,share\n", "states no share"),
     ],
 )
@@ -93,6 +90,13 @@ def test_a_file_that_is_no_reference_is_refused_with_its_line(facetag, women, tm
     answer = facetag("compare", women, "--reference", reference)
     assert answer.exit_code == 1
     assert said in answer.output
+
+
+def test_tables_fit_a_narrow_terminal(facetag, men, women, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    answer = facetag("compare", men, women)
+    assert "A share" in answer.stdout
+    assert "…" not in answer.stdout
 
 
 def test_a_collection_is_compared_with_one_thing(facetag, women):
@@ -120,7 +124,6 @@ def test_compose_exits_by_what_the_photos_tell(facetag, women, bounds, status):
 
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
 def test_the_reference_files_of_docs_can_be_read_and_name_their_source(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        assert read_reference(file)
+    assert read_reference(path.read_bytes())
     with path.open(encoding="utf-8", newline="") as file:
         assert all(row["source"] for row in csv.DictReader(file))
