@@ -5,9 +5,10 @@ occurs twice in a collection, so collections of rare groups are smaller than ask
 many have the data's own shares, where the errors of counts nearly cancel out. Without SHARD, the
 faces are the held-out images whose answers the bundle's manifest keeps: at most half of a group's
 faces are drawn, and all that are not drawn fit the calibration. With SHARDs, labelled images go
-through detector and crop, and the manifest's held-out images fit the calibration. `--blur` makes
-those images another domain, where the method must fail. With `--quapy`, QuaPy's estimates are
-stated too (`pip install quapy`).
+through detector and crop, and the manifest's held-out images fit the calibration; all collections
+then share these and come from one set, so that standard errors over collections are too small.
+`--blur` makes those images another domain, where the method must fail. With `--quapy`, QuaPy's
+estimates are stated too (`pip install quapy`).
 
     python -m benchmarks.composition
     python -m benchmarks.composition path/to/test.tar [--blur 3]
@@ -21,7 +22,7 @@ from pathlib import Path
 import click
 
 from benchmarks.composition.shard_answers import answer_shards
-from benchmarks.composition.share_errors import Experiment, GroupingErrors
+from benchmarks.composition.share_errors import Experiment, GroupingErrors, ShareErrors
 from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER
 from facetag.cpu import available_cores
@@ -61,8 +62,9 @@ def main(
     click.echo(in_words(describe_machine()))
     click.echo(f"{collections} collections of at most {faces} faces per grouping, seed {seed}")
     click.echo(
-        "grouping: faces; mean absolute error counted, estimated (ratio); in the 95% interval, "
-        "its mean width; doubtful; at the data's own shares, error counted, estimated (ratio)"
+        "grouping: faces; mean absolute error counted, estimated (ratio +- its standard error over "
+        "collections); in the 95% interval, its mean width; doubtful; at the data's own shares, "
+        "errors (ratio); in the interval"
     )
     found = []
     # Not forked: the bundle's answers may have started TensorFlow's threads.
@@ -79,12 +81,19 @@ def say_errors(errors: GroupingErrors) -> None:
     """Print the line of one grouping."""
     far, as_data = errors.far, errors.as_data
     click.echo(
-        f"{errors.grouping.name}: {far.faces:.0f}; {far.counted:.4f}, {far.estimated:.4f} "
-        f"({far.ratio:.2f}); {far.inside:.3f}, {far.width:.3f}; {far.doubtful:.2f}; "
-        f"{as_data.counted:.4f}, {as_data.estimated:.4f} ({as_data.ratio:.2f})"
+        f"{errors.grouping.name}: {far.faces:.0f}; {say_ratio(far)}; {far.inside:.3f}, "
+        f"{far.width:.3f}; {far.doubtful:.2f}; {say_ratio(as_data)}; {as_data.inside:.3f}"
     )
     for name, error in errors.quapy.items():
         click.echo(f"  QuaPy's {name}: {error:.4f} ({error / far.counted:.2f})")
+
+
+def say_ratio(errors: ShareErrors) -> str:
+    """Return both mean errors, and their ratio with its standard error."""
+    return (
+        f"{errors.counted:.4f}, {errors.estimated:.4f} "
+        f"({errors.ratio:.2f} +- {errors.ratio_error:.2f})"
+    )
 
 
 def conclusions(found: Sequence[GroupingErrors]) -> list[str]:

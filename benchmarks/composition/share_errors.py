@@ -1,6 +1,6 @@
 """Measure how wrong counted and estimated shares of drawn collections are."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -29,6 +29,8 @@ class ShareErrors:
     """Share of the true shares that lie in the 95% interval."""
     width: float
     doubtful: float
+    ratio_error: float = 0.0
+    """Standard error of the ratio over the collections."""
 
     @property
     def ratio(self) -> float:
@@ -101,7 +103,7 @@ def _measure(
     doubtful = False
     for factor in set(grouping.factors) & set(CERTAIN_FACTORS):
         crossing = Grouping((factor, "age"))
-        estimated = estimate_shares(fits.whole.of(crossing, collection.answers))
+        estimated = estimate_shares(fits.whole.likelihoods.of(crossing, collection.answers))
         shift = measure_shift(factor, crossing, estimated, collection.answers, known)
         doubtful = doubtful or (shift is not None and shift.doubtful)
     return ShareErrors(
@@ -115,7 +117,9 @@ def _measure(
 
 
 def _mean(measured: list[ShareErrors]) -> ShareErrors:
-    names = ShareErrors.__slots__
-    return ShareErrors(
-        *(float(np.mean([getattr(one, name) for one in measured])) for name in names)
-    )
+    columns = np.array([astuple(one) for one in measured])
+    found = ShareErrors(*columns.mean(axis=0).tolist())
+    # Of a ratio of means, by linearisation (Cochran 1977, "Sampling Techniques", 2.11).
+    rest = [one.estimated - found.ratio * one.counted for one in measured]
+    deviation = float(np.std(rest, ddof=1)) if len(rest) > 1 else np.nan
+    return replace(found, ratio_error=deviation / (found.counted * len(rest) ** 0.5))

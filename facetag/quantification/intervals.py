@@ -4,12 +4,10 @@ Every round draws the held-out faces anew and fits the likelihoods again (Efron 
 "An Introduction to the Bootstrap"). It then estimates the shares of a simulated collection, whose
 true shares are known. The errors of the rounds hold all that is unsure: the collection's faces, the
 limited number of held-out faces, and the method's own bias where likelihoods fit badly. A first
-stage simulates the estimated shares. The second simulates shares that are as far from them as
-the first stage's errors, as the truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and
-Confidence Intervals").
-
-Where counts are nearly right, their errors cancel out, and an estimate only adds its own noise. So
-estimates are drawn towards counts (`shrinkage`).
+stage simulates shares like the held-out ones (`difference_estimator`), and shows how far its
+estimate and the one for any shares lie apart by chance. From the collection's distance follows the
+weight of either (`shrinkage`). The second stage simulates shares about the estimated ones, as the
+truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals").
 """
 
 from collections.abc import Sequence
@@ -18,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from facetag.quantification.difference_estimator import DifferenceEstimator
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
-from facetag.quantification.shrinkage import draw_towards
-from facetag.quantification.simulated_collection import CollectionSimulator
+from facetag.quantification.shrinkage import weigh
+from facetag.quantification.simulated_collection import CollectionSimulator, SimulatedCollection
 
 ROUNDS = 100
 """Rounds of each stage."""
@@ -39,23 +38,20 @@ class Shares:
     faces: int
     counted: Values
     estimated: Values
-    """Without the bias that the simulation found, and drawn towards counted shares."""
+    """The mean of the estimates for any shares and for shares like the held-out ones, by weight."""
     counted_draws: Values
     """Counted shares (rounds, groups) of photos that are drawn anew."""
     errors: Values
     """Estimated less true shares (rounds, groups) of simulated collections."""
     degrees: Values
     """Degrees of freedom (groups,) of the errors' spread."""
-    moved: Values
-    """How far (groups,) estimated shares were drawn towards counted ones."""
+    undecided: Values
+    """Spread (groups,) that comes from not knowing which of the two estimates is right."""
 
     @property
     def least_spread(self) -> Values:
-        """Return the spread (groups,) that there is without errors, too.
-
-        That of one face, and what the estimate was moved by, which may be wrong.
-        """
-        spread: Values = np.hypot(1 / self.faces, self.moved)
+        """Return the spread (groups,) that there is without errors, too: at least one face's."""
+        spread: Values = np.hypot(1 / self.faces, self.undecided)
         return spread
 
     def interval(self, *, counted: bool = False) -> Values:
@@ -76,23 +72,28 @@ def half_width(errors: Values, degrees: Values, least_spread: Values) -> Values:
 
 
 @dataclass(frozen=True, slots=True)
-class BootstrapFits:
-    """Likelihoods fitted on all held-out faces, and on draws of them, one for each round."""
+class Fit:
+    """Held-out faces, and the likelihoods that were fitted on them."""
 
-    whole: Likelihoods
-    drawn: Sequence[Likelihoods]
+    likelihoods: Likelihoods
+    held_out: HeldOut
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapFits:
+    """Fits on all held-out faces, and on draws of them, one for each round."""
+
+    whole: Fit
+    drawn: Sequence[Fit]
 
 
 def fit_bootstrap(held_out: HeldOut, *, rounds: int = ROUNDS, seed: int = 1) -> BootstrapFits:
     """Fit the likelihoods that shares of any collection are estimated with."""
     rng = np.random.default_rng(seed)
     whole = fit_likelihoods(held_out)
+    draws = (held_out.take(rng.integers(0, len(held_out), len(held_out))) for _ in range(rounds))
     return BootstrapFits(
-        whole,
-        [
-            fit_likelihoods(held_out.take(rng.integers(0, len(held_out), len(held_out))), whole)
-            for _ in range(rounds)
-        ],
+        Fit(whole, held_out), [Fit(fit_likelihoods(draw, whole), draw) for draw in draws]
     )
 
 
@@ -119,14 +120,9 @@ def bootstrap_shares(
     weights = [_draw_photos(photos, rng) for _ in range(rounds)]
     found = []
     for each in groupings:
-        likelihoods = fits.whole.of(each, answers)
-        first = estimate_shares(likelihoods)
-        repetition = _repetition(likelihoods * first, photos)
-        simulator = CollectionSimulator(held_out, each, len(answers), repetition)
-        errors, of_counts = _simulate_errors(simulator, each, fits.drawn, first, rng)
         by_count = _count(each, counted, np.ones(len(answers)))
-        unbiased = _without_bias(first, errors)
-        estimated = draw_towards(by_count, unbiased, (errors - of_counts).var(axis=0))
+        simulation = _Simulation(each, fits, answers, photos, rng)
+        estimated, errors, undecided = simulation.estimate(by_count)
         found.append(
             Shares(
                 each,
@@ -136,38 +132,84 @@ def bootstrap_shares(
                 np.array([_count(each, counted, one) for one in weights]),
                 errors,
                 _degrees(each, held_out),
-                estimated - unbiased,
+                undecided,
             )
         )
     return found
 
 
-def _simulate_errors(
-    simulator: CollectionSimulator,
-    grouping: Grouping,
-    drawn: Sequence[Likelihoods],
-    shares: Values,
-    rng: np.random.Generator,
-) -> tuple[Values, Values]:
-    """Return the errors (rounds, groups) of estimated and of counted shares."""
+class _Simulation:
+    """Estimate one grouping's shares, and simulate collections to see how wrong that is."""
 
-    def simulate(likelihoods: Likelihoods, true: Values) -> tuple[Values, Values]:
-        simulated = simulator.draw(true, rng)
-        estimated = estimate_shares(
-            likelihoods.of(grouping, simulated.answers), simulated.weights, start=shares
+    def __init__(
+        self,
+        grouping: Grouping,
+        fits: BootstrapFits,
+        answers: Answers,
+        photos: Codes,
+        rng: np.random.Generator,
+    ) -> None:
+        self._grouping, self._drawn, self._rng = grouping, fits.drawn, rng
+        self._whole = fits.whole
+        self._likelihoods = fits.whole.likelihoods.of(grouping, answers)
+        self._first = estimate_shares(self._likelihoods)
+        repetition = _repetition(self._likelihoods * self._first, photos)
+        self._simulator = CollectionSimulator(
+            fits.whole.held_out, grouping, len(answers), repetition
         )
-        counted = _count(grouping, simulated.answers.counted_codes(), simulated.weights)
-        return estimated - simulated.shares, counted - simulated.shares
 
-    first = [simulate(likelihoods, shares)[0] for likelihoods in drawn]
-    # The sign is drawn, too: the truth may lie on either side of what was estimated.
-    signs = rng.choice([-1, 1], len(drawn))
-    second = [
-        simulate(likelihoods, _near(shares, sign * error))
-        for likelihoods, error, sign in zip(drawn, first, signs, strict=True)
-    ]
-    of_estimates, of_counts = (np.array(errors) for errors in zip(*second, strict=True))
-    return of_estimates, of_counts
+    def estimate(self, counted: Values) -> tuple[Values, Values, Values]:
+        """Return estimated shares (groups,), their errors (rounds, groups) and what is undecided.
+
+        `counted` (groups,) are the counted shares.
+        """
+        alike = self._fit_alike(self._whole).estimate(self._likelihoods, counted)
+        free_errors, alike_errors = self._simulate_alike(alike)
+        distance = _without_bias(self._first, free_errors) - alike
+        weight = weigh(distance, (free_errors - alike_errors).var(axis=0))
+        errors = self._simulate_free(free_errors)
+        apart = _without_bias(self._first, errors) - alike
+        return (
+            alike + weight * apart,
+            weight * errors + (1 - weight) * alike_errors,
+            np.sqrt(weight * (1 - weight)) * np.abs(apart),
+        )
+
+    def _simulate_alike(self, shares: Values) -> tuple[Values, Values]:
+        """Return the errors of both estimates where the collection resembles the held-out images.
+
+        Those of the estimate for any shares come first; `shares` (groups,) are the others'.
+        """
+        free_errors, alike_errors = [], []
+        for fit in self._drawn:
+            simulated, likelihoods = self._draw(shares, fit)
+            counted = _count(self._grouping, simulated.answers.counted_codes(), simulated.weights)
+            estimated = self._fit_alike(fit).estimate(likelihoods, counted, simulated.weights)
+            free_errors.append(self._error(simulated, likelihoods))
+            alike_errors.append(estimated - simulated.shares)
+        return np.array(free_errors), np.array(alike_errors)
+
+    def _simulate_free(self, distances: Values) -> Values:
+        """Return the errors (rounds, groups) where shares are so far from the estimated ones."""
+        # The sign is drawn, too: the truth may lie on either side of what was estimated.
+        signs = self._rng.choice([-1, 1], len(self._drawn))
+        return np.array(
+            [
+                self._error(*self._draw(_near(self._first, sign * distance), fit))
+                for fit, distance, sign in zip(self._drawn, distances, signs, strict=True)
+            ]
+        )
+
+    def _draw(self, shares: Values, fit: Fit) -> tuple[SimulatedCollection, Values]:
+        simulated = self._simulator.draw(shares, self._rng)
+        return simulated, fit.likelihoods.of(self._grouping, simulated.answers)
+
+    def _error(self, simulated: SimulatedCollection, likelihoods: Values) -> Values:
+        estimated = estimate_shares(likelihoods, simulated.weights, start=self._first)
+        return estimated - simulated.shares
+
+    def _fit_alike(self, fit: Fit) -> DifferenceEstimator:
+        return DifferenceEstimator.fit(fit.likelihoods, fit.held_out, self._grouping)
 
 
 def _near(shares: Values, error: Values) -> Values:

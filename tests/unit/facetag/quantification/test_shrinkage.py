@@ -1,31 +1,23 @@
 import numpy as np
 import pytest
 
-from facetag.quantification.shrinkage import draw_towards
+from facetag.quantification.shrinkage import weigh
 
-COUNTED = np.array([0.1, 0.2, 0.3, 0.4])
-
-
-def test_a_distance_that_chance_explains_leaves_the_counts():
-    estimated = COUNTED + np.array([0.01, -0.01, 0.02, -0.02])
-    assert draw_towards(COUNTED, estimated, np.full(4, 0.02**2)) == pytest.approx(COUNTED)
+NOISE = np.full(4, 0.01**2)
 
 
-def test_a_distance_far_beyond_chance_leaves_the_estimate():
-    estimated = np.array([0.4, 0.3, 0.2, 0.1])
-    drawn = draw_towards(COUNTED, estimated, np.full(4, 0.01**2))
-    assert drawn == pytest.approx(estimated, abs=0.01)
+@pytest.mark.parametrize(("times", "weight"), [(0, 0), (1.4, 0), (3.5**0.5, 0.5), (2.3, 1)])
+def test_an_estimate_counts_as_far_as_its_distance_is_beyond_chance(times, weight):
+    distance = 0.01 * times * np.array([1, -1, 1, -1])
+    assert weigh(distance, NOISE) == pytest.approx(weight)
 
 
-def test_a_group_whose_estimate_is_noisy_is_drawn_further():
-    estimated = COUNTED + np.array([0.1, -0.1, 0.1, -0.1])
-    drawn = draw_towards(COUNTED, estimated, np.array([0.02, 0.02, 0.1, 0.1]) ** 2)
-    moved = np.abs(drawn - estimated)
-    assert moved[:2].max() < 0.5 * moved[2:].min()
-    assert drawn.sum() == pytest.approx(1)
+def test_a_group_that_chance_moves_far_tells_less():
+    distance = np.array([0.02, -0.02, 0.05, -0.05])
+    assert weigh(distance, np.array([0.02, 0.02, 0.05, 0.05]) ** 2) == 0
+    assert weigh(distance, np.full(4, 0.015**2)) == 1
 
 
-def test_shares_without_noise_and_shares_alike_are_left():
-    assert draw_towards(COUNTED, COUNTED, np.zeros(4)) == pytest.approx(COUNTED)
-    estimated = COUNTED[::-1]
-    assert draw_towards(COUNTED, estimated, np.zeros(4)) == pytest.approx(estimated)
+def test_without_noise_any_distance_counts():
+    assert weigh(np.array([0.1, -0.1]), np.zeros(2)) == 1
+    assert weigh(np.zeros(2), np.zeros(2)) == 0

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from facetag.quantification.difference_estimator import DifferenceEstimator
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.likelihoods import fit_likelihoods
+from tests.unit.facetag.quantification.conftest import draw_faces
+
+GENDER_BY_RACE = GROUPINGS[4]
+
+
+def shares_of(faces):
+    codes = GENDER_BY_RACE.codes(faces.codes)
+    return np.bincount(codes, minlength=len(GENDER_BY_RACE.labels)) / len(codes)
+
+
+def count(faces):
+    return shares_of(type(faces)(faces.answers, faces.answers.counted_codes()))
+
+
+def test_shares_like_the_held_out_ones_are_nearer_than_counts(held_out):
+    likelihoods = fit_likelihoods(held_out)
+    estimator = DifferenceEstimator.fit(likelihoods, held_out, GENDER_BY_RACE)
+    errors, of_counts = [], []
+    for seed in range(20):
+        drawn = draw_faces(300, seed=200 + seed)
+        counted = count(drawn)
+        found = estimator.estimate(likelihoods.of(GENDER_BY_RACE, drawn.answers), counted)
+        errors.append(np.abs(found - shares_of(drawn)).mean())
+        of_counts.append(np.abs(counted - shares_of(drawn)).mean())
+        assert found.sum() == pytest.approx(1)
+    assert np.mean(errors) < 0.9 * np.mean(of_counts)
+
+
+def test_weights_say_how_often_a_face_counts(held_out):
+    likelihoods = fit_likelihoods(held_out)
+    estimator = DifferenceEstimator.fit(likelihoods, held_out, GENDER_BY_RACE)
+    drawn = draw_faces(50, seed=5)
+    counted = count(drawn)
+    twice = estimator.estimate(
+        likelihoods.of(GENDER_BY_RACE, drawn.answers), counted, np.full(50, 2.0)
+    )
+    once = estimator.estimate(likelihoods.of(GENDER_BY_RACE, drawn.answers), counted)
+    assert twice == pytest.approx(once)
