@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
+from facetag.quantification.likelihoods import SMALLEST
 
 Pair = tuple[HeldOut, HeldOut]
 """A collection, and the faces that fit its calibration."""
@@ -62,8 +63,12 @@ def compare_quapy(grouping: Grouping, pairs: Sequence[Pair]) -> dict[str, float]
 
 def _chances(grouping: Grouping, answers: Answers) -> Values:
     if grouping.name == "race" and answers.race is not None:
-        # Four decimals do not add up to 1.
-        return answers.race / answers.race.sum(axis=1, keepdims=True)
-    if grouping.name == "gender" and answers.female is not None:
-        return np.stack([1 - answers.female, answers.female], axis=1)
-    raise click.ClickException("QuaPy is compared for gender and race only.")
+        chances = answers.race
+    elif grouping.name == "gender" and answers.female is not None:
+        chances = np.stack([1 - answers.female, answers.female], axis=1)
+    else:
+        raise click.ClickException("QuaPy is compared for gender and race only.")
+    # Four decimals may be 0, whose logarithm QuaPy takes, and do not add up to 1.
+    chances = np.clip(chances, SMALLEST, 1)
+    shares: Values = chances / chances.sum(axis=1, keepdims=True)
+    return shares

@@ -59,6 +59,11 @@ class Collection:
 
         Raises QuantificationUnavailable where there are none or several: each has its own errors.
         """
+        if not self.versions and self.duplicates:
+            raise QuantificationUnavailable(
+                "Every labelled photo of this collection repeats one that is not in it, so that "
+                "it has no shares."
+            )
         if not self.versions:
             raise QuantificationUnavailable(
                 "No photo of this collection could be labelled, so that it has no shares: "

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from facetag.errors import RequirementInvalid
-from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.groupings import FACTORS, GROUPINGS
 from facetag.quantification.intervals import Shares
 
-_FORM = re.compile(r"^(?P<group>.+?)\s*(?P<sign>>=|<=)\s*(?P<bound>[0-9.]+)\s*(?P<percent>%?)$")
+_FORM = re.compile(r"^(?P<group>.+?)\s*(?P<sign>>=|<=|≥|≤)\s*(?P<bound>[0-9.]+)\s*(?P<percent>%?)$")
+_FACTOR = re.compile(rf"^({'|'.join(FACTORS)}) ")
 
 
 class RequirementVerdict(Enum):
@@ -49,7 +50,7 @@ class Requirement:
         if not 0 <= bound <= 1:
             raise RequirementInvalid(f"{text!r} is not a share: give 0 to 1, or a percentage.")
         grouping, label = find_group(found["group"])
-        return cls(grouping, label, found["sign"] == ">=", bound)
+        return cls(grouping, label, found["sign"] in (">=", "≥"), bound)
 
     def __str__(self) -> str:
         return f"{self.label} {'>=' if self.at_least else '<='} {self.bound:.4g}"
@@ -72,10 +73,10 @@ def find_group(text: str) -> tuple[str, str]:
 
     Raises RequirementInvalid, with the groups that there are.
     """
-    wanted = _normalise(text)
+    wanted = _parts(text)
     for grouping in GROUPINGS:
         for label in grouping.labels:
-            if wanted in (_normalise(label), _normalise(f"{grouping.factors[-1]} {label}")):
+            if wanted == _parts(label):
                 return grouping.name, label
     known = "; ".join(", ".join(each.labels) for each in GROUPINGS if len(each.factors) == 1)
     raise RequirementInvalid(
@@ -83,5 +84,7 @@ def find_group(text: str) -> tuple[str, str]:
     )
 
 
-def _normalise(text: str) -> str:
-    return re.sub(r"\s+", " ", text.replace("–", "-").strip().lower())
+def _parts(text: str) -> list[str]:
+    """Return the labels that a group's name crosses, without the names of factors, in one order."""
+    plain = re.sub(r"\s+", " ", text.replace("–", "-").lower())
+    return sorted(_FACTOR.sub("", part.strip()) for part in plain.split(","))

@@ -33,7 +33,7 @@ def read_collection(source: str, settings: Settings, reporter: Reporter) -> Coll
     if path.is_dir() or (path.is_file() and path.suffix.lower() in _PHOTOS):
         return _label_photos(path, settings, reporter)
     if path.is_file():
-        return gather(read_lines(path))
+        return _gather_file(path)
     if path.suffix:
         raise FacetagError(
             f"There is no file {source}: give a job's id, or a file that `facetag tag --format "
@@ -63,6 +63,20 @@ def _label_photos(path: Path, settings: Settings, reporter: Reporter) -> Collect
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield the result lines of a jsonl file; raises FacetagError for a line that is none."""
+    return (line for _, line in _numbered_lines(path))
+
+
+def _gather_file(path: Path) -> Collection:
+    collection = Collection()
+    for number, line in _numbered_lines(path):
+        try:
+            collection.add(line)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise _no_result(number, path) from error
+    return collection
+
+
+def _numbered_lines(path: Path) -> Iterator[tuple[int, Line]]:
     # Bytes that are not UTF-8 become text that is no JSON.
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, text in enumerate(file, start=1):
@@ -72,8 +86,12 @@ def read_lines(path: Path) -> Iterator[Line]:
                 line = json.loads(text)
                 line["state"], line["model"], line["faces"]
             except (ValueError, TypeError, KeyError) as error:
-                raise FacetagError(
-                    f"Line {number} of {path} is not a result of a photo: give a file that "
-                    "`facetag tag --format jsonl` wrote."
-                ) from error
-            yield line
+                raise _no_result(number, path) from error
+            yield number, line
+
+
+def _no_result(number: int, path: Path) -> FacetagError:
+    return FacetagError(
+        f"Line {number} of {path} is not a result of a photo: give a file that "
+        "`facetag tag --format jsonl` wrote."
+    )

@@ -14,6 +14,7 @@ from facetag.quantification.requirements import Requirement, RequirementVerdict
         ("age 60+ >= 10%", "age", "60+"),
         ("13-19 <= 0.5", "age", "13–19"),
         ("Female, 60+ >= .05", "gender by age", "female, 60+"),
+        ("age 60+,race  other ≤ 5 %", "race by age", "other, 60+"),
     ],
 )
 def test_labels_bands_and_crossings_can_be_required(text, grouping, label):
@@ -21,7 +22,9 @@ def test_labels_bands_and_crossings_can_be_required(text, grouping, label):
     assert (found.grouping, found.label) == (grouping, label)
 
 
-@pytest.mark.parametrize("text", ["female", "female>=2", "women>=0.4", "female>=0.4.1", ">=0.1"])
+@pytest.mark.parametrize(
+    "text", ["female", "female>=2", "women>=0.4", "female>=0.4.1", ">=0.1", "male, female>=0.1"]
+)
 def test_what_is_no_requirement_is_refused_with_the_way_to_write_one(text):
     with pytest.raises(RequirementInvalid, match=r"write GROUP|share|Groups are"):
         Requirement.parse(text)

@@ -122,6 +122,19 @@ def test_compose_exits_by_what_the_photos_tell(facetag, women, bounds, status):
     assert answer.exit_code == status, answer.output
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"faces": None}, {"faces": ["x"]}, {"faces": [{"age": "old"}]}, {"faces": [{"race": 1}]}],
+)
+def test_a_damaged_result_is_named_by_its_line(facetag, tmp_path, make_line, damage):
+    path = tmp_path / "damaged.jsonl"
+    lines = [make_line("a.jpg"), make_line("b.jpg") | damage]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    answer = facetag("compose", path)
+    assert answer.exit_code == 1
+    assert "Line 2 of" in answer.output
+
+
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
 def test_the_reference_files_of_docs_can_be_read_and_name_their_source(path):
     assert read_reference(path.read_bytes())
