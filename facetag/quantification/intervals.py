@@ -6,7 +6,7 @@ true shares are known. The errors of the rounds hold all that is unsure: the col
 limited number of held-out faces, and the method's own bias where likelihoods fit badly. A first
 stage simulates shares like the held-out ones (`difference_estimator`), and shows how far its
 estimate and the one for any shares lie apart by chance. From the collection's distance follows the
-weight of either (`shrinkage`). The second stage simulates shares about the estimated ones, as the
+weight of either. The second stage simulates shares about the estimated ones, as the
 truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals").
 """
 
@@ -16,12 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from facetag.quantification.difference_estimator import DifferenceEstimator
+from facetag.quantification.difference_estimator import DifferenceEstimator, weigh
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
-from facetag.quantification.shrinkage import weigh
 from facetag.quantification.simulated_collection import CollectionSimulator, SimulatedCollection
 
 ROUNDS = 100

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from facetag.quantification.difference_estimator import DifferenceEstimator
+from facetag.quantification.difference_estimator import DifferenceEstimator, weigh
 from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.likelihoods import fit_likelihoods
 from tests.unit.facetag.quantification.conftest import draw_faces
 
 GENDER_BY_RACE = GROUPINGS[4]
+NOISE = np.full(4, 0.01**2)
 
 
 def shares_of(faces):
@@ -42,3 +43,20 @@ def test_weights_say_how_often_a_face_counts(held_out):
     )
     once = estimator.estimate(likelihoods.of(GENDER_BY_RACE, drawn.answers), counted)
     assert twice == pytest.approx(once)
+
+
+@pytest.mark.parametrize(("times", "weight"), [(0, 0), (1.4, 0), (3.5**0.5, 0.5), (2.3, 1)])
+def test_an_estimate_counts_as_far_as_its_distance_is_beyond_chance(times, weight):
+    distance = 0.01 * times * np.array([1, -1, 1, -1])
+    assert weigh(distance, NOISE) == pytest.approx(weight)
+
+
+def test_a_group_that_chance_moves_far_tells_less():
+    distance = np.array([0.02, -0.02, 0.05, -0.05])
+    assert weigh(distance, np.array([0.02, 0.02, 0.05, 0.05]) ** 2) == 0
+    assert weigh(distance, np.full(4, 0.015**2)) == 1
+
+
+def test_without_noise_any_distance_counts():
+    assert weigh(np.array([0.1, -0.1]), np.zeros(2)) == 1
+    assert weigh(np.zeros(2), np.zeros(2)) == 0
