@@ -9,8 +9,8 @@ noise. If it is much larger, this one is biased. Between, both count (firm shrin
 
 Sources: Bella, Ferri, Hernández-Orallo and Ramírez-Quintana 2010, "Quantification via Probability
 Estimators", ICDM; Särndal, Swensson and Wretman 1992, "Model Assisted Survey Sampling" (the
-difference estimator), of late known as prediction-powered inference; Gao and Bruce 1997, "WaveShrink
-with Firm Shrinkage", Statistica Sinica 7.
+difference estimator, of late known as prediction-powered inference); Gao and Bruce 1997,
+"WaveShrink with Firm Shrinkage", Statistica Sinica 7.
 """
 
 from dataclasses import dataclass

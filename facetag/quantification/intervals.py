@@ -6,8 +6,8 @@ true shares are known. The errors of the rounds hold all that is unsure: the col
 limited number of held-out faces, and the method's own bias where likelihoods fit badly. A first
 stage simulates shares like the held-out ones (`difference_estimator`), and shows how far its
 estimate and the one for any shares lie apart by chance. From the collection's distance follows the
-weight of either. The second stage simulates shares about the estimated ones, as the
-truth may be (a nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals").
+weight of either. The second stage simulates shares about the estimated ones, as the truth may be (a
+nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals").
 """
 
 from collections.abc import Sequence
