@@ -1,6 +1,7 @@
 """Give endpoints the clients of this process, which are made once, and the caller."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ class Services:
     """Signs forms for the address at which clients reach object storage."""
     lookups: ThreadPoolExecutor
     checks: ThreadPoolExecutor
+    large_compositions: threading.BoundedSemaphore
     predict_threads: anyio.CapacityLimiter
     predict_places: anyio.CapacityLimiter
     predict_transfers: anyio.CapacityLimiter
@@ -101,6 +103,7 @@ def open_services(settings: Settings) -> Services:
         else storage,
         lookups=ThreadPoolExecutor(limits.LOOKUP_THREADS, thread_name_prefix="lookup"),
         checks=ThreadPoolExecutor(limits.CHECK_THREADS, thread_name_prefix="check"),
+        large_compositions=threading.BoundedSemaphore(limits.MAX_LARGE_COMPOSITIONS),
         predict_threads=anyio.CapacityLimiter(limits.PREDICT_THREADS),
         predict_places=anyio.CapacityLimiter(limits.MAX_WAITING_PREDICTS),
         predict_transfers=anyio.CapacityLimiter(limits.MAX_PREDICT_TRANSFERS),

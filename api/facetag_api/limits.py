@@ -22,6 +22,10 @@ DATABASE_CONNECTIONS = (SYNC_THREADS + PREDICT_THREADS) // 2
 READ_CONNECTIONS = SYNC_THREADS
 """Connections for single-statement reads. All stay open: a new one costs more than many reads."""
 MAX_WAITING_PREDICTS = 64
+LARGE_COMPOSITION = 10_000
+"""Images of a job whose composition takes seconds, of which a million take a minute."""
+MAX_LARGE_COMPOSITIONS = 2
+"""Such compositions that are counted at a time, so that other requests find threads."""
 MAX_PREDICT_TRANSFERS = 2
 """Photos of `predict` that are in memory at a time while they are stored."""
 

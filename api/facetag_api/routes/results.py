@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from facetag.db.tables import ImageState
+from facetag.db.tables import ImageState, Job
 from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images, read_pages
 from facetag.results.collection_counts import compose
 from facetag.results.counts_json import counts_json
@@ -19,8 +20,10 @@ from facetag.results.csv_rows import (
     csv_rows,
     without_other_heads,
 )
-from facetag_api.dependencies import AtDesk
+from facetag_api import limits
+from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
+from facetag_api.problems import TooBusy
 from facetag_api.routes.jobs import JobId
 from facetag_api.schemas import CompositionAnswer, ImagePage
 
@@ -110,10 +113,26 @@ def get_composition(desk: AtDesk, job_id: JobId) -> JSONResponse:
     counted once.
     """
     job = desk.read(lambda session: get_job(session, job_id, tenant_id=desk.tenant_id))
-    pages = read_pages(desk.transaction, job_id, tenant_id=desk.tenant_id)
-    composition = compose(chain.from_iterable(pages))
+    with place_to_count(desk, job):
+        pages = read_pages(desk.transaction, job_id, tenant_id=desk.tenant_id)
+        composition = compose(chain.from_iterable(pages))
     columns = without_other_heads(COLUMNS, ALL_HEADS if job.heads is None else job.heads)
     return JSONResponse({"counts": counts_json(composition), "columns": columns})
+
+
+@contextmanager
+def place_to_count(desk: Desk, job: Job) -> Iterator[None]:
+    """Hold one of the few places to count a large job; raises TooBusy if none is free."""
+    places = desk.services.large_compositions
+    if job.total is not None and job.total <= limits.LARGE_COMPOSITION:
+        yield
+    elif places.acquire(blocking=False):
+        try:
+            yield
+        finally:
+            places.release()
+    else:
+        raise TooBusy("Other large jobs are counted now: try again in a minute.")
 
 
 def write_jsonl(pages: Iterator[Lines]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ import pytest
 
 from facetag.access.keys import Scope, revoke_key
 from facetag.standalone.local_key import make_page_link
-from facetag_api import job_listener
+from facetag_api import job_listener, limits
 from facetag_api.middleware.authentication import COOKIE
 from facetag_api.routes import job_events
 from tests.integration.api.conftest import serve
@@ -123,3 +123,15 @@ def test_the_other_job_of_a_comparison_must_be_the_tenants_own(api, harness):
     answer = api.get(f"/v1/jobs/{theirs}/review/queue", params=foreign, headers=other)
     assert answer.status_code in (200, 404)
     assert answer.status_code == 404 or answer.json()["faces"] == []
+
+
+def test_counts_of_large_jobs_leave_threads_to_others(settings, harness, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_LARGE_COMPOSITIONS", 0)
+    with serve(settings, harness.make_key()) as api:
+        job = api.post("/v1/jobs", json=ONE).json()
+        path = f"/v1/jobs/{job['id']}/composition"
+        assert api.get(path).status_code == 200
+        monkeypatch.setattr(limits, "LARGE_COMPOSITION", 0)
+        refused = api.get(path)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]

@@ -86,3 +86,30 @@ def test_lines_that_are_smuggled_into_a_request_make_no_second_one(api):
             said += block
     assert b" 202 " not in said.split(b"\r\n")[0]
     assert len(api.get("/v1/jobs").json()["jobs"]) <= said.count(b" 202 ")
+
+
+def test_a_request_whose_end_is_in_doubt_gets_one_refusal(api):
+    host = f"{api.base_url.host}:{api.base_url.port}"
+    doubtful = {
+        "an unknown coding": "Transfer-Encoding: xchunked\r\nContent-Length: 5",
+        "two codings": "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "two lengths": "Content-Length: 0\r\nContent-Length: 5",
+        "a signed length": "Content-Length: +5",
+        "a space before the colon": "Content-Length : 5",
+        "a vertical tab": "Transfer-Encoding:\x0bchunked",
+        "a folded line": "X: a\r\n Content-Length: 5",
+        "a bare carriage return": "X: a\rContent-Length: 5",
+        "a zero in a header": "X: a\0b",
+    }
+    second = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    for what, header in doubtful.items():
+        first = f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n0\r\n\r\n"
+        place = (api.base_url.host, api.base_url.port)
+        with closing(socket.create_connection(place, timeout=5)) as client:
+            client.sendall((first + second).encode("latin-1"))
+            client.shutdown(socket.SHUT_WR)
+            said = b""
+            while block := client.recv(4096):
+                said += block
+        assert said.startswith(b"HTTP/1.1 400 "), what
+        assert said.count(b"HTTP/1.1 ") == 1, what

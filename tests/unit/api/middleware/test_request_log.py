@@ -23,3 +23,12 @@ def test_every_line_of_a_request_carries_its_id(client):
     assert {line["request_id"] for line in lines} == {"one"}
     (request,) = [line for line in lines if line["event"] == "request"]
     assert (request["method"], request["path"], request["status"]) == ("GET", "/v1/jobs", 503)
+
+
+def test_no_line_tells_a_key_that_somebody_put_into_an_address(client):
+    secret = "ft_0123456789ab_" + "s" * 43
+    with structlog.testing.capture_logs() as lines:
+        client.get(f"/v1/jobs?key={secret}", headers={"Authorization": f"Bearer {secret}"})
+        client.get(f"/healthz?code={secret}", headers={"X-Request-ID": secret})
+    assert lines
+    assert secret not in str([line for line in lines if line["event"] == "request"])
