@@ -14,7 +14,7 @@ from facetag.jobs.duplicate_marks import mark_duplicates
 CANCEL_BATCH = 10_000
 """Images that are cancelled at a time: a million would take more than a minute."""
 CANCELLED_AT_ONCE = 1_000
-"""Images that are cancelled while somebody waits for the answer, also on a busy machine."""
+"""Images that are cancelled at a time while somebody waits for the answer."""
 
 COUNTED = (*(state.value for state in ImageState), "reused")
 

@@ -1,5 +1,6 @@
 """Cancel or resume a job, retry its failed images, or delete it, as users ask."""
 
+import time
 import uuid
 from typing import Any
 
@@ -15,23 +16,31 @@ from facetag.jobs.identical_images import hold_twins
 from facetag.jobs.queries import get_job, needs_photo
 from facetag.storage.object_keys import thumbnail_key
 
+CANCEL_S = 1.0
+"""A cancel is answered after about this time, of a job of any size."""
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
 
 _NO_SYNC = {"synchronize_session": False}
 
 
-def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+def cancel_job(
+    session: Session, job_id: uuid.UUID, *, tenant_id: str, within_s: float = CANCEL_S
+) -> Job:
     """Cancel the queued images of a job; running ones are finished, finished ones stay.
 
-    The job is `cancelled` at once, and none of its images is claimed any more. If more than
-    CANCELLED_AT_ONCE are queued, the sweeper cancels the rest. `finished_at` is set when no image
-    is left. Cancelling a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict
-    for a finished job.
+    The job is `cancelled` at once, and none of its images is claimed any more. What cannot be
+    cancelled `within_s`, however slow the machine, is left to the sweeper. `finished_at` is set
+    when no image is left. Cancelling a cancelled job changes nothing. Raises JobNotFound, and
+    JobStateConflict for a finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.state == JobState.CANCELLED:
         return job
-    cancelled = cancel_queued_images(session, job_id, at_most=CANCELLED_AT_ONCE)
+    until, cancelled, is_over = time.monotonic() + within_s, 0, False
+    while not is_over:
+        batch = cancel_queued_images(session, job_id, at_most=CANCELLED_AT_ONCE)
+        cancelled += batch
+        is_over = batch < CANCELLED_AT_ONCE or time.monotonic() >= until
     counted = sum((getattr(Job, state.value) for state in ImageState), start=0)
     changed = session.scalar(
         update(Job)
@@ -50,7 +59,7 @@ def cancel_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         if job.state != JobState.CANCELLED:
             raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
         return job
-    if cancelled < CANCELLED_AT_ONCE:
+    if batch < CANCELLED_AT_ONCE:
         # This includes images that a listing or a worker queued since the first statement.
         close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)

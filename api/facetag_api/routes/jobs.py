@@ -125,8 +125,8 @@ def get_job(desk: AtDesk, job_id: JobId) -> Response:
 def cancel_job(desk: AtDesk, job_id: JobId) -> JobAnswer:
     """Cancel a job: queued images are cancelled, running ones are finished and kept.
 
-    The job is `cancelled` at once. If more than 1,000 images are queued, the rest is cancelled
-    within seconds. `finished_at` is set when no image is left.
+    The job is `cancelled` at once. If many thousands are queued, the rest is cancelled within
+    seconds. `finished_at` is set when no image is left.
     """
     with desk.transaction() as session:
         return show_job(jobs.cancel_job(session, job_id, tenant_id=desk.tenant_id))

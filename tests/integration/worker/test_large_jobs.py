@@ -81,7 +81,8 @@ def test_the_sweeper_cancels_what_a_cancel_left(harness):
         session.execute(ADD_IMAGES, {"job_id": job_id, "images": IMAGES})
         session.execute(text("UPDATE jobs SET total = :all, queued = :all"), {"all": IMAGES})
     with harness.transaction() as session:
-        assert jobs.cancel_job(session, job_id, tenant_id="local").finished_at is None
+        cancelled = jobs.cancel_job(session, job_id, tenant_id="local", within_s=0)
+        assert cancelled.finished_at is None
     left = harness.job(job_id)
     assert (left.state, left.cancelled) == (JobState.CANCELLED, CANCELLED_AT_ONCE)
     with harness.transaction() as session:
