@@ -40,10 +40,8 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
               help="Labels of the new shard.")  # fmt: skip
 @click.option("--for", "serves", type=click.Choice(get_args(Serves)), default="both",
               show_default=True, help="As of `facetag retrain`.")  # fmt: skip
-@click.option("--at-hand", type=click.FloatRange(0, 1), default=1.0, show_default=True,
-              help="Share of the earlier training images that is cut at all.")  # fmt: skip
 @click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
-              help="Share of these that is fitted on again.")  # fmt: skip
+              help="As of `facetag retrain`.")  # fmt: skip
 @click.option("--no-mirror", is_flag=True, help="Read no mirror images, which is twice as fast.")
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Epochs.")
 @click.option("--teacher-share", type=click.FloatRange(0, 1), default=0.5, show_default=True,
@@ -59,7 +57,6 @@ def main(
     count: int,
     labels: str,
     serves: Serves,
-    at_hand: float,
     replay: float,
     no_mirror: bool,
     epochs: int,
@@ -72,15 +69,13 @@ def main(
     machine, champion = describe_machine(), open_bundle(bundle)
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
-    domain = make_domain(
-        shards, champion, load_settings(), cache, count=count, at_hand=at_hand, labels=labels
-    )
+    domain = make_domain(shards, champion, load_settings(), cache, count=count, labels=labels)
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
     plan = RetrainingPlan(replay, precision, serves, options)
     found = try_retraining(
         champion, domain, plan, run, on_say=lambda words: click.echo(words, err=True)
     )
-    found |= {"machine": in_words(machine), "labels": labels, "at_hand": at_hand}
+    found |= {"machine": in_words(machine), "labels": labels}
     (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
     click.echo(to_text(found))
 

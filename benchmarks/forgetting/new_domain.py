@@ -32,10 +32,10 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.evaluation.corruptions import corrupt
+from facetag_trainer.retraining.replay import join_caches, keep_some
 from facetag_trainer.retraining.training_round import (
     JUDGING,
     Examined,
-    Round,
     cut_round,
     examine_shards,
     examine_tests,
@@ -73,13 +73,9 @@ def make_domain(
     root: Path,
     *,
     count: int,
-    at_hand: float,
     labels: str = "right",
 ) -> Domain:
-    """Return the domain with `count` images in the new shard; caches lie below `root`.
-
-    Of the earlier images, those held out and a share of the training images are cut.
-    """
+    """Return the domain with `count` images in the new shard; caches lie below `root`."""
     plan = PreparePlan(settings, size=champion.spec.input_size, rule=champion.crop_rule)
     whole = examine_shards(index_shards(shards, settings), plan, known=to_hashes([]))
     held_out = np.array([part != TRAINING for part in whole.round.parts.values()])
@@ -101,13 +97,13 @@ def make_domain(
     hidden = np.zeros(len(held_out), bool)
     hidden[order] = True
     hidden[[originals[one] for one, part in new.round.parts.items() if part != TRAINING]] = True
-    drawn = np.random.default_rng(1).random(len(held_out)) < at_hand
-    earlier = np.flatnonzero(held_out | (drawn & ~hidden))
+    # The cache of all images is that of `facetag train`, if it lies there already.
+    clean = _cut(whole, root, plan)
     return Domain(
-        _cut(_take(whole, earlier), root, plan),
+        keep_some(clean, held_out | ~hidden),
         _cut(new, root, plan),
         _cut(rest, root, plan),
-        _cut(_take(whole, order), root, plan),
+        join_caches([(clean, np.array(order, np.intp))]),
         held_out[order],
     )
 
@@ -166,13 +162,3 @@ def _write(path: Path, samples: Sequence[Sample], settings: Settings) -> ShardIn
 def _cut(examined: Examined, root: Path, plan: PreparePlan) -> CropCache:
     found = find_round_cache(examined.round, root, plan)
     return found or cut_round(examined.round, examined.samples, examined.hashes, root, plan)
-
-
-def _take(whole: Examined, order: Sequence[int] | npt.NDArray[np.intp]) -> Examined:
-    """Return some images of a round, in this order."""
-    samples = [whole.samples[index] for index in order]
-    parts = {one.sha256: whole.round.parts[one.sha256] for one in samples}
-    hashes = whole.hashes[np.asarray(order, np.intp)]
-    return Examined(
-        Round(whole.round.shards, parts, whole.round.domain), samples, hashes, whole.shard_of
-    )

@@ -60,10 +60,14 @@ def load_imagenet_weights(network: keras.Model, name: str) -> None:
     backbone.set_weights(published.get_weights())
 
 
-def freeze_layers(network: keras.Model, name: str, count: int) -> None:
-    """Freeze the backbone's first `count` layers, including the statistics of their batch norms."""
+def freeze_layers(network: keras.Model, name: str, count: int, *, norms: bool = False) -> None:
+    """Freeze the backbone's first `count` layers, including the statistics of their batch norms.
+
+    With `norms`, all batch norms of the backbone are frozen.
+    """
     for index, layer in enumerate(network.get_layer(name).layers):
-        layer.trainable = index >= count
+        frozen = norms and isinstance(layer, layers.BatchNormalization)
+        layer.trainable = index >= count and not frozen
 
 
 def convolutions(backbone: keras.Model) -> list[Any]:

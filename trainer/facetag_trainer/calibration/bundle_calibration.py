@@ -6,6 +6,7 @@ measures its outcome.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from facetag.vision.network.calibration import (
     top_probability,
 )
 from facetag.vision.network.mirror_averaging import Mirroring, Outputs
+from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.age_intervals import fit_age_range, widen_to_coverage
 from facetag_trainer.data.augmentation import centre_crop
@@ -45,6 +47,8 @@ from facetag_trainer.evaluation.table_1_metrics import measure_heads
 if TYPE_CHECKING:
     from facetag.settings import Settings
 
+ReadCrops = Callable[[npt.NDArray[np.uint8]], Outputs]
+"""Gives outputs (n, units) per head for crops (n, size, size, 3)."""
 OnRead = Callable[[int, int], None]
 """Gets how many images have been read, and of how many."""
 UNCERTAIN_BELOW = {"gender": 0.8, "race": 0.6}
@@ -249,17 +253,28 @@ def predict_held_out_crops(
 
     With `spoil`, each image is first made poor in one of twelve ways, always the same one.
     """
-    network = bundle.load_network()
+    read = partial(predict_images, bundle.load_network(), mirror=mirror)
+    return read_held_out_crops(read, bundle.spec, cache, spoil=spoil, batch=batch, on_read=on_read)
+
+
+def read_held_out_crops(
+    read: ReadCrops,
+    spec: NetworkSpec,
+    cache: CropCache,
+    *,
+    spoil: bool = False,
+    batch: int = BATCH,
+    on_read: OnRead = lambda done, total: None,
+) -> Outputs:
+    """Return what a function reads of a cache's held-out images, as `predict_held_out_crops`."""
     indices = np.flatnonzero(cache.validation)
     found: dict[str, list[Values]] = {
-        name: [np.zeros((0, HEADS_BY_NAME[name].units), np.float32)] for name in bundle.spec.heads
+        name: [np.zeros((0, HEADS_BY_NAME[name].units), np.float32)] for name in spec.heads
     }
     for start in range(0, len(indices), batch):
         part = indices[start : start + batch]
         crops = np.stack([_show(cache, int(index), spoil=spoil) for index in part])
-        for name, values in predict_images(
-            network, crops.astype(np.float32), mirror=mirror
-        ).items():
+        for name, values in read(crops).items():
             found[name].append(values)
         on_read(start + len(part), len(indices))
     return {name: np.concatenate(values) for name, values in found.items()}
@@ -271,11 +286,13 @@ def _show(cache: CropCache, index: int, *, spoil: bool) -> npt.NDArray[np.uint8]
     return corrupt_somehow(crop, int(cache.hashes[index][:4].view(np.uint32)[0])) if spoil else crop
 
 
-def predict_images(network: keras.Model, images: Values, *, mirror: Mirroring) -> Outputs:
+def predict_images(
+    network: keras.Model, images: npt.NDArray[Any], *, mirror: Mirroring
+) -> Outputs:
     """Return a network's outputs (n, units) per head; `mirror` decides on mirror images."""
 
-    def predict(part: Values) -> Outputs:
-        outputs = network.predict_on_batch(part)
+    def predict(part: npt.NDArray[Any]) -> Outputs:
+        outputs = network.predict_on_batch(part.astype(np.float32))
         return {name: np.asarray(values) for name, values in outputs.items()}
 
     return mirror.read(predict, images)

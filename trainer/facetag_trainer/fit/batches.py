@@ -48,6 +48,9 @@ class Feeder:
     """Blends teachers' answers into training targets; needs `softening`."""
     softening: Softening | None = None
     """Turns training targets into probabilities; None keeps labels."""
+    spread: npt.NDArray[np.bool_] | None = None
+    """Samples (n,) that are each seen in one of the `epochs` alone; None has all in every epoch."""
+    epochs: int = 1
 
     @property
     def training(self) -> npt.NDArray[np.intp]:
@@ -57,11 +60,11 @@ class Feeder:
     @property
     def steps(self) -> int:
         """Training batches per epoch; samples that do not fill a last batch are left out."""
-        return max(1, len(self.training) // self.batch_size)
+        return max(1, len(self._choose(0)) // self.batch_size)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[CropBatch]:
         """Yield the epoch's batches from `first_step` on."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.training)
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._choose(epoch))
         yield from _prepare_ahead(
             lambda step: self._jittered(self._part(order, step), epoch, step),
             range(first_step, self.steps),
@@ -79,6 +82,15 @@ class Feeder:
             for start in range(0, len(indices), self.batch_size)
         ]
         yield from _prepare_ahead(self._plain, parts, self.threads)
+
+    def _choose(self, epoch: int) -> npt.NDArray[np.intp]:
+        """Return the training samples of an epoch; every epoch has as many."""
+        training = self.training
+        if self.spread is None or self.epochs == 1:
+            return training
+        spread = np.random.default_rng(self.seed).permutation(training[self.spread[training]])
+        mine = spread[epoch :: self.epochs][: len(spread) // self.epochs]
+        return np.concatenate([training[~self.spread[training]], mine])
 
     def _part(self, order: npt.NDArray[np.intp], step: int) -> npt.NDArray[np.intp]:
         return order[step * self.batch_size : (step + 1) * self.batch_size]

@@ -35,6 +35,8 @@ class FitPlan:
     """Steps over which the learning rate rises to its peak."""
     frozen_layers: Annotated[int, Field(ge=0)] = 52
     """First layers of the backbone that keep their starting weights."""
+    frozen_norms: bool = False
+    """Whether the backbone's batch norms keep their starting offsets and statistics."""
     age_weight: NotNegative = 10.0
     """Weight of the squared age error, in units of 50 years."""
     distribution_weight: Positive = 0.25

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +56,22 @@ def fit(
     folder: Path,
     *,
     lessons: Lessons | None = None,
+    spread: npt.NDArray[np.bool_] | None = None,
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
     """Fit to the plan's end, from the folder's checkpoint if there is one.
 
     Writes `checkpoint.npz`, `history.jsonl` (one row per epoch) and `kept.weights.h5` (of the epoch
-    that the plan keeps) into `folder`. The network ends with the kept weights. `on_epoch` is called
-    once the epoch is on disk, so the fit can be resumed whatever it raises. Raises FacetagError if
-    no image is left to fit on or to validate with.
+    that the plan keeps) into `folder`. The network ends with the kept weights. The samples `spread`
+    (n,) are each seen in one epoch alone. `on_epoch` is called once the epoch is on disk, so the
+    fit can be resumed whatever it raises. Raises FacetagError if no image is left to fit on or to
+    validate with.
     """
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
-    feeder = make_feeder(cache, spec, plan, lessons)
+    feeder = replace(make_feeder(cache, spec, plan, lessons), spread=spread, epochs=plan.epochs)
     compile_network(network, spec, plan, feeder.steps)
     network.optimizer.build(network.trainable_variables)
     place = load_checkpoint(folder, network)

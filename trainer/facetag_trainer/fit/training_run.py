@@ -47,6 +47,7 @@ from facetag_trainer.fit.loop import (
 from facetag_trainer.teachers.teacher_knowledge import read_knowledge
 
 Shares = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def train_network(
     run: Path,
     *,
     shares: Shares | None = None,
+    spread: Mask | None = None,
     on_teach: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
@@ -121,6 +123,7 @@ def train_network(
     """Fit in the folder `run`, or resume the fit there, and write the bundle to `run/bundle`.
 
     `shares` are the teachers' share of the targets for each sample (n,), in place of the plan's.
+    The samples `spread` (n,) are each seen in one epoch alone.
     A run that has its bundle is finished: its bundle is opened. Raises FacetagError if `run` holds
     a run of another plan or of other data, or if the bundle to start from has another network.
     """
@@ -162,6 +165,7 @@ def train_network(
             plan.fit,
             run,
             lessons=lessons,
+            spread=spread,
             on_step=record_step,
             on_epoch=record_epoch,
         )
@@ -202,7 +206,7 @@ def start_network(plan: TrainingPlan) -> keras.Model:
         load_backbone_weights(network, spec.backbone, Path(plan.backbone_weights))
     # Weight files name layers by their class, so they are loaded into Keras's own layers.
     fused.set_weights(network.get_weights())
-    freeze_layers(fused, spec.backbone, plan.fit.frozen_layers)
+    freeze_layers(fused, spec.backbone, plan.fit.frozen_layers, norms=plan.fit.frozen_norms)
     return fused
 
 

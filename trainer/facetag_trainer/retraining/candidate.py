@@ -40,10 +40,10 @@ from facetag_trainer.retraining.weight_interpolation import (
 EPOCHS = 4
 LEARNING_RATE = 1e-4
 """A third of the rate of `facetag train`, since the weights are good already."""
-TEACHER_SHARE = 0.5
+TEACHER_SHARE = 0.8
 """Share of the targets of replayed images that is the champion's answer (learning without
 forgetting; Li and Hoiem 2016, arXiv:1606.09282)."""
-NEW_SHARE = np.float32(0.4)
+NEW_SHARE = np.float32(0.125)
 """The same of new images, as a factor: their labels know better than the champion."""
 CHOSEN = "chosen"
 """Folder of the candidate in that of its run, which also holds the network as it was fitted."""
@@ -87,6 +87,10 @@ class RetrainingPlan:
             "epochs": epochs,
             "learning_rate": LEARNING_RATE,
             "frozen_layers": FROZEN_LAYERS[backbone],
+            "frozen_norms": True,
+            "keep": "last",
+            "label_smoothing": 0.0,
+            "mixup": 0.0,
             "teacher_share": TEACHER_SHARE,
             "warm_up_steps": min(usual.warm_up_steps, steps // 10),
             "averaging": min(usual.averaging, max(0.0, 1 - AVERAGED_SHARE / steps)),
@@ -171,7 +175,13 @@ def retrain_network(
         precision=plan.precision,
     )
     fitted = train_network(
-        training, fitting, run, shares=shares, on_step=on_step, on_epoch=on_epoch
+        training,
+        fitting,
+        run,
+        shares=shares,
+        spread=~material.is_new,
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
     network, point, points = choose_point(
         champion,
@@ -179,7 +189,7 @@ def retrain_network(
         fitting,
         material.is_new,
         serves=plan.serves,
-        frozen_layers=fit.frozen_layers,
+        fit=fit,
         feeder=make_feeder(fitting, champion.spec, fit),
     )
     manifest = {

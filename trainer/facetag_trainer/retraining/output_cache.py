@@ -18,8 +18,13 @@ from facetag.atomic_write import atomic_open
 from facetag.vision.bundle import Bundle
 from facetag.vision.network.calibration import Values
 from facetag.vision.network.mirror_averaging import Outputs
-from facetag_trainer.calibration.bundle_calibration import OnRead, predict_held_out_crops
+from facetag_trainer.calibration.bundle_calibration import (
+    OnRead,
+    ReadCrops,
+    read_held_out_crops,
+)
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.retraining.fast_reader import compile_reader
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,6 +44,8 @@ class OutputCache:
         self._on_read = on_read
         self._on_rate = on_rate
         self._rate_known = False
+        self._readers: dict[str, ReadCrops] = {}
+        """The last bundle's compiled network alone."""
 
     def read(
         self, bundle: Bundle, cache: CropCache, members: Mask | None = None, *, spoil: bool = False
@@ -58,10 +65,10 @@ class OutputCache:
             return _load(path, bundle)
         if whole.exists():
             return {name: values[members] for name, values in _load(whole, bundle).items()}
-        outputs = predict_held_out_crops(
-            bundle,
+        outputs = read_held_out_crops(
+            self._reader(bundle),
+            bundle.spec,
             replace(cache, validation=members),
-            mirror=bundle.mirror,
             spoil=spoil,
             on_read=self._timed(),
         )
@@ -69,6 +76,13 @@ class OutputCache:
         with atomic_open(path, sole_writer=True) as file:
             np.savez(file, **outputs)  # type: ignore[arg-type]
         return outputs
+
+    def _reader(self, bundle: Bundle) -> ReadCrops:
+        key = f"{bundle.version} {bundle.mirror}"
+        if key not in self._readers:
+            reader = compile_reader(bundle.load_network(), bundle.spec, bundle.mirror)
+            self._readers = {key: reader}
+        return self._readers[key]
 
     def _timed(self) -> OnRead:
         started: list[tuple[float, int]] = []

@@ -5,8 +5,8 @@ A point between both often keeps what the champion knows and most of what the ca
 chosen on the validation parts of earlier and new images, which the promotion gate does not use.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -17,15 +17,17 @@ from facetag.vision.bundle import Bundle
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.backbones import freeze_layers
 from facetag.vision.network.calibration import Values, at_temperature
-from facetag.vision.network.mirror_averaging import Outputs
-from facetag_trainer.calibration.bundle_calibration import fit_temperature
+from facetag.vision.network.mirror_averaging import Mirroring, Outputs
+from facetag_trainer.calibration.bundle_calibration import fit_temperature, read_held_out_crops
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import VALIDATION, split_held_out
 from facetag_trainer.fit.batches import Feeder
+from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.weight_averaging import retake_statistics
+from facetag_trainer.retraining.fast_reader import compile_reader
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 
-POINTS = (0.25, 0.5, 0.75, 1.0)
+POINTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 """Shares of the candidate: 0 would be the champion, 1 is the candidate."""
 STATISTICS_BATCHES = 20
 """Training batches from which a point's batch norms take their statistics anew."""
@@ -57,7 +59,7 @@ def choose_point(
     is_new: npt.NDArray[np.bool_],
     *,
     serves: Serves,
-    frozen_layers: int,
+    fit: FitPlan,
     feeder: Feeder,
     on_point: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[keras.Model, Point, list[Point]]:
@@ -68,17 +70,15 @@ def choose_point(
     """
     spec, network = champion.spec, build_network(champion.spec)
     start, end = (bundle.load_network().get_weights() for bundle in (champion, candidate))
-    freeze_layers(network, spec.backbone, frozen_layers)
+    freeze_layers(network, spec.backbone, fit.frozen_layers, norms=fit.frozen_norms)
     judges = find_validation(joined)
     sides = {EARLIER: ~is_new[judges], NEW: is_new[judges]}
     labels = {name: joined.labels[name][judges] for name in spec.heads}
 
+    held_out = replace(joined, validation=np.isin(np.arange(len(joined.validation)), judges))
+
     def predict() -> Outputs:
-        found = [network.predict_on_batch(batch.images) for batch in feeder.plain(judges)]
-        return {
-            name: np.concatenate([np.asarray(outputs[name]) for outputs in found])
-            for name in spec.heads
-        }
+        return read_held_out_crops(compile_reader(network, spec, Mirroring()), spec, held_out)
 
     network.set_weights(start)
     before = predict()
@@ -148,10 +148,10 @@ def _mix(start: Sequence[Values], end: Sequence[Values], share: float) -> list[V
     return [(1 - share) * old + share * new for old, new in zip(start, end, strict=True)]
 
 
-def _draw_images(feeder: Feeder) -> list[npt.NDArray[np.float32]]:
+def _draw_images(feeder: Feeder) -> Iterator[npt.NDArray[np.float32]]:
     drawn = np.random.default_rng(feeder.seed).permutation(feeder.training)
     chosen = drawn[: STATISTICS_BATCHES * feeder.batch_size]
-    return [batch.images for batch in feeder.plain(chosen)]
+    return (batch.images for batch in feeder.plain(chosen))
 
 
 def _take(values: Mapping[str, Values], members: npt.NDArray[np.bool_]) -> Outputs:
