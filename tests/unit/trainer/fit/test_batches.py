@@ -69,6 +69,21 @@ def test_what_is_left_out_of_one_epoch_comes_in_another(tiny_cache):
     assert len(seen) == 48
 
 
+def test_spread_samples_come_in_one_epoch_each_and_the_others_in_all(tiny_cache):
+    training = np.flatnonzero(~tiny_cache.validation)
+    spread = np.isin(np.arange(len(tiny_cache.validation)), training[:40])
+    feeder = feeder_of(tiny_cache, batch_size=2, spread=spread, epochs=4)
+    # Of 48 samples, 40 are spread over 4 epochs.
+    assert feeder.steps == (8 + 10) // 2
+    epochs = [
+        np.concatenate([batch.indices for batch in feeder.epoch(epoch)]) for epoch in range(4)
+    ]
+    for epoch in epochs:
+        assert sorted(set(epoch) & set(training[40:])) == training[40:].tolist()
+    once = np.concatenate([epoch[spread[epoch]] for epoch in epochs])
+    assert sorted(once) == training[:40].tolist()
+
+
 def test_missing_labels_weigh_nothing(tiny_cache):
     for batch in feeder_of(tiny_cache).epoch(0):
         assert batch.weights["age"].all()

@@ -73,6 +73,16 @@ def test_the_champion_teaches_and_the_weights_lie_between_its_own_and_the_fitted
     np.testing.assert_allclose(mean, (1 - share) * start + share * end, atol=2e-3)
 
 
+def test_the_candidate_keeps_the_champions_batch_norms(retrained, champion):
+    before, after = (
+        one.load_network().get_layer("tiny").get_layer(index=2).get_weights()
+        for one in (champion, retrained)
+    )
+    assert len(before) == 4
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_new_labels_weigh_more_against_the_champions_answers_than_replayed_ones(
     champion, new, earlier
 ):
@@ -147,6 +157,8 @@ def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
     long = RetrainingPlan().fit_plan(200_000, "inceptionv3")
     assert (long.warm_up_steps, long.averaging) == (300, 0.998)
     assert long.frozen_layers == 52
+    assert long.frozen_norms
+    assert (long.keep, long.mixup, long.label_smoothing) == ("last", 0, 0)
     given = RetrainingPlan(options={"averaging": 0.5, "seed": 7}).fit_plan(320, "tiny")
     assert (given.averaging, given.seed) == (0.5, 7)
 

@@ -26,6 +26,13 @@ def test_freezing_leaves_the_later_layers_to_be_fitted(tiny_network):
     assert not frozen & {variable.path for variable in tiny_network.trainable_variables}
 
 
+def test_freezing_the_batch_norms_leaves_the_other_layers_to_be_fitted(tiny_network):
+    freeze_layers(tiny_network, "tiny", 0, norms=True)
+    frozen = [layer.name for layer in tiny_network.get_layer("tiny").layers if not layer.trainable]
+    assert len(frozen) == 1
+    assert "normalization" in frozen[0]
+
+
 def test_backbone_weights_are_loaded_into_a_built_network(tmp_path, tiny_network, tiny_spec):
     path = tmp_path / "tiny.weights.h5"
     tiny_network.get_layer("tiny").save_weights(path)
