@@ -23,7 +23,14 @@ from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_main
-from facetag_trainer.retraining.candidate import RetrainingPlan, judge_candidate, retrain_network
+from facetag_trainer.retraining.candidate import (
+    EPOCHS,
+    REPLAY,
+    TEACHER_SHARE,
+    RetrainingPlan,
+    judge_candidate,
+    retrain_network,
+)
 from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.output_cache import OutputCache
@@ -40,11 +47,12 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
               help="Labels of the new shard.")  # fmt: skip
 @click.option("--for", "serves", type=click.Choice(get_args(Serves)), default="both",
               show_default=True, help="As of `facetag retrain`.")  # fmt: skip
-@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+@click.option("--replay", type=click.FloatRange(0, 1), default=REPLAY, show_default=True,
               help="As of `facetag retrain`.")  # fmt: skip
 @click.option("--no-mirror", is_flag=True, help="Read no mirror images, which is twice as fast.")
-@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Epochs.")
-@click.option("--teacher-share", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+@click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True, help="Epochs.")
+@click.option("--teacher-share", type=click.FloatRange(0, 1), default=TEACHER_SHARE,
+              show_default=True,
               help="Share of the targets that is the champion's answer.")  # fmt: skip
 @click.option("--precision", default="float32", show_default=True, help="As of `facetag retrain`.")
 @click.option("--run", type=click.Path(path_type=Path), default=Path("runs/forgetting"),

@@ -32,14 +32,15 @@ from facetag_trainer.retraining.output_cache import OutputCache, join_outputs
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
 from facetag_trainer.retraining.weight_interpolation import (
     POINTS,
-    STATISTICS_BATCHES,
     choose_point,
     find_validation,
 )
 
-EPOCHS = 4
-LEARNING_RATE = 1e-4
-"""A third of the rate of `facetag train`, since the weights are good already."""
+EPOCHS = 3
+LEARNING_RATE = 1.5e-4
+"""Half the rate of `facetag train`, since the weights are good already."""
+REPLAY = 0.2
+"""Share of the earlier training images that are fitted on again."""
 TEACHER_SHARE = 0.8
 """Share of the targets of replayed images that is the champion's answer (learning without
 forgetting; Li and Hoiem 2016, arXiv:1606.09282)."""
@@ -47,8 +48,8 @@ NEW_SHARE = np.float32(0.125)
 """The same of new images, as a factor: their labels know better than the champion."""
 CHOSEN = "chosen"
 """Folder of the candidate in that of its run, which also holds the network as it was fitted."""
-PASSES_OF_STEP = 3
-"""Forward passes that take as long as a step of the fit, per image."""
+PASSES_OF_STEP = {"float32": 10, "mixed_bfloat16": 5}
+"""Images that a compiled network reads in the time in which one is fitted on, by precision."""
 AVERAGED_SHARE = 5
 """Weights are averaged over this fraction (1/5) of a short fit: a longer average would keep the
 old weights."""
@@ -61,7 +62,7 @@ fitted on some of these images."""
 class RetrainingPlan:
     """The options of a retraining."""
 
-    replay: float = 0.3
+    replay: float = REPLAY
     """Share of the earlier training images that are fitted on again."""
     precision: str = "float32"
     serves: Serves = "both"
@@ -160,7 +161,7 @@ def retrain_network(
     output_cache = OutputCache(
         run,
         on_read=on_read,
-        on_rate=lambda rate: on_estimate(_estimate(material, fit, champion, rate)),
+        on_rate=lambda rate: on_estimate(_estimate(material, fit, plan, champion, rate)),
     )
     shares = None
     if fit.teacher_share:
@@ -249,15 +250,20 @@ def _calibrate(
     return calibrate_bundle(bundle, joined, known_outputs=(outputs, poor))
 
 
-def _estimate(material: Material, fit: FitPlan, champion: Bundle, rate: float) -> float:
+def _estimate(
+    material: Material, fit: FitPlan, plan: RetrainingPlan, champion: Bundle, rate: float
+) -> float:
     """Return the seconds of a retraining from the images that the champion reads per second."""
     training = int((~material.fitting.validation).sum())
     judging = int(material.joined.validation.sum())
     reads = 2 if champion.mirror.always else 1
     lessons = training * reads if fit.teacher_share else 0
     # The champion reads what is held out once, the candidate twice: as it is and corrupted.
-    passes = lessons + 3 * judging * reads + fit.epochs * training * PASSES_OF_STEP
-    passes += len(POINTS) * (STATISTICS_BATCHES * fit.batch_size + judging // 4)
+    passes = lessons + 3 * judging * reads
+    replayed = sum(map(len, material.replayed))
+    shown = replayed + fit.epochs * (training - replayed)
+    passes += shown * PASSES_OF_STEP.get(plan.precision, max(PASSES_OF_STEP.values()))
+    passes += len(POINTS) * (judging // 4)
     return passes / (rate * reads)
 
 

@@ -27,7 +27,7 @@ from facetag_trainer.fit.weight_averaging import retake_statistics
 from facetag_trainer.retraining.fast_reader import compile_reader
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 
-POINTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+POINTS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 """Shares of the candidate: 0 would be the champion, 1 is the candidate."""
 STATISTICS_BATCHES = 20
 """Training batches from which a point's batch norms take their statistics anew."""

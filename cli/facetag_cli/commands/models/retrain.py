@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 @click.option(
     "--replay",
     type=click.FloatRange(0, 1),
-    default=0.3,
+    default=0.2,
     show_default=True,
     metavar="SHARE",
-    help="Share of the earlier shards' images that are fitted on again; 0 fits on the new images "
-    "alone, as the student paper does.",
+    help="Share of the earlier shards' images that are fitted on once more; 0 fits on the new "
+    "images alone, as the student paper does.",
 )
 @click.option(
     "--for",
