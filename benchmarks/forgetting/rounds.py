@@ -34,7 +34,12 @@ from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw
 from facetag_trainer.evaluation.weighted_metrics import measure_head
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.figures import COLOURS, INK, new_figure, save, strip
-from facetag_trainer.retraining.candidate import RetrainingPlan, find_judges, retrain_network
+from facetag_trainer.retraining.candidate import (
+    REPLAY,
+    RetrainingPlan,
+    find_judges,
+    retrain_network,
+)
 from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.replay import join_caches, keep_some
 
@@ -79,7 +84,7 @@ class Rounds:
     "--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images a step."
 )
 @click.option("--learning-rate", type=float, default=3e-4, show_default=True, help="Peak rate.")
-@click.option("--replay", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+@click.option("--replay", type=click.FloatRange(0, 1), default=REPLAY, show_default=True,
               help="Share of earlier images in each retraining.")  # fmt: skip
 @click.option("--by-race", is_flag=True, help="Make shards of one apparent race each.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of all fits.")
@@ -154,17 +159,19 @@ def fit_lines(
 ) -> dict[str, list[tuple[int, Outputs]]]:
     """Return, per line of networks, images fitted on and outputs after each round."""
     parts = [rounds.take(index) for index in range(len(rounds.names))]
-    plan = RetrainingPlan(replay, options=options)
+    # The first fit starts from another network than the champion of these crops.
+    from_scratch = {"frozen_norms": False, "teacher_share": 0.0, **options}
 
-    def start(name: str, cache: CropCache, plan: RetrainingPlan) -> Bundle:
-        fit = plan.fit_plan(int((~cache.validation).sum()), spec.backbone)
+    def start(name: str, cache: CropCache, epochs: int) -> Bundle:
+        plan = RetrainingPlan(0, options={**from_scratch, "epochs": epochs})
+        fit = plan.fit_plan(int((~cache.validation).sum()), 0, spec.backbone)
         training = TrainingPlan(spec, fit, backbone_weights=weights)
         return train_network(training, cache, run / name, on_epoch=tell(name))
 
     def answer(bundle: Bundle) -> Outputs:
         return predict_held_out_crops(bundle, rounds.judged, mirror=Mirroring())
 
-    first = start("first", parts[0], plan)
+    first = start("first", parts[0], int(options["epochs"]))
     seen = int(options["epochs"]) * int((~parts[0].validation).sum())
     lines: dict[str, list[tuple[int, Outputs]]] = {}
     for line, share in ((REPLAYED, replay), (FORGETTING, 0.0)):
@@ -177,13 +184,13 @@ def fit_lines(
             bundle = retrain_network(
                 bundle, parts[index], earlier, each, run / name, on_epoch=tell(name)
             )
-            images += int(options["epochs"]) * int(bundle.manifest["samples"]["training"])
+            replayed = int(bundle.manifest["replay"]["images"])
+            fresh = int(bundle.manifest["samples"]["training"]) - replayed
+            images += int(options["epochs"]) * fresh + replayed
             lines[line].append((images, answer(bundle)))
     training = int((~rounds.cache.validation).sum())
     epochs = max(1, round(lines[REPLAYED][-1][0] / training))
-    joint = start(
-        JOINT, rounds.cache, RetrainingPlan(replay, options={**options, "epochs": epochs})
-    )
+    joint = start(JOINT, rounds.cache, epochs)
     lines[JOINT] = [(epochs * training, answer(joint))]
     return lines
 

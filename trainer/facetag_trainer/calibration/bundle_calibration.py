@@ -286,9 +286,7 @@ def _show(cache: CropCache, index: int, *, spoil: bool) -> npt.NDArray[np.uint8]
     return corrupt_somehow(crop, int(cache.hashes[index][:4].view(np.uint32)[0])) if spoil else crop
 
 
-def predict_images(
-    network: keras.Model, images: npt.NDArray[Any], *, mirror: Mirroring
-) -> Outputs:
+def predict_images(network: keras.Model, images: npt.NDArray[Any], *, mirror: Mirroring) -> Outputs:
     """Return a network's outputs (n, units) per head; `mirror` decides on mirror images."""
 
     def predict(part: npt.NDArray[Any]) -> Outputs:

@@ -79,10 +79,14 @@ class RetrainingPlan:
             **self.options,
         }
 
-    def fit_plan(self, training: int, backbone: str) -> FitPlan:
-        """Return the plan for so many images: warm-up and averaging shrink with short fits."""
+    def fit_plan(self, new: int, replayed: int, backbone: str) -> FitPlan:
+        """Return the plan for so many images: warm-up and averaging shrink with short fits.
+
+        New images are shown in every epoch, replayed ones in one of them.
+        """
         epochs = int(self.options.get("epochs", EPOCHS))
-        steps = epochs * max(1, training // int(self.options.get("batch_size", 32)))
+        batch_size = int(self.options.get("batch_size", 32))
+        steps = epochs * max(1, (new + replayed // epochs) // batch_size)
         usual = FitPlan()
         values = {
             "epochs": epochs,
@@ -156,7 +160,9 @@ def retrain_network(
         return open_bundle(run / CHOSEN)
     material = gather_material(new, earlier, plan)
     fitting, joined = material.fitting, material.joined
-    fit = plan.fit_plan(int((~fitting.validation).sum()), champion.spec.backbone)
+    replayed = sum(map(len, material.replayed))
+    training = int((~fitting.validation).sum())
+    fit = plan.fit_plan(training - replayed, replayed, champion.spec.backbone)
     on_start(fit)
     output_cache = OutputCache(
         run,
@@ -168,7 +174,7 @@ def retrain_network(
         answers = _ask_champion(champion, new, earlier, material, output_cache)
         write_answers(run / ANSWERS, answers, fitting)
         shares = np.where(material.is_new, NEW_SHARE, np.float32(1)) * np.float32(fit.teacher_share)
-    training = TrainingPlan(
+    training_plan = TrainingPlan(
         champion.spec,
         fit,
         start=champion,
@@ -176,7 +182,7 @@ def retrain_network(
         precision=plan.precision,
     )
     fitted = train_network(
-        training,
+        training_plan,
         fitting,
         run,
         shares=shares,
@@ -200,7 +206,7 @@ def retrain_network(
         "shards": add_round(
             champion.manifest.get("shards", []), new.facts["shards"], find_domain(new)
         ),
-        "replay": {"share": plan.replay, "images": sum(map(len, material.replayed))},
+        "replay": {"share": plan.replay, "images": replayed},
         "line": {"share": point.share, "points": [one.to_json() for one in points]},
     }
     bundle = write_bundle(

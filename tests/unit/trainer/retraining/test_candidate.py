@@ -152,14 +152,16 @@ def test_without_replay_no_earlier_image_is_fitted_on(champion, new, earlier, tm
 
 
 def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
-    short = RetrainingPlan(options={"epochs": 2}).fit_plan(320, "tiny")
+    short = RetrainingPlan(options={"epochs": 2}).fit_plan(320, 0, "tiny")
     assert (short.warm_up_steps, short.averaging) == (2, 0.75)
-    long = RetrainingPlan().fit_plan(200_000, "inceptionv3")
+    spread = RetrainingPlan(options={"epochs": 2}).fit_plan(160, 320, "tiny")
+    assert (spread.warm_up_steps, spread.averaging) == (2, 0.75)
+    long = RetrainingPlan().fit_plan(200_000, 0, "inceptionv3")
     assert (long.warm_up_steps, long.averaging) == (300, 0.998)
     assert long.frozen_layers == 52
     assert long.frozen_norms
     assert (long.keep, long.mixup, long.label_smoothing) == ("last", 0, 0)
-    given = RetrainingPlan(options={"averaging": 0.5, "seed": 7}).fit_plan(320, "tiny")
+    given = RetrainingPlan(options={"averaging": 0.5, "seed": 7}).fit_plan(320, 0, "tiny")
     assert (given.averaging, given.seed) == (0.5, 7)
 
 
