@@ -35,18 +35,23 @@ def require_space(folder: Path, needed: int, *, use: str, remedy: str) -> None:
 
 def require_server_space(data_dir: Path) -> None:
     """Raise DiskFull unless the local servers have room in their data folder and for a start."""
-    begun = (data_dir / "postgresql").is_dir()
-    require_space(
-        data_dir,
-        SPACE_TO_GO_ON if begun else SPACE_TO_BEGIN,
-        use="its database and object storage",
-        remedy="give another folder with --data-dir or FACETAG_DATA_DIR",
-    )
+    if free_space(data_dir) < _server_space(data_dir):
+        raise data_folder_full(data_dir)
     require_space(
         temporary_folder(),
         TEMPORARY_SPACE,
         use="a start of the servers",
         remedy="set TMPDIR to another folder",
+    )
+
+
+def data_folder_full(data_dir: Path) -> DiskFull:
+    """Return the error that the disk of a data folder has no room for the local servers."""
+    return disk_full(
+        data_dir,
+        _server_space(data_dir),
+        use="its database and object storage",
+        remedy="give another folder with --data-dir or FACETAG_DATA_DIR",
     )
 
 
@@ -111,6 +116,11 @@ def explained_full_disk(what: str, folder: Path | None, needed: int) -> Iterator
             f"The disk of {what} is full: it needs about {_amount(needed)}{free}. Make space, "
             "and give the same command again: finished work is kept."
         ) from error
+
+
+def _server_space(data_dir: Path) -> int:
+    begun = (data_dir / "postgresql").is_dir()
+    return SPACE_TO_GO_ON if begun else SPACE_TO_BEGIN
 
 
 def _amount(size: int) -> str:

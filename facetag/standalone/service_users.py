@@ -1,6 +1,5 @@
 """Mark a running service as in use, so that it does not end itself while a command needs it."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from facetag.disk_space import NO_SPACE, data_folder_full
 from facetag.errors import LocalServerFailed
 
 FOLDER = "users"
@@ -18,7 +18,7 @@ FOLDER = "users"
 def mark_use(run_dir: Path) -> Iterator[None]:
     """Mark the service or the servers of this folder as used by this process within the body.
 
-    Raises LocalServerFailed where the folder cannot be made or written, except on a full disk.
+    Raises LocalServerFailed where the folder cannot be made or written, DiskFull on a full disk.
     """
     folder = run_dir / FOLDER
     mark = folder / str(os.getpid())
@@ -26,8 +26,8 @@ def mark_use(run_dir: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark.write_text(json.dumps(psutil.Process().create_time()), encoding="ascii")
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
+        if error.errno in NO_SPACE:
+            raise data_folder_full(run_dir.parent) from error
         raise LocalServerFailed(
             f"The data folder {run_dir.parent} cannot be used: {error.strerror}. Give another with "
             "--data-dir or FACETAG_DATA_DIR."

@@ -1,7 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from facetag.errors import DiskFull
 from facetag.standalone.service_users import in_use, is_process, mark_use
 
 USER = """
@@ -44,3 +48,15 @@ def test_another_process_that_got_the_id_is_not_taken_for_the_one_that_marked(tm
         started = float((tmp_path / "users" / str(os.getpid())).read_text())
     assert is_process(os.getpid(), started)
     assert not is_process(os.getpid(), started - 60)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_is_named_with_the_space_that_is_needed(tmp_path):
+    folder = tmp_path / "data" / "run" / "users"
+    folder.mkdir(parents=True)
+    (folder / str(os.getpid())).symlink_to("/dev/full")
+    with pytest.raises(DiskFull) as caught, mark_use(folder.parent):
+        pass
+    text = str(caught.value)
+    assert text.startswith(f"The disk of {tmp_path / 'data'} is full")
+    assert "400 MB" in text
