@@ -222,6 +222,22 @@ def require_working_directory() -> None:
         ) from error
 
 
+def fill_standard_streams() -> None:
+    """Open /dev/null as standard input, output or error, if this process was started without it.
+
+    The next file, such as a server's log, would otherwise take that place, and a child would read
+    or write the file of another.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The system gives the lowest free number, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -237,6 +253,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     Example:
       facetag tag ~/Pictures --report collection.html
     """
+    fill_standard_streams()
     require_working_directory()
     if not debug:
         # TensorFlow's notes on instruction sets would bury the commands' own output.

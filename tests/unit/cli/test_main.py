@@ -94,6 +94,29 @@ def test_an_error_of_facetag_is_one_line_and_exit_status_1():
     assert (shown.exit_code, shown.output) == (1, "Error: Do this instead.\n")
 
 
+WITHOUT_STREAMS = """
+import os
+import sys
+
+from facetag_cli.main import fill_standard_streams
+
+fill_standard_streams()
+null = os.stat("/dev/null").st_rdev
+assert [os.fstat(number).st_rdev for number in range(3)] == [null] * 3
+assert all(os.get_inheritable(number) for number in range(3))
+assert os.open("/", os.O_RDONLY) > 2
+print("said", file=sys.stderr)
+assert sys.stdin.read() == ""
+"""
+
+
+def test_standard_streams_that_were_closed_lead_to_nothing():
+    run = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, WITHOUT_STREAMS], check=False
+    )
+    assert run.returncode == 0
+
+
 def test_a_working_directory_that_was_removed_is_said_in_one_line(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
