@@ -2,6 +2,9 @@
 
 After damage in the middle of a file libjpeg goes on and fills what it lacks with grey. Its warnings
 are the only sign. Damage that is a valid Huffman code again gives none: no decoder can know it.
+
+TurboJPEG reads no file whose colours are sampled in an unusual way, such as 4:1:0 or 3x1. Pillow
+reads those, so their damage is seen only if the file ends early.
 """
 
 import re
