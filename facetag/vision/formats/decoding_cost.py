@@ -24,12 +24,14 @@ def takes_long(data: bytes) -> bool:
         return False
     if scans > MANY_SCANS:
         return True
-    pixels = (
-        int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
-        for marker, body, _ in list_segments(data)
-        if marker in FRAMES
-    )
-    return scans * max(pixels, default=0) > MUCH_WORK
+    pixels = 0
+    for number, (marker, body, _) in enumerate(list_segments(data)):
+        if number == MANY_SCANS * MANY_SEGMENTS:
+            return True
+        if marker in FRAMES:
+            area = int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
+            pixels = max(pixels, area)
+    return scans * pixels > MUCH_WORK
 
 
 def _has_long_header(data: bytes) -> bool:

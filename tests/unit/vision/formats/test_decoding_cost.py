@@ -43,3 +43,6 @@ def test_a_header_of_hundreds_of_segments_or_megabytes_needs_one():
     assert not takes_long(data[:2] + exif * 100 + data[2:])
     assert takes_long(data[:2] + exif * 200 + data[2:])
     assert takes_long(data[:2] + b"\xff" * 2**23 + data[2:])
+    scans = encode(NOISE, progressive=True)
+    last = scans.rindex(b"\xff\xda")
+    assert takes_long(scans[:last] + b"\xff\xfe\0\2" * 5000 + scans[last:])
