@@ -63,6 +63,6 @@ def deliver_run(
         raise click.ClickException(
             f"The results could not be written to {where}: {error.strerror or error}."
         ) from error
-    except FacetagError:
+    except (FacetagError, KeyboardInterrupt):
         run.say_kept()
         raise

@@ -260,7 +260,9 @@ class TaggingRun:
                 f" of {ended['total']} photos were labelled. "
                 f"`{self._command('resume', job['id'])}` goes on with it."
             )
-        where = f"in {self._settings.data_dir}" if self._own else f"at {self._client.api_url}"
+        # A service that a command started is gone some minutes later; its data stays.
+        there = self._settings.api_url
+        where = f"at {there}" if there else f"in {self._settings.data_dir}"
         self._reporter.warn(
             f"Stopped. What was sent and labelled is kept {where}: the same command goes on from "
             "there."
