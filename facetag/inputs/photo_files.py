@@ -197,15 +197,18 @@ def _find(
                 photo = describe_photo(path, base)
                 yield _check_link(photo, start) if path.is_symlink() else photo
         elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
-            yield from _open_tar(start, inside="" if base else f"{start.as_posix()}/")
+            yield from _open_tar(start, found, inside="" if base else f"{start.as_posix()}/")
         else:
             yield describe_photo(start, base)
 
 
-def _open_tar(tar: Path, *, inside: str) -> Iterator[LocalPhoto]:
+def _open_tar(tar: Path, found: FoundPhotos, *, inside: str) -> Iterator[LocalPhoto]:
     mtime_ns = tar.stat().st_mtime_ns
     for name, offset, size in list_members(tar):
-        yield LocalPhoto(inside + name, tar, size, mtime_ns, offset=offset)
+        if offset is None:
+            found.skip("link")
+        else:
+            yield LocalPhoto(inside + name, tar, size, mtime_ns, offset=offset)
 
 
 def _walk_files(

@@ -10,18 +10,22 @@ from facetag.inputs.tar_headers import BoundedTarInfo, list_headers
 TAR_SUFFIX = ".tar"
 
 
-def list_members(tar: Path) -> Iterator[tuple[str, int, int]]:
+def list_members(tar: Path) -> Iterator[tuple[str, int | None, int]]:
     """Yield the name, the first byte and the size of each file in a tar.
 
-    Raises InputInvalid for a compressed tar, whose files have no place of their own, and for a file
-    that is no tar.
+    The first byte of a link is None: its bytes stand at another name, or elsewhere. Raises
+    InputInvalid for a compressed tar, whose files have no place of their own, and for a file that
+    is no tar.
     """
     try:
         with tarfile.open(tar, "r:", tarinfo=BoundedTarInfo) as archive:
             for member in list_headers(archive):
+                name = member.name.removeprefix("./")
                 # A sparse file's bytes do not lie there as they are.
                 if member.isreg() and not member.issparse():
-                    yield member.name.removeprefix("./"), member.offset_data, member.size
+                    yield name, member.offset_data, member.size
+                elif member.islnk() or member.issym():
+                    yield name, None, 0
     except (tarfile.TarError, OSError) as error:
         raise InputInvalid(
             f"{tar} cannot be read as a tar ({error}). Decompress a .tar.gz first; if the file is "

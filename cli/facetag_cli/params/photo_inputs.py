@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import click
 if TYPE_CHECKING:
     from facetag.inputs.photo_files import FoundPhotos
 
+ARCHIVE_SUFFIXES = {".7z", ".bz2", ".gz", ".rar", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst"}
+LIST_SUFFIXES = {".csv", ".list", ".lst", ".txt"}
 STANDARD_INPUT = "-"
 PREFIX = "s3://"
 
@@ -39,7 +42,24 @@ class PhotoPath(click.Path):
             )
         if not exists:
             self.fail(f"There is no file or folder {value}: check the path.", param, ctx)
-        return Path(os.fsdecode(super().convert(value, param, ctx)))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if (remedy := _remedy(path)) is not None:
+            self.fail(f"{value} is no photo: {remedy}", param, ctx)
+        return path
+
+
+def _remedy(path: Path) -> str | None:
+    """Return what to do with a list of photos or an archive; None for what may be a photo."""
+    from facetag.inputs.photo_files import describe_photo
+
+    suffix = path.suffix.lower()
+    if suffix not in ARCHIVE_SUFFIXES | LIST_SUFFIXES or path.is_dir():
+        return None
+    if describe_photo(path, None).sniffed():
+        return None
+    if suffix in LIST_SUFFIXES:
+        return f"--files-from {path} labels the photos that it names."
+    return "unpack it, and give the folder or the tar."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +77,16 @@ class PhotoInputs:
     def prefix(self) -> str | None:
         """The `s3://BUCKET/PREFIX` that is given, alone; None for photos on this machine.
 
-        Raises click.UsageError if it is given with anything else.
+        Raises click.UsageError if it is given with anything else, or without a bucket's name.
         """
         prefixes = [one for one in self.given if str(one).startswith(PREFIX)]
         if prefixes and (len(self.given) > 1 or self.files_from or self.include or self.exclude):
             raise click.UsageError(
                 f"{prefixes[0]} must be given alone, without other photos and patterns."
+            )
+        if prefixes and not re.match("s3://[a-z0-9][a-z0-9.-]+", str(prefixes[0])):
+            raise click.UsageError(
+                f"{prefixes[0]} names no bucket of object storage: give s3://BUCKET/PREFIX."
             )
         return str(prefixes[0]) if prefixes else None
 

@@ -32,6 +32,9 @@ MISTAKES = {
     ),
     "a file for a folder": (["watch", "{album}/a.png"], "is a file. See `"),
     "a photo for results": (["export", "{album}/a.png", "--to", "coco"], "give a file that"),
+    "no bucket": (["tag", "s3:///2019/"], "s3:///2019/ names no bucket"),
+    "a list for a photo": (["tag", "{album}/words.txt"], "--files-from {album}/words.txt labels"),
+    "a packed folder": (["tag", "{album}/all.tar.gz"], "is no photo: unpack it, and give the"),
     "no network": (["tag", "{album}"], "set FACETAG_API_URL to the address of a running"),
 }
 ELSEWHERE = {"no service": "", "no network": "http://facetag.invalid"}
@@ -47,6 +50,8 @@ def test_a_mistake_gets_one_plain_line(facetag, service, album, tmp_path, monkey
             "name": "",
             "cancelled": False,
         }
+    for name in ("words.txt", "all.tar.gz"):
+        (album / name).write_bytes(b"no photo")
     if mistake == "a missing extra":
         monkeypatch.setitem(sys.modules, "pyarrow", None)
     places = {"album": album, "tmp": tmp_path}

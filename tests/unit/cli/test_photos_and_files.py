@@ -31,11 +31,17 @@ def test_folders_files_and_tars_may_be_given_together_and_names_are_as_given(fac
     with tarfile.open(other / "shard.tar", "w") as tar:
         tar.add(other / "x.jpg", "0001.jpg")
         tar.add(other / "x.jpg", "0001.json")
+        for name, kind in (("0002.jpg", tarfile.LNKTYPE), ("0003.jpg", tarfile.SYMTYPE)):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, "0001.jpg"
+            tar.addfile(link)
     found = tag_lines(facetag, album / "a.png", other / "scan", other / "shard.tar", other)
     assert found == sorted(
         [f"{album}/a.png", f"{other}/scan", f"{other}/shard.tar/0001.jpg", f"{other}/x.jpg"]
     )
-    assert tag_lines(facetag, other / "shard.tar") == ["0001.jpg"]
+    run = facetag("tag", other / "shard.tar", "--format", "jsonl")
+    assert names_of(run) == ["0001.jpg"]
+    assert "3 other files skipped (2 link, 1 .json)" in run.stderr
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
