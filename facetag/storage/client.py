@@ -81,7 +81,7 @@ def content_of_object(bucket: str, listed: ListedObject) -> bytes:
 class Storage:
     """Read and write our own bucket, and read source buckets.
 
-    Source buckets are read over the client of our own, or over that of `sources` by their name.
+    Source buckets are read over the clients of our own, or over those of `sources` by their name.
     Threads may share it. Transient errors are raised as StorageUnavailable, after the client's own
     attempts.
     """
@@ -95,7 +95,7 @@ class Storage:
         *,
         origins: Sequence[str] = (),
         operator: "Storage | None" = None,
-        sources: Mapping[str, Any] = MappingProxyType({}),
+        sources: Mapping[str, tuple[Any, "ThinS3"]] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._sources = sources
@@ -128,6 +128,8 @@ class Storage:
         `max_bytes`, and StorageUnavailable.
         """
         with _translated_errors():
+            if (found := self._thin_of(bucket).fetch(bucket, key, max_bytes)) is not None:
+                return found
             answer = self._get_object(bucket, key)
             # The body as a context manager gives the raw stream, whose errors are not translated.
             with closing(answer["Body"]) as body:
@@ -157,7 +159,7 @@ class Storage:
         """Return whether our bucket holds an object under this key."""
         from botocore.exceptions import ClientError
 
-        if (found := self._thin.exists(key)) is not None:
+        if (found := self._thin.exists(self.bucket, key)) is not None:
             return found
         with _translated_errors():
             try:
@@ -191,7 +193,7 @@ class Storage:
         conditions.append(["content-length-range", size, size])
         with _translated_errors():
             return self._thin.presign_post(
-                key, fields, conditions, PRESIGNED_S, is_lenient=is_lenient
+                self.bucket, key, fields, conditions, PRESIGNED_S, is_lenient=is_lenient
             )
 
     def presign_get(self, bucket: str, key: str) -> str:
@@ -210,6 +212,8 @@ class Storage:
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes under a key of our bucket."""
         with _translated_errors():
+            if self._thin.put(self.bucket, key, data, content_type):
+                return
             self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
             )
@@ -284,7 +288,10 @@ class Storage:
                 )
 
     def _client_of(self, bucket: str) -> Any:
-        return self._sources.get(bucket, self._client)
+        return self._sources[bucket][0] if bucket in self._sources else self._client
+
+    def _thin_of(self, bucket: str) -> "ThinS3":
+        return self._sources[bucket][1] if bucket in self._sources else self._thin
 
     def _get_object(self, bucket: str, key: str) -> Any:
         from botocore.exceptions import ClientError
@@ -371,22 +378,21 @@ def make_storage(settings: Settings, *, public: bool = False, pool_size: int = 1
     endpoint = settings.s3_endpoint_url
     if public and settings.s3_public_endpoint_url:
         endpoint = settings.s3_public_endpoint_url
-    core, client = open_client(settings, endpoint, pool_size)
 
-    def make_thin(bucket: str) -> ThinS3:
+    def add_thin(core: Any, client: Any) -> tuple[Any, ThinS3]:
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
-        return ThinS3(core, client, bucket, pool_size=pool_size, timeout=timeout)
+        return client, ThinS3(core, client, pool_size=pool_size, timeout=timeout)
 
-    operator = settings.operator_bucket
+    client, thin = add_thin(*open_client(settings, endpoint, pool_size))
     return Storage(
         client,
-        make_thin(settings.s3_bucket),
+        thin,
         settings.s3_bucket,
         settings.s3_region,
         origins=page_origins(settings),
-        operator=Storage(client, make_thin(operator), operator, settings.s3_region),
+        operator=Storage(client, thin, settings.operator_bucket, settings.s3_region),
         sources={
-            bucket: open_source(settings, source, pool_size)
+            bucket: add_thin(*open_source(settings, source, pool_size))
             for bucket, source in settings.source_access.items()
         },
     )

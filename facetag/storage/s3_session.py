@@ -57,8 +57,9 @@ def open_client(settings: Settings, endpoint: str | None, pool_size: int) -> tup
     return core, client
 
 
-def open_source(settings: Settings, source: SourceAccess, pool_size: int) -> Any:
-    """Return a client of a source bucket; where `source` leaves something open, ours counts.
+def open_source(settings: Settings, source: SourceAccess, pool_size: int) -> tuple[Session, Any]:
+    """Return session and client of a source bucket; where `source` leaves something open, ours
+    counts.
 
     A role is assumed at the first request, and again before its keys expire. Raises SettingsInvalid
     as `open_client` does.
@@ -73,18 +74,19 @@ def open_source(settings: Settings, source: SourceAccess, pool_size: int) -> Any
     )
     core, client = open_client(ours, endpoint, pool_size)
     if source.role_arn is None:
-        return client
+        return core, client
     local = is_loopback(endpoint or "")
     assumed = Session(_explicit_variables(with_certificates=not local) if endpoint else None)
     assumed.get_component("credential_provider").providers.insert(
         0, _AssumedRole(core, source.role_arn, source, ours.s3_region)
     )
-    return assumed.create_client(
+    client = assumed.create_client(
         "s3",
         region_name=ours.s3_region,
         endpoint_url=endpoint,
         config=_configure(pool_size, endpoint, local=local),
     )
+    return assumed, client
 
 
 class _AssumedRole(CredentialProvider):

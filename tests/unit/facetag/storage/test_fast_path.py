@@ -5,10 +5,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from facetag.errors import SettingsInvalid
+from facetag.errors import ImageUnreadable, SettingsInvalid
 from facetag.settings import Settings
 from facetag.storage.client import make_storage
 
+PHOTO = b"a photo, stored as it is whatever its headers say"
 KEYS = {"s3_access_key": "access", "s3_secret_key": "secret"}
 
 
@@ -16,10 +17,24 @@ class Store(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self):
+        self.answer(b"")
+
+    def do_GET(self):
+        self.answer(PHOTO)
+
+    def do_PUT(self):
+        self.server.put.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(b"")
+
+    def answer(self, body):
         self.server.asked.append(self.path)
         self.send_response(self.server.statuses.pop(0))
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Encoding", "gzip")
         self.end_headers()
+        cut = self.server.cuts.pop() if self.server.cuts else None
+        self.wfile.write(body[:cut])
+        self.close_connection = cut is not None
 
     def log_message(self, *args):
         pass
@@ -30,7 +45,7 @@ def store(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
-        server.asked, server.statuses = [], []
+        server.asked, server.statuses, server.put, server.cuts = [], [], [], []
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -48,10 +63,40 @@ def test_a_plain_answer_is_asked_for_once(store, status, there):
     assert store.asked == ["/photos/a%20b/%C3%BC.jpg"]
 
 
-def test_another_answer_is_left_to_the_client_which_tries_again(store):
+def test_an_object_is_asked_for_once_and_neither_unpacked_nor_read_beyond_its_bound(store):
+    store.statuses = [200] * 3
+    storage = storage_at(store.url, **KEYS)
+    assert storage.fetch("photos", "a b.jpg", len(PHOTO)) == PHOTO
+    assert store.asked == ["/photos/a%20b.jpg"]
+    with pytest.raises(ImageUnreadable, match="bytes"):
+        storage.fetch("photos", "a b.jpg", len(PHOTO) - 1)
+
+
+def test_an_object_is_put_once(store):
+    store.statuses = [200]
+    storage_at(store.url, **KEYS).put("a.jpg", PHOTO, "image/jpeg")
+    assert (store.asked, store.put) == (["/photos/a.jpg"], [PHOTO])
+
+
+@pytest.mark.parametrize(
+    ("work", "answer"),
+    [
+        (lambda storage: storage.exists("a.jpg"), True),
+        (lambda storage: storage.fetch("photos", "a.jpg", 1000), PHOTO),
+        (lambda storage: storage.put("a.jpg", PHOTO, "image/jpeg"), None),
+    ],
+    ids=["exists", "fetch", "put"],
+)
+def test_another_answer_is_left_to_the_client_which_tries_again(store, work, answer):
     store.statuses = [503, 503, 200]
-    assert storage_at(store.url, **KEYS).exists("a.jpg") is True
+    assert work(storage_at(store.url, **KEYS)) == answer
     assert len(store.asked) == 3
+
+
+def test_an_object_that_is_cut_off_once_is_fetched_again(store):
+    store.statuses, store.cuts = [200, 200], [10]
+    assert storage_at(store.url, **KEYS).fetch("photos", "a.jpg", 1000) == PHOTO
+    assert len(store.asked) == 2
 
 
 def test_without_keys_the_settings_are_named(store, monkeypatch, tmp_path):
