@@ -265,8 +265,8 @@ class Settings(BaseSettings):
         360,
         ge=0,
         le=2048,
-        description="Long side, in pixels, of the small copies of photos that the page shows; 0: "
-        "none are kept",
+        description="Long side, in pixels, that the small copies of photos on the page come near "
+        "to; 0: none are kept",
     )
 
     # Detection and prediction

@@ -12,7 +12,6 @@ from facetag.labelling.outcomes import Outcome
 from facetag.labelling.photo_reader import INTERNAL, Photo
 from facetag.results.image_lines import Face
 from facetag.settings import Settings
-from facetag.vision.difference_hash import hash_look
 from facetag.vision.photo import Picture
 
 log = structlog.get_logger(__name__)
@@ -129,5 +128,5 @@ def to_outcome(photo: Photo, labels: Labels | Exception, version: str) -> Outcom
         stage_ms={**photo.stage_ms, **labels.stage_ms},
         model_version=version,
         incomplete=photo.picture.incomplete,
-        look=hash_look(photo.picture.copy),
+        look=photo.look,
     )

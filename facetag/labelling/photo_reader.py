@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from PIL.Image import Image
 
 from facetag.errors import (
     ErrorCode,
@@ -21,9 +22,11 @@ from facetag.labelling.isolated_decoder import IsolatedDecoder
 from facetag.labelling.outcomes import ImageToLabel, Outcome
 from facetag.settings import Settings
 from facetag.storage.object_keys import holds_photos, thumbnail_key
+from facetag.vision.difference_hash import hash_look
 from facetag.vision.image_decoder import decode_picture, needs_guard
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, Picture
+from facetag.vision.thumbnail import MEDIA_TYPE
 
 Decode = Callable[[bytes], Picture]
 """Raises ImageUnreadable."""
@@ -52,10 +55,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """Hold an image that is ready to be labelled."""
+    """Hold an image that is ready to be labelled, and the look of its photo (`hash_look`)."""
 
     image: ImageToLabel
     picture: Picture
+    look: bytes | None
     stage_ms: dict[str, float]
 
 
@@ -69,18 +73,18 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Make the small copy of a photo as WebP, and store it under a key and a media type.
+    """Make the small copy of a photo as JPEG, and store it under a key and a media type.
 
     `store` raises StorageUnavailable and SettingsInvalid.
     """
 
-    make: Callable[[Picture], bytes]
+    make: Callable[[Image], bytes]
     store: Callable[[str, bytes, str], None]
 
     def keep(self, image: ImageToLabel, tenant_id: str, data: bytes) -> None:
         """Store the thumbnail of an image; without it, the page shows the labels alone."""
         try:
-            self.store(thumbnail_key(tenant_id, image.bucket, image.key), data, "image/webp")
+            self.store(thumbnail_key(tenant_id, image.bucket, image.key), data, MEDIA_TYPE)
         except (ServiceUnavailable, SettingsInvalid) as error:
             log.warning("thumbnail_lost", image=image.id, reason=str(error))
 
@@ -163,8 +167,10 @@ class PhotoReader:
                 guarded = image.suspicion or needs_guard(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)
                 watch.lap("decode")
+                small = picture.copy_image()
+                look = hash_look(small)
                 kept = self._thumbnails if tenant_id is not None else None
-                thumbnail = kept.make(picture) if kept is not None else b""
+                thumbnail = kept.make(small) if kept is not None else b""
             if kept is not None and tenant_id is not None:
                 kept.keep(image, tenant_id, thumbnail)
         except ImageUnreadable as error:
@@ -183,7 +189,7 @@ class PhotoReader:
         except Exception:
             log.exception("read_failed", image=image.id, bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
-        return Photo(image, picture, watch.stage_ms)
+        return Photo(image, picture, look, watch.stage_ms)
 
 
 def make_reader(

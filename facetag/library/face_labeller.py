@@ -24,6 +24,7 @@ from facetag.results.duplicates import Duplicates
 from facetag.results.image_lines import Line, image_line
 from facetag.results.photo_results import PhotoResults
 from facetag.settings import Settings, load_settings
+from facetag.vision.difference_hash import hash_look
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, whole_picture
 
@@ -197,7 +198,8 @@ class _Run:
             pixels = to_pixels(self._held[image.key].photo)  # type: ignore[arg-type]
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error))
-        return Photo(image, whole_picture(pixels, WORKING_SIDE), {})
+        picture = whole_picture(pixels, WORKING_SIDE)
+        return Photo(image, picture, hash_look(picture.copy_image()), {})
 
     def _label(self, chunk: Sequence[Photo | Outcome]) -> Iterator[Outcome]:
         photos = [one for one in chunk if isinstance(one, Photo)]

@@ -14,18 +14,17 @@ Hashes = npt.NDArray[np.uint8]
 
 def difference_hash(photo: npt.NDArray[np.uint8]) -> Hashes:
     """Return the 256-bit difference hash of a photo (height, width, 3), packed to 32 bytes."""
-    return _hash(_reduce(photo))
+    return _hash(_reduce(Image.fromarray(photo)))
 
 
-def hash_look(photo: npt.NDArray[np.uint8]) -> bytes | None:
+def hash_look(photo: Image.Image) -> bytes | None:
     """Return the photo's difference hash; None for a photo with too little in it."""
     small = _reduce(photo)
     return None if small.std() < SHADES else _hash(small).tobytes()
 
 
-def _reduce(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    grey = Image.fromarray(photo).convert("L")
-    return np.asarray(grey.resize((17, 16), Image.Resampling.BOX))
+def _reduce(photo: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(photo.convert("L").resize((17, 16), Image.Resampling.BOX))
 
 
 def _hash(small: npt.NDArray[np.uint8]) -> Hashes:

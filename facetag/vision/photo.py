@@ -61,6 +61,11 @@ class Picture:
         """The number of its pixels in memory, without those of the copy."""
         return self.image.width * self.image.height
 
+    def copy_image(self) -> Image.Image:
+        """Return the copy as an image: the decoded one itself, where that was not reduced."""
+        height, width = self.copy.shape[:2]
+        return self.image if self.image.size == (width, height) else Image.fromarray(self.copy)
+
     def at_least(self, scale: float) -> Image.Image:
         """Return the photo at this share of its size or more; the whole photo from 1 on.
 

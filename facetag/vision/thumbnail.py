@@ -4,18 +4,17 @@ import io
 
 from PIL import Image
 
-from facetag.vision.photo import Picture
-
+FORMAT, MEDIA_TYPE = "JPEG", "image/jpeg"
+"""WebP takes a seventh fewer bytes and eight times as long: 2 ms a photo."""
 QUALITY = 70
-METHOD = 1
-"""Effort of the encoder, 0 to 6. At 1 a photo takes 6 ms of one core; 4 saves a fifth of the bytes
-and takes twice as long."""
 
 
-def make_thumbnail(picture: Picture, side: int) -> bytes:
-    """Return the upright photo as WebP, with a long side of at most `side` pixels."""
-    image = Image.fromarray(picture.copy)
-    image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2.0)
+def make_thumbnail(image: Image.Image, side: int) -> bytes:
+    """Return an upright image as JPEG, with a long side of about `side` pixels.
+
+    It is reduced by a whole factor, in a third of the time that resampling takes.
+    """
+    small = image.reduce(max(1, round(max(image.size) / side)))
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY, method=METHOD)
+    small.save(file, FORMAT, quality=QUALITY)
     return file.getvalue()

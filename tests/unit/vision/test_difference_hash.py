@@ -22,7 +22,7 @@ def test_a_photo_that_was_encoded_again_repeats_it_and_another_photo_does_not():
     copies = [encoded(photo, 0.7, 60) for photo in photos]
     duplicates = Duplicates()
     placed = [
-        duplicates.place(position, None, hash_look(photo))
+        duplicates.place(position, None, hash_look(Image.fromarray(photo)))
         for position, photo in enumerate([*photos, *copies])
     ]
     assert placed == [None, None, None, 0, 1, 2]
@@ -30,5 +30,7 @@ def test_a_photo_that_was_encoded_again_repeats_it_and_another_photo_does_not():
 
 def test_a_blank_photo_has_no_look():
     blank = np.full((100, 120, 3), 200, np.uint8)
-    assert hash_look(blank) is None
-    assert hash_look(data.astronaut()) == difference_hash(data.astronaut()).tobytes()
+    assert hash_look(Image.fromarray(blank)) is None
+    assert (
+        hash_look(Image.fromarray(data.astronaut())) == difference_hash(data.astronaut()).tobytes()
+    )

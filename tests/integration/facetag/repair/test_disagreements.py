@@ -53,13 +53,24 @@ def change(sessions, statement, **values):
 
 def test_what_agrees_is_left_alone(sessions, storage, make_job):
     job_id = make_job(1, 2)
-    storage.put(thumbnail_key(TENANT, storage.bucket, key_of(1)), b"small", "image/webp")
+    storage.put(thumbnail_key(TENANT, storage.bucket, key_of(1)), b"small", "image/jpeg")
     storage.put(f"tenants/{TENANT}/elsewhere/a", b"not a photo", "text/plain")
     change(sessions, "INSERT INTO count_changes (job_id, queued, running, tagged, no_face, failed,"
            " cancelled, reused) VALUES (:job, -1, 1, 0, 0, 0, 0, 0)", job=job_id)  # fmt: skip
     change(sessions, "UPDATE images SET state = 'running' WHERE position = 0")
     assert repair(sessions, storage, dry_run=False, spared=timedelta(0)) == NOTHING
     assert storage.exists(f"tenants/{TENANT}/elsewhere/a")
+
+
+@pytest.mark.parametrize("key", ["2024/x.jpg", "ü 照片/'a\\b' %2F.jpg"])
+def test_the_thumbnail_of_a_photo_of_a_source_bucket_is_named_by_its_row(
+    sessions, storage, make_job, key
+):
+    make_job(1)
+    change(sessions, "UPDATE images SET bucket = 'a-source', key = :key", key=key)
+    storage.delete([key_of(1)])
+    storage.put(thumbnail_key(TENANT, "a-source", key), b"small", "image/jpeg")
+    assert repair(sessions, storage, dry_run=False, spared=timedelta(0)) == NOTHING
 
 
 def test_photos_that_storage_lacks_fail_where_they_wait_and_keep_results(
