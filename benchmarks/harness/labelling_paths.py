@@ -25,7 +25,7 @@ KEYPOINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """`mtcnn`'s names of the landmarks, in the order of ours."""
 
 
-def cut_faces(photo: Image.Image, faces: Sequence[Detection], rule: CropRule, size: int) -> Pixels:
+def cut_faces(photo: Pixels, faces: Sequence[Detection], rule: CropRule, size: int) -> Pixels:
     """Return crops (n, size, size, 3) of faces; n may be 0."""
     crops = np.zeros((len(faces), size, size, 3), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
@@ -72,11 +72,11 @@ class PaperPath:
     def _label_one(self, path: Path) -> int:
         options: dict[str, Any] = {}
         if self._decode is None:
-            photo = Image.open(path).convert("RGB")
+            photo = np.asarray(Image.open(path).convert("RGB"))
         else:
-            photo = Image.fromarray(self._decode(path.read_bytes()).copy)
-            options["min_face_size"] = max(20, self._min_face * max(photo.size))
-        faces = self._mtcnn.detect_faces(np.asarray(photo), **options)
+            photo = self._decode(path.read_bytes()).copy
+            options["min_face_size"] = max(20, self._min_face * max(photo.shape))
+        faces = self._mtcnn.detect_faces(photo, **options)
         if not faces:
             return 0
         found = [read_reference(face) for face in faces]
@@ -166,7 +166,7 @@ def _bound_of(path: OurPath, photos: Sequence[Path]) -> Callable[[], int]:
     # Crops are real faces: whose mirror image is read depends on what they show.
     crops = np.concatenate(
         [
-            cut_faces(Image.fromarray(photo.picture.copy), found_here, rule, size)
+            cut_faces(photo.picture.copy, found_here, rule, size)
             for (photo, _), found_here in zip(labelled, found, strict=True)
         ]
     )

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import structlog
-from PIL import Image
 
 from facetag.errors import ErrorCode, ImageUnreadable, ServiceUnavailable
 from facetag.labelling.isolated_decoder_main import ANSWER_LENGTH, FOR_DETECTION, REQUEST
@@ -51,15 +50,15 @@ class IsolatedDecoder:
         """
         facts, pixels = self._decode(data, FOR_DETECTION)
 
-        def decode_larger(scale: float) -> Image.Image:
-            return Image.fromarray(self._decode(data, scale)[1][0])
+        def decode_larger(scale: float) -> Pixels:
+            return self._decode(data, scale)[1][0]
 
         width, height = facts["size"]
         return Picture(
             width,
             height,
             copy=pixels[-1],
-            image=Image.fromarray(pixels[0]),
+            decoded=pixels[0],
             decode_larger=decode_larger if facts["reduced"] else None,
             incomplete=facts["incomplete"],
         )

@@ -77,7 +77,6 @@ def _read_request(source: BinaryIO) -> tuple[bytes, float] | None:
 
 
 def _answer_with_picture(answers: BinaryIO, data: bytes, options: dict[str, Any]) -> None:
-    import numpy as np
 
     from facetag.vision.image_decoder import decode_picture
 
@@ -87,18 +86,17 @@ def _answer_with_picture(answers: BinaryIO, data: bytes, options: dict[str, Any]
         "reduced": picture.decode_larger is not None,
         "incomplete": picture.incomplete,
     }
-    pixels = np.asarray(picture.image)
+    pixels = picture.decoded
     # A photo that is small enough is its own copy.
     same = picture.copy.shape == pixels.shape
     _answer(answers, facts, *([pixels] if same else [pixels, picture.copy]))
 
 
 def _answer_with_larger(answers: BinaryIO, data: bytes, options: dict[str, Any]) -> None:
-    import numpy as np
 
     from facetag.vision.image_decoder import decode_scaled
 
-    _answer(answers, {}, np.asarray(decode_scaled(data, **options)))
+    _answer(answers, {}, decode_scaled(data, **options))
 
 
 def _answer(answers: BinaryIO, facts: Mapping[str, Any], *pixels: Any) -> None:

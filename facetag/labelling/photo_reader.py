@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 
 from facetag.errors import (
     ErrorCode,
@@ -167,7 +167,7 @@ class PhotoReader:
                 guarded = image.suspicion or needs_guard(data)
                 picture = (self._decode_suspect if guarded else self._decode)(data)
                 watch.lap("decode")
-                small = picture.copy_image()
+                small = fromarray(picture.copy)
                 look = hash_look(small)
                 kept = self._thumbnails if tenant_id is not None else None
                 thumbnail = kept.make(small) if kept is not None else b""

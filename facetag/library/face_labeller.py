@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from PIL.Image import fromarray
+
 from facetag.cpu import available_cores
 from facetag.db.storable_text import storable
 from facetag.errors import ImageUnreadable
@@ -199,7 +201,7 @@ class _Run:
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error))
         picture = whole_picture(pixels, WORKING_SIDE)
-        return Photo(image, picture, hash_look(picture.copy_image()), {})
+        return Photo(image, picture, hash_look(fromarray(picture.copy)), {})
 
     def _label(self, chunk: Sequence[Photo | Outcome]) -> Iterator[Outcome]:
         photos = [one for one in chunk if isinstance(one, Photo)]

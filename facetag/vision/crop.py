@@ -142,13 +142,13 @@ def whole_image(photo: Pixels) -> Square:
     return Square(width / 2, height / 2, float(max(width, height)))
 
 
-def cut_square(photo: Image.Image, square: Square, size: int) -> Pixels:
-    """Return the square of a photo resampled to (size, size, 3), uint8."""
+def cut_square(photo: Pixels, square: Square, size: int) -> Pixels:
+    """Return the square of a photo (height, width, 3) resampled to (size, size, 3), uint8."""
     if square.turn:
         return _cut_turned(photo, square, size)
     reduction = int(square.side // LARGEST_SIDE)
     if reduction > 1:
-        photo = photo.reduce(reduction)
+        photo = np.asarray(Image.fromarray(photo).reduce(reduction))
         square = square.scaled(1 / reduction)
     (x1, y1), _, (x2, y2), _ = square.corners()
     left, top = int(np.floor(x1)), int(np.floor(y1))
@@ -164,7 +164,7 @@ def cut_square(photo: Image.Image, square: Square, size: int) -> Pixels:
     return np.asarray(resampled)
 
 
-def _cut_turned(photo: Image.Image, square: Square, size: int) -> Pixels:
+def _cut_turned(photo: Pixels, square: Square, size: int) -> Pixels:
     """Cut a square that is turned, in one affine resampling of the part that it lies in.
 
     Bilinear resampling looks at four pixels, so the part is reduced first to about as many pixels
@@ -186,17 +186,19 @@ def _cut_turned(photo: Image.Image, square: Square, size: int) -> Pixels:
     return np.asarray(turned)
 
 
-def _take_part(photo: Image.Image, bounds: tuple[int, int, int, int], factor: int) -> Image.Image:
+def _take_part(photo: Pixels, bounds: tuple[int, int, int, int], factor: int) -> Image.Image:
     """Return the part of a photo within whole pixels x1, y1, x2, y2, reduced by a whole factor.
 
     What of it lies outside the photo repeats the photo's edge.
     """
     left, top, right, bottom = bounds
-    width, height = photo.size
+    height, width = photo.shape[:2]
     first_row, last_row = min(max(top, 0), height - 1), max(1, min(bottom, height))
     first_column, last_column = min(max(left, 0), width - 1), max(1, min(right, width))
-    box = (first_column, first_row, last_column, last_row)
-    part = photo.crop(box) if factor == 1 else photo.reduce(factor, box)
+    cropped = np.ascontiguousarray(photo[first_row:last_row, first_column:last_column])
+    part = Image.fromarray(cropped)
+    if factor != 1:
+        part = part.reduce(factor)
     above, before = max(0, first_row - top) // factor, max(0, first_column - left) // factor
     below = max(0, (bottom - top) // factor - above - part.height)
     after = max(0, (right - left) // factor - before - part.width)

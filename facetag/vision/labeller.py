@@ -29,7 +29,7 @@ from facetag.vision.mtcnn.views import Band
 from facetag.vision.network.calibration import top_probability
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag.vision.network_loader import load_compiled
-from facetag.vision.photo import Picture, Pixels, copy_scale, reduce_image
+from facetag.vision.photo import Picture, Pixels, copy_scale, reduce_to
 from facetag.vision.turned_views import find_faces
 
 SURE_FACE = 0.9
@@ -188,9 +188,9 @@ class Labeller:
             return []
         size = self.network.input_size
         squares = [self.crop_rule.square(face) for face in faces]
-        image = photo.at_least(size / max(1.0, min(square.side for square in squares)))
-        scale = image.width / photo.width
-        return [cut_square(image, square.scaled(scale), size) for square in squares]
+        pixels = photo.at_least(size / max(1.0, min(square.side for square in squares)))
+        scale = pixels.shape[1] / photo.width
+        return [cut_square(pixels, square.scaled(scale), size) for square in squares]
 
     def _to_face(
         self,
@@ -255,8 +255,7 @@ def _view(photo: Picture, band: Band) -> Pixels:
     """Return a photo with as many pixels as a band of faces is searched for in."""
     if band.is_first:
         return photo.copy
-    image = photo.at_least(copy_scale((photo.width, photo.height), band.side))
-    return np.asarray(reduce_image(image, band.side))
+    return reduce_to(photo.at_least(copy_scale((photo.width, photo.height), band.side)), band.side)
 
 
 def _enlarge(face: Detection, view: Pixels, photo: Picture) -> Detection:

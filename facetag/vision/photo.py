@@ -44,35 +44,31 @@ class WholePhoto:
 class Picture:
     """Hold an upright photo of `width` x `height` pixels.
 
-    `copy` is the photo reduced for the detector. `image` is the photo as it was decoded, whole or
-    reduced. If it is reduced, `decode_larger(scale)` decodes it again, at that share of its size
-    or more. `incomplete` tells that the file lacks its last bytes, such as a few rows.
+    `copy` is the photo reduced for the detector. `decoded` is the photo as it was decoded, whole or
+    reduced; it may be a turned view. If it is reduced, `decode_larger(scale)` decodes it again, at
+    that share of its size or more. `incomplete` tells that the file lacks its last bytes, such as a
+    few rows.
     """
 
     width: int
     height: int
     copy: Pixels
-    image: Image.Image
-    decode_larger: Callable[[float], Image.Image] | None = None
+    decoded: Pixels
+    decode_larger: Callable[[float], Pixels] | None = None
     incomplete: bool = False
 
     @property
     def pixels_held(self) -> int:
         """The number of its pixels in memory, without those of the copy."""
-        return self.image.width * self.image.height
+        return self.decoded.shape[0] * self.decoded.shape[1]
 
-    def copy_image(self) -> Image.Image:
-        """Return the copy as an image: the decoded one itself, where that was not reduced."""
-        height, width = self.copy.shape[:2]
-        return self.image if self.image.size == (width, height) else Image.fromarray(self.copy)
-
-    def at_least(self, scale: float) -> Image.Image:
+    def at_least(self, scale: float) -> Pixels:
         """Return the photo at this share of its size or more; the whole photo from 1 on.
 
         Raises ImageUnreadable if the file has to be decoded again and decoding fails.
         """
-        if self.decode_larger is None or self.image.width >= scale * self.width:
-            return self.image
+        if self.decode_larger is None or self.decoded.shape[1] >= scale * self.width:
+            return self.decoded
         return self.decode_larger(scale)
 
 
@@ -80,7 +76,7 @@ def whole_picture(pixels: Pixels, copy_side: int, *, incomplete: bool = False) -
     """Return the picture of a photo that was decoded whole."""
     height, width = pixels.shape[:2]
     copy = reduce_to(pixels, copy_side)
-    return Picture(width, height, copy, Image.fromarray(pixels), incomplete=incomplete)
+    return Picture(width, height, copy, pixels, incomplete=incomplete)
 
 
 def is_long(size: tuple[int, ...]) -> bool:

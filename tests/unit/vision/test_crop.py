@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from facetag.vision import crop
-from facetag.vision.crop import BoxCrop, Square, UprightCrop, read_crop_rule, whole_image
+from facetag.vision.crop import (
+    LARGEST_SIDE,
+    PLACES,
+    BoxCrop,
+    Square,
+    UprightCrop,
+    cut_square,
+    read_crop_rule,
+    whole_image,
+)
 from facetag.vision.detection import Detection, as_landmarks
-
-
-def cut_square(photo, square, size):
-    return crop.cut_square(Image.fromarray(photo), square, size)
 
 
 def photo_of(height, width, seed=0):
@@ -34,7 +38,7 @@ def test_the_rule_follows_the_boxs_height_alone():
 
 def face_in(square, *, noise=0.0):
     """A face whose eyes and mouth lie where they do in an upright crop of this square."""
-    places = np.insert(crop.PLACES, 2, 0.05j)
+    places = np.insert(PLACES, 2, 0.05j)
     moved = square.x + 1j * square.y + places * square.side * np.exp(1j * np.radians(square.turn))
     drawn = np.random.default_rng(1).normal(0, noise, (5, 2)) * square.side
     points = np.stack([moved.real, moved.imag], axis=1) + drawn
@@ -80,8 +84,8 @@ def test_a_rule_of_another_name_or_padding_is_refused(fields, rule):
 def test_a_turned_square_is_what_a_levelled_photo_shows(turn, scale):
     photo = Image.fromarray(photo_of(160, 200)).resize((200 * scale, 160 * scale))
     level = photo.rotate(turn, Image.Resampling.BICUBIC, center=(100 * scale, 80 * scale))
-    expected = crop.cut_square(level, Square(100, 80, 70).scaled(scale), 64)
-    cut = crop.cut_square(photo, Square(100, 80, 70, turn).scaled(scale), 64)
+    expected = cut_square(np.asarray(level), Square(100, 80, 70).scaled(scale), 64)
+    cut = cut_square(np.asarray(photo), Square(100, 80, 70, turn).scaled(scale), 64)
     assert cut.shape == (64, 64, 3)
     assert cut.dtype == np.uint8
     assert difference(cut, expected).mean() < 4
@@ -185,7 +189,7 @@ def test_a_tiny_square_has_the_colour_at_its_place(side):
 
 def test_a_huge_square_is_cut_from_a_reduced_photo_with_the_same_content():
     photo = photo_of(900, 1300, seed=5)
-    square = Square(600.0, 500.0, 3.0 * crop.LARGEST_SIDE)
+    square = Square(600.0, 500.0, 3.0 * LARGEST_SIDE)
     plain = Image.fromarray(np.pad(photo, ((2572, 2672), (2472, 2372), (0, 0)), mode="edge"))
     expected = np.asarray(plain.resize((96, 96), Image.Resampling.BILINEAR, reducing_gap=3.0))
     assert plain.size == (6144, 6144)

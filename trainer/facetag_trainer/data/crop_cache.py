@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS
@@ -131,7 +130,7 @@ def write_cache(
             largest = largest_face(faces)
             square = whole_image(photo) if largest is None else rule.square(largest)
             wide = square.grown(canvas / size)
-            crops[index] = cut_square(Image.fromarray(photo), wide, canvas)
+            crops[index] = cut_square(photo, wide, canvas)
             inside[index] = wide.locate(_corners_of(photo)) * canvas
         on_progress(min(start + BATCH, len(samples)))
     crops.flush()

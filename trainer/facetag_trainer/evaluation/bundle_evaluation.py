@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from facetag.errors import ImageUnreadable, ShardUnreadable
 from facetag.heads import AGE
@@ -136,4 +135,4 @@ def _cut(
 ) -> npt.NDArray[np.uint8]:
     face = largest_face(faces)
     square = whole_image(photo) if face is None else bundle.crop_rule.square(face)
-    return cut_square(Image.fromarray(photo), square, bundle.spec.input_size)
+    return cut_square(photo, square, bundle.spec.input_size)

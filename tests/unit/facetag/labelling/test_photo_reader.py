@@ -73,7 +73,7 @@ def test_images_are_read_in_order_with_their_milliseconds(make_reader):
     results = make_reader(Shelf(a=b"1", b=b"2")).read([image(1, "a"), image(2, "b")])
     assert [result.image.id for result in results] == [1, 2]
     assert set(results[0].stage_ms) == {"fetch", "decode"}
-    assert results[0].picture.image.size == (20, 10)
+    assert results[0].picture.decoded.shape == (10, 20, 3)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_a_suspect_goes_to_the_decoder_for_suspects(make_reader):
         Shelf(a=b"1"), decode_suspect=lambda _: whole_picture(np.ones((1, 1, 3), np.uint8), 9)
     )
     ordinary, suspect = reader.read([image(1, "a"), image(2, "a", suspicion=1)])
-    assert ordinary.picture.image.size == (20, 10)
-    assert suspect.picture.image.size == (1, 1)
+    assert ordinary.picture.decoded.shape == (10, 20, 3)
+    assert suspect.picture.decoded.shape == (1, 1, 3)
 
 
 def test_a_refused_object_is_tried_for_minutes_before_its_image_fails(make_reader):

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from facetag.errors import ShardUnreadable
 from facetag.settings import Settings
@@ -42,7 +41,7 @@ def shard(tmp_path):
 
 
 def cut(photo, square):
-    return cut_square(Image.fromarray(photo), square, 32)
+    return cut_square(photo, square, 32)
 
 
 def predict(bundle, crops):

@@ -123,4 +123,4 @@ def test_the_pixels_are_those_of_pillow(kind):
                 expected = np.asarray(opened)
             side = max(image.size) // factor
             picture = decode_picture(data, **LIMITS, copy_side=side)
-            assert np.array_equal(np.asarray(picture.image), expected)
+            assert np.array_equal(picture.decoded, expected)
