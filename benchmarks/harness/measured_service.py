@@ -22,7 +22,7 @@ from facetag.standalone.stack import LocalStack
 from facetag.storage.client import make_storage
 
 PATIENCE_S = 3600.0
-LOOK_S = 0.05
+LOOK_S = 0.2
 READY = "ready"
 """The event that each child of a worker logs once it is warm."""
 
