@@ -265,8 +265,7 @@ class Settings(BaseSettings):
         360,
         ge=0,
         le=2048,
-        description="Long side, in pixels, that the small copies of photos on the page come near "
-        "to; 0: none are kept",
+        description="About the long side, in pixels, of the page's small photos; 0: none are kept",
     )
 
     # Detection and prediction
