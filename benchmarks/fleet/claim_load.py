@@ -50,6 +50,8 @@ class ClaimCost:
     seconds: float
     server_s: float
     """Processor time of PostgreSQL."""
+    claimers_s: float
+    """Processor time of the claimers."""
     waits: float
     """Share of the claimers' statements that waited for a lock."""
     job_updates: int
@@ -66,7 +68,10 @@ class ClaimCost:
             f"{rate / CHUNK:,.0f} chunks of {CHUNK}\n"
             f"  PostgreSQL: {1e6 * self.server_s / self.photos:.0f} us of a core per photo "
             f"({self.server_s / self.seconds:.2f} cores), {self.wal_bytes / self.photos:.0f} bytes "
-            f"of log per photo\n"
+            f"of log per photo; 10,000 a second would take "
+            f"{10_000 * self.server_s / self.photos:.1f} cores\n"
+            f"  claimers: {1e6 * self.claimers_s / self.photos:.0f} us of a core per photo "
+            f"({self.claimers_s / self.seconds:.2f} cores)\n"
             f"  {100 * self.waits:.1f}% of statements waited for a lock; the job's row was written "
             f"{self.job_updates / (2 * self.photos / CHUNK):.2f} times per claim and finish\n"
             f"  VACUUM afterwards, seconds: {vacuum}"
@@ -80,10 +85,11 @@ def measure_claims(settings: Settings, *, rate: int, seconds: float) -> ClaimCos
     job = LargeJob(sessions, int(rate * seconds))
     engine.dispose()
     finished = _FORK.Value("l", 0)
+    spent_s = _FORK.Value("d", 0.0)
     go = _FORK.Event()
     claimers = [
         _FORK.Process(
-            target=_claim, args=(settings, job.id, rate / CLAIMERS, seconds, go, finished)
+            target=_claim, args=(settings, job.id, rate / CLAIMERS, seconds, go, finished, spent_s)
         )
         for _ in range(CLAIMERS)
     ]
@@ -109,6 +115,7 @@ def measure_claims(settings: Settings, *, rate: int, seconds: float) -> ClaimCos
         photos=finished.value,
         seconds=took_s,
         server_s=after["server_s"] - before["server_s"],
+        claimers_s=spent_s.value,
         waits=waiting / max(1, statements),
         job_updates=int(after["job_updates"] - before["job_updates"]),
         wal_bytes=int(after["wal"] - before["wal"]),
@@ -118,12 +125,12 @@ def measure_claims(settings: Settings, *, rate: int, seconds: float) -> ClaimCos
     return cost
 
 
-def _claim(settings, job_id, rate, seconds, go, finished) -> None:  # type: ignore[no-untyped-def]
+def _claim(settings, job_id, rate, seconds, go, finished, spent_s) -> None:  # type: ignore[no-untyped-def]
     sessions = make_sessions(make_engine(settings, pool_size=1, application="claimer"))
     with transaction(sessions) as session:
         session.execute(text("SELECT 1"))
     go.wait()
-    began = time.monotonic()
+    began, spent_before_s = time.monotonic(), time.process_time()
     done = 0
     while time.monotonic() - began < seconds:
         if done > rate * (time.monotonic() - began):
@@ -141,6 +148,7 @@ def _claim(settings, job_id, rate, seconds, go, finished) -> None:  # type: igno
         done += len(claim.images)
     with finished.get_lock():
         finished.value += done
+        spent_s.value += time.process_time() - spent_before_s
 
 
 def _outcomes(claim: Claim) -> list[Outcome]:
