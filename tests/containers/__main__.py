@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.containers.composition import Composition
+from tests.containers.composition import Composition, tell
 from tests.containers.engine import EngineMissing, open_engine
-from tests.containers.service_life import live, tell
+from tests.containers.service_life import live
 from tests.containers.stand_ins.images import provide_images
 from tests.unit.packaging.containers import ROOT
 

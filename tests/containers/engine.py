@@ -46,6 +46,12 @@ class Engine:
             [*self.compose_command, *arguments], self.environment | (environment or {}), **options
         )
 
+    def run(
+        self, command: Sequence[str], *, environment: dict[str, str], **options: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program that speaks to the engine, with `environment` besides the engine's."""
+        return _run(command, self.environment | environment, **options)
+
 
 @contextmanager
 def open_engine(work: Path, *, install: bool) -> Iterator[Engine]:

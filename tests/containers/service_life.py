@@ -1,32 +1,41 @@
-"""Lead the services of docker-compose.yml through their life: label, lose a worker, stop, restart.
+"""Lead the services of docker-compose.yml through their life, from an upgrade to a restored backup.
 
 Each step checks what it did by assertions, and tells in one line what held.
 """
 
-import json
-import os
-import subprocess
-import sys
+import io
+import tarfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.samples import EXPECTED, load_photo, write_samples
-from tests.containers.composition import Composition
+from tests.containers.composition import Composition, tell
+from tests.containers.labelling_runs import (
+    PATIENCE_S,
+    check_all_tagged,
+    newest_job,
+    tag,
+    tagging,
+    wait_for_labels,
+    write_photos,
+)
+from tests.containers.restoration import check_restart, check_restore
+from tests.containers.upgrade import check_upgrade
 
 MOST_MB = {"facetag-api:0.1.0": 250, "facetag-worker:0.1.0": 1600, "facetag-trainer:0.1.0": 2000}
 """The most megabytes (10**6 bytes) of each image."""
 OURS = ("api", "worker", "sweeper", "trainer")
 CHECKED = ("api", "worker", "sweeper", "postgres", "redis", "s3")
+FACES = 60
+"""Labelled faces of a new shard."""
 PHOTOS = 480
-PATIENCE_S = 600
 
 
 def live(composition: Composition, folder: Path) -> None:
     """Build, start, use, hurt, stop and start again; raises AssertionError where a step fails."""
     composition.compose("build", "api", "worker", "trainer")
     check_sizes(composition)
+    check_upgrade(composition, folder)
     began = time.monotonic()
     composition.up()
     tell(f"ready {time.monotonic() - began:.0f} s after `up`")
@@ -36,7 +45,9 @@ def live(composition: Composition, folder: Path) -> None:
         composition.wait_healthy(service)
     tell(f"healthy: {', '.join(CHECKED)}")
     job = check_lost_worker(composition, folder)
+    check_retraining(composition)
     check_restart(composition, folder, job)
+    check_restore(composition, folder, job)
 
 
 def check_sizes(composition: Composition) -> None:
@@ -78,46 +89,29 @@ def check_samples(composition: Composition, folder: Path) -> None:
     }
     assert found == EXPECTED, found
     tell(f"{len(lines)} samples labelled as they should be")
+    write_photos(folder / "Pictures", 2)
+    command = "FACETAG_API_URL=http://localhost:8000 facetag tag ~/Pictures"
+    table = composition.shell(command.replace("8000", str(composition.api_port)))
+    assert all(photo.name in table for photo in (folder / "Pictures").iterdir()), table
 
 
 def check_lost_worker(composition: Composition, folder: Path) -> str:
     """Kill one of two workers in the middle of a job: the other ends it. Returns the job's id."""
-    composition.up("--scale=worker=2")
+    composition.shell("docker compose up --detach --scale worker=2")
     photos = folder / "photos"
     write_photos(photos, PHOTOS)
     with tagging(composition, photos) as command:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (job := newest_job(composition))["counts"]["tagged"] or job["total"] != PHOTOS:
-            assert command.poll() is None, command.communicate()
-            assert time.monotonic() < deadline, job
-            time.sleep(0.1)
+        job = wait_for_labels(composition, command, PHOTOS)
         busy = busiest_worker(composition)
         composition.engine.docker("kill", "--signal=KILL", busy)
         left = PHOTOS - newest_job(composition)["counts"]["tagged"]
         assert left > 0, "the job ended before its worker was killed"
         output, errors = command.communicate(timeout=PATIENCE_S)
     assert command.returncode == 0, errors
-    lines = [json.loads(line) for line in output.splitlines()]
-    assert sorted(line["image"] for line in lines) == sorted(p.name for p in photos.iterdir())
-    assert {line["state"] for line in lines} == {"tagged"}
+    check_all_tagged(output, photos)
     tell(f"a worker was killed with {left} of {PHOTOS} photos to go; all were labelled once")
-    composition.up("--scale=worker=2")
+    composition.shell("docker compose up --detach --scale worker=2")
     return str(job["id"])
-
-
-def check_restart(composition: Composition, folder: Path, job: str) -> None:
-    """Stop everything and start it again: jobs, photos and keys are there."""
-    before = composition.get(f"/v1/jobs/{job}")
-    began = time.monotonic()
-    composition.compose("down")
-    tell(f"stopped in {time.monotonic() - began:.0f} s")
-    composition.up()
-    assert composition.get(f"/v1/jobs/{job}")["counts"] == before["counts"]
-    lines = tag(composition, folder / "photos", status=0)
-    assert len(lines) == PHOTOS
-    again = newest_job(composition)
-    assert again["reused"] == PHOTOS, again
-    tell("after a restart the same photos needed neither upload nor labelling")
 
 
 def busiest_worker(composition: Composition) -> str:
@@ -127,51 +121,38 @@ def busiest_worker(composition: Composition) -> str:
         for one in composition.containers("worker")
     }
     query = "SELECT DISTINCT split_part(claimed_by, ':', 1) FROM images WHERE state = 'running'"
-    psql = ("psql", "--username=facetag", "--no-align", "--tuples-only", f"--command={query}")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        for name in composition.compose("exec", "-T", "postgres", *psql, "facetag").split():
+        for name in composition.ask_database(query):
             return names[name]
     raise AssertionError("no worker holds an image")
 
 
-def newest_job(composition: Composition) -> dict:
-    return dict(composition.get("/v1/jobs?limit=1")["jobs"][0])
-
-
-def tag(composition: Composition, photos: Path, *, status: int) -> list[dict]:
-    """Label a folder by the command; returns the lines of its output."""
-    with tagging(composition, photos) as command:
-        output, errors = command.communicate(timeout=PATIENCE_S)
-    assert command.returncode == status, errors
-    return [json.loads(line) for line in output.splitlines()]
-
-
-@contextmanager
-def tagging(composition: Composition, photos: Path) -> Iterator["subprocess.Popen[str]"]:
-    command = subprocess.Popen(
-        [sys.executable, "-m", "facetag_cli.main", "tag", str(photos), "--format=jsonl"],
-        env=composition.command_environment(dict(os.environ)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def check_retraining(composition: Composition) -> None:
+    """Queue a retraining for the trainer, cancel it, and read its log to the end."""
+    data = composition.work / "data"
+    data.mkdir(mode=0o755)
+    write_shard(data / "new.tar", FACES)
+    composition.shell(
+        'docker compose run --rm --no-deps --volume "$PWD/data:/data" trainer retrain'
+        " /data/new.tar --replay 0 --queue"
     )
-    try:
-        yield command
-    finally:
-        if command.poll() is None:
-            command.kill()
-            command.wait()
+    cancelled = composition.compose("run", "--rm", "--no-deps", "trainer", "retrainings", "cancel")
+    composition.shell("docker compose run --rm --no-deps trainer retrainings log --follow")
+    models = composition.shell("docker compose run --rm trainer models list")
+    assert "champion" in models, models
+    tell(f"a retraining was queued and cancelled: {cancelled.strip()}")
 
 
-def write_photos(folder: Path, count: int) -> None:
-    """Write different portraits of the same astronaut."""
-    folder.mkdir()
+def write_shard(path: Path, faces: int) -> None:
+    """Write a labelled shard as UTKFace names its images: age, gender, race, time."""
     photo = load_photo("astronaut.png")
-    for number in range(count):
-        side = 400 + number
-        photo.resize((side, side)).save(folder / f"{number:04}.jpg", quality=85)
-
-
-def tell(what: str) -> None:
-    print(f"- {what}", flush=True)
+    with tarfile.open(path, "w") as shard:
+        for number in range(faces):
+            side = 200 + number
+            written = io.BytesIO()
+            photo.resize((side, side)).save(written, "JPEG")
+            entry = tarfile.TarInfo(f"{20 + number}_{number % 2}_{number % 5}_2017{number:013}.jpg")
+            entry.size = written.tell()
+            written.seek(0)
+            shard.addfile(entry, written)

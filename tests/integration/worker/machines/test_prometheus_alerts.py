@@ -4,138 +4,250 @@ It waits for minutes, so it runs only where FACETAG_PROMETHEUS=1 asks for it.
 """
 
 import os
-import re
+import signal
 import subprocess
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
 
-from facetag.standalone.servers.ports import find_free_ports
+from facetag.errors import StorageUnavailable
 from tests.faults.fault_harness import FaultHarness, with_lease
-from tests.unit.packaging.containers import ROOT
+from tests.integration.worker.fake_worker import DEADLY_SIZE
+from tests.integration.worker.harness import png
+from tests.integration.worker.machines.prometheus import Prometheus, shipped_rules
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
         os.environ.get("FACETAG_PROMETHEUS") != "1",
-        reason="takes minutes: install Debian's prometheus, and set FACETAG_PROMETHEUS=1",
+        reason="takes ten minutes: install Debian's prometheus, and set FACETAG_PROMETHEUS=1",
     ),
 ]
 
-SCRAPE_S = 10
-"""Prometheus' own default, and longer than the API waits for parts that hang."""
-SILENCE_S = 12
-PATIENCE_S = 120
-CONFIGURATION = """
-global: {{ scrape_interval: {scrape_s}s, scrape_timeout: {scrape_s}s, evaluation_interval: 1s }}
-rule_files: [{rules}]
-scrape_configs:
-  - job_name: facetag
-    authorization: {{ credentials: {key} }}
-    static_configs: [{{ targets: ["{target}"] }}]
-"""
+DISK_BYTES = 12 * 10**9
+LEFT_BYTES = 120 * 10**6
+"""Free on a disk that counts as full, and enough for the servers on it."""
 
 
-def hurried_rules() -> str:
-    """Return the rules with seconds in the place of minutes."""
-    rules = (ROOT / "deploy" / "alerts.yml").read_text()
-    rules = re.sub(r"for: (\d+)m", r"for: \1s", rules)
-    return rules.replace("> 120", f"> {SILENCE_S}")
+@dataclass
+class Service:
+    """A whole service with one quick worker, and a Prometheus that looks at it."""
+
+    faults: FaultHarness
+    client: httpx.Client
+    prometheus: Prometheus
+
+    def add_job(self, photos: int, *, first: bytes | None = None) -> str:
+        """Post a job of different photos, and ring for it."""
+        made = [png(color=f"#ffff{number:02x}") for number in range(photos)]
+        harness = self.faults.harness
+        return str(harness.post(harness.put(first or made[0], *made[1:]), announced=True))
+
+    @contextmanager
+    def worker_that_takes(self, photo_s: float) -> Iterator[None]:
+        """Let the worker be a slow one in the body."""
+        self.faults.stop_workers()
+        self.faults.start_workers(1, "--photo-s", str(photo_s))
+        yield
+        self.faults.stop_workers()
+        self.faults.start_workers(1)
 
 
-class Prometheus:
-    """A Prometheus on the API's metrics; it ends with the context."""
-
-    def __init__(self, folder, client):
-        (port,) = find_free_ports(1)
-        (folder / "rules.yml").write_text(hurried_rules())
-        (folder / "prometheus.yml").write_text(
-            CONFIGURATION.format(
-                scrape_s=SCRAPE_S,
-                rules=folder / "rules.yml",
-                key=client.headers["Authorization"].removeprefix("Bearer "),
-                target=client.base_url.netloc.decode(),
-            )
-        )
-        self._url = f"http://127.0.0.1:{port}"
-        self._command = [
-            "prometheus",
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'series'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        self._log = folder / "prometheus.log"
-
-    def __enter__(self):
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        return self
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait(30)
-
-    def firing(self):
-        """The alerts that fire now; None while it does not answer."""
-        try:
-            answer = httpx.get(f"{self._url}/api/v1/alerts", timeout=5, trust_env=False).json()
-        except httpx.TransportError:
-            return None
-        return {
-            alert["labels"]["alertname"]
-            for alert in answer["data"]["alerts"]
-            if alert["state"] == "firing"
-        }
-
-    def wait(self, *names):
-        """Wait until exactly these alerts fire."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (firing := self.firing()) != set(names):
-            assert time.monotonic() < deadline, (firing, names, self._log.read_text()[-2000:])
-            time.sleep(0.5)
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    """A disk of its own in a sparse file: it can be filled without writing as much."""
+    folder = tmp_path_factory.mktemp("disk")
+    image = tmp_path_factory.mktemp("image") / "disk"
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    made = subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], capture_output=True, check=False)
+    mount = ["mount", "-o", "loop", image, folder]
+    if made.returncode or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk, and not in every container")
+    folder.chmod(0o755)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    image.unlink()
 
 
-def test_each_fault_has_its_alert_and_quiet_follows(tmp_path):
+@pytest.fixture(scope="module")
+def service(disk, tmp_path_factory):
     with (
-        FaultHarness(tmp_path / "faults", **with_lease(2.0)) as faults,
+        FaultHarness(disk / "data", **with_lease(2.0)) as faults,
         faults.serve_api(timeout_s=30) as client,
     ):
         faults.start_sweeper()
         faults.start_workers(1)
-        with Prometheus(tmp_path, client) as prometheus:
-            prometheus.wait()
-            time.sleep(3 * SCRAPE_S)
-            prometheus.wait()
+        with Prometheus(tmp_path_factory.mktemp("prometheus"), client) as prometheus:
+            prometheus.wait_scraped()
+            yield Service(faults, client, prometheus)
 
-            faults.stop_workers()
-            prometheus.wait("FacetagWorkersGone")
-            faults.start_workers(1)
-            prometheus.wait()
 
-            faults.stop("sweeper")
-            prometheus.wait("FacetagSweeperSilent")
-            faults.start_sweeper()
-            prometheus.wait()
+@contextmanager
+def stopped_api(service: Service) -> Iterator[None]:
+    service.faults.stop("api")
+    yield
+    port = service.client.base_url.port
+    service.faults.start("api", "-m", "facetag_cli.main", "api", f"--port={port}")
 
-            faults.end(faults.seaweedfs)
-            prometheus.wait("FacetagStorageDown")
-            faults.bring_back(faults.seaweedfs)
-            prometheus.wait()
 
-            valkey = psutil.Process(faults.valkey.child.pid)
-            valkey.suspend()
-            prometheus.wait("FacetagQueueDown")
-            valkey.resume()
-            prometheus.wait()
+@contextmanager
+def frozen_postgres(service: Service) -> Iterator[None]:
+    postgres = psutil.Process(service.faults.postgres.child.pid)
+    with frozen(postgres, *postgres.children()):
+        yield
 
-            postgres = psutil.Process(faults.postgres.child.pid)
-            frozen = [postgres, *postgres.children()]
-            for process in frozen:
-                process.suspend()
-            prometheus.wait("FacetagDatabaseDown")
-            for process in frozen:
-                process.resume()
-            prometheus.wait()
+
+@contextmanager
+def frozen_valkey(service: Service) -> Iterator[None]:
+    with frozen(psutil.Process(service.faults.valkey.child.pid)):
+        yield
+
+
+@contextmanager
+def frozen(*processes: psutil.Process) -> Iterator[None]:
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+@contextmanager
+def killed_storage(service: Service) -> Iterator[None]:
+    service.faults.end(service.faults.seaweedfs)
+    yield
+    service.faults.bring_back(service.faults.seaweedfs)
+
+
+@contextmanager
+def full_disk(service: Service) -> Iterator[None]:
+    folder = service.faults.harness.settings.data_dir
+    filling = folder / "filling"
+    free = psutil.disk_usage(str(folder)).free
+    with filling.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free - LEFT_BYTES)
+    yield
+    filling.unlink()
+    # SeaweedFS looks at its disk once a minute.
+    service.faults.wait(lambda: takes_photos(service), "storage takes photos again", 120)
+
+
+def takes_photos(service: Service) -> bool:
+    try:
+        service.faults.harness.put(png())
+    except StorageUnavailable:
+        return False
+    return True
+
+
+@contextmanager
+def no_worker(service: Service) -> Iterator[None]:
+    service.faults.stop_workers()
+    yield
+    service.faults.start_workers(1)
+
+
+@contextmanager
+def no_sweeper(service: Service) -> Iterator[None]:
+    service.faults.stop("sweeper")
+    yield
+    service.faults.start_sweeper()
+
+
+@contextmanager
+def too_few_workers(service: Service) -> Iterator[None]:
+    """One worker takes minutes for a chunk, and two jobs wait for it."""
+    with service.worker_that_takes(15.0):
+        service.add_job(24)
+        service.add_job(24)
+        yield
+        service.faults.empty()
+
+
+@contextmanager
+def vanished_host(service: Service) -> Iterator[None]:
+    """A worker dies, and a transaction of its host, which nobody ends, keeps its images locked."""
+    faults = service.faults
+    url = make_url(faults.harness.settings.require("database_url")).set(drivername="postgresql")
+    with (
+        service.worker_that_takes(120.0),
+        psycopg.connect(url.render_as_string(hide_password=False)) as open_transaction,
+    ):
+        job = service.add_job(1)
+        started = "SELECT count(started_at) FROM images WHERE state = 'running'"
+        faults.wait(lambda: faults.ask(started) == 1, "the worker is at work")
+        open_transaction.execute("SELECT FROM images WHERE job_id = %s FOR UPDATE", [job])
+        for worker in faults.workers:
+            os.killpg(worker.pid or 0, signal.SIGKILL)
+        yield
+        open_transaction.execute("DELETE FROM jobs WHERE id = %s", [job])
+
+
+@contextmanager
+def deadly_photo(service: Service) -> Iterator[None]:
+    """A photo kills its worker, and other photos come before those that were with it."""
+    height, width = DEADLY_SIZE
+    with service.worker_that_takes(1.0):
+        job = service.add_job(100, first=png(width, height))
+        yield
+        service.faults.wait(
+            lambda: service.faults.harness.job(job).finished_at is not None, "it ends", 240
+        )
+
+
+@contextmanager
+def sweeper_with_a_withdrawn_key(service: Service) -> Iterator[None]:
+    """The sweeper may not delete what has expired."""
+    harness = service.faults.harness
+    job = service.add_job(3)
+    service.faults.wait(lambda: harness.job(job).finished_at is not None, "it is labelled")
+    right = harness.settings
+    harness.set(s3_secret_key=SecretStr("withdrawn"))
+    with no_sweeper(service):
+        pass
+    harness.settings = right
+    service.faults.ask(
+        "UPDATE jobs SET finished_at = now() - interval '1 year' WHERE id = :job RETURNING 1",
+        job=job,
+    )
+    yield
+    with no_sweeper(service):
+        pass
+
+
+FAULTS = {
+    "FacetagApiDown": stopped_api,
+    "FacetagDatabaseDown": frozen_postgres,
+    "FacetagQueueDown": frozen_valkey,
+    "FacetagStorageDown": killed_storage,
+    "FacetagDiskFull": full_disk,
+    "FacetagWorkersGone": no_worker,
+    "FacetagSweeperSilent": no_sweeper,
+    "FacetagWorkWaits": too_few_workers,
+    "FacetagLeasesLost": vanished_host,
+    "FacetagSuspects": deadly_photo,
+    "FacetagObjectsStay": sweeper_with_a_withdrawn_key,
+}
+
+
+def test_each_alert_has_a_fault():
+    assert list(FAULTS) == [rule["alert"] for rule in shipped_rules()]
+
+
+@pytest.mark.parametrize("alert", FAULTS)
+def test_an_alert_of_prometheus_fires_under_its_fault_alone(service, alert):
+    service.prometheus.wait_for_quiet(after=None)
+    with FAULTS[alert](service):
+        service.prometheus.wait_for(alert)
+    service.prometheus.wait_for_quiet(after=alert)

@@ -12,29 +12,23 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from facetag.db.engine import migrate
+from tests.earlier_release import ROOMS, find_earlier_release, import_path, unpack
 from tests.integration.worker.harness import ROOT, Harness, environment, png
 
 pytestmark = pytest.mark.integration
 
 PHOTOS = 120
-VERSIONS = "migrations/facetag_migrations/versions"
-ROOMS = ("api", "cli", "migrations", "trainer", "worker")
+PARTS = ("facetag", *ROOMS, "tests")
 POST = """
 import sys
 from facetag.settings import load_settings
+from tests.earlier_release import ROOMS, find_earlier_release, import_path, unpack
 from tests.integration.worker.harness import Harness
 print(Harness(load_settings()).post(sys.argv[1:], announced=True))
 """
 
 
-def git(*words: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
-
-
-BEFORE = git("log", "-1", "--diff-filter=A", "--format=%H^", "--", f"{VERSIONS}/*.py")
+BEFORE = find_earlier_release()
 
 
 class Release:
@@ -69,20 +63,8 @@ class Release:
         return done.stdout.strip()
 
     def environment(self, harness: Harness) -> dict[str, str]:
-        places = [self.folder, *(self.folder / room for room in ROOMS)]
-        path = os.pathsep.join(str(place) for place in places)
-        return os.environ | environment(harness.settings) | {"PYTHONPATH": path}
-
-
-def unpack(commit: str, folder: Path) -> Path:
-    """Write the code and the tests of a commit into a folder."""
-    folder.mkdir()
-    parts = ["facetag", *ROOMS, "tests"]
-    code = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", commit, *parts], capture_output=True, check=True
-    )
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=code.stdout, check=True)
-    return folder
+        path = {"PYTHONPATH": import_path(self.folder)}
+        return os.environ | environment(harness.settings) | path
 
 
 @pytest.fixture
@@ -105,7 +87,7 @@ def blank(harness):
 @pytest.mark.skipif(not BEFORE, reason="needs the history of git")
 @pytest.mark.timeout(300)
 def test_the_tables_are_upgraded_under_workers_of_the_release_before(blank, tmp_path):
-    old, new = Release(unpack(BEFORE, tmp_path / "old")), Release(ROOT)
+    old, new = Release(unpack(BEFORE, tmp_path / "old", PARTS)), Release(ROOT)
     keys = blank.put(*(png(color=f"#ffff{number:02x}") for number in range(PHOTOS)))
     log = tmp_path / "worker.log"
     worker = ["-m", "tests.integration.worker.fake_worker"]
