@@ -68,7 +68,7 @@ RUN touch /stamp
 RUN pip install -c constraints.txt ".[${ACCELERATOR},train]"
 RUN cd /opt/facetag/lib/python3*/site-packages \
     && find pandas scipy sklearn matplotlib -type d -name tests -prune -exec rm -r '{}' + \
-    && mkdir /added && find /opt/facetag -type f -newer /stamp -exec cp --parents '{}' /added ';'
+    && mkdir /added && find /opt/facetag -type f -newer /stamp -exec cp --parents -t /added '{}' +
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN useradd --uid 10001 --create-home facetag

@@ -40,15 +40,15 @@ LEAST_SHARE = 1 / 3
 """The least part of the workers that each of two equal jobs must have."""
 MOST_WAITS = 0.05
 """The largest part of the claimers' statements that may wait for a lock."""
-DRAIN_S = 20.0
 CONNECTIONS = 1000
 
 
 @click.command(help=__doc__)
 @click.option("--workers", default=200, show_default=True, help="Simulated worker processes.")
 @click.option("--photo-s", default=2.0, show_default=True, help="Seconds that a photo takes.")
+@click.option("--drain-s", default=20.0, show_default=True, help="FACETAG_DRAIN_S of the workers.")
 @click.option("--seconds", default=60.0, show_default=True, help="Length of each run of claims.")
-def main(workers: int, photo_s: float, seconds: float) -> None:
+def main(workers: int, photo_s: float, drain_s: float, seconds: float) -> None:
     """Measure and print; exit with status 1 if a bound does not hold."""
     Postgres.max_connections = CONNECTIONS
     click.echo(in_words(describe_machine()))
@@ -58,7 +58,7 @@ def main(workers: int, photo_s: float, seconds: float) -> None:
         LocalStack(Settings(data_dir=Path(folder))) as stack,
     ):
         settings = stack.connected_settings().model_copy(
-            update={"drain_s": DRAIN_S, "thumbnail_side": 0}
+            update={"drain_s": drain_s, "thumbnail_side": 0}
         )
         migrate(settings.require("database_url"))
         make_storage(settings).ensure_bucket()

@@ -19,6 +19,8 @@ CHUNKS_A_WORKER = 4
 """Chunks of the first job for each worker."""
 SLACK = 2.0
 """How many times as long as by even shares the first job may take."""
+START_S = 60.0
+"""Seconds that it may take besides."""
 LOOK_S = 0.1
 SAMPLES = 20
 """How often the division among two jobs is read."""
@@ -71,7 +73,7 @@ class SharedJobs:
         Raises RuntimeError if it does not end, or if images could not be labelled.
         """
         even = self._photos / self.workers
-        deadline = time.monotonic() + SLACK * even * self._photo_s
+        deadline = time.monotonic() + START_S + SLACK * even * self._photo_s
         job = {"job": self._last}
         while True:
             with transaction(self._sessions) as session:
@@ -79,7 +81,7 @@ class SharedJobs:
                     done = [row[0] for row in session.execute(DONE, job)]
                     break
             if time.monotonic() > deadline:
-                raise RuntimeError("the job did not end in twice the time of even shares")
+                raise RuntimeError("the job took more than twice the time of even shares")
             time.sleep(1)
         if sum(done) != self._photos:
             raise RuntimeError(f"only {sum(done)} of {self._photos} images were labelled")

@@ -135,6 +135,30 @@ def test_ci_lints_then_tests_with_the_real_data_where_there_is_any(
     assert ran.returncode == 2
 
 
+@pytest.mark.parametrize(("status", "goes_on"), [(0, True), (77, True), (1, False)])
+def test_ci_starts_containers_on_request_before_the_tests(
+    tmp_path: Path, status: int, goes_on: bool
+) -> None:
+    for folder in (".ci", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    python = tmp_path / ".venv" / "bin" / "python"
+    write_script(python, f'echo "python $*"; exit {status}')
+    write_script(tmp_path / "make", 'echo "$1"')
+    ran = subprocess.run(
+        ["bash", ".ci/run"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "FACETAG_CONTAINERS": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shown = ["lint", "python -m tests.containers", *(["test"] if goes_on else [])]
+    assert ran.stdout.splitlines() == shown
+    assert ran.returncode == (0 if goes_on else status)
+
+
 @pytest.mark.parametrize(
     ("said", "status", "shown"),
     [

@@ -15,7 +15,7 @@ from tests.unit.packaging.containers import ROOT
 RULES = ROOT / "deploy" / "alerts.yml"
 SCRAPE_S = 10
 """Prometheus' own default, and longer than the API waits for parts that hang."""
-SILENCE_S = 12
+SILENCE_S = 40
 UNSERVED_S = 40
 PATIENCE_S = 150
 CONFIGURATION = """

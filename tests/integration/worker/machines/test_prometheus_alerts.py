@@ -3,8 +3,8 @@
 It waits for minutes, so it runs only where FACETAG_PROMETHEUS=1 asks for it.
 """
 
+import itertools
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from facetag.errors import StorageUnavailable
-from tests.faults.fault_harness import FaultHarness, with_lease
+from tests.faults.fault_harness import FAKE_WORKER, FaultHarness, with_lease
 from tests.integration.worker.fake_worker import DEADLY_SIZE
 from tests.integration.worker.harness import png
 from tests.integration.worker.machines.prometheus import Prometheus, shipped_rules
@@ -32,6 +32,7 @@ pytestmark = [
     ),
 ]
 
+_numbers = itertools.count()
 DISK_BYTES = 12 * 10**9
 LEFT_BYTES = 120 * 10**6
 """Free on a disk that counts as full, and enough for the servers on it."""
@@ -44,6 +45,8 @@ class Service:
     faults: FaultHarness
     client: httpx.Client
     prometheus: Prometheus
+    quick: str = ""
+    """The worker."""
 
     def add_job(self, photos: int, *, first: bytes | None = None) -> str:
         """Post a job of different photos, and ring for it."""
@@ -51,14 +54,21 @@ class Service:
         harness = self.faults.harness
         return str(harness.post(harness.put(first or made[0], *made[1:]), announced=True))
 
+    def start_worker(self, photo_s: float = 0.0) -> str:
+        """Start a worker under a new name, wait until it is ready, and return the name."""
+        name = f"worker-{next(_numbers)}"
+        self.faults.start(name, *FAKE_WORKER, "--photo-s", str(photo_s))
+        self.faults.wait(lambda: '"ready"' in self.faults.log(name), f"{name} is ready")
+        return name
+
     @contextmanager
-    def worker_that_takes(self, photo_s: float) -> Iterator[None]:
-        """Let the worker be a slow one in the body."""
-        self.faults.stop_workers()
-        self.faults.start_workers(1, "--photo-s", str(photo_s))
-        yield
-        self.faults.stop_workers()
-        self.faults.start_workers(1)
+    def worker_that_takes(self, photo_s: float) -> Iterator[str]:
+        """Let the only worker be a slow one in the body; yield its name. One is always there."""
+        slow = self.start_worker(photo_s)
+        self.faults.stop(self.quick)
+        yield slow
+        self.quick = self.start_worker()
+        self.faults.stop(slow)
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +94,13 @@ def service(disk, tmp_path_factory):
         FaultHarness(disk / "data", **with_lease(2.0)) as faults,
         faults.serve_api(timeout_s=30) as client,
     ):
+        prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), client)
+        service = Service(faults, client, prometheus)
         faults.start_sweeper()
-        faults.start_workers(1)
-        with Prometheus(tmp_path_factory.mktemp("prometheus"), client) as prometheus:
+        service.quick = service.start_worker()
+        with prometheus:
             prometheus.wait_scraped()
-            yield Service(faults, client, prometheus)
+            yield service
 
 
 @contextmanager
@@ -153,9 +165,9 @@ def takes_photos(service: Service) -> bool:
 
 @contextmanager
 def no_worker(service: Service) -> Iterator[None]:
-    service.faults.stop_workers()
+    service.faults.stop(service.quick)
     yield
-    service.faults.start_workers(1)
+    service.quick = service.start_worker()
 
 
 @contextmanager
@@ -180,16 +192,15 @@ def vanished_host(service: Service) -> Iterator[None]:
     """A worker dies, and a transaction of its host, which nobody ends, keeps its images locked."""
     faults = service.faults
     url = make_url(faults.harness.settings.require("database_url")).set(drivername="postgresql")
-    with (
-        service.worker_that_takes(120.0),
-        psycopg.connect(url.render_as_string(hide_password=False)) as open_transaction,
-    ):
+    with psycopg.connect(url.render_as_string(hide_password=False)) as open_transaction:
+        lost = service.start_worker(photo_s=120)
+        faults.stop(service.quick)
         job = service.add_job(1)
         started = "SELECT count(started_at) FROM images WHERE state = 'running'"
         faults.wait(lambda: faults.ask(started) == 1, "the worker is at work")
         open_transaction.execute("SELECT FROM images WHERE job_id = %s FOR UPDATE", [job])
-        for worker in faults.workers:
-            os.killpg(worker.pid or 0, signal.SIGKILL)
+        service.quick = service.start_worker()
+        faults.kill(lost)
         yield
         open_transaction.execute("DELETE FROM jobs WHERE id = %s", [job])
 
@@ -222,8 +233,8 @@ def sweeper_with_a_withdrawn_key(service: Service) -> Iterator[None]:
         job=job,
     )
     yield
-    with no_sweeper(service):
-        pass
+    service.faults.start_sweeper()
+    service.faults.stop("sweeper-2")
 
 
 FAULTS = {
