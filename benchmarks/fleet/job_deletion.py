@@ -33,9 +33,7 @@ from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
 from facetag_worker.claims import claim_images
 
-PARTITIONS = 1_000
 REPEATS = 15
-CLAIMS_S = 5.0
 
 FINISH = text("UPDATE jobs SET finished_at = now(), state = 'completed' WHERE id = :job")
 LOG = text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
@@ -50,7 +48,8 @@ QUESTIONS = {
 @click.command(help=__doc__)
 @click.option("--images", default=200_000, show_default=True, help="Images of the deleted job.")
 @click.option("--others", default=800_000, show_default=True, help="Images of another job.")
-def main(images: int, others: int) -> None:
+@click.option("--partitions", default=1_000, show_default=True, help="Jobs with a partition each.")
+def main(images: int, others: int, partitions: int) -> None:
     """Measure and print."""
     click.echo(in_words(describe_machine()))
     with (
@@ -67,7 +66,7 @@ def main(images: int, others: int) -> None:
         kept.work_until(others // 2)
         vacuum(sessions)
         measure_deletion(sessions, doomed, kept)
-        measure_partitions(sessions)
+        measure_partitions(sessions, partitions)
         engine.dispose()
 
 
@@ -129,7 +128,7 @@ def vacuum(sessions: sessionmaker[Session]) -> float:
     return took_s
 
 
-def measure_partitions(sessions: sessionmaker[Session]) -> None:
+def measure_partitions(sessions: sessionmaker[Session], partitions: int) -> None:
     """Time statements that name no job on `images`, and on empty partitions by job."""
     with transaction(sessions) as session:
         allow_long_statements(session)
@@ -140,14 +139,14 @@ def measure_partitions(sessions: sessionmaker[Session]) -> None:
                 "CREATE INDEX ON parted (lease_until) WHERE state = 'running'"
             )
         )
-        for number in range(PARTITIONS):
+        for number in range(partitions):
             job = uuid.UUID(int=number)
             session.execute(
                 text(f"CREATE TABLE parted_{number} PARTITION OF parted FOR VALUES IN ('{job}')")
             )
     for name, question in QUESTIONS.items():
         whole, parted = (time_question(sessions, question.format(t)) for t in ("images", "parted"))
-        click.echo(f"  {name}: {whole:.2f} ms; with {PARTITIONS:,} partitions {parted:.2f}")
+        click.echo(f"  {name}: {whole:.2f} ms; with {partitions:,} partitions {parted:.2f}")
 
 
 def time_question(sessions: sessionmaker[Session], question: str) -> float:

@@ -39,14 +39,14 @@ _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 """Codes of a missing object. HEAD has no body, so botocore gives the status as the code."""
 _MISSING_BUCKET = frozenset({"NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"403", "AccessDenied", "Forbidden"})
-_REFUSED_FETCH = _REFUSED | {
+_REFUSALS = _REFUSED | {
     "AllAccessDisabled",
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidObjectState",
     "SignatureDoesNotMatch",
 }
-"""Codes of a refused read: no permission, unknown or expired keys, an archived object."""
+"""Codes of a refusal: no permission, unknown or expired keys, an archived object."""
 _CORS_REFUSED = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented"})
 _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 
@@ -301,7 +301,7 @@ class Storage:
         except ClientError as error:
             if _code(error) in _MISSING | _MISSING_BUCKET:
                 raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
-            if _code(error) in _REFUSED_FETCH:
+            if _code(error) in _REFUSALS:
                 raise ObjectRefused(
                     f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): let "
                     "FACETAG_S3_ACCESS_KEY read it."
@@ -433,6 +433,12 @@ def _translated_errors() -> Iterator[None]:
             f"runs. ({error})"
         ) from error
     except boto.ClientError as error:
+        if _code(error) in _REFUSALS:
+            # Who sweeps must go on with all else, and a right may come back.
+            raise StorageUnavailable(
+                f"Object storage refuses ({_code(error)}): check the rights of "
+                "FACETAG_S3_ACCESS_KEY, and FACETAG_S3_SECRET_KEY."
+            ) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status < 500 and status != 429 and _code(error) not in _TRANSIENT:
             raise

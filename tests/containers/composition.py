@@ -26,7 +26,7 @@ MAKE_KEY = (
     " --scope admin)"
 )
 START_S = 180
-COMMAND_S = 900
+COMMAND_S = 2400
 
 
 @dataclass

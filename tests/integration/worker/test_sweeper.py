@@ -2,15 +2,18 @@ import threading
 import uuid
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from facetag.db.engine import make_engine, make_sessions
 from facetag.db.tables import Job
+from facetag.erasure.tombstones import bury
 from facetag.jobs import create_prefix_job
 from facetag.jobs.predictions import PREDICT_PRIORITY
 from facetag.queue.celery_app import QUEUE_RETRAIN, count_doorbells, ring
 from facetag.retraining.retraining_lease import claim_retraining
 from facetag.retraining.retraining_requests import ask_retraining
+from facetag.storage.client import make_storage
 from facetag_worker.claims import claim_images, mark_started
 from facetag_worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
 
@@ -183,6 +186,18 @@ def test_without_redis_the_rest_is_swept_all_the_same(harness, lose):
     )
     swept = Sweeper(harness.sessions, harness.celery, harness.storage, deaf).sweep()
     assert (swept.requeued, swept.rung) == (1, 0)
+
+
+def test_where_storage_refuses_the_key_the_rest_is_swept_all_the_same(harness, lose):
+    lose(harness.post(["a"]), started=False)
+    harness.set(s3_secret_key=SecretStr("withdrawn"))
+    with harness.transaction() as session:
+        bury(session, ["tenants/local/images/gone.png"], tenant_id="local", job_id=uuid.uuid4())
+    storage = make_storage(harness.settings)
+    swept = Sweeper(harness.sessions, harness.celery, storage, harness.settings).sweep()
+    assert (swept.requeued, swept.erased) == (1, 0)
+    with harness.transaction() as session:
+        assert session.scalar(text("SELECT count(*) FROM tombstones")) == 1
 
 
 def test_the_command_sweeps_until_it_is_told_to_stop(harness, start, lose):

@@ -57,6 +57,10 @@ RUN_OTHERWISE = {
     "facetag models": (LIFE, "trainer models list"),
     "facetag retrain": ("tests/integration/cli/test_retrain_queue.py", '"retrain"'),
     "facetag retrain --queue": ("tests/integration/cli/test_retrain_queue.py", '"--queue"'),
+    "python -m benchmarks.fleet.job_deletion": (
+        "tests/integration/worker/machines/test_fleet.py",
+        "benchmarks.fleet.job_deletion",
+    ),
     "python -m benchmarks.fleet": (
         "tests/integration/worker/machines/test_fleet.py",
         "benchmarks.fleet",

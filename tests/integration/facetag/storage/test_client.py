@@ -186,6 +186,9 @@ def test_wrong_credentials_say_which_settings_to_check(servers):
     wrong = servers.model_copy(update={"s3_secret_key": SecretStr("wrong")})
     with pytest.raises(SettingsInvalid, match="FACETAG_S3_SECRET_KEY"):
         make_storage(wrong).ensure_bucket()
+    for ask in (lambda s: s.delete(["x"]), lambda s: s.list_prefix(s.bucket, "", None)):
+        with pytest.raises(StorageUnavailable, match=r"refuses.*FACETAG_S3_SECRET_KEY"):
+            ask(make_storage(wrong))
 
 
 def test_nothing_that_listens_is_storage_that_is_unavailable(servers):

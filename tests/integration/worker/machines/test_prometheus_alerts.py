@@ -210,7 +210,7 @@ def deadly_photo(service: Service) -> Iterator[None]:
     """A photo kills its worker, and other photos come before those that were with it."""
     height, width = DEADLY_SIZE
     with service.worker_that_takes(1.0):
-        job = service.add_job(100, first=png(width, height))
+        job = service.add_job(70, first=png(width, height))
         yield
         service.faults.wait(
             lambda: service.faults.harness.job(job).finished_at is not None, "it ends", 240
