@@ -79,5 +79,5 @@ def write_photos(folder: Path, count: int, *, mirrored: bool = False) -> None:
     if mirrored:
         photo = ImageOps.mirror(photo)
     for number in range(count):
-        side = 300 + number
-        photo.resize((side, side)).save(folder / f"{number:04}.jpg", quality=85)
+        side, quality = 300 + number // 4, 80 + number % 4
+        photo.resize((side, side)).save(folder / f"{number:04}.jpg", quality=quality)
