@@ -262,3 +262,13 @@ def test_an_alert_of_prometheus_fires_under_its_fault_alone(service, alert):
     with FAULTS[alert](service):
         service.prometheus.wait_for(alert)
     service.prometheus.wait_for_quiet(after=alert)
+
+
+def test_a_frozen_disk_silences_the_sweeper_for_prometheus(service, disk):
+    service.prometheus.wait_for_quiet(after=None)
+    subprocess.run(["fsfreeze", "--freeze", disk], check=True)
+    try:
+        service.prometheus.wait_for("FacetagSweeperSilent")
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)
+    service.prometheus.wait_for_quiet(after="FacetagSweeperSilent")
