@@ -33,6 +33,9 @@ pytestmark = [
 ]
 
 _numbers = itertools.count()
+SWEEPER = ("-m", "facetag_cli.main", "sweep")
+START_S = 120.0
+"""What a loaded machine takes to start a program."""
 DISK_BYTES = 12 * 10**9
 LEFT_BYTES = 120 * 10**6
 """Free on a disk that counts as full, and enough for the servers on it."""
@@ -46,7 +49,8 @@ class Service:
     client: httpx.Client
     prometheus: Prometheus
     quick: str = ""
-    """The worker."""
+    """The name of the worker."""
+    sweeper: str = ""
 
     def add_job(self, photos: int, *, first: bytes | None = None) -> str:
         """Post a job of different photos, and ring for it."""
@@ -54,11 +58,23 @@ class Service:
         harness = self.faults.harness
         return str(harness.post(harness.put(first or made[0], *made[1:]), announced=True))
 
+    def start_sweeper(self) -> str:
+        """Start a sweeper under a new name, wait until it is connected, and return the name."""
+        name = f"sweeper-{next(_numbers)}"
+        started = psutil.Process(self.faults.start(name, *SWEEPER).pid)
+        self.faults.wait(lambda: bool(started.net_connections("tcp")), name, START_S)
+        return name
+
+    def replace_sweeper(self) -> None:
+        """Start a sweeper with the settings of now, and only then stop the one before."""
+        before, self.sweeper = self.sweeper, self.start_sweeper()
+        self.faults.stop(before)
+
     def start_worker(self, photo_s: float = 0.0) -> str:
         """Start a worker under a new name, wait until it is ready, and return the name."""
         name = f"worker-{next(_numbers)}"
         self.faults.start(name, *FAKE_WORKER, "--photo-s", str(photo_s))
-        self.faults.wait(lambda: '"ready"' in self.faults.log(name), f"{name} is ready")
+        self.faults.wait(lambda: '"ready"' in self.faults.log(name), f"{name} is ready", START_S)
         return name
 
     @contextmanager
@@ -96,7 +112,7 @@ def service(disk, tmp_path_factory):
     ):
         prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), client)
         service = Service(faults, client, prometheus)
-        faults.start_sweeper()
+        service.sweeper = service.start_sweeper()
         service.quick = service.start_worker()
         with prometheus:
             prometheus.wait_scraped()
@@ -172,9 +188,9 @@ def no_worker(service: Service) -> Iterator[None]:
 
 @contextmanager
 def no_sweeper(service: Service) -> Iterator[None]:
-    service.faults.stop("sweeper")
+    service.faults.stop(service.sweeper)
     yield
-    service.faults.start_sweeper()
+    service.sweeper = service.start_sweeper()
 
 
 @contextmanager
@@ -225,16 +241,14 @@ def sweeper_with_a_withdrawn_key(service: Service) -> Iterator[None]:
     service.faults.wait(lambda: harness.job(job).finished_at is not None, "it is labelled")
     right = harness.settings
     harness.set(s3_secret_key=SecretStr("withdrawn"))
-    with no_sweeper(service):
-        pass
+    service.replace_sweeper()
     harness.settings = right
     service.faults.ask(
         "UPDATE jobs SET finished_at = now() - interval '1 year' WHERE id = :job RETURNING 1",
         job=job,
     )
     yield
-    service.faults.start_sweeper()
-    service.faults.stop("sweeper-2")
+    service.replace_sweeper()
 
 
 FAULTS = {
