@@ -11,7 +11,8 @@ VERSIONS = "migrations/facetag_migrations/versions"
 
 def find_earlier_release() -> str:
     """Return the commit before the last migration; empty without the history of git."""
-    return _git("log", "-1", "--diff-filter=A", "--format=%H^", "--", f"{VERSIONS}/*.py")
+    last = _git("log", "-1", "--diff-filter=A", "--format=%H", "--", f"{VERSIONS}/*.py")
+    return _git("rev-parse", "--verify", "--quiet", f"{last}^") if last else ""
 
 
 def unpack(commit: str, folder: Path, parts: tuple[str, ...] = ()) -> Path:
