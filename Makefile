@@ -6,7 +6,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults containers lint audit bench pictures screenshots clean
+.PHONY: help demo test tools faults containers lint audit bench pictures screenshots clean
 
 ifdef GPU
 FLAVOUR := gpu
@@ -19,6 +19,7 @@ endif
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(FLAVOUR)
 DEV := .venv/.dev
+TOOLS := .venv/tools
 EXTRAS := api,$(FLAVOUR),train,local,demo,tables,watch
 # --no-compile, since compiling all of TensorFlow and SciPy takes pip longest. Python compiles the
 # modules that it imports.
@@ -60,6 +61,9 @@ endif
 
 test: $(DEV) ## Run all tests (ARGS="-k name" selects some)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+tools: $(TOOLS)/.installed ## Test exports and clusters with Label Studio, FiftyOne, Ray and Spark
+	@$(TOOLS)/bin/python -m pytest -rs tests/unit/cli/exports tests/acceptance/test_clusters.py $(ARGS)
 
 faults: $(DEV) ## Label 10,000 images under 200 faults; takes nearly an hour (ARGS="--seed 2")
 	@$(BIN)/python -m tests.faults.long_trial $(ARGS)
@@ -127,6 +131,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(DEV): $(INSTALLED) pyproject.toml constraints.txt
 	@echo "Installing the developers' tools into .venv/"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS),jax,dev]'
+	@touch $@
+
+# These tools want other versions of packages than constraints.txt has.
+$(TOOLS)/.installed: pyproject.toml tests/tools.txt | .venv/bin/python
+	@echo "Installing facetag and the tools of tests/tools.txt into $(TOOLS)/ (4 GB, some minutes)"
+	@rm -rf $(TOOLS)
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install -qq --no-compile --disable-pip-version-check \
+		-e '.[$(EXTRAS),dev]' -r tests/tools.txt
 	@touch $@
 
 .venv/bin/python:
