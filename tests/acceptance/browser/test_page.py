@@ -63,6 +63,27 @@ def test_an_address_that_is_no_view_opens_the_first_one(open_page):
         ).wait_for()
 
 
+ALL_KEPT = """async () => {
+  const kept = await (await caches.open("page")).keys();
+  const paths = kept.map(({ url }) => new URL(url).pathname);
+  return ["/", "/page/app.js", "/page/style.css", "/page/views/models_view.js"]
+    .every((path) => paths.includes(path));
+}"""
+
+
+def test_every_view_opens_without_a_network_and_says_so(open_page):
+    with open_page("", forgive="ERR_INTERNET_DISCONNECTED") as page:
+        page.wait_for_function(ALL_KEPT)
+        page.context.set_offline(True)
+        page.reload()
+        page.get_by_role("link", name="Models").click()
+        page.get_by_role("heading", name="Models").wait_for()
+        page.locator("#notice", has_text="What is open stays").wait_for()
+        page.context.set_offline(False)
+        page.get_by_role("link", name="Jobs").click()
+        page.locator("#notice").wait_for(state="hidden")
+
+
 def test_hashes_are_the_same_where_the_browser_computes_none(open_page):
     """Away from this machine and HTTPS, browsers offer the page no hashes."""
     ask = """async (lengths) => {
@@ -152,19 +173,30 @@ def test_a_folder_survives_a_lost_network_and_a_reload_and_nothing_is_sent_twice
     assert service.get(f"/v1/jobs/{job_id}").json()["total"] == 300
 
 
-def test_a_folder_of_few_photos_with_a_long_name_is_sent_at_once(open_page, service, tmp_path):
+def test_a_dropped_folder_of_few_photos_with_long_and_odd_names_is_sent_at_once(
+    open_page, service, tmp_path
+):
     """Fewer photos than senders, and a name that the service would refuse."""
     folder = tmp_path / ("é" * 30 + "n" * 180)
     folder.mkdir()
-    for number in range(2):
-        Image.new("RGB", (40, 30), (number, 7, 7)).save(folder / f"{number}.png")
+    odd = 'at 12:30, "who?" <b> \u202efpj.png'
+    for number, name in enumerate(("plain.png", odd)):
+        Image.new("RGB", (40, 30), (number, 7, 7)).save(folder / name)
     with open_page("#/folder") as page:
-        page.set_input_files("#folder", folder)
+        box = page.locator(".drop").bounding_box()
+        files = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        devtools = page.context.new_cdp_session(page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            place = {"x": box["x"] + 9, "y": box["y"] + 9}
+            devtools.send("Input.dispatchDragEvent", {"type": kind, **place, "data": files})
         page.locator(".counts", has_text="2 sent").wait_for()
         link = page.get_by_role("link", name="Show the job")
         link.wait_for()
-        job = service.get(f"/v1/jobs/{link.get_attribute('href')[7:]}").json()
+        path = f"/v1/jobs/{link.get_attribute('href')[7:]}"
+        job = service.get(path).json()
     assert (job["total"], job["name"]) == (2, folder.name[:200])
+    names = {line["image"] for line in service.get(f"{path}/images").json()["images"]}
+    assert names == {"plain.png", odd}
 
 
 @pytest.fixture
@@ -222,11 +254,16 @@ def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service
 
         page.get_by_role("link", name="Jobs").click()
         check_access(page)
+        other = page.context.new_page()
+        other.goto(page.url)
+        elsewhere = other.locator(f"a[href='#/jobs/{job_id}']")
+        elsewhere.wait_for()
         row = page.locator(".job", has=page.locator(f"a[href='#/jobs/{job_id}']"))
         row.get_by_role("button", name="Delete").click()
         row.get_by_role("button", name="Delete for good?").click()
         page.get_by_text("The job, its results and its photos are deleted.").wait_for()
         assert row.count() == 0
+        elsewhere.wait_for(state="detached")
     assert service.get(f"/v1/jobs/{job_id}").status_code == 404
 
 

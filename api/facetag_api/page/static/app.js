@@ -86,7 +86,7 @@ open();
 for (const name of [...VIEWS, "job"]) import(`./views/${name}_view.js`).catch(ignore);
 navigator.serviceWorker?.register("/service-worker.js");
 navigator.serviceWorker?.addEventListener("controllerchange", () => {
-  // On the first visit: what came before the service worker did is kept as well.
+  // What was loaded before the service worker is kept, too.
   const files = performance.getEntriesByType("resource").map(({ name }) => name);
   for (const name of ["/", ...files.filter((one) => one.includes("/page/"))]) fetch(name).catch(ignore);
 });

@@ -49,7 +49,7 @@ export const get = (path, options) => call("GET", path, options);
 export const post = (path, options) => call("POST", path, options);
 
 /** Do `work` every `pause` ms until it returns true, what it asks for is gone, or `signal` is aborted.
- * `onfault` gets what goes wrong, and an empty message once it works again. */
+ * `onfault` gets each fault, and an empty message once it works again. */
 export async function askAgain(work, pause, onfault, signal) {
   for (let away = false; !signal.aborted;) {
     try {

@@ -27,38 +27,22 @@ export function filesOfInput(input) {
   return named(entries);
 }
 
-/** Return the same of a drop; its `handle` opens a single folder again after a reload. */
+/** Return the same of a drop.
+ *
+ * Not by `getAsFileSystemHandle`: it leaves out files whose names hold a `?` or a `:`.
+ */
 export async function filesOfDrop(transfer) {
   const items = Array.from(transfer.items).filter((item) => item.kind === "file");
   // Everything must be asked for before the first wait: afterwards the drop is empty.
-  const handles = items.map((item) => item.getAsFileSystemHandle?.());
-  const entries = items.map((item) => item.webkitGetAsEntry());
-  const [handle, ...others] = await Promise.all(handles);
-  if (others.length === 0 && handle?.kind === "directory") {
-    return filesOfFolder(handle);
-  }
+  const entries = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const found = [];
   // What is dropped from a page may be no file.
   for (const entry of entries) if (entry) await walkEntry(entry, found);
   return named(found);
 }
 
-/** Return the same of a folder's handle. */
-export async function filesOfFolder(handle) {
-  return { ...named(await entriesBelow(handle, handle.name)), handle };
-}
-
-async function entriesBelow(folder, below) {
-  const found = [];
-  for await (const [name, handle] of folder.entries()) {
-    const path = `${below}/${name}`;
-    if (handle.kind === "directory") found.push(...(await entriesBelow(handle, path)));
-    else found.push({ path, file: await handle.getFile() });
-  }
-  return found;
-}
-
 async function walkEntry(entry, found) {
+  if (entry instanceof File) return found.push({ path: entry.name, file: entry });
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     found.push({ path: entry.fullPath.slice(1), file });

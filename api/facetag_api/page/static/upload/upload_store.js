@@ -28,7 +28,7 @@ async function ask(store, mode, work) {
 
 const filesOf = (run) => IDBKeyRange.bound([run], [run, []]);
 
-/** A run is `{id, name, handle, total}`; `handle` opens a dropped folder again. */
+/** A run is `{id, name, total}`. */
 export const keepRun = (run) => ask("runs", "readwrite", (store) => store.put(run));
 export const listRuns = () => ask("runs", "readonly", (store) => store.getAll());
 

@@ -3,7 +3,7 @@
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { button, plural, make, statusLine } from "../parts/elements.js";
 import { Pace } from "../parts/job_progress.js";
-import { filesOfDrop, filesOfFolder, filesOfInput } from "../upload/photo_files.js";
+import { filesOfDrop, filesOfInput } from "../upload/photo_files.js";
 import { hex } from "../upload/sha256.js";
 import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
@@ -18,15 +18,16 @@ export async function show(view, { signal }) {
   const panel = make("section", { class: "run", hidden: true, "aria-label": "Progress" });
   let asked = null;
 
-  async function begin({ name, entries, handle = null }, earlier = null) {
+  async function begin({ name, entries }, earlier = null) {
     if (current && ["hashing", "sending", "starting"].includes(current.state)) {
       return fault("Another folder is being sent: wait for it, or forget it.");
     }
     current = new UploadRun({
-      id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`, handle,
+      id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`,
       ...earlier, purpose: purpose.value,
     });
     attach();
+    listUnfinished();
     await current.start(entries);
     listUnfinished();
   }
@@ -47,14 +48,7 @@ export async function show(view, { signal }) {
   }
 
   function unfinishedItem(run) {
-    const goOn = async () => {
-      try {
-        if (run.handle && (await run.handle.requestPermission({ mode: "read" })) === "granted") {
-          return begin(await filesOfFolder(run.handle), run);
-        }
-      } catch (error) {
-        fault(`The folder cannot be opened again: choose it. (${error.message})`);
-      }
+    const goOn = () => {
       asked = run;
       input.click();
     };
