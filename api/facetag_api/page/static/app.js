@@ -83,9 +83,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 open();
 // Every view opens without a network, too.
-for (const name of [...VIEWS, "job"]) import(`./views/${name}_view.js`).catch(ignore);
+const loaded = Promise.all([...VIEWS, "job"].map((name) => import(`./views/${name}_view.js`).catch(ignore)));
 navigator.serviceWorker?.register("/service-worker.js");
-navigator.serviceWorker?.addEventListener("controllerchange", () => {
+navigator.serviceWorker?.addEventListener("controllerchange", async () => {
+  await loaded;
   // What was loaded before the service worker is kept, too.
   const files = performance.getEntriesByType("resource").map(({ name }) => name);
   for (const name of ["/", ...files.filter((one) => one.includes("/page/"))]) fetch(name).catch(ignore);
