@@ -76,7 +76,7 @@ ALL_KEPT = """async () => {
 def test_every_view_opens_without_a_network_and_says_so(open_page):
     with open_page("", forgive="ERR_INTERNET_DISCONNECTED") as page:
         # The scripts of all views arrive once the first view is there.
-        page.wait_for_function(ALL_KEPT)
+        wait_for(lambda: page.evaluate(ALL_KEPT), "every file is kept")
         page.context.set_offline(True)
         page.reload()
         page.get_by_role("link", name="Models").click()
