@@ -37,7 +37,7 @@ UNNAMED = text("""
         SELECT key FROM photos WHERE bucket = :bucket
         UNION ALL
         SELECT 'tenants/' || tenant_id || '/thumbnails/' || left(digest, 2) || '/' || digest
-            || '.jpg' FROM digests
+            || '.webp' FROM digests
         UNION ALL
         SELECT key FROM tombstones
     )

@@ -33,7 +33,7 @@ def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
 def thumbnail_key(tenant_id: str, bucket: str, key: str) -> str:
     """Return the key of the small copy of a photo, which all jobs of this photo share."""
     digest = hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
-    return f"{tenant_prefix(tenant_id)}thumbnails/{digest[:2]}/{digest}.jpg"
+    return f"{tenant_prefix(tenant_id)}thumbnails/{digest[:2]}/{digest}.webp"
 
 
 def content_of_key(tenant_id: str, key: str) -> bytes | None:

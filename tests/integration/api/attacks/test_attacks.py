@@ -13,7 +13,7 @@ NAMED = {
     "a backslash": "tenants/local/images/..\\\\..\\\\bundles",
     "a control character": "tenants/local/images/a\njpg",
     "a waiting prediction": "tenants/local/predict/0123456789abcdef",
-    "a thumbnail": "tenants/local/thumbnails/aa/a.jpg",
+    "a thumbnail": "tenants/local/thumbnails/aa/a.webp",
     "a bundle": "tenants/local/bundles/v1/bundle.json",
     "a tenant of a longer name": "tenants/local2/images/aa/a.jpg",
     "another tenant's photo by its bucket": "s3://facetag/tenants/other/images/aa/a.jpg",

@@ -154,7 +154,7 @@ def test_an_upload_that_no_job_took_expires(sessions, storage, monkeypatch):
     make_job(sessions, storage)
     orphan = image_key("local", "cd" * 32, ".jpg")
     storage.put(orphan, b"photo", "image/jpeg")
-    storage.put("tenants/local/thumbnails/a.jpg", b"small", "image/jpeg")
+    storage.put("tenants/local/thumbnails/a.webp", b"small", "image/webp")
     assert OrphanWalk().step(sessions, storage) == 0
     monkeypatch.setattr(retention, "ORPHAN_AGE", -retention.REST)
     walk = OrphanWalk()
@@ -162,7 +162,7 @@ def test_an_upload_that_no_job_took_expires(sessions, storage, monkeypatch):
     assert walk.step(sessions, storage) == 0
     assert not storage.exists(orphan)
     assert storage.exists(KEY)
-    assert storage.exists("tenants/local/thumbnails/a.jpg")
+    assert storage.exists("tenants/local/thumbnails/a.webp")
 
 
 def test_the_bytes_of_a_deleted_photo_leave_the_data_folder(tmp_path):

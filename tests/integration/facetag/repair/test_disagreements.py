@@ -53,7 +53,7 @@ def change(sessions, statement, **values):
 
 def test_what_agrees_is_left_alone(sessions, storage, make_job):
     job_id = make_job(1, 2)
-    storage.put(thumbnail_key(TENANT, storage.bucket, key_of(1)), b"small", "image/jpeg")
+    storage.put(thumbnail_key(TENANT, storage.bucket, key_of(1)), b"small", "image/webp")
     storage.put(f"tenants/{TENANT}/elsewhere/a", b"not a photo", "text/plain")
     change(sessions, "INSERT INTO count_changes (job_id, queued, running, tagged, no_face, failed,"
            " cancelled, reused) VALUES (:job, -1, 1, 0, 0, 0, 0, 0)", job=job_id)  # fmt: skip
@@ -69,7 +69,7 @@ def test_the_thumbnail_of_a_photo_of_a_source_bucket_is_named_by_its_row(
     make_job(1)
     change(sessions, "UPDATE images SET bucket = 'a-source', key = :key", key=key)
     storage.delete([key_of(1)])
-    storage.put(thumbnail_key(TENANT, "a-source", key), b"small", "image/jpeg")
+    storage.put(thumbnail_key(TENANT, "a-source", key), b"small", "image/webp")
     assert repair(sessions, storage, dry_run=False, spared=timedelta(0)) == NOTHING
 
 
