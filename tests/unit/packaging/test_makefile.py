@@ -55,6 +55,19 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
+def run_ci(clone: Path, shims: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a clone's `.ci/run` with the programs of `shims` before all others."""
+    return subprocess.run(
+        ["bash", ".ci/run"],
+        cwd=clone,
+        env={"PATH": f"{shims}:/usr/bin:/bin", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_make_alone_lists_its_targets() -> None:
     shown = make(ROOT).stdout
     assert [name for name in ("demo", "test", "lint", "bench", "clean") if name not in shown] == []
@@ -121,15 +134,7 @@ def test_ci_lints_then_tests_with_the_real_data_where_there_is_any(
     shims = tmp_path / "shims"
     shims.mkdir()
     write_script(shims / "make", 'echo "$1 ${FACETAG_TEST_DATA-none}"; [ "$1" != test ] || exit 2')
-    ran = subprocess.run(
-        ["bash", ".ci/run"],
-        cwd=clone,
-        env={"PATH": f"{shims}:/usr/bin:/bin", "CI": "true"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_ci(clone, shims, CI="true")
     shown = str(data) if data_is_there else "none"
     assert ran.stdout.splitlines() == [f"lint {shown}", f"test {shown}"]
     assert ran.returncode == 2
@@ -145,15 +150,7 @@ def test_ci_starts_containers_on_request_before_the_tests(
     python = tmp_path / ".venv" / "bin" / "python"
     write_script(python, f'echo "python $*"; exit {status}')
     write_script(tmp_path / "make", 'echo "$1"')
-    ran = subprocess.run(
-        ["bash", ".ci/run"],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "FACETAG_CONTAINERS": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_ci(tmp_path, tmp_path, FACETAG_CONTAINERS="1")
     shown = ["lint", "python -m tests.containers", *(["test"] if goes_on else [])]
     assert ran.stdout.splitlines() == shown
     assert ran.returncode == (0 if goes_on else status)
