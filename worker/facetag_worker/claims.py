@@ -49,12 +49,14 @@ class Claim:
 
 
 # Jobs that no worker serves come first, then the job that was served the longest time ago. So jobs
-# take turns, whatever the order of their messages.
+# take turns, whatever the order of their messages. Where jobs were served within the same second,
+# chance decides: the workers of a large fleet that choose together would all take the same job.
 CHOOSE_JOB = text(f"""
     SELECT id FROM jobs
     WHERE finished_at IS NULL AND state IN ('queued', 'running') AND queued > 0
       AND priority > :above AND priority < :below AND {HAS_CLAIMABLE}
-    ORDER BY priority DESC, running > 0, rung_at NULLS FIRST, created_at
+    ORDER BY priority DESC, running > 0, rung_at IS NOT NULL,
+        least(coalesce(rung_at, created_at), now() - interval '1 second'), random()
     LIMIT 1
 """)  # noqa: S608 - built from the constant above
 

@@ -110,6 +110,16 @@ def test_jobs_take_turns(harness, claim, finish):
         assert choose_job(session) == first
 
 
+def test_workers_that_choose_in_one_moment_divide_among_busy_jobs(harness, claim):
+    jobs = harness.post(["a", "b"]), harness.post(["c", "d"])
+    for job_id in jobs:
+        claim(job_id, limit=1)
+    with harness.transaction() as session:
+        chosen = [choose_job(session) for _ in range(60)]
+    assert set(chosen) == set(jobs)
+    assert min(chosen.count(job_id) for job_id in jobs) >= 10
+
+
 def test_an_outcome_is_recorded_with_faces_and_provenance(harness, claim):
     job_id = harness.post(["a", "b", "c"])
     claimed = claim(job_id)
