@@ -18,19 +18,26 @@ from facetag.storage.object_keys import thumbnail_key
 
 CANCEL_S = 1.0
 """A cancel is answered after about this time, of a job of any size."""
+CLOSED_AT_ONCE = 20_000
+"""Labelled images of a job that a cancel closes; to compare more for duplicates takes seconds."""
 RETRIED_STATES = (JobState.COMPLETED_WITH_ERRORS, JobState.FAILED)
 
 _NO_SYNC = {"synchronize_session": False}
 
 
 def cancel_job(
-    session: Session, job_id: uuid.UUID, *, tenant_id: str, within_s: float = CANCEL_S
+    session: Session,
+    job_id: uuid.UUID,
+    *,
+    tenant_id: str,
+    within_s: float = CANCEL_S,
+    compared: int = CLOSED_AT_ONCE,
 ) -> Job:
     """Cancel the queued images of a job; running ones are finished, finished ones stay.
 
     The job is `cancelled` at once, and none of its images is claimed any more. What cannot be
-    cancelled `within_s`, however slow the machine, is left to the sweeper. `finished_at` is set
-    when no image is left. Cancelling a cancelled job changes nothing. Raises JobNotFound, and
+    cancelled `within_s`, however slow the machine, is left to the sweeper. So is closing a job of
+    which more than `compared` images are labelled. `finished_at` is set when it is closed. Cancelling a cancelled job changes nothing. Raises JobNotFound, and
     JobStateConflict for a finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
@@ -59,7 +66,7 @@ def cancel_job(
         if job.state != JobState.CANCELLED:
             raise JobStateConflict(f"The job is {job.state} already: there is nothing to cancel.")
         return job
-    if batch < CANCELLED_AT_ONCE:
+    if batch < CANCELLED_AT_ONCE and job.tagged + job.no_face <= compared:
         # This includes images that a listing or a worker queued since the first statement.
         close_job_if_done(session, job_id)
     return get_job(session, job_id, tenant_id=tenant_id)

@@ -92,3 +92,14 @@ def test_the_sweeper_cancels_what_a_cancel_left(harness):
     job = harness.job(job_id)
     assert (job.queued, job.cancelled) == (0, IMAGES)
     assert job.finished_at is not None
+
+
+def test_the_sweeper_closes_a_cancelled_job_of_many_labelled_images(harness):
+    job_id = harness.post(["a", "b"])
+    harness.change_images("state = 'tagged', finished_at = now()", job_id, where="position = 0")
+    with harness.transaction() as session:
+        session.execute(text("UPDATE jobs SET state = 'running', queued = 1, tagged = 1"))
+        left = jobs.cancel_job(session, job_id, tenant_id="local", compared=0)
+        assert (left.queued, left.cancelled, left.finished_at) == (0, 1, None)
+    Sweeper(harness.sessions, harness.celery, harness.storage, harness.settings).sweep()
+    assert harness.job(job_id).finished_at is not None
