@@ -12,12 +12,15 @@ from tests.integration.worker.harness import png
 pytestmark = pytest.mark.integration
 
 LIMIT_S = 3.0
-SCANS = 4000
+SCANS = 5000
 
 
 def scan_bomb() -> bytes:
-    """Return a JPEG file of about 1.4 MB: a photo whose last scan is repeated."""
-    photo = PillowImage.new("RGB", (3000, 2400), "white")
+    """Return a JPEG file of about 2.5 MB that takes many times LIMIT_S to decode.
+
+    It is a photo of 54 megapixels whose last scan is repeated.
+    """
+    photo = PillowImage.new("RGB", (9000, 6000), "white")
     photo.paste(PillowImage.effect_noise((48, 48), 90), (0, 0))
     file = io.BytesIO()
     photo.save(file, "JPEG", progressive=True)
