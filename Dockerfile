@@ -24,7 +24,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 FROM build AS build-api
 RUN pip install -c constraints.txt ".[api]"
 RUN cd /opt/facetag/lib/python3*/site-packages \
-    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sqs ! -name 'sso*' ! -name sts \
         -exec rm -r '{}' + \
     && find . -type f '(' -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.c' ')' -delete \
     && strip --strip-unneeded uvloop/*.so httptools/parser/*.so
@@ -36,7 +36,7 @@ FROM build AS build-worker
 ARG ACCELERATOR=cpu
 RUN pip install -c constraints.txt ".[${ACCELERATOR}]"
 RUN cd /opt/facetag/lib/python3*/site-packages \
-    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sqs ! -name 'sso*' ! -name sts \
         -exec rm -r '{}' + \
     && rm -r clang tensorflow/include tensorflow/compiler/mlir/stablehlo/*.so \
         tensorflow/compiler/tf2xla/ops/*.so openvino/include openvino/libs/cache.json \

@@ -30,7 +30,8 @@ from facetag.heads import HEADS_BY_NAME, NO_HEADS
 
 _REDIS_URL = TypeAdapter(
     Annotated[
-        AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket", "amqp", "amqps"])
+        AnyUrl,
+        UrlConstraints(allowed_schemes=["redis", "rediss", "redis+socket", "amqp", "amqps", "sqs"]),
     ]
 )
 _HTTP_URL = TypeAdapter(HttpUrl)
@@ -143,8 +144,9 @@ class Settings(BaseSettings):
     )
     redis_url: RedisUrl | None = Field(
         None,
-        description="URL of the broker: redis://:PASSWORD@HOST:PORT/0 for Redis or Valkey, or "
-        "amqp://USER:PASSWORD@HOST:PORT/VHOST for RabbitMQ",
+        description="URL of the broker: redis://:PASSWORD@HOST:PORT/0 for Redis or Valkey, "
+        "amqp://USER:PASSWORD@HOST:PORT/VHOST for RabbitMQ, or sqs:// for Amazon SQS, with the "
+        "machine's role and FACETAG_S3_REGION",
     )
     s3_endpoint_url: WebUrl | None = Field(
         None, description="URL at which API and workers reach object storage; unset: Amazon S3"

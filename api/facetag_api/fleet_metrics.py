@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from facetag.db.engine import WORKER_APPLICATION
 from facetag.db.presence import seconds_since_heard, seconds_since_round
+from facetag.db.program_reports import fresh_reports
 from facetag.errors import QueueUnavailable
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_RETRAIN, QUEUE_TAG, count_doorbells
 from facetag.settings import Settings
+from facetag_api.program_metrics import ProgramMetrics
 
 # Each follows an index, and reads unfinished jobs alone.
 WAITING_S = text("""
@@ -41,6 +43,8 @@ class FleetMetrics:
         def gauge(name: str, help_: str, *labels: str) -> Gauge:
             return Gauge(f"facetag_{name}", help_, labels, registry=registry)
 
+        self._programs = ProgramMetrics()
+        registry.register(self._programs)
         self._doorbells = gauge("doorbells", "Messages that wait in Redis, by queue.", "queue")
         self._failed = gauge(
             "failed_images", "Images of unfinished jobs that failed, by code.", "code"
@@ -74,10 +78,12 @@ class FleetMetrics:
             silent_s = ask(session)
             # Nobody is there: it has been silent for ever.
             gauge.set(math.inf if silent_s is None else silent_s)
+        self._programs.reports = fresh_reports(session)
 
     def forget_rows(self) -> None:
         """Report that nobody knows, instead of repeating old figures."""
         self._failed.clear()
+        self._programs.reports = {}
         for gauge in (*self._from_rows, *self._silence):
             gauge.set(math.nan)
 

@@ -53,6 +53,11 @@ class Metrics:
             registry=self.registry,
         )
         self.fleet = FleetMetrics(self.registry)
+        self._free_disk = Gauge(
+            "facetag_free_disk_bytes",
+            "Free space on the disk of the API's data folder.",
+            registry=self.registry,
+        )
         self._dropped = Gauge(
             "facetag_dropped_messages",
             "Messages in Redis that were dropped as they were no doorbells; NaN without Redis.",
@@ -86,6 +91,10 @@ class Metrics:
         """Report which parts of the service work."""
         for part, works in working.items():
             self._parts.labels(part).set(works)
+
+    def observe_disk(self, free_bytes: int) -> None:
+        """Report the free space of our own disk."""
+        self._free_disk.set(free_bytes)
 
     def observe_dropped(self, messages: float) -> None:
         """Report how many messages workers dropped; NaN if nobody knows."""

@@ -384,6 +384,16 @@ class ProgramRound(Base):
     ended_at: Mapped[datetime]
 
 
+class ProgramReportRow(Base):
+    """What a worker or sweeper last reported of itself (facetag.db.program_reports)."""
+
+    __tablename__ = "program_reports"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    reported_at: Mapped[datetime]
+    report: Mapped[dict[str, Any]]
+
+
 class BundleState(StrEnum):
     """`candidate -> champion -> retired`, and back to `champion` by a rollback."""
 

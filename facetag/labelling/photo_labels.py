@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
@@ -73,11 +74,13 @@ def label_photos(
     photos: Sequence[Picture],
     *,
     heads: Collection[str] | None = None,
+    ids: Sequence[int] = (),
     on_progress: Callable[[], None] = lambda: None,
 ) -> list[Labels | Exception]:
     """Label photos in one batch with these heads; if that raises, label them one by one.
 
-    Returns, in order, each photo's labels or the exception that the labeller raised for it.
+    What is logged names the photos by `ids`, where they have any. Returns, in order, each photo's
+    labels or the exception that the labeller raised for it.
     """
     if not photos:
         return []
@@ -85,10 +88,11 @@ def label_photos(
         return list(_label_batch(labeller, photos, heads))
     except Exception:
         if len(photos) > 1:
-            log.warning("batch_failed", photos=len(photos), next="one by one", exc_info=True)
+            log.warning("batch_failed", ids=list(ids), next="one by one", exc_info=True)
     labels: list[Labels | Exception] = []
-    for photo in photos:
-        labels.append(_label_alone(labeller, photo, heads))
+    for number, photo in enumerate(photos):
+        with bound_contextvars(image=ids[number] if ids else None):
+            labels.append(_label_alone(labeller, photo, heads))
         on_progress()
     return labels
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 from PIL.Image import Image, fromarray
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from facetag.errors import (
     ErrorCode,
@@ -86,7 +87,7 @@ class Thumbnails:
         try:
             self.store(thumbnail_key(tenant_id, image.bucket, image.key), data, MEDIA_TYPE)
         except (ServiceUnavailable, SettingsInvalid) as error:
-            log.warning("thumbnail_lost", image=image.id, reason=str(error))
+            log.warning("thumbnail_lost", reason=str(error))
 
 
 class PhotoReader:
@@ -142,11 +143,14 @@ class PhotoReader:
         memory.
         """
         ahead = _Budget(self._max_pixels_ahead)
+        # What the caller's lines in the log say, such as the job, these threads' lines say too.
+        context = get_contextvars()
 
         def read_one(image: ImageToLabel) -> Photo | Outcome | Unread:
             if stopping() or ahead.spent:
                 return Unread(image, away=False)
-            result = self._read_one(image, tenant_id)
+            with bound_contextvars(**context | {"image": image.id}):
+                result = self._read_one(image, tenant_id)
             if isinstance(result, Photo):
                 ahead.spend(result.picture.pixels_held)
             on_progress()
@@ -157,7 +161,7 @@ class PhotoReader:
     def _read_one(self, image: ImageToLabel, tenant_id: str | None) -> Photo | Outcome | Unread:
         watch = _Watch()
         if not self._may_read(image):
-            log.warning("image_not_ours", image=image.id, bucket=image.bucket)
+            log.warning("image_not_ours", bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.OBJECT_REFUSED, NOT_OURS)
         try:
             data = self._source.fetch(image.bucket, image.key, self._max_bytes)
@@ -181,13 +185,13 @@ class PhotoReader:
             if image.releases >= REFUSALS:
                 code = ErrorCode.OBJECT_REFUSED
                 return Outcome.failure(image.id, code, str(error), watch.stage_ms)
-            log.warning("image_refused", image=image.id, reason=str(error))
+            log.warning("image_refused", reason=str(error))
             return Unread(image, away=True)
         except (ServiceUnavailable, SettingsInvalid) as error:
-            log.warning("image_away", image=image.id, reason=str(error))
+            log.warning("image_away", reason=str(error))
             return Unread(image, away=True)
         except Exception:
-            log.exception("read_failed", image=image.id, bucket=image.bucket)
+            log.exception("read_failed", bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)
         return Photo(image, picture, look, watch.stage_ms)
 

@@ -1,4 +1,4 @@
-"""Ring the doorbell: Celery messages on Redis or RabbitMQ say only that a job has work."""
+"""Ring the doorbell: Celery messages on Redis, RabbitMQ or SQS say only that a job has work."""
 
 import math
 import ssl
@@ -12,8 +12,9 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from facetag.errors import QueueUnavailable
+from facetag.queue import rabbitmq
+from facetag.queue.broker_kind import BrokerKind, broker_of
 from facetag.queue.doorbell_transport import DROPPED, DoorbellAMQP
-from facetag.queue.rabbitmq import count_messages, is_rabbitmq, ping_rabbitmq
 from facetag.queue.task_names import TASK_ESTIMATE, TASK_LIST, TASK_RETRAIN, TASK_TAG
 from facetag.settings import Settings
 
@@ -76,7 +77,7 @@ def ring(
 ) -> bool:
     """Send one message per chunk of `images`, at most `max_doorbells`.
 
-    Returns False, and logs why, if Redis does not take them: the sweeper rings again.
+    Returns False, and logs why, if the broker does not take them: the sweeper rings again.
     """
     messages = min(math.ceil(images / settings.chunk_images), settings.max_doorbells)
     queue = QUEUE_PREDICT if priority > 0 else QUEUE_TAG
@@ -100,17 +101,29 @@ def ring_retraining(celery: Celery, retraining_id: object) -> bool:
 
 def ping_queue(settings: Settings) -> None:
     """Check that the broker answers; raises QueueUnavailable."""
-    if is_rabbitmq(url := settings.require("redis_url")):
-        ping_rabbitmq(url, timeout_s=SOCKET_TIMEOUT_S)
-        return
-    with _client(settings) as client:
-        client.ping()
+    url = settings.require("redis_url")
+    match broker_of(url):
+        case BrokerKind.RABBITMQ:
+            rabbitmq.ping_rabbitmq(url, timeout_s=SOCKET_TIMEOUT_S)
+        case BrokerKind.SQS:
+            from facetag.queue import sqs
+
+            sqs.ping_sqs(url, _sqs_options(settings))
+        case BrokerKind.REDIS:
+            with _client(settings) as client:
+                client.ping()
 
 
 def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, QUEUE_TAG)) -> int:
     """Return the number of waiting messages; raises QueueUnavailable."""
-    if is_rabbitmq(url := settings.require("redis_url")):
-        return count_messages(url, queues, timeout_s=SOCKET_TIMEOUT_S)
+    url = settings.require("redis_url")
+    match broker_of(url):
+        case BrokerKind.RABBITMQ:
+            return rabbitmq.count_messages(url, queues, timeout_s=SOCKET_TIMEOUT_S)
+        case BrokerKind.SQS:
+            from facetag.queue import sqs
+
+            return sqs.count_messages(url, queues, _sqs_options(settings))
     with _client(settings) as client:
         # Kombu keeps a queue as a Redis list of the same name.
         return sum(int(client.llen(queue)) for queue in queues)
@@ -118,9 +131,9 @@ def count_doorbells(settings: Settings, queues: Sequence[str] = (QUEUE_PREDICT, 
 
 def count_dropped(settings: Settings) -> int:
     """Return how many messages were dropped because they were no doorbells, since Redis last lost
-    its data; raises QueueUnavailable. RabbitMQ has no place to count them: they are logged alone.
+    its data; raises QueueUnavailable. Other brokers have no place to count them: they are logged.
     """
-    if is_rabbitmq(settings.require("redis_url")):
+    if broker_of(settings.require("redis_url")) is not BrokerKind.REDIS:
         return 0
     with _client(settings) as client:
         return int(client.get(DROPPED) or 0)
@@ -184,35 +197,48 @@ def _messages() -> dict[str, Any]:
 
 
 def _publishing(settings: Settings) -> dict[str, Any]:
-    if is_rabbitmq(settings.require("redis_url")):
-        return {
-            # As on Redis below.
-            "broker_connection_timeout": SOCKET_TIMEOUT_S,
-            "broker_transport_options": {"max_retries": 0, "write_timeout": SOCKET_TIMEOUT_S},
-            "task_publish_retry": False,
-            "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
-        }
-    return {
-        "broker_transport_options": {
-            # Without it, messages would wait in Redis to be acknowledged, where others may write
-            # what no worker can read. A lost doorbell is rung again.
-            "ack_emulation": False,
-            # A request that has committed its job must not wait for Redis: one try, with one
-            # second to connect and one for the answer.
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "max_retries": 0,
-            # The kernel notices if a firewall drops an idle connection.
-            "socket_keepalive": True,
-            # Kombu reads all queues by one BRPOP, and Redis looks at them in the order given. By
-            # default kombu rotates that order after each message; "priority" keeps it, so
-            # `predict` always comes first.
-            "queue_order_strategy": "priority",
-        },
+    options: dict[str, Any] = {
         # A retry would double the wait, and the sweeper rings again anyway.
         "task_publish_retry": False,
         # If many threads of the API ring at once, one without a free connection gives up.
         "broker_pool_acquire_timeout": SOCKET_TIMEOUT_S,
+    }
+    match broker_of(settings.require("redis_url")):
+        case BrokerKind.RABBITMQ:
+            # As on Redis below.
+            return options | {
+                "broker_connection_timeout": SOCKET_TIMEOUT_S,
+                "broker_transport_options": {"max_retries": 0, "write_timeout": SOCKET_TIMEOUT_S},
+            }
+        case BrokerKind.SQS:
+            return options | {"broker_transport_options": _sqs_options(settings)}
+    return options | {"broker_transport_options": _redis_options()}
+
+
+def _sqs_options(settings: Settings) -> dict[str, Any]:
+    from facetag.queue.sqs import transport_options
+
+    return transport_options(
+        settings.require("redis_url"), region=settings.s3_region, timeout_s=SOCKET_TIMEOUT_S
+    )
+
+
+def _redis_options() -> dict[str, Any]:
+    return {
+        # Without it, messages would wait in Redis to be acknowledged, where others may write
+        # what no worker can read. A lost doorbell is rung again.
+        "ack_emulation": False,
+        # A request that has committed its job must not wait for Redis: one try, with one
+        # second to connect and one for the answer.
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "max_retries": 0,
+        # The kernel notices if a firewall drops an idle connection.
+        "socket_keepalive": True,
+        # Kombu reads all queues by one BRPOP, and Redis looks at them in the order given. By
+        # default kombu rotates that order after each message; "priority" keeps it, so
+        # `predict` always comes first.
+        "queue_order_strategy": "priority",
     }
 
 
@@ -229,7 +255,7 @@ def _worker(settings: Settings) -> dict[str, Any]:
         # A busy process must not hold back messages that an idle one could take.
         "worker_prefetch_multiplier": 1,
         # Celery knows this of Redis alone.
-        "worker_disable_prefetch": not is_rabbitmq(settings.require("redis_url")),
+        "worker_disable_prefetch": broker_of(settings.require("redis_url")) is BrokerKind.REDIS,
         # Redis may start after the worker and may be away for any time.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

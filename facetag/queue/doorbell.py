@@ -4,6 +4,8 @@ All else that Celery would obey in a message (time limits, times of delivery, ca
 out.
 """
 
+import base64
+import json
 import uuid
 from typing import Any
 
@@ -23,3 +25,26 @@ def read_doorbell(headers: Any, body: Any) -> tuple[str, str]:
     if task not in TASKS:
         raise ValueError(f"there is no task {task!r}")
     return task, str(uuid.UUID(subject))
+
+
+def purify(message: Any, queue: str) -> dict[str, Any]:
+    """Return the doorbell that a message of Celery's protocol 2 is.
+
+    Raises one of NOT_A_DOORBELL if it has no known task, or not one id.
+    """
+    said = json.loads(base64.b64decode(message["body"], validate=True))
+    task, subject = read_doorbell(message["headers"], said)
+    body = json.dumps([[subject], {}, {}])
+    number = str(uuid.uuid4())
+    return {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"lang": "py", "task": task, "id": number, "root_id": number},
+        "properties": {
+            "correlation_id": number,
+            "delivery_tag": number,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+        },
+    }

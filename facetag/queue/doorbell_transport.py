@@ -3,9 +3,6 @@
 What is no doorbell is dropped and counted.
 """
 
-import base64
-import json
-import uuid
 from typing import Any
 
 import structlog
@@ -13,8 +10,9 @@ from celery.app.amqp import AMQP
 from kombu import Connection
 from kombu.transport import redis
 
-from facetag.queue.doorbell import NOT_A_DOORBELL, read_doorbell
-from facetag.queue.rabbitmq import SCHEMES, RabbitTransport
+from facetag.queue.broker_kind import BrokerKind, broker_of
+from facetag.queue.doorbell import NOT_A_DOORBELL, purify
+from facetag.queue.rabbitmq import RabbitTransport
 
 DROPPED = "facetag-dropped-messages"
 """The key in Redis under which dropped messages are counted."""
@@ -53,37 +51,22 @@ class DoorbellTransport(redis.Transport):
 
 
 class DoorbellConnection(Connection):
-    """Connect by our transport: to RabbitMQ if the URL says so, and to Redis otherwise."""
+    """Connect by our transport for the broker that the URL names."""
 
-    def get_transport_cls(self) -> type[DoorbellTransport] | type[RabbitTransport]:
-        """Return our transport."""
-        return RabbitTransport if self.transport_cls in SCHEMES else DoorbellTransport
+    def get_transport_cls(self) -> Any:
+        """Return our transport; botocore is imported for SQS alone."""
+        match broker_of(self.transport_cls):
+            case BrokerKind.RABBITMQ:
+                return RabbitTransport
+            case BrokerKind.SQS:
+                from facetag.queue.sqs import SqsTransport
+
+                return SqsTransport
+            case BrokerKind.REDIS:
+                return DoorbellTransport
 
 
 class DoorbellAMQP(AMQP):
     """Have a Celery app connect by our transport."""
 
     Connection = DoorbellConnection
-
-
-def purify(message: Any, queue: str) -> dict[str, Any]:
-    """Return the doorbell that a message of Celery's protocol 2 is.
-
-    Raises one of NOT_A_DOORBELL if it has no known task, or not one id.
-    """
-    said = json.loads(base64.b64decode(message["body"], validate=True))
-    task, subject = read_doorbell(message["headers"], said)
-    body = json.dumps([[subject], {}, {}])
-    number = str(uuid.uuid4())
-    return {
-        "body": base64.b64encode(body.encode()).decode(),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {"lang": "py", "task": task, "id": number, "root_id": number},
-        "properties": {
-            "correlation_id": number,
-            "delivery_tag": number,
-            "delivery_info": {"exchange": "", "routing_key": queue},
-            "body_encoding": "base64",
-        },
-    }

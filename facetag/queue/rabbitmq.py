@@ -19,8 +19,6 @@ from facetag.queue.doorbell import NOT_A_DOORBELL, read_doorbell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMES = ("amqp", "amqps")
-
 log = structlog.get_logger(__name__)
 
 
@@ -54,11 +52,6 @@ class RabbitTransport(pyamqp.Transport):
     """Deliver doorbells without anything that was added to them."""
 
     Connection = RabbitConnection
-
-
-def is_rabbitmq(url: str) -> bool:
-    """Return whether a broker's URL names RabbitMQ."""
-    return url.partition(":")[0] in SCHEMES
 
 
 def ping_rabbitmq(url: str, *, timeout_s: float) -> None:

@@ -57,6 +57,13 @@ class Composition:
         written.write_text(text)
 
     @property
+    def programs(self) -> Path:
+        """A folder of programs that commands find before all others."""
+        folder = self.work / "bin"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.api_port}"
 
@@ -66,13 +73,12 @@ class Composition:
             *self._project(), *arguments, timeout=COMMAND_S, **options
         ).stdout
 
-    def shell(self, command: str) -> str:
+    def shell(self, command: str, **variables: str) -> str:
         """Run a command as docs/deployment.md has it, in a shell; returns what it printed.
 
         `docker compose` means this project there, and `facetag` the command of this checkout.
         """
-        programs = self.work / "bin"
-        programs.mkdir(exist_ok=True)
+        programs = self.programs
         compose = shlex.join([*self.engine.compose_command, *self._project()])
         (programs / "docker").write_text(
             f'#!/bin/sh\n[ "$1" = compose ] || exec {shutil.which("docker")} "$@"\n'
@@ -85,7 +91,9 @@ class Composition:
         return self.engine.run(
             ["sh", "-ec", command],
             cwd=self.work,
-            environment=self.command_environment({"PATH": path, "HOME": str(self.work)}),
+            environment=self.command_environment(
+                {"PATH": path, "HOME": str(self.work), **variables}
+            ),
             timeout=COMMAND_S,
         ).stdout
 

@@ -1,13 +1,15 @@
 """Stop and start the services, and restore a backup into new ones."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import boto3
 
 from tests.containers.composition import Composition, tell
 from tests.containers.labelling_runs import newest_job, tag
+
+AWS = "awscli>=1.44,<2"
+"""Its libraries are of other versions than ours, so it gets an environment of its own."""
 
 
 def check_restart(composition: Composition, folder: Path, job: str) -> None:
@@ -25,18 +27,19 @@ def check_restart(composition: Composition, folder: Path, job: str) -> None:
 def check_restore(composition: Composition, folder: Path, job: str) -> None:
     """Back up, lose everything, and restore into new servers: jobs, photos and keys are there."""
     before = composition.get(f"/v1/jobs/{job}")
+    aws = install_aws(composition)
     composition.shell(
         "docker compose exec -T postgres pg_dump --format=custom --username=facetag facetag"
         " > backup.dump"
     )
-    copies = copy_of_buckets(composition)
+    composition.shell("aws s3 sync s3://facetag copy/facetag", **aws)
+    composition.shell("aws s3 sync s3://facetag-operator copy/facetag-operator", **aws)
     composition.compose("down", "--volumes")
     composition.compose("up", "--detach", "--no-build", "--wait", "postgres", "s3")
-    storage = object_storage(composition)
-    for bucket, objects in copies.items():
-        storage.create_bucket(Bucket=bucket)
-        for key, body in objects.items():
-            storage.put_object(Bucket=bucket, Key=key, Body=body)
+    for bucket in ("facetag", "facetag-operator"):
+        composition.shell(
+            f"aws s3 mb s3://{bucket} && aws s3 sync copy/{bucket} s3://{bucket}", **aws
+        )
     composition.shell(
         "docker compose exec -T postgres pg_restore --no-owner --username=facetag --dbname=facetag"
         " < backup.dump"
@@ -46,7 +49,7 @@ def check_restore(composition: Composition, folder: Path, job: str) -> None:
     composition.wait_ready()
     assert composition.get(f"/v1/jobs/{job}")["counts"] == before["counts"]
     check_known(composition, folder / "photos")
-    number = sum(len(objects) for objects in copies.values())
+    number = sum(path.is_file() for path in (composition.work / "copy").rglob("*"))
     tell(f"restored a dump and {number} objects into new servers; repair: {repaired.strip()}")
 
 
@@ -58,25 +61,15 @@ def check_known(composition: Composition, photos: Path) -> None:
     assert again["reused"] == number, again
 
 
-def copy_of_buckets(composition: Composition) -> dict[str, dict[str, bytes]]:
-    """Return all objects of object storage by bucket and key."""
-    storage = object_storage(composition)
+def install_aws(composition: Composition) -> dict[str, str]:
+    """Install Amazon's client from PyPI; returns the variables with which it asks our storage."""
+    home = composition.work / "aws"
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    subprocess.run([str(home / "bin" / "pip"), "install", "-q", AWS], check=True)
+    (composition.programs / "aws").symlink_to(home / "bin" / "aws")
     return {
-        bucket["Name"]: {
-            found["Key"]: storage.get_object(Bucket=bucket["Name"], Key=found["Key"])["Body"].read()
-            for page in storage.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
-            for found in page.get("Contents", [])
-        }
-        for bucket in storage.list_buckets()["Buckets"]
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{composition.s3_port}",
+        "AWS_ACCESS_KEY_ID": "facetag",
+        "AWS_SECRET_ACCESS_KEY": composition.settings["S3_SECRET_KEY"],
+        "AWS_DEFAULT_REGION": "us-east-1",
     }
-
-
-def object_storage(composition: Composition) -> Any:
-    """Return an S3 client with the operator's identity."""
-    return boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{composition.s3_port}",
-        aws_access_key_id="facetag",
-        aws_secret_access_key=composition.settings["S3_SECRET_KEY"],
-        region_name="us-east-1",
-    )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.bundles.registry import Champion, find_champion, register_model
 from facetag.db.engine import WORKER_APPLICATION, make_engine, make_sessions, persist, transaction
+from facetag.db.program_reports import name_program
 from facetag.db.tables import Job, JobState
 from facetag.errors import DatabaseUnavailable, QueueUnavailable, ServiceUnavailable
 from facetag.jobs.predictions import PREDICT_PRIORITY
@@ -30,6 +31,7 @@ from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.pipeline import URGENT_TURNS, Pipeline
 from facetag_worker.prefix_listing import list_prefix
+from facetag_worker.work_report import WorkReport
 
 CONNECTIONS = 2
 """Database connections that a process keeps; it has twice as many for moments. Its five threads use
@@ -217,6 +219,8 @@ class WorkerProcess:
         heartbeat = Heartbeat(self._sessions, settings.lease_s)
         heartbeat.start()
         release_when_late(self._stopping, heartbeat)
+        report = WorkReport(name_program("worker", os.getpid()), settings.data_dir)
+        report.follow(self._sessions, lambda: follower.current().labeller.version)
         return Pipeline(
             sessions=self._sessions,
             reader=make_reader(
@@ -228,6 +232,7 @@ class WorkerProcess:
             ),
             current_labeller=follower.current,
             heartbeat=heartbeat,
+            report=report,
             settings=settings,
             worker=f"{self._worker}:{os.getpid()}",
             stopping=lambda: self._stopping.asked,

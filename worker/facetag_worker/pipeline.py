@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
+from structlog.contextvars import bound_contextvars
 
 from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import Answer, persist, transaction
@@ -32,6 +33,7 @@ from facetag_worker.claims import (
     release,
 )
 from facetag_worker.lease_heartbeat import Heartbeat
+from facetag_worker.work_report import WorkReport
 
 BACKOFF_S = 1.0
 """How long an image waits after its first temporary fault."""
@@ -86,11 +88,13 @@ class ChunkRecorder:
         self,
         sessions: sessionmaker[Session],
         heartbeat: Heartbeat,
+        report: WorkReport,
         *,
         stopping: Callable[[], bool],
     ) -> None:
         self._sessions = sessions
         self._heartbeat = heartbeat
+        self._report = report
         self._stopping = stopping
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._pending: Future[None] | None = None
@@ -116,6 +120,12 @@ class ChunkRecorder:
             self.wait()
 
     def _record(self, chunk: LabelledChunk) -> None:
+        with bound_contextvars(job_id=str(chunk.claim.job_id)):
+            began = time.perf_counter()
+            self._persist_outcomes(chunk)
+            self._report.add_stage("record", time.perf_counter() - began)
+
+    def _persist_outcomes(self, chunk: LabelledChunk) -> None:
         self._release(chunk.claim, [one for one in chunk.unread if one.away], BACKOFF_S)
         self._release(chunk.claim, [one for one in chunk.unread if not one.away], 0.0)
         recorded = self._persist(
@@ -126,8 +136,8 @@ class ChunkRecorder:
         self._heartbeat.drop(chunk.claim)
         log.info(
             "chunk_finished",
-            job_id=str(chunk.claim.job_id),
             images=len(recorded),
+            ids=sorted(recorded),
             late=len(chunk.outcomes) - len(recorded),
             given_back=len(chunk.unread),
             ms=round(1000 * (time.perf_counter() - chunk.began)),
@@ -158,6 +168,7 @@ class Pipeline:
         reader: PhotoReader,
         current_labeller: Callable[[], KeyedLabeller],
         heartbeat: Heartbeat,
+        report: WorkReport,
         settings: Settings,
         worker: str,
         stopping: Callable[[], bool] = lambda: False,
@@ -166,11 +177,12 @@ class Pipeline:
         self._reader = reader
         self._current_labeller = current_labeller
         self._heartbeat = heartbeat
+        self._report = report
         self._settings = settings
         self._worker = worker
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        self._recorder = ChunkRecorder(sessions, heartbeat, stopping=stopping)
+        self._recorder = ChunkRecorder(sessions, heartbeat, report, stopping=stopping)
 
     @property
     def labelling_key(self) -> bytes:
@@ -182,6 +194,7 @@ class Pipeline:
         self._ahead.shutdown()
         self._recorder.close()
         self._reader.close()
+        self._report.close()
 
     def drain(self, job_id: UUID, *, seconds: float | None = None) -> bool:
         """Work on a job while it has claimable images, for `seconds` (`drain_s`) and one chunk.
@@ -231,16 +244,17 @@ class Pipeline:
         if claim is None:
             return None
         self._heartbeat.hold(claim)
+        # A prediction keeps nothing of its photo, nor does a job that keeps counts.
+        keeps = not claim.counts_only and claim.priority < PREDICT_PRIORITY
+        with bound_contextvars(job_id=str(job_id)):
+            results = self._reader.read(
+                claim.images,
+                tenant_id=claim.tenant_id if keeps else None,
+                stopping=self._stopping,
+                on_progress=self._heartbeat.progress,
+            )
         chunk = Chunk(claim)
-        for result in self._reader.read(
-            claim.images,
-            # A prediction keeps nothing of its photo, nor does a job that keeps counts.
-            tenant_id=None
-            if claim.counts_only or claim.priority >= PREDICT_PRIORITY
-            else claim.tenant_id,
-            stopping=self._stopping,
-            on_progress=self._heartbeat.progress,
-        ):
+        for result in results:
             match result:
                 case Photo():
                     chunk.photos.append(result)
@@ -293,16 +307,19 @@ class Pipeline:
         began = time.perf_counter()
         # A new champion takes over between chunks, never within one.
         current = self._current_labeller()
-        labels = label_photos(
-            current.labeller,
-            [photo.picture for photo in chunk.photos],
-            heads=chunk.claim.heads,
-            on_progress=self._heartbeat.progress,
-        )
+        with bound_contextvars(job_id=str(chunk.claim.job_id)):
+            labels = label_photos(
+                current.labeller,
+                [photo.picture for photo in chunk.photos],
+                heads=chunk.claim.heads,
+                ids=[photo.image.id for photo in chunk.photos],
+                on_progress=self._heartbeat.progress,
+            )
         outcomes = chunk.failures + [
             to_outcome(photo, found, current.labeller.version)
             for photo, found in zip(chunk.photos, labels, strict=True)
         ]
+        self._report.add_batch(one.stage_ms for one in outcomes)
         key = key_of_heads(current.key, chunk.claim.heads, self._settings)
         self._recorder.record(LabelledChunk(chunk.claim, outcomes, chunk.unread, key, began))
 

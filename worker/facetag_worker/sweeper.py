@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
 from facetag.db.presence import record_round
+from facetag.db.program_reports import forget_reports, name_program, record_report
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
@@ -35,6 +36,7 @@ from facetag.settings import Settings
 from facetag.storage.client import Storage
 from facetag_worker.claims import settle_images
 from facetag_worker.stale_predictions import delete_abandoned
+from facetag_worker.work_report import WorkReport
 
 DEATHS = 3
 """After this many workers died of an image, it is not tried again."""
@@ -145,6 +147,8 @@ class Sweeper:
         self._spare_leases_until = 0.0
         self._orphans = OrphanWalk()
         self._rewriting = TableRewriting()
+        self._name = name_program("sweeper")
+        self._report = WorkReport(self._name, settings.data_dir)
 
     def run(self, *, wait: Callable[[float], bool]) -> None:
         """Sweep every `sweep_interval_s` until `wait(seconds)` returns True."""
@@ -204,6 +208,8 @@ class Sweeper:
     def _record_round(self, *, stood_by: bool = False) -> None:
         with transaction(self._sessions) as session:
             record_round(session, stood_by=stood_by)
+            record_report(session, self._name, self._report.make(None))
+            forget_reports(session)
 
     def _return_expired(self) -> tuple[int, int]:
         """Queue the images of expired claims again; return how many were queued and failed."""
@@ -323,4 +329,5 @@ def return_expired(session: Session) -> list[str]:
         by_job[row.job_id][row.id] = ImageState(row.state)
     for job_id in sorted(by_job):
         settle_images(session, job_id, by_job[job_id])
+        log.warning("leases_expired", job_id=str(job_id), ids=sorted(by_job[job_id]))
     return [row.state for row in rows]

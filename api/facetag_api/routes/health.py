@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from facetag.disk_space import free_space
 from facetag.errors import DatabaseUnavailable, QueueUnavailable
 from facetag.queue.celery_app import count_dropped
 from facetag.settings import Settings
@@ -46,6 +47,7 @@ def get_metrics(request: Request, desk: AtDesk) -> Response:
     metrics: Metrics = request.app.state.metrics
     parts = {part: said == OK for part, said in check_parts(desk.services).items()}
     metrics.observe_parts(parts)
+    metrics.observe_disk(free_space(desk.services.settings.data_dir))
     observe_rows(metrics, desk, answering=parts["database"])
     observe_queue(metrics, desk.services.settings, answering=parts["queue"])
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

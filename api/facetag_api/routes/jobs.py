@@ -86,6 +86,8 @@ def create_job(
     """
     wanted = parse_body(JobRequest, body)
     job, created = _insert_job(desk, wanted, idempotency_key)
+    if created:
+        log.info("job_created", job_id=str(job.id), images=job.total)
     if created and job.finished_at is None:
         afterwards.add_task(_ring, desk, job)
     if not created:

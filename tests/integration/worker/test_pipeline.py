@@ -19,6 +19,7 @@ from facetag.vision.photo import whole_picture
 from facetag_worker.fakes import FAKE_VERSION, FakeLabeller
 from facetag_worker.lease_heartbeat import Heartbeat
 from facetag_worker.pipeline import Pipeline
+from facetag_worker.work_report import WorkReport
 
 pytestmark = pytest.mark.integration
 
@@ -68,6 +69,7 @@ class Bench:
             reader=PhotoReader(self.shelf, decode, **limits | reading),
             current_labeller=lambda: KeyedLabeller(self.labeller, b"key"),
             heartbeat=self.heartbeat,
+            report=WorkReport("bench", harness.settings.data_dir),
             settings=harness.settings.model_copy(update={"drain_s": drain_s}),
             worker="bench",
             stopping=self.stopped.is_set,

@@ -64,6 +64,8 @@ def test_a_url_of_another_kind_is_refused_by_name_without_its_password(
         ("DATABASE_URL", "postgresql://user@/name?host=/var/run/postgresql"),
         ("REDIS_URL", "redis+socket:///run/valkey.sock"),
         ("REDIS_URL", "rediss://:secret@host:6379/1"),
+        ("REDIS_URL", "sqs://"),
+        ("REDIS_URL", "sqs://KEY:SECRET@/prefix"),
         ("S3_ENDPOINT_URL", "http://s3:8333"),
     ],
 )

@@ -40,11 +40,18 @@ def page(request: pytest.FixtureRequest) -> Path:
 def code_of(page: Path) -> Iterator[str]:
     """Yield a page's code: each line of its blocks, joined where a `\\` goes on, and its spans."""
     text = page.read_text(encoding="utf-8")
-    for block in FENCE.findall(text):
-        for line in block.replace("\\\n", " ").splitlines()[1:-1]:
-            yield line.split("  #")[0].strip()
+    yield from lines_of_blocks(text)
     for span in SPAN.findall(FENCE.sub("", text)):
         yield " ".join(span.split())
+
+
+def lines_of_blocks(text: str, language: str | None = None) -> Iterator[str]:
+    """Yield the lines of a page's blocks, in a language or all, without what follows `  #`."""
+    for block in FENCE.findall(text):
+        first, *lines, _ = block.replace("\\\n", " ").splitlines()
+        if language is None or first.strip() == f"```{language}":
+            for line in lines:
+                yield line.split("  #")[0].strip()
 
 
 def names_of_paths(code: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ gives out keys (a task's metadata server, and STS) is imitated.
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.integration
 SOURCE, KEY, PHOTO = "museum", "hall/portrait.jpg", b"photo"
 ROLE = "arn:aws:iam::123456789012:role/reads-museum"
 LATER = "2100-01-01T00:00:00Z"
+REFUSAL = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+    "<Message>You may not assume it</Message></Error></ErrorResponse>"
+)
 
 
 class KeyServer(ThreadingHTTPServer):
@@ -29,6 +34,7 @@ class KeyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), KeyRequest)
         self.task, self.role = task, role
         self.assumed = []
+        self.expires, self.refuses = LATER, False
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -42,16 +48,19 @@ class KeyRequest(BaseHTTPRequestHandler):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self.server.assumed.append(form | {"signed": [self.headers["Authorization"]]})
         access, secret = self.server.role
+        if self.server.refuses:
+            self.answer("text/xml", REFUSAL, status=403)
+            return
         self.answer(
             "text/xml",
             "<AssumeRoleResponse><AssumeRoleResult><Credentials>"
             f"<AccessKeyId>{access}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>"
-            f"<SessionToken></SessionToken><Expiration>{LATER}</Expiration>"
+            f"<SessionToken></SessionToken><Expiration>{self.server.expires}</Expiration>"
             "</Credentials></AssumeRoleResult></AssumeRoleResponse>",
         )
 
-    def answer(self, kind, body):
-        self.send_response(200)
+    def answer(self, kind, body, status=200):
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -122,6 +131,24 @@ def test_a_source_bucket_is_read_by_the_role_that_it_names(as_task, photo, key_s
     assert (asked["RoleArn"], asked["ExternalId"]) == ([ROLE], ["ours"])
     assert key_server.task[0] in asked["signed"][0]
     assert "/eu-west-1/sts/" in asked["signed"][0]
+
+
+def test_a_role_is_assumed_again_before_its_keys_expire(as_task, photo, key_server):
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    key_server.expires = soon.strftime("%Y-%m-%dT%H:%M:%SZ")
+    storage = as_task(role_arn=ROLE, sts_endpoint_url=key_server.url)
+    for _ in range(3):
+        assert storage.fetch(SOURCE, KEY, 100) == PHOTO
+    assert len(key_server.assumed) > 1
+
+
+def test_a_role_that_may_not_be_assumed_refuses_its_bucket_alone(as_task, photo, key_server):
+    key_server.refuses = True
+    storage = as_task(role_arn=ROLE, sts_endpoint_url=key_server.url)
+    with pytest.raises((ObjectRefused, StorageUnavailable), match=SOURCE):
+        storage.fetch(SOURCE, KEY, 100)
+    storage.put("tenants/local/images/role.jpg", PHOTO, "image/jpeg")
+    storage.ping()
 
 
 def test_a_source_bucket_has_keys_of_its_own(as_task, photo, key_server):

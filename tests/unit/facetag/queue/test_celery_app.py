@@ -95,3 +95,29 @@ def test_every_connection_drops_what_is_no_doorbell(url):
     connection = make_celery(Settings(redis_url=SecretStr(url))).connection_for_read()
     for one in (connection, connection.clone()):
         assert one.get_transport_cls().Channel is DoorbellChannel
+
+
+def test_another_broker_gets_its_own_transport_and_prefetches():
+    for url, name in (("amqps://host//", "RabbitTransport"), ("sqs://", "SqsTransport")):
+        app = make_celery(Settings(redis_url=SecretStr(url)))
+        connection = app.connection_for_read()
+        for one in (connection, connection.clone()):
+            assert one.get_transport_cls().__name__ == name
+        assert app.conf.worker_disable_prefetch is False
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix", "encrypted"),
+    [
+        ("sqs://", "facetag-", True),
+        ("sqs://KEY:SECRET@/mine", "mine-", True),
+        ("sqs://KEY:SECRET@queue.example/mine/", "mine-", True),
+        ("sqs://127.0.0.1:9324", "facetag-", False),
+    ],
+)
+def test_the_address_of_sqs_says_prefix_and_encryption(url, prefix, encrypted):
+    settings = Settings(redis_url=SecretStr(url), s3_region="eu-west-1")
+    options = make_celery(settings).conf.broker_transport_options
+    assert options["queue_name_prefix"] == prefix
+    assert options["is_secure"] is encrypted
+    assert options["region"] == "eu-west-1"
