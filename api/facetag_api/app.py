@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from facetag.settings import Settings
 from facetag_api.dependencies import open_services
 from facetag_api.limits import SYNC_THREADS, BodyLimit, body_limits
+from facetag_api.metrics.prometheus_metrics import Metrics
 from facetag_api.middleware.authentication import Authentication
 from facetag_api.middleware.request_log import RequestLog
 from facetag_api.middleware.security import Security, allowed_hosts
 from facetag_api.openapi import DESCRIPTION, TITLE, describe
 from facetag_api.page.page_files import page_router
 from facetag_api.problems import install_problem_handlers
-from facetag_api.prometheus_metrics import Metrics
 from facetag_api.routes import (
     administration,
     caller,

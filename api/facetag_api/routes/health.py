@@ -11,7 +11,7 @@ from facetag.errors import DatabaseUnavailable, QueueUnavailable
 from facetag.queue.celery_app import count_dropped
 from facetag.settings import Settings
 from facetag_api.dependencies import AtDesk, Desk
-from facetag_api.prometheus_metrics import Metrics
+from facetag_api.metrics.prometheus_metrics import Metrics
 from facetag_api.readiness import OK, check_parts
 from facetag_api.schemas import Health, Readiness
 

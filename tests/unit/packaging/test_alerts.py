@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from facetag_api.prometheus_metrics import Metrics
+from facetag_api.metrics.prometheus_metrics import Metrics
 from tests.unit.packaging.containers import ROOT
 
 ALERTS = ROOT / "deploy" / "alerts.yml"

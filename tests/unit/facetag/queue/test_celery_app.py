@@ -110,7 +110,7 @@ def test_another_broker_gets_its_own_transport_and_prefetches():
     ("url", "prefix", "encrypted"),
     [
         ("sqs://", "facetag-", True),
-        ("sqs://KEY:SECRET@/mine", "mine-", True),
+        ("sqs:///mine", "mine-", True),
         ("sqs://KEY:SECRET@queue.example/mine/", "mine-", True),
         ("sqs://127.0.0.1:9324", "facetag-", False),
     ],

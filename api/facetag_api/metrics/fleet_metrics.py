@@ -13,7 +13,7 @@ from facetag.db.program_reports import fresh_reports
 from facetag.errors import QueueUnavailable
 from facetag.queue.celery_app import QUEUE_PREDICT, QUEUE_RETRAIN, QUEUE_TAG, count_doorbells
 from facetag.settings import Settings
-from facetag_api.program_metrics import ProgramMetrics
+from facetag_api.metrics.program_metrics import ProgramMetrics
 
 # Each follows an index, and reads unfinished jobs alone.
 WAITING_S = text("""

@@ -1,0 +1,1 @@
+"""Count requests, and read from Postgres and the broker what the whole service does."""
