@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import structlog
+from billiard.util import get_logger
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
@@ -115,6 +116,8 @@ def _listen_to_signals(stopping: Stopping, open_child: Callable[[], None]) -> No
     @signals.setup_logging.connect(weak=False)
     def keep_our_logging(**_: object) -> None:
         """Keep the logging of facetag.log: with a receiver, Celery does not set up its own."""
+        # billiard's logger would write what it says of dead children past ours, as plain text.
+        get_logger().propagate = True
         # celery.apps.worker logs "ready" before any child is ready.
         for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.apps.worker"):
             logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -128,7 +128,9 @@ class Storage:
         `max_bytes`, and StorageUnavailable.
         """
         with _translated_errors():
-            if (found := self._thin_of(bucket).fetch(bucket, key, max_bytes)) is not None:
+            with _translated_refusals(bucket, key):
+                found = self._thin_of(bucket).fetch(bucket, key, max_bytes)
+            if found is not None:
                 return found
             answer = self._get_object(bucket, key)
             # The body as a context manager gives the raw stream, whose errors are not translated.
@@ -294,19 +296,8 @@ class Storage:
         return self._sources[bucket][1] if bucket in self._sources else self._thin
 
     def _get_object(self, bucket: str, key: str) -> Any:
-        from botocore.exceptions import ClientError
-
-        try:
+        with _translated_refusals(bucket, key):
             return self._client_of(bucket).get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if _code(error) in _MISSING | _MISSING_BUCKET:
-                raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
-            if _code(error) in _REFUSALS:
-                raise ObjectRefused(
-                    f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): let "
-                    "FACETAG_S3_ACCESS_KEY read it."
-                ) from error
-            raise
 
     def _has_bucket(self) -> bool:
         from botocore.exceptions import ClientError
@@ -410,6 +401,33 @@ def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def _is_of_role(error: Any) -> bool:
+    """Return whether a role, which a source bucket names, may not be assumed."""
+    return bool(error.operation_name == "AssumeRole")
+
+
+@contextmanager
+def _translated_refusals(bucket: str, key: str) -> Iterator[None]:
+    """Raise ObjectMissing or ObjectRefused for an object that is not there, or not for us."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if _code(error) in _MISSING | _MISSING_BUCKET:
+            raise ObjectMissing(f"There is no object s3://{bucket}/{key}.") from error
+        if _code(error) in _REFUSALS:
+            remedy = (
+                "let the role that FACETAG_SOURCE_ACCESS names be assumed"
+                if _is_of_role(error)
+                else "let FACETAG_S3_ACCESS_KEY read it"
+            )
+            raise ObjectRefused(
+                f"Object storage refuses s3://{bucket}/{key} ({_code(error)}): {remedy}."
+            ) from error
+        raise
+
+
 @contextmanager
 def _translated_errors() -> Iterator[None]:
     from botocore import exceptions as boto
@@ -436,8 +454,12 @@ def _translated_errors() -> Iterator[None]:
         if _code(error) in _REFUSALS:
             # Who sweeps must go on with all else, and a right may come back.
             raise StorageUnavailable(
-                f"Object storage refuses ({_code(error)}): check the rights of "
-                "FACETAG_S3_ACCESS_KEY, and FACETAG_S3_SECRET_KEY."
+                f"Object storage refuses ({_code(error)}): check "
+                + (
+                    "the roles in FACETAG_SOURCE_ACCESS."
+                    if _is_of_role(error)
+                    else "the rights of FACETAG_S3_ACCESS_KEY, and FACETAG_S3_SECRET_KEY."
+                )
             ) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status < 500 and status != 429 and _code(error) not in _TRANSIENT:

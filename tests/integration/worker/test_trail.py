@@ -44,7 +44,9 @@ def test_photos_are_followed_from_the_request_to_their_end_and_programs_report(h
     start("worker", "--photo-s=0.1")
     height, width = DEADLY_SIZE
     keys = harness.put(png(width, height), png(color="#ffff00"))
-    posted = api.post("/v1/jobs", json={"images": keys}, headers={"X-Request-ID": "mine"})
+    wanted = {"images": [{"key": key} for key in keys]}
+    posted = api.post("/v1/jobs", json=wanted, headers={"X-Request-ID": "mine"})
+    assert posted.status_code == 202, posted.text
     job_id = posted.json()["id"]
     harness.wait_until(lambda: harness.job(job_id).finished_at is not None, "it ends", 120)
     deadly, good = (row.id for row in harness.rows(job_id))

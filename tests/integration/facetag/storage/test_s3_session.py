@@ -145,8 +145,10 @@ def test_a_role_is_assumed_again_before_its_keys_expire(as_task, photo, key_serv
 def test_a_role_that_may_not_be_assumed_refuses_its_bucket_alone(as_task, photo, key_server):
     key_server.refuses = True
     storage = as_task(role_arn=ROLE, sts_endpoint_url=key_server.url)
-    with pytest.raises((ObjectRefused, StorageUnavailable), match=SOURCE):
+    with pytest.raises(ObjectRefused, match="the role that FACETAG_SOURCE_ACCESS names"):
         storage.fetch(SOURCE, KEY, 100)
+    with pytest.raises(StorageUnavailable, match="the roles in FACETAG_SOURCE_ACCESS"):
+        storage.list_prefix(SOURCE, "hall/", None)
     storage.put("tenants/local/images/role.jpg", PHOTO, "image/jpeg")
     storage.ping()
 
