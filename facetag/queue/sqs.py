@@ -23,12 +23,16 @@ from facetag.queue.doorbell import NOT_A_DOORBELL, purify
 
 WAIT_S = 1
 """Seconds that a request waits for a message: a worker asks one queue after the other."""
+PAUSE_S = 0.2
+"""Seconds between two rounds over the queues."""
 READ_TIMEOUT_S = WAIT_S + 2
 HIDDEN_S = 60
 """A doorbell that a worker lost with its life is heard again after so long."""
 KEPT_S = 3600
 PREFIX = "facetag"
 TLS_PORTS = (None, 443)
+REFUSALS = (ClientError, OperationalError)
+"""Exceptions after which a worker connects again, besides those that kombu knows."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +68,7 @@ class SqsTransport(SQS.Transport):
     """Deliver doorbells without anything that was added to them."""
 
     Channel = SqsChannel
-    polling_interval = 0.2
-    connection_errors = (*SQS.Transport.connection_errors, ClientError, OperationalError)
+    connection_errors = (*SQS.Transport.connection_errors, *REFUSALS)  # type: ignore[assignment]
     implements = SQS.Transport.implements.extend(asynchronous=False)
 
     def create_channel(self, connection: Any) -> SqsChannel:
@@ -85,6 +88,7 @@ def transport_options(url: str, *, region: str, timeout_s: float) -> dict[str, A
         "is_secure": parts.port in TLS_PORTS,
         "queue_name_prefix": f"{parts.path.strip('/') or PREFIX}-",
         "wait_time_seconds": WAIT_S,
+        "polling_interval": PAUSE_S,
         "visibility_timeout": HIDDEN_S,
         "sqs-creation-attributes": {"MessageRetentionPeriod": str(KEPT_S)},
         "client-config": {

@@ -1,7 +1,7 @@
 """Report to Postgres what a worker does, for the metrics of the API."""
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class WorkReport:
         self._data_dir = data_dir
         self._lock = threading.Lock()
         self._photos = self._batches = 0
-        self._stage_s: Counter[str] = Counter()
+        self._stage_s: defaultdict[str, float] = defaultdict(float)
         self._ended = threading.Event()
 
     def add_batch(self, stages: Iterable[Mapping[str, float]]) -> None:
