@@ -37,8 +37,9 @@ def cancel_job(
 
     The job is `cancelled` at once, and none of its images is claimed any more. What cannot be
     cancelled `within_s`, however slow the machine, is left to the sweeper. So is closing a job of
-    which more than `compared` images are labelled. `finished_at` is set when it is closed. Cancelling a cancelled job changes nothing. Raises JobNotFound, and
-    JobStateConflict for a finished job.
+    which more than `compared` images are labelled. `finished_at` is set when it is closed.
+    Cancelling a cancelled job changes nothing. Raises JobNotFound, and JobStateConflict for a
+    finished job.
     """
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.state == JobState.CANCELLED:
