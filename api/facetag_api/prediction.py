@@ -142,12 +142,8 @@ class Prediction:
         if self.job_id is None:
             return
         try:
-            forget_prediction(
-                self.desk.services.sessions,
-                self.job_id,
-                tenant_id=self.desk.tenant_id,
-                bucket=storage.bucket,
-            )
+            sessions = self.desk.services.sessions
+            forget_prediction(sessions, self.job_id, tenant_id=self.desk.tenant_id)
         except JobNotFound:
             log.info("prediction_already_deleted", job_id=str(self.job_id))
 

@@ -85,14 +85,16 @@ def _look_at_sweeper(services: Services) -> str | None:
 
 def _look_at_erasure(services: Services) -> str | None:
     query = text(
-        "SELECT count(*), extract(epoch FROM now() - min(created_at)) FROM tombstones"
-        " WHERE created_at < now() - make_interval(secs => :undeleted_s)"
+        "SELECT count(*), extract(epoch FROM now() - min(since)) FROM ("
+        " SELECT created_at AS since FROM tombstones"
+        " UNION ALL SELECT deleted_at FROM jobs WHERE deleted_at IS NOT NULL) AS waiting"
+        " WHERE since < now() - make_interval(secs => :undeleted_s)"
     )
     with transaction(services.sessions) as session:
         waiting, oldest_s = session.execute(query, {"undeleted_s": UNDELETED_S}).one()
     if not waiting:
         return None
-    return f"{waiting} objects are to be deleted, the oldest for {oldest_s:.0f} s"
+    return f"{waiting} objects or jobs are to be deleted, the oldest for {oldest_s:.0f} s"
 
 
 def _outcome(part: str, future: "Future[str | None]", deadline_s: float) -> str:

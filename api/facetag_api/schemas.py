@@ -225,7 +225,7 @@ class Erasure(BaseModel):
 
     model_config = _example(number=200)
 
-    number: int = Field(description="Objects of a deleted job, or photos that were purged")
+    number: int = Field(description="Photos of the deleted job, or photos that were purged")
 
 
 class CallerAnswer(BaseModel):

@@ -3,7 +3,8 @@
     python -m benchmarks.fleet.job_deletion --images 200000 --others 800000
 
 A finished job is deleted from tables that hold others, while one claimer goes on. The program
-prints the seconds of the deletion and of VACUUM, the bytes of log, and the seconds of claims. Then
+prints the seconds until its owner has the answer, those until its last row is gone, those of VACUUM
+and of claims, and the bytes of log. Then
 it gives a copy of `images` a partition for each of 1,000 jobs, and times the statements that know
 no job on both: they must look into every partition.
 """
@@ -28,6 +29,8 @@ from facetag.db.engine import (
     migrate,
     transaction,
 )
+from facetag.db.tables import Job
+from facetag.erasure.deleted_jobs import erase_deleted_jobs
 from facetag.erasure.purge import purge_job
 from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
@@ -87,8 +90,11 @@ def measure_deletion(sessions: sessionmaker[Session], doomed: LargeJob, kept: La
     claimer.start()
     began = time.monotonic()
     with transaction(sessions) as session:
-        allow_long_statements(session)
         purge_job(session, doomed.id, tenant_id="local", bucket="facetag", actor="benchmark")
+    answered_s = time.monotonic() - began
+    # The sweeper's rounds, without its pauses; a small job may be gone by now.
+    while not erase_deleted_jobs(sessions, bucket="facetag") and is_there(sessions, doomed):
+        pass
     took_s = time.monotonic() - began
     over.set()
     claimer.join()
@@ -96,7 +102,8 @@ def measure_deletion(sessions: sessionmaker[Session], doomed: LargeJob, kept: La
         log = session.scalar(LOG) - log
     after = [time_claim(sessions, kept) for _ in range(REPEATS)]
     click.echo(
-        f"{doomed.images:,} of {doomed.images + kept.images:,} images deleted in {took_s:.1f} s "
+        f"{doomed.images:,} of {doomed.images + kept.images:,} images deleted: answered after "
+        f"{answered_s:.2f} s, the last row gone after {took_s:.1f} s "
         f"({1e6 * took_s / doomed.images:.0f} us each), {log / doomed.images:.0f} bytes of log each"
     )
     for when, taken in (("before", before), ("during", during), ("after", after)):
@@ -105,6 +112,12 @@ def measure_deletion(sessions: sessionmaker[Session], doomed: LargeJob, kept: La
             f"longest {1000 * max(taken):.1f}"
         )
     click.echo(f"  VACUUM afterwards: {vacuum(sessions):.1f} s, and nobody waits for it")
+
+
+def is_there(sessions: sessionmaker[Session], job: LargeJob) -> bool:
+    """Return whether a row of the job is left."""
+    with transaction(sessions) as session:
+        return session.get(Job, job.id) is not None
 
 
 def time_claim(sessions: sessionmaker[Session], job: LargeJob) -> float:

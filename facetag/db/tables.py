@@ -113,6 +113,7 @@ class Job(Base):
             "finished_at",
             postgresql_where=text("NOT keep_photos AND finished_at IS NOT NULL"),
         ),
+        Index("jobs_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -153,6 +154,8 @@ class Job(Base):
     """When the labelled photos of a job that does not keep them were given up."""
     estimate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     """The estimated shares that were asked for (`reviews.share_estimates`); null if never."""
+    deleted_at: Mapped[datetime | None]
+    """When the job was deleted. Nobody sees it any more; the sweeper deletes what is left of it."""
     rung_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
@@ -308,7 +311,8 @@ class Review(Base):
             "verdict IN ('accepted', 'corrected', 'cannot_tell', 'no_face', 'missed')",
             name="reviews_verdict",
         ),
-        Index("reviews_by_image", "image_id", postgresql_where=text("withdrawn_at IS NULL")),
+        # Withdrawn ones too: an image is deleted with all its reviews.
+        Index("reviews_by_image", "image_id"),
         Index("reviews_by_job", "job_id", postgresql_where=text("withdrawn_at IS NULL")),
         Index("reviews_by_face", "face_id"),
     )

@@ -27,7 +27,7 @@ IS_DUE = text("""
             WHERE action IN ('job deleted', 'photos purged', 'photos forgotten')
               AND created_at > coalesce(rewritten.at, '-infinity'))
         AND coalesce(rewritten.at, '-infinity') < now() - make_interval(secs => :rest_s)
-        AND NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL)
+        AND NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL OR deleted_at IS NOT NULL)
         AND NOT EXISTS (SELECT FROM tombstones)
         AND pg_total_relation_size('images') + pg_total_relation_size('faces') < :max_bytes
     FROM (SELECT max(ended_at) AS at FROM program_rounds WHERE name = 'rewriting') AS rewritten

@@ -9,24 +9,34 @@ from sqlalchemy.orm import Session
 from facetag.access.audit import record
 from facetag.db.engine import allow_long_statements
 from facetag.db.tables import Image, ImageState, Job
+from facetag.erasure.deleted_jobs import erase_rows
 from facetag.erasure.tombstones import bury
 from facetag.jobs.lifecycle import delete_job
 from facetag.jobs.queries import find_needed
 from facetag.storage.object_keys import thumbnail_key
 
 ENDED = (ImageState.TAGGED, ImageState.NO_FACE, ImageState.FAILED, ImageState.CANCELLED)
+ERASED_S = 1.0
+"""A deletion is answered after about this time, of a job of any size."""
 _NO_SYNC = {"synchronize_session": False}
 
 
 def purge_job(
-    session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str, actor: str
+    session: Session,
+    job_id: uuid.UUID,
+    *,
+    tenant_id: str,
+    bucket: str,
+    actor: str,
+    within_s: float = ERASED_S,
 ) -> int:
-    """Delete a finished job with its results, and write down its objects; return how many.
+    """Delete a finished job with its results, and write down its objects; return its size.
 
-    Raises JobNotFound, and JobStateConflict while an image may run.
+    Nobody sees the job from now on. What cannot be deleted `within_s`, however slow the machine, is
+    left to the sweeper. Raises JobNotFound, and JobStateConflict while an image may run.
     """
-    keys = delete_job(session, job_id, tenant_id=tenant_id, bucket=bucket)
-    number = bury(session, keys, tenant_id=tenant_id, job_id=job_id)
+    number = delete_job(session, job_id, tenant_id=tenant_id).total or 0
+    erase_rows(session, job_id, bucket=bucket, within_s=within_s)
     record(session, "job deleted", tenant_id=tenant_id, actor=actor, subject=job_id, number=number)
     return number
 

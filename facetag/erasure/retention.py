@@ -33,7 +33,9 @@ def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: 
     before = func.now() - timedelta(days=settings.retention_days)
     with transaction(sessions) as session:
         found = session.execute(
-            select(Job.id, Job.tenant_id).where(Job.finished_at < before).limit(JOBS_A_ROUND)
+            select(Job.id, Job.tenant_id)
+            .where(Job.finished_at < before, Job.deleted_at.is_(None))
+            .limit(JOBS_A_ROUND)
         ).all()
     expired = 0
     for job_id, tenant_id in found:
@@ -53,6 +55,7 @@ def forget_counted(sessions: sessionmaker[Session], *, bucket: str) -> int:
             select(Job.id, Job.tenant_id)
             .where(
                 Job.aggregate.is_not(None),
+                Job.deleted_at.is_(None),
                 Job.finished_at.is_not(None),
                 exists().where(Image.job_id == Job.id),
             )
@@ -89,6 +92,7 @@ def give_up_photos(sessions: sessionmaker[Session], *, bucket: str) -> int:
             select(Job.id, Job.tenant_id)
             .where(
                 ~Job.keep_photos,
+                Job.deleted_at.is_(None),
                 Job.finished_at < func.now() - PHOTO_GRACE,
                 or_(Job.photos_deleted_at.is_(None), Job.photos_deleted_at < Job.finished_at),
             )

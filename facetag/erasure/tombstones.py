@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import transaction
-from facetag.db.tables import Tombstone
+from facetag.db.tables import Job, Tombstone
 from facetag.errors import StorageUnavailable
 from facetag.jobs.queries import find_needed
 from facetag.storage.client import Storage
@@ -54,27 +54,32 @@ def work_off(
     of a job is gone, the audit log says so. If object storage does not answer, tombstones stay and
     are due again after RETRY. Raises DatabaseUnavailable.
     """
-    gone = 0
-    while batch := _work_off_batch(sessions, storage, job_id):
+    gone: Counter[tuple[str, uuid.UUID]] = Counter()
+    while batch := _work_off_batch(sessions, storage, job_id, gone):
         gone += batch
-    return gone
+    return gone.total()
 
 
 def _work_off_batch(
-    sessions: sessionmaker[Session], storage: Storage, job_id: uuid.UUID | None
-) -> int:
+    sessions: sessionmaker[Session],
+    storage: Storage,
+    job_id: uuid.UUID | None,
+    gone: Counter[tuple[str, uuid.UUID]],
+) -> Counter[tuple[str, uuid.UUID]]:
     due = or_(Tombstone.not_before.is_(None), Tombstone.not_before <= func.now())
     wanted = (Tombstone.job_id == job_id) if job_id is not None else due
+    # Deleted jobs that still have rows will have more tombstones.
+    unready = select(Job.id).where(Job.deleted_at.is_not(None))
     with transaction(sessions) as session:
         rows = session.scalars(
             select(Tombstone)
-            .where(wanted)
+            .where(wanted, Tombstone.job_id.not_in(unready))
             .order_by(Tombstone.id)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         ).all()
         if not rows:
-            return 0
+            return Counter()
         keys = [row.key for row in rows]
         needed = find_needed(session, keys, bucket=storage.bucket)
         try:
@@ -87,17 +92,22 @@ def _work_off_batch(
                 .values(not_before=func.now() + RETRY, attempts=Tombstone.attempts + 1),
                 execution_options={"synchronize_session": False},
             )
-            return 0
+            return Counter()
         session.execute(
             delete(Tombstone).where(Tombstone.id.in_([row.id for row in rows])),
             execution_options={"synchronize_session": False},
         )
-        _record_ends(session, rows)
-    return len(rows)
+        batch = Counter((row.tenant_id, row.job_id) for row in rows)
+        _record_ends(session, batch, gone)
+    return batch
 
 
-def _record_ends(session: Session, rows: Sequence[Tombstone]) -> None:
-    for (tenant_id, job_id), number in Counter((row.tenant_id, row.job_id) for row in rows).items():
+def _record_ends(
+    session: Session,
+    batch: Counter[tuple[str, uuid.UUID]],
+    before: Counter[tuple[str, uuid.UUID]],
+) -> None:
+    for (tenant_id, job_id), number in batch.items():
         if not session.scalar(select(exists().where(Tombstone.job_id == job_id))):
             record(
                 session,
@@ -105,5 +115,5 @@ def _record_ends(session: Session, rows: Sequence[Tombstone]) -> None:
                 tenant_id=tenant_id,
                 actor=SWEEPER,
                 subject=job_id,
-                number=number,
+                number=number + before[tenant_id, job_id],
             )

@@ -15,7 +15,7 @@ counters and the changes that were left.
 from facetag.jobs.counts import close_job_if_done, move_counts
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 from facetag.jobs.job_creation import create_job, create_prefix_job, retag_job
-from facetag.jobs.lifecycle import cancel_job, delete_job, resume_job, retry_job
+from facetag.jobs.lifecycle import cancel_job, delete_job, drop_job, resume_job, retry_job
 from facetag.jobs.new_image import NewImage
 from facetag.jobs.prefix import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.queries import get_job, list_jobs, locate_image
@@ -30,6 +30,7 @@ __all__ = [
     "create_prefix_job",
     "decode_cursor",
     "delete_job",
+    "drop_job",
     "encode_cursor",
     "fail_listing",
     "finish_listing",

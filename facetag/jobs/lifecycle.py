@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from facetag.db.engine import allow_long_statements
 from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobState
@@ -13,8 +13,7 @@ from facetag.errors import JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import CANCELLED_AT_ONCE, cancel_queued_images, close_job_if_done
 from facetag.jobs.identical_images import hold_twins
-from facetag.jobs.queries import get_job, needs_photo
-from facetag.storage.object_keys import thumbnail_key
+from facetag.jobs.queries import get_job
 
 CANCEL_S = 1.0
 """A cancel is answered after about this time, of a job of any size."""
@@ -136,44 +135,39 @@ def resume_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     return get_job(session, job_id, tenant_id=tenant_id)
 
 
-def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str, bucket: str) -> list[str]:
-    """Delete a finished job with its results; return the keys that no other job needs.
+def delete_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
+    """Take a finished job from everybody's sight, and return it as it was.
 
-    These are the photos in our own `bucket` (source buckets are never changed), and the thumbnails
-    of all photos that no other job names. The caller deletes the objects after the commit. Raises
-    JobNotFound, and JobStateConflict while an image may run.
+    Nobody finds the job or a result of it any more. Its rows stay until `drop_job`, as a million of
+    them are not deleted in an instant. Raises JobNotFound, and JobStateConflict while an image may
+    run.
     """
-    allow_long_statements(session)
     job = get_job(session, job_id, tenant_id=tenant_id)
     if job.finished_at is None:
         raise JobStateConflict(
             f"The job is {job.state} and not finished: cancel it, and delete it when it has ended."
         )
-    other = aliased(Image)
-    elsewhere = select(other.id).where(
-        other.bucket == Image.bucket, other.key == Image.key, other.job_id != job_id
-    )
-    its_job = aliased(Job)
-    needed = elsewhere.join(its_job, its_job.id == other.job_id).where(needs_photo(other, its_job))
-    photos = session.execute(
-        select(Image.bucket, Image.key, elsewhere.exists().label("named"))
-        .where(Image.job_id == job_id, ~needed.exists())
-        .distinct()
-        .order_by(Image.bucket, Image.key)
-    ).all()
-    # This also deletes the job's images and their faces.
     gone = session.scalar(
-        delete(Job).where(Job.id == job_id, Job.finished_at.is_not(None)).returning(Job.id),
+        update(Job)
+        .where(Job.id == job_id, Job.finished_at.is_not(None), Job.deleted_at.is_(None))
+        # Its idempotency key is free again.
+        .values(deleted_at=func.now(), idempotency_key=None)
+        .returning(Job.id),
         execution_options=_NO_SYNC,
     )
     if gone is None:
         raise JobStateConflict(
             "Somebody else has retried or deleted the job meanwhile: look at it again."
         )
-    session.expunge(job)
-    kept = [photo.key for photo in photos if photo.bucket == bucket]
-    alone = [photo for photo in photos if not photo.named]
-    return kept + [thumbnail_key(tenant_id, photo.bucket, photo.key) for photo in alone]
+    return job
+
+
+def drop_job(session: Session, job_id: uuid.UUID) -> None:
+    """Delete the row of a deleted job, and all rows that are left of its images and faces."""
+    session.execute(
+        delete(Job).where(Job.id == job_id, Job.deleted_at.is_not(None)),
+        execution_options=_NO_SYNC,
+    )
 
 
 def _reopen(
@@ -182,7 +176,7 @@ def _reopen(
     """Return whether a job met the conditions: it then runs or is listed again, with `values`."""
     changed = session.scalar(
         update(Job)
-        .where(*conditions)
+        .where(*conditions, Job.deleted_at.is_(None))
         .values(
             state=JobState.LISTING if relisted else JobState.RUNNING,
             total=None if relisted else Job.total,

@@ -5,13 +5,13 @@ import uuid
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
-from facetag.jobs import cancel_job, delete_job, get_job
+from facetag.jobs import cancel_job, delete_job, drop_job, get_job
 
 PREDICT_PRIORITY = 10
 
 
 def forget_prediction(
-    sessions: sessionmaker[Session], job_id: uuid.UUID, *, tenant_id: str, bucket: str
+    sessions: sessionmaker[Session], job_id: uuid.UUID, *, tenant_id: str
 ) -> None:
     """Cancel a prediction's job if it still waits, and delete it with its result.
 
@@ -24,4 +24,5 @@ def forget_prediction(
         if job.finished_at is None:
             cancel_job(session, job_id, tenant_id=tenant_id)
     with transaction(sessions) as session:
-        delete_job(session, job_id, tenant_id=tenant_id, bucket=bucket)
+        delete_job(session, job_id, tenant_id=tenant_id)
+        drop_job(session, job_id)

@@ -36,7 +36,7 @@ def get_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
     """Return the job as it is in the database now; raises JobNotFound."""
     job = session.scalar(
         select(Job)
-        .where(Job.id == job_id, Job.tenant_id == tenant_id)
+        .where(Job.id == job_id, Job.tenant_id == tenant_id, Job.deleted_at.is_(None))
         .execution_options(populate_existing=True)
     )
     if job is None:
@@ -59,7 +59,7 @@ def list_jobs(
     """
     query = (
         select(Job)
-        .where(Job.tenant_id == tenant_id, Job.priority == 0)
+        .where(Job.tenant_id == tenant_id, Job.priority == 0, Job.deleted_at.is_(None))
         .order_by(Job.created_at.desc(), Job.id.desc())
         .limit(limit + 1)
     )
@@ -82,8 +82,13 @@ def locate_image(
 ) -> tuple[str, str]:
     """Return bucket and key of an image of a job; raises ImageNotFound."""
     found = session.execute(
-        select(Image.bucket, Image.key).where(
-            Image.job_id == job_id, Image.position == position, Image.tenant_id == tenant_id
+        select(Image.bucket, Image.key)
+        .join(Job, Job.id == Image.job_id)
+        .where(
+            Image.job_id == job_id,
+            Image.position == position,
+            Image.tenant_id == tenant_id,
+            Job.deleted_at.is_(None),
         )
     ).one_or_none()
     if found is None:
@@ -106,12 +111,15 @@ def _decode(cursor: str) -> tuple[datetime, uuid.UUID]:
 
 def needs_photo(image: Any, job: Any) -> ColumnElement[bool]:
     """Return the condition that an image's job needs its photo; both are entities or aliases."""
-    return or_(
-        job.finished_at.is_(None),
-        job.finished_at > func.now() - PHOTO_GRACE,
-        job.keep_photos,
-        # It may be tried again.
-        image.state.in_((ImageState.FAILED, ImageState.CANCELLED)),
+    return and_(
+        job.deleted_at.is_(None),
+        or_(
+            job.finished_at.is_(None),
+            job.finished_at > func.now() - PHOTO_GRACE,
+            job.keep_photos,
+            # It may be tried again.
+            image.state.in_((ImageState.FAILED, ImageState.CANCELLED)),
+        ),
     )
 
 
@@ -135,7 +143,7 @@ def find_stored(session: Session, keys: Sequence[str], *, bucket: str) -> set[st
     query = (
         select(Image.key)
         .join(Job, Job.id == Image.job_id)
-        .where(Image.bucket == bucket, Image.key.in_(keys))
+        .where(Image.bucket == bucket, Image.key.in_(keys), Job.deleted_at.is_(None))
         .group_by(Image.key)
         .having(func.bool_or(kept), ~func.coalesce(func.bool_or(missed), False))
     )

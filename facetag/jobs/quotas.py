@@ -54,7 +54,8 @@ def _check_images(held: int, images: int, settings: Settings) -> None:
     if held + images > settings.max_tenant_images:
         raise QuotaReached(
             f"Your jobs hold {held} images; with these they would hold more than "
-            f"{settings.max_tenant_images} (FACETAG_MAX_TENANT_IMAGES): delete some jobs."
+            f"{settings.max_tenant_images} (FACETAG_MAX_TENANT_IMAGES): delete some jobs. "
+            "The images of a deleted job count until its rows are gone, within minutes."
         )
 
 

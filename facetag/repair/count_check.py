@@ -12,7 +12,8 @@ from facetag.db.tables import ImageState
 STATES = [state.value for state in ImageState]
 
 # Whoever changes rows changes the counts, or leaves a change, in the same transaction: in one
-# snapshot they agree. An ended job that keeps counts only has no rows any more.
+# snapshot they agree. An ended job that keeps counts only has no rows any
+# more, and a deleted one loses them.
 _COUNTED = f"""
     counted AS (
         SELECT job_id, count(*) AS total,
@@ -32,7 +33,7 @@ _COUNTED = f"""
         FROM jobs
         LEFT JOIN counted ON counted.job_id = jobs.id
         LEFT JOIN left_over ON left_over.job_id = jobs.id
-        WHERE (jobs.finished_at IS NULL OR jobs.aggregate IS NULL)
+        WHERE (jobs.finished_at IS NULL OR jobs.aggregate IS NULL) AND jobs.deleted_at IS NULL
     )
 """  # noqa: S608 - built from constants
 FIND = text(f"""

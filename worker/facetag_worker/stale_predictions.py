@@ -49,7 +49,7 @@ def _delete(
 ) -> bool:
     try:
         storage.delete([key])
-        forget_prediction(sessions, job_id, tenant_id=tenant_id, bucket=storage.bucket)
+        forget_prediction(sessions, job_id, tenant_id=tenant_id)
     except (StorageUnavailable, JobStateConflict) as error:
         log.warning("abandoned_prediction_put_off", job_id=str(job_id), reason=str(error))
         return False

@@ -16,6 +16,7 @@ from facetag.db.engine import transaction
 from facetag.db.presence import record_round
 from facetag.db.program_reports import forget_reports, name_program, record_report
 from facetag.db.tables import ImageState, Job, JobState
+from facetag.erasure.deleted_jobs import erase_deleted_jobs
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
 from facetag.erasure.tombstones import work_off
@@ -124,6 +125,8 @@ class Swept:
     """Images of jobs that keep counts only, which were forgotten as their jobs had ended."""
     given_up: int = 0
     """Photos of ended jobs that do not keep them."""
+    dropped: int = 0
+    """Large deleted jobs whose last row is gone."""
     erased: int = 0
     """Objects that were deleted for good: of deleted jobs, and uploads that no job took."""
     retrainings: int = 0
@@ -183,6 +186,7 @@ class Sweeper:
                 expire_jobs(self._sessions, self._settings, bucket=self._storage.bucket),
                 forget_counted(self._sessions, bucket=self._storage.bucket),
                 give_up_photos(self._sessions, bucket=self._storage.bucket),
+                erase_deleted_jobs(self._sessions, bucket=self._storage.bucket),
                 work_off(self._sessions, self._storage)
                 + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
@@ -200,6 +204,7 @@ class Sweeper:
                 expired=swept.expired,
                 uncounted=swept.uncounted,
                 given_up=swept.given_up,
+                dropped=swept.dropped,
                 erased=swept.erased,
                 retrainings=swept.retrainings,
             )

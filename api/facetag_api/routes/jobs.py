@@ -185,8 +185,8 @@ def retag_job(
 def delete_job(desk: AtDesk, job_id: JobId, afterwards: BackgroundTasks) -> Erasure:
     """Delete a finished job, its results, and the photos that no other job refers to.
 
-    The results are gone at once. The objects are deleted afterwards, however long object storage
-    is away.
+    Nobody finds the job or its results any more. The rows of a large job and the objects are
+    deleted afterwards, however long object storage is away.
     """
     with desk.transaction() as session:
         number = purge_job(

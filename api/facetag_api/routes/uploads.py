@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from facetag.disk_space import find_full_storage
-from facetag.erasure.tombstones import spare
+from facetag.erasure.deleted_jobs import spare_photos
 from facetag.jobs.queries import find_stored
 from facetag.storage.object_keys import image_key
 from facetag_api.dependencies import AtDesk, Desk
@@ -27,8 +27,9 @@ def create_uploads(wanted: UploadRequest, desk: AtDesk) -> UploadList:
     keys = [image_key(desk.tenant_id, file.sha256, file.suffix) for file in wanted.files]
     distinct = list(dict.fromkeys(keys))
     with desk.transaction() as session:
-        spare(session, distinct, tenant_id=desk.tenant_id)
-        stored = find_stored(session, distinct, bucket=desk.services.settings.s3_bucket)
+        bucket = desk.services.settings.s3_bucket
+        spare_photos(session, distinct, tenant_id=desk.tenant_id, bucket=bucket)
+        stored = find_stored(session, distinct, bucket=bucket)
     unsure = [key for key in distinct if key not in stored]
     looked_up = desk.services.lookups.map(desk.services.storage.exists, unsure)
     found = dict.fromkeys(stored, True) | dict(zip(unsure, looked_up, strict=True))

@@ -58,7 +58,7 @@ def test_workers_that_hang_a_sweeper_that_is_silent_and_objects_that_stay_are_to
             "INSERT INTO tombstones (tenant_id, job_id, key, created_at)"
             f" VALUES ('local', '{job_id}', 'k', now() - interval '1 hour')",
         )
-        assert "1 objects are to be deleted" in states(api)[2]["erasure"]
+        assert "1 objects or jobs are to be deleted" in states(api)[2]["erasure"]
         assert states(api)[0] == 200
     worker.dispose()
 

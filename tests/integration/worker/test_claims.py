@@ -1,10 +1,17 @@
+import functools
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from facetag.db.tables import ImageState
-from facetag.errors import ErrorCode
-from facetag.jobs import cancel_job
+from facetag.erasure.deleted_jobs import erase_deleted_jobs
+from facetag.erasure.purge import purge_job
+from facetag.errors import ErrorCode, JobNotFound, JobStateConflict
+from facetag.jobs import cancel_job, resume_job
+from facetag.jobs.counts import apply_left_counts
 from facetag.labelling.outcomes import Outcome
 from facetag.results.image_lines import Face
 from facetag_worker.claims import (
@@ -267,3 +274,47 @@ def test_a_job_behind_predictions_can_be_chosen(harness):
     harness.post(["b"], priority=10)
     with harness.transaction() as session:
         assert choose_job(session, below=10) == waiting
+
+
+def delete(harness, job_id):
+    """Cancel and resume a job some times, cancel it, and delete it as soon as it has ended."""
+    place = {"bucket": harness.settings.s3_bucket, "actor": "a"}
+    changes = [cancel_job, resume_job] * 3 + [cancel_job]
+    while True:
+        change = changes.pop(0) if changes else functools.partial(purge_job, **place)
+        try:
+            with harness.transaction() as session:
+                change(session, job_id, tenant_id="local")
+        except JobStateConflict:
+            time.sleep(0.01)
+        except JobNotFound:
+            return
+
+
+def test_jobs_that_are_deleted_while_workers_claim_leave_nothing(harness, claim, finish):
+    job_ids = [harness.post([f"{job}-{image}" for image in range(20)]) for job in range(5)]
+    over = threading.Event()
+
+    def work():
+        while not over.is_set():
+            for job_id in job_ids:
+                if claimed := claim(job_id, limit=3):
+                    finish(claimed)
+                    with harness.transaction() as session:
+                        apply_left_counts(session, job_id)
+
+    with ThreadPoolExecutor(7) as threads:
+        working = [threads.submit(work) for _ in range(2)]
+        try:
+            for deleting in [threads.submit(delete, harness, job_id) for job_id in job_ids]:
+                deleting.result(60)
+        finally:
+            over.set()
+        for one in working:
+            one.result(60)
+    # Rows that a worker held at that moment are left to the sweeper.
+    erase_deleted_jobs(harness.sessions, bucket=harness.settings.s3_bucket)
+    with harness.transaction() as session:
+        for table in ("jobs", "images", "faces", "count_changes"):
+            query = text(f"SELECT count(*) FROM {table}")
+            assert session.scalar(query) == 0, table

@@ -68,7 +68,8 @@ def test_a_job_of_known_photos_is_finished_at_once_with_the_same_results(session
     assert_counts_are_true(sessions)
     # The copies are results of their own: they stay, and are found, without the first job.
     with transaction(sessions) as session:
-        jobs.delete_job(session, first, tenant_id=TENANT, bucket=BUCKET)
+        jobs.delete_job(session, first, tenant_id=TENANT)
+        jobs.drop_job(session, first)
     assert lines(sessions, again) == [c, a, b]
     assert read_job(sessions, add_job(sessions, photos("a"), labelling_key=KEY)).reused == 1
 

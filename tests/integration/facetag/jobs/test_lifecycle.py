@@ -2,20 +2,19 @@ import contextlib
 import random
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, text
 
 from facetag import jobs
 from facetag.db.engine import transaction
-from facetag.db.tables import FaceRow, Image, ImageState, Job, JobState
-from facetag.errors import JobNotFound, JobStateConflict
-from facetag.jobs import NewImage
-from facetag.storage.object_keys import thumbnail_key
+from facetag.db.tables import Image, ImageState, Job, JobState
+from facetag.errors import ImageNotFound, JobNotFound, JobStateConflict
+from facetag.jobs import known_results, queries
 from tests.integration.facetag.factories import (
     BUCKET,
     TENANT,
-    add_face,
     add_job,
     assert_counts_are_true,
     counts_of,
@@ -43,7 +42,7 @@ def retry(sessions, job_id):
 
 def delete(sessions, job_id):
     with transaction(sessions) as session:
-        return jobs.delete_job(session, job_id, tenant_id=TENANT, bucket=BUCKET)
+        return jobs.delete_job(session, job_id, tenant_id=TENANT)
 
 
 def nonzero(job):
@@ -142,24 +141,31 @@ def test_only_a_finished_job_with_failed_images_can_be_retried(sessions):
     assert_counts_are_true(sessions)
 
 
-def test_deleting_takes_everything_and_names_the_objects_nobody_needs(sessions):
-    images = [*new_images(3), NewImage("2024/x.jpg", "x.jpg", "a-source"), new_images(1)[0]]
-    job_id = add_job(sessions, images)
-    run_images(sessions, job_id, dict.fromkeys(range(5), TAGGED))
+def test_nobody_sees_a_deleted_job_although_its_rows_are_there(sessions):
+    images = [replace(image, content=bytes(32)) for image in new_images(1)]
+    job_id = add_job(sessions, images, idempotency_key="first")
+    run_images(sessions, job_id, {0: TAGGED})
     with transaction(sessions) as session:
-        add_face(session, job_id, 0, 0)
-    # Another job, in whatever state, still needs the second image.
-    add_job(sessions, new_images(1, start=1))
-    gone = [new_images(3)[0].key, new_images(3)[2].key]
-    # Photos of a source bucket stay, their thumbnails are ours.
-    thumbnails = [thumbnail_key(TENANT, "a-source", "2024/x.jpg")]
-    thumbnails += [thumbnail_key(TENANT, BUCKET, key) for key in gone]
-    assert delete(sessions, job_id) == gone + thumbnails
+        session.execute(text("UPDATE images SET labelling_key = 'k'"))
+    find = {"tenant_id": TENANT}
     with transaction(sessions) as session:
-        assert session.scalar(select(func.count()).select_from(FaceRow)) == 0
+        assert known_results.find_known(session, [bytes(32)], key=b"k", **find)
+    delete(sessions, job_id)
+    with transaction(sessions) as session:
         assert session.scalar(select(func.count()).select_from(Image)) == 1
-    with pytest.raises(JobNotFound):
-        read_job(sessions, job_id)
+        assert not known_results.find_known(session, [bytes(32)], key=b"k", **find)
+        assert jobs.list_jobs(session, **find) == ([], None)
+        assert not queries.find_needed(session, [images[0].key], bucket=BUCKET)
+        assert not queries.find_stored(session, [images[0].key], bucket=BUCKET)
+        with pytest.raises(ImageNotFound):
+            jobs.locate_image(session, job_id, 0, **find)
+        for ask in (jobs.get_job, jobs.delete_job, jobs.retry_job, jobs.retag_job):
+            with pytest.raises(JobNotFound):
+                ask(session, job_id, **find)
+    assert add_job(sessions, 1, idempotency_key="first") != job_id
+    with transaction(sessions) as session:
+        jobs.drop_job(session, job_id)
+        assert session.scalar(select(func.count()).select_from(Image)) == 1
 
 
 def test_a_job_of_which_something_may_run_cannot_be_deleted(sessions):
@@ -173,7 +179,7 @@ def test_a_job_of_which_something_may_run_cannot_be_deleted(sessions):
         delete(sessions, job_id)
     with transaction(sessions) as session:
         end_images(session, job_id, {0: TAGGED})
-    assert len(delete(sessions, job_id)) == 4
+    assert delete(sessions, job_id).total == 2
 
 
 def test_another_tenants_job_is_not_found(sessions):
@@ -183,7 +189,7 @@ def test_another_tenants_job_is_not_found(sessions):
             with pytest.raises(JobNotFound):
                 change(session, job_id, tenant_id="another")
         with pytest.raises(JobNotFound):
-            jobs.delete_job(session, job_id, tenant_id="another", bucket=BUCKET)
+            jobs.delete_job(session, job_id, tenant_id="another")
         with pytest.raises(JobNotFound):
             jobs.get_job(session, uuid.uuid4(), tenant_id=TENANT)
 
