@@ -11,11 +11,11 @@ from typing import Any
 
 _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
-_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\A[=+@\uff1d\uff0b\uff20\uff0d-]")
-"""Characters that break rows of CSV, and first ones that make a cell a formula."""
-
-
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_MARKS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Control characters, separators of lines, and marks that turn the direction of what follows."""
+_UNSAFE = re.compile(rf"[\x00-\x09\x0b-\x1f{_MARKS}]|\A[=+@\uff1d\uff0b\uff20\uff0d-]")
+"""Characters that break rows or show another text, and first ones that make a cell a formula."""
+_STEERING = re.compile(rf"[\x00-\x08\x0b-\x1f{_MARKS}]")
 
 
 def escape_name(name: str) -> str:
@@ -41,8 +41,9 @@ def unescape_name(text: str) -> str:
 def escape_cell(text: str) -> str:
     r"""Return text for a cell of CSV: `\xNN` for control characters and a leading =, +, - or @.
 
-    A full-width sign counts too, as some spreadsheets read it so. Line feeds stay: the cell is
-    quoted.
+    A full-width sign counts too, as some spreadsheets read it so. A mark that turns the direction
+    counts as a control character: `annexe\u202egpj.exe` looks like a photo. Line feeds stay: the
+    cell is quoted.
     """
     return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), text)
 

@@ -15,6 +15,7 @@ from facetag.client.api_client import Line
 from facetag.results.collection_counts import Composition
 from facetag.results.counts_json import counts_json
 from facetag.results.csv_rows import ALL_HEADS, COLUMNS, without_other_heads
+from facetag.results.name_escapes import escape_controls
 from facetag.results.web import STYLES, inline_modules, read_part
 from facetag_cli.composition.share_estimation import EstimatedShares
 from facetag_cli.reporter import plural
@@ -69,7 +70,7 @@ def render_page(
         "report.html.jinja",
         folder=TEMPLATES,
         filters={"percent": percent, "grouped": grouped, "plural": plural},
-        title=title,
+        title=escape_controls(title),
         made_at=f"{made_at:%d %B %Y, %H:%M}".lstrip("0"),
         composition=composition,
         heads=[name for name in ALL_HEADS if name in heads],

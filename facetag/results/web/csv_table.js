@@ -47,9 +47,10 @@ function written(column, value) {
   return real && Number.isInteger(value) ? value.toFixed(1) : String(value);
 }
 
-/* Return a name that is no formula and breaks no row. */
-const inert = (text) => text.replace(/[\0-\t\v-\x1f\x7f]|^[=+@-]/g,
-  (found) => `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}`);
+/* Return a name that is no formula, breaks no row and turns no direction. */
+const UNSAFE = /[\0-\t\v-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|^[=+@\uff1d\uff0b\uff20\uff0d-]/g;
+const inert = (text) => text.replace(UNSAFE, (found) => Array.from(new TextEncoder().encode(found),
+  (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join(""));
 
 const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 

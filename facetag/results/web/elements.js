@@ -25,8 +25,15 @@ function fill(element, attributes, children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => !missing(child)));
+  element.append(...children.flat().filter((child) => !missing(child)).map(visible));
   return element;
+}
+
+/* Return text in which marks that turn its direction are seen, not obeyed; a node as it is. */
+function visible(child) {
+  if (typeof child !== "string") return child;
+  return child.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const grouped = (count) => whole.format(count);

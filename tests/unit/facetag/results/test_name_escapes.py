@@ -50,6 +50,9 @@ def test_two_names_never_give_the_same_text(pair):
         ("\uff1d1+1", r"\xef\xbc\x9d1+1"),
         ("a=b-c.jpg", "a=b-c.jpg"),
         ("a\rb\tc\nd", "a\\x0db\\x09c\nd"),
+        ("a\u202egpj.exe", r"a\xe2\x80\xaegpj.exe"),
+        ("\u200f\u2066\x85", r"\xe2\x80\x8f\xe2\x81\xa6\xc2\x85"),
+        ("👩\u200d👧 فا\u200cر", "👩\u200d👧 فا\u200cر"),
         ("", ""),
     ],
 )
@@ -58,6 +61,7 @@ def test_a_cell_is_neither_a_formula_nor_two_rows(text, cell):
 
 
 def test_no_text_steers_a_terminal():
-    steering = "\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x"
-    assert escape_controls(steering) == (r"\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x")
+    steering = "\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x\u200e\u2028"
+    shown = r"\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x\u200e\u2028"
+    assert escape_controls(steering) == shown
     assert escape_controls("Jürgen\n\t日本 👋") == "Jürgen\n\t日本 👋"
