@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from facetag_cli.tagging import folder_watch
 from facetag_cli.tagging.folder_watch import FolderWatch, follow
 
 
@@ -78,3 +79,47 @@ def test_a_restart_goes_on_behind_the_last_whole_line(folder, output, passes, wa
     watch().look()
     assert passes == [["a.jpg"], ["b.jpg"]]
     assert names_of(output) == ["a.jpg", "b.jpg"]
+
+
+def test_a_photo_that_could_not_be_read_is_tried_again_when_that_changes(folder, output, passes):
+    put(folder, "a.jpg")
+    put(folder, "b.jpg")
+    fault = {"code": "file_unreadable", "message": "The file cannot be read: Permission denied."}
+
+    def label(found):
+        passes.append([photo.name for photo in found.photos])
+        bad = "a.jpg" if len(passes) < 3 else None
+        for name in passes[-1]:
+            error = fault if name == bad else None
+            yield {"image": name, "state": "failed" if error else "tagged", "error": error}
+
+    watched = FolderWatch(folder, output, label)
+    watched.look()
+    watched.look()
+    (folder / "a.jpg").chmod(0o640)
+    (folder / "b.jpg").chmod(0o640)
+    watched.look()
+    FolderWatch(folder, output, label).look()
+    watched = FolderWatch(folder, output, label)
+    watched.look()
+    assert passes == [["a.jpg", "b.jpg"], ["a.jpg"], ["a.jpg"]]
+
+
+def test_a_photo_of_the_future_waits_no_longer_than_others(folder, passes, watch, monkeypatch):
+    put(folder, "a.jpg", age_s=-1e9)
+    watched = watch()
+    assert watched.look()
+    monkeypatch.setattr(folder_watch, "SETTLED_S", 0.0)
+    assert not watched.look()
+    assert passes == [["a.jpg"]]
+
+
+def test_a_folder_is_read_now_and_then_without_a_sign(folder, passes, watch, monkeypatch):
+    monkeypatch.setattr(folder_watch, "RESCAN_S", 0.0)
+
+    def changes():
+        put(folder, os.fsdecode(b"caf\xe9.jpg"))
+        yield set()
+
+    follow(watch(), changes())
+    assert passes == [["caf\udce9.jpg"]]
