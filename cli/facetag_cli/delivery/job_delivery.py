@@ -49,7 +49,7 @@ def deliver_job(
         drawn = format_ == "html" or report is not None
         watched = found.watch(results) if drawn and photos is None else results
         composition = deliver(
-            map(_with_own_name, watched),
+            map(with_own_name, watched),
             format_=format_,
             output=output,
             report=report,
@@ -64,7 +64,7 @@ def deliver_job(
     say_summary(composition, reporter)
 
 
-def _with_own_name(line: Line) -> Line:
+def with_own_name(line: Line) -> Line:
     """Return a line with the name that the photo has on its owner's disk."""
     name = unescape_name(line["image"])
     # Another client may have given a name that only looks escaped.

@@ -1,6 +1,5 @@
 """Write results as COCO JSON: the format for objects in https://cocodataset.org/#format-data."""
 
-import json
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
+from facetag.results.name_escapes import dump_json
 from facetag_cli.exports.face_attributes import flat_attributes
 
 FACE = 1
@@ -50,5 +50,5 @@ def write_coco(lines: Iterable[Line], target: Path) -> int:
         "annotations": annotations,
         "categories": [{"id": FACE, "name": "face", "supercategory": "person"}],
     }
-    atomic_write(target, json.dumps(dataset, ensure_ascii=False))
+    atomic_write(target, dump_json(dataset))
     return len(images)

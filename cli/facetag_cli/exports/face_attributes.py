@@ -8,10 +8,11 @@ from facetag.heads import HEADS
 def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:
     """Return the apparent age and the labels of a face with their probabilities, without nesting.
 
-    Heads that the network lacks have no key. `reviewed` is the verdict of people on the face.
+    Heads that the network lacks, and labels left out for want of certainty, have no key. `reviewed`
+    is the verdict of people on the face.
     """
     flat: dict[str, Any] = {"confidence": face["confidence"]}
-    if "age" in face:
+    if face.get("age") is not None:
         flat["age"] = face["age"]
         flat["age_low"], flat["age_high"] = face["age_range"]
     for head in HEADS:

@@ -3,13 +3,13 @@
 The layout is that of https://docs.voxel51.com/user_guide/import_datasets.html.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
+from facetag.results.name_escapes import dump_json, escape_name
 from facetag_cli.exports.face_attributes import flat_attributes, relative_box
 from facetag_cli.exports.photo_links import link_photo
 
@@ -25,14 +25,14 @@ def write_fiftyone(lines: Iterable[Line], target: Path, photos: Path) -> int:
     for line in lines:
         if line["width"] is None:
             continue
-        path = PurePosixPath(line["image"])
+        path = PurePosixPath(escape_name(line["image"]))
         key = str(path.with_suffix(""))
         while key in labels:
             key = f"{path.with_suffix('')}-{len(labels)}"
         link_photo(photos, line["image"], target / "data" / f"{key}{path.suffix}")
         labels[key] = [_to_detection(line, face) for face in line["faces"]]
     target.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"classes": [FACE], "labels": labels}, ensure_ascii=False)
+    content = dump_json({"classes": [FACE], "labels": labels})
     atomic_write(target / "labels.json", content)
     return len(labels)
 

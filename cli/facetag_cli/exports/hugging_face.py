@@ -3,12 +3,12 @@
 The layout is that of https://huggingface.co/docs/datasets/image_dataset.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from facetag.atomic_write import atomic_open_text
 from facetag.client.api_client import Line
+from facetag.results.name_escapes import dump_json, escape_name
 from facetag_cli.exports.face_attributes import flat_attributes
 from facetag_cli.exports.photo_links import link_photo
 
@@ -33,14 +33,15 @@ def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int
         for line in lines:
             if line["width"] is None:
                 continue
-            link_photo(photos, line["image"], target / line["image"])
+            name = escape_name(line["image"])
+            link_photo(photos, line["image"], target / name)
             faces = [flat_attributes(face) for face in line["faces"]]
             objects = {"bbox": [face["box"] for face in line["faces"]]}
             objects |= {
                 name: [face.get(name, _unknown(name)) for face in faces] for name in COLUMNS
             }
-            entry = {"file_name": line["image"], "model": line["model"], "objects": objects}
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            entry = {"file_name": name, "model": line["model"], "objects": objects}
+            file.write(dump_json(entry) + "\n")
             count += 1
     return count
 

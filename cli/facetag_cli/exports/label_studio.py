@@ -3,7 +3,7 @@
 The format is that of https://labelstud.io/guide/predictions.
 """
 
-import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
 from facetag.heads import HEADS
+from facetag.results.name_escapes import dump_json
 from facetag_cli.exports.face_attributes import flat_attributes, relative_box
 
 LOCAL_FILES = "/data/local-files/?d="
@@ -22,7 +23,7 @@ FACE = "Face"
 def write_label_studio(lines: Iterable[Line], target: Path) -> int:
     """Write the tasks, and the labelling interface beside them as XML; return how many photos."""
     tasks = [_to_task(line) for line in lines if line["width"] is not None]
-    atomic_write(target, json.dumps(tasks, ensure_ascii=False))
+    atomic_write(target, dump_json(tasks))
     atomic_write(target.with_suffix(".xml"), interface())
     return len(tasks)
 
@@ -47,7 +48,7 @@ def interface() -> str:
 
 def _to_task(line: Line) -> dict[str, Any]:
     return {
-        "data": {"image": LOCAL_FILES + quote(line["image"])},
+        "data": {"image": LOCAL_FILES + quote(os.fsencode(line["image"]))},
         "predictions": [
             {
                 "model_version": line["model"],

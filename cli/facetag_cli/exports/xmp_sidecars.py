@@ -15,6 +15,7 @@ from facetag.errors import InputInvalid
 from facetag.inputs.photo_files import photo_below
 from facetag_cli.exports.face_attributes import relative_box
 from facetag_cli.output.results_table import face_text
+from facetag_cli.reporter import plural
 
 NAMESPACES = {
     "x": "adobe:ns:meta/",
@@ -24,23 +25,36 @@ NAMESPACES = {
     "stDim": "http://ns.adobe.com/xap/1.0/sType/Dimensions#",
 }
 DIGITS = 6
+TOOLKIT = "facetag sidecar"
+"""Name of the program in each packet, by which its own sidecars are known again."""
 
 
 def write_xmp(lines: Iterable[Line], target: Path) -> int:
     """Write NAME.xmp below the folder for each photo with faces; return how many.
 
-    Names that would lie outside the folder raise InputInvalid.
+    Sidecars of other programs stay as they are: they hold people's work. If there are any, or if a
+    name would lie outside the folder, InputInvalid is raised.
     """
     count = 0
+    others: list[Path] = []
     for line in lines:
         if not line["faces"]:
             continue
         sidecar = photo_below(target, f"{line['image']}.xmp")
         if sidecar is None:
             raise InputInvalid(f"{line['image']} lies outside the folder: label one folder alone.")
+        if sidecar.exists() and TOOLKIT.encode() not in sidecar.read_bytes():
+            others.append(sidecar)
+            continue
         sidecar.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(sidecar, sidecar_text(line))
         count += 1
+    if others:
+        raise InputInvalid(
+            f"{plural(len(others), 'sidecar')} of other programs, such as {others[0]}, would be "
+            f"replaced and {'was' if len(others) == 1 else 'were'} left alone; {count:,} others "
+            "were written. Give --output another folder."
+        )
     return count
 
 
@@ -48,7 +62,7 @@ def sidecar_text(line: Line) -> bytes:
     """Return the XMP packet of a photo with faces."""
     for prefix, uri in NAMESPACES.items():
         ET.register_namespace(prefix, uri)
-    root = ET.Element(_name("x:xmpmeta"))
+    root = ET.Element(_name("x:xmpmeta"), {_name("x:xmptk"): TOOLKIT})
     rdf = ET.SubElement(root, _name("rdf:RDF"))
     about = ET.SubElement(rdf, _name("rdf:Description"), {_name("rdf:about"): ""})
     regions = ET.SubElement(about, _name("mwg-rs:Regions"), _RESOURCE)

@@ -81,13 +81,15 @@ def open_lines(
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
+    from facetag_cli.delivery.job_delivery import with_own_name
     from facetag_cli.tagging.collection_source import read_lines
 
     if Path(source).is_file():
         yield read_lines(Path(source))
         return
     with open_jobs(read_settings(data_dir), reporter) as jobs:
-        yield stream_lines(jobs.client, [find_job(jobs.client, source)["id"]])
+        job = find_job(jobs.client, source)
+        yield map(with_own_name, stream_lines(jobs.client, [job["id"]]))
 
 
 def write_export(lines: Iterator["Line"], format_: str, target: Path, photos: Path | None) -> int:

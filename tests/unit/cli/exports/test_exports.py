@@ -1,11 +1,14 @@
 """Every export is read back by its tool, or checked against what its tool publishes."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from defusedxml import ElementTree
 from PIL import Image
+
+from facetag.results.name_escapes import dump_json
 
 NAMES = ["a.png", "sub/a.jpg", "sub/b.jpg"]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -172,6 +175,49 @@ def test_xmp_sidecars_hold_regions_that_pillow_reads(export, photos, tmp_path):
     Image.open(photos / "a.png").save(tmp_path / "with.jpg", xmp=packet)
     read = Image.open(tmp_path / "with.jpg").getxmp()["xmpmeta"]["RDF"]["Description"]["Regions"]
     assert read["AppliedToDimensions"] == {"w": "100", "h": "80", "unit": "pixel"}
+
+
+@pytest.mark.parametrize("format_", ["coco", "label-studio", "fiftyone", "hf", "xmp"])
+def test_odd_names_and_labels_that_were_left_out_are_exported(
+    facetag, photos, tmp_path, make_line, format_
+):
+    name = os.fsdecode(b"caf\xe9 \xe2\x80\xae&<.png")
+    (photos / "a.png").rename(photos / name)
+    line = make_line(name) | {"width": 100, "height": 80}
+    line["faces"][0] |= {"age": None, "age_range": None, "gender": None, "uncertain": ["age"]}
+    results, target = tmp_path / "labels.jsonl", tmp_path / "out"
+    results.write_text(dump_json(line) + "\n")
+    given = ("--photos", photos) if format_ in ("fiftyone", "hf") else ()
+    run = facetag("export", results, "--to", format_, "--output", target, *given)
+    assert (run.exit_code, run.exception) == (0, None), run.output
+    links = [path for path in target.rglob("*.png") if path.is_symlink()]
+    assert [link.read_bytes() for link in links] == [(photos / name).read_bytes()] * bool(given)
+
+
+def test_no_link_takes_the_place_of_a_photo(facetag, export, photos, tmp_path):
+    export("coco")
+    for format_, place in (("hf", photos), ("fiftyone", photos.parent)):
+        (photos.parent / "data").unlink(missing_ok=True)
+        (photos.parent / "data").symlink_to(photos)
+        run = facetag(
+            *("export", tmp_path / "labels.jsonl", "--to", format_),
+            *("--photos", photos, "--output", place),
+        )
+        assert (run.exit_code, "a folder of its own" in run.stderr) == (1, True), run.output
+        assert not any((photos / name).is_symlink() for name in NAMES)
+
+
+def test_sidecars_of_other_programs_are_left_alone(facetag, export, tmp_path):
+    target = export("xmp")
+    export("xmp")
+    edited = target / "a.png.xmp"
+    edited.write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='darktable'/>")
+    (target / "sub" / "b.jpg.xmp").unlink()
+    results = tmp_path / "labels.jsonl"
+    run = facetag("export", results, "--to", "xmp", "--output", target)
+    assert (run.exit_code, "1 sidecar of other programs" in run.stderr) == (1, True)
+    assert "darktable" in edited.read_text()
+    assert (target / "sub" / "b.jpg.xmp").exists()
 
 
 def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp_path):
