@@ -77,6 +77,17 @@ class BodyTooSlow(HTTPException):
         )
 
 
+class KeyEnded(HTTPException):
+    """The key was revoked, or its time was over, while the body arrived."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.UNAUTHORIZED,
+            "The key is no longer valid.",
+            headers={"Connection": "close"},
+        )
+
+
 class TooManyBodies(HTTPException):
     """As many bytes of bodies are held as one process may hold."""
 

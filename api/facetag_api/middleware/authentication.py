@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facetag.access.keys import Caller, find_caller, record_use
 from facetag.access.tokens import Token
@@ -21,7 +21,13 @@ from facetag.db.engine import read, transaction
 from facetag.db.tables import KeyKind
 from facetag.errors import DatabaseUnavailable
 from facetag_api.middleware.request_rates import RequestRates
-from facetag_api.problems import TooManyRequests, answer_error, problem_body, problem_response
+from facetag_api.problems import (
+    KeyEnded,
+    TooManyRequests,
+    answer_error,
+    problem_body,
+    problem_response,
+)
 
 OPEN_PATHS = frozenset({"/healthz", "/login"})
 COOKIE = "facetag_session"
@@ -141,7 +147,22 @@ class Authentication:
             await (await answer_error(Request(scope), excess))(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
-        await self.app(scope, receive, send)
+        await self.app(scope, while_valid(scope, receive), send)
+
+
+def while_valid(scope: Scope, receive: Receive) -> Receive:
+    """Return a `receive` that raises KeyEnded if the key ends while a slow body arrives."""
+    began_s = time.monotonic()
+
+    async def receive_checked() -> Message:
+        message = await receive()
+        is_last = message["type"] == "http.request" and not message.get("more_body")
+        late = time.monotonic() - began_s > FRESH_S
+        if is_last and late and await find_request_caller(scope) is None:
+            raise KeyEnded
+        return message
+
+    return receive_checked
 
 
 async def find_request_caller(scope: Scope) -> Caller | None:

@@ -1,5 +1,7 @@
 """Who may do what: keys, scopes, tenants, and the page's session."""
 
+import time
+
 import httpx
 import pytest
 
@@ -97,6 +99,25 @@ def test_a_revoked_key_is_of_no_use_once_it_is_looked_up_again(api, harness, mon
         revoke_key(session, headers["Authorization"].split("_")[1])
     monkeypatch.setattr(authentication, "FRESH_S", 0.0)
     assert api.get("/v1/jobs", headers=headers).status_code == 401
+
+
+def test_a_key_that_is_revoked_while_a_body_arrives_makes_no_job(api, harness, monkeypatch):
+    monkeypatch.setattr(authentication, "FRESH_S", 0.0)
+    body = b'{"images": [{"key": "tenants/local/images/aa/a"}]}'
+    for is_revoked, status in ((False, 202), (True, 401)):
+        headers = harness.make_key()
+
+        def trickle(headers=headers, is_revoked=is_revoked):
+            yield body[:9]
+            time.sleep(0.2)
+            with harness.transaction() as session:
+                if is_revoked:
+                    revoke_key(session, headers["Authorization"].split("_")[1])
+            yield body[9:]
+
+        declared = headers | {"Content-Type": "application/json"}
+        assert api.post("/v1/jobs", content=trickle(), headers=declared).status_code == status
+    assert len(api.get("/v1/jobs").json()["jobs"]) == 1
 
 
 def test_the_page_opens_by_a_link_that_works_once(harness, nobody):
