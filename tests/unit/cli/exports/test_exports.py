@@ -184,7 +184,8 @@ def test_odd_names_and_labels_that_were_left_out_are_exported(
     name = os.fsdecode(b"caf\xe9 \xe2\x80\xae&<.png")
     (photos / "a.png").rename(photos / name)
     line = make_line(name) | {"width": 100, "height": 80}
-    line["faces"][0] |= {"age": None, "age_range": None, "gender": None, "uncertain": ["age"]}
+    doubtful = {"age": None, "age_range": None, "gender": None, "uncertain": ["age"]}
+    line["faces"] = [line["faces"][0] | doubtful]
     results, target = tmp_path / "labels.jsonl", tmp_path / "out"
     results.write_text(dump_json(line) + "\n")
     given = ("--photos", photos) if format_ in ("fiftyone", "hf") else ()
