@@ -8,13 +8,14 @@ from facetag.errors import ImageUnreadable
 from facetag.settings import Settings
 from facetag.vision.difference_hash import Hashes, difference_hash
 from facetag.vision.image_decoder import decode_image
-from facetag_trainer.data.shards import BadSample, Sample, read_shards, shard_digest
+from facetag_trainer.data.shards import BadSample, Sample, read_shard_once, shard_digest
 
 
 class ShardIndex:
     """A shard's SHA-256, images and difference hashes; each is read or computed once, when asked.
 
-    The encoded images stay in memory as long as the index.
+    The encoded images stay in memory as long as the index. Reading them gives the SHA-256 too: ask
+    for them first where both are needed.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -30,12 +31,16 @@ class ShardIndex:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file, in hexadecimal; raises ShardUnreadable."""
-        return shard_digest(self.path)
+        return self._read[1] if "_read" in vars(self) else shard_digest(self.path)
 
     @cached_property
     def items(self) -> Sequence[Sample | BadSample]:
         """All images in the shard's order; raises ShardUnreadable."""
-        return tuple(read_shards([self.path]))
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[Sequence[Sample | BadSample], str]:
+        return read_shard_once(self.path)
 
     @cached_property
     def samples(self) -> dict[str, Sample]:

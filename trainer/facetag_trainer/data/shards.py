@@ -1,18 +1,22 @@
 """Read training shards: tars of images with labels in their names or in JSON beside them."""
 
 import hashlib
+import io
 import json
 import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 from facetag.errors import ShardUnreadable
 from facetag.heads import AGE, GENDER, HEADS, MAX_AGE, RACE, Head
 from facetag.inputs.tar_headers import BoundedTarInfo, list_headers
+from facetag_trainer.data.hashed_file import READ_BYTES, HashedFile
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_IMAGE_BYTES = 64 * 2**20
@@ -63,36 +67,47 @@ def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
             found = True
             yield item
         if not found:
-            raise ShardUnreadable(
-                f"{path} holds no image named AGE_GENDER_RACE_*.jpg and no KEY.jpg + KEY.json pair."
-            )
+            raise _no_image(path)
 
 
 def read_shard(path: Path) -> Iterator[Sample | BadSample]:
-    """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar."""
-    try:
-        # Given a path, tarfile would open it once per compression that it tries.
-        with path.open("rb") as file, tarfile.open(fileobj=file, tarinfo=BoundedTarInfo) as archive:
-            members = _list_members(archive)
-            sidecars = _read_sidecars(archive, members)
-            for member in members:
-                if not member.isfile() or not member.name.lower().endswith(IMAGE_SUFFIXES):
-                    continue
-                name = member.name.rsplit("/", 1)[-1]
-                if name.startswith("."):
-                    continue
-                if member.size > MAX_IMAGE_BYTES:
-                    reason = f"it has {member.size} bytes; at most {MAX_IMAGE_BYTES} are read"
-                    yield BadSample(name, Drop.UNDECODABLE, reason)
-                    continue
-                opened = archive.extractfile(member)
-                data = opened.read() if opened else b""
-                sidecar = sidecars.get(member.name.rsplit(".", 1)[0])
-                yield to_sample(name, data, sidecar)
-    except FileNotFoundError as error:
-        raise ShardUnreadable(f"There is no shard at {path}: check the path.") from error
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise ShardUnreadable(f"{path} cannot be read as a tar: {error}.") from error
+    """Yield the images of one tar in its order; raises ShardUnreadable unless it is a tar.
+
+    One image at a time is in memory, so the tar is gone through twice: labels may come after the
+    image that they belong to.
+    """
+    with _shard_faults(path), path.open("rb") as file, _open_tar(file) as archive:
+        members = list(_list_members(archive))
+        sidecars = {
+            _key(member): sidecar
+            for member in members
+            if (sidecar := _read_sidecar(archive, member)) is not None
+        }
+        for member in members:
+            if (image := _read_image(archive, member)) is not None:
+                yield _label(image, sidecars.get(_key(member)))
+
+
+def read_shard_once(path: Path) -> tuple[list[Sample | BadSample], str]:
+    """Return all images of one tar in its order, and the SHA-256 of the file in hexadecimal.
+
+    The file is read from its start to its end once. Raises ShardUnreadable unless it is a tar with
+    an image.
+    """
+    images: list[tuple[str, tuple[str, bytes] | BadSample]] = []
+    sidecars: dict[str, Mapping[str, float] | ValueError] = {}
+    with _shard_faults(path), HashedFile(path) as raw, io.BufferedReader(raw, READ_BYTES) as file:
+        with _open_tar(file) as archive:
+            for member in _list_members(archive):
+                key = _key(member)
+                if (sidecar := _read_sidecar(archive, member)) is not None:
+                    sidecars[key] = sidecar
+                elif (image := _read_image(archive, member)) is not None:
+                    images.append((key, image))
+        digest = raw.hash_rest()
+    if not images:
+        raise _no_image(path)
+    return [_label(image, sidecars.get(key)) for key, image in images], digest
 
 
 def shard_digest(path: Path) -> str:
@@ -124,27 +139,69 @@ def parse_name(name: str) -> Mapping[str, float]:
     return _check_labels({head.name: float(match[head.name]) for head in HEADS})
 
 
-def _list_members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    members: list[tarfile.TarInfo] = []
-    for member in list_headers(archive):
-        if len(members) == MAX_MEMBERS:
+def _open_tar(file: IO[bytes]) -> tarfile.TarFile:
+    # Given a path, tarfile would open it once per compression that it tries.
+    return tarfile.open(fileobj=file, tarinfo=BoundedTarInfo)
+
+
+@contextmanager
+def _shard_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ShardUnreadable(f"There is no shard at {path}: check the path.") from error
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ShardUnreadable(f"{path} cannot be read as a tar: {error}.") from error
+
+
+def _no_image(path: Path) -> ShardUnreadable:
+    return ShardUnreadable(
+        f"{path} holds no image named AGE_GENDER_RACE_*.jpg and no KEY.jpg + KEY.json pair."
+    )
+
+
+def _list_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for number, member in enumerate(list_headers(archive)):
+        if number == MAX_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")
-        members.append(member)
-    return members
+        yield member
 
 
-def _read_sidecars(
-    archive: tarfile.TarFile, members: Sequence[tarfile.TarInfo]
-) -> dict[str, Mapping[str, float] | ValueError]:
-    """Return the labels in each JSON file, or its fault; the files themselves are not kept."""
-    found: dict[str, Mapping[str, float] | ValueError] = {}
-    for member in members:
-        if not member.isfile() or not member.name.endswith(".json"):
-            continue
-        if member.size > MAX_SIDECAR_BYTES or (file := archive.extractfile(member)) is None:
-            continue
-        found[member.name[: -len(".json")]] = parse_sidecar(file.read())
-    return found
+def _key(member: tarfile.TarInfo) -> str:
+    """Return what an image and the JSON beside it have in common."""
+    return member.name.rsplit(".", 1)[0]
+
+
+def _read_image(
+    archive: tarfile.TarFile, member: tarfile.TarInfo
+) -> tuple[str, bytes] | BadSample | None:
+    """Return an image's name and bytes, or its fault; None if the member is no image."""
+    name = member.name.rsplit("/", 1)[-1]
+    is_image = member.isfile() and member.name.lower().endswith(IMAGE_SUFFIXES)
+    if not is_image or name.startswith("."):
+        return None
+    if member.size > MAX_IMAGE_BYTES:
+        reason = f"it has {member.size} bytes; at most {MAX_IMAGE_BYTES} are read"
+        return BadSample(name, Drop.UNDECODABLE, reason)
+    opened = archive.extractfile(member)
+    return name, opened.read() if opened else b""
+
+
+def _read_sidecar(
+    archive: tarfile.TarFile, member: tarfile.TarInfo
+) -> Mapping[str, float] | ValueError | None:
+    """Return the labels in a JSON file, or its fault; None for any other member."""
+    if not member.isfile() or not member.name.endswith(".json"):
+        return None
+    if member.size > MAX_SIDECAR_BYTES or (file := archive.extractfile(member)) is None:
+        return None
+    return parse_sidecar(file.read())
+
+
+def _label(
+    image: tuple[str, bytes] | BadSample, sidecar: Mapping[str, float] | ValueError | None
+) -> Sample | BadSample:
+    return image if isinstance(image, BadSample) else to_sample(*image, sidecar)
 
 
 def to_sample(

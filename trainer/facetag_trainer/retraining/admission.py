@@ -74,11 +74,13 @@ def admit_shards(
     Raises ShardRefused if a shard is known already or has images that must not be fitted on.
     """
     learnt = learnt_shards(manifest)
+    # Before anything asks for a digest: it comes with the images, so each tar is read once.
+    images = shards_of_images(asked.shards)
+    shards_of_images(asked.earlier)
     with transaction(sessions) as session:
         refuse_known(
             session, name_shards(asked.shards), learnt, again=asked.again, tenant_id=tenant_id
         )
-    images = shards_of_images(asked.shards)
     # Reading takes minutes; no transaction stays open meanwhile.
     with transaction(sessions) as session:
         unrecorded = _find_unrecorded(session, asked.earlier, learnt, tenant_id=tenant_id)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -25,14 +27,23 @@ def shard(tmp_path):
     return write_tar(tmp_path / "one.tar", members)
 
 
-def test_a_shard_is_opened_once_for_its_digest_and_once_for_its_images(shard):
-    index = ShardIndex(shard, Settings())
+def test_a_shard_is_opened_once_for_its_images_and_its_digest(shard):
+    index, digest = ShardIndex(shard, Settings()), hashlib.sha256(shard.read_bytes()).hexdigest()
     with count_opened() as opened:
         for _ in range(3):
-            assert len(index.sha256) == 64
             assert len(index.items) == 5
             assert len(index.samples) == 3
-    assert opened["one.tar"] == 2
+            assert index.sha256 == digest
+    assert opened["one.tar"] == 1
+
+
+def test_a_digest_alone_needs_no_images(shard):
+    index = ShardIndex(shard, Settings())
+    with count_opened() as opened:
+        assert len(index.sha256) == 64
+        assert len(index.sha256) == 64
+    assert opened["one.tar"] == 1
+    assert "_read" not in vars(index)
 
 
 def test_an_index_names_what_the_shard_holds(shard):

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 
 import pytest
@@ -14,6 +15,7 @@ from facetag_trainer.data.shards import (
     name_apart,
     parse_name,
     read_shard,
+    read_shard_once,
     read_shards,
     shard_digest,
 )
@@ -21,7 +23,15 @@ from tests.unit.trainer.chips import write_tar
 
 
 def read(tmp_path, *members):
-    return list(read_shard(write_tar(tmp_path / "shard.tar", members)))
+    """Return what both readers find in a tar: one goes through it twice, the other keeps all."""
+    path = write_tar(tmp_path / "shard.tar", members)
+    found = list(read_shard(path))
+    if found:
+        assert read_shard_once(path) == (found, shard_digest(path))
+    else:
+        with pytest.raises(ShardUnreadable, match="holds no image"):
+            read_shard_once(path)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -193,6 +203,27 @@ def test_a_damaged_tar_is_unreadable(tmp_path, kind):
     path.write_bytes(damaged_files()[kind])
     with pytest.raises(ShardUnreadable, match=r"shard\.tar"):
         list(read_shards([path]))
+    with pytest.raises(ShardUnreadable, match=r"shard\.tar"):
+        read_shard_once(path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_tar_that_is_read_once_gives_the_digest_of_its_whole_file(tmp_path, mode):
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, mode) as archive:
+        # Large enough for the reader to jump over what it does not want.
+        for name, size in [("notes.bin", 3 * 2**20), ("20_0_0_x.jpg", 5), ("b/30.jpg", 7),
+                           ("more.bin", 2**21), ("b/30.json", 0)]:  # fmt: skip
+            data = b'{"age": 30}' if name.endswith("json") else os.urandom(size)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    with path.open("ab") as file:
+        file.write(os.urandom(100) if mode == "w" else b"")
+    items, digest = read_shard_once(path)
+    assert items == list(read_shard(path))
+    assert [dict(item.labels).get("age") for item in items] == [20, 30]
+    assert digest == shard_digest(path)
 
 
 def test_a_missing_shard_and_a_folder_are_unreadable(tmp_path):
