@@ -20,7 +20,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, write_answers
 from facetag_trainer.fit.fit_plan import FitPlan
-from facetag_trainer.fit.loop import FitProgress, make_feeder
+from facetag_trainer.fit.loop import FitProgress, make_feeder, read_history
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
 from facetag_trainer.retraining.domain_figures import find_domain, measure_domains
@@ -28,8 +28,9 @@ from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
-from facetag_trainer.retraining.output_cache import OutputCache, join_outputs
+from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
+from facetag_trainer.retraining.time_estimate import Work, estimate_once
 from facetag_trainer.retraining.weight_interpolation import (
     POINTS,
     choose_point,
@@ -48,8 +49,6 @@ NEW_SHARE = np.float32(0.125)
 """The same of new images, as a factor: their labels know better than the champion."""
 CHOSEN = "chosen"
 """Folder of the candidate in that of its run, which also holds the network as it was fitted."""
-PASSES_OF_STEP = {"float32": 10, "mixed_bfloat16": 5}
-"""Images that a compiled network reads in the time in which one is fitted on, by precision."""
 AVERAGED_SHARE = 5
 """Weights are averaged over this fraction (1/5) of a short fit: a longer average would keep the
 old weights."""
@@ -147,14 +146,16 @@ def retrain_network(
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
     on_read: OnRead = lambda done, total: None,
+    on_point: OnRead = lambda done, total: None,
     on_estimate: Callable[[float], None] = lambda seconds: None,
 ) -> Bundle:
     """Fit the champion further in the folder `run` and return the bundle in `run/chosen`.
 
     The champion's answers are a share of the targets, and the weights are a point on the line
     between the champion's and the fitted ones. After a kill, a call with the same arguments
-    resumes; a finished run returns the same bundle. `on_estimate` gets the seconds that it will
-    take. Raises FacetagError if no image is left for fitting or validation.
+    resumes; a finished run returns the same bundle. `on_estimate` gets the seconds that the rest
+    will take, once and before anything is fitted. Raises FacetagError if no image is left for
+    fitting or validation.
     """
     if (run / CHOSEN / CARD).exists():
         return open_bundle(run / CHOSEN)
@@ -164,11 +165,19 @@ def retrain_network(
     training = int((~fitting.validation).sum())
     fit = plan.fit_plan(training - replayed, replayed, champion.spec.backbone)
     on_start(fit)
-    output_cache = OutputCache(
-        run,
-        on_read=on_read,
-        on_rate=lambda rate: on_estimate(_estimate(material, fit, plan, champion, rate)),
+    work = Work(
+        new=training - replayed,
+        replayed=replayed,
+        held_out=int(joined.validation.sum()),
+        epochs=fit.epochs,
+        points=len(POINTS),
+        reads=2 if champion.mirror.always else 1,
+        precision=plan.precision,
     )
+    on_pace = estimate_once(work, run, len(read_history(run)), on_estimate)
+    output_cache = OutputCache(run, on_read=on_read, on_pace=on_pace)
+    # It is read in any case, and gives the pace: so the estimate comes before the fit.
+    output_cache.read(champion, new)
     shares = None
     if fit.teacher_share:
         answers = _ask_champion(champion, new, earlier, material, output_cache)
@@ -198,6 +207,7 @@ def retrain_network(
         serves=plan.serves,
         fit=fit,
         feeder=make_feeder(fitting, champion.spec, fit),
+        on_point=on_point,
     )
     manifest = {
         **fitted.manifest,
@@ -256,23 +266,6 @@ def _calibrate(
     return calibrate_bundle(bundle, joined, known_outputs=(outputs, poor))
 
 
-def _estimate(
-    material: Material, fit: FitPlan, plan: RetrainingPlan, champion: Bundle, rate: float
-) -> float:
-    """Return the seconds of a retraining from the images that the champion reads per second."""
-    training = int((~material.fitting.validation).sum())
-    judging = int(material.joined.validation.sum())
-    reads = 2 if champion.mirror.always else 1
-    lessons = training * reads if fit.teacher_share else 0
-    # The champion reads what is held out once, the candidate twice: as it is and corrupted.
-    passes = lessons + 3 * judging * reads
-    replayed = sum(map(len, material.replayed))
-    shown = replayed + fit.epochs * (training - replayed)
-    passes += shown * PASSES_OF_STEP.get(plan.precision, max(PASSES_OF_STEP.values()))
-    passes += len(POINTS) * (judging // 4)
-    return passes / (rate * reads)
-
-
 def judge_candidate(
     champion: Bundle,
     candidate: Bundle,
@@ -292,6 +285,13 @@ def judge_candidate(
     if not any(members.any() for members in judges):
         return None
     output_cache = OutputCache(candidate.folder.parent, on_read=on_read)
+    held_out = [
+        (bundle, cache, cache.validation)
+        for bundle in (champion, candidate)
+        for cache in (*earlier, new)
+        if bundle is candidate or cache is not new
+    ]
+    output_cache.announce([*held_out, (champion, new, np.ones_like(new.validation))])
 
     def read(bundle: Bundle, cache: CropCache, members: npt.NDArray[np.bool_]) -> Read:
         # All that is held out was read, or will be: the comparison takes what is judged.

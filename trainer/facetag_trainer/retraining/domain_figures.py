@@ -10,7 +10,7 @@ from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.splits import HOLDOUT, split_held_out
 from facetag_trainer.evaluation.table_1_metrics import measure_heads
-from facetag_trainer.retraining.output_cache import OutputCache, join_outputs
+from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
 
 BEFORE, AFTER = "before", "after"
 

@@ -179,6 +179,7 @@ class RetrainingSession:
                 on_step=on_step,
                 on_epoch=self._tell_epoch,
                 on_read=lambda done, total: bar.set(done, total=total, note="reading"),
+                on_point=lambda done, total: bar.set(done, total=total, note="choosing weights"),
                 on_estimate=self._tell_estimate,
             )
 

@@ -1,5 +1,6 @@
 """The champion fitted further, with and without what it has learnt before."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from facetag_trainer.retraining.candidate import (
     state_verdict,
 )
 from facetag_trainer.retraining.gate import label_check
-from facetag_trainer.retraining.output_cache import OutputCache
+from facetag_trainer.retraining.outputs.output_cache import OutputCache
 from facetag_trainer.retraining.weight_interpolation import POINTS, find_validation
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
@@ -187,6 +188,42 @@ def test_the_comparison_reads_nothing_that_the_retraining_has_read(retrained, ch
     read = []
     judge_candidate(champion, retrained, new, [new], on_read=lambda *count: read.append(count))
     assert read == []
+
+
+def test_judging_counts_all_that_it_reads_as_one_work(retrained, champion, new, earlier, tmp_path):
+    copy = open_bundle(shutil.copytree(retrained.folder, tmp_path / "run" / "chosen"))
+    read = []
+    judge_candidate(champion, copy, new, [earlier], on_read=lambda *count: read.append(count))
+    # Both read what is held out; the champion reads all new images.
+    total = 2 * int(earlier.validation.sum()) + int(new.validation.sum()) + len(new.validation)
+    assert {one[1] for one in read} == {total}
+    assert [one[0] for one in read] == sorted({one[0] for one in read})
+    assert read[-1] == (total, total)
+
+
+def test_the_estimate_is_told_once_and_before_anything_is_fitted(champion, new, earlier, tmp_path):
+    told = []
+
+    def fit(run):
+        told.clear()
+        retrain_network(
+            champion,
+            new,
+            [earlier],
+            RetrainingPlan(0.5, options={**OPTIONS, "epochs": 2}),
+            run,
+            on_step=lambda progress: told.append("step"),
+            on_estimate=lambda seconds: told.append("estimate"),
+        )
+
+    fit(tmp_path)
+    assert told[0] == "estimate"
+    assert set(told[1:]) == {"step"}
+    # As after a kill: the estimate comes before what is left.
+    shutil.rmtree(tmp_path / "chosen")
+    shutil.rmtree(tmp_path / "bundle")
+    fit(tmp_path)
+    assert told == ["estimate"]
 
 
 def test_without_an_earlier_round_there_is_no_verdict(champion, retrained):

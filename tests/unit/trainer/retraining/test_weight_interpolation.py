@@ -3,23 +3,47 @@
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining.weight_interpolation import Point, choose, compare_errors
+from facetag_trainer.retraining.weight_interpolation import (
+    Loss,
+    Point,
+    choose,
+    compare_errors,
+    estimate_losses,
+)
+
+
+def point(share, age, gender, new, *, error=0.0):
+    return Point(share, {"age": Loss(age, error), "gender": Loss(gender, error)}, new)
+
 
 POINTS = [
-    Point(0.25, 1.0, 0.95),
-    Point(0.5, 1.004, 0.9),
-    Point(0.75, 1.03, 0.85),
-    Point(1.0, 1.2, 0.8),
+    point(0.25, -0.02, -0.001, 0.95),
+    point(0.5, 0.04, 0.001, 0.9),
+    point(0.75, 0.04, 0.009, 0.85),
+    point(1.0, 0.3, 0.009, 0.8),
 ]
 
 
 @pytest.mark.parametrize(("serves", "share"), [("both", 0.5), ("new", 0.75), ("earlier", 0.25)])
-def test_of_the_points_that_lose_little_the_best_on_new_images_is_chosen(serves, share):
+def test_of_the_points_that_lose_little_in_every_head_the_best_on_new_images_is_chosen(
+    serves, share
+):
     assert choose(POINTS, serves).share == share
 
 
 def test_if_every_point_loses_much_the_one_that_loses_least_is_chosen():
     assert choose(POINTS[2:], "both").share == 0.75
+    # A tenth of a year beyond is half a margin, and a percentage point is a whole one.
+    assert choose([point(0.25, 0.15, 0.0, 0.9), point(0.5, 0.0, 0.012, 0.8)], "both").share == 0.25
+
+
+def test_a_loss_that_is_beyond_by_less_than_its_standard_error_is_borne():
+    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.08)], "both").share == 1.0
+    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.06)], "both").share == 0.25
+
+
+def test_of_points_that_lose_too_little_to_tell_the_one_that_gains_most_is_chosen():
+    assert choose([Point(0.25, {}, 0.9), Point(0.5, {}, 0.8)], "both").share == 0.5
 
 
 def answers(truth, years, sure):
@@ -43,3 +67,20 @@ def test_errors_are_shares_of_the_champions_and_missing_labels_count_nothing():
     assert compare_errors(truth, before, after) == pytest.approx(0.875, abs=0.01)
     few = {name: values[-9:] for name, values in truth.items()}
     assert compare_errors(few, before, after) == 1
+
+
+def test_losses_are_years_and_shares_of_labels_by_head():
+    rng = np.random.default_rng(1)
+    truth = {"age": rng.uniform(1, 90, 100), "gender": rng.integers(0, 2, 100).astype(float)}
+    before, after = answers(truth, 4.0, 0.9), answers(truth, 3.0, 0.9)
+    lost = estimate_losses(truth, before, after)
+    assert lost["age"].value == pytest.approx(-1.0)
+    assert (lost["age"].error, lost["gender"]) == (pytest.approx(0, abs=1e-6), Loss(0.0, 0.0))
+    # Twice as many wrong labels: the cross entropy rises, and a tenth of all was wrong before.
+    wrong = np.arange(100) % 5 == 0
+    after["gender"] = np.where((truth["gender"] == 1) ^ wrong, 0.8, 0.2)[:, None]
+    gender = estimate_losses(truth, before, after)["gender"]
+    assert 0.03 < gender.value < 0.1
+    assert 0.005 < gender.error < gender.value
+    truth["age"][:90] = np.nan
+    assert list(estimate_losses(truth, before, after)) == ["gender"]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.cli.retraining_setup import FIT, bundles, first_version, ledger, write_shard
 from tests.integration.worker.harness import environment
+from tests.unit.trainer.opened_files import count_opened
 
 ROOT = Path(__file__).resolve().parents[5]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -44,8 +45,12 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(bench, facetag, se
 
 
 def test_shards_are_learnt_one_after_the_other_and_none_twice(bench, facetag, settings, workshop):
-    first = bench("new.tar", "--earlier", "old.tar", "--replay", "0.5")
+    with count_opened() as opened:
+        first = bench("new.tar", "--earlier", "old.tar", "--replay", "0.5")
     assert first.exit_code == 0, first.output
+    # Read once, and copied into object storage.
+    assert (opened["new.tar"], opened["old.tar"]) == (2, 2)
+    assert first.output.index("This will take about") < first.output.index("Epoch 1 on")
     made, old = bundles(facetag)
     assert made["parent"] == old["version"] == first_version(workshop)
     assert ledger(settings) == {"old.tar": old["version"], "new.tar": made["version"]}

@@ -5,7 +5,7 @@ import pytest
 
 from facetag.vision.network.mirror_averaging import Mirroring
 from facetag_trainer.calibration.bundle_calibration import predict_images
-from facetag_trainer.retraining.fast_reader import compile_reader
+from facetag_trainer.retraining.outputs.fast_reader import compile_reader
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -7,8 +7,8 @@ comparison. The candidate's outputs serve its calibration and the other side.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,17 @@ from facetag_trainer.calibration.bundle_calibration import (
     read_held_out_crops,
 )
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.retraining.fast_reader import compile_reader
+from facetag_trainer.retraining.outputs.fast_reader import compile_reader
 
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The speed of this machine: images read per second, and seconds to compile a network."""
+
+    images_per_s: float
+    compile_s: float
 
 
 class OutputCache:
@@ -37,13 +45,15 @@ class OutputCache:
         folder: Path,
         *,
         on_read: OnRead = lambda done, total: None,
-        on_rate: Callable[[float], None] = lambda images_per_s: None,
+        on_pace: Callable[[Pace], None] = lambda pace: None,
     ) -> None:
-        """`on_rate` gets the images read per second, as soon as it is known."""
+        """`on_pace` gets the speed of reading, as soon as it is known: once, in the first read."""
         self._folder = folder
         self._on_read = on_read
-        self._on_rate = on_rate
-        self._rate_known = False
+        self._on_pace = on_pace
+        self._pace_known = False
+        self._compile_s = 0.0
+        self._done = self._announced = 0
         self._readers: dict[str, ReadCrops] = {}
         """The last bundle's compiled network alone."""
 
@@ -55,32 +65,53 @@ class OutputCache:
         Without a mask, all images are read. The bundle's manifest decides which are read mirrored
         too; with `spoil`, images are made poor as `predict_held_out_crops` does.
         """
-        every = np.ones(len(cache.validation), bool)
-        members = every if members is None else members
-        path, whole = (
-            self._folder / f"outputs-{_name(bundle, cache, some, spoil)}.npz"
-            for some in (members, every)
-        )
+        members = np.ones(len(cache.validation), bool) if members is None else members
+        path, whole = self._places(bundle, cache, members, spoil=spoil)
         if path.exists():
             return _load(path, bundle)
         if whole.exists():
             return {name: values[members] for name, values in _load(whole, bundle).items()}
+        reader, count, began = self._reader(bundle), int(members.sum()), time.monotonic()
         outputs = read_held_out_crops(
-            self._reader(bundle),
+            reader,
             bundle.spec,
             replace(cache, validation=members),
             spoil=spoil,
             on_read=self._timed(),
         )
+        self._done += count
+        if count:
+            self._tell_pace(count, began)
         self._folder.mkdir(parents=True, exist_ok=True)
         with atomic_open(path, sole_writer=True) as file:
             np.savez(file, **outputs)  # type: ignore[arg-type]
         return outputs
 
+    def announce(self, wanted: Iterable[tuple[Bundle, CropCache, Mask]]) -> None:
+        """Say what will be read, so that `on_read` counts what is unknown of it as one work."""
+        unread = {}
+        for bundle, cache, members in wanted:
+            path, whole = self._places(bundle, cache, members, spoil=False)
+            if not path.exists() and not whole.exists():
+                unread[path] = int(members.sum())
+        self._done, self._announced = 0, sum(unread.values())
+
+    def _places(
+        self, bundle: Bundle, cache: CropCache, members: Mask, *, spoil: bool
+    ) -> tuple[Path, Path]:
+        """Return the files of the outputs for these images and for all of the cache."""
+        one, other = (
+            self._folder / f"outputs-{_name(bundle, cache, some, spoil)}.npz"
+            for some in (members, np.ones_like(members))
+        )
+        return one, other
+
     def _reader(self, bundle: Bundle) -> ReadCrops:
         key = f"{bundle.version} {bundle.mirror}"
         if key not in self._readers:
+            began = time.monotonic()
             reader = compile_reader(bundle.load_network(), bundle.spec, bundle.mirror)
+            self._compile_s = time.monotonic() - began
             self._readers = {key: reader}
         return self._readers[key]
 
@@ -88,16 +119,22 @@ class OutputCache:
         started: list[tuple[float, int]] = []
 
         def on_read(done: int, total: int) -> None:
-            now = time.monotonic()
-            if started and not self._rate_known:
-                # The first batch takes longer: the network is compiled with it.
+            if started:
+                # The first batch takes longer: the network warms up with it.
                 began, before = started[0]
-                self._rate_known = True
-                self._on_rate((done - before) / max(now - began, 1e-9))
-            started.append((now, done))
+                self._tell_pace(done - before, began)
+            started.append((time.monotonic(), done))
+            if self._announced:
+                done, total = self._done + done, max(self._announced, self._done + total)
             self._on_read(done, total)
 
         return on_read
+
+    def _tell_pace(self, images: int, began: float) -> None:
+        if not self._pace_known:
+            self._pace_known = True
+            rate = images / max(time.monotonic() - began, 1e-9)
+            self._on_pace(Pace(rate, self._compile_s))
 
 
 def join_outputs(parts: Sequence[Mapping[str, Values]]) -> Outputs:

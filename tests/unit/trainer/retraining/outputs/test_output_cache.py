@@ -8,7 +8,7 @@ from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import UprightCrop
 from facetag.vision.network.attributes import build_network
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.retraining.output_cache import OutputCache
+from facetag_trainer.retraining.outputs.output_cache import OutputCache
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 SPEC = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
@@ -43,11 +43,33 @@ def test_the_same_images_are_read_once_and_others_again(bundle, tmp_path):
     assert len(read) == 4
 
 
-def test_the_rate_is_known_after_the_second_batch(bundle, tmp_path):
+def test_the_pace_is_known_after_the_second_batch(bundle, tmp_path):
     cache = write_tiny_cache(tmp_path / "cache", count=200)
-    rates = []
-    output_cache = OutputCache(tmp_path / "run", on_rate=rates.append)
+    paces = []
+    output_cache = OutputCache(tmp_path / "run", on_pace=paces.append)
     output_cache.read(bundle, cache)
     output_cache.read(bundle, cache, spoil=True)
-    assert len(rates) == 1
-    assert rates[0] > 0
+    assert len(paces) == 1
+    assert paces[0].images_per_s > 0
+    assert paces[0].compile_s > 0
+    # A few images are one batch, and give it too.
+    few = OutputCache(tmp_path / "other", on_pace=paces.append)
+    few.read(bundle, cache, cache.validation)
+    assert len(paces) == 2
+
+
+def test_what_was_announced_is_counted_as_one_work_without_what_is_known(bundle, tmp_path):
+    first, second, known = (
+        write_tiny_cache(tmp_path / f"cache-{name}", count=80, held_out=70) for name in "abc"
+    )
+    for name, cache in zip("abc", (first, second, known), strict=True):
+        cache.facts["shards"] = {f"{name}.tar": name * 64}
+    read = []
+    output_cache = OutputCache(tmp_path / "run", on_read=lambda *count: read.append(count))
+    output_cache.read(bundle, known, known.validation)
+    read.clear()
+    caches = (first, known, second)
+    output_cache.announce([(bundle, cache, cache.validation) for cache in (*caches, first)])
+    for cache in (*caches, first):
+        output_cache.read(bundle, cache, cache.validation)
+    assert read == [(64, 140), (70, 140), (134, 140), (140, 140)]
