@@ -1,8 +1,9 @@
 """Retrain the champion on photos that it reads badly: what is won there, what is lost elsewhere?
 
-The photos are Asian and Indian faces over 40, corrupted in a fixed way; 1,000 are a new shard, and
-the rest judge. Earlier data are the images that the champion held out. Nothing is recorded or
-promoted: the program prints what `facetag retrain` would have decided.
+The photos are Asian and Indian faces over 40, corrupted in a fixed way; 1,000 are a new shard. The
+rest judge, with those of the new shard that are held out and choose no weights. Earlier data are
+the images that the champion held out. Nothing is recorded or promoted: the program prints what
+`facetag retrain` would have decided.
 
     python -m benchmarks.forgetting path/to/part-*.tar --precision mixed_bfloat16
 """
@@ -16,11 +17,18 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.forgetting.new_domain import WRONG, Domain, make_domain
+from benchmarks.forgetting.new_domain import (
+    WRONG,
+    Domain,
+    keep_earlier,
+    make_domain,
+    read_collection,
+)
 from benchmarks.harness.machine import describe_machine, in_words
 from facetag.heads import AGE
 from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle, open_bundle
+from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.candidate import (
@@ -33,7 +41,7 @@ from facetag_trainer.retraining.candidate import (
 )
 from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
-from facetag_trainer.retraining.output_cache import OutputCache
+from facetag_trainer.retraining.outputs.output_cache import OutputCache
 
 CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "candidate"
 
@@ -77,11 +85,17 @@ def main(
     machine, champion = describe_machine(), open_bundle(bundle)
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
-    domain = make_domain(shards, champion, load_settings(), cache, count=count, labels=labels)
+    collection = read_collection(shards, champion, load_settings(), cache)
+    domain = make_domain(collection, count=count, labels=labels)
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
     plan = RetrainingPlan(replay, precision, serves, options)
     found = try_retraining(
-        champion, domain, plan, run, on_say=lambda words: click.echo(words, err=True)
+        champion,
+        keep_earlier(collection, [domain]),
+        domain,
+        plan,
+        run,
+        on_say=lambda words: click.echo(words, err=True),
     )
     found |= {"machine": in_words(machine), "labels": labels}
     (run / "forgetting.json").write_text(json.dumps(found, indent=2) + "\n")
@@ -89,20 +103,26 @@ def main(
 
 
 def try_retraining(
-    champion: Bundle, domain: Domain, plan: RetrainingPlan, run: Path, *, on_say: Any = print
+    champion: Bundle,
+    earlier: CropCache,
+    domain: Domain,
+    plan: RetrainingPlan,
+    run: Path,
+    *,
+    on_say: Any = print,
 ) -> dict[str, Any]:
     """Retrain on the domain, and return the verdict and all figures of the images that judge."""
     candidate = retrain_network(
         champion,
         domain.new,
-        [domain.earlier],
+        [earlier],
         plan,
         run,
         on_epoch=lambda row: on_say(f"epoch {row['epoch'] + 1}: score {row['score']:.3f}"),
         on_estimate=lambda seconds: on_say(f"about {seconds / 60:.0f} minutes"),
     )
     on_say(f"points: {candidate.manifest['line']}")
-    verdict = judge_candidate(champion, candidate, domain.new, [domain.earlier], serves=plan.serves)
+    verdict = judge_candidate(champion, candidate, domain.new, [earlier], serves=plan.serves)
     if verdict is None:
         raise click.ClickException("No earlier image is held out: give more shards.")
     output_cache = OutputCache(run)

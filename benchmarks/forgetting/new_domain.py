@@ -1,14 +1,13 @@
-"""Make a domain that the champion reads badly: faces of two groups over 40, in poor photos.
+"""Make domains that the champion reads badly: faces of some groups, in poor photos.
 
-The photos are UTKFace's, corrupted in a fixed way: few pixels, no colour of their own, and a cast.
-The champion was fitted on most of them as they were, so its errors here are smaller than on photos
-of strangers.
+The photos are UTKFace's, corrupted in a fixed way per domain. The champion was fitted on most of
+them as they were, so its errors here are smaller than on photos of strangers.
 """
 
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from benchmarks.harness.corrupted_shard import (
     shuffle_labels,
 )
 from benchmarks.harness.shard_writer import write_shard
-from facetag.heads import AGE, RACE
+from facetag.heads import AGE, MAX_AGE, RACE
 from facetag.retraining.ledger import TRAINING
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle
@@ -32,6 +31,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.evaluation.corruptions import corrupt
+from facetag_trainer.retraining.candidate import find_judges
 from facetag_trainer.retraining.replay import join_caches, keep_some
 from facetag_trainer.retraining.training_round import (
     JUDGING,
@@ -43,9 +43,31 @@ from facetag_trainer.retraining.training_round import (
     to_hashes,
 )
 
-RACES, OVER = ("asian", "indian"), 40
-SPOILING = (("low resolution", 3), ("colours", 3), ("colours", 2), ("noise", 1))
-"""Kinds and strengths of corruptions, in this order: 30 pixels, grey, a cast, and noise."""
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The faces of a domain, by apparent race and age, and how their photos are corrupted."""
+
+    name: str
+    races: tuple[str, ...]
+    over: float
+    """Faces are older than this, in years."""
+    upto: float
+    spoiling: tuple[tuple[str, int], ...]
+    """Kinds and strengths of corruptions, in the order in which they are made."""
+
+
+POOR = Kind(
+    "poor",
+    ("asian", "indian"),
+    40,
+    MAX_AGE,
+    (("low resolution", 3), ("colours", 3), ("colours", 2), ("noise", 1)),
+)
+"""30 pixels, grey, a cast, and noise."""
+DIM = Kind("dim", ("black",), 20, MAX_AGE, (("darkness", 3), ("low resolution", 2)))
+BLURRED = Kind("blurred", ("white",), 15, 45, (("blur", 3), ("compression", 3)))
+KINDS = (POOR, DIM, BLURRED)
 QUALITY = 60
 SHIFT_YEARS = 15.0
 WRONG = ("right", "flipped", "shuffled", "shifted")
@@ -53,88 +75,126 @@ WRONG = ("right", "flipped", "shuffled", "shifted")
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
-    """The crop caches of a trial; `earlier` holds no training image that judges when corrupted."""
+class Collection:
+    """All images of the shards as they are, with their crop cache."""
 
-    earlier: CropCache
+    samples: Sequence[Sample]
+    cache: CropCache
+    held_out: npt.NDArray[np.bool_]
+    """Which of them (n,) the champion held out."""
+    plan: PreparePlan
+    root: Path
+    """Folder of crop caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The crop caches of a domain: a new shard, and spoiled images that judge."""
+
+    name: str
     new: CropCache
     rest: CropCache
-    """Spoiled images that judge, none of which is in `new`."""
+    """Spoiled images that judge: others than those of `new`, and those that judge there. They
+    have the right labels."""
     rest_clean: CropCache
     """The same images as they were."""
     unseen: npt.NDArray[np.bool_]
     """Which of them (n,) the champion was not fitted on."""
+    hidden: npt.NDArray[np.bool_]
+    """Images (n,) of the collection that judge when they are corrupted."""
 
 
-def make_domain(
-    shards: Sequence[Path],
-    champion: Bundle,
-    settings: Settings,
-    root: Path,
-    *,
-    count: int,
-    labels: str = "right",
-) -> Domain:
-    """Return the domain with `count` images in the new shard; caches lie below `root`."""
+def read_collection(
+    shards: Sequence[Path], champion: Bundle, settings: Settings, root: Path
+) -> Collection:
+    """Read the shards; the crop cache is that of `facetag train`, if it lies in `root`."""
     plan = PreparePlan(settings, size=champion.spec.input_size, rule=champion.crop_rule)
     whole = examine_shards(index_shards(shards, settings), plan, known=to_hashes([]))
     held_out = np.array([part != TRAINING for part in whole.round.parts.values()])
-    learnt, judging = choose_images(whole.samples, held_out, count)
-    folder = root / f"domain-{count}-{labels}"
-    taught = mislabel([spoil(whole.samples[index], settings) for index in learnt], labels)
+    return Collection(whole.samples, _cut(whole, root, plan), held_out, plan, root)
+
+
+def make_domain(
+    collection: Collection,
+    kind: Kind = POOR,
+    *,
+    count: int,
+    labels: str = "right",
+    most: int | None = None,
+) -> Domain:
+    """Return a domain with `count` images in its new shard; at most `most` others judge."""
+    samples, plan, root = collection.samples, collection.plan, collection.root
+    settings = plan.settings
+    learnt, judging = choose_images(samples, collection.held_out, count, kind)
+    folder = root / f"domain-{kind.name}-{count}-{labels}"
+    taught = mislabel([spoil(samples[index], settings, kind) for index in learnt], labels)
     new = examine_shards(
-        [_write(folder / "new.tar", taught, settings)],
+        [_write(folder / f"{kind.name}.tar", taught, settings)],
         plan,
         known=to_hashes([]),
         hold_out_at_least=JUDGING,
     )
-    judges = [spoil(whole.samples[index], settings) for index in judging]
+    judges = [spoil(samples[index], settings, kind) for index in judging[:most]]
     rest = examine_tests([_write(folder / "rest.tar", judges, settings)])
-    places = {sample.name: index for index, sample in zip(judging, judges, strict=True)}
+    places = {sample.name: index for index, sample in zip(judging, judges, strict=False)}
     order = [places[sample.name] for sample in rest.samples]
-    # What judges when it is corrupted must not be learnt as it was.
     originals = {one.sha256: index for one, index in zip(taught, learnt, strict=True)}
-    hidden = np.zeros(len(held_out), bool)
+    fresh = _cut(new, root, plan)
+    fresh = replace(fresh, facts={**fresh.facts, "domain": kind.name})
+    judged = find_judges(fresh)
+    shown = np.array([originals[one] for one in new.round.parts], np.intp)
+    order = [*order, *shown[judged]]
+    poor = join_caches(
+        [(_cut(rest, root, plan), np.arange(len(rest.samples))), (fresh, np.flatnonzero(judged))]
+    )
+    clean = join_caches([(collection.cache, np.array(order, np.intp))])
+    hidden = np.zeros(len(samples), bool)
     hidden[order] = True
-    hidden[[originals[one] for one, part in new.round.parts.items() if part != TRAINING]] = True
-    # The cache of all images is that of `facetag train`, if it lies there already.
-    clean = _cut(whole, root, plan)
+    hidden[shown[fresh.validation]] = True
     return Domain(
-        keep_some(clean, held_out | ~hidden),
-        _cut(new, root, plan),
-        _cut(rest, root, plan),
-        join_caches([(clean, np.array(order, np.intp))]),
-        held_out[order],
+        kind.name,
+        fresh,
+        replace(poor, labels=clean.labels),
+        clean,
+        collection.held_out[order],
+        hidden,
     )
 
 
-def choose_images(
-    samples: Sequence[Sample], validation: npt.NDArray[np.bool_], count: int
-) -> tuple[list[int], list[int]]:
-    """Return the indices of images of the domain for the new shard, and of the rest, by content.
+def keep_earlier(collection: Collection, domains: Sequence[Domain]) -> CropCache:
+    """Return the collection without training images that judge when they are corrupted."""
+    hidden = np.logical_or.reduce([domain.hidden for domain in domains])
+    return keep_some(collection.cache, collection.held_out | ~hidden)
 
-    What the champion held out is among the rest.
+
+def choose_images(
+    samples: Sequence[Sample], validation: npt.NDArray[np.bool_], count: int, kind: Kind = POOR
+) -> tuple[list[int], list[int]]:
+    """Return the indices of a domain's images for the new shard, and of the rest, by content.
+
+    What the champion held out is among the rest, and comes first.
     """
+    codes = [RACE.code_of(race) for race in kind.races]
     members = [
         index
         for index, sample in enumerate(samples)
-        if sample.labels.get(RACE.name) in [RACE.code_of(race) for race in RACES]
-        and sample.labels.get(AGE.name, 0) > OVER
+        if sample.labels.get(RACE.name) in codes
+        and kind.over < sample.labels.get(AGE.name, 0) <= kind.upto
     ]
     members.sort(key=lambda index: hashlib.sha256(samples[index].sha256.encode()).hexdigest())
     seen = [index for index in members if not validation[index]]
-    chosen = set(seen[:count])
-    return seen[:count], [index for index in members if index not in chosen]
+    unseen = [index for index in members if validation[index]]
+    return seen[:count], unseen + seen[count:]
 
 
-def spoil(sample: Sample, settings: Settings) -> Sample:
+def spoil(sample: Sample, settings: Settings, kind: Kind = POOR) -> Sample:
     """Return a sample whose image is corrupted; its content decides the draws."""
     photo = decode_image(
         sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
     )
     place = int(sample.sha256[:8], 16)
-    for kind, strength in SPOILING:
-        photo = corrupt(photo, kind, strength, place)
+    for way, strength in kind.spoiling:
+        photo = corrupt(photo, way, strength, place)
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", quality=QUALITY)
     return Sample(sample.name, buffer.getvalue(), sample.labels)
@@ -145,7 +205,7 @@ def mislabel(samples: Sequence[Sample], labels: str) -> list[Sample]:
     before = [sample.labels for sample in samples]
     changed: list[Labels] = list(before)
     if labels == "flipped":
-        changed = flip_genders(before, RACES[0])
+        changed = flip_genders(before, POOR.races[0])
     elif labels == "shuffled":
         changed = shuffle_labels(before, 1)
     elif labels == "shifted":

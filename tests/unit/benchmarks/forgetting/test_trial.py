@@ -63,10 +63,10 @@ def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, averaging=0.0)
     champion = train_network(TrainingPlan(spec, fit), earlier, tmp_path / "champion")
-    domain = Domain(earlier, new, rest, rest, np.arange(60) < 20)
+    domain = Domain("poor", new, rest, rest, np.arange(60) < 20, np.zeros(80, bool))
     plan = RetrainingPlan(1.0, options={"epochs": 1, "batch_size": 8})
     told = []
-    found = try_retraining(champion, domain, plan, tmp_path / "run", on_say=told.append)
+    found = try_retraining(champion, earlier, domain, plan, tmp_path / "run", on_say=told.append)
     assert (found["rest"]["n"], found["unseen"]["n"]) == (60, 20)
     # The rest is the same before it was corrupted, so nothing was lost.
     assert found["rest"]["age"]["lost"] == 0
