@@ -105,23 +105,25 @@ def compare_choices(
 
     Both have 95% confidence intervals.
     """
+
+    def retrain(reviewed: CropCache, name: str) -> Bundle:
+        return retrain_network(
+            champion,
+            reviewed,
+            [earlier],
+            plan,
+            run / name,
+            on_epoch=lambda row: on_say(f"{name}: epoch {row['epoch'] + 1}"),
+            on_estimate=lambda seconds: on_say(f"{name}: {seconds / 60:.0f} minutes"),
+        )
+
     output_cache = OutputCache(run)
     seen = champion.calibration.apply(output_cache.read(champion, domain.new))
     outputs = {"champion": output_cache.read(champion, domain.rest)}
     for choice in CHOICES:
         chosen = choose_reviews(choice, seen, reviews)
         members = np.isin(np.arange(len(domain.new.validation)), chosen)
-        reviewed = keep_some(domain.new, members)
-        name = choice.replace(" ", "-")
-        candidate = retrain_network(
-            champion,
-            reviewed,
-            [earlier],
-            plan,
-            run / name,
-            on_epoch=lambda row, name=name: on_say(f"{name}: epoch {row['epoch'] + 1}"),
-            on_estimate=lambda seconds, name=name: on_say(f"{name}: {seconds / 60:.0f} minutes"),
-        )
+        candidate = retrain(keep_some(domain.new, members), choice.replace(" ", "-"))
         outputs[choice] = output_cache.read(candidate, domain.rest)
     judges = len(domain.rest.validation)
     return {"reviews": reviews, "judges": judges, **measure_gains(domain.rest.labels, outputs)}
