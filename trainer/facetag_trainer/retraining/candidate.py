@@ -30,7 +30,7 @@ from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
 from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
 from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
-from facetag_trainer.retraining.time_estimate import Work, estimate_once
+from facetag_trainer.retraining.time_estimate import RetrainingWork, estimate_once
 from facetag_trainer.retraining.weight_interpolation import (
     POINTS,
     choose_point,
@@ -165,7 +165,7 @@ def retrain_network(
     training = int((~fitting.validation).sum())
     fit = plan.fit_plan(training - replayed, replayed, champion.spec.backbone)
     on_start(fit)
-    work = Work(
+    work = RetrainingWork(
         new=training - replayed,
         replayed=replayed,
         held_out=int(joined.validation.sum()),

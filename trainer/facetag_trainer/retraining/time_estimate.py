@@ -16,7 +16,7 @@ PACE = "pace.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RetrainingWork:
     """The work of a retraining, counted in images."""
 
     new: int
@@ -50,7 +50,7 @@ class Work:
 
 
 def estimate_once(
-    work: Work, run: Path, epochs_done: int, tell: Callable[[float], None]
+    work: RetrainingWork, run: Path, epochs_done: int, tell: Callable[[float], None]
 ) -> Callable[[Pace], None]:
     """Return a function that takes the pace and tells the seconds that the work will take.
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from facetag_trainer.retraining.outputs.output_cache import Pace
-from facetag_trainer.retraining.time_estimate import Work, estimate_once
+from facetag_trainer.retraining.time_estimate import RetrainingWork, estimate_once
 
-WORK = Work(
+WORK = RetrainingWork(
     new=300, replayed=600, held_out=400, epochs=3, points=6, reads=1, precision="mixed_bfloat16"
 )
 PACE = Pace(images_per_s=100.0, compile_s=10.0)
