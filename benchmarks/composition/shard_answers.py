@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from facetag.quantification.groupings import age_codes
+from facetag.quantification.groupings import codes_of_ages
 from facetag.quantification.held_out_answers import Answers, HeldOut
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
@@ -30,7 +30,7 @@ def answer_shards(shards: Sequence[Path], model: Path, blur: float) -> HeldOut:
         {
             "gender": labels["gender"].astype(np.intp),
             "race": labels["race"].astype(np.intp),
-            "age": age_codes(labels["age"].astype(np.float64)),
+            **codes_of_ages(labels["age"].astype(np.float64)),
         },
     )
 

@@ -61,11 +61,26 @@ def weigh(distance: Values, noise: Values) -> float:
     `distance` (groups,) is that between the two estimates, and `noise` (groups,) the variance that
     it would have if the shares were like the held-out ones.
     """
+    return float(np.clip((_size(distance, noise) - LOWEST) / (HIGHEST - LOWEST), 0, 1))
+
+
+def remaining_bias(distance: Values, noise: Values) -> Values:
+    """Return the squared bias (groups,) that the estimate for shares like the held-out ones keeps.
+
+    It is what chance does not explain of the distance, by moments, as far as this estimate counts:
+    also where chance could explain all of it.
+    """
+    unexplained = max(_size(distance, noise) - 1, 0)
+    bias: Values = (1 - weigh(distance, noise)) ** 2 * unexplained * noise
+    return bias
+
+
+def _size(distance: Values, noise: Values) -> float:
+    """Return the mean squared distance in units of what chance explains."""
     free = noise > SMALLEST_VARIANCE
     if not free.any():
-        return float(np.abs(distance).max() > 0)
-    size = (distance[free] ** 2 / noise[free]).mean()
-    return float(np.clip((size - LOWEST) / (HIGHEST - LOWEST), 0, 1))
+        return float(np.abs(distance).max() > 0) * HIGHEST
+    return float((distance[free] ** 2 / noise[free]).mean())
 
 
 def _mean_probability(likelihoods: Values, shares: Values, weights: Values | None = None) -> Values:

@@ -4,6 +4,9 @@ Estimated shares assume that only the shares differ from the held-out images. If
 or of another kind, the labeller is less sure of every group, which no shares explain. The test
 compares how sure it is: the distribution of the top probability in the collection against that of
 the held-out faces, weighted to the estimated shares (Kolmogorov-Smirnov distance).
+
+Ages tell of no certainty, but their distribution must be explained by the shares of the bands, too.
+It is not where ages within a band are others than the held-out images', as in photos of a school.
 """
 
 from dataclasses import dataclass
@@ -13,8 +16,6 @@ import numpy as np
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import Answers, HeldOut, Values
 
-CERTAIN_FACTORS = ("gender", "race")
-"""The factors of which answers tell how sure they are."""
 LARGEST_DISTANCE = 0.10
 """Distances of more make shares doubtful, if chance does not explain them too."""
 CRITICAL = 1.63
@@ -23,7 +24,7 @@ CRITICAL = 1.63
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A distance between a collection's certainty about a factor and the held-out faces'."""
+    """A distance between a collection's answers about a factor and the held-out faces'."""
 
     factor: str
     distance: float
@@ -39,15 +40,14 @@ class Shift:
 
 def measure_shift(
     factor: str, grouping: Grouping, shares: Values, answers: Answers, held_out: HeldOut
-) -> Shift | None:
-    """Return how far certainty has shifted for `gender` or `race`; None for what has no certainty.
+) -> Shift:
+    """Return how far the certainty of a gender or race has shifted, or an age.
 
     `shares` (groups,) are the estimated ones of a grouping, by which held-out faces are weighted: a
-    crossing with age, since the labeller is less sure of children.
+    crossing with age, since the labeller is less sure of children. Raises ValueError where the
+    answers do not state the factor.
     """
-    observed, known = _certainty(factor, answers), _certainty(factor, held_out.answers)
-    if observed is None or known is None:
-        return None
+    observed, known = _tested(factor, answers), _tested(factor, held_out.answers)
     codes = grouping.codes(held_out.codes)
     counts = np.bincount(codes, minlength=len(shares))
     weights = (shares / np.maximum(counts, 1))[codes]
@@ -57,13 +57,16 @@ def measure_shift(
     return Shift(factor, float(distance), float(critical))
 
 
-def _certainty(factor: str, answers: Answers) -> Values | None:
+def _tested(factor: str, answers: Answers) -> Values:
+    """Return the top probability of a gender or race (n,), or the ages (n,)."""
     if factor == "gender" and answers.female is not None:
         top: Values = np.maximum(answers.female, 1 - answers.female)
         return top
     if factor == "race" and answers.race is not None:
         return np.asarray(answers.race.max(axis=1))
-    return None
+    if factor == "age" and answers.age is not None:
+        return answers.age
+    raise ValueError(f"the answers do not state {factor}")
 
 
 def _distance(observed: Values, known: Values, weights: Values) -> float:

@@ -1,5 +1,6 @@
 """Name the groupings whose shares are estimated: single heads, bands of age, crossings."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,22 @@ GROUPINGS: Sequence[Grouping] = (
 )
 
 
+FINE_AGE = "fine age"
+"""The factor of a few years each. Shares are not stated by it: they only tell how ages are spread
+within the bands."""
+FINE_STARTS = (
+    *(0, 2, 4, 6, 8, 10, 13, 15, 17, 20, 23, 26, 29, 32, 36),
+    *(40, 44, 48, 52, 56, 60, 65, 70, 75, 80),
+)
+"""First year of each fine age. Every band begins with one."""
+BAND_OF_FINE = np.array([bisect(BAND_STARTS[1:], start) for start in FINE_STARTS])
+
+
 def age_codes(ages: Ages) -> npt.NDArray[np.intp]:
     """Return the band (n,) of ages in years (n,)."""
     return np.digitize(ages, BAND_STARTS[1:])
+
+
+def codes_of_ages(ages: Ages) -> dict[str, npt.NDArray[np.intp]]:
+    """Return the codes (n,) of ages in years (n,), of both factors of age."""
+    return {"age": age_codes(ages), FINE_AGE: np.digitize(ages, FINE_STARTS[1:])}

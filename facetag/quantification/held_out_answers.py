@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from facetag.errors import QuantificationUnavailable
 from facetag.heads import HELD_OUT_ANSWERS
-from facetag.quantification.groupings import age_codes
+from facetag.quantification.groupings import FINE_AGE, age_codes, codes_of_ages
 
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -57,7 +57,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Held-out faces that the bundle was not fitted on: answers, and each factor's label (n,)."""
+    """Held-out faces that the bundle was not fitted on: answers, and each factor's label (n,).
+
+    Ages have a second one, the fine age.
+    """
 
     answers: Answers
     codes: Mapping[str, Codes]
@@ -79,7 +82,11 @@ class HeldOut:
                 self.answers.race if "race" in factors else None,
                 self.answers.age if "age" in factors else None,
             ),
-            {name: codes for name, codes in self.codes.items() if name in factors},
+            {
+                name: codes
+                for name, codes in self.codes.items()
+                if ("age" if name == FINE_AGE else name) in factors
+            },
         )
 
     @classmethod
@@ -105,7 +112,7 @@ class HeldOut:
         if "race" in labels:
             codes["race"] = np.asarray(labels["race"], np.intp)
         if "age" in labels:
-            codes["age"] = age_codes(np.asarray(labels["age"], np.float64))
+            codes |= codes_of_ages(np.asarray(labels["age"], np.float64))
         return cls(Answers(*columns), codes)
 
 

@@ -16,9 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from facetag.quantification.difference_estimator import DifferenceEstimator, weigh
+from facetag.quantification.difference_estimator import (
+    DifferenceEstimator,
+    remaining_bias,
+    weigh,
+)
 from facetag.quantification.expectation_maximization import estimate_shares
-from facetag.quantification.groupings import Grouping
+from facetag.quantification.groupings import FINE_AGE, Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
 from facetag.quantification.simulated_collection import CollectionSimulator, SimulatedCollection
@@ -150,11 +154,16 @@ class _Simulation:
     ) -> None:
         self._grouping, self._drawn, self._rng = grouping, fits.drawn, rng
         self._whole = fits.whole
-        self._likelihoods = fits.whole.likelihoods.of(grouping, answers)
-        self._first = estimate_shares(self._likelihoods)
-        repetition = _repetition(self._likelihoods * self._first, photos)
-        self._simulator = CollectionSimulator(
-            fits.whole.held_out, grouping, len(answers), repetition
+        whole = fits.whole.likelihoods
+        self._likelihoods = whole.of(grouping, answers)
+        adapted = self._adapt(whole, answers)
+        likelihoods = adapted.of(grouping, answers)
+        self._first = estimate_shares(likelihoods)
+        repetition = _repetition(likelihoods * self._first, photos)
+        held_out, faces = fits.whole.held_out, len(answers)
+        self._alike = CollectionSimulator(held_out, grouping, faces, repetition)
+        self._free = CollectionSimulator(
+            held_out, grouping, faces, repetition, _chances(held_out, adapted, whole)
         )
 
     def estimate(self, counted: Values) -> tuple[Values, Values, Values]:
@@ -165,13 +174,14 @@ class _Simulation:
         alike = self._fit_alike(self._whole).estimate(self._likelihoods, counted)
         free_errors, alike_errors = self._simulate_alike(alike)
         distance = _without_bias(self._first, free_errors) - alike
-        weight = weigh(distance, (free_errors - alike_errors).var(axis=0))
+        noise = (free_errors - alike_errors).var(axis=0)
+        weight = weigh(distance, noise)
         errors = self._simulate_free(free_errors)
         apart = _without_bias(self._first, errors) - alike
         return (
             alike + weight * apart,
             weight * errors + (1 - weight) * alike_errors,
-            np.sqrt(weight * (1 - weight)) * np.abs(apart),
+            np.sqrt(weight * (1 - weight) * apart**2 + remaining_bias(distance, noise)),
         )
 
     def _simulate_alike(self, shares: Values) -> tuple[Values, Values]:
@@ -181,10 +191,11 @@ class _Simulation:
         """
         free_errors, alike_errors = [], []
         for fit in self._drawn:
-            simulated, likelihoods = self._draw(shares, fit)
+            simulated = self._alike.draw(shares, self._rng)
+            likelihoods = fit.likelihoods.of(self._grouping, simulated.answers)
             counted = _count(self._grouping, simulated.answers.counted_codes(), simulated.weights)
             estimated = self._fit_alike(fit).estimate(likelihoods, counted, simulated.weights)
-            free_errors.append(self._error(simulated, likelihoods))
+            free_errors.append(self._error(simulated, fit))
             alike_errors.append(estimated - simulated.shares)
         return np.array(free_errors), np.array(alike_errors)
 
@@ -194,21 +205,37 @@ class _Simulation:
         signs = self._rng.choice([-1, 1], len(self._drawn))
         return np.array(
             [
-                self._error(*self._draw(_near(self._first, sign * distance), fit))
+                self._error(
+                    self._free.draw(_near(self._first, sign * distance), self._rng), fit
+                )
                 for fit, distance, sign in zip(self._drawn, distances, signs, strict=True)
             ]
         )
 
-    def _draw(self, shares: Values, fit: Fit) -> tuple[SimulatedCollection, Values]:
-        simulated = self._simulator.draw(shares, self._rng)
-        return simulated, fit.likelihoods.of(self._grouping, simulated.answers)
-
-    def _error(self, simulated: SimulatedCollection, likelihoods: Values) -> Values:
+    def _error(self, simulated: SimulatedCollection, fit: Fit) -> Values:
+        adapted = self._adapt(fit.likelihoods, simulated.answers, simulated.weights)
+        likelihoods = adapted.of(self._grouping, simulated.answers)
         estimated = estimate_shares(likelihoods, simulated.weights, start=self._first)
         return estimated - simulated.shares
 
+    def _adapt(
+        self, likelihoods: Likelihoods, answers: Answers, weights: Values | None = None
+    ) -> Likelihoods:
+        if "age" not in self._grouping.factors:
+            return likelihoods
+        return likelihoods.adapt(answers, weights)
+
     def _fit_alike(self, fit: Fit) -> DifferenceEstimator:
         return DifferenceEstimator.fit(fit.likelihoods, fit.held_out, self._grouping)
+
+
+def _chances(held_out: HeldOut, adapted: Likelihoods, whole: Likelihoods) -> Values | None:
+    """Return how much oftener each held-out face (n,) is drawn, for ages as in the collection."""
+    if adapted.age is None or whole.age is None:
+        return None
+    oftener = adapted.age.within / np.maximum(whole.age.within, 1e-9)
+    chances: Values = oftener[held_out.codes[FINE_AGE]]
+    return chances
 
 
 def _near(shares: Values, error: Values) -> Values:

@@ -3,27 +3,23 @@
 Shares are estimated under label shift: p(answers | group) is that of the held-out images, and only
 the groups' shares differ. Probabilities are calibrated with one temperature and a bias a class
 (Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected Calibration is
-Hard-To-Beat at Label Shift Adaptation", arXiv:1901.06852) and divided by the held-out shares. Of
-ages only a number is stated, so its density in each band is a kernel estimate.
+Hard-To-Beat at Label Shift Adaptation", arXiv:1901.06852) and divided by the held-out shares.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from facetag.quantification.groupings import FACTORS, Grouping
+from facetag.quantification.age_likelihoods import AgeLikelihoods
+from facetag.quantification.groupings import FACTORS, FINE_AGE, Grouping
 from facetag.quantification.held_out_answers import Answers, HeldOut, Values
 
 SMALLEST = 5e-4
 """Probabilities are held off 0 by this much: results keep four decimals."""
-BANDWIDTH_YEARS = 2.5
-GRID_YEARS = np.arange(0.0, 121.0, 0.5)
-SMALLEST_DENSITY = 1e-5
 CHILD = 0
 """The band whose genders are read worst: its calibration has a slope of its own."""
 BIAS_PENALTY, CHILD_PENALTY = 1e-3, 1e-2
@@ -48,9 +44,18 @@ class Likelihoods:
     gender: Callable[[Answers], Values] | None
     """Of each gender within each band, (n, 2, bands): children's are read worse."""
     race: Callable[[Answers], Values] | None
-    age: Callable[[Answers], Values] | None
+    age: AgeLikelihoods | None
     calibrations: Mapping[str, CalibrationFit] = field(default_factory=dict)
     """By factor: where a fit to similar faces begins."""
+
+    def adapt(self, answers: Answers, weights: Values | None = None) -> "Likelihoods":
+        """Return the likelihoods for a collection, whose ages are spread otherwise within bands.
+
+        `weights` (n,) say how often each of its faces counts.
+        """
+        if self.age is None:
+            return self
+        return replace(self, age=self.age.adapt(_known(answers.age), weights))
 
     def of(self, grouping: Grouping, answers: Answers) -> Values:
         """Return the likelihoods (n, groups) of faces' answers in a grouping's groups.
@@ -62,7 +67,7 @@ class Likelihoods:
             return self._single(first, answers)
         second = others[0]
         if (first, second) == ("gender", "age"):
-            joint = _known(self.gender)(answers) * _known(self.age)(answers)[:, None, :]
+            joint = _known(self.gender)(answers) * self._ages(answers)[:, None, :]
         else:
             joint = (
                 self._single(first, answers)[:, :, None] * self._single(second, answers)[:, None, :]
@@ -75,13 +80,16 @@ class Likelihoods:
             if self.age is None:
                 return by_band[:, :, -1]
             # What the age says of being a child decides how sure the gender is.
-            bands = self.age(answers)
+            bands = self._ages(answers)
             child = bands[:, CHILD] / bands.sum(axis=1)
             mixed: Values = (
                 child[:, None] * by_band[:, :, CHILD] + (1 - child[:, None]) * by_band[:, :, -1]
             )
             return mixed
-        return _known(self.race if factor == "race" else self.age)(answers)
+        return self._ages(answers) if factor == "age" else _known(self.race)(answers)
+
+    def _ages(self, answers: Answers) -> Values:
+        return _known(self.age).of(_known(answers.age))
 
 
 def fit_likelihoods(held_out: HeldOut, near: Likelihoods | None = None) -> Likelihoods:
@@ -100,7 +108,7 @@ def fit_likelihoods(held_out: HeldOut, near: Likelihoods | None = None) -> Likel
     if answers.race is not None and "race" in codes:
         race, found["race"] = _fit_race(answers.race, codes["race"], start.get("race"))
     if answers.age is not None and "age" in codes:
-        age = _fit_age(answers.age, codes["age"])
+        age = AgeLikelihoods.fit(answers.age, codes[FINE_AGE])
     return Likelihoods(gender, race, age, found)
 
 
@@ -158,21 +166,6 @@ def _fit_gender(
     return likelihood, found
 
 
-def _fit_age(ages: Values, bands: Codes) -> Callable[[Answers], Values]:
-    places = np.rint(np.clip(ages, 0, GRID_YEARS[-1]) / GRID_YEARS[1]).astype(np.intp)
-    curves = []
-    for band in range(len(FACTORS["age"])):
-        of_band = np.bincount(places[bands == band], minlength=len(GRID_YEARS))
-        density = np.einsum("gy,y->g", _kernel(), of_band) / max(of_band.sum(), 1)
-        curves.append(density + SMALLEST_DENSITY)
-
-    def likelihood(answers: Answers) -> Values:
-        ages = _known(answers.age)
-        return np.stack([np.interp(ages, GRID_YEARS, curve) for curve in curves], axis=1)
-
-    return likelihood
-
-
 def _minimize(loss: Loss, first: Values, near: CalibrationFit | None) -> CalibrationFit:
     """Minimize a loss that comes with its gradient, from `first`, or in few steps from `near`."""
     if near is None:
@@ -182,13 +175,6 @@ def _minimize(loss: Loss, first: Values, near: CalibrationFit | None) -> Calibra
         found = minimize(loss, near.values, jac=True, method="BFGS", options=options)
     # Symmetric but for rounding, which the next fit would refuse.
     return CalibrationFit(found.x, (found.hess_inv + found.hess_inv.T) / 2)
-
-
-@cache
-def _kernel() -> Values:
-    distances = (GRID_YEARS[:, None] - GRID_YEARS[None, :]) / BANDWIDTH_YEARS
-    kernel: Values = np.exp(-0.5 * distances**2)
-    return kernel
 
 
 def _known(found: Found | None) -> Found:

@@ -33,9 +33,8 @@ def too_few(shares: Shares, place: int, faces: int) -> bool:
 def shift_lines(shifts: Sequence[Shift]) -> list[str]:
     """Return a warning for each factor whose estimates are doubtful."""
     return [
-        f"Estimates by {shift.factor} are uncertain: the network is not as sure of these photos as "
-        f"of its held-out ones (distance {shift.distance:.2f}, at most {shift.critical:.2f} by "
-        "chance). They may be blurred, dark or of another kind."
+        f"Estimates by {shift.factor} are uncertain: {REASONS[shift.factor == 'age']} (distance "
+        f"{shift.distance:.2f}, at most {shift.critical:.2f} by chance)."
         for shift in shifts
         if shift.doubtful
     ]

@@ -3,6 +3,11 @@
 A simulated face takes its answers from a held-out face of its group. Of a crossing that the
 held-out images hardly show, answers are also put together: those about the first factor from any
 face with that label, and those about the second from another.
+
+A crossing's few held-out faces are not all the faces that it has, so that every collection weighs
+them anew. Likelihoods are fitted by factor, and no draw of the faces that fit them shows this. The
+weights are a draw from the posterior of a Dirichlet process (Ferguson 1973, "A Bayesian Analysis of
+Some Nonparametric Problems", Annals of Statistics 1; Rubin 1981, "The Bayesian Bootstrap").
 """
 
 from dataclasses import dataclass
@@ -13,7 +18,8 @@ from facetag.quantification.groupings import FACTORS, Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 
 PSEUDO_FACES = 2.0
-"""A crossing with this many held-out faces has half of its answers put together from two faces."""
+"""A crossing with this many held-out faces has about half of its answers put together from two
+faces."""
 MOST_FACES = 3_000
 """Larger collections are simulated with this many faces: the held-out faces decide by then."""
 COLUMNS = {"gender": "female", "race": "race", "age": "age"}
@@ -33,13 +39,20 @@ class CollectionSimulator:
     """Draw collections of one grouping as large as a given one."""
 
     def __init__(
-        self, held_out: HeldOut, grouping: Grouping, faces: int, repetition: Values
+        self,
+        held_out: HeldOut,
+        grouping: Grouping,
+        faces: int,
+        repetition: Values,
+        chances: Values | None = None,
     ) -> None:
         """Prepare the draws.
 
         `repetition` (groups,) says how many faces of a group stand in one photo: their answers are
-        alike, so that only one of so many is drawn.
+        alike, so that only one of so many is drawn. `chances` (n,) say how much oftener than others
+        of its group each held-out face is drawn.
         """
+        self._chances = np.ones(len(held_out)) if chances is None else chances
         self._held_out, self._faces, self._repetition = held_out, faces, repetition
         self._grouping = grouping
         codes = grouping.codes(held_out.codes)
@@ -92,19 +105,21 @@ class CollectionSimulator:
     def _draw_faces(self, group: int, number: int, rng: np.random.Generator) -> tuple[Codes, Codes]:
         own = self._own[group]
         if len(self._grouping.factors) == 1:
-            drawn = rng.choice(own, number)
+            drawn = self._choose(own, number, rng)
             return drawn, drawn
-        first, second = self._of_labels(group)
+        first, second = (self._choose(one, number, rng) for one in self._of_labels(group))
         if not len(own):
-            return rng.choice(first, number), rng.choice(second, number)
-        whole = rng.choice(own, number)
-        if not len(first) or not len(second):
-            return whole, whole
-        as_one = rng.random(number) < len(own) / (len(own) + PSEUDO_FACES)
-        return (
-            np.where(as_one, whole, rng.choice(first, number)),
-            np.where(as_one, whole, rng.choice(second, number)),
-        )
+            return first, second
+        whole = self._choose(own, number, rng, rng.dirichlet(np.ones(len(own))))
+        as_one = rng.random(number) < rng.beta(len(own), PSEUDO_FACES)
+        return np.where(as_one, whole, first), np.where(as_one, whole, second)
+
+    def _choose(
+        self, faces: Codes, number: int, rng: np.random.Generator, weights: Values | None = None
+    ) -> Codes:
+        chances = self._chances[faces] * (1 if weights is None else weights)
+        total = chances.sum()
+        return rng.choice(faces, number, p=chances / total if total > 0 else None)
 
     def _put_together(self, firsts: Codes, seconds: Codes) -> Answers:
         second = COLUMNS[self._grouping.factors[-1]]

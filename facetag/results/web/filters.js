@@ -81,6 +81,7 @@ export function faceMatches(face, line, filter) {
 
 /* Return the lines in order; ties keep the order of the results. */
 export function sorted(lines, order, rarity) {
+  if (order === "name") return [...lines].sort((a, b) => (a.image < b.image ? -1 : +(a.image > b.image)));
   const keys = {
     rare: (line) => [rarity(line), -Math.max(0, ...line.faces.map((face) => doubts(face).length))],
     doubt: (line) => [Math.min(2, ...line.faces.map(certainty)), 0],

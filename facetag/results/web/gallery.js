@@ -130,8 +130,10 @@ export function showGallery(element, { counts, lines, columns, picture = () => n
 
 function describe(filter) {
   const names = { gender_sure: "gender probability", race_sure: "race probability",
-    confidence: "detection", doubt: "uncertain", error: "reason" };
+    confidence: "detection", error: "reason" };
+  const doubts = { any: "any label", none: "no label" };
   const parts = Object.entries(filter).filter(([key]) => key !== "sort")
-    .map(([key, value]) => `${names[key] || key} ${value}`);
+    .map(([key, value]) => (key === "doubt" ? `${doubts[value] || value} uncertain`
+      : `${names[key] || key} ${value}`));
   return parts.length ? ` with ${parts.join(", ")}` : "";
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetag.quantification.groupings import age_codes
+from facetag.quantification.groupings import codes_of_ages
 from facetag.quantification.held_out_answers import Answers, HeldOut
 
 
@@ -23,7 +23,7 @@ def draw_faces(count, seed, *, female=0.5, races=(0.4, 0.2, 0.15, 0.15, 0.1), bl
         np.round(chances, 4),
         np.round(np.maximum(years + rng.normal(0, 5, count), 0), 1),
     )
-    return HeldOut(answers, {"gender": genders, "race": race, "age": age_codes(years)})
+    return HeldOut(answers, {"gender": genders, "race": race, **codes_of_ages(years)})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,51 @@
+import numpy as np
+
+from facetag.quantification.groupings import GROUPINGS
+from facetag.quantification.simulated_collection import CollectionSimulator
+from tests.unit.facetag.quantification.conftest import draw_faces
+
+GENDER, GENDER_BY_RACE = GROUPINGS[0], GROUPINGS[4]
+FACES = 2000
+
+
+def spread(held_out, grouping, group):
+    """Return how far means of simulated answers lie apart, in units of what counts explain."""
+    simulator = CollectionSimulator(held_out, grouping, FACES, np.ones(len(grouping.labels)))
+    shares = np.eye(len(grouping.labels))[group]
+    rng = np.random.default_rng(1)
+    drawn = [simulator.draw(shares, rng).answers.female for _ in range(40)]
+    within = np.mean([one.std() for one in drawn]) / FACES**0.5
+    return np.std([one.mean() for one in drawn]) / within
+
+
+def test_few_faces_of_a_crossing_leave_open_what_its_answers_are(held_out):
+    codes = GENDER_BY_RACE.codes(held_out.codes)
+    others = np.flatnonzero(codes != 3)
+    few = held_out.take(np.concatenate([others, np.flatnonzero(codes == 3)[:6]]))
+    assert spread(few, GENDER_BY_RACE, 3) > 5
+    assert spread(held_out, GENDER_BY_RACE, 3) < 5
+
+
+def test_faces_of_one_factor_are_drawn_as_often_as_they_are_held_out(held_out):
+    assert spread(held_out, GENDER, 1) < 1.5
+
+
+def test_shares_are_those_that_were_drawn(held_out):
+    simulator = CollectionSimulator(held_out, GENDER_BY_RACE, 300, np.ones(10))
+    drawn = simulator.draw(draw_shares(), np.random.default_rng(2))
+    assert drawn.weights.sum() == 300
+    assert np.abs(drawn.shares - draw_shares()).max() < 0.1
+
+
+def draw_shares():
+    return np.random.default_rng(3).dirichlet(np.ones(10))
+
+
+def test_a_crossing_without_a_face_takes_its_answers_from_two():
+    faces = draw_faces(400, seed=5)
+    seen = faces.take(np.flatnonzero(GENDER_BY_RACE.codes(faces.codes) != 9))
+    simulator = CollectionSimulator(seen, GENDER_BY_RACE, 200, np.ones(10))
+    drawn = simulator.draw(np.eye(10)[9], np.random.default_rng(4))
+    assert drawn.shares[9] == 1
+    assert drawn.answers.female.mean() > 0.6
+    assert drawn.answers.race[:, 4].mean() > 0.2
