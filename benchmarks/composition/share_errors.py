@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.composition.drawn_collections import Wanted, draw_pair
 from benchmarks.composition.quapy_estimates import compare_quapy
-from facetag.quantification.domain_shift import measure_shift
+from facetag.quantification.domain_shift import CERTAIN_FACTORS, measure_shift, measure_spread
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import Grouping
 from facetag.quantification.held_out_answers import HeldOut
@@ -101,11 +101,14 @@ def _measure(
     )
     low, high = shares.interval()
     doubtful = False
-    for factor in grouping.factors:
-        crossing = Grouping((factor,) if factor == "age" else (factor, "age"))
+    for factor in set(grouping.factors) & set(CERTAIN_FACTORS):
+        crossing = Grouping((factor, "age"))
         estimated = estimate_shares(fits.whole.likelihoods.of(crossing, collection.answers))
         shift = measure_shift(factor, crossing, estimated, collection.answers, known)
-        doubtful = doubtful or shift.doubtful
+        doubtful = doubtful or (shift is not None and shift.doubtful)
+    if "age" in grouping.factors:
+        bands = estimate_shares(fits.whole.likelihoods.of(Grouping(("age",)), collection.answers))
+        doubtful = doubtful or measure_spread(bands, collection.answers, known).doubtful
     return ShareErrors(
         float(len(codes)),
         float(np.abs(shares.counted - truth).mean()),

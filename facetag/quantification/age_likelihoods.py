@@ -63,13 +63,14 @@ class AgeLikelihoods:
         faces = faces[seen]
         likelihoods = self.curves[:, seen].T + SMALLEST_DENSITY
         within, shares = self.within, np.full(BANDS, 1 / BANDS)
+        beforehand = HELD_OUT_FACES * self.within
         for _ in range(MOST_ROUNDS):
-            joint = likelihoods * (within * shares[BAND_OF_FINE])
-            of_fine = np.einsum("n,nf->f", faces / joint.sum(axis=1), joint)
+            fine = within * shares[BAND_OF_FINE]
+            scale = faces / np.einsum("nf,f->n", likelihoods, fine)
+            of_fine = fine * np.einsum("n,nf->f", scale, likelihoods)
             of_band = np.bincount(BAND_OF_FINE, of_fine, minlength=BANDS)
-            beforehand = HELD_OUT_FACES * self.within
             within = (of_fine + beforehand) / (of_band + HELD_OUT_FACES)[BAND_OF_FINE]
-            renewed = (of_band + 1) / (of_band.sum() + BANDS)
+            renewed = (of_band + 1) / (faces.sum() + BANDS)
             moved = np.abs(renewed - shares).max()
             shares = renewed
             if moved < TOLERANCE:

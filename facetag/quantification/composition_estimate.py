@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 from facetag.errors import RequirementInvalid
 from facetag.quantification.collection import Collection
-from facetag.quantification.domain_shift import Shift, measure_shift
-from facetag.quantification.groupings import FACTORS, GROUPINGS, Grouping
+from facetag.quantification.domain_shift import (
+    CERTAIN_FACTORS,
+    Shift,
+    measure_shift,
+    measure_spread,
+)
+from facetag.quantification.groupings import GROUPINGS, Grouping
 from facetag.quantification.held_out_answers import HeldOut, Values
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
 from facetag.quantification.requirements import Requirement, RequirementVerdict
@@ -51,12 +56,17 @@ def estimate_composition(
     held_out = held_out.only(known)
     groupings = [each for each in GROUPINGS if set(each.factors) <= known]
     shares = bootstrap_shares(answers, photos, held_out, groupings, rounds=rounds, seed=seed)
-    shifts = [
+    found = [
         measure_shift(factor, *_finest(factor, shares), answers, held_out)
-        for factor in FACTORS
+        for factor in CERTAIN_FACTORS
         if factor in known
     ]
-    return CompositionEstimate(shares, shifts)
+    found += [
+        measure_spread(each.estimated, answers, held_out)
+        for each in shares
+        if each.grouping.factors == ("age",)
+    ]
+    return CompositionEstimate(shares, [shift for shift in found if shift is not None])
 
 
 def _finest(factor: str, shares: Sequence[Shares]) -> tuple[Grouping, Values]:

@@ -27,10 +27,9 @@ def estimate_shares(
     shares = np.full(groups, 1 / groups) if start is None else start
     total = weights.sum() + PSEUDO_FACES * groups
     for _ in range(MOST_ROUNDS):
-        joint = likelihoods * shares
-        scale = weights / joint.sum(axis=1)
         # Not by BLAS, whose threads wait for one another on a busy machine.
-        renewed = (np.einsum("n,ng->g", scale, joint) + PSEUDO_FACES) / total
+        scale = weights / np.einsum("ng,g->n", likelihoods, shares)
+        renewed = (shares * np.einsum("n,ng->g", scale, likelihoods) + PSEUDO_FACES) / total
         moved = np.abs(renewed - shares).max()
         shares = renewed
         if moved < TOLERANCE:

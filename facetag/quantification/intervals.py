@@ -205,9 +205,7 @@ class _Simulation:
         signs = self._rng.choice([-1, 1], len(self._drawn))
         return np.array(
             [
-                self._error(
-                    self._free.draw(_near(self._first, sign * distance), self._rng), fit
-                )
+                self._error(self._free.draw(_near(self._first, sign * distance), self._rng), fit)
                 for fit, distance, sign in zip(self._drawn, distances, signs, strict=True)
             ]
         )

@@ -32,12 +32,7 @@ def too_few(shares: Shares, place: int, faces: int) -> bool:
 
 def shift_lines(shifts: Sequence[Shift]) -> list[str]:
     """Return a warning for each factor whose estimates are doubtful."""
-    return [
-        f"Estimates by {shift.factor} are uncertain: {REASONS[shift.factor == 'age']} (distance "
-        f"{shift.distance:.2f}, at most {shift.critical:.2f} by chance)."
-        for shift in shifts
-        if shift.doubtful
-    ]
+    return [_shift_line(shift) for shift in shifts if shift.doubtful]
 
 
 def shares_json(
@@ -58,6 +53,19 @@ def shares_json(
             for requirement, verdict in verdicts
         ],
     }
+
+
+def _shift_line(shift: Shift) -> str:
+    distance = f"distance {shift.distance:.2f}, at most {shift.critical:.2f} by chance"
+    if shift.factor == "age":
+        return (
+            "Estimates by age are uncertain: within the bands, ages are spread otherwise than in "
+            f"the held-out photos ({distance}), as among the children of a school."
+        )
+    return (
+        f"Estimates by {shift.factor} are uncertain: the network is not as sure of these photos as "
+        f"of its held-out ones ({distance}). They may be blurred, dark or of another kind."
+    )
 
 
 def _grouping_json(shares: Shares, faces: int) -> dict[str, Any]:

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from facetag.quantification.difference_estimator import DifferenceEstimator, weigh
+from facetag.quantification.difference_estimator import (
+    DifferenceEstimator,
+    remaining_bias,
+    weigh,
+)
 from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.likelihoods import fit_likelihoods
 from tests.unit.facetag.quantification.conftest import draw_faces
@@ -60,3 +64,11 @@ def test_a_group_that_chance_moves_far_tells_less():
 def test_without_noise_any_distance_counts():
     assert weigh(np.array([0.1, -0.1]), np.zeros(2)) == 1
     assert weigh(np.zeros(2), np.zeros(2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "bias"), [(0.9, 0), (1.3, 0.69), (3.5**0.5, 0.25 * 2.5), (2.3, 0)]
+)
+def test_the_bias_that_chance_may_hide_is_counted_as_far_as_the_estimate_counts(times, bias):
+    distance = 0.01 * times * np.array([1, -1, 1, -1])
+    assert remaining_bias(distance, NOISE) == pytest.approx(bias * NOISE)
