@@ -36,10 +36,13 @@ def compare_shares(
     Both were estimated with the same seed: where one bundle labelled both, its held-out faces were
     drawn alike, and what is unsure of its errors largely cancels out.
     """
-    doubtful = first.doubtful | second.doubtful
     others = {each.grouping.name: each for each in second.shares}
     return [
-        _difference(each, others[each.grouping.name], doubtful)
+        _difference(
+            each,
+            others[each.grouping.name],
+            doubtful=first.doubts(each.grouping) or second.doubts(each.grouping),
+        )
         for each in first.shares
         if each.grouping.name in others
     ]
@@ -58,13 +61,13 @@ def compare_reference(
         wanted = np.array([reference.get((each.grouping.name, one), np.nan) for one in labels])
         if np.isnan(wanted).all():
             continue
-        doubtful = bool(estimate.doubtful & set(each.grouping.factors))
         interval = each.interval() - wanted
+        doubtful = estimate.doubts(each.grouping)
         found.append(ShareDifference(each.grouping, each.estimated - wanted, interval, doubtful))
     return found
 
 
-def _difference(first: Shares, second: Shares, doubtful: set[str]) -> ShareDifference:
+def _difference(first: Shares, second: Shares, *, doubtful: bool) -> ShareDifference:
     values = second.estimated - first.estimated
     half = half_width(
         second.errors - first.errors,
@@ -75,5 +78,5 @@ def _difference(first: Shares, second: Shares, doubtful: set[str]) -> ShareDiffe
         first.grouping,
         values,
         np.clip([values - half, values + half], -1, 1),
-        bool(doubtful & set(first.grouping.factors)),
+        doubtful,
     )

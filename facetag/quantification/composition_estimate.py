@@ -29,6 +29,10 @@ class CompositionEstimate:
         """Return the factors whose shares the photos make doubtful."""
         return {shift.factor for shift in self.shifts if shift.doubtful}
 
+    def doubts(self, grouping: Grouping) -> bool:
+        """Tell whether the photos make the shares of a grouping doubtful."""
+        return bool(self.doubtful & set(grouping.factors))
+
     def judge(self, requirement: Requirement) -> RequirementVerdict:
         """Return what the photos say of a requirement; doubtful shares tell nothing.
 
@@ -36,7 +40,7 @@ class CompositionEstimate:
         """
         for each in self.shares:
             if each.grouping.name == requirement.grouping:
-                if self.doubtful & set(each.grouping.factors):
+                if self.doubts(each.grouping):
                     return RequirementVerdict.OPEN
                 return requirement.judge(each)
         raise RequirementInvalid(

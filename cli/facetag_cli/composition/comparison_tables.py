@@ -14,8 +14,12 @@ from facetag.quantification.shares_json import too_few
 Reference = Mapping[tuple[str, str], float]
 
 
-def difference_table(difference: ShareDifference, first: Shares, second: Shares) -> Table:
+def difference_table(
+    difference: ShareDifference, estimates: Sequence[CompositionEstimate]
+) -> Table:
     """Return one grouping's table of two collections."""
+    shares = [_shares_of(estimate, difference) for estimate in estimates]
+    doubts = [estimate.doubts(difference.grouping) for estimate in estimates]
     table = _table(
         difference,
         ("A faces", "B faces", "A share", "B share", "B - A", "95% interval", "surely"),
@@ -23,16 +27,22 @@ def difference_table(difference: ShareDifference, first: Shares, second: Shares)
     for place, (label, verdict) in enumerate(_verdicts(difference, ("more in B", "fewer in B"))):
         table.add_row(
             label,
-            *(f"{round(float(one.counted[place]) * one.faces):,}" for one in (first, second)),
-            *(_estimated(one, place) for one in (first, second)),
+            *(f"{round(float(one.counted[place]) * one.faces):,}" for one in shares),
+            *(
+                _estimated(one, place, doubtful=doubtful)
+                for one, doubtful in zip(shares, doubts, strict=True)
+            ),
             *_cells(difference, place),
             verdict,
         )
     return table
 
 
-def reference_table(difference: ShareDifference, shares: Shares, reference: Reference) -> Table:
+def reference_table(
+    difference: ShareDifference, estimate: CompositionEstimate, reference: Reference
+) -> Table:
     """Return one grouping's table of a collection and a reference."""
+    shares = _shares_of(estimate, difference)
     table = _table(
         difference,
         ("faces", "share", "reference", "difference", "95% interval", "represented"),
@@ -44,7 +54,7 @@ def reference_table(difference: ShareDifference, shares: Shares, reference: Refe
         table.add_row(
             label,
             f"{round(float(shares.counted[place]) * shares.faces):,}",
-            _estimated(shares, place),
+            _estimated(shares, place, doubtful=difference.doubtful),
             f"{reference[difference.grouping.name, label]:.1%}",
             *_cells(difference, place),
             verdict,
@@ -69,8 +79,7 @@ def differences_json(differences: Sequence[ShareDifference]) -> dict[str, Any]:
     }
 
 
-def shares_of(estimate: CompositionEstimate, difference: ShareDifference) -> Shares:
-    """Return the shares of the grouping that a difference is of."""
+def _shares_of(estimate: CompositionEstimate, difference: ShareDifference) -> Shares:
     return next(one for one in estimate.shares if one.grouping == difference.grouping)
 
 
@@ -95,7 +104,9 @@ def _verdicts(difference: ShareDifference, words: tuple[str, str]) -> list[tuple
     return list(zip(difference.grouping.labels, verdicts, strict=True))
 
 
-def _estimated(shares: Shares, place: int) -> str:
+def _estimated(shares: Shares, place: int, *, doubtful: bool) -> str:
+    if doubtful:
+        return "uncertain"
     few = too_few(shares, place, shares.faces)
     return "too few" if few else f"{shares.estimated[place]:.1%}"
 

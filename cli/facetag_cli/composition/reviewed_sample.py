@@ -31,7 +31,7 @@ def compare_shares(settings: Settings, reference: str, size: int) -> Iterator[st
     for shares in estimate.shares:
         sampled = sample["shares"].get(shares.grouping.name)
         if sampled:
-            doubtful = bool(estimate.doubtful & set(shares.grouping.factors))
+            doubtful = estimate.doubts(shares.grouping)
             yield share_table(shares, collection.faces, doubtful=doubtful, sampled=sampled)
 
 

@@ -49,7 +49,6 @@ def compare(
         difference_table,
         differences_json,
         reference_table,
-        shares_of,
     )
     from facetag_cli.composition.share_tables import describe_collection
     from facetag_cli.reporter import Reporter
@@ -68,7 +67,10 @@ def compare(
         compare_reference(estimates[0], known) if second is None else compare_shares(*estimates)
     )
     if form == "json":
-        facts = [collection_facts(one) for one in collections]
+        facts = [
+            collection_facts(one) | {"warnings": shift_lines(estimate.shifts)}
+            for one, estimate in zip(collections, estimates, strict=True)
+        ]
         found = {"collections": facts, "differences": differences_json(differences)}
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -78,11 +80,10 @@ def compare(
     for name, collection in zip("AB", collections, strict=False):
         console.print(f"{name}: {describe_collection(collection)}", highlight=False)
     for one in differences:
-        shares = [shares_of(estimate, one) for estimate in estimates]
         console.print(
-            reference_table(one, shares[0], known)
+            reference_table(one, estimates[0], known)
             if second is None
-            else difference_table(one, *shares)
+            else difference_table(one, estimates)
         )
     for name, estimate in zip("AB", estimates, strict=False):
         for text in shift_lines(estimate.shifts):

@@ -72,7 +72,7 @@ def compose(
         console = Console()
         console.print(describe_collection(collection), highlight=False)
         for shares in estimate.shares:
-            doubtful = bool(estimate.doubtful & set(shares.grouping.factors))
+            doubtful = estimate.doubts(shares.grouping)
             console.print(share_table(shares, collection.faces, doubtful=doubtful))
         for text in shift_lines(estimate.shifts):
             console.print(text, highlight=False)

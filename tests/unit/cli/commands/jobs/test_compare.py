@@ -12,12 +12,18 @@ MANIFEST = read_manifest(DEFAULT_FOLDER)
 REFERENCES = DEFAULT_FOLDER.parents[1] / "docs" / "references"
 
 
-def write_results(path, make_line, *, female, count=300, version=MANIFEST["version"]):
-    """Write results of faces that are like the held-out ones, women by this share."""
+def write_results(
+    path, make_line, *, female, count=300, version=MANIFEST["version"], ages=range(200)
+):
+    """Write results of faces that are like the held-out ones of these ages, women by this share."""
     rng = random.Random(path.name)
     kept = MANIFEST["held_out_answers"]
     places = {
-        code: [place for place, one in enumerate(kept["labels"]["gender"]) if one == code]
+        code: [
+            place
+            for place, one in enumerate(kept["labels"]["gender"])
+            if one == code and kept["labels"]["age"][place] in ages
+        ]
         for code in (0, 1)
     }
     (face,) = make_line("x")["faces"]
@@ -64,6 +70,20 @@ def test_a_collection_does_not_differ_from_itself_and_tables_say_what_is_compare
     assert "B - A" in answer.stdout
     assert "Gender by race" in answer.stdout
     assert "more in B" not in answer.stdout
+
+
+def test_ages_of_a_school_are_called_uncertain_instead_of_stated(
+    facetag, men, tmp_path, make_line, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    path = tmp_path / "school.jsonl"
+    school = write_results(path, make_line, female=0.5, ages=range(9, 19))
+    said = facetag("compare", school, men).stdout
+    assert "A: Estimates by age are uncertain" in said
+    assert "B: Estimates by age" not in said
+    row = next(row for row in said.splitlines() if row.startswith("│ 13–19"))
+    assert row.count("uncertain") == 2, "the share of the first collection, and the difference"
+    assert row.count("%") <= 1
 
 
 def test_a_reference_tells_over_and_under_representation(facetag, women, tmp_path):
