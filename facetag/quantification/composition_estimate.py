@@ -14,7 +14,7 @@ from facetag.quantification.domain_shift import (
 from facetag.quantification.groupings import GROUPINGS, Grouping
 from facetag.quantification.held_out_answers import HeldOut, Values
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
-from facetag.quantification.requirements import Requirement, RequirementVerdict
+from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
 
 
 @dataclass(frozen=True, slots=True)

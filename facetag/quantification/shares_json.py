@@ -7,7 +7,7 @@ from facetag.quantification.collection import Collection
 from facetag.quantification.composition_estimate import CompositionEstimate
 from facetag.quantification.domain_shift import Shift
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import Requirement, RequirementVerdict
+from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
 
 FEWEST_FACES = 30
 """No share is stated of groups with fewer counted or estimated faces."""

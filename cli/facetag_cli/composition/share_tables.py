@@ -7,8 +7,8 @@ from rich.table import Table
 
 from facetag.quantification.collection import Collection
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import RequirementVerdict
 from facetag.quantification.shares_json import too_few
+from facetag.quantification.targets.requirements import RequirementVerdict
 
 WORDS = {
     RequirementVerdict.HOLDS: "surely holds",

@@ -41,8 +41,8 @@ def compare(
     """
     from facetag.quantification.comparison import compare_reference, compare_shares
     from facetag.quantification.composition_estimate import estimate_composition
-    from facetag.quantification.reference_shares import read_reference
     from facetag.quantification.shares_json import collection_facts, shift_lines
+    from facetag.quantification.targets.reference_shares import read_reference
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
     from facetag_cli.composition.comparison_tables import (

@@ -49,8 +49,8 @@ def compose(
       facetag compose faces.jsonl --require 'female>=0.4' --require 'age 60+ >= 0.1'
     """
     from facetag.quantification.composition_estimate import estimate_composition
-    from facetag.quantification.requirements import Requirement, RequirementVerdict
     from facetag.quantification.shares_json import collection_facts, shares_json, shift_lines
+    from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
     from facetag_cli.composition.share_tables import WORDS, describe_collection, share_table

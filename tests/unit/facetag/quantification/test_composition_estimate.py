@@ -3,7 +3,7 @@ import numpy as np
 from facetag.quantification.collection import Collection
 from facetag.quantification.composition_estimate import estimate_composition
 from facetag.quantification.held_out_answers import Answers, HeldOut
-from facetag.quantification.requirements import Requirement, RequirementVerdict
+from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
 from tests.unit.facetag.quantification.conftest import draw_faces
 
 LABELS = ("white", "black", "asian", "indian", "other")

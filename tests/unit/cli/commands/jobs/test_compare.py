@@ -6,7 +6,7 @@ import pytest
 
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, read_manifest
 from facetag.heads import RACE
-from facetag.quantification.reference_shares import read_reference
+from facetag.quantification.targets.reference_shares import read_reference
 
 MANIFEST = read_manifest(DEFAULT_FOLDER)
 REFERENCES = DEFAULT_FOLDER.parents[1] / "docs" / "references"

@@ -4,7 +4,7 @@ import pytest
 from facetag.errors import RequirementInvalid
 from facetag.quantification.groupings import GROUPINGS
 from facetag.quantification.intervals import Shares
-from facetag.quantification.requirements import Requirement, RequirementVerdict
+from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from facetag.errors import RequirementInvalid
-from facetag.quantification.reference_shares import read_reference
+from facetag.quantification.targets.reference_shares import read_reference
 
 FEMALE = ("gender", "female")
 

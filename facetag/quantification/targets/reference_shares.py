@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from facetag.errors import RequirementInvalid
 from facetag.quantification.groupings import GROUPINGS
-from facetag.quantification.requirements import find_group
+from facetag.quantification.targets.requirements import find_group
 
 COLUMNS = ("group", "share")
 DELIMITERS = (";", "\t", ",")

@@ -1,0 +1,1 @@
+"""Hold a collection against what somebody wants: bounds on shares, and a reference's shares."""
