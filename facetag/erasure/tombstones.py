@@ -14,7 +14,7 @@ from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import transaction
 from facetag.db.tables import Job, Tombstone
 from facetag.errors import StorageUnavailable
-from facetag.jobs.queries import find_needed
+from facetag.jobs.queries import find_needed, is_among
 from facetag.storage.client import Storage
 
 BATCH = 1000
@@ -40,7 +40,7 @@ def bury(session: Session, keys: Iterable[str], *, tenant_id: str, job_id: uuid.
 def spare(session: Session, keys: Sequence[str], *, tenant_id: str) -> None:
     """Take back the tombstones of photos that their tenant sends again."""
     session.execute(
-        delete(Tombstone).where(Tombstone.tenant_id == tenant_id, Tombstone.key.in_(keys)),
+        delete(Tombstone).where(Tombstone.tenant_id == tenant_id, is_among(Tombstone.key, keys)),
         execution_options={"synchronize_session": False},
     )
 

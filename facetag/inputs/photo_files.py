@@ -39,8 +39,10 @@ class LocalPhoto:
 
     @property
     def suffix(self) -> str:
-        """The extension in lower case, with the dot."""
-        return PurePosixPath(self.name).suffix.lower()
+        """The extension in lower case, with the dot; as `PurePath.suffix`, but faster."""
+        last = self.name[self.name.rfind("/") + 1 :]
+        dot = last.rfind(".")
+        return last[dot:].lower() if 0 < dot < len(last) - 1 else ""
 
     def read_bytes(self) -> bytes:
         """Return the photo's bytes; raises OSError."""
@@ -166,7 +168,9 @@ def no_photos(found: FoundPhotos) -> str:
 
 def shown_name(path: Path, folder: Path) -> str:
     """Return the path relative to `folder`, with `/` between its parts."""
-    return path.relative_to(folder).as_posix()
+    text, prefix = path.as_posix(), f"{folder.as_posix().rstrip('/')}/"
+    # `relative_to` would take a third of the time in which a folder is read.
+    return text[len(prefix) :] if text.startswith(prefix) else path.relative_to(folder).as_posix()
 
 
 def as_text(name: str) -> str:

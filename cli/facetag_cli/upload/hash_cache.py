@@ -34,6 +34,8 @@ class HashCache:
 
     def __init__(self, path: Path | None) -> None:
         self._rows = None if path is None else _open(path)
+        self._met: dict[LocalPhoto, str | None] = {}
+        """What was just looked up, until it is used."""
 
     def __enter__(self) -> Self:
         """Return the cache itself."""
@@ -46,7 +48,8 @@ class HashCache:
 
     def hash_photos(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
         """Return the hex SHA-256 of each photo, or the error of reading it."""
-        known = {photo: self._look_up(photo) for photo in photos}
+        met, self._met = self._met, {}
+        known = {photo: met[photo] if photo in met else self._look_up(photo) for photo in photos}
         unknown = [photo for photo in photos if known[photo] is None]
         with ThreadPoolExecutor(HASH_THREADS) as threads:
             found = dict(zip(unknown, threads.map(_hash, unknown), strict=True))
@@ -55,7 +58,8 @@ class HashCache:
 
     def remembers(self, photo: LocalPhoto) -> bool:
         """Return whether the photo's hash is known without reading it."""
-        return self._look_up(photo) is not None
+        self._met[photo] = found = self._look_up(photo)
+        return found is not None
 
     def find_file(self, sha256: str) -> Path | None:
         """Return a file that has not changed since it was hashed to this; None if none is known."""

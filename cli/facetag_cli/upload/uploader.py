@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 
 from tenacity import (
     Retrying,
@@ -53,12 +54,11 @@ class Content:
 
     def as_wanted(self) -> WantedFile:
         """Return the content as the API's request has it."""
-        guess, _ = mimetypes.guess_type(f"photo{self.suffix}")
         return {
             "sha256": self.sha256,
             "size": self.size,
             "suffix": self.suffix,
-            "content_type": guess if guess and guess.startswith("image/") else _UNTYPED,
+            "content_type": _type_of(self.suffix),
         }
 
 
@@ -100,6 +100,12 @@ class UploadBatch:
     uploads: Sequence[UploadTarget]
     """One target per content of `fresh`."""
 
+    def missing(self) -> Iterator[tuple[Content, LocalPhoto, UploadTarget]]:
+        """Yield the new contents that object storage does not have."""
+        for (content, photo), upload in zip(self.fresh.items(), self.uploads, strict=True):
+            if upload["post"] is not None:
+                yield content, photo, upload
+
 
 class Uploader:
     """Send photos through presigned forms, several at a time.
@@ -134,9 +140,7 @@ class Uploader:
             try:
                 for batch in self._prepare_ahead(photos):
                     # Queued behind the previous batch: no thread idles during its last photos.
-                    outcomes = threads.map(
-                        sender.send, batch.fresh, batch.fresh.values(), batch.uploads
-                    )
+                    outcomes = threads.map(lambda missing: sender.send(*missing), batch.missing())
                     sending.append((batch, outcomes))
                     if len(sending) > 1:
                         self._settle(*sending.popleft(), report, advance)
@@ -191,11 +195,10 @@ class Uploader:
         report: UploadReport,
         advance: Advance,
     ) -> None:
-        for (content, photo), upload, outcome in zip(
-            batch.fresh.items(), batch.uploads, outcomes, strict=True
-        ):
-            self._keys[content] = outcome
-            if isinstance(outcome, str) and upload["post"] is not None:
+        for (content, photo), upload in zip(batch.fresh.items(), batch.uploads, strict=True):
+            is_missing = upload["post"] is not None
+            self._keys[content] = outcome = next(outcomes) if is_missing else upload["key"]
+            if isinstance(outcome, str) and is_missing:
                 report.sent += 1
                 report.sent_bytes += content.size
             advance(1, photo.size)
@@ -234,8 +237,6 @@ class Sender:
 
     def send(self, content: Content, photo: LocalPhoto, upload: UploadTarget) -> str | NotSent:
         """Send one photo; return its key, or the reason why object storage refuses it."""
-        if upload["post"] is None:
-            return upload["key"]
         try:
             data = photo.read_bytes()
         except OSError as error:
@@ -279,6 +280,12 @@ class Sender:
 
 def _is_transient(answer: tuple[int, str]) -> bool:
     return answer[0] == 500 or answer[0] in TRANSIENT_STATUSES
+
+
+@cache
+def _type_of(suffix: str) -> str:
+    guess, _ = mimetypes.guess_type(f"photo{suffix}")
+    return guess if guess and guess.startswith("image/") else _UNTYPED
 
 
 def key_suffix(photo: LocalPhoto) -> str:

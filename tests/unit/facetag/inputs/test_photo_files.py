@@ -1,9 +1,16 @@
 import os
 import unicodedata
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from facetag.inputs.photo_files import collect_photos, no_photos, photo_below
+from facetag.inputs.photo_files import (
+    LocalPhoto,
+    collect_photos,
+    no_photos,
+    photo_below,
+    shown_name,
+)
 
 
 def touch(folder, *names):
@@ -150,3 +157,16 @@ def test_a_link_of_another_user_is_not_followed_to_what_is_not_theirs(tmp_path):
         "own.jpg": None,
     }
     assert found.closed_folders == ["folder"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jpg", "a.b.JPG", ".jpg", "a.", "..jpg", "x.y/.b.png", "a", "é.TIFF", "a.b/c", "a b.c d"],
+)
+def test_the_suffix_of_a_photo_is_that_of_its_path(name):
+    assert LocalPhoto(name, Path()).suffix == PurePosixPath(name).suffix.lower()
+
+
+@pytest.mark.parametrize("folder", ["/", "/a", "/a/", ".", "..", "a/b", "a//b/"])
+def test_the_name_of_a_photo_begins_below_the_folder(folder):
+    assert shown_name(Path(folder) / "sub" / "c.jpg", Path(folder)) == "sub/c.jpg"
