@@ -33,7 +33,7 @@ from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.labeller import Labeller
 from facetag.vision.mtcnn.boxes import Boxes, overlaps
-from facetag.vision.mtcnn.detector import OUTPUT_THRESHOLD
+from facetag.vision.mtcnn.detector import STRICT
 from facetag.vision.photo import Picture, Pixels
 
 SURE = 0.9
@@ -149,7 +149,7 @@ def _detect(
         output_type="numpy",
         box_format="xyxy",
         min_face_size=smallest or max(20, settings.min_face * longest),
-        threshold_onet=OUTPUT_THRESHOLD,
+        threshold_onet=STRICT.output,
     )
     # Columns: photo, box, score, five x, five y.
     return [

@@ -1,9 +1,9 @@
 """Find faces in photos that lie on their side, upside down or aslant, such as scans without EXIF.
 
 A photo in which nothing is found upright, or nothing sure, is looked at turned by quarters, and
-then aslant, by 45 degrees more. What is found there is stated in the photo's own pixels. A photo
-with a face that is surely upright costs nothing more; one without any costs three more looks, and
-four small ones, which cost as much as two.
+then aslant, by 45 degrees more, and at last upright again by lower thresholds. What is found there
+is stated in the photo's own pixels. A photo with a face that is surely upright costs nothing more;
+one without any costs four more looks, and four small ones, which cost as much as two.
 """
 
 import math
@@ -16,7 +16,7 @@ from PIL import Image
 
 from facetag.vision.detection import Detection, as_landmarks
 from facetag.vision.face_pose import is_sure
-from facetag.vision.mtcnn.detector import Detector, add_faces
+from facetag.vision.mtcnn.detector import LENIENT, Detector, add_faces
 from facetag.vision.mtcnn.views import Band
 from facetag.vision.photo import FIRST_SHARE, WORKING_SIDE, Pixels, is_long, reduce_by
 
@@ -57,7 +57,10 @@ def find_faces(
 def _find_band(
     detector: Detector, band: Band, photos: Sequence[Pixels], turns: list[int | None]
 ) -> list[list[Detection]]:
-    """Return each photo's faces of a band; note by how many degrees it is turned."""
+    """Return each photo's faces of a band; note by how many degrees it is turned.
+
+    The first band is searched again by lower thresholds where no turn shows a sure face.
+    """
     found: list[list[Detection]] = [[] for _ in photos]
     for turn in (0, *TURNS):
         if turn % 90 and not band.is_first:
@@ -74,6 +77,11 @@ def _find_band(
                 turns[index] = turn
             if turn in (0, turns[index]):
                 found[index] = [view.turn_back(face) for face in faces]
+    if band.is_first:
+        unsure = [index for index, known in enumerate(turns) if known is None]
+        seen = detector.find_band([photos[index] for index in unsure], band, thresholds=LENIENT)
+        for index, faces in zip(unsure, seen, strict=True):
+            found[index] = add_faces(found[index], faces)
     return found
 
 

@@ -6,8 +6,9 @@ without faces does not affect the others. The weights are those of the `mtcnn` p
 also the reference in the tests.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -39,9 +40,23 @@ SHEET_PIXELS = 80_000
 PATCH_BATCH, PATCH_STEP = 64, 8
 """Patches computed at a time: more are no faster and take more memory. Batches are multiples of the
 step, which limits the number of shapes."""
-PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.6
 SAME_FACE = 0.4
 """Share of the smaller of two boxes from which what two searches found is taken for one face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Hold the least score that each network must give to a face."""
+
+    propose: float
+    refine: float
+    output: float
+
+
+STRICT = Thresholds(propose=0.6, refine=0.7, output=0.6)
+"""MTCNN's own."""
+LENIENT = Thresholds(propose=0.5, refine=0.5, output=0.2)
+"""For photos in which nothing is found: they find infants whom MTCNN misses."""
 
 
 @dataclass(slots=True)
@@ -123,52 +138,41 @@ class Detector:
         return [face for face in faces if _side(face) >= least]
 
     def find_band(
-        self, photos: Sequence[Pixels], band: Band, work: Work | None = None
+        self,
+        photos: Sequence[Pixels],
+        band: Band,
+        work: Work | None = None,
+        *,
+        thresholds: Thresholds = STRICT,
     ) -> list[list[Detection]]:
         """Return each photo's faces of a band of sizes, each view's best confidence first."""
         views = [(index, view) for index, photo in enumerate(photos)
                  for view in views_of(photo, band)]  # fmt: skip
-        found = self._search(views, [photo.shape for photo in photos], band, work or Work())
+        search = partial(self._search_batch, band=band, work=work or Work(), thresholds=thresholds)
+        found = _search(views, [photo.shape for photo in photos], search)
         faces: list[list[Detection]] = [[] for _ in photos]
         for kind in ("own", "edge"):
             for (index, _), seen in zip(views, found, strict=True):
                 faces[index] = add_faces(faces[index], getattr(seen, kind))
         return faces
 
-    def _search(
-        self,
-        views: Sequence[tuple[int, View]],
-        sizes: Sequence[tuple[int, ...]],
-        band: Band,
-        work: Work,
-    ) -> list[_Found]:
-        found = [_Found([], [])] * len(views)
-        for members in _batches([canvas_shape(view.pixels) for _, view in views]):
-            batch = [views[member] for member in members]
-            faces = self._search_batch([view for _, view in batch], band, work)
-            for place, (member, (index, view)) in enumerate(zip(members, batch, strict=True)):
-                own, edge = (
-                    _on_photo(faces.take(np.flatnonzero(faces.groups == group)), view, sizes[index])
-                    for group in (place, place + len(batch))
-                )
-                found[member] = _Found(own, edge)
-        return found
-
-    def _search_batch(self, views: Sequence[View], band: Band, work: Work) -> Candidates:
+    def _search_batch(
+        self, views: Sequence[View], *, band: Band, work: Work, thresholds: Thresholds
+    ) -> Candidates:
         """Return the faces of views of one canvas; the groups of n views' edge faces are n more."""
         canvases = Canvases(
             [view.pixels for view in views], [view.smallest for view in views], band.levels
         )
-        faces = self._propose_faces(canvases, work)
+        faces = self._propose_faces(canvases, work, thresholds.propose)
         work.refined += len(faces.boxes)
-        faces = self._judge(self.networks.refine, 24, canvases, faces, REFINE_THRESHOLD)
+        faces = self._judge(self.networks.refine, 24, canvases, faces, thresholds.refine)
         faces = faces.without_overlaps(0.7)
         squares = Candidates(to_squares(faces.boxes), faces.scores, faces.groups)
         work.judged += len(squares.boxes)
-        faces = self._judge(self.networks.output, 48, canvases, squares, OUTPUT_THRESHOLD)
+        faces = self._judge(self.networks.output, 48, canvases, squares, thresholds.output)
         return self._rate(canvases, faces.without_overlaps(0.7, "smaller"))
 
-    def _propose_faces(self, canvases: Canvases, work: Work) -> Candidates:
+    def _propose_faces(self, canvases: Canvases, work: Work, threshold: float) -> Candidates:
         proposals = [NOTHING]
         for sheet, drawn in canvases.sheets():
             work.levels += [(len(level.photos), *level.room) for level in sheet.levels]
@@ -176,7 +180,7 @@ class Detector:
             starts = range(0, len(drawn), at_once)
             parts = [self.networks.propose(drawn[start : start + at_once]) for start in starts]
             offsets, scores = map(np.concatenate, zip(*parts, strict=True))
-            proposals.append(_read_proposals(sheet, offsets, scores))
+            proposals.append(_read_proposals(sheet, offsets, scores, threshold))
         merged = concatenate(proposals).without_overlaps(0.7)
         return Candidates(to_squares(merged.boxes), merged.scores, merged.groups)
 
@@ -236,6 +240,24 @@ def largest_face(faces: Sequence[Detection]) -> Detection | None:
     return max(faces, key=lambda face: face.box[3] - face.box[1], default=None)
 
 
+def _search(
+    views: Sequence[tuple[int, View]],
+    sizes: Sequence[tuple[int, ...]],
+    search_batch: Callable[[Sequence[View]], Candidates],
+) -> list[_Found]:
+    found = [_Found([], [])] * len(views)
+    for members in _batches([canvas_shape(view.pixels) for _, view in views]):
+        batch = [views[member] for member in members]
+        faces = search_batch([view for _, view in batch])
+        for place, (member, (index, view)) in enumerate(zip(members, batch, strict=True)):
+            own, edge = (
+                _on_photo(faces.take(np.flatnonzero(faces.groups == group)), view, sizes[index])
+                for group in (place, place + len(batch))
+            )
+            found[member] = _Found(own, edge)
+    return found
+
+
 def _on_photo(faces: Candidates, view: View, size: tuple[int, ...]) -> list[Detection]:
     """Return a view's faces in pixels of its photo of this height and width, if they show."""
     if faces.landmarks is None:
@@ -283,10 +305,12 @@ def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
             yield members[start : start + most]
 
 
-def _read_proposals(sheet: Sheet, offsets: Boxes, scores: npt.NDArray[np.float32]) -> Candidates:
+def _read_proposals(
+    sheet: Sheet, offsets: Boxes, scores: npt.NDArray[np.float32], threshold: float
+) -> Candidates:
     """Turn the cells (photos, rows, columns) that may show a face into boxes on working copies."""
     # NumPy searches a flat array ten times as fast as one of three dimensions.
-    likely = np.flatnonzero(scores.ravel() > PROPOSAL_THRESHOLD)
+    likely = np.flatnonzero(scores.ravel() > threshold)
     photos, rows, columns = np.unravel_index(likely, scores.shape)
     located = sheet.locate(photos, np.stack([rows, columns], axis=1))
     likely, photos = likely[located.found], photos[located.found]

@@ -19,9 +19,9 @@ class Counting:
         self.large_enough = detector.large_enough
         self.seen = 0
 
-    def find_band(self, photos, band):
+    def find_band(self, photos, band, **options):
         self.seen += len(photos)
-        return self._detector.find_band(photos, band)
+        return self._detector.find_band(photos, band, **options)
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
@@ -83,6 +83,20 @@ def test_a_face_is_found_and_cut_upright_however_the_photo_lies(detector, astron
     assert square.side == pytest.approx(upright.side, rel=0.1)
     # A photo with a face that is surely upright is looked at once.
     assert counting.seen == {0: 1, 1: 2, 3: 3, 2: 4}[quarter]
+
+
+@pytest.mark.parametrize(("top", "color"), [(132, (255, 255, 255)), (116, (40, 60, 150))])
+def test_a_masked_face_that_no_turn_shows_is_found_by_lower_thresholds(
+    detector, astronaut, top, color
+):
+    masked = astronaut.copy()
+    masked[top : top + 60, 150:300] = color
+    assert detector.detect([masked]) == [[]]
+    ((face,),) = find_faces(detector, [masked])
+    assert (face.turned, face.confidence) == (0, pytest.approx(1.0, abs=0.05))
+    x1, y1, x2, y2 = detector.detect([astronaut])[0][0].box
+    middle = ((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2)
+    assert middle == pytest.approx(((x1 + x2) / 2, (y1 + y2) / 2), abs=20)
 
 
 def test_landmarks_that_are_no_faces_make_a_detection_unsure(detector, astronaut):
