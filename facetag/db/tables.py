@@ -60,6 +60,9 @@ TERMINAL_JOB_STATES = frozenset(
     }
 )
 
+WANTED_ESTIMATE = "estimate IS NOT NULL AND NOT estimate ?| array['shares', 'error']"
+"""Of a job whose shares somebody asked for and no worker has estimated yet."""
+
 
 def _one_of(column: str, states: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(state.value) for state in states)})"
@@ -114,6 +117,7 @@ class Job(Base):
             postgresql_where=text("NOT keep_photos AND finished_at IS NOT NULL"),
         ),
         Index("jobs_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+        Index("jobs_estimate_wanted", "id", postgresql_where=text(WANTED_ESTIMATE)),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

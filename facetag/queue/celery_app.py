@@ -90,7 +90,7 @@ def ring_listing(celery: Celery, job_id: object) -> bool:
 
 
 def ring_estimate(celery: Celery, job_id: object) -> bool:
-    """Send the message that a job's shares are wanted; see `ring`. Nobody rings again."""
+    """Send the message that a job's shares are wanted; see `ring`."""
     return _send(celery, TASK_ESTIMATE, str(job_id), QUEUE_TAG, 1)
 
 

@@ -52,6 +52,14 @@ OTHERS = """
     JOIN faces AS g ON g.image_id = j.id
         AND (g.x, g.y, g.width, g.height) = (f.x, f.y, f.width, f.height)
 """
+OTHER_BOXES = """
+    ARRAY(SELECT ARRAY[o.x, o.y, o.width, o.height] FROM faces AS o
+          WHERE o.image_id = i.id AND o.id IS DISTINCT FROM f.id
+          UNION ALL
+          SELECT ARRAY[m.x, m.y, m.width, m.height] FROM reviews AS m
+          WHERE m.image_id = i.id AND m.verdict = 'missed'
+              AND m.reviewer = :reviewer AND m.withdrawn_at IS NULL)
+"""
 # The order by a hash of the id is random and the same for every reviewer. Of duplicates, which the
 # estimated shares count once, the first may be drawn.
 SAMPLED = """
@@ -83,7 +91,8 @@ def next_faces(
     """Return the faces that this reviewer has not reviewed, the first ones first.
 
     Each has the image's `position`, `image` and size, the number of the `face` in it (None for a
-    photo without faces), its box, its attributes, and with DISAGREEMENT the `other` attributes.
+    photo without faces), its box, its attributes, the boxes of the `others` in the photo (those
+    that this reviewer drew included), and with DISAGREEMENT the `other` network's attributes.
     """
     sampled = choice.order == ReviewOrder.SAMPLE
     compared = choice.order == ReviewOrder.DISAGREEMENT
@@ -103,7 +112,7 @@ def next_faces(
     query = f"""
         SELECT i.position, i.name, i.width, i.height, f.position AS face,
             f.x, f.y, f.width AS face_width, f.height AS face_height, f.confidence, f.attributes,
-            {"g.attributes" if compared else "NULL"} AS other
+            {OTHER_BOXES} AS others, {"g.attributes" if compared else "NULL"} AS other
         FROM images AS i {"LEFT JOIN" if sampled else "JOIN"} faces AS f ON f.image_id = i.id
         {OTHERS if compared else ""}
         WHERE {" AND ".join(conditions)}
@@ -133,6 +142,7 @@ def _item(row: Any) -> dict[str, Any]:
         "width": row.width,
         "height": row.height,
         "face": row.face,
+        "others": row.others,
     }
     if row.face is None:
         return item

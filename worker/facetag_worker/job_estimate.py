@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.bundles.registry import find_bundle
 from facetag.db.engine import transaction
-from facetag.db.tables import Job
 from facetag.errors import FacetagError, ServiceUnavailable
 from facetag.jobs import read_pages
 from facetag.quantification.collection import gather
 from facetag.quantification.composition_estimate import estimate_composition
 from facetag.quantification.held_out_answers import HeldOut
 from facetag.quantification.shares_json import collection_facts, shares_json
-from facetag.reviews.share_estimates import keep_estimate, read_estimate
+from facetag.reviews.share_estimates import begin_estimate, keep_estimate
 from facetag.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -26,14 +25,15 @@ log = structlog.get_logger(__name__)
 def estimate_shares(sessions: sessionmaker[Session], settings: Settings, job_id: UUID) -> None:
     """Estimate the shares that were asked for, from the results as they are now.
 
-    It takes up to half a minute. Does nothing if they were estimated already.
+    It takes up to half a minute. Does nothing if they were estimated already, or if another worker
+    is at it.
     """
     try:
         with transaction(sessions) as session:
-            asked = read_estimate(session, job_id)
-            tenant_id = session.get_one(Job, job_id).tenant_id if asked else ""
-        if asked is None or len(asked) > 1:
+            begun = begin_estimate(session, job_id)
+        if begun is None:
             return
+        asked, tenant_id = begun
         found = _estimate(sessions, settings, job_id, tenant_id)
         with transaction(sessions) as session:
             keep_estimate(session, job_id, asked, found)

@@ -29,10 +29,12 @@ from facetag.queue.celery_app import (
     QUEUE_RETRAIN,
     count_doorbells,
     ring,
+    ring_estimate,
     ring_listing,
     ring_retraining,
 )
 from facetag.retraining.retraining_lease import find_unheard_retrainings, return_expired_retrainings
+from facetag.reviews.share_estimates import find_unheard_estimates
 from facetag.settings import Settings
 from facetag.storage.client import Storage
 from facetag_worker.claims import settle_images
@@ -116,7 +118,7 @@ class Swept:
     """Images that failed as `worker_lost`."""
     closed: int = 0
     rung: int = 0
-    """Jobs for which a doorbell was rung again."""
+    """Jobs for which a doorbell was rung again, for their images or for an estimate."""
     forgotten: int = 0
     """Predictions of a killed API that were deleted."""
     expired: int = 0
@@ -294,7 +296,9 @@ class Sweeper:
             found = session.execute(
                 FIND_UNHEARD, {"quiet_s": quiet_s, "room": room, "none_waits": not waiting}
             ).all()
-        return sum(self._ring(*row) for row in found)
+            estimates = find_unheard_estimates(session, room=room)
+        rung = sum(ring_estimate(self._celery, job_id) for job_id in estimates)
+        return rung + sum(self._ring(*row) for row in found)
 
     def _return_retrainings(self) -> int:
         if time.monotonic() < self._spare_leases_until:

@@ -60,7 +60,7 @@ def list_queue(
     race: Annotated[str | None, Query(description="Only faces with this label")] = None,
     position: Annotated[int | None, Query(description="Only faces of this image")] = None,
     reviewer: Reviewer = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> ReviewQueue:
     """Return the faces that this reviewer should look at next.
 

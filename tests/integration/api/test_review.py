@@ -71,6 +71,13 @@ def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(
 
     say(api, job, 1, "no_face")
     say(api, job, 3, "missed", box=[1, 2, 10, 12], gender="female", race="asian", ages=[9, 9])
+    drawn = say(api, job, 2, "missed", box=[2, 2, 9, 9])
+    # A reviewer sees what else is known of the photo, others see only what the network found.
+    (seen,) = api.get(f"{job}/review/queue?position=2").json()["faces"]
+    assert seen["others"] == [[2, 2, 9, 9]]
+    (seen,) = api.get(f"{job}/review/queue?position=2&reviewer=ben").json()["faces"]
+    assert seen["others"] == []
+    assert api.delete(f"{job}/reviews/{drawn}").status_code == 204
     shown = faces(api, job)
     assert [len(some) for some in shown] == [1, 0, 1, 1]
     assert shown[3][0]["box"] == [1, 2, 10, 12]

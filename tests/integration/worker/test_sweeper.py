@@ -10,9 +10,17 @@ from facetag.db.tables import Job
 from facetag.erasure.tombstones import bury
 from facetag.jobs import create_prefix_job
 from facetag.jobs.predictions import PREDICT_PRIORITY
-from facetag.queue.celery_app import QUEUE_RETRAIN, count_doorbells, ring
+from facetag.queue.celery_app import QUEUE_RETRAIN, QUEUE_TAG, count_doorbells, ring
 from facetag.retraining.retraining_lease import claim_retraining
 from facetag.retraining.retraining_requests import ask_retraining
+from facetag.reviews.share_estimates import (
+    ATTEMPTS,
+    NEVER_ENDED,
+    ask_for_estimate,
+    begin_estimate,
+    keep_estimate,
+    read_estimate,
+)
 from facetag.storage.client import make_storage
 from facetag_worker.claims import claim_images, mark_started
 from facetag_worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
@@ -267,3 +275,47 @@ def test_a_retraining_whose_worker_died_is_queued_again_and_rung_for_once(harnes
     assert sweeper.sweep().retrainings == 0
     assert count_doorbells(harness.settings, [QUEUE_RETRAIN]) == 1
     assert count_doorbells(harness.settings) == 0
+
+
+def test_an_estimate_that_nobody_works_on_is_rung_for_until_workers_died_of_it(harness, sweeper):
+    job_id = harness.post(["a"])
+    harness.change_images("state = 'no_face'", job_id)
+    with harness.transaction() as session:
+        session.execute(text("UPDATE jobs SET queued = 0, no_face = 1"))
+        ask_for_estimate(session, job_id, tenant_id="local")
+    sweeper.sweep()
+
+    def wait_a_minute():
+        earlier = text(
+            "UPDATE jobs SET estimate = (SELECT jsonb_object_agg(key, CASE WHEN key LIKE '%_at' "
+            "THEN to_jsonb((value #>> '{}')::timestamptz - interval '61 s') ELSE value END) "
+            "FROM jsonb_each(estimate))"
+        )
+        with harness.transaction() as session:
+            session.execute(earlier)
+
+    def begin():
+        with harness.transaction() as session:
+            return begin_estimate(session, job_id)
+
+    assert sweeper.sweep().rung == 0, "its own doorbell was rung just now"
+    for _ in range(ATTEMPTS):
+        wait_a_minute()
+        assert (sweeper.sweep().rung, sweeper.sweep().rung) == (1, 0)
+        asked, tenant_id = begin()
+        assert tenant_id == "local"
+        assert begin() is None, "a worker is at it"
+        assert sweeper.sweep().rung == 0
+    assert count_doorbells(harness.settings, [QUEUE_TAG]) == ATTEMPTS
+    # All of these workers died.
+    wait_a_minute()
+    assert sweeper.sweep().rung == 1
+    assert begin() is None
+    with harness.transaction() as session:
+        assert read_estimate(session, job_id)["error"] == NEVER_ENDED
+        again = ask_for_estimate(session, job_id, tenant_id="local")
+        keep_estimate(session, job_id, asked, {"error": "of the one before"})
+        assert read_estimate(session, job_id) == again
+        keep_estimate(session, job_id, again, {"shares": {}})
+    wait_a_minute()
+    assert sweeper.sweep().rung == 0

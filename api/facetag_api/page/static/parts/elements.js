@@ -4,12 +4,15 @@ import { make } from "../collection/elements.js";
 
 export { button, draw, grouped, make, percent, plural } from "../collection/elements.js";
 
+/** Return the name of a file, whose direction of writing stays its own. */
+export const named = (name) => make("bdi", {}, name);
+
 /** Return a line that a screen reader speaks when it changes; a view that is left fails at nothing. */
 export function statusLine() {
   const line = make("p", { class: "message", role: "status" });
-  const set = (faulty) => (text) => {
+  const set = (faulty) => (...words) => {
     line.classList.toggle("fault", faulty);
-    line.textContent = text;
+    line.replaceChildren(...words);
   };
   const fault = set(true);
   return { line, say: set(false), fault, failed: (error) => error.name === "AbortError" || fault(error.message) };

@@ -3,12 +3,13 @@
 import { make, percent } from "./elements.js";
 
 const AGE_TICKS = [0, 20, 40, 60, 80, 100];
+const NO_FACE = "perhaps no face";
 
 /** Return a card of a face, the `number`-th of its photo; it can have the focus. */
 export function faceCard(face, number, { heading = "h3" } = {}) {
-  const label = [`Face ${number}`, ...["age", "gender", "race"].map((head) => spoken(face, head))];
+  const label = [`Face ${number}`, isUncertain(face, "face") && NO_FACE, ...["age", "gender", "race"].map((head) => spoken(face, head))];
   return make("li", { class: "face", tabindex: "0", "aria-label": label.filter(Boolean).join(", ") },
-    make(heading, {}, `Face ${number}`,
+    make(heading, {}, `Face ${number}`, doubt(face, "face", NO_FACE),
       face.turned > 0 && make("span", { class: "tag" }, `photo turned by ${face.turned}°`)),
     ageOf(face), genderOf(face), raceOf(face));
 }
@@ -64,5 +65,7 @@ function probabilities(head, shares, face) {
 function headLine(head, words, face) {
   return make("p", { class: "said" }, make("span", { class: "soft" }, `apparent ${head}`),
     make("strong", {}, words),
-    isUncertain(face, head) && make("span", { class: "tag doubt" }, "uncertain"));
+    doubt(face, head, "uncertain"));
 }
+
+const doubt = (face, head, words) => isUncertain(face, head) && make("span", { class: "tag doubt" }, words);

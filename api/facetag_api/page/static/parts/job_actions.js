@@ -12,9 +12,9 @@ export function jobActions(job, onchange, onfault) {
       const answer = await call(method, path);
       onchange(method === "DELETE" ? null : answer);
     } catch (error) {
-      event.target.disabled = false;
       onfault(error);
     }
+    event.target.disabled = false;
   };
   const [ended, kept, url] = [job.finished_at !== null, job.aggregate === null, `/v1/jobs/${job.id}`];
   const named = (verb) => ({ "aria-label": `${verb}: ${job.name || "the job"}` });

@@ -4,6 +4,7 @@ import { askAgain, get } from "./api.js";
 import { plural, make } from "./elements.js";
 
 const ASK_MS = 2000;
+const LATE_MS = 8000;
 export const RETRIED = new Set(["completed_with_errors", "failed"]);
 
 /** Call `onjob` with the job whenever it changes, until it has ended or `signal` is aborted. */
@@ -15,12 +16,19 @@ export function followJob(id, onjob, onfault, signal) {
     source.close();
   };
   signal.addEventListener("abort", stop);
-  source.onmessage = (event) => onjob(JSON.parse(event.data));
+  source.onmessage = (event) => {
+    clearTimeout(late);
+    onjob(JSON.parse(event.data));
+  };
   source.addEventListener("end", stop);
-  source.onerror = () => {
+  const poll = () => {
+    clearTimeout(late);
     source.close();
     if (!done) askAgain(ask, ASK_MS, onfault, signal);
   };
+  source.onerror = poll;
+  // A proxy may keep events back: the first one comes at once.
+  const late = setTimeout(poll, LATE_MS);
 
   async function ask() {
     const job = await get(`/v1/jobs/${id}`, { signal });

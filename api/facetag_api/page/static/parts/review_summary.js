@@ -31,7 +31,7 @@ function sampleTables({ photos, reviewed, shares }, { asked_at: asked, shares: e
         ...estimatedCells(estimated?.shares[head]?.[label], estimated?.doubtful.includes(head))]))),
     ...(estimated?.warnings ?? []).concat(error ?? []).map((text) => make("p", { class: "warning" }, text)),
     make("div", { class: "row" }, button(estimated ? "Estimate again" : "Estimate the shares of the whole job", ask),
-      make("span", { role: "status" }, waits ? "A worker estimates, for up to a minute." : "")));
+      make("span", { role: "status" }, waits ? "A worker estimates: this may take two minutes." : "")));
 }
 
 function estimatedCells(one, doubtful) {

@@ -1,13 +1,12 @@
 // Send a folder as a job: what is known is not sent, and a reload or a lost network loses nothing.
 
 import { dropArea, fileField } from "../parts/drop_area.js";
-import { button, plural, make, statusLine } from "../parts/elements.js";
+import { button, plural, make, named, statusLine } from "../parts/elements.js";
 import { Pace } from "../parts/job_progress.js";
 import { filesOfDrop, filesOfInput } from "../upload/photo_files.js";
 import { hex } from "../upload/sha256.js";
 import { UploadRun } from "../upload/upload_run.js";
 import { forgetRun, listRuns } from "../upload/upload_store.js";
-
 
 // A run goes on while other views are shown, so it outlives this one.
 let current = null;
@@ -15,7 +14,7 @@ let current = null;
 export async function show(view, { signal }) {
   const { line, fault } = statusLine();
   const unfinished = make("ul", { class: "jobs" });
-  const panel = make("section", { class: "run", hidden: true, "aria-label": "Progress" });
+  const panel = view.querySelector(".run");
   let asked = null;
 
   async function begin({ name, entries }, earlier = null) {
@@ -35,10 +34,9 @@ export async function show(view, { signal }) {
   function attach() {
     if (current === null) return;
     panel.hidden = false;
-    const shown = runPanel(current, () => { panel.hidden = true; current = null; listUnfinished(); });
-    panel.replaceChildren(shown.element);
-    current.addEventListener("change", shown.update, { signal });
-    shown.update();
+    const update = followRun(current, panel, () => { panel.hidden = true; current = null; listUnfinished(); });
+    current.addEventListener("change", update, { signal });
+    update();
   }
 
   async function listUnfinished() {
@@ -78,12 +76,13 @@ export async function show(view, { signal }) {
     ondrop: async (transfer) => take(await filesOfDrop(transfer)),
   });
 
-  view.append(
+  panel.before(
     area,
     make("div", { class: "row" }, make("label", { class: "button", for: "files" },
       fileField(chosen, { id: "files", multiple: true }), "Choose files"), purpose.parentElement),
-    line, panel, unfinished,
+    line,
   );
+  panel.after(unfinished);
   attach();
   await listUnfinished();
 }
@@ -92,17 +91,15 @@ async function sameName(name) {
   return (await listRuns()).find((run) => name !== null && run.name === name) || null;
 }
 
-function runPanel(run, onforgotten) {
-  const bar = make("progress", { "aria-label": "Photos sent" });
-  const words = make("p", { class: "counts" });
-  const rate = make("p", { class: "soft" });
-  const trouble = make("p", { class: "message", role: "status" });
-  const failures = make("details", { hidden: true }, make("summary"), make("ul"));
-  const buttons = make("div", { class: "row" });
+/** Return a function that shows in the panel how far a run is. */
+function followRun(run, panel, onforgotten) {
+  const [name, bar, words, rate, trouble, failures, buttons] = panel.children;
   let pace = new Pace();
   let drawn = "";
+  name.textContent = run.run.name;
 
-  function update() {
+  return () => {
+    if (run !== current) return;
     bar.max = run.total || 1;
     bar.value = run.state === "hashing" ? run.hashed : run.done;
     if (run.paused) pace = new Pace();
@@ -113,16 +110,11 @@ function runPanel(run, onforgotten) {
     failures.hidden = run.failed.size === 0;
     failures.firstChild.textContent = `${plural(run.failed.size, "file")} could not be sent`;
     failures.lastChild.replaceChildren(...[...run.failed].map(([path, message]) =>
-      make("li", {}, `${path}: ${message}`)));
+      make("li", {}, named(path), `: ${message}`)));
     const now = `${run.state} ${run.paused}`;
     // Buttons that were made anew for every photo could not be pressed.
     if (now !== drawn) buttons.replaceChildren(...buttonsOf(run, onforgotten));
     drawn = now;
-  }
-
-  return {
-    element: make("div", {}, make("h2", {}, run.run.name), bar, words, rate, trouble, failures, buttons),
-    update,
   };
 }
 

@@ -15,18 +15,14 @@ export async function show(view, { signal, lacks }) {
   let next;
 
   function draw(job) {
-    const seen = JSON.stringify(job);
-    const before = rows.get(job.id);
-    if (before?.seen === seen) return;
-    const actions = lacks("jobs") ? []
-      : jobActions(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed);
-    const row = jobRow(job, actions);
-    before?.row.replaceWith(row);
-    rows.set(job.id, { row, seen, created: job.created_at });
+    const actions = () => (lacks("jobs") ? []
+      : jobActions(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed));
+    if (!rows.has(job.id)) rows.set(job.id, { ...jobRow(job), created: job.created_at });
+    rows.get(job.id).update(job, actions);
   }
 
   function drop(id) {
-    rows.get(id).row.remove();
+    rows.get(id)?.row.remove();
     rows.delete(id);
   }
 
@@ -64,14 +60,27 @@ export async function show(view, { signal, lacks }) {
   await askAgain(async () => { if (!document.hidden) await load(); }, FRESH_MS, failed, signal);
 }
 
-function jobRow(job, actions) {
+function jobRow(job) {
+  const state = make("span");
+  const counts = make("div");
+  const buttons = make("div", { class: "row" });
   const open = make("a", { href: `#/jobs/${job.id}` }, job.name || `Job ${job.id.slice(0, 8)}`);
-  const when = new Date(job.created_at).toLocaleString();
-  return make("li", { class: "job" },
-    make("div", { class: "row" }, make("h2", {}, open),
-      make("span", { class: `tag ${job.state}` }, job.state.replaceAll("_", " ")),
-      make("span", { class: "soft" }, when)),
-    job.finished_at === null ? progressBar(job) : null,
-    make("p", { class: "soft" }, countWords(job)),
-    make("div", { class: "row" }, ...actions));
+  const row = make("li", { class: "job" },
+    make("div", { class: "row" }, make("h2", {}, open), state,
+      make("span", { class: "soft" }, new Date(job.created_at).toLocaleString())),
+    counts, buttons);
+  let offered = null;
+
+  /** Change no link and no button that may have the focus. */
+  function update(now, actions) {
+    state.className = `tag ${now.state}`;
+    state.textContent = now.state.replaceAll("_", " ");
+    counts.replaceChildren(now.finished_at === null ? progressBar(now) : "",
+      make("p", { class: "soft" }, countWords(now)));
+    const offers = `${now.state} ${now.finished_at}`;
+    if (offers !== offered) buttons.replaceChildren(...actions().filter(Boolean));
+    offered = offers;
+  }
+
+  return { row, update };
 }

@@ -1,7 +1,7 @@
 // Review faces one after the other, by keys alone if one likes; each answer is sent at once.
 
 import { askAgain, call, get, post } from "../parts/api.js";
-import { button, make, statusLine } from "../parts/elements.js";
+import { make, named, statusLine } from "../parts/elements.js";
 import { faceCard } from "../parts/face_card.js";
 import { boxEditor } from "../parts/box_editor.js";
 import { faceBox, photoFigure } from "../parts/photo_figure.js";
@@ -15,7 +15,8 @@ const GENDERS = { f: "female", m: "male" };
 
 export async function show(view, { parts: [id, place], signal }) {
   const { line, say, fault, failed } = statusLine();
-  const stage = make("div", { class: "stage", tabindex: "-1" });
+  const [stage, name, shown, labels, said, age, save, left] = [".stage", ".stage h2", ".shown", ".labels", ".draft",
+    ".stage input", ".primary", ".left"].map((one) => view.querySelector(one));
   const summary = make("div");
   const choice = choiceOf(view.querySelector("form"), restart, place);
   let queue = [];
@@ -67,7 +68,7 @@ export async function show(view, { parts: [id, place], signal }) {
     unknown = false;
     try {
       const query = choice.query();
-      query.set("limit", String(BATCH + skipped.size));
+      query.set("limit", String(Math.min(BATCH + skipped.size, 1000)));
       const { faces } = await get(`/v1/jobs/${id}/review/queue?${query}`, { signal });
       return faces.filter((face) => !skipped.has(nameOf(face)));
     } catch (error) {
@@ -87,14 +88,18 @@ export async function show(view, { parts: [id, place], signal }) {
     if (missed) body.box = editor.box();
     const { id: review } = await post(`/v1/jobs/${id}/reviews`, { json: body, signal });
     done.push({ review, face: current, missed });
-    const words = `${saidWords(verdict, draft)}: ${current.image}`;
-    if (missed) clear();
-    else {
+    const words = [`${saidWords(verdict, draft)}: `, named(current.image)];
+    if (missed) {
+      current.others.push(body.box);
+      // Faces of this photo that wait do not know the box yet.
+      queue = [];
+      clear();
+    } else {
       others.postMessage([choice.reviewer(), nameOf(current)]);
       await next();
     }
     // Said once the next face is there; what went wrong with that stays.
-    if (!unknown) say(words);
+    if (!unknown) say(...words);
     refreshSummary();
   });
 
@@ -103,12 +108,15 @@ export async function show(view, { parts: [id, place], signal }) {
     if (!last) return say("There is nothing to undo.");
     await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`);
     done.pop();
-    if (!last.missed) {
+    if (last.missed) {
+      last.face.others.pop();
+      queue = [];
+    } else {
       if (current !== null) queue.unshift(current);
       current = last.face;
     }
     clear();
-    say(`Undone: ${last.face.image}`);
+    say("Undone: ", named(last.face.image));
     refreshSummary();
   });
 
@@ -120,7 +128,7 @@ export async function show(view, { parts: [id, place], signal }) {
 
   function change(fields) {
     draft = { ...draft, ...fields };
-    draw();
+    refresh();
   }
 
   function skip() {
@@ -140,12 +148,12 @@ export async function show(view, { parts: [id, place], signal }) {
     draw();
   }
 
-  function typeAge(key) {
-    typed = key === "Backspace" ? typed.slice(0, -1) : typed + key;
+  function typeAge(text) {
+    typed = text;
     const ages = agesOf(typed);
     const { ages: _, ...others } = draft;
     draft = ages === null ? others : { ...others, ages };
-    draw();
+    refresh();
   }
 
   const KEYS = {
@@ -154,16 +162,26 @@ export async function show(view, { parts: [id, place], signal }) {
   };
 
   function onkey(event) {
-    if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, select, textarea, a, button, summary") && event.key !== "Escape") return;
-    if (editor?.key(event)) return event.preventDefault();
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (/^[0-9-]$/.test(key) || key === "Backspace") typeAge(key);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key, target } = event;
+    if (target.closest("input, select, textarea")) {
+      if (key === "Escape") stage.focus();
+      else return;
+    }
+    if (["Enter", " "].includes(key) && target.closest("a, button, summary")) return;
+    if (editor?.key(event) || press(key.length === 1 ? key.toLowerCase() : key)) event.preventDefault();
+  }
+
+  /** Do what a key stands for; return whether it stands for anything. */
+  function press(key) {
+    if (busy) return true;
+    if (/^[0-9-]$/.test(key)) typeAge(typed + key);
+    else if (key === "Backspace") typeAge(typed.slice(0, -1));
     else if (GENDERS[key]) change({ gender: GENDERS[key] });
     else if (RACES[key]) change({ race: RACES[key] });
     else if (KEYS[key]) KEYS[key]();
-    else return;
-    event.preventDefault();
+    else return false;
+    return true;
   }
 
   function startBox() {
@@ -174,44 +192,33 @@ export async function show(view, { parts: [id, place], signal }) {
   }
 
   function draw() {
-    if (current === null) {
-      const words = unknown ? "" : "Nothing is left to review in this queue.";
-      stage.replaceChildren(make("p", { class: "lead" }, words));
-      return;
-    }
+    stage.hidden = current === null;
+    left.textContent = current || unknown ? "" : "Nothing is left to review in this queue.";
+    if (current === null) return;
     const face = current.face === null ? null : current;
     const url = `/v1/jobs/${id}/images/${current.position}`;
     const photo = photoFigure([`${url}/photo`, `${url}/thumbnail`], { ...current, faces: face ? [face] : [] },
       current.image);
     photo.boxes[0]?.classList.add("lit");
+    photo.svg.prepend(...current.others.map((box) => faceBox({ box }, 0)));
     if (editor) editor.attach(photo.svg, faceBox);
-    const side = make("div", {});
-    if (face) {
-      side.append(make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" })));
-      if (face.other) side.append(make("p", { class: "soft" }, `The other network says: ${words(face.other)}`));
-    } else side.append(make("p", {}, "No face was found here. Press Enter if that is right."));
-    side.append(make("p", { class: "draft", role: "status" }, draftWords(draft, typed, editor)), controls());
-    stage.replaceChildren(make("h2", {}, current.image), make("div", { class: "answer" }, photo.figure, side));
-    if (!view.contains(document.activeElement) || document.activeElement === document.body) {
-      stage.focus({ preventScroll: true });
-    }
+    name.textContent = current.image;
+    shown.replaceChildren(photo.figure);
+    labels.replaceChildren(face ? make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" }))
+      : "No face was found here. Press Enter if that is right.",
+    face?.other ? make("p", { class: "soft" }, `The other network says: ${words(face.other)}`) : "");
+    refresh();
+    if (!view.contains(document.activeElement)) stage.focus({ preventScroll: true });
   }
 
-  function controls() {
-    const pick = (labels, head) => make("div", { class: "row", role: "group", "aria-label": head },
-      ...Object.entries(labels).map(([key, label]) => button(label, () => change({ [head]: label }),
-        { "aria-pressed": String(draft[head] === label), title: key })));
-    const age = make("input", { type: "text", inputmode: "numeric", size: "6", value: typed,
-      "aria-label": "Age or band", placeholder: "34 or 30-39", onchange: () => {
-        typed = age.value.trim();
-        typeAge("");
-      } });
-    return make("div", {},
-      pick(GENDERS, "gender"), pick(RACES, "race"), make("label", { class: "row" }, "Age ", age),
-      make("div", { class: "row" },
-        button(editor ? "Save the missed face" : Object.keys(draft).length ? "Save" : "Accept", accept, { class: "primary" }),
-        button("Cannot tell", () => send("cannot_tell")), button("No face", () => send("no_face")),
-        button("Missed face", startBox), button("Skip", skip), button("Undo", undo)));
+  /** Show what the reviewer is about to say. */
+  function refresh() {
+    said.textContent = draftWords(draft, typed, editor);
+    save.textContent = editor ? "Save the missed face" : Object.keys(draft).length ? "Save" : "Accept";
+    if (age.value.trim() !== typed) age.value = typed;
+    for (const one of stage.querySelectorAll("[aria-pressed]")) {
+      one.setAttribute("aria-pressed", String(Object.values(draft).includes(one.textContent)));
+    }
   }
 
   async function refreshSummary() {
@@ -233,8 +240,16 @@ export async function show(view, { parts: [id, place], signal }) {
   }
 
   window.addEventListener("keydown", onkey, { signal });
+  age.oninput = () => typeAge(age.value.trim());
+  stage.onclick = ({ target, detail }) => {
+    const { key } = target.dataset;
+    if (!key) return;
+    press(key);
+    // Whoever points goes on by keys, or by pointing.
+    if (detail > 0) stage.focus({ preventScroll: true });
+  };
   view.querySelector("a").href = `#/jobs/${id}`;
-  view.querySelector("form").after(line, stage);
+  view.querySelector("form").after(line);
   view.append(summary);
   await loadEstimate().catch(failed);
   await restart();

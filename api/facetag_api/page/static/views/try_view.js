@@ -2,7 +2,7 @@
 
 import { post } from "../parts/api.js";
 import { cameraPanel } from "../parts/camera.js";
-import { button, plural, make, statusLine } from "../parts/elements.js";
+import { button, plural, make, named, statusLine } from "../parts/elements.js";
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
@@ -26,7 +26,7 @@ export function show(view, { signal }) {
     while (waiting.length > 0 && !signal.aborted) {
       const photo = waiting.shift();
       const left = waiting.length > 0 ? ` ${plural(waiting.length, "photo")} after it.` : "";
-      say(`Looking at ${photo.name} …${left}`);
+      say("Looking at ", named(photo.name), ` …${left}`);
       await labelOne(photo);
     }
     busy = false;
@@ -39,12 +39,12 @@ export function show(view, { signal }) {
       const result = await post("/v1/predict", { form, signal });
       if (result.state === "failed") throw result.error;
       stack(answerOf(photo, result));
-      say(`${photo.name}: ${facesFound(result)}`);
+      say(named(photo.name), `: ${facesFound(result)}`);
     } catch (error) {
       if (error.name === "AbortError") return;
       // The message is soon that of the next photo.
       stack(make("article", {}, make("h2", {}, photo.name), make("p", { class: "message fault" }, error.message)));
-      fault(`${photo.name}: ${error.message}`);
+      fault(named(photo.name), `: ${error.message}`);
     }
   }
 
