@@ -77,6 +77,10 @@ def test_every_view_opens_without_a_network_and_says_so(open_page):
     with open_page("", forgive="ERR_INTERNET_DISCONNECTED") as page:
         # The scripts of all views arrive once the first view is there.
         wait_for(lambda: page.evaluate(ALL_KEPT), "every file is kept")
+        devtools = page.context.new_cdp_session(page)
+        faults = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+        # The windows of these tests are like private ones.
+        assert {one["errorId"] for one in faults} <= {"in-incognito"}
         page.context.set_offline(True)
         page.reload()
         page.get_by_role("link", name="Models").click()
@@ -100,8 +104,11 @@ def test_hashes_are_the_same_where_the_browser_computes_none(open_page):
     assert found == [list(hashlib.sha256(b"a" * length).digest()) for length in lengths]
 
 
+DOUBTS = ["face", "age"]
+
+
 def test_a_file_name_is_shown_and_never_run(open_page, samples):
-    evil = '<img src=x onerror="window.hit=1">.jpg'
+    evil = '<img src=x onerror="window.hit=1">\u202egpj.jpg'
     with open_page("") as page:
         photo = {
             "name": evil,
@@ -111,6 +118,16 @@ def test_a_file_name_is_shown_and_never_run(open_page, samples):
         page.set_input_files("#file", [photo])
         page.locator(".answer h2", has_text=evil).wait_for()
         assert page.evaluate("window.hit") is None
+        # Nor does it turn the words around it.
+        assert page.locator(".message bdi").inner_text() == evil
+        # What may be no face is marked as such.
+        doubtful = {"box": [10, 10, 40, 50], "confidence": 0.7, "age": 31.4, "uncertain": DOUBTS}
+        line = {"image": "a", "state": "tagged", "width": 90, "height": 90, "faces": [doubtful]}
+        page.route("**/v1/predict", lambda route: route.fulfill(json=line))
+        page.set_input_files("#file", [photo])
+        tags = page.locator(".tag.doubt")
+        tags.first.wait_for()
+        assert tags.all_inner_texts() == ["perhaps no face", "uncertain"]
 
 
 @pytest.fixture(scope="module")
@@ -176,23 +193,44 @@ def test_a_folder_survives_a_lost_network_and_a_reload_and_nothing_is_sent_twice
     assert service.get(f"/v1/jobs/{job_id}").json()["total"] == 300
 
 
-def test_a_dropped_folder_of_few_photos_with_long_and_odd_names_is_sent_at_once(
+def test_a_dropped_folder_of_few_photos_with_odd_names_outlives_all_refusals(
     open_page, service, tmp_path
 ):
-    """Fewer photos than senders, and a name that the service would refuse."""
+    """Fewer photos than senders, an ended login, a refusal of storage, and a file that is gone."""
     folder = tmp_path / ("é" * 30 + "n" * 180)
     folder.mkdir()
     odd = 'at 12:30, "who?" <b> \u202efpj.png'
-    for number, name in enumerate(("plain.png", odd)):
+    for number, name in enumerate(("plain.png", odd, "gone.png")):
         Image.new("RGB", (40, 30), (number, 7, 7)).save(folder / name)
-    with open_page("#/folder") as page:
+    with open_page("#/folder", forgive="401|403|ERR_FILE_NOT_FOUND|ERR_UPLOAD") as page:
+        refused = []
+
+        def refuse_once(route) -> None:
+            if route.request.method == "POST" and not refused:
+                refused.append(route.request.url)
+                route.fulfill(status=403, headers={"Access-Control-Allow-Origin": "*"})
+            else:
+                route.continue_()
+
+        page.route(f"{service.store}/**", refuse_once)
+        page.context.clear_cookies()
         box = page.locator(".drop").bounding_box()
         files = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
         devtools = page.context.new_cdp_session(page)
         for kind in ("dragEnter", "dragOver", "drop"):
             place = {"x": box["x"] + 9, "y": box["y"] + 9}
             devtools.send("Input.dispatchDragEvent", {"type": kind, **place, "data": files})
-        page.locator(".counts", has_text="2 sent").wait_for()
+        page.get_by_text("Log in again in another tab, then go on.").wait_for()
+        (folder / "gone.png").unlink()
+        page.context.add_cookies(service.cookies)
+        page.get_by_role("button", name="Go on").click()
+        page.locator(".run summary", has_text="2 files could not be sent").click()
+        page.locator(".run li", has_text="Object storage answered 403.").wait_for()
+        page.locator(".run li", has_text="It cannot be read").wait_for()
+        check_access(page)
+        page.get_by_role("button", name="Try them again").click()
+        page.locator(".run summary", has_text="1 file could not be sent").wait_for()
+        page.get_by_role("button", name="Start without them").click()
         link = page.get_by_role("link", name="Show the job")
         link.wait_for()
         path = f"/v1/jobs/{link.get_attribute('href')[7:]}"
@@ -239,6 +277,9 @@ def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service
         assert photo.locator(".edge").count() == 3
         photo.get_by_role("link").click()
         page.locator(".stage h2", has_text="crew/three portraits.jpg").first.wait_for()
+        # The other faces are shown, so that none of them is drawn as a missed one.
+        assert page.locator(".stage .box").count() == 3
+        assert page.locator(".stage .box.lit").count() == 1
         page.go_back()
         page.get_by_text(f"1 of {total} photos with faces 3.").wait_for()
 
@@ -259,11 +300,30 @@ def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service
 
         page.get_by_role("link", name="Jobs").click()
         check_access(page)
+        row = page.locator(".job", has=page.locator(f"a[href='#/jobs/{job_id}']"))
+
+        def go_on(route) -> None:
+            answer = route.fetch()
+            page_of_jobs = answer.json()
+            job = next(one for one in page_of_jobs["jobs"] if one["id"] == job_id)
+            done.append(job["id"])
+            job |= {"state": "running", "finished_at": None}
+            job["counts"] = job["counts"] | {"tagged": len(done)}
+            route.fulfill(response=answer, json=page_of_jobs)
+
+        # What has the focus keeps it while the counts change.
+        done: list[str] = []
+        page.route("**/v1/jobs?limit=50", go_on)
+        cancel = row.get_by_role("button", name="Cancel")
+        cancel.focus()
+        row.get_by_text(f"{len(done) + 1} with faces").wait_for()
+        assert cancel.evaluate("button => button === document.activeElement")
+        page.unroute("**/v1/jobs?limit=50")
+        row.locator(".tag", has_text="completed").wait_for()
         other = page.context.new_page()
         other.goto(page.url)
         elsewhere = other.locator(f"a[href='#/jobs/{job_id}']")
         elsewhere.wait_for()
-        row = page.locator(".job", has=page.locator(f"a[href='#/jobs/{job_id}']"))
         row.get_by_role("button", name="Delete").click()
         row.get_by_role("button", name="Delete for good?").click()
         page.get_by_text("The job, its results and its photos are deleted.").wait_for()
@@ -413,12 +473,21 @@ def test_a_job_is_cancelled_and_resumed(open_page, service, upload, folder):
     contents = [hashlib.sha256(one.read_bytes()).hexdigest() for one in photos]
     images = [{"key": image_key("local", one, ".png"), "name": one} for one in contents]
     job_id = service.post("/v1/jobs", {"images": images, "reuse": False}).json()["id"]
-    with open_page(f"#/jobs/{job_id}") as page:
+    with open_page(f"#/jobs/{job_id}", forgive="ERR_FAILED") as page:
         page.get_by_role("button", name="Cancel").click()
         page.locator(".job-head .tag", has_text="cancelled").wait_for()
+        # Where events do not get through, or a proxy keeps them, the page asks.
+        page.route("**/events", lambda route: route.abort())
         page.get_by_role("button", name="Resume").click()
         page.locator(".job-head .tag", has_text="completed").wait_for()
         page.get_by_text("300 of 300 photos.").wait_for()
+        page.unroute("**/events")
+        page.route("**/events", lambda route: None)
+        page.clock.install()
+        with page.expect_request(f"**/v1/jobs/{job_id}/events"):
+            page.reload()
+        with page.expect_request(f"**/v1/jobs/{job_id}"):
+            page.clock.fast_forward(10_000)
     counts = service.get(f"/v1/jobs/{job_id}").json()["counts"]
     assert counts["no_face"] == 300
 
@@ -541,7 +610,13 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
             )
 
         press("Enter", expect="Accepted")
-        press("m", "s", "3", "4", "Enter", expect="Corrected to male, asian, 34:")
+        # The photo is not loaded anew for each key, and keys go on after a click.
+        page.locator(".shown img").evaluate("image => { image.dataset.kept = 'yes'; }")
+        page.keyboard.press("m")
+        page.get_by_role("button", name="asian").click()
+        assert page.locator("[aria-pressed=true]").all_inner_texts() == ["male", "asian"]
+        assert page.locator(".shown img").get_attribute("data-kept") == "yes"
+        press("3", "4", "Enter", expect="Corrected to male, asian, 34:")
         # What is no age is refused, and the face is not accepted for it.
         press("5", "0", "-", "4", "0", "Enter", expect='"50-40" is no age')
         page.keyboard.press("Escape")
@@ -550,6 +625,7 @@ def test_twenty_faces_are_reviewed_by_keys_alone_and_retrain_the_network(
         press("4", "0", "-", "4", "9", "Enter", expect="Corrected to 40–49")
         press("u", expect="Undone")
         press("d", "ArrowRight", "Shift+ArrowDown", "f", "Enter", expect="Missed face added")
+        assert page.locator(".stage .box:not(.lit)").count() == 1
         for _ in range(found - 4):
             press("f", "b", "Enter", expect="Corrected to female, black")
         page.get_by_text("Nothing is left to review in this queue.").wait_for()

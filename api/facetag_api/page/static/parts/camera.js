@@ -1,17 +1,15 @@
 // Take photos from a live view of a camera; a phone without one is offered its camera app instead.
 
-import { button, make } from "./elements.js";
+import { make } from "./elements.js";
 
-/** Return a panel that gives each photo taken to `onphoto` as a File, or null without a camera. */
-export function cameraPanel(onphoto, onfault, signal) {
-  if (!navigator.mediaDevices?.getUserMedia) return null;
-  const video = make("video", { playsinline: true, muted: true, "aria-label": "Live view" });
-  const take = button("Take a photo", () => takePhoto(video, onphoto), { class: "primary" });
-  const live = make("div", { class: "live", hidden: true }, video, take);
-  const toggle = button("Use the camera", () => (stream ? stop() : start()));
+/** Have a panel give each photo taken to `onphoto` as a File; without a camera it is removed. */
+export function setUpCamera(panel, onphoto, onfault, signal) {
+  if (!navigator.mediaDevices?.getUserMedia) return panel.remove();
+  const [toggle, live] = panel.children;
+  const [video, take] = live.children;
   let stream = null;
-  // Before its first picture a camera has nothing to take.
-  take.disabled = true;
+  toggle.onclick = () => (stream ? stop() : start());
+  take.onclick = () => takePhoto(video, onphoto);
   video.addEventListener("loadeddata", () => {
     take.disabled = false;
     take.focus();
@@ -40,7 +38,6 @@ export function cameraPanel(onphoto, onfault, signal) {
   }
 
   signal.addEventListener("abort", stop);
-  return make("div", { class: "camera" }, toggle, live);
 }
 
 function takePhoto(video, onphoto) {

@@ -21,6 +21,13 @@ export function suffixOf(path) {
   return dot > path.lastIndexOf("/") ? path.slice(dot).toLowerCase() : "";
 }
 
+/** Throw if a file cannot be read, which `fetch` does not tell from a network that is away. */
+export async function requireReadable(file) {
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Error("It cannot be read: it was moved or changed, or it is a folder.");
+  });
+}
+
 /** Return the name of what an input gave, and its entries `{path, file}`. */
 export function filesOfInput(input) {
   const entries = Array.from(input.files, (file) => ({ path: file.webkitRelativePath || file.name, file }));

@@ -1,7 +1,7 @@
 // Send a collection straight to object storage and start its job: pausable, and never twice.
 
 import { post, Refused, Unreachable } from "../parts/api.js";
-import { isPhoto, suffixOf } from "./photo_files.js";
+import { isPhoto, requireReadable, suffixOf } from "./photo_files.js";
 import { sha256 } from "./sha256.js";
 import { forgetRun, keepFiles, keepRun, listFiles } from "./upload_store.js";
 
@@ -166,7 +166,7 @@ export class UploadRun extends EventTarget {
     await keepFiles(files.map(kept));
   }
 
-  /** Return the next of a queue, which others empty too; nothing once it is empty. */
+  /** Return the next of a queue, which others empty too. */
   async #next(queue) {
     await this.#whilePaused();
     return queue.shift();
@@ -191,7 +191,7 @@ export class UploadRun extends EventTarget {
     }
   }
 
-  /** Return the forms of a batch, less the files that the service refuses, such as too large ones. */
+  /** Return the forms of a batch, less the files that the service refuses. */
   async #askForForms(batch) {
     let files = batch;
     while (files.length > 0) {
@@ -294,6 +294,7 @@ async function sendForm(form, file, signal) {
     answer = await fetch(form.url, { method: "POST", body, signal, credentials: "omit" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    await requireReadable(file);
     throw new Unreachable();
   }
   if (!answer.ok) throw new Refused(answer.status, `Object storage answered ${answer.status}.`);

@@ -1,11 +1,12 @@
 // Label single photos while the visitor waits: nothing of them is kept.
 
 import { post } from "../parts/api.js";
-import { cameraPanel } from "../parts/camera.js";
+import { setUpCamera } from "../parts/camera.js";
 import { button, plural, make, named, statusLine } from "../parts/elements.js";
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
+import { requireReadable } from "../upload/photo_files.js";
 
 const ACCEPTED = "image/*,.heic,.heif,.avif";
 const MOST_ANSWERS = 50;
@@ -36,6 +37,7 @@ export function show(view, { signal }) {
     const form = new FormData();
     form.append("file", photo, photo.name);
     try {
+      await requireReadable(photo);
       const result = await post("/v1/predict", { form, signal });
       if (result.state === "failed") throw result.error;
       stack(answerOf(photo, result));
@@ -53,22 +55,22 @@ export function show(view, { signal }) {
     if (answers.children.length > MOST_ANSWERS) answers.lastElementChild.remove();
   }
 
-  view.append(
+  const row = view.querySelector(".row");
+  row.before(
     dropArea("Drop photos here", "or choose one or several.", {
       id: "file", accept: ACCEPTED, multiple: true, signal,
       ondrop: ({ files }) => add(files), onchosen: ({ files }) => add(files),
     }).area,
-    make("div", { class: "row" }, cameraPanel((photo) => add([photo]), fault, signal),
-      phoneCamera(add),
-      button("Clear", () => { answers.replaceChildren(); say(""); })),
-    line,
-    answers,
   );
+  setUpCamera(row.firstElementChild, (photo) => add([photo]), fault, signal);
+  row.append(phoneCamera(add), button("Clear", () => { answers.replaceChildren(); say(""); }));
+  row.hidden = false;
+  row.after(line, answers);
 }
 
-/** Return a way to the camera app, for phones whose browser gives the page no camera. */
+/** Return a way to a phone's camera app where its browser gives the page no camera. */
 function phoneCamera(add) {
-  if (navigator.mediaDevices?.getUserMedia || !matchMedia("(pointer: coarse)").matches) return null;
+  if (navigator.mediaDevices?.getUserMedia || !matchMedia("(pointer: coarse)").matches) return "";
   return make("label", { class: "button" },
     fileField(({ files }) => add(files), { accept: "image/*", capture: "user" }), "Take a photo");
 }
