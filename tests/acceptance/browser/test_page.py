@@ -213,8 +213,8 @@ def test_a_dropped_folder_of_few_photos_with_odd_names_outlives_all_refusals(
                 route.continue_()
 
         page.route(f"{service.store}/**", refuse_once)
-        page.context.clear_cookies()
         box = page.locator(".drop").bounding_box()
+        page.context.clear_cookies()
         files = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
         devtools = page.context.new_cdp_session(page)
         for kind in ("dragEnter", "dragOver", "drop"):
