@@ -1,4 +1,4 @@
-// Keep the page's own files, so that it opens without a network and says what is missing.
+// Keep the page's own files, so that it opens without a network.
 
 const SHELF = "page";
 

@@ -10,7 +10,6 @@ export class Refused extends Error {
   }
 }
 
-/** The service cannot be reached: the network is away, or the service has stopped. */
 export class Unreachable extends Error {
   constructor() {
     super("The service does not answer. Check the network, and whether the service still runs.");

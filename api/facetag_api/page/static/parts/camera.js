@@ -1,4 +1,4 @@
-// Take photos from a live view of a camera; a phone without one is offered its camera app instead.
+// Take photos from a live view of a camera.
 
 import { make } from "./elements.js";
 

@@ -4,7 +4,7 @@ import { make } from "../collection/elements.js";
 
 export { button, draw, grouped, make, percent, plural } from "../collection/elements.js";
 
-/** Return the name of a file, whose direction of writing stays its own. */
+/** Return the name of a file, which turns no words around it. */
 export const named = (name) => make("bdi", {}, name);
 
 /** Return a line that a screen reader speaks when it changes; a view that is left fails at nothing. */

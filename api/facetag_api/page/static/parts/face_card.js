@@ -5,7 +5,7 @@ import { make, percent } from "./elements.js";
 const AGE_TICKS = [0, 20, 40, 60, 80, 100];
 const NO_FACE = "perhaps no face";
 
-/** Return a card of a face, the `number`-th of its photo; it can have the focus. */
+/** Return a card of a face, the `number`-th of its photo. */
 export function faceCard(face, number, { heading = "h3" } = {}) {
   const label = [`Face ${number}`, isUncertain(face, "face") && NO_FACE, ...["age", "gender", "race"].map((head) => spoken(face, head))];
   return make("li", { class: "face", tabindex: "0", "aria-label": label.filter(Boolean).join(", ") },

@@ -1,11 +1,26 @@
 // The buttons of a job: what its state allows, and deleting only when asked twice.
 
 import { call } from "./api.js";
-import { button } from "./elements.js";
+import { button, make } from "./elements.js";
 import { RETRIED } from "./job_progress.js";
 
-/** Return the buttons; `onchange` gets the job after an action, or null when it was deleted. */
-export function jobActions(job, onchange, onfault) {
+/** Return a row of buttons, and a function that fits them to a job; `more` returns further ones.
+ *
+ * `onchange` gets the job after an action, or null when it was deleted.
+ */
+export function actionRow(lacks, onchange, onfault, more = () => []) {
+  const row = make("div", { class: "row" });
+  let offered;
+  return [row, (job) => {
+    const offers = `${job.state} ${job.finished_at} ${job.counts.tagged > 0}`;
+    // Buttons that are made anew while they have the focus or are pressed would miss it.
+    if (offers === offered) return;
+    offered = offers;
+    row.replaceChildren(...[...(lacks("jobs") ? [] : jobActions(job, onchange, onfault)), ...more(job)].filter(Boolean));
+  }];
+}
+
+function jobActions(job, onchange, onfault) {
   const act = (method, path) => async (event) => {
     event.target.disabled = true;
     try {

@@ -112,22 +112,21 @@ export class UploadRun extends EventTarget {
   async #hashAll() {
     const left = this.#files.filter((file) => file.sha256 === null);
     this.hashed = this.total - left.length;
-    const workers = Array.from({ length: Math.min(HASHERS, left.length) },
-      () => new Worker("/page/upload/hash_worker.js", { type: "module" }));
+    const hashers = Array.from({ length: Math.min(HASHERS, left.length) }, startHasher);
     try {
-      await Promise.all(workers.map((worker) => this.#hashWith(worker, left)));
+      await Promise.all(hashers.map(({ hash }) => this.#hashBy(hash, left)));
     } finally {
-      workers.forEach((worker) => worker.terminate());
+      hashers.forEach(({ stop }) => stop());
     }
   }
 
-  async #hashWith(worker, left) {
+  async #hashBy(hash, left) {
     const fresh = [];
     for (;;) {
       const file = await this.#next(left);
       if (!file) break;
       try {
-        file.sha256 = await hashOf(worker, file.file);
+        file.sha256 = await hash(file.file);
         fresh.push(file);
       } catch (error) {
         this.failed.set(file.path, `It cannot be read: ${error.message}`);
@@ -261,12 +260,18 @@ export class UploadRun extends EventTarget {
   }
 }
 
-function hashOf(worker, file) {
-  return new Promise((resolve, reject) => {
+/** Start a thread that hashes files. Where its script cannot be loaded, they are hashed here. */
+function startHasher() {
+  const worker = new Worker("/page/upload/hash_worker.js", { type: "module" });
+  const hashHere = async (file) => sha256(await file.arrayBuffer());
+  let lost = false;
+  worker.addEventListener("error", () => { lost = true; });
+  const hash = (file) => lost ? hashHere(file) : new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.sha256));
-    worker.onerror = () => reject(new Error("the worker thread failed"));
+    worker.onerror = () => resolve(hashHere(file));
     worker.postMessage(file);
   });
+  return { hash, stop: () => worker.terminate() };
 }
 
 function remember(run, path, file, before) {

@@ -1,4 +1,4 @@
-// Send a folder as a job: what is known is not sent, and a reload or a lost network loses nothing.
+// Send a folder as a job; a reload or a lost network loses nothing.
 
 import { dropArea, fileField } from "../parts/drop_area.js";
 import { button, plural, make, named, statusLine } from "../parts/elements.js";
@@ -96,7 +96,7 @@ function followRun(run, panel, onforgotten) {
   const [name, bar, words, rate, trouble, failures, buttons] = panel.children;
   let pace = new Pace();
   let drawn = "";
-  name.textContent = run.run.name;
+  name.replaceChildren(named(run.run.name));
 
   return () => {
     if (run !== current) return;

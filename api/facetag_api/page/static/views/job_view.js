@@ -2,40 +2,33 @@
 
 import { get, post } from "../parts/api.js";
 import { collection, groupCounts } from "../parts/collection.js";
-import { button, make, statusLine } from "../parts/elements.js";
-import { jobActions } from "../parts/job_actions.js";
+import { button, make, named, statusLine } from "../parts/elements.js";
+import { actionRow } from "../parts/job_actions.js";
 import { countWords, finished, followJob, Pace, progressBar } from "../parts/job_progress.js";
 
 export async function show(view, { parts: [id], signal, lacks }) {
   const { line, say, failed } = statusLine();
   const facts = make("div");
-  const buttons = make("div", { class: "row" });
+  const [buttons, offer] = actionRow(lacks, acted, failed, resultActions);
   const head = make("div", { class: "job-head" }, facts, buttons);
   const photos = make("div");
   const pace = new Pace();
   let following = new AbortController();
   let looking = new AbortController();
-  let offered = "";
   let shown = null;
 
   function draw(job) {
     const name = job.name || `Job ${job.id.slice(0, 8)}`;
     document.title = `${name} – facetag`;
-    view.querySelector("h1").textContent = name;
+    view.querySelector("h1").replaceChildren(named(name));
     facts.replaceChildren(
       make("div", { class: "row" },
         make("span", { class: `tag ${job.state}` }, job.state.replaceAll("_", " ")),
         make("span", { class: "soft" }, countWords(job))),
       job.finished_at === null ? progressBar(job) : "",
-      make("p", { class: "soft", "data-pace": "" }, job.finished_at === null && pace.wordsFor(finished(job), job.total)),
+      make("p", { class: "soft" }, job.finished_at === null && pace.wordsFor(finished(job), job.total)),
       job.error ? make("p", { class: "message fault" }, job.error) : "");
-    const offers = `${job.state} ${job.finished_at} ${job.counts.tagged > 0}`;
-    // Buttons that are made anew while they are pressed would miss it.
-    if (offers !== offered) {
-      buttons.replaceChildren(...[...(lacks("jobs") ? [] : jobActions(job, acted, failed)),
-        ...(job.aggregate === null ? resultActions(job) : [])].filter(Boolean));
-    }
-    offered = offers;
+    offer(job);
     if (job.finished_at !== null && !shown?.finished_at) {
       look(job);
       if (shown !== null) say("The job has ended.");
@@ -46,7 +39,7 @@ export async function show(view, { parts: [id], signal, lacks }) {
   }
 
   function resultActions(job) {
-    return [
+    return job.aggregate ? [] : [
       job.finished_at !== null && !lacks("jobs") && button("Label again", labelAgain),
       job.counts.tagged > 0 && !lacks("review") && make("a", { class: "button", href: `#/review/${job.id}` }, "Review"),
       ...["csv", "jsonl"].map((format) => make("a", { class: "button", download: "",

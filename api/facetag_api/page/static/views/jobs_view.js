@@ -2,7 +2,7 @@
 
 import { askAgain, get } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
-import { jobActions } from "../parts/job_actions.js";
+import { actionRow } from "../parts/job_actions.js";
 import { countWords, progressBar } from "../parts/job_progress.js";
 
 const FRESH_MS = 3000;
@@ -15,10 +15,9 @@ export async function show(view, { signal, lacks }) {
   let next;
 
   function draw(job) {
-    const actions = () => (lacks("jobs") ? []
-      : jobActions(job, (changed) => (changed === null ? remove(job.id) : draw(changed)), failed));
-    if (!rows.has(job.id)) rows.set(job.id, { ...jobRow(job), created: job.created_at });
-    rows.get(job.id).update(job, actions);
+    const changed = (now) => (now === null ? remove(job.id) : draw(now));
+    if (!rows.has(job.id)) rows.set(job.id, jobRow(job, actionRow(lacks, changed, failed)));
+    rows.get(job.id).update(job);
   }
 
   function drop(id) {
@@ -60,27 +59,23 @@ export async function show(view, { signal, lacks }) {
   await askAgain(async () => { if (!document.hidden) await load(); }, FRESH_MS, failed, signal);
 }
 
-function jobRow(job) {
+function jobRow(job, [buttons, offer]) {
   const state = make("span");
   const counts = make("div");
-  const buttons = make("div", { class: "row" });
   const open = make("a", { href: `#/jobs/${job.id}` }, job.name || `Job ${job.id.slice(0, 8)}`);
   const row = make("li", { class: "job" },
     make("div", { class: "row" }, make("h2", {}, open), state,
       make("span", { class: "soft" }, new Date(job.created_at).toLocaleString())),
     counts, buttons);
-  let offered = null;
 
   /** Change no link and no button that may have the focus. */
-  function update(now, actions) {
+  function update(now) {
     state.className = `tag ${now.state}`;
     state.textContent = now.state.replaceAll("_", " ");
     counts.replaceChildren(now.finished_at === null ? progressBar(now) : "",
       make("p", { class: "soft" }, countWords(now)));
-    const offers = `${now.state} ${now.finished_at}`;
-    if (offers !== offered) buttons.replaceChildren(...actions().filter(Boolean));
-    offered = offers;
+    offer(now);
   }
 
-  return { row, update };
+  return { row, update, created: job.created_at };
 }

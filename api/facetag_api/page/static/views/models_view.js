@@ -77,6 +77,6 @@ function worstGroups(groups) {
   return table("Worst groups", ["measure", "group", "value", "95% interval", "faces"], rows);
 }
 
-// What was measured on too few faces is null, such as an AUC on one gender alone.
+// What was measured on too few faces is null.
 const shown = (value, digits = 3) => value?.toFixed(digits) ?? "–";
 const range = (ends, digits) => ends?.map((end) => shown(end, digits)).join(" to ") ?? "–";

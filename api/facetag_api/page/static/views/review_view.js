@@ -202,7 +202,7 @@ export async function show(view, { parts: [id, place], signal }) {
     photo.boxes[0]?.classList.add("lit");
     photo.svg.prepend(...current.others.map((box) => faceBox({ box }, 0)));
     if (editor) editor.attach(photo.svg, faceBox);
-    name.textContent = current.image;
+    name.replaceChildren(named(current.image));
     shown.replaceChildren(photo.figure);
     labels.replaceChildren(face ? make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" }))
       : "No face was found here. Press Enter if that is right.",
