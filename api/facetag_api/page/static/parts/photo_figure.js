@@ -4,7 +4,7 @@ import { draw, make } from "./elements.js";
 
 /** Return a figure of the upright photo, with the line's boxes drawn over it.
  *
- * `sources` are tried in turn. A browser may be able to show none: then the boxes stand alone.
+ * `sources` are tried in turn.
  */
 export function photoFigure(sources, { faces, width, height }, alt) {
   const [w, h] = [width || 4, height || 3];

@@ -1,4 +1,4 @@
-// Show what reviews say: how far people agree, where they differ from the network, and the sample.
+// Show what the reviews of a job say.
 
 import { button, plural, make, percent } from "./elements.js";
 import { table } from "../collection/charts.js";

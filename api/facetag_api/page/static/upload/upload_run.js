@@ -72,7 +72,7 @@ export class UploadRun extends EventTarget {
     await this.#goOn();
   }
 
-  /** Stop, and forget what was remembered; what lies in object storage stays there. */
+  /** Stop, and forget what was remembered. */
   async forget() {
     this.#stop.abort();
     this.goOn();

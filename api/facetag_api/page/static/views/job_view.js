@@ -1,4 +1,4 @@
-// Show one job: how far it is, who is in its photos, and the photos with their faces.
+// Show one job, its charts and its photos.
 
 import { get, post } from "../parts/api.js";
 import { collection, groupCounts } from "../parts/collection.js";

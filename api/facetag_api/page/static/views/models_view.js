@@ -1,4 +1,4 @@
-// Show the networks: which one labels, how well each reads, and whom it reads worse.
+// Show the networks and their figures.
 
 import { get, post } from "../parts/api.js";
 import { button, make, statusLine } from "../parts/elements.js";
