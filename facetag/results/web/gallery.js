@@ -1,4 +1,5 @@
-/* Shows photos with their faces, filtered by the address and by a form; sorts them, and downloads what is shown as CSV. Lines are those of facetag's results. */
+/* Shows photos with their faces, filtered by the address and by a form; sorts them, and downloads
+   what is shown as CSV. Lines are those of facetag's results. */
 import { button, grouped, make, plural } from "./elements.js";
 import { downloadCsv } from "./csv_table.js";
 import { matches, rarityBy, SORTS, sorted } from "./filters.js";
