@@ -1,4 +1,4 @@
-// Draw what the network says of one face: the age with its range, and every probability.
+// Draw what the network says of one face.
 
 import { make, percent } from "./elements.js";
 

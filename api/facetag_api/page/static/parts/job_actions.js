@@ -1,4 +1,4 @@
-// The buttons of a job: what its state allows, and deleting only when asked twice.
+// The buttons of a job: what its state allows.
 
 import { call } from "./api.js";
 import { button, make } from "./elements.js";

@@ -1,4 +1,4 @@
-// Show a photo with a box per face; a box and what belongs to it light up together.
+// Show a photo with a box per face.
 
 import { draw, make } from "./elements.js";
 

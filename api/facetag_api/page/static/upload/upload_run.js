@@ -1,4 +1,4 @@
-// Send a collection straight to object storage and start its job: pausable, and never twice.
+// Send a collection straight to object storage and start its job.
 
 import { post, Refused, Unreachable } from "../parts/api.js";
 import { isPhoto, requireReadable, suffixOf } from "./photo_files.js";

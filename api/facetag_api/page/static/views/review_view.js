@@ -1,4 +1,4 @@
-// Review faces one after the other, by keys alone if one likes; each answer is sent at once.
+// Review faces one after the other; each answer is sent at once.
 
 import { askAgain, call, get, post } from "../parts/api.js";
 import { make, named, statusLine } from "../parts/elements.js";
