@@ -89,7 +89,8 @@ def clock(tmp_path_factory):
 def test_a_host_is_cut_off_and_another_is_lost_and_every_image_ends_once(
     harness, start, clock, tmp_path
 ):
-    keys = harness.put(*(png(color=f"#ff{number:04x}") for number in range(PHOTOS)))
+    photos = (png(32 + n // 100, color=f"#ffff{n % 100:02x}") for n in range(PHOTOS))
+    keys = harness.put(*photos)
     start("sweeper")
     with hosts(2, harness.settings) as (first, second):
         speed = f"--photo-s={PHOTO_S}"
