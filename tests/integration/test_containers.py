@@ -106,7 +106,9 @@ def build(target: str, folder: Path) -> Path:
 def follow(stage: Stage, stages: dict[str, Stage], context: Path, bin_folder: Path) -> None:
     """Copy and run as one stage says, in order."""
     arguments = dict(line.split("=", 1) for line in stage.arguments("ARG") if "=" in line)
-    environment = clean_environment(bin_folder) | arguments | {"PIP_QUIET": "2"}
+    # To compile all of TensorFlow takes pip longest, and says nothing about the image.
+    pip = {"PIP_QUIET": "2", "PIP_NO_COMPILE": "1"}
+    environment = clean_environment(bin_folder) | arguments | pip
     for word, rest in stage.instructions:
         if word == "COPY" and rest.startswith("--from=source"):
             for line in stages["source"].arguments("COPY"):
