@@ -18,7 +18,9 @@ EMPTY: dict[str, Any] = {"faces": 0, "possible": 0, "groups": {}}
 """The counts of a new job: faces, faces that may be none, and faces by `gender|race|age band`, of
 which each is empty where it was not labelled."""
 
-COUNTS_ONLY = "This job keeps counts only: they are in its `aggregate`."
+COUNTS_ONLY = (
+    "This job keeps counts only: they are in its `aggregate`, and `facetag status JOB` prints them."
+)
 
 
 def add_faces(session: Session, job_id: uuid.UUID, faces: Iterable[Face]) -> None:
