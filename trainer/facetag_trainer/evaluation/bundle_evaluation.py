@@ -90,7 +90,7 @@ def evaluate_bundle(
     items = list(read_shards(shards))
     samples = [item for item in items if isinstance(item, Sample)]
     if not samples:
-        raise ShardUnreadable("No image of these shards has a valid label: see `facetag explore`.")
+        raise ShardUnreadable("No image has a valid label: see `facetag explore`.")
     reader = FaceReader(bundle, settings, bare=bare, precision=precision)
     outputs: dict[str, list[LabelValues]] = {name: [] for name in bundle.spec.heads}
     hashes = []
