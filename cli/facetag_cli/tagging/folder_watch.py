@@ -3,13 +3,13 @@
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from facetag.client.api_client import Line
-from facetag.errors import ErrorCode
+from facetag.errors import ErrorCode, InputInvalid
 from facetag.inputs.name_filter import NameFilter
 from facetag.inputs.photo_files import FoundPhotos, LocalPhoto, collect_photos
 from facetag.results.name_escapes import dump_json
@@ -54,8 +54,16 @@ class FolderWatch:
         self._known_since_ns = output.stat().st_mtime_ns if output.exists() else 0
 
     def look(self) -> bool:
-        """Label what is new; return whether files are left that are still being written."""
-        found = collect_photos(self._folder, hidden=self._hidden, names=self._names)
+        """Label what is new; return whether files are left that are still being written.
+
+        Raises InputInvalid if the folder is gone.
+        """
+        try:
+            found = collect_photos(self._folder, hidden=self._hidden, names=self._names)
+        except FileNotFoundError as error:
+            raise folder_gone(self._folder) from error
+        if not self._folder.is_dir():
+            raise folder_gone(self._folder)
         waiting = [photo for photo in found.photos if not self._is_done(photo)]
         settled = self._find_settled(waiting)
         if settled:
@@ -98,6 +106,35 @@ class FolderWatch:
             file.flush()
             if self._output.is_file():
                 os.fsync(file.fileno())
+
+
+def signs_of_change(folder: Path, *, check_ms: int) -> Iterator[Collection[object]]:
+    """Yield what changes in a folder, or nothing after `check_ms`, until its owner stops.
+
+    A change that the watcher cannot name, as that of a file whose name is not UTF-8, ends it: it
+    begins anew then. Raises InputInvalid if the folder is gone.
+    """
+    from watchfiles import watch as watch_changes
+    from watchfiles._rust_notify import WatchfilesRustInternalError
+
+    missed: set[object] = set()
+    while True:
+        try:
+            for changed in watch_changes(folder, rust_timeout=check_ms, yield_on_timeout=True):
+                yield changed or missed
+                missed = set()
+        except FileNotFoundError as error:
+            raise folder_gone(folder) from error
+        except WatchfilesRustInternalError:
+            time.sleep(check_ms / 1000)
+            missed = {folder}
+        else:
+            return
+
+
+def folder_gone(folder: Path) -> InputInvalid:
+    """Return the error about a watched folder that is no longer there."""
+    return InputInvalid(f"The folder {folder} is gone: give the command again once it is back.")
 
 
 def follow(watch: FolderWatch, changes: Iterable[Collection[object]]) -> None:

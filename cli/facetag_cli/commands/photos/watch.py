@@ -53,15 +53,13 @@ def watch(
     Example:
       facetag watch ~/Pictures/camera --output camera.jsonl
     """
-    from watchfiles import watch as watch_changes
-
     from facetag.client.api_client import ApiClient
     from facetag.inputs.name_filter import NameFilter
     from facetag_cli.client.service_choice import read_settings, use_service
     from facetag_cli.client.tagging_jobs import merge_lines
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.reporter import Reporter
-    from facetag_cli.tagging.folder_watch import FolderWatch, follow
+    from facetag_cli.tagging.folder_watch import FolderWatch, follow, signs_of_change
     from facetag_cli.tagging.tagging_run import TaggingRun, announce
 
     settings, reporter = read_settings(data_dir), Reporter(quiet=quiet)
@@ -80,5 +78,4 @@ def watch(
         names = NameFilter(exclude=exclude)
         watched = FolderWatch(folder, output, label, hidden=not skip_hidden, names=names)
         reporter.say(f"Watching {folder}; results go to {output}. Ctrl-C ends this.")
-        changes = watch_changes(folder, rust_timeout=CHECK_MS, yield_on_timeout=True)
-        follow(watched, changes)
+        follow(watched, signs_of_change(folder, check_ms=CHECK_MS))

@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 import time
 
 import pytest
 
+from facetag.errors import InputInvalid
 from facetag_cli.tagging import folder_watch
-from facetag_cli.tagging.folder_watch import FolderWatch, follow
+from facetag_cli.tagging.folder_watch import FolderWatch, follow, signs_of_change
 
 
 @pytest.fixture
@@ -123,3 +125,16 @@ def test_a_folder_is_read_now_and_then_without_a_sign(folder, passes, watch, mon
 
     follow(watch(), changes())
     assert passes == [["caf\udce9.jpg"]]
+
+
+def test_a_name_that_is_not_utf8_does_not_end_the_watch_and_a_lost_folder_does(folder, watch):
+    watched, signs = watch(), signs_of_change(folder, check_ms=200)
+    next(signs)
+    for name in (b"caf\xe9.jpg", b"b.jpg"):
+        put(folder, os.fsdecode(name))
+        assert any(changed for changed, _ in zip(signs, range(50), strict=False))
+    shutil.rmtree(folder)
+    with pytest.raises(InputInvalid, match="is gone"):
+        watched.look()
+    with pytest.raises(InputInvalid, match="is gone"):
+        next(signs_of_change(folder, check_ms=200))
