@@ -131,7 +131,8 @@ def summary(composition: Composition, *, skipped: int = 0, labelled_s: float | N
     text += f"; {plural(composition.faces, 'face')}"
     if composition.duplicates:
         distinct = plural(composition.photos - composition.duplicates, "distinct photo")
-        text += f" in {distinct} ({composition.duplicates:,} repeat others)"
+        repeats = "repeats another" if composition.duplicates == 1 else "repeat others"
+        text += f" in {distinct} ({composition.duplicates:,} {repeats})"
     if composition.incomplete:
         text += f"; {composition.incomplete:,} with an incomplete file"
     if skipped:

@@ -66,10 +66,15 @@ def compare(
     differences = (
         compare_reference(estimates[0], known) if second is None else compare_shares(*estimates)
     )
+    factors = {factor for one in differences for factor in one.grouping.factors}
+    warnings = [
+        shift_lines([shift for shift in estimate.shifts if shift.factor in factors])
+        for estimate in estimates
+    ]
     if form == "json":
         facts = [
-            collection_facts(one) | {"warnings": shift_lines(estimate.shifts)}
-            for one, estimate in zip(collections, estimates, strict=True)
+            collection_facts(one) | {"warnings": said}
+            for one, said in zip(collections, warnings, strict=True)
         ]
         found = {"collections": facts, "differences": differences_json(differences)}
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -85,6 +90,6 @@ def compare(
             if second is None
             else difference_table(one, estimates)
         )
-    for name, estimate in zip("AB", estimates, strict=False):
-        for text in shift_lines(estimate.shifts):
+    for name, said in zip("AB", warnings, strict=False):
+        for text in said:
             console.print(f"{name}: {text}", highlight=False)

@@ -37,6 +37,15 @@ def test_numbers_are_grouped_and_one_is_singular():
     assert (plural(1, "photo"), plural(12345, "photo")) == ("1 photo", "12,345 photos")
 
 
+@pytest.mark.parametrize(
+    ("copies", "said"),
+    [(1, "in 1 distinct photo (1 repeats another)"), (2, "in 1 distinct photo (2 repeat others)")],
+)
+def test_the_summary_says_how_many_photos_repeat_others(make_line, copies, said):
+    repeats = [make_line(f"{n}.jpg") | {"duplicate_of": "a.jpg"} for n in range(copies)]
+    assert said in summary(compose([make_line("a.jpg"), *repeats]))
+
+
 def test_the_summary_counts_incomplete_files(make_line):
     line = make_line("a.jpg") | {"incomplete": True}
     assert "1 with an incomplete file" in summary(compose([line, make_line("b.jpg")]))

@@ -84,6 +84,11 @@ def test_ages_of_a_school_are_called_uncertain_instead_of_stated(
     row = next(row for row in said.splitlines() if row.startswith("│ 13–19"))
     assert row.count("uncertain") == 2, "the share of the first collection, and the difference"
     assert row.count("%") <= 1
+    # Of genders alone, ages make nothing uncertain.
+    reference = tmp_path / "reference.csv"
+    reference.write_text("group,share\nfemale,50%\n")
+    answer = facetag("compare", school, "--reference", reference, "--format", "json")
+    assert json.loads(answer.stdout)["collections"][0]["warnings"] == []
 
 
 def test_a_reference_tells_over_and_under_representation(facetag, women, tmp_path):
