@@ -47,7 +47,8 @@ DIFFERENCES = """
                false)::int
 """
 OTHERS = """
-    JOIN images AS j ON j.job_id = :against AND j.tenant_id = :tenant
+    JOIN jobs AS compared ON compared.id = :against AND compared.deleted_at IS NULL
+    JOIN images AS j ON j.job_id = compared.id AND j.tenant_id = :tenant
         AND j.bucket = i.bucket AND j.key = i.key
     JOIN faces AS g ON g.image_id = j.id
         AND (g.x, g.y, g.width, g.height) = (f.x, f.y, f.width, f.height)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ScalarSelect, func, select, update
 from sqlalchemy.orm import Session
 
-from facetag.db.tables import FaceRow, Image, Review
+from facetag.db.tables import FaceRow, Image, Job, Review
 from facetag.errors import ReviewTargetNotFound
 from facetag.reviews.verdicts import Opinion, Verdict, labels_of
 
@@ -66,7 +66,7 @@ def withdraw_review(session: Session, job_id: uuid.UUID, review_id: int, *, tena
         update(Review)
         .where(
             Review.id == review_id,
-            Review.job_id == job_id,
+            Review.job_id == _undeleted(job_id),
             Review.tenant_id == tenant_id,
             Review.withdrawn_at.is_(None),
         )
@@ -90,12 +90,18 @@ def opinion_of(row: Any) -> Opinion:
     return Opinion(row.reviewer, Verdict(row.verdict), ages, row.gender, row.race)
 
 
+def _undeleted(job_id: uuid.UUID) -> ScalarSelect[uuid.UUID]:
+    return select(Job.id).where(Job.id == job_id, Job.deleted_at.is_(None)).scalar_subquery()
+
+
 def _find_target(
     session: Session, job_id: uuid.UUID, new: NewReview, tenant_id: str
 ) -> tuple[int, FaceRow | None]:
     image_id = session.scalar(
         select(Image.id).where(
-            Image.job_id == job_id, Image.position == new.position, Image.tenant_id == tenant_id
+            Image.job_id == _undeleted(job_id),
+            Image.position == new.position,
+            Image.tenant_id == tenant_id,
         )
     )
     if image_id is None:

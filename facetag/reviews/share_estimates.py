@@ -25,7 +25,7 @@ NEVER_ENDED = f"{ATTEMPTS} workers died or hung while estimating: their logs may
 FIND_UNHEARD = text(f"""
     WITH unheard AS (
         SELECT id FROM jobs
-        WHERE {WANTED_ESTIMATE}
+        WHERE {WANTED_ESTIMATE} AND deleted_at IS NULL
           AND greatest((estimate ->> 'asked_at')::timestamptz,
                        (estimate ->> 'rung_at')::timestamptz,
                        (estimate ->> 'begun_at')::timestamptz)
@@ -41,7 +41,7 @@ FIND_UNHEARD = text(f"""
 BEGIN = text(f"""
     UPDATE jobs SET estimate = estimate || jsonb_build_object(
         'begun', coalesce((estimate ->> 'begun')::int, 0) + 1, 'begun_at', now())
-    WHERE id = :id AND {WANTED_ESTIMATE}
+    WHERE id = :id AND {WANTED_ESTIMATE} AND deleted_at IS NULL
       AND coalesce((estimate ->> 'begun_at')::timestamptz < now() - make_interval(secs => :quiet_s),
                    true)
     RETURNING estimate, tenant_id
@@ -53,7 +53,7 @@ def ask_for_estimate(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> 
     asked = {"asked_at": datetime.now(UTC).isoformat()}
     found = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.tenant_id == tenant_id)
+        .where(Job.id == job_id, Job.tenant_id == tenant_id, Job.deleted_at.is_(None))
         .values(estimate=asked)
         .returning(Job.id),
         execution_options={"synchronize_session": False},

@@ -1,14 +1,17 @@
 """Attacks by timing, by numbers and by other sites' links, and what comes of them."""
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from facetag import jobs
 from facetag.access.keys import Scope, revoke_key
 from facetag.standalone.local_key import make_page_link
 from facetag_api import job_listener, limits
+from facetag_api.app import create_app
 from facetag_api.middleware.authentication import COOKIE
 from facetag_api.routes import job_events
 from tests.integration.api.conftest import serve
@@ -135,3 +138,28 @@ def test_counts_of_large_jobs_leave_threads_to_others(settings, harness, monkeyp
         refused = api.get(path)
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
+
+
+def test_a_deleted_job_whose_rows_are_left_answers_on_no_route(settings, api, harness, worker):
+    worker()
+    (key,) = harness.put(png())
+    ids = [api.post("/v1/jobs", json={"images": [{"key": key}]}).json()["id"] for _ in range(2)]
+    for job_id in ids:
+        harness.wait_until_closed(job_id)
+    path = f"/v1/jobs/{ids[0]}"
+    link = api.get(f"{path}/images/0/photo", follow_redirects=False).headers["location"]
+    for more in ("response-content-type=text/html", "versionId=1", "x-id=GetObject"):
+        assert httpx.get(f"{link}&{more}").status_code == 403, more
+    with harness.transaction() as session:
+        jobs.delete_job(session, uuid.UUID(ids[0]), tenant_id="local")
+    review = {"position": 0, "face": 0, "verdict": "accepted", "reviewer": "anna"}
+    for route, methods in create_app(settings).openapi()["paths"].items():
+        place = route.replace("{job_id}", ids[0]).replace("{position}", "0")
+        place = place.replace("{review_id}", "1")
+        for method in methods if place.startswith(path) else ():
+            body = review if method == "post" and place.endswith("/reviews") else None
+            answer = api.request(method, place, json=body)
+            assert answer.status_code == 404, (method, route)
+    assert ids[0] not in api.get("/v1/jobs").text
+    queue = {"order": "disagreement", "against": ids[0]}
+    assert api.get(f"/v1/jobs/{ids[1]}/review/queue", params=queue).json()["faces"] == []
