@@ -28,11 +28,15 @@ def shipped_bundle(bundle) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A tiny bundle with random weights: it loads faster, and its labels are of the same form."""
+    from keras.utils import set_random_seed
+
     from facetag.vision.bundle_writer import write_bundle
     from facetag.vision.crop import UprightCrop
     from facetag.vision.network.attributes import build_network
     from facetag.vision.network.spec import NetworkSpec
 
+    # The same in each session, so that its graphs are made once.
+    set_random_seed(1)
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     folder = tmp_path_factory.mktemp("bundle")
     facts = {
