@@ -16,6 +16,8 @@ COMPOSE_PATH = "usr/libexec/docker/cli-plugins/docker-compose"
 COMPOSE_RELEASES = ("bookworm", "trixie")
 """Debian's releases in which Compose is looked for; the older lacks version 2."""
 START_S = 60
+BRIDGE = Path("/sys/class/net/docker0")
+"""The network that an engine makes for itself, and leaves behind."""
 DISK_BYTES = 40 * 10**9
 """Of a sparse file: only what is written takes space."""
 
@@ -69,7 +71,7 @@ def open_engine(work: Path, *, install: bool) -> Iterator[Engine]:
     if answers:
         yield Engine(environment, compose)
         return
-    with _disk(work) as folder, _daemon(work, folder) as address:
+    with _disk(work) as folder, run_daemon(work, folder) as address:
         yield Engine(environment | {"DOCKER_HOST": address}, compose)
 
 
@@ -169,11 +171,12 @@ def _disk(work: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _daemon(work: Path, data: Path) -> Iterator[str]:
+def run_daemon(work: Path, data: Path) -> Iterator[str]:
     """Run `dockerd` on a socket of its own; yields the socket's address."""
     # Sockets below it have long names, and a socket's path can have only 107 bytes.
     state = Path(tempfile.mkdtemp(prefix="facetag-engine-", dir="/run"))
     address = f"unix://{state / 'docker.sock'}"
+    had_bridge = BRIDGE.exists()
     places = {"--data-root": data, "--exec-root": state / "exec", "--pidfile": state / "pid"}
     arguments = [f"{name}={place}" for name, place in places.items()]
     with (work / "dockerd.log").open("wb") as log:
@@ -191,6 +194,8 @@ def _daemon(work: Path, data: Path) -> Iterator[str]:
         daemon.terminate()
         daemon.wait(60)
         shutil.rmtree(state, ignore_errors=True)
+        if BRIDGE.exists() and not had_bridge:
+            _run(["ip", "link", "delete", BRIDGE.name], None, check=False)
 
 
 def _succeeds(command: Sequence[str], environment: dict[str, str]) -> bool:

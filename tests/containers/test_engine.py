@@ -1,9 +1,11 @@
+import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.containers.engine import EngineMissing, open_engine
+from tests.containers.engine import BRIDGE, EngineMissing, open_engine, run_daemon
 from tests.unit.packaging.containers import ROOT
 
 
@@ -26,3 +28,13 @@ def test_only_root_installs_an_engine(tmp_path, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(EngineMissing, match="root"), open_engine(tmp_path, install=True):
         pass
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("dockerd") or BRIDGE.exists(),
+    reason="needs root, and an engine that is installed and does not run",
+)
+def test_an_engine_of_our_own_leaves_no_network_behind(tmp_path):
+    with run_daemon(tmp_path, tmp_path / "data"):
+        assert BRIDGE.exists()
+    assert not BRIDGE.exists()
