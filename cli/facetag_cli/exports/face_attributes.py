@@ -1,5 +1,6 @@
 """Name a face's attributes one by one, as tools for annotations have them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from facetag.heads import HEADS
@@ -29,6 +30,16 @@ def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:
     if face.get("reviewed"):
         flat["reviewed"] = face["reviewed"]["verdict"]
     return flat
+
+
+def labelled_heads(faces: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the heads of which some face has a label: of others, an export does not speak."""
+    left = {head.name for head in HEADS}
+    for face in faces:
+        left -= {name for name in left if face.get(name) is not None}
+        if not left:
+            break
+    return [head.name for head in HEADS if head.name not in left]
 
 
 def relative_box(face: dict[str, Any], width: int, height: int) -> list[float]:

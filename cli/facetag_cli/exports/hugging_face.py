@@ -8,8 +8,9 @@ from pathlib import Path
 
 from facetag.atomic_write import atomic_open_text
 from facetag.client.api_client import Line
+from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json, escape_name
-from facetag_cli.exports.face_attributes import flat_attributes
+from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads
 from facetag_cli.exports.photo_links import link_photo
 
 COLUMNS = (
@@ -26,24 +27,27 @@ _TEXTS = frozenset({"gender", "race", "reviewed"})
 
 
 def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
-    """Write `metadata.jsonl`, and links to the photos; return how many photos."""
+    """Write `metadata.jsonl`, and links to the photos; return how many photos.
+
+    Heads without a label in any face have no columns.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    count = 0
+    shown = [line for line in lines if line["width"] is not None]
+    heads = labelled_heads(face for line in shown for face in line["faces"])
+    off = tuple(head.name for head in HEADS if head.name not in heads)
+    columns = [name for name in COLUMNS if not name.startswith(off)]
     with atomic_open_text(target / "metadata.jsonl") as file:
-        for line in lines:
-            if line["width"] is None:
-                continue
+        for line in shown:
             name = escape_name(line["image"])
             link_photo(photos, line["image"], target / name)
             faces = [flat_attributes(face) for face in line["faces"]]
             objects = {"bbox": [face["box"] for face in line["faces"]]}
             objects |= {
-                name: [face.get(name, _unknown(name)) for face in faces] for name in COLUMNS
+                column: [face.get(column, _unknown(column)) for face in faces] for column in columns
             }
             entry = {"file_name": name, "model": line["model"], "objects": objects}
             file.write(dump_json(entry) + "\n")
-            count += 1
-    return count
+    return len(shown)
 
 
 def _unknown(column: str) -> str | None:

@@ -4,7 +4,7 @@ The format is that of https://labelstud.io/guide/predictions.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,36 +13,41 @@ from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json
-from facetag_cli.exports.face_attributes import flat_attributes, relative_box
+from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads, relative_box
 
 LOCAL_FILES = "/data/local-files/?d="
 """How Label Studio addresses photos below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
 FACE = "Face"
+AGE = "age"
 
 
 def write_label_studio(lines: Iterable[Line], target: Path) -> int:
     """Write the tasks, and the labelling interface beside them as XML; return how many photos."""
-    tasks = [_to_task(line) for line in lines if line["width"] is not None]
-    atomic_write(target, dump_json(tasks))
-    atomic_write(target.with_suffix(".xml"), interface())
-    return len(tasks)
+    shown = [line for line in lines if line["width"] is not None]
+    atomic_write(target, dump_json([_to_task(line) for line in shown]))
+    heads = labelled_heads(face for line in shown for face in line["faces"])
+    atomic_write(target.with_suffix(".xml"), interface(heads))
+    return len(shown)
 
 
-def interface() -> str:
-    """Return the labelling interface: boxes, each with a choice per label and a number for age."""
+def interface(heads: Collection[str]) -> str:
+    """Return the labelling interface: boxes, each with a choice per label and a number for age.
+
+    Heads without a label in any face are left out.
+    """
+    age = f'  <Number name="{AGE}" toName="image" perRegion="true"/>\n' if AGE in heads else ""
     choices = "\n".join(
         f'  <Choices name="{head.name}" toName="image" perRegion="true">\n'
         + "".join(f'    <Choice value="{label}"/>\n' for label in head.labels)
         + "  </Choices>"
         for head in HEADS
-        if head.labels
+        if head.labels and head.name in heads
     )
     return f"""<View>
   <Image name="image" value="$image"/>
   <RectangleLabels name="face" toName="image"><Label value="{FACE}"/></RectangleLabels>
 {choices}
-  <Number name="age" toName="image" perRegion="true"/>
-</View>
+{age}</View>
 """
 
 

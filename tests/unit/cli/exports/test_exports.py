@@ -191,6 +191,10 @@ def test_odd_names_and_labels_that_were_left_out_are_exported(
     given = ("--photos", photos) if format_ in ("fiftyone", "hf") else ()
     run = facetag("export", results, "--to", format_, "--output", target, *given)
     assert (run.exit_code, run.exception) == (0, None), run.output
+    # A head that no face has a label of is not spoken of.
+    written = [path for path in target.parent.rglob("*") if path.suffix in (".xml", ".jsonl")]
+    said = [path.read_text() for path in written if path != results]
+    assert all('"gender' not in text and '"race' in text for text in said)
     links = [path for path in target.rglob("*.png") if path.is_symlink()]
     assert [link.read_bytes() for link in links] == [(photos / name).read_bytes()] * bool(given)
 
