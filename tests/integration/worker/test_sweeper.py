@@ -98,7 +98,9 @@ def test_jobs_that_wait_unheard_are_announced(harness, sweeper):
     assert sweeper.sweep().rung == 0
 
 
-def test_a_job_that_is_being_served_is_announced_only_where_no_doorbell_waits(harness, sweeper):
+def test_a_job_that_is_being_served_is_announced_only_where_no_doorbell_waits(harness):
+    harness.set(sweep_interval_s=60.0)
+    sweeper = Sweeper(harness.sessions, harness.celery, harness.storage, harness.settings)
     job_id = harness.post(["a", "b"])
     with harness.transaction() as session:
         session.execute(
