@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.image_formats import (
+    BIG_TIFF_STARTS,
     FIRST_BOXES,
     GIF_START,
     JPEG_START,
@@ -212,6 +214,7 @@ def _decode(
         with _open(data, formats) as image:
             _check_format(data, image.format, formats)
             _check_size(image.size, max_pixels)
+            _check_size(_tile_size(image), max_pixels)
             whole = image.size
             if scale_of is not None and image.format == "JPEG" and not is_lossless(data):
                 _decode_reduced(image, scale_of(image.size))
@@ -236,10 +239,11 @@ def needs_guard(data: bytes) -> bool:
     Decoding an animation or transparency takes several copies of the whole canvas, and a few
     hundred bytes can state a canvas as large as the cap allows. A JPEG file may state thousands of
     scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
-    as soon as it is opened, and LibRaw has many parsers. Millions of comments in a GIF file take
-    gigabytes when it is opened.
+    as soon as it is opened, and LibRaw has many parsers. The tiles of a small TIFF file may take
+    gigabytes, or be a hundred thousand. Millions of comments in a GIF file take gigabytes when it
+    is opened.
     """
-    if data.startswith(JPEG_XL_STARTS) or is_raw(data):
+    if data.startswith((*JPEG_XL_STARTS, *TIFF_STARTS, *BIG_TIFF_STARTS)) or is_raw(data):
         return True
     if data.startswith(JPEG_START) and takes_long(data):
         return True
@@ -305,6 +309,14 @@ def _unsupported(name: str, formats: Sequence[str]) -> ImageUnreadable:
         f"{name} is not among the accepted formats ({', '.join(formats)}). "
         "Convert it, for example to JPEG.",
     )
+
+
+def _tile_size(image: Image.Image) -> tuple[int, int]:
+    """Return the width and height of a TIFF file's tiles, which may exceed the image; else 0, 0."""
+    if not isinstance(image, TiffImageFile):
+        return 0, 0
+    width, height = (image.tag_v2.get(tag, 0) for tag in (TILEWIDTH, TILELENGTH))
+    return int(width), int(height)
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:

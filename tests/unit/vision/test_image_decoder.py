@@ -125,6 +125,16 @@ def test_an_unsupported_format_is_named_with_what_to_do(start, name):
     assert "Convert it" in str(caught.value)
 
 
+def test_the_tiles_of_a_tiff_file_may_not_be_larger_than_an_image_may():
+    # Width, height, bits, uncompressed, black is 0, the tile's width, height, offset and bytes.
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 322: 46_000, 323: 46_000, 324: 8, 325: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    with pytest.raises(ImageUnreadable, match="46000x46000") as caught:
+        decode(data)
+    assert caught.value.code == ErrorCode.TOO_MANY_PIXELS
+
+
 @pytest.mark.parametrize(
     "data",
     [quadrants("EPS")[:200] + b"a\n" * 4_000_000, b"<!---->" * 600, b"<!-->" * 800],
@@ -380,6 +390,8 @@ def test_much_memory_is_foreseen_by_the_header():
     assert not needs_guard(png_header(5000, 5000))
     assert not needs_guard(encode(Image.new("L", (6000, 6000)), "JPEG"))
     assert not needs_guard(b"no image")
+    # Of a TIFF file's 64 x 64 pixels, a tile may be 46,000 x 46,000.
+    assert needs_guard(encode(Image.new("L", (64, 64)), "TIFF"))
     small = encode(Image.new("L", (8, 8)), "PNG")
     empty = b"\0\0\0\0teXt" + zlib.crc32(b"teXt").to_bytes(4, "big")
     assert not needs_guard(small[:33] + empty * 10_000 + small[33:])
