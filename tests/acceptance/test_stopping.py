@@ -82,6 +82,7 @@ def test_a_run_that_was_killed_is_gone_on_with_and_labels_no_photo_twice(start, 
         time.sleep(0.05)
     family = psutil.Process(tag.pid).children(recursive=True)
     tag.kill()
+    killed = time.monotonic()
     tag.wait(timeout=30)
     assert psutil.wait_procs(family, timeout=180)[1] == []
 
@@ -92,6 +93,8 @@ def test_a_run_that_was_killed_is_gone_on_with_and_labels_no_photo_twice(start, 
     (photos / "02.png").rename(photos / "again.png")
     again = run("tag", photos, "--data-dir", data, "--format", "jsonl")
     assert again.returncode == 0, again.stderr
+    # Nobody waits until the lease of the dead worker has run out.
+    assert time.monotonic() - killed < Settings().lease_s
     assert "Sent 2 photos" in again.stderr
     known = int(re.search(rf"{PHOTOS} photos: (\d+) known", again.stderr)[1])
     assert known >= 2

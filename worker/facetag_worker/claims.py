@@ -108,7 +108,8 @@ CLAIMANTS = text("""
 
 EXPIRE = text("""
     WITH theirs AS (
-        SELECT id FROM images WHERE state = 'running' AND claimed_by = ANY(:workers)
+        SELECT id FROM images
+        WHERE state = 'running' AND (CAST(:workers AS text[]) IS NULL OR claimed_by = ANY(:workers))
         FOR UPDATE SKIP LOCKED
     )
     UPDATE images SET lease_until = now() FROM theirs WHERE images.id = theirs.id
@@ -233,14 +234,14 @@ def claimants(session: Session, worker: str) -> list[str]:
     return list(session.execute(CLAIMANTS, {"worker": worker}).scalars())
 
 
-def expire_leases(session: Session, workers: Collection[str]) -> int:
+def expire_leases(session: Session, workers: Collection[str] | None) -> int:
     """End the leases of dead workers now; return the number of images they held.
 
-    The sweeper then handles these images as those of any expired lease.
+    Without names (None), all workers are dead, as their database has just been started. The sweeper
+    then handles these images as those of any expired lease.
     """
-    if not workers:
-        return 0
-    return len(session.execute(EXPIRE, {"workers": list(workers)}).all())
+    named = None if workers is None else list(workers)
+    return len(session.execute(EXPIRE, {"workers": named}).all())
 
 
 def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:

@@ -249,7 +249,15 @@ class LocalService:
         migrate(settings.require("database_url"))
         with self._open_database() as session:
             keep_local_key(session, settings.data_dir, tenant_id=settings.tenant_id)
+            if self._workers and self.stack.settings.database_url is None:
+                self._free_photos(session)
         self.key = read_local_key(settings.data_dir)
+
+    def _free_photos(self, session: "Session") -> None:
+        """Free the photos that workers held when this PostgreSQL last ended: they died with it."""
+        from facetag_worker.claims import expire_leases
+
+        expire_leases(session, None)
 
     def _prepare_storage(self) -> None:
         from facetag.storage.client import make_storage

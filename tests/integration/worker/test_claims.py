@@ -243,6 +243,8 @@ def test_only_the_leases_of_the_dead_are_ended(harness):
     with harness.transaction() as session:
         ended = "SELECT claimed_by FROM images WHERE lease_until <= now()"
         assert session.connection().exec_driver_sql(ended).scalars().all() == ["host:1:10"]
+    with harness.transaction() as session:
+        assert expire_leases(session, None) == 3
 
 
 def test_what_is_surrendered_is_claimed_by_others_and_finished_once(harness, claim, finish):
