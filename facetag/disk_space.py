@@ -65,6 +65,20 @@ def find_full_storage(data_dir: Path, size: int) -> DiskFull | None:
     return disk_full(data_dir, STORAGE_RESERVE + size, use="object storage", remedy="delete jobs")
 
 
+def require_database_space(data_dir: Path, size: int) -> None:
+    """Raise DiskFull unless our own database can write `size` bytes anew, and its log of them.
+
+    A database of which nothing lies below the data folder is somebody else's to watch.
+    """
+    if (data_dir / "postgresql").is_dir():
+        require_space(
+            data_dir,
+            2 * size + SPACE_TO_WORK,
+            use="writing the database anew without deleted rows",
+            remedy="delete more jobs",
+        )
+
+
 def disk_full(folder: Path, needed: int, *, use: str, remedy: str) -> DiskFull:
     """Return the error of `require_space`."""
     return DiskFull(

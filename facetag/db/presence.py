@@ -14,6 +14,8 @@ QUIET_S = 120.0
 sweeper. Workers ask for a new champion every few seconds, and a sweeper makes a round as often."""
 
 SWEEPER = "sweeper"
+SWEEPER_LOCK = 0x7377656570
+"""Key of the advisory lock that only one sweeper holds at a time (the bytes of "sweep")."""
 
 RECORD_ROUNDS = text("""
     INSERT INTO program_rounds (name, ended_at) SELECT unnest(CAST(:names AS text[])), now()

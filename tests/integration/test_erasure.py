@@ -16,6 +16,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from facetag.db.engine import migrate
+from facetag.db.notifications import JOB_CHANGED
 from facetag.settings import Settings
 from facetag.standalone.servers.seaweedfs import CHANGE_LOG, SeaweedFS
 from facetag.standalone.stack import LocalStack
@@ -93,6 +94,26 @@ def log_changes(storage: SeaweedFS, traces: dict[str, bytes]) -> None:
     assert storage.ask_filer("PUT", path, b"".join(traces.values())) is not None
 
 
+def keep_open(harness: Harness) -> uuid.UUID:
+    """Make a job that has not ended at the end of the test either."""
+    job_id = harness.post(["tenants/local/images/later.png"])
+    harness.change_images("not_before = now() + interval '1 day'", job_id)
+    return job_id
+
+
+def notify(harness: Harness, job_id: str) -> None:
+    """Tell of a job's changes as often as those of a large one are told."""
+    query = "SELECT pg_notify(:channel, :id || number) FROM generate_series(1, 3000) AS number"
+    with harness.transaction() as session:
+        session.execute(text(query), {"channel": JOB_CHANGED, "id": job_id})
+
+
+def age_audit_lines(harness: Harness) -> None:
+    """Let half an hour pass, after which nothing waits for open jobs."""
+    with harness.transaction() as session:
+        session.execute(text("UPDATE audit_lines SET created_at = now() - interval '31 minutes'"))
+
+
 def is_up(api: httpx.Client) -> bool:
     try:
         return api.get("/healthz").status_code == 200
@@ -106,7 +127,7 @@ def rewritten(harness: Harness) -> bool:
         return bool(session.scalar(text(query)))
 
 
-def test_after_the_horizon_no_file_holds_a_deleted_job_but_the_audit_log(tmp_path):
+def test_after_the_horizon_no_file_holds_a_deleted_job_although_another_one_is_open(tmp_path):
     data, port, photo = tmp_path / "data", free_port(), noise(1)
     with ExitStack() as cleanup:
         stack = cleanup.enter_context(LocalStack(Settings(data_dir=data)))
@@ -127,9 +148,15 @@ def test_after_the_horizon_no_file_holds_a_deleted_job_but_the_audit_log(tmp_pat
         traces = traces_of(job_id, photo)
         (storage,) = [server for server in stack.servers if isinstance(server, SeaweedFS)]
         log_changes(storage, traces)
-        assert set(search(data, traces)) == set(traces)
+        notify(harness, job_id)
+        open_job = keep_open(harness)
+        found = search(data, traces)
+        assert set(found) == set(traces)
+        assert any("pg_notify" in file for file in found[AUDIT])
         assert api.delete(f"/v1/jobs/{job_id}").status_code == 202
+        age_audit_lines(harness)
         harness.wait_until(lambda: rewritten(harness), "the tables are written anew")
+        assert harness.job(open_job).queued == 1
         lines = api.get("/v1/audit-log").json()["lines"]
         assert {line["subject"] for line in lines} == {job_id}
     found = search(data, traces)

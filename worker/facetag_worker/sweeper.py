@@ -3,6 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +15,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
-from facetag.db.presence import record_round
+from facetag.db.presence import SWEEPER_LOCK, record_round
 from facetag.db.program_reports import forget_reports, name_program, record_report
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.deleted_jobs import erase_deleted_jobs
@@ -47,8 +49,8 @@ BATCH = 1000
 STEPS_A_ROUND = 10
 """Batches of a cancelled job that are cancelled before other jobs are handled."""
 LONGEST_PAUSE_S = 30.0
-SWEEPER_LOCK = 0x7377656570
-"""Key of the advisory lock that only one sweeper holds at a time (the bytes of "sweep")."""
+REWRITING_ROUND_S = 30.0
+"""Time after which a round is recorded while large tables are written anew."""
 
 JOB_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '1s'")
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
@@ -151,7 +153,7 @@ class Sweeper:
         self._settings = settings
         self._spare_leases_until = 0.0
         self._orphans = OrphanWalk()
-        self._rewriting = TableRewriting()
+        self._rewriting = TableRewriting(settings.data_dir)
         self._name = name_program("sweeper")
         self._report = WorkReport(self._name, settings.data_dir)
 
@@ -194,7 +196,7 @@ class Sweeper:
                 self._return_retrainings() + self._announce_retrainings(),
             )
         self._record_round()
-        self._rewriting.step(self._sessions)
+        self._rewrite_tables()
         if swept != Swept():
             log.info(
                 "swept",
@@ -211,6 +213,14 @@ class Sweeper:
                 retrainings=swept.retrainings,
             )
         return swept
+
+    def _rewrite_tables(self) -> None:
+        """Write tables anew if that is due; whoever looks sees meanwhile that we are at work."""
+        with ThreadPoolExecutor(1) as pool:
+            turn = pool.submit(self._rewriting.step, self._sessions)
+            while not futures.wait([turn], REWRITING_ROUND_S).done:
+                self._record_round()
+            turn.result()
 
     def _record_round(self, *, stood_by: bool = False) -> None:
         with transaction(self._sessions) as session:

@@ -233,8 +233,8 @@ class Postgres(LocalServer):
         known = "SELECT 1 FROM pg_database WHERE datname = %s"
         if link.execute(known, (DATABASE,)).fetchone() is None:
             link.execute(f'CREATE DATABASE "{DATABASE}" OWNER "{ROLE}"')
-        # The sweeper ends the write-ahead log after deletions.
-        link.execute(f'GRANT pg_checkpoint TO "{ROLE}"')
+        # After deletions the sweeper ends the write-ahead log, and waits for whoever sees the rows.
+        link.execute(f'GRANT pg_checkpoint, pg_read_all_stats TO "{ROLE}"')
         with psycopg.connect(self._url(DATABASE), autocommit=True) as inside:
             inside.execute(f'GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "{ROLE}"')
 

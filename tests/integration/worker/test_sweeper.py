@@ -6,6 +6,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from facetag.db.engine import make_engine, make_sessions
+from facetag.db.presence import SWEEPER_LOCK
 from facetag.db.tables import Job
 from facetag.erasure.tombstones import bury
 from facetag.jobs import create_prefix_job
@@ -23,7 +24,7 @@ from facetag.reviews.share_estimates import (
 )
 from facetag.storage.client import make_storage
 from facetag_worker.claims import claim_images, mark_started
-from facetag_worker.sweeper import DEATHS, LOCK, SWEEPER_LOCK, Sweeper, Swept
+from facetag_worker.sweeper import DEATHS, LOCK, Sweeper, Swept
 
 pytestmark = pytest.mark.integration
 
