@@ -22,6 +22,7 @@ from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused, Sto
 from facetag.settings import Settings
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
+from facetag.standalone.processes.account import Account, find_own
 from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.servers.local_server import Folders
 from facetag.standalone.servers.postgres import Postgres
@@ -64,6 +65,25 @@ for port, path in json.loads(sys.argv[1]):
         except (OSError, http.client.HTTPException):
             pass
 print(json.dumps(got))
+"""
+
+
+# What another program of `nobody` may try while a cluster is made, and afterwards: it looks for our
+# processes by their group, and into them and the data folder.
+PRYING = """
+until [ -e "$1" ]; do
+    for process in /proc/[0-9]*; do
+        read -r name < $process/comm || continue
+        case $name in initdb|postgres) ;; *) continue ;; esac
+        [ "$(stat -c %g $process)" = "$2" ] || continue
+        echo "seen $name"
+        for part in environ maps mem cwd/PG_VERSION cwd/base fd/0 fd/3 fd/4 fd/5 fd/6 fd/7; do
+            ls "$process/$part/" && echo "got $part of $name"
+            head -c 1 "$process/$part" && echo "got $part of $name"
+        done
+    done
+    ls "$3/postgresql" "$3"/postgresql.new/* && echo "got the folder"
+done
 """
 
 
@@ -456,6 +476,38 @@ def test_root_may_keep_its_data_where_nobody_else_may_go(data_dir):
     with LocalStack(only_postgres(data_dir)) as stack:
         assert psutil.Process(find_server(stack, "PostgreSQL").child.pid).uids().real != 0
         ping(make_engine(stack.connected_settings()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="becoming another user takes setpriv")
+def test_what_else_runs_as_nobody_reaches_nothing_of_roots_postgresql():
+    own = find_own()
+    with tempfile.TemporaryDirectory(prefix="facetag-open-") as name:
+        home, over = Path(name), Path(name, "over")
+        home.chmod(0o755)
+        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        words = [*user, "sh", "-c", PRYING, "sh", over, str(own.gid), home / "data"]
+        prying = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with LocalStack(only_postgres(home / "data")) as stack:
+            server = psutil.Process(find_server(stack, "PostgreSQL").child.pid)
+            assert server.uids().real == own.uid
+            assert subprocess.run([*user, "kill", str(server.pid)], check=False).returncode != 0
+            ping(make_engine(stack.connected_settings()))
+        over.touch()
+        said = set(prying.communicate(timeout=30)[0].decode().splitlines())
+    assert {"seen initdb", "seen postgres"} <= said
+    assert not {line for line in said if line.startswith("got")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as somebody else only for root")
+def test_files_that_an_earlier_version_gave_to_nobody_are_taken_over(data_dir):
+    with LocalStack(only_postgres(data_dir)):
+        pass
+    Account(NOBODY, NOBODY).take_over(data_dir / "postgresql")
+    with LocalStack(only_postgres(data_dir)) as stack:
+        ping(make_engine(stack.connected_settings()))
+    owners = {path.lstat().st_uid for path in (data_dir / "postgresql").rglob("*")}
+    assert owners == {find_own().uid}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import psutil
 
 from facetag.errors import LocalServerFailed
 from facetag.standalone.credentials import Credentials
-from facetag.standalone.processes.account import find_unprivileged
+from facetag.standalone.processes.account import Account, find_named, find_own
 from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
 from facetag.standalone.servers.binaries import find_postgres, share_postgres
@@ -47,7 +46,8 @@ HAND_OVER = f"""
 class Postgres(LocalServer):
     """PostgreSQL on one loopback port, with a password and without a Unix socket.
 
-    PostgreSQL refuses to run as root. For root it runs as `nobody`, which owns only the cluster.
+    PostgreSQL refuses to run as root. For root it runs as a user of its own, without a name, who
+    owns only the cluster.
     """
 
     title = "PostgreSQL"
@@ -56,7 +56,7 @@ class Postgres(LocalServer):
 
     def __init__(self, folders: Folders, credentials: Credentials) -> None:
         super().__init__(folders, credentials)
-        self._account = find_unprivileged() if os.geteuid() == 0 else None
+        self._account = find_own() if os.geteuid() == 0 else None
         self._descriptor: int | None = None
 
     @property
@@ -73,6 +73,9 @@ class Postgres(LocalServer):
         if not self.cluster.exists():
             self._make_cluster(installation)
         self._check_version()
+        if self._account is not None and not self._account.owns(self.cluster):
+            # Of an earlier version, or the id has been given to somebody since.
+            self._account.take_over(self.cluster)
         folder, descriptors = self._open(self.cluster)
         settings = {
             "listen_addresses": LOOPBACK,
@@ -148,17 +151,40 @@ class Postgres(LocalServer):
             self._descriptor = None
 
     def _make_cluster(self, installation: Path) -> None:
-        draft = self.cluster.with_suffix(".new")
-        shutil.rmtree(draft, ignore_errors=True)
+        """Make the cluster under another name: only a complete one gets its own.
+
+        The program that makes it looks up its user's name. For root it is `nobody`, from whom the
+        folder around the cluster is closed.
+        """
+        closed = self.cluster.with_suffix(".new")
+        shutil.rmtree(closed, ignore_errors=True)
+        draft = closed / self.cluster.name
+        # Without /proc the program must pass through.
+        closed.mkdir(mode=0o700 if sys.platform == "linux" else 0o755)
         draft.mkdir(mode=0o700)
+        maker = None
         if self._account is not None:
-            os.chown(draft, self._account.uid, self._account.gid)
+            maker = find_named(self._account)
+            maker.take_over(draft)
+        made = self._run_initdb(installation, draft, maker)
+        if made.returncode != 0:
+            raise LocalServerFailed(f"PostgreSQL could not make a cluster:\n{made.stderr.strip()}")
+        if self._account is not None:
+            self._account.take_over(draft)
+        draft.rename(self.cluster)
+        closed.rmdir()
+
+    def _run_initdb(
+        self, installation: Path, draft: Path, maker: Account | None
+    ) -> "subprocess.CompletedProcess[str]":
         folder, descriptors = self._open(draft)
-        with tempfile.NamedTemporaryFile("w", prefix="facetag-") as password:
-            password.write(self.credentials.database_password)
-            password.flush()
-            if self._account is not None:
-                os.fchown(password.fileno(), self._account.uid, self._account.gid)
+        # Not a file of the maker's, which its other programs could read.
+        receiver, sender = os.pipe()
+        try:
+            if maker is not None:
+                os.fchown(receiver, maker.uid, maker.gid)
+            os.write(sender, self.credentials.database_password.encode())
+            os.close(sender)
             program: list[str | Path] = [
                 installation / "bin" / "initdb",
                 "-D",
@@ -166,30 +192,28 @@ class Postgres(LocalServer):
                 f"--username={SUPERUSER}",
             ]
             locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
-            access = ["--auth=scram-sha-256", f"--pwfile={password.name}"]
-            made = subprocess.run(  # noqa: S603 - our own command
+            access = ["--auth=scram-sha-256", f"--pwfile=/dev/fd/{receiver}"]
+            return subprocess.run(  # noqa: S603 - our own command
                 [*program, *locale, *access, "--no-instructions"],
-                user=self._account.uid if self._account else None,
-                group=self._account.gid if self._account else None,
-                extra_groups=[] if self._account else None,
+                user=maker.uid if maker else None,
+                group=maker.gid if maker else None,
+                extra_groups=[] if maker else None,
                 cwd="/",
                 env=server_environment(LC_ALL="C"),
-                pass_fds=descriptors,
+                pass_fds=[*descriptors, receiver],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 check=False,
             )
-        if made.returncode != 0:
-            raise LocalServerFailed(f"PostgreSQL could not make a cluster:\n{made.stderr.strip()}")
-        # Only a complete cluster gets its name, so that a crash leaves none.
-        draft.rename(self.cluster)
+        finally:
+            os.close(receiver)
 
     def _open(self, cluster: Path) -> tuple[str, list[int]]:
         """Return the cluster's path for the server, and the descriptors that it must inherit.
 
-        `nobody` cannot reach a data folder of root, such as one below /root. On Linux the server
-        therefore inherits the opened folder and needs no access to the folders above.
+        Another user cannot reach a data folder of root, such as one below /root. On Linux the
+        server therefore inherits the opened folder and needs no access to the folders above.
         """
         if self._account is None or sys.platform != "linux":
             return str(cluster), []
