@@ -10,6 +10,7 @@ from sqlalchemy import text
 from facetag.db.engine import WORKER_APPLICATION, ping, transaction
 from facetag.db.presence import QUIET_S, seconds_since_heard, seconds_since_round
 from facetag.disk_space import find_full_storage
+from facetag.erasure.freed_rows import is_overdue
 from facetag.errors import FacetagError
 from facetag.jobs.queries import HAS_CLAIMABLE
 from facetag.queue.celery_app import ping_queue
@@ -92,8 +93,9 @@ def _look_at_erasure(services: Services) -> str | None:
     )
     with transaction(services.sessions) as session:
         waiting, oldest_s = session.execute(query, {"undeleted_s": UNDELETED_S}).one()
+        overdue = is_overdue(session)
     if not waiting:
-        return None
+        return "deleted rows are still in files: see the sweeper's log" if overdue else None
     return f"{waiting} objects or jobs are to be deleted, the oldest for {oldest_s:.0f} s"
 
 

@@ -26,6 +26,10 @@ REST_PER_TURN = 100
 """A rest is at least so many times as long as the turn before, during which jobs stood still."""
 PATIENCE = timedelta(minutes=30)
 """How long after a deletion a turn waits for open jobs to end, so that none stands still for it."""
+LONGEST_REST = timedelta(days=1)
+"""The time between two turns where predictions alone were deleted, of which no audit line tells."""
+OVERDUE = timedelta(days=1)
+"""The time after which an operator is told that a turn does not succeed, as for want of space."""
 LOCK_TIMEOUT_S = 2
 """Whoever needs a table waits behind us meanwhile, so a table in use is left after this time."""
 IN_USE_REST_S = 60.0
@@ -35,17 +39,27 @@ SNAPSHOT_PATIENCE_S = 2.0
 SORT_MEMORY = "256MB"
 """Memory in which PostgreSQL builds indexes: its own choice of 64 MB takes longer."""
 
-IS_DUE = text("""
-    SELECT min(created_at) < now() - :patience
-        OR NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL OR deleted_at IS NOT NULL)
-            AND NOT EXISTS (SELECT FROM tombstones)
+_UNCOVERED = """
     FROM audit_lines, (
         SELECT coalesce(max(ended_at), '-infinity') AS at
         FROM program_rounds WHERE name = 'rewriting'
     ) AS covered
     WHERE action IN ('job deleted', 'objects erased', 'photos purged', 'photos forgotten')
-        AND created_at >= covered.at AND covered.at < now() - :rest
+        AND created_at >= covered.at
+"""
+IS_DUE = text(f"""
+    SELECT min(created_at) < now() - :patience
+        OR NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL OR deleted_at IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM tombstones)
+    {_UNCOVERED} AND covered.at < now() - :rest
     HAVING count(*) > 0
+""")  # noqa: S608 - built from a constant
+IS_OVERDUE = text(f"SELECT min(created_at) < now() - :overdue {_UNCOVERED}")
+
+DELETIONS = text("SELECT pg_stat_get_tuples_deleted(CAST('images' AS regclass))")
+IS_LONG_AGO = text("""
+    SELECT coalesce(max(ended_at), '-infinity') < now() - :longest
+    FROM program_rounds WHERE name = 'rewriting'
 """)
 
 COVERS = text("""
@@ -103,6 +117,8 @@ class _Turn:
     """Of deletions before this time, nothing is left after the turn."""
     transaction: str
     """The first transaction that cannot have deleted any of those rows."""
+    deletions: int
+    """The number of images that were ever deleted, as far as PostgreSQL's statistics know."""
     left: list[str] = field(default_factory=lambda: list(TABLES))
     taken_s: float = 0.0
     """Seconds for which tables were locked."""
@@ -118,6 +134,7 @@ class TableRewriting:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._turn: _Turn | None = None
+        self._deletions = 0
         self._rests_until_s = 0.0
 
     def step(self, sessions: sessionmaker[Session]) -> bool:
@@ -125,7 +142,7 @@ class TableRewriting:
         if time.monotonic() < self._rests_until_s:
             return False
         try:
-            self._turn = self._turn or _begin(sessions)
+            self._turn = self._turn or _begin(sessions, self._deletions)
             if self._turn is None or not self._go_on(sessions.kw["bind"], self._turn):
                 return False
             with transaction(sessions) as session:
@@ -136,6 +153,7 @@ class TableRewriting:
             return False
         log.info("tables_rewritten", locked_s=round(self._turn.taken_s, 1))
         self._rest(max(REST.total_seconds(), REST_PER_TURN * self._turn.taken_s))
+        self._deletions = self._turn.deletions
         self._turn = None
         return True
 
@@ -186,13 +204,23 @@ class TableRewriting:
                 connection.execute(GIVE_TIME_BACK, {"taken": timedelta(seconds=taken_s)})
 
 
-def _begin(sessions: sessionmaker[Session]) -> _Turn | None:
+def is_overdue(session: Session) -> bool:
+    """Return whether rows that were deleted more than OVERDUE ago may still be in the files."""
+    return bool(session.scalar(IS_OVERDUE, {"overdue": OVERDUE}))
+
+
+def _begin(sessions: sessionmaker[Session], known_deletions: int) -> _Turn | None:
     with transaction(sessions) as session:
-        if not session.scalar(IS_DUE, {"rest": REST, "patience": PATIENCE}):
+        deletions = session.execute(DELETIONS).scalar_one()
+        if not session.scalar(IS_DUE, {"rest": REST, "patience": PATIENCE}) and (
+            deletions == known_deletions
+            or not session.scalar(IS_LONG_AGO, {"longest": LONGEST_REST})
+        ):
             return None
         # In this order: whoever begins in between deletes what the next turn covers.
         covers = session.execute(COVERS).scalar_one()
-        return _Turn(covers, session.execute(NEXT_TRANSACTION).scalar_one())
+        following = session.execute(NEXT_TRANSACTION).scalar_one()
+        return _Turn(covers, following, deletions)
 
 
 def _is_past(connection: Connection, number: str) -> bool:

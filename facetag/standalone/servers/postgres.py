@@ -151,16 +151,13 @@ class Postgres(LocalServer):
             self._descriptor = None
 
     def _make_cluster(self, installation: Path) -> None:
-        """Make the cluster under another name: only a complete one gets its own.
+        """Make the cluster; only a complete one gets its name, so that a crash leaves none.
 
-        The program that makes it looks up its user's name. For root it is `nobody`, from whom the
-        folder around the cluster is closed.
+        The program that makes it looks up its user's name. For root it is `nobody`, who cannot
+        enter the data folder.
         """
-        closed = self.cluster.with_suffix(".new")
-        shutil.rmtree(closed, ignore_errors=True)
-        draft = closed / self.cluster.name
-        # Without /proc the program must pass through.
-        closed.mkdir(mode=0o700 if sys.platform == "linux" else 0o755)
+        draft = self.cluster.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         maker = None
         if self._account is not None:
@@ -172,7 +169,6 @@ class Postgres(LocalServer):
         if self._account is not None:
             self._account.take_over(draft)
         draft.rename(self.cluster)
-        closed.rmdir()
 
     def _run_initdb(
         self, installation: Path, draft: Path, maker: Account | None

@@ -11,9 +11,10 @@ from facetag.db.engine import transaction
 from facetag.db.presence import SWEEPER_LOCK
 from facetag.db.tables import ImageState
 from facetag.erasure import freed_rows
-from facetag.erasure.freed_rows import TableRewriting
+from facetag.erasure.freed_rows import TableRewriting, is_overdue
 from facetag.erasure.purge import purge_job
 from facetag.jobs import NewImage
+from facetag.jobs.predictions import forget_prediction
 from tests.integration.facetag.factories import TENANT, add_job, run_images
 
 pytestmark = pytest.mark.integration
@@ -159,6 +160,21 @@ def test_one_sweeper_writes_and_workers_get_the_time_back(sessions, step):
         assert session.scalar(text("SHOW statement_timeout")) == "1min"
 
 
+def test_predictions_which_no_audit_line_tells_of_go_within_a_day(sessions, tmp_path, holds_name):
+    job_id = add_job(sessions, [NewImage("tenants/local/predict/a", NAME, "facetag")])
+    rewriting = TableRewriting(tmp_path)
+    forget_prediction(sessions, job_id, tenant_id=TENANT)
+    # Otherwise PostgreSQL counts a little later.
+    change(sessions, "SELECT pg_stat_force_next_flush()")
+    change(sessions, "INSERT INTO program_rounds VALUES ('rewriting', now())")
+    pass_time(sessions, 23 * 60)
+    assert not rewriting.step(sessions)
+    assert holds_name()
+    pass_time(sessions, 61)
+    assert rewriting.step(sessions)
+    assert not holds_name()
+
+
 def test_without_room_nothing_is_written_and_the_sweeper_goes_on(sessions, tmp_path, monkeypatch):
     delete_a_job(sessions)
     (tmp_path / "postgresql").mkdir()
@@ -167,4 +183,9 @@ def test_without_room_nothing_is_written_and_the_sweeper_goes_on(sessions, tmp_p
         patch.setattr(disk_space, "free_space", lambda _: disk_space.SPACE_TO_WORK)
         assert not rewriting.step(sessions)
     assert not rewriting.step(sessions), "it rests"
+    with transaction(sessions) as session:
+        assert not is_overdue(session)
+    pass_time(sessions, 24 * 60 + 1)
+    with transaction(sessions) as session:
+        assert is_overdue(session)
     assert TableRewriting(tmp_path).step(sessions)
