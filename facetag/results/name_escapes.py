@@ -13,8 +13,13 @@ _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 _MARKS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Control characters, separators of lines, and marks that turn the direction of what follows."""
-_UNSAFE = re.compile(rf"[\x00-\x09\x0b-\x1f{_MARKS}]|\A[=+@\uff1d\uff0b\uff20\uff0d-]")
-"""Characters that break rows or show another text, and first ones that make a cell a formula."""
+_SIGNS = r"[=+@\uff1d\uff0b\uff20\uff0d-]"
+_UNSAFE = re.compile(rf"""[\x00-\x09\x0b-\x1f{_MARKS}]|\A{_SIGNS}|[;\n](?=["'\s]*{_SIGNS})""")
+"""Characters that break rows or show another text, and first ones that make a cell a formula.
+
+Where numbers are written with commas, spreadsheets begin a new cell at a semicolon and find no
+quotes around a name, so that a row ends with a line feed.
+"""
 _STEERING = re.compile(rf"[\x00-\x08\x0b-\x1f{_MARKS}]")
 
 

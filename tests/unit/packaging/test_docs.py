@@ -25,7 +25,12 @@ HISTORY = ROOT / "docs" / "experiments.md"
 WIDTH = 100
 MAX_WORDS = 12_000
 # Set for the tests and for Compose, so no settings of a process.
-NO_SETTINGS = {"FACETAG_TEST_DATA", "FACETAG_CONTAINERS", "FACETAG_PROMETHEUS"}
+NO_SETTINGS = {
+    "FACETAG_TEST_DATA",
+    "FACETAG_CONTAINERS",
+    "FACETAG_EXAMPLES",
+    "FACETAG_PROMETHEUS",
+}
 
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
