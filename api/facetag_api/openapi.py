@@ -26,15 +26,23 @@ with the error figures in the bundle's card.
 
 _REF = "#/components/schemas/{model}"
 _WORDS = {
+    401: "No valid key",
+    403: "The key may not do this, or the request comes from another site's page",
     404: "Not found",
     409: "The resource's state does not allow this",
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "The request is not valid",
+    429: "Too many requests, or more jobs than a tenant may have: see `Retry-After`",
     503: "Part of the service does not answer: try again after `Retry-After` seconds",
     504: "No worker answered in time",
     507: "The disk of object storage is full",
 }
+
+
+EVERYWHERE = (401, 403, 429)
+"""What any route but OPEN may answer before it is asked."""
+OPEN = "/healthz"
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -64,6 +72,16 @@ def _drop_default_faults(schema: dict[str, Any]) -> None:
                 operation["responses"] |= _as_strings(problems(422))
 
 
+def _tell_of_keys(schema: dict[str, Any]) -> None:
+    """Add the key that routes need, and the answers to a request without one or with too many."""
+    schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path == OPEN else [{"key": []}]
+            if path != OPEN:
+                operation["responses"] |= _as_strings(problems(*EVERYWHERE))
+
+
 def _as_strings(responses: dict[int | str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {str(status): response for status, response in responses.items()}
 
@@ -86,6 +104,7 @@ def describe(app: FastAPI) -> None:
             components = schema.setdefault("components", {}).setdefault("schemas", {})
             components.update(named["$defs"])
             _drop_default_faults(schema)
+            _tell_of_keys(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -38,7 +38,7 @@ CLEAN_EVERY_S = 900.0
 CLEANING_S = 120.0
 """The longest time that a turn of a running server takes."""
 QUIET_S = 60.0
-"""The index is not written anew while photos are sent or deleted."""
+"""While photos are sent or deleted, the index is written anew only in every second turn."""
 TOKEN_S = 60
 GOOD = (http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.NO_CONTENT)
 MAX_VOLUMES = 100_000

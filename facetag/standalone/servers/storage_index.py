@@ -5,12 +5,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from facetag.disk_space import STORAGE_RESERVE, free_space
+
 FILE = "filer.db"
 EARLIER_FOLDER = "filerldb2"
 """The index of a data folder of an earlier version: LevelDB, which nobody can compact at will."""
 
-MAX_BYTES = 2**28
-"""A larger index, of some 400,000 objects, is not copied: uploads would wait for it."""
+COPIES = 3
+"""So many times its own space takes writing an index anew: two copies, and a log of changes."""
 LOCK_S = 5.0
 """The longest wait for writes to end; SeaweedFS itself waits for ten seconds."""
 
@@ -30,6 +32,7 @@ class StorageIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rewritten: list[int] | None = None
+        self._waited = False
 
     def settings(self) -> str:
         """Return the text of filer.toml."""
@@ -39,16 +42,22 @@ class StorageIndex:
         return f'[sqlite]\nenabled = true\ndbFile = "{FILE}?{pragmas}"\n'
 
     def rewrite(self, *, quiet_s: float, wait_s: float = LOCK_S) -> bool:
-        """Write the index anew if it has changed, but not for `quiet_s`; return whether it was.
+        """Write the index anew if it has changed; return whether it was.
 
+        A first call waits if there were changes less than `quiet_s` ago, the next one does not.
         `secure_delete` alone is not enough, since SQLite moves rows between pages. The server may
-        run meanwhile: its reads go on, and its writes wait.
+        run meanwhile: its reads go on, and its writes wait, 3 s for a million objects.
         """
         path = self._folder / FILE
-        if not path.exists() or path.stat().st_size > MAX_BYTES:
+        if not path.exists():
             return False
         mark = self._mark()
-        if mark == self._rewritten or time.time_ns() - max(mark) < quiet_s * 1e9:
+        if mark == self._rewritten:
+            return False
+        if time.time_ns() - max(mark) < quiet_s * 1e9 and not self._waited:
+            self._waited = True
+            return False
+        if free_space(self._folder) < COPIES * path.stat().st_size + STORAGE_RESERVE:
             return False
         try:
             with closing(sqlite3.connect(path, timeout=wait_s, isolation_level=None)) as index:
@@ -58,7 +67,7 @@ class StorageIndex:
             # Locked, or no space for a copy: the next turn tries again.
             return False
         if not busy:
-            self._rewritten = self._mark()
+            self._rewritten, self._waited = self._mark(), False
         return not busy
 
     def _mark(self) -> list[int]:

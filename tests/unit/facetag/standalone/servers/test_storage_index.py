@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from facetag.standalone.servers import storage_index
 from facetag.standalone.servers.storage_index import EARLIER_FOLDER, FILE, StorageIndex
 
 KEYS = [f"{number:04}" + "k" * 100 for number in range(2000)]
@@ -32,6 +33,19 @@ def test_it_holds_only_living_keys_when_written_anew_while_it_is_open(index, tmp
     assert held(tmp_path) > set(KEYS[1::2])
     assert index.rewrite(quiet_s=0)
     assert held(tmp_path) == set(KEYS[1::2])
+
+
+def test_it_waits_once_for_uploads_to_end_and_always_for_room(index, tmp_path, monkeypatch):
+    assert not index.rewrite(quiet_s=3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage_index, "free_space", lambda _: storage_index.STORAGE_RESERVE)
+        assert not index.rewrite(quiet_s=3600)
+    assert index.rewrite(quiet_s=3600)
+    with closing(sqlite3.connect(tmp_path / FILE)) as other, other:
+        other.execute(f"DELETE FROM filemeta WHERE name = '{KEYS[1]}'")
+    assert not index.rewrite(quiet_s=3600)
+    assert index.rewrite(quiet_s=3600)
+    assert held(tmp_path) == set(KEYS[3::2])
 
 
 def test_it_is_written_anew_only_if_it_has_changed_and_is_not_locked(index, tmp_path):
