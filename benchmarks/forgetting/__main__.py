@@ -9,7 +9,7 @@ the images that the champion held out. Nothing is recorded or promoted: the prog
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,11 +25,13 @@ from benchmarks.forgetting.new_domain import (
     read_collection,
 )
 from benchmarks.harness.machine import describe_machine, in_words
-from facetag.heads import AGE
+from facetag.heads import AGE, HEADS_BY_NAME
 from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle, open_bundle
+from facetag.vision.network.calibration import Values
+from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
+from facetag_trainer.evaluation.bootstrap import Weights, central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.candidate import (
     EPOCHS,
@@ -43,6 +45,9 @@ from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.outputs.output_cache import OutputCache
 
+DRAWS = 4
+LEAST_PROBABILITY = 1e-3
+"""Of a label that is wrong beyond doubt: the log loss of one image must not outweigh all."""
 CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "candidate"
 
 
@@ -57,6 +62,8 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
               show_default=True, help="As of `facetag retrain`.")  # fmt: skip
 @click.option("--replay", type=click.FloatRange(0, 1), default=REPLAY, show_default=True,
               help="As of `facetag retrain`.")  # fmt: skip
+@click.option("--draws", type=click.IntRange(1), default=DRAWS, show_default=True,
+              help="Times that each photo that judges is corrupted.")  # fmt: skip
 @click.option("--no-mirror", is_flag=True, help="Read no mirror images, which is twice as fast.")
 @click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True, help="Epochs.")
 @click.option("--teacher-share", type=click.FloatRange(0, 1), default=TEACHER_SHARE,
@@ -74,6 +81,7 @@ def main(
     labels: str,
     serves: Serves,
     replay: float,
+    draws: int,
     no_mirror: bool,
     epochs: int,
     teacher_share: float,
@@ -86,7 +94,7 @@ def main(
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     collection = read_collection(shards, champion, load_settings(), cache)
-    domain = make_domain(collection, count=count, labels=labels)
+    domain = make_domain(collection, count=count, labels=labels, draws=draws)
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
     plan = RetrainingPlan(replay, precision, serves, options)
     found = try_retraining(
@@ -126,16 +134,17 @@ def try_retraining(
     if verdict is None:
         raise click.ClickException("No earlier image is held out: give more shards.")
     output_cache = OutputCache(run)
+    clean = output_cache.read(champion, domain.rest_clean)
     answers = {
-        CLEAN: output_cache.read(champion, domain.rest_clean),
+        CLEAN: {name: values[domain.photo] for name, values in clean.items()},
         BEFORE: output_cache.read(champion, domain.rest),
         AFTER: output_cache.read(candidate, domain.rest),
     }
     return {
         "line": candidate.manifest["line"],
         "images": {"new": len(domain.new.crops), "rest": len(domain.rest.crops)},
-        "rest": measure(domain.rest.labels, answers, np.ones(len(domain.unseen), bool)),
-        "unseen": measure(domain.rest.labels, answers, domain.unseen),
+        "rest": measure(domain, answers, np.ones(len(domain.unseen), bool)),
+        "unseen": measure(domain, answers, domain.unseen),
         "coverage": {
             name: cover(one, domain.rest.labels, answers[which])
             for name, one, which in (("before", champion, BEFORE), ("after", candidate, AFTER))
@@ -145,26 +154,52 @@ def try_retraining(
 
 
 def measure(
-    labels: Mapping[str, Any], answers: Mapping[str, Any], members: npt.NDArray[np.bool_]
+    domain: Domain, answers: Mapping[str, Outputs], members: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Return per head each network's measure, and the gain with its 95% confidence interval."""
-    found: dict[str, Any] = {"n": int(members.sum())}
+    """Return per head each network's measure, the gain, and its share of what was lost.
+
+    Gain and share have 95% confidence intervals from a bootstrap over photos, each with all the
+    ways in which it was spoiled. Of labels, log losses are given too: few photos change sides.
+    """
+    photos, photo = np.unique(domain.photo[members], return_inverse=True)
+    found: dict[str, Any] = {"n": len(photos), "images": int(members.sum())}
     for head, gated in GATED.items():
-        truth = labels[head][members]
-        weights = draw_beside_all(len(truth), head)
-        values = {
-            name: measure_main(head, truth, outputs[head][members], weights)
-            for name, outputs in answers.items()
-        }
-        gain = -gated.lost(values[BEFORE], values[AFTER])
-        found[head] = {
-            "measure": gated.measure.full_name,
-            **{name: float(value[0]) for name, value in values.items()},
-            "gain": float(gain[0]),
-            "interval": central_interval(gain[1:]),
-            "lost": float(gated.lost(values[CLEAN], values[BEFORE])[0]),
-        }
+        truth = domain.rest.labels[head][members]
+        weights = draw_beside_all(len(photos), head)[:, photo]
+        outputs = {name: values[head][members] for name, values in answers.items()}
+        values = {name: measure_main(head, truth, one, weights) for name, one in outputs.items()}
+        found[head] = {"measure": gated.measure.full_name, **_state(values, gated.lost)}
+        if HEADS_BY_NAME[head].kind != "regression":
+            losses = {name: _log_loss(truth, one, weights) for name, one in outputs.items()}
+            lost = {"measure": f"{head} log loss", **_state(losses, lambda old, new: new - old)}
+            found[f"{head} log loss"] = lost
     return found
+
+
+def _state(values: Mapping[str, Weights], lost: Callable[[Weights, Weights], Weights]) -> Any:
+    """Return the values, what was lost and gained, and the share won back, with intervals."""
+    gain, gone = -lost(values[BEFORE], values[AFTER]), lost(values[CLEAN], values[BEFORE])
+    share = gain / np.where(gone > 0, gone, np.nan)
+    return {
+        **{name: float(value[0]) for name, value in values.items()},
+        "gain": float(gain[0]),
+        "interval": central_interval(gain[1:]),
+        "lost": float(gone[0]),
+        "won_back": float(share[0]),
+        "won_back_interval": central_interval(share[1:]),
+    }
+
+
+def _log_loss(truth: Values, output: Values, weights: Weights) -> Weights:
+    """Return the mean log loss (b,) of probabilities (n, units) for each weighting (b, n)."""
+    right = (
+        output[np.arange(len(truth)), truth.astype(int)]
+        if output.shape[1] > 1
+        else (np.where(truth == 1, output[:, 0], 1 - output[:, 0]))
+    )
+    loss = -np.log(np.maximum(right, LEAST_PROBABILITY))
+    mean: Weights = weights @ loss / weights.sum(axis=1)
+    return mean
 
 
 def cover(bundle: Bundle, labels: Mapping[str, Any], outputs: Any) -> float:
@@ -183,19 +218,14 @@ def to_text(found: Mapping[str, Any]) -> str:
         part = found[name]
         lines += [
             "",
-            f"{title}: {part['n']}",
+            f"{title}: {part['n']}, in {part['images']} images",
             "",
-            f"| measure | {CLEAN} | {BEFORE} | {AFTER} | gain (95% interval) | won back |",
+            f"| measure | {CLEAN} | {BEFORE} | {AFTER} | gain | won back |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
         ]
-        for head in GATED:
-            row = part[head]
-            low, high = row["interval"] or (np.nan, np.nan)
-            back = f"{row['gain'] / row['lost']:.0%}" if row["lost"] > 0 else "nothing was lost"
-            lines.append(
-                f"| {row['measure']} | {row[CLEAN]:.3f} | {row[BEFORE]:.3f} | {row[AFTER]:.3f} | "
-                f"{row['gain']:+.3f} ({low:+.3f} to {high:+.3f}) | {back} |"
-            )
+        for row in part.values():
+            if isinstance(row, dict):
+                lines.append(_to_row(row))
     coverage, verdict = found["coverage"], found["verdict"]
     lines += [
         "",
@@ -205,6 +235,18 @@ def to_text(found: Mapping[str, Any]) -> str:
         *(f"- {reason}" for reason in verdict["reasons"]),
     ]
     return "\n".join(lines)
+
+
+def _to_row(row: Mapping[str, Any]) -> str:
+    low, high = row["interval"] or (np.nan, np.nan)
+    back = "nothing was lost"
+    if row["lost"] > 0:
+        least, most = row["won_back_interval"] or (np.nan, np.nan)
+        back = f"{row['won_back']:.0%} ({least:.0%} to {most:.0%})"
+    return (
+        f"| {row['measure']} | {row[CLEAN]:.3f} | {row[BEFORE]:.3f} | {row[AFTER]:.3f} | "
+        f"{row['gain']:+.3f} ({low:+.3f} to {high:+.3f}) | {back} |"
+    )
 
 
 if __name__ == "__main__":

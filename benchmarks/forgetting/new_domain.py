@@ -94,12 +94,14 @@ class Domain:
     name: str
     new: CropCache
     rest: CropCache
-    """Spoiled images that judge: others than those of `new`, and those that judge there. They
-    have the right labels."""
+    """Spoiled images that judge: of others than those of `new`, and of those that judge there.
+    They have the right labels."""
     rest_clean: CropCache
-    """The same images as they were."""
+    """The photos of `rest` as they were, each once."""
+    photo: npt.NDArray[np.intp]
+    """The photo in `rest_clean` of each image (n,) of `rest`: some are spoiled several times."""
     unseen: npt.NDArray[np.bool_]
-    """Which of them (n,) the champion was not fitted on."""
+    """Images (n,) of `rest` whose photo the champion was not fitted on."""
     hidden: npt.NDArray[np.bool_]
     """Images (n,) of the collection that judge when they are corrupted."""
 
@@ -121,8 +123,12 @@ def make_domain(
     count: int,
     labels: str = "right",
     most: int | None = None,
+    draws: int = 1,
 ) -> Domain:
-    """Return a domain with `count` images in its new shard; at most `most` others judge."""
+    """Return a domain with `count` images in its new shard; at most `most` others judge.
+
+    Photos that judge are spoiled `draws` times, so that the luck of one draw counts less.
+    """
     samples, plan, root = collection.samples, collection.plan, collection.root
     settings = plan.settings
     learnt, judging = choose_images(samples, collection.held_out, count, kind)
@@ -134,29 +140,39 @@ def make_domain(
         known=to_hashes([]),
         hold_out_at_least=JUDGING,
     )
-    judges = [spoil(samples[index], settings, kind) for index in judging[:most]]
-    rest = examine_tests([_write(folder / "rest.tar", judges, settings)])
-    places = {sample.name: index for index, sample in zip(judging, judges, strict=False)}
-    order = [places[sample.name] for sample in rest.samples]
-    originals = {one.sha256: index for one, index in zip(taught, learnt, strict=True)}
     fresh = _cut(new, root, plan)
     fresh = replace(fresh, facts={**fresh.facts, "domain": kind.name})
     judged = find_judges(fresh)
+    originals = {one.sha256: index for one, index in zip(taught, learnt, strict=True)}
     shown = np.array([originals[one] for one in new.round.parts], np.intp)
-    order = [*order, *shown[judged]]
+    photos = [*judging[:most], *shown[judged]]
+    # The first draw of the photos that judge in the new shard lies there.
+    missing = [
+        (place, draw)
+        for draw in range(draws)
+        for place in range(len(photos) if draw else len(judging[:most]))
+    ]
+    judges = [spoil(samples[photos[place]], settings, kind, draw) for place, draw in missing]
+    rest = examine_tests([_write(folder / "rest.tar", judges, settings)])
+    places = {sample.name: place for (place, _), sample in zip(missing, judges, strict=True)}
     poor = join_caches(
         [(_cut(rest, root, plan), np.arange(len(rest.samples))), (fresh, np.flatnonzero(judged))]
     )
-    clean = join_caches([(collection.cache, np.array(order, np.intp))])
+    photo = np.array(
+        [*(places[one.name] for one in rest.samples), *range(len(judging[:most]), len(photos))],
+        np.intp,
+    )
+    clean = join_caches([(collection.cache, np.array(photos, np.intp))])
     hidden = np.zeros(len(samples), bool)
-    hidden[order] = True
+    hidden[photos] = True
     hidden[shown[fresh.validation]] = True
     return Domain(
         kind.name,
         fresh,
-        replace(poor, labels=clean.labels),
+        replace(poor, labels={head: values[photo] for head, values in clean.labels.items()}),
         clean,
-        collection.held_out[order],
+        photo,
+        collection.held_out[photos][photo],
         hidden,
     )
 
@@ -187,17 +203,19 @@ def choose_images(
     return seen[:count], unseen + seen[count:]
 
 
-def spoil(sample: Sample, settings: Settings, kind: Kind = POOR) -> Sample:
-    """Return a sample whose image is corrupted; its content decides the draws."""
+def spoil(sample: Sample, settings: Settings, kind: Kind = POOR, draw: int = 0) -> Sample:
+    """Return a sample whose image is corrupted; its content and the number `draw` decide how."""
     photo = decode_image(
         sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
     )
-    place = int(sample.sha256[:8], 16)
+    place = int(sample.sha256[:8], 16) + draw
     for way, strength in kind.spoiling:
         photo = corrupt(photo, way, strength, place)
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", quality=QUALITY)
-    return Sample(sample.name, buffer.getvalue(), sample.labels)
+    name = Path(sample.name)
+    named = name.with_name(f"{name.stem}-{draw}{name.suffix}") if draw else name
+    return Sample(str(named), buffer.getvalue(), sample.labels)
 
 
 def mislabel(samples: Sequence[Sample], labels: str) -> list[Sample]:

@@ -34,6 +34,6 @@ def domains(tmp_path_factory):
             caches.append(cache)
         new, rest = caches
         hidden = np.zeros(80, bool)
-        return Domain(f"domain {number}", new, rest, rest, np.ones(60, bool), hidden)
+        return Domain(f"domain {number}", new, rest, rest, np.arange(60), np.ones(60, bool), hidden)
 
     return [make(number) for number in (1, 2, 3)]

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.forgetting.__main__ import to_text, try_retraining
+from benchmarks.forgetting.__main__ import (
+    AFTER,
+    BEFORE,
+    CLEAN,
+    measure,
+    to_text,
+    try_retraining,
+)
 from benchmarks.forgetting.new_domain import Domain, choose_images, mislabel, spoil
 from facetag.settings import Settings
 from facetag.vision.network.spec import NetworkSpec
@@ -37,6 +44,9 @@ def test_a_photo_is_always_spoiled_in_the_same_way():
     first, again = (spoil(one, Settings()) for _ in range(2))
     assert first.data == again.data != one.data
     assert first.labels == one.labels
+    other = spoil(one, Settings(), draw=1)
+    assert (other.name, other.labels) == ("1-1.jpg", one.labels)
+    assert other.data != first.data
 
 
 def test_wrong_labels_are_wrong_in_the_way_that_is_asked_for():
@@ -52,6 +62,37 @@ def test_wrong_labels_are_wrong_in_the_way_that_is_asked_for():
     assert sorted(one["age"] for one in read("shuffled")) == [50.0, 60.0]
 
 
+def test_intervals_are_over_photos_however_often_each_is_spoiled(tmp_path):
+    rest = write_tiny_cache(tmp_path / "rest", count=60)
+    rest.labels["race"][:] = 1
+    right = rest.labels["gender"][:, None]
+
+    def answer(wrong):
+        """Answer wrongly for these photos, with a probability of 0.8."""
+        gender = np.where(np.isin(np.arange(60) % 20, wrong)[:, None], 1 - right, right)
+        whole = {"age": rest.labels["age"][:, None] + 1, "race": np.eye(5)[[1] * 60]}
+        return {**whole, "gender": 0.2 + 0.6 * gender}
+
+    answers = {CLEAN: answer([]), BEFORE: answer(range(8)), AFTER: answer(range(2))}
+
+    def state(photo):
+        domain = Domain("poor", rest, rest, rest, photo, np.ones(60, bool), np.zeros(60, bool))
+        return measure(domain, answers, np.ones(60, bool))
+
+    thrice, once = state(np.arange(60) % 20), state(np.arange(60))
+    assert (thrice["n"], thrice["images"]) == (20, 60)
+    row = thrice["gender"]
+    assert (row["gain"], row["won_back"]) == pytest.approx((0.3, 0.75))
+    assert thrice["gender log loss"]["won_back"] == pytest.approx(0.75)
+    assert "won_back" in thrice["age"]
+
+    def width(found):
+        low, high = found["gender"]["interval"]
+        return high - low
+
+    assert width(thrice) > 1.4 * width(once)
+
+
 def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
     earlier = write_tiny_cache(tmp_path / "earlier", count=80, held_out=40)
     new = write_tiny_cache(tmp_path / "new", held_out=30, seed=3)
@@ -63,7 +104,7 @@ def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
     spec = NetworkSpec(backbone="tiny", input_size=32, hidden_units=8)
     fit = FitPlan(epochs=1, batch_size=8, frozen_layers=0, averaging=0.0)
     champion = train_network(TrainingPlan(spec, fit), earlier, tmp_path / "champion")
-    domain = Domain("poor", new, rest, rest, np.arange(60) < 20, np.zeros(80, bool))
+    domain = Domain("poor", new, rest, rest, np.arange(60), np.arange(60) < 20, np.zeros(80, bool))
     plan = RetrainingPlan(1.0, options={"epochs": 1, "batch_size": 8})
     told = []
     found = try_retraining(champion, earlier, domain, plan, tmp_path / "run", on_say=told.append)
