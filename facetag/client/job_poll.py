@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from facetag.client.api_client import ApiClient, JobView
 from facetag.errors import ApiUnavailable
 
-FIRST_POLL_S = 0.2
+FIRST_POLL_S = 0.02
 SLOWEST_POLL_S = 1.0
+OF_THE_WAIT = 0.1
+"""A pause lasts this share of the time waited so far: the end of a short job is seen soon."""
 PATIENCE_S = 60.0
 """How long the service may be unreachable, as in a restart, before an error is raised."""
 
@@ -19,7 +21,7 @@ def poll_job(
 
     Raise ApiUnavailable once the service has been unreachable for `patience_s`.
     """
-    pause_s = FIRST_POLL_S
+    began = time.monotonic()
     away_since: float | None = None
     while True:
         try:
@@ -34,5 +36,5 @@ def poll_job(
             # A cancelled job ends when its workers have finished the images that they had begun.
             if job["finished_at"] is not None:
                 return
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
+        waited_s = time.monotonic() - began
+        time.sleep(min(max(OF_THE_WAIT * waited_s, FIRST_POLL_S), SLOWEST_POLL_S))

@@ -9,6 +9,9 @@ from facetag.heads import HEADS
 Line = dict[str, Any]
 """The results of one image, as `image_line` writes them."""
 
+_KEYS = tuple(key for head in HEADS for key in (head.name, f"{head.name}_range"))
+_LABELS = tuple((head.name, head.labels) for head in HEADS if head.labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -70,18 +73,17 @@ def image_line(
 
 def in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a face's attributes in the order of the heads, which JSONB loses; others by name."""
-    ordered: dict[str, Any] = {}
-    for head in HEADS:
-        ordered |= {
-            key: attributes[key] for key in (head.name, f"{head.name}_range") if key in attributes
-        }
-        value = ordered.get(head.name)
+    ordered = {key: attributes[key] for key in _KEYS if key in attributes}
+    for name, labels in _LABELS:
+        value = ordered.get(name)
         if isinstance(value, dict) and "probabilities" in value:
             found = value["probabilities"]
-            ordered[head.name] = {
+            ordered[name] = {
                 "label": value["label"],
-                "probabilities": {label: found[label] for label in head.labels if label in found},
+                "probabilities": {label: found[label] for label in labels if label in found},
             }
+    if len(ordered) == len(attributes):
+        return ordered
     return ordered | {key: attributes[key] for key in sorted(attributes) if key not in ordered}
 
 

@@ -20,6 +20,8 @@ _UNSAFE = re.compile(rf"""[\x00-\x09\x0b-\x1f{_MARKS}]|\A{_SIGNS}|[;\n](?=["'\s]
 Where numbers are written with commas, spreadsheets begin a new cell at a semicolon and find no
 quotes around a name, so that a row ends with a line feed.
 """
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+"""`json.dumps` would make an encoder for each line."""
 _STEERING = re.compile(rf"[\x00-\x08\x0b-\x1f{_MARKS}]")
 
 
@@ -63,7 +65,9 @@ def escape_controls(text: str) -> str:
 
 def dump_json(value: Any, **options: Any) -> str:
     r"""Return JSON that can be written as UTF-8, with `\udcNN` for bytes that are not."""
-    text = json.dumps(value, ensure_ascii=False, **options)
+    text = json.dumps(value, ensure_ascii=False, **options) if options else _ENCODE(value)
+    if text.isascii():
+        return text
     return _LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

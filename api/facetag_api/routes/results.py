@@ -1,6 +1,5 @@
 """Return a job's images: a page as JSON, or all of them as a stream of JSON lines or CSV."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -20,6 +19,7 @@ from facetag.results.csv_rows import (
     csv_rows,
     without_other_heads,
 )
+from facetag.results.name_escapes import dump_json
 from facetag_api import limits
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.openapi import problems
@@ -138,7 +138,7 @@ def place_to_count(desk: Desk, job: Job) -> Iterator[None]:
 def write_jsonl(pages: Iterator[Lines]) -> Iterator[bytes]:
     """Yield JSON lines, a page at a time."""
     for lines in pages:
-        yield "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+        yield "".join(f"{dump_json(line)}\n" for line in lines).encode()
 
 
 def write_csv(pages: Iterator[Lines], *, heads: Collection[str], raw: bool) -> Iterator[bytes]:
