@@ -4,7 +4,8 @@ Faces are regions of the Metadata Working Group's schema; what is apparent about
 region's description, so that no name of a person is ever written.
 """
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,6 +18,8 @@ from facetag_cli.exports.face_attributes import relative_box
 from facetag_cli.output.results_table import face_text
 from facetag_cli.reporter import plural
 
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""What a folder says in which nobody, or not this user, may write."""
 NAMESPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -32,30 +35,52 @@ TOOLKIT = "facetag sidecar"
 def write_xmp(lines: Iterable[Line], target: Path) -> int:
     """Write NAME.xmp below the folder for each photo with faces; return how many.
 
-    Sidecars of other programs stay as they are: they hold people's work. If there are any, or if a
-    name would lie outside the folder, InputInvalid is raised.
+    Sidecars of other programs stay as they are: they hold people's work. If there are any, if a
+    folder cannot be written, or if a name would lie outside the folder, InputInvalid is raised once
+    the others are written.
     """
     count = 0
     others: list[Path] = []
+    closed: list[tuple[Path, OSError]] = []
     for line in lines:
         if not line["faces"]:
             continue
         sidecar = photo_below(target, f"{line['image']}.xmp")
         if sidecar is None:
             raise InputInvalid(f"{line['image']} lies outside the folder: label one folder alone.")
-        if sidecar.exists() and TOOLKIT.encode() not in sidecar.read_bytes():
-            others.append(sidecar)
-            continue
-        sidecar.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(sidecar, sidecar_text(line))
-        count += 1
-    if others:
-        raise InputInvalid(
-            f"{plural(len(others), 'sidecar')} of other programs, such as {others[0]}, would be "
-            f"replaced and {'was' if len(others) == 1 else 'were'} left alone; {count:,} others "
-            "were written. Give --output another folder."
-        )
+        try:
+            if sidecar.exists() and TOOLKIT.encode() not in sidecar.read_bytes():
+                others.append(sidecar)
+                continue
+            sidecar.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(sidecar, sidecar_text(line))
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
+            closed.append((sidecar, error))
+        else:
+            count += 1
+    if others or closed:
+        raise InputInvalid(_left_out(others, closed, count))
     return count
+
+
+def _left_out(others: Sequence[Path], closed: Sequence[tuple[Path, OSError]], written: int) -> str:
+    """Return why sidecars were not written, how many were, and what to do."""
+    reasons = []
+    if others:
+        reasons.append(
+            f"{plural(len(others), 'sidecar')} of other programs, such as {others[0]}, would be "
+            f"replaced and {'was' if len(others) == 1 else 'were'} left alone"
+        )
+    if closed:
+        sidecar, error = closed[0]
+        more = f" ({len(closed) - 1:,} more like it)" if len(closed) > 1 else ""
+        reasons.append(f"{sidecar} cannot be written: {error.strerror}{more}")
+    return (
+        f"{'; '.join(reasons)}; {plural(written, 'sidecar')} {'was' if written == 1 else 'were'} "
+        "written. Give --output another folder."
+    )
 
 
 def sidecar_text(line: Line) -> bytes:

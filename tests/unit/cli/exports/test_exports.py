@@ -225,6 +225,18 @@ def test_sidecars_of_other_programs_are_left_alone(facetag, export, tmp_path):
     assert (target / "sub" / "b.jpg.xmp").exists()
 
 
+def test_sidecars_beside_photos_that_lie_read_only_are_told_in_one_line(facetag, export, tmp_path):
+    results, target = tmp_path / "labels.jsonl", tmp_path / "beside"
+    target.mkdir()
+    (target / "sub").symlink_to("/sys/kernel")
+    run = facetag("export", results, "--to", "xmp", "--output", target)
+    assert run.exit_code == 1
+    assert (target / "a.png.xmp").exists()
+    (said,) = run.stderr.splitlines()
+    assert f"{target}/sub/b.jpg.xmp cannot be written: " in said
+    assert said.endswith("1 sidecar was written. Give --output another folder.")
+
+
 def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp_path):
     run = facetag("export", tmp_path / "labels.jsonl", "--to", "hf")
     assert (run.exit_code, "give --photos FOLDER" in run.stderr) == (2, True)
