@@ -1,7 +1,6 @@
 """Choose among the files of a folder by their names."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from pathspec import PathSpec
 
@@ -13,7 +12,7 @@ COMPANION_PREFIX = "._"
 
 def is_companion(name: str) -> bool:
     """Tell whether macOS or a NAS made this file for a photo: it ends like one, and is none."""
-    *folders, file = PurePosixPath(name).parts
+    *folders, file = name.split("/")
     return file.startswith(COMPANION_PREFIX) or not COMPANION_FOLDERS.isdisjoint(folders)
 
 
@@ -27,9 +26,10 @@ class NameFilter:
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._include = PathSpec.from_lines("gitignore", include) if include else None
-        self._exclude = PathSpec.from_lines("gitignore", exclude)
+        self._exclude = PathSpec.from_lines("gitignore", exclude) if exclude else None
 
     def keeps(self, name: str) -> bool:
         """Tell whether the photo of this name is to be labelled."""
-        wanted = self._include is None or self._include.match_file(name)
-        return wanted and not self._exclude.match_file(name)
+        if self._include is not None and not self._include.match_file(name):
+            return False
+        return self._exclude is None or not self._exclude.match_file(name)

@@ -139,20 +139,21 @@ def collect_photos(
     """
     found = FoundPhotos(given)
     alone = len(given) == 1 and (given[0].is_dir() or given[0].suffix.lower() == TAR_SUFFIX)
-    asked_for = {path for path in given if path.suffix.lower() != TAR_SUFFIX}
-    met = dict[tuple[Path, int | None], LocalPhoto]()
+    asked_for = {path for path in given if path.suffix.lower() != TAR_SUFFIX and not path.is_dir()}
+    # Texts are found faster than paths.
+    met = dict[tuple[str, int | None], LocalPhoto]()
     for photo in _find(given, found, hidden=hidden, base=given[0] if alone else None):
-        itself = photo.offset is None and photo.path in asked_for
+        itself = bool(asked_for) and photo.offset is None and photo.path in asked_for
         if not itself and is_companion(photo.name):
             found.skip("beside photos")
         elif not itself and photo.suffix not in IMAGE_SUFFIXES and not (sniff and photo.sniffed()):
             found.skip(photo.suffix or "without extension")
         elif names.keeps(photo.name):
-            met[photo.path, photo.offset] = photo
+            met[str(photo.path), photo.offset] = photo
         else:
             found.filtered += 1
     found.photos.extend(met.values())
-    found.photos.sort(key=lambda photo: (photo.name, os.fsencode(photo.path)))
+    found.photos.sort(key=lambda photo: (photo.name, str(photo.path)))
     return found
 
 
@@ -168,9 +169,10 @@ def no_photos(found: FoundPhotos) -> str:
 
 def shown_name(path: Path, folder: Path) -> str:
     """Return the path relative to `folder`, with `/` between its parts."""
-    text, prefix = path.as_posix(), f"{folder.as_posix().rstrip('/')}/"
+    text, prefix = str(path), str(folder).rstrip(os.sep) + os.sep
     # `relative_to` would take a third of the time in which a folder is read.
-    return text[len(prefix) :] if text.startswith(prefix) else path.relative_to(folder).as_posix()
+    below = text[len(prefix) :] if text.startswith(prefix) else str(path.relative_to(folder))
+    return below if os.sep == "/" else below.replace(os.sep, "/")
 
 
 def as_text(name: str) -> str:
@@ -197,9 +199,9 @@ def _find(
     for start in given:
         if start.is_dir():
             os.scandir(start).close()
-            for path in _walk_files(start, found, seen, hidden=hidden):
+            for path, is_link in _walk_files(start, found, seen, hidden=hidden):
                 photo = describe_photo(path, base)
-                yield _check_link(photo, start) if path.is_symlink() else photo
+                yield _check_link(photo, start) if is_link else photo
         elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
             yield from _open_tar(start, found, inside="" if base else f"{start.as_posix()}/")
         else:
@@ -217,8 +219,8 @@ def _open_tar(tar: Path, found: FoundPhotos, *, inside: str) -> Iterator[LocalPh
 
 def _walk_files(
     folder: Path, found: FoundPhotos, seen: set[tuple[int, int]], *, hidden: bool
-) -> Iterator[Path]:
-    """Yield files, those of real folders before those of linked ones.
+) -> Iterator[tuple[Path, bool]]:
+    """Yield files, and whether each is a link; those of real folders before those of linked ones.
 
     A photo that is reachable in both ways is so named by its real path.
     """
@@ -239,7 +241,7 @@ def _walk_files(
             if not hidden and entry.name.startswith("."):
                 found.skip("hidden")
             elif not _is_folder(entry):
-                yield Path(entry.path)
+                yield Path(entry.path), entry.is_symlink()
             elif not entry.is_symlink():
                 real.append(Path(entry.path))
             elif is_trusted(Path(entry.path)):

@@ -5,19 +5,15 @@ duplicates if at most LOOK_BITS bits differ. Then one of LOOK_BITS + 1 bands of 
 only photos that share a band are compared.
 """
 
-from itertools import pairwise
-
 LOOK_BITS = 10
 BANDS = LOOK_BITS + 1
-HASH_BITS = 256
 MOST_PER_BAND = 32
 """Photos compared per band: many photos may share one, such as that of a white edge."""
 MOST_LOOKS = 100_000
 """Photos whose looks are compared, the first ones; each takes about a kilobyte."""
 
-_EDGES = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
-_BAND_BITS = [(low, (1 << (high - low)) - 1) for low, high in pairwise(_EDGES)]
-"""Lowest bit and mask of each band."""
+_PARTS = tuple(slice(first, None, BANDS) for first in range(BANDS))
+"""The bytes of each band. They lie apart: photos often share one region, such as a white edge."""
 
 
 class Duplicates:
@@ -26,7 +22,7 @@ class Duplicates:
     def __init__(self) -> None:
         self._of_content: dict[bytes, int] = {}
         self._looks: dict[int, int] = {}
-        self._bands: list[dict[int, tuple[int, ...]]] = [{} for _ in range(BANDS)]
+        self._bands: list[dict[bytes, tuple[int, ...]]] = [{} for _ in range(BANDS)]
 
     def place(self, position: int, content: bytes | None, look: bytes | None) -> int | None:
         """Return the position of the photo that this one repeats, which repeats none; else None.
@@ -35,22 +31,22 @@ class Duplicates:
         """
         first = None if content is None else self._of_content.get(content)
         if first is None and look is not None:
-            first = self._find_look(position, int.from_bytes(look, "big"))
+            first = self._find_look(position, look)
         if content is not None:
             self._of_content.setdefault(content, position if first is None else first)
         return first
 
-    def _find_look(self, position: int, look: int) -> int | None:
-        values = [(look >> low) & mask for low, mask in _BAND_BITS]
-        for known, value in zip(self._bands, values, strict=True):
-            for earlier in known.get(value, ()):
-                if (self._looks[earlier] ^ look).bit_count() <= LOOK_BITS:
+    def _find_look(self, position: int, look: bytes) -> int | None:
+        bits, bands = int.from_bytes(look, "big"), [look[part] for part in _PARTS]
+        for known, band in zip(self._bands, bands, strict=True):
+            for earlier in known.get(band, ()):
+                if (self._looks[earlier] ^ bits).bit_count() <= LOOK_BITS:
                     return earlier
         if len(self._looks) < MOST_LOOKS:
-            self._looks[position] = look
-            for known, value in zip(self._bands, values, strict=True):
+            self._looks[position] = bits
+            for known, band in zip(self._bands, bands, strict=True):
                 # A tuple of one costs half of a list, and most bands are met once.
-                met = known.get(value, ())
+                met = known.get(band, ())
                 if len(met) < MOST_PER_BAND:
-                    known[value] = (*met, position)
+                    known[band] = (*met, position)
         return None

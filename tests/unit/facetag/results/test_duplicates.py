@@ -1,8 +1,9 @@
 import random
 import time
 
-from facetag.results.duplicates import HASH_BITS, LOOK_BITS, Duplicates
+from facetag.results.duplicates import LOOK_BITS, Duplicates
 
+HASH_BITS = 256
 RANDOM = random.Random(7)
 
 
