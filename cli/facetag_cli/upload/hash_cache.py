@@ -4,7 +4,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,8 @@ from facetag.cache_folder import cache_folder
 from facetag.inputs.photo_files import LocalPhoto
 
 HASH_THREADS = 4
+LOOKED_UP = 500
+"""Photos that are looked up at a time."""
 SETTLED_S = 2.0
 """A file changed this recently may change again at the same mtime, so it is not remembered."""
 
@@ -34,8 +36,6 @@ class HashCache:
 
     def __init__(self, path: Path | None) -> None:
         self._rows = None if path is None else _open(path)
-        self._met: dict[LocalPhoto, str | None] = {}
-        """What was just looked up, until it is used."""
 
     def __enter__(self) -> Self:
         """Return the cache itself."""
@@ -48,18 +48,26 @@ class HashCache:
 
     def hash_photos(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
         """Return the hex SHA-256 of each photo, or the error of reading it."""
-        met, self._met = self._met, {}
-        known = {photo: met[photo] if photo in met else self._look_up(photo) for photo in photos}
-        unknown = [photo for photo in photos if known[photo] is None]
-        with ThreadPoolExecutor(HASH_THREADS) as threads:
-            found = dict(zip(unknown, threads.map(_hash, unknown), strict=True))
-        self._remember(unknown, found)
-        return [known[photo] or found[photo] for photo in photos]
+        known = self.recall(photos)
+        unknown = [photo for photo, found in zip(photos, known, strict=True) if found is None]
+        read = iter(self.read(unknown))
+        return [found or next(read) for found in known]
 
-    def remembers(self, photo: LocalPhoto) -> bool:
-        """Return whether the photo's hash is known without reading it."""
-        self._met[photo] = found = self._look_up(photo)
-        return found is not None
+    def recall(self, photos: Sequence[LocalPhoto]) -> list[str | None]:
+        """Return the SHA-256 of each photo that has not changed since it was hashed, else None."""
+        known: list[str | None] = []
+        for start in range(0, len(photos), LOOKED_UP):
+            known += self._look_up(photos[start : start + LOOKED_UP])
+        return known
+
+    def read(self, photos: Sequence[LocalPhoto]) -> list[str | OSError]:
+        """Read and hash photos, and remember the results."""
+        if not photos:
+            return []
+        with ThreadPoolExecutor(HASH_THREADS) as threads:
+            found = list(threads.map(_hash, photos))
+        self._remember(photos, found)
+        return found
 
     def find_file(self, sha256: str) -> Path | None:
         """Return a file that has not changed since it was hashed to this; None if none is known."""
@@ -82,29 +90,35 @@ class HashCache:
                 return path
         return None
 
-    def _look_up(self, photo: LocalPhoto) -> str | None:
+    def _look_up(self, photos: Sequence[LocalPhoto]) -> list[str | None]:
         if self._rows is None:
-            return None
+            return [None] * len(photos)
+        keys = [_key(photo) for photo in photos]
+        wanted = ",".join("?" * len(keys))
         try:
-            row = self._rows.execute(
-                "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ?",
-                (_key(photo), photo.size, photo.mtime_ns),
-            ).fetchone()
+            rows = self._rows.execute(
+                f"SELECT path, size, mtime_ns, sha256 FROM hashes WHERE path IN ({wanted})",  # noqa: S608 - marks alone
+                keys,
+            )
+            known = {path: (size, mtime_ns, sha256) for path, size, mtime_ns, sha256 in rows}
         except sqlite3.Error:
             # An unreadable cache costs only time.
-            return None
-        return None if row is None else str(row[0])
+            return [None] * len(photos)
+        found: list[str | None] = []
+        for key, photo in zip(keys, photos, strict=True):
+            size, mtime_ns, sha256 = known.get(key, (None, None, None))
+            same = (size, mtime_ns) == (photo.size, photo.mtime_ns)
+            found.append(str(sha256) if same else None)
+        return found
 
-    def _remember(
-        self, photos: Sequence[LocalPhoto], found: Mapping[LocalPhoto, str | OSError]
-    ) -> None:
+    def _remember(self, photos: Sequence[LocalPhoto], found: Sequence[str | OSError]) -> None:
         if self._rows is None:
             return
         settled_ns = int((time.time() - SETTLED_S) * 1e9)
         rows = [
-            (_key(photo), photo.size, photo.mtime_ns, found[photo])
-            for photo in photos
-            if photo.mtime_ns < settled_ns and isinstance(found[photo], str)
+            (_key(photo), photo.size, photo.mtime_ns, sha256)
+            for photo, sha256 in zip(photos, found, strict=True)
+            if photo.mtime_ns < settled_ns and isinstance(sha256, str)
         ]
         try:
             with self._rows:
@@ -127,7 +141,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
 
 
 def _key(photo: LocalPhoto) -> bytes:
-    path = os.fsencode(photo.path.absolute())
+    path = os.fsencode(photo.path if photo.path.is_absolute() else photo.path.absolute())
     return path if photo.offset is None else path + b"\0%d" % photo.offset
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import mimetypes
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,6 +39,9 @@ FIRST_PAUSE_S = 0.25
 _SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 
 _UNTYPED = "application/octet-stream"
+
+_NOT_YET = ""
+"""The key of a photo whose outcome is not known yet."""
 
 Advance = Callable[[int, int], None]
 """Takes the number of finished photos and their bytes."""
@@ -93,6 +96,8 @@ class UploadReport:
 class UploadBatch:
     """Photos that are ready to be sent, with their contents and the targets of new ones."""
 
+    places: Sequence[int]
+    """Where the photos stand among all that are sent."""
     photos: Sequence[LocalPhoto]
     contents: Sequence[Content | NotSent]
     fresh: dict[Content, LocalPhoto]
@@ -110,7 +115,8 @@ class UploadBatch:
 class Uploader:
     """Send photos through presigned forms, several at a time.
 
-    While one batch is sent, the next one is hashed and its forms are requested.
+    While one batch is sent, the next one is hashed and its forms are requested. Photos that must be
+    hashed come first: they are likely new, and what is known of the others is found meanwhile.
 
     Raises StorageUnavailable or ApiUnavailable if a server does not answer. What was sent stays,
     and another run continues from there. A single photo that is refused is only reported.
@@ -133,7 +139,7 @@ class Uploader:
 
     def upload(self, photos: Sequence[LocalPhoto], advance: Advance) -> UploadReport:
         """Send the photos, and call `advance` after each one."""
-        report = UploadReport()
+        report = UploadReport([_NOT_YET] * len(photos))
         with FormPoster(SEND_THREADS) as poster, ThreadPoolExecutor(SEND_THREADS) as threads:
             sender = Sender(self._client, poster, first_pause_s=self._first_pause_s)
             sending: deque[tuple[UploadBatch, Iterator[str | NotSent]]] = deque()
@@ -155,38 +161,65 @@ class Uploader:
         # Only one thread: a batch's contents decide which of the next batch are new.
         with ThreadPoolExecutor(1) as ahead:
             batches = self._divide(photos)
-            coming = ahead.submit(self._prepare_next, batches)
+            coming = ahead.submit(next, batches, None)
             while (batch := coming.result()) is not None:
-                coming = ahead.submit(self._prepare_next, batches)
+                coming = ahead.submit(next, batches, None)
                 yield batch
 
-    def _prepare_next(self, batches: Iterator[list[LocalPhoto]]) -> UploadBatch | None:
-        photos = next(batches, None)
-        return None if photos is None else self._prepare(photos)
+    def _divide(self, photos: Sequence[LocalPhoto]) -> Iterator[UploadBatch]:
+        """Yield batches of at most BATCH photos to hash, then of UPLOAD_BATCH that are known."""
+        faults = {
+            place: fault for place, photo in enumerate(photos) if (fault := self._fault_of(photo))
+        }
+        readable = [place for place in range(len(photos)) if place not in faults]
+        recalled = self._hashes.recall([photos[place] for place in readable])
+        known = {
+            place: Content(sha256, photos[place].size, key_suffix(photos[place]))
+            for place, sha256 in zip(readable, recalled, strict=True)
+            if sha256 is not None
+        }
+        new = [place for place in range(len(photos)) if place not in known]
+        for start in range(0, len(new), BATCH):
+            places = new[start : start + BATCH]
+            yield self._prepare(places, photos, faults | self._read(places, photos, faults))
+        places = list(known)
+        for start in range(0, len(places), UPLOAD_BATCH):
+            yield self._prepare(places[start : start + UPLOAD_BATCH], photos, known)
 
-    def _divide(self, photos: Sequence[LocalPhoto]) -> Iterator[list[LocalPhoto]]:
-        """Yield batches of at most BATCH photos to hash, and of UPLOAD_BATCH in all."""
-        batch: list[LocalPhoto] = []
-        to_hash = 0
-        for photo in photos:
-            batch.append(photo)
-            to_hash += not self._hashes.remembers(photo)
-            if to_hash == BATCH or len(batch) == UPLOAD_BATCH:
-                yield batch
-                batch, to_hash = [], 0
-        if batch:
-            yield batch
+    def _read(
+        self, places: Sequence[int], photos: Sequence[LocalPhoto], faults: Mapping[int, NotSent]
+    ) -> dict[int, Content | NotSent]:
+        """Return the contents of those photos that have no fault."""
+        readable = [place for place in places if place not in faults]
+        digests = self._hashes.read([photos[place] for place in readable])
+        return {
+            place: _unreadable(digest)
+            if isinstance(digest, OSError)
+            else Content(digest, photos[place].size, key_suffix(photos[place]))
+            for place, digest in zip(readable, digests, strict=True)
+        }
 
-    def _prepare(self, photos: Sequence[LocalPhoto]) -> UploadBatch:
-        contents = self._identify(photos)
+    def _prepare(
+        self,
+        places: Sequence[int],
+        photos: Sequence[LocalPhoto],
+        contents: Mapping[int, Content | NotSent],
+    ) -> UploadBatch:
         fresh: dict[Content, LocalPhoto] = {}
-        for photo, content in zip(photos, contents, strict=True):
+        for place in places:
+            content = contents[place]
             if isinstance(content, Content) and content not in self._met:
-                fresh.setdefault(content, photo)
+                fresh.setdefault(content, photos[place])
         self._met |= fresh.keys()
         wanted = [content.as_wanted() for content in fresh]
         uploads = self._client.request_uploads(wanted) if wanted else []
-        return UploadBatch(photos, contents, fresh, uploads)
+        return UploadBatch(
+            places,
+            [photos[place] for place in places],
+            [contents[place] for place in places],
+            fresh,
+            uploads,
+        )
 
     def _settle(
         self,
@@ -202,23 +235,10 @@ class Uploader:
                 report.sent += 1
                 report.sent_bytes += content.size
             advance(1, photo.size)
-        for photo, held in zip(batch.photos, batch.contents, strict=True):
-            report.outcomes.append(self._keys[held] if isinstance(held, Content) else held)
+        for place, photo, held in zip(batch.places, batch.photos, batch.contents, strict=True):
+            report.outcomes[place] = self._keys[held] if isinstance(held, Content) else held
             if not (isinstance(held, Content) and batch.fresh.get(held) is photo):
                 advance(1, photo.size)
-
-    def _identify(self, photos: Sequence[LocalPhoto]) -> list[Content | NotSent]:
-        readable = [photo for photo in photos if not self._fault_of(photo)]
-        digests = dict(zip(readable, self._hashes.hash_photos(readable), strict=True))
-        contents: list[Content | NotSent] = []
-        for photo in photos:
-            if fault := self._fault_of(photo):
-                contents.append(fault)
-            elif isinstance(digest := digests[photo], OSError):
-                contents.append(_unreadable(digest))
-            else:
-                contents.append(Content(digest, photo.size, key_suffix(photo)))
-        return contents
 
     def _fault_of(self, photo: LocalPhoto) -> NotSent | None:
         refusal = photo.refusal(self._max_bytes)
