@@ -1,5 +1,6 @@
 """Build the HTTP API as an ASGI application, without TensorFlow or NumPy."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -41,6 +42,8 @@ def create_app(settings: Settings) -> FastAPI:
         current_default_thread_limiter().total_tokens = SYNC_THREADS
         services = open_services(settings)
         app.state.services = services
+        # What was made so far stays: a collection need not look at it again after each large page.
+        gc.freeze()
         try:
             yield
         finally:

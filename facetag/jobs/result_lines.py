@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Integer, Row, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
@@ -55,33 +56,26 @@ def list_images(
     With `reviewed`, only images of which somebody reviewed a face. Raises JobNotFound, and
     JobStateConflict for a job that keeps counts only.
     """
-    after = -1 if after_position is None else after_position
-    lines_of_job = _select_lines(job_id).limit(limit + 1)
-    if reviewed:
-        lines_of_job = lines_of_job.where(
-            Image.id.in_(
-                select(Review.image_id).where(
-                    Review.job_id == job_id, Review.withdrawn_at.is_(None)
-                )
-            )
-        )
-    if state is None:
-        query = lines_of_job.where(Image.position > after).order_by(Image.position)
-    else:
-        # The same rows as `state = ...` in the same order, written so that only the index by state
-        # fits. Otherwise PostgreSQL walks through all images of the job, whatever their state.
-        query = lines_of_job.where(
-            tuple_(Image.state, Image.position) > tuple_(state.value, after),
-            Image.state <= state.value,
-        ).order_by(Image.state, Image.position)
-    rows = session.execute(query).all()
+    values = {
+        "job": job_id,
+        "after": -1 if after_position is None else after_position,
+        "state": None if state is None else state.value,
+        "limit": limit + 1,
+    }
+    query = _select_lines(in_state=state is not None, reviewed=reviewed)
+    rows = session.execute(query, values).all()
     # The job is read last: if it was deleted meanwhile, missing lines must not look like its end.
     require_results(get_job(session, job_id, tenant_id=tenant_id))
     lines = [{**_line(row), "position": row.position} for row in rows[:limit]]
     return lines, lines[-1]["position"] if len(rows) > limit else None
 
 
-def _select_lines(job_id: uuid.UUID) -> Select[Any]:
+@cache
+def _select_lines(*, in_state: bool, reviewed: bool) -> Select[Any]:
+    """Return a statement with the values `job`, `after`, `state` and `limit`.
+
+    Building it takes longer than reading a hundred images, so each kind is built once.
+    """
     # One statement reads an image and its faces at one moment.
     face = func.json_build_array(
         FaceRow.id,
@@ -105,7 +99,7 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         .correlate(Image)
         .scalar_subquery()
     )
-    return select(
+    lines = select(
         Image.position,
         Image.name,
         Image.state,
@@ -118,24 +112,41 @@ def _select_lines(job_id: uuid.UUID) -> Select[Any]:
         repeated.label("duplicate_of"),
         faces.label("faces"),
         reviews_of_image().label("reviews"),
-    ).where(Image.job_id == job_id)
+    ).where(Image.job_id == bindparam("job"))
+    if reviewed:
+        seen = select(Review.image_id).where(
+            Review.job_id == bindparam("job"), Review.withdrawn_at.is_(None)
+        )
+        lines = lines.where(Image.id.in_(seen))
+    after = bindparam("after", type_=Integer)
+    if in_state:
+        # The same rows as `state = ...` in the same order, written so that only the index by state
+        # fits. Otherwise PostgreSQL walks through all images of the job, whatever their state.
+        wanted = bindparam("state", type_=Text)
+        lines = lines.where(
+            tuple_(Image.state, Image.position) > tuple_(wanted, after), Image.state <= wanted
+        ).order_by(Image.state, Image.position)
+    else:
+        lines = lines.where(Image.position > after).order_by(Image.position)
+    return lines.limit(bindparam("limit"))
 
 
 def _line(row: Row[Any]) -> dict[str, Any]:
+    _, name, state, code, message, model, width, height, incomplete, repeats, faces, reviews = row
     return image_line(
-        name=row.name,
-        state=row.state,
-        error=None if row.error_code is None else (row.error_code, row.error_message or ""),
-        model=row.model_version,
-        width=row.width,
-        height=row.height,
+        name=name,
+        state=state,
+        error=None if code is None else (code, message or ""),
+        model=model,
+        width=width,
+        height=height,
         faces=review_faces(
             [
                 (face_id, Face((x, y, width, height), confidence, attributes))
-                for face_id, x, y, width, height, confidence, attributes in row.faces or ()
+                for face_id, x, y, width, height, confidence, attributes in faces or ()
             ],
-            row.reviews,
+            reviews,
         ),
-        incomplete=row.incomplete,
-        duplicate_of=row.duplicate_of,
+        incomplete=incomplete,
+        duplicate_of=repeats,
     )
