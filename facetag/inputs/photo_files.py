@@ -160,11 +160,13 @@ def collect_photos(
 def no_photos(found: FoundPhotos) -> str:
     """Return an error message about folders without photos."""
     others = "other file" if found.skipped == 1 else "other files"
-    parts = [f"{found.skipped} {others}"] if found.skipped else []
+    parts = [f"{found.skipped:,} {others}"] if found.skipped else []
     if found.filtered:
-        parts.append(f"{found.filtered} that --include and --exclude leave out")
+        parts.append(f"{found.filtered:,} that --include and --exclude leave out")
     place = f"The folder {found.place} holds" if len(found.given) == 1 else f"{found.place} hold"
-    return f"{place} no photos ({', '.join(parts) or 'it is empty'})."
+    tars = found.kinds_skipped[TAR_SUFFIX]
+    remedy = " Give the tars themselves, as in FOLDER/*.tar." if tars else ""
+    return f"{place} no photos ({', '.join(parts) or 'it is empty'}).{remedy}"
 
 
 def shown_name(path: Path, folder: Path) -> str:

@@ -70,10 +70,10 @@ def test_a_job_that_is_deleted_while_its_lines_are_read_is_not_taken_for_an_empt
     with transaction(sessions) as session:
         execute = session.execute
 
-        def read_too_late(query):
+        def read_too_late(query, values):
             with transaction(sessions) as other:
                 other.execute(text("DELETE FROM jobs"))
-            return execute(query)
+            return execute(query, values)
 
         monkeypatch.setattr(session, "execute", read_too_late)
         with pytest.raises(JobNotFound):

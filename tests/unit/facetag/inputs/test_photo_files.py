@@ -101,6 +101,8 @@ def test_a_folder_without_photos_says_what_it_holds(tmp_path):
     assert "it is empty" in no_photos(collect_photos(tmp_path))
     touch(tmp_path, "a.txt")
     assert "1 other file" in no_photos(collect_photos(tmp_path))
+    touch(tmp_path, "shard-0.tar")
+    assert no_photos(collect_photos(tmp_path)).endswith("as in FOLDER/*.tar.")
 
 
 def test_the_title_of_a_folder_is_text_that_can_be_written(tmp_path):
