@@ -132,7 +132,9 @@ def _select_lines(*, in_state: bool, reviewed: bool) -> Select[Any]:
 
 
 def _line(row: Row[Any]) -> dict[str, Any]:
-    _, name, state, code, message, model, width, height, incomplete, repeats, faces, reviews = row
+    values: tuple[Any, ...] = tuple(row)
+    _, name, state, code, message, model, width, height, *others = values
+    incomplete, repeats, faces, reviews = others
     return image_line(
         name=name,
         state=state,
