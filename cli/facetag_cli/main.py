@@ -112,6 +112,14 @@ CHAPTERS = (
     ),
 )
 ENTRIES = {entry.name: entry for chapter in CHAPTERS for entry in chapter.entries}
+WAYS_OUT = {
+    " does not exist.": "Check the path.",
+    " is a directory.": "Give a file.",
+    " is a file.": "Give a folder.",
+    " is not readable.": "Give yourself the right to read it.",
+    " is not writable.": "Give yourself the right to write it.",
+}
+"""What to do about the ends of click's messages on paths."""
 FOLDERS = {entry.name: chapter.folder for chapter in CHAPTERS for entry in chapter.entries}
 
 
@@ -125,6 +133,7 @@ class WrongArgument(click.UsageError):
         """Print the line, without the usage that click puts before it."""
         command = self.ctx.command_path if self.ctx else "facetag"
         said = self.message if self.message.endswith((".", "?", ")")) else f"{self.message}."
+        said += next((f" {way}" for end, way in WAYS_OUT.items() if said.endswith(end)), "")
         click.echo(f"Error: {said} See `{command} --help`.", file=file or sys.stderr)
 
 
@@ -140,6 +149,20 @@ class LazyGroup(click.Group):
         entry = ENTRIES.get(cmd_name)
         ctx.meta[ASKED_FOR] = cmd_name
         return None if entry is None else load_command(entry)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; raise UsageError, with the nearest name, if there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], ENTRIES, n=1)
+            if not near or args[0] in ENTRIES:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean `{near[0]}`?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the subcommands by chapter without importing any."""
