@@ -50,7 +50,7 @@ def data_folder_full(data_dir: Path) -> DiskFull:
     return disk_full(
         data_dir,
         _server_space(data_dir),
-        use="its database and object storage",
+        use="data of the service",
         remedy="give another folder with --data-dir or FACETAG_DATA_DIR",
     )
 

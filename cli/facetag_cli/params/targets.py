@@ -48,7 +48,9 @@ def writable_target(
     except _Unchanged:
         return value
     except OSError as error:
-        raise click.BadParameter(f"{value} cannot be written: {error.strerror}.") from error
+        raise click.BadParameter(
+            f"{value} cannot be written: {error.strerror}. Name a file elsewhere."
+        ) from error
 
 
 def report_target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
