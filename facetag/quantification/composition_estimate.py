@@ -65,11 +65,8 @@ def estimate_composition(
         for factor in CERTAIN_FACTORS
         if factor in known
     ]
-    found += [
-        measure_spread(each.estimated, answers, held_out)
-        for each in shares
-        if each.grouping.factors == ("age",)
-    ]
+    if "age" in known:
+        found.append(measure_spread(answers, held_out))
     return CompositionEstimate(shares, [shift for shift in found if shift is not None])
 
 

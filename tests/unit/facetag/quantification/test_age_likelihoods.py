@@ -45,3 +45,10 @@ def test_a_fine_age_that_no_held_out_face_has_gets_no_share(held_out):
     _, ages = draw_years(40, 50)
     assert found.adapt(ages).within[FINE_STARTS.index(44)] == 0
     assert np.isfinite(found.adapt(ages).of(ages)).all()
+
+
+def test_ages_of_a_collection_are_smoothed_across_the_ends_of_bands(known):
+    _, drawn = draw_years(33, 47, 150)
+    oftener = known.adapt(drawn).shares / known.held_out_shares
+    last, first = FINE_STARTS.index(36), FINE_STARTS.index(40)
+    assert oftener[first] == pytest.approx(oftener[last], rel=0.4)

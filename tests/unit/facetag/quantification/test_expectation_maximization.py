@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import GROUPINGS
@@ -32,3 +33,11 @@ def test_a_face_may_count_several_times():
     likelihoods = np.array([[1.0, 0.1], [0.1, 1.0]])
     repeated = estimate_shares(likelihoods[[0, 0, 0, 1]])
     assert np.allclose(estimate_shares(likelihoods, np.array([3.0, 1.0])), repeated, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_round_moves_the_shares_that_are_found(seed):
+    chances = np.random.default_rng(seed).dirichlet(np.ones(5), 200)
+    found = estimate_shares(chances)
+    renewed = (found * (chances / (chances @ found)[:, None]).sum(axis=0) + 1) / 205
+    assert renewed == pytest.approx(found, abs=2e-6)
