@@ -64,10 +64,13 @@ class AgeLikelihoods:
 
     def of(self, ages: Values) -> Values:
         """Return the likelihoods (n, bands) of stated ages (n,)."""
-        mixed = np.zeros((BANDS, len(GRID_YEARS)))
-        np.add.at(mixed, BAND_OF_FINE, self.within[:, None] * self.curves)
-        mixed += SMALLEST_DENSITY
-        return np.stack([np.interp(ages, GRID_YEARS, curve) for curve in mixed], axis=1)
+        first = np.searchsorted(BAND_OF_FINE, np.arange(BANDS))
+        mixed = np.add.reduceat(self.within[:, None] * self.curves, first).T + SMALLEST_DENSITY
+        steps = np.clip(ages, 0, GRID_YEARS[-1]) / GRID_YEARS[1]
+        below = np.minimum(steps.astype(np.intp), len(GRID_YEARS) - 2)
+        above = (steps - below)[:, None]
+        densities: Values = (1 - above) * mixed[below] + above * mixed[below + 1]
+        return densities
 
     def adapt(self, ages: Values, weights: Values | None = None) -> "AgeLikelihoods":
         """Return the likelihoods for a collection with these stated ages (n,).

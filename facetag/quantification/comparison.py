@@ -72,7 +72,7 @@ def _difference(first: Shares, second: Shares, *, doubtful: bool) -> ShareDiffer
     half = half_width(
         second.errors - first.errors,
         np.minimum(first.degrees, second.degrees),
-        np.hypot(first.least_spread, second.least_spread),
+        float(np.hypot(first.least_spread, second.least_spread)),
     )
     return ShareDifference(
         first.grouping,

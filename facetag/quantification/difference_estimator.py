@@ -17,9 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetag.quantification.groupings import Grouping
-from facetag.quantification.held_out_answers import HeldOut, Values
-from facetag.quantification.likelihoods import Likelihoods
+from facetag.quantification.held_out_answers import Codes, Values
 
 LOWEST, HIGHEST = 2.0, 5.0
 """Squared distances, in units of what chance explains, up to which the estimate for any shares has
@@ -36,14 +34,13 @@ class DifferenceEstimator:
     known_error: Values
 
     @classmethod
-    def fit(
-        cls, likelihoods: Likelihoods, held_out: HeldOut, grouping: Grouping
-    ) -> "DifferenceEstimator":
-        """Return the estimator from likelihoods and the held-out faces they were fitted on."""
-        codes = grouping.codes(held_out.codes)
-        shares = np.bincount(codes, minlength=len(grouping.labels)) / len(codes)
-        mean = _mean_probability(likelihoods.of(grouping, held_out.answers), shares)
-        return cls(shares, mean - shares)
+    def fit(cls, likelihoods: Values, codes: Codes, times: Values) -> "DifferenceEstimator":
+        """Return the estimator from likelihoods (n, groups) and groups (n,) of held-out faces.
+
+        `times` (n,) say how often each of them was drawn to fit the likelihoods.
+        """
+        shares = np.bincount(codes, times, likelihoods.shape[1]) / times.sum()
+        return cls(shares, _mean_probability(likelihoods, shares, times) - shares)
 
     def estimate(
         self, likelihoods: Values, counted: Values, weights: Values | None = None
@@ -62,17 +59,6 @@ def weigh(distance: Values, noise: Values) -> float:
     it would have if the shares were like the held-out ones.
     """
     return float(np.clip((_size(distance, noise) - LOWEST) / (HIGHEST - LOWEST), 0, 1))
-
-
-def remaining_bias(distance: Values, noise: Values) -> Values:
-    """Return the squared bias (groups,) that the estimate for shares like the held-out ones keeps.
-
-    It is what chance does not explain of the distance, by moments, as far as this estimate counts:
-    also where chance could explain all of it.
-    """
-    unexplained = max(_size(distance, noise) - 1, 0)
-    bias: Values = (1 - weigh(distance, noise)) ** 2 * unexplained * noise
-    return bias
 
 
 def _size(distance: Values, noise: Values) -> float:

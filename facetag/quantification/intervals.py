@@ -7,24 +7,24 @@ limited number of held-out faces, and the method's own bias where likelihoods fi
 stage simulates shares like the held-out ones (`difference_estimator`), and shows how far its
 estimate and the one for any shares lie apart by chance. From the collection's distance follows the
 weight of either. The second stage simulates shares about the estimated ones, as the truth may be (a
-nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals").
+nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals"). There the weight is found
+anew for each collection, so that the errors also hold what a wrong weight costs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t as student
 
 from facetag.quantification.difference_estimator import (
     DifferenceEstimator,
-    remaining_bias,
     weigh,
 )
 from facetag.quantification.expectation_maximization import estimate_shares
 from facetag.quantification.groupings import FINE_AGE, Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
-from facetag.quantification.likelihoods import Likelihoods, fit_likelihoods
+from facetag.quantification.likelihoods import FaceLikelihoods, Likelihoods, fit_likelihoods
 from facetag.quantification.simulated_collection import CollectionSimulator, SimulatedCollection
 
 ROUNDS = 100
@@ -48,14 +48,11 @@ class Shares:
     """Estimated less true shares (rounds, groups) of simulated collections."""
     degrees: Values
     """Degrees of freedom (groups,) of the errors' spread."""
-    undecided: Values
-    """Spread (groups,) that comes from not knowing which of the two estimates is right."""
 
     @property
-    def least_spread(self) -> Values:
-        """Return the spread (groups,) that there is without errors, too: at least one face's."""
-        spread: Values = np.hypot(1 / self.faces, self.undecided)
-        return spread
+    def least_spread(self) -> float:
+        """Return the spread that there is without errors, too: that of one face."""
+        return 1 / self.faces
 
     def interval(self, *, counted: bool = False) -> Values:
         """Return the lower and upper ends (2, groups) of the 95% intervals."""
@@ -67,7 +64,7 @@ class Shares:
         return np.clip([self.estimated - half, self.estimated + half], 0, 1)
 
 
-def half_width(errors: Values, degrees: Values, least_spread: Values) -> Values:
+def half_width(errors: Values, degrees: Values, least_spread: float) -> Values:
     """Return half the width (groups,) of the 95% intervals of errors (rounds, groups)."""
     quantiles = student.ppf((1 + LEVEL) / 2, np.maximum(degrees, FEWEST_DEGREES))
     width: Values = quantiles * np.sqrt((errors**2).mean(axis=0) + least_spread**2)
@@ -76,16 +73,23 @@ def half_width(errors: Values, degrees: Values, least_spread: Values) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Held-out faces, and the likelihoods that were fitted on them."""
+    """Likelihoods, and what they say of all held-out faces."""
 
     likelihoods: Likelihoods
-    held_out: HeldOut
+    of_held_out: FaceLikelihoods
+    times: Values
+    """How often each held-out face (n,) was drawn to fit the likelihoods."""
+
+    def fit_alike(self, grouping: Grouping, codes: Codes) -> DifferenceEstimator:
+        """Return the estimator for shares like those of the held-out faces' groups (n,)."""
+        return DifferenceEstimator.fit(self.of_held_out.of(grouping), codes, self.times)
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapFits:
     """Fits on all held-out faces, and on draws of them, one for each round."""
 
+    held_out: HeldOut
     whole: Fit
     drawn: Sequence[Fit]
 
@@ -93,10 +97,18 @@ class BootstrapFits:
 def fit_bootstrap(held_out: HeldOut, *, rounds: int = ROUNDS, seed: int = 1) -> BootstrapFits:
     """Fit the likelihoods that shares of any collection are estimated with."""
     rng = np.random.default_rng(seed)
+    faces = len(held_out)
     whole = fit_likelihoods(held_out)
-    draws = (held_out.take(rng.integers(0, len(held_out), len(held_out))) for _ in range(rounds))
+
+    def fit(index: Codes) -> Fit:
+        likelihoods = fit_likelihoods(held_out.take(index), whole)
+        times = np.bincount(index, minlength=faces).astype(np.float64)
+        return Fit(likelihoods, likelihoods.of_faces(held_out.answers), times)
+
     return BootstrapFits(
-        Fit(whole, held_out), [Fit(fit_likelihoods(draw, whole), draw) for draw in draws]
+        held_out,
+        Fit(whole, whole.of_faces(held_out.answers), np.ones(faces)),
+        [fit(rng.integers(0, faces, faces)) for _ in range(rounds)],
     )
 
 
@@ -125,7 +137,7 @@ def bootstrap_shares(
     for each in groupings:
         by_count = _count(each, counted, np.ones(len(answers)))
         simulation = _Simulation(each, fits, answers, photos, rng)
-        estimated, errors, undecided = simulation.estimate(by_count)
+        estimated, errors = simulation.estimate(by_count)
         found.append(
             Shares(
                 each,
@@ -135,7 +147,6 @@ def bootstrap_shares(
                 np.array([_count(each, counted, one) for one in weights]),
                 errors,
                 _degrees(each, held_out),
-                undecided,
             )
         )
     return found
@@ -152,79 +163,85 @@ class _Simulation:
         photos: Codes,
         rng: np.random.Generator,
     ) -> None:
-        self._grouping, self._drawn, self._rng = grouping, fits.drawn, rng
-        self._whole = fits.whole
+        self._grouping, self._fits, self._rng = grouping, fits, rng
+        held_out = self._held_out = fits.held_out
+        self._codes = grouping.codes(held_out.codes)
+        self._counted = held_out.answers.counted_codes()
         whole = fits.whole.likelihoods
         self._likelihoods = whole.of(grouping, answers)
-        adapted = self._adapt(whole, answers)
+        adapted = whole.adapt(answers) if "age" in grouping.factors else whole
         likelihoods = adapted.of(grouping, answers)
         self._first = estimate_shares(likelihoods)
         repetition = _repetition(likelihoods * self._first, photos)
-        held_out, faces = fits.whole.held_out, len(answers)
-        self._alike = CollectionSimulator(held_out, grouping, faces, repetition)
+        self._alike = CollectionSimulator(held_out, grouping, len(answers), repetition)
         self._free = CollectionSimulator(
-            held_out, grouping, faces, repetition, _chances(held_out, adapted, whole)
+            held_out, grouping, len(answers), repetition, _chances(held_out, adapted, whole)
         )
 
-    def estimate(self, counted: Values) -> tuple[Values, Values, Values]:
-        """Return estimated shares (groups,), their errors (rounds, groups) and what is undecided.
+    def estimate(self, counted: Values) -> tuple[Values, Values]:
+        """Return estimated shares (groups,) and their errors (rounds, groups).
 
         `counted` (groups,) are the counted shares.
         """
-        alike = self._fit_alike(self._whole).estimate(self._likelihoods, counted)
-        free_errors, alike_errors = self._simulate_alike(alike)
-        distance = _without_bias(self._first, free_errors) - alike
-        noise = (free_errors - alike_errors).var(axis=0)
-        weight = weigh(distance, noise)
-        errors = self._simulate_free(free_errors)
-        apart = _without_bias(self._first, errors) - alike
-        return (
-            alike + weight * apart,
-            weight * errors + (1 - weight) * alike_errors,
-            np.sqrt(weight * (1 - weight) * apart**2 + remaining_bias(distance, noise)),
-        )
-
-    def _simulate_alike(self, shares: Values) -> tuple[Values, Values]:
-        """Return the errors of both estimates where the collection resembles the held-out images.
-
-        Those of the estimate for any shares come first; `shares` (groups,) are the others'.
-        """
-        free_errors, alike_errors = [], []
-        for fit in self._drawn:
-            simulated = self._alike.draw(shares, self._rng)
-            likelihoods = fit.likelihoods.of(self._grouping, simulated.answers)
-            counted = _count(self._grouping, simulated.answers.counted_codes(), simulated.weights)
-            estimated = self._fit_alike(fit).estimate(likelihoods, counted, simulated.weights)
-            free_errors.append(self._error(simulated, fit))
-            alike_errors.append(estimated - simulated.shares)
-        return np.array(free_errors), np.array(alike_errors)
-
-    def _simulate_free(self, distances: Values) -> Values:
-        """Return the errors (rounds, groups) where shares are so far from the estimated ones."""
+        fitted = self._fits.whole.fit_alike(self._grouping, self._codes)
+        alike = fitted.estimate(self._likelihoods, counted)
+        known = self._simulate(self._alike, np.tile(alike, (len(self._fits.drawn), 1)))
+        noise = (known.free - known.alike).var(axis=0)
+        weight = weigh(_without_bias(self._first, known.free) - alike, noise)
         # The sign is drawn, too: the truth may lie on either side of what was estimated.
-        signs = self._rng.choice([-1, 1], len(self._drawn))
-        return np.array(
-            [
-                self._error(self._free.draw(_near(self._first, sign * distance), self._rng), fit)
-                for fit, distance, sign in zip(self._drawn, distances, signs, strict=True)
-            ]
-        )
+        signs = self._rng.choice([-1, 1], (len(self._fits.drawn), 1))
+        errors = self._simulate(self._free, _near(self._first, signs * known.free))
+        apart = _without_bias(self._first, errors.free) - alike
+        return alike + weight * apart, _mixed_errors(errors, known.free.mean(axis=0), noise)
 
-    def _error(self, simulated: SimulatedCollection, fit: Fit) -> Values:
-        adapted = self._adapt(fit.likelihoods, simulated.answers, simulated.weights)
-        likelihoods = adapted.of(self._grouping, simulated.answers)
-        estimated = estimate_shares(likelihoods, simulated.weights, start=self._first)
-        return estimated - simulated.shares
+    def _simulate(self, simulator: CollectionSimulator, shares: Values) -> "_Errors":
+        """Return the errors where collections have about these shares (rounds, groups)."""
+        free, alike = [], []
+        for fit, near in zip(self._fits.drawn, shares, strict=True):
+            simulated = simulator.draw(near, self._rng)
+            answers = fit.of_held_out.take(simulated.rows)
+            counted = _count(
+                self._grouping,
+                {factor: codes[simulated.rows[factor]] for factor, codes in self._counted.items()},
+                simulated.weights,
+            )
+            estimator = fit.fit_alike(self._grouping, self._codes)
+            found = estimator.estimate(answers.of(self._grouping), counted, simulated.weights)
+            alike.append(found - simulated.shares)
+            likelihoods = self._adapt(fit, answers, simulated).of(self._grouping)
+            found = estimate_shares(likelihoods, simulated.weights, start=self._first)
+            free.append(found - simulated.shares)
+        return _Errors(np.array(free), np.array(alike))
 
     def _adapt(
-        self, likelihoods: Likelihoods, answers: Answers, weights: Values | None = None
-    ) -> Likelihoods:
-        if "age" not in self._grouping.factors:
-            return likelihoods
-        return likelihoods.adapt(answers, weights)
+        self, fit: Fit, answers: FaceLikelihoods, simulated: SimulatedCollection
+    ) -> FaceLikelihoods:
+        """Return the answers' likelihoods for the ages of their collection."""
+        of_ages, ages = fit.likelihoods.age, self._held_out.answers.age
+        if "age" not in self._grouping.factors or of_ages is None or ages is None:
+            return answers
+        ages = ages[simulated.rows["age"]]
+        return replace(answers, age=of_ages.adapt(ages, simulated.weights).of(ages))
 
-    def _fit_alike(self, fit: Fit) -> DifferenceEstimator:
-        return DifferenceEstimator.fit(fit.likelihoods, fit.held_out, self._grouping)
+
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """Errors (rounds, groups) of the estimates for any shares and for those like the held-out."""
+
+    free: Values
+    alike: Values
+
+
+def _mixed_errors(errors: _Errors, known_bias: Values, noise: Values) -> Values:
+    """Return the errors (rounds, groups) if each simulated collection gets a weight of its own.
+
+    `known_bias` (groups,) is that of the estimate for any shares where these are like the held-out
+    ones, and `noise` as in `weigh`.
+    """
+    apart = errors.free - errors.alike
+    weights = np.array([weigh(one, noise) for one in apart - known_bias])
+    mixed: Values = errors.alike + weights[:, None] * (apart - errors.free.mean(axis=0))
+    return mixed
 
 
 def _chances(held_out: HeldOut, adapted: Likelihoods, whole: Likelihoods) -> Values | None:
@@ -236,9 +253,9 @@ def _chances(held_out: HeldOut, adapted: Likelihoods, whole: Likelihoods) -> Val
     return chances
 
 
-def _near(shares: Values, error: Values) -> Values:
-    moved = np.clip(shares + error, 0, None)
-    return moved if moved.sum() > 0 else shares
+def _near(shares: Values, errors: Values) -> Values:
+    moved = np.clip(shares + errors, 0, None)
+    return np.where(moved.sum(axis=1, keepdims=True) > 0, moved, shares)
 
 
 def _without_bias(shares: Values, errors: Values) -> Values:

@@ -38,6 +38,53 @@ class CalibrationFit:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceLikelihoods:
+    """Likelihoods of n faces' answers, by factor; None for a factor that they do not state."""
+
+    gender: Values | None
+    """Of each gender within each band, (n, 2, bands)."""
+    race: Values | None
+    age: Values | None
+    """Of each band, (n, bands)."""
+
+    def take(self, rows: Mapping[str, Codes]) -> "FaceLikelihoods":
+        """Return those of faces whose answers about each factor are those of these `rows` (m,)."""
+        columns = (self.gender, self.race, self.age)
+        return FaceLikelihoods(
+            *(
+                None if column is None else column[rows[factor]]
+                for factor, column in zip(FACTORS, columns, strict=True)
+            )
+        )
+
+    def of(self, grouping: Grouping) -> Values:
+        """Return the likelihoods (n, groups) in a grouping's groups.
+
+        Answers about two factors are taken as independent within a group.
+        """
+        first, *others = grouping.factors
+        if not others:
+            return self._single(first)
+        second = others[0]
+        if (first, second) == ("gender", "age"):
+            joint = _known(self.gender) * _known(self.age)[:, None, :]
+        else:
+            joint = self._single(first)[:, :, None] * self._single(second)[:, None, :]
+        return joint.reshape(len(joint), -1)
+
+    def _single(self, factor: str) -> Values:
+        if factor == "gender":
+            by_band = _known(self.gender)
+            if self.age is None:
+                return by_band[:, :, -1]
+            # What the age says of being a child decides how sure the gender is.
+            child = (self.age[:, CHILD] / self.age.sum(axis=1))[:, None]
+            mixed: Values = child * by_band[:, :, CHILD] + (1 - child) * by_band[:, :, -1]
+            return mixed
+        return _known(self.age if factor == "age" else self.race)
+
+
+@dataclass(frozen=True, slots=True)
 class Likelihoods:
     """Likelihoods by factor, fitted on held-out faces; up to a factor that depends on the face."""
 
@@ -57,39 +104,17 @@ class Likelihoods:
             return self
         return replace(self, age=self.age.adapt(_known(answers.age), weights))
 
+    def of_faces(self, answers: Answers) -> "FaceLikelihoods":
+        """Return the likelihoods of faces' answers, by factor."""
+        return FaceLikelihoods(
+            None if self.gender is None else self.gender(answers),
+            None if self.race is None else self.race(answers),
+            None if self.age is None else self.age.of(_known(answers.age)),
+        )
+
     def of(self, grouping: Grouping, answers: Answers) -> Values:
-        """Return the likelihoods (n, groups) of faces' answers in a grouping's groups.
-
-        Answers about two factors are taken as independent within a group.
-        """
-        first, *others = grouping.factors
-        if not others:
-            return self._single(first, answers)
-        second = others[0]
-        if (first, second) == ("gender", "age"):
-            joint = _known(self.gender)(answers) * self._ages(answers)[:, None, :]
-        else:
-            joint = (
-                self._single(first, answers)[:, :, None] * self._single(second, answers)[:, None, :]
-            )
-        return joint.reshape(len(answers), -1)
-
-    def _single(self, factor: str, answers: Answers) -> Values:
-        if factor == "gender":
-            by_band = _known(self.gender)(answers)
-            if self.age is None:
-                return by_band[:, :, -1]
-            # What the age says of being a child decides how sure the gender is.
-            bands = self._ages(answers)
-            child = bands[:, CHILD] / bands.sum(axis=1)
-            mixed: Values = (
-                child[:, None] * by_band[:, :, CHILD] + (1 - child[:, None]) * by_band[:, :, -1]
-            )
-            return mixed
-        return self._ages(answers) if factor == "age" else _known(self.race)(answers)
-
-    def _ages(self, answers: Answers) -> Values:
-        return _known(self.age).of(_known(answers.age))
+        """Return the likelihoods (n, groups) of faces' answers in a grouping's groups."""
+        return self.of_faces(answers).of(grouping)
 
 
 def fit_likelihoods(held_out: HeldOut, near: Likelihoods | None = None) -> Likelihoods:

@@ -10,29 +10,33 @@ weights are a draw from the posterior of a Dirichlet process (Ferguson 1973, "A 
 Some Nonparametric Problems", Annals of Statistics 1; Rubin 1981, "The Bayesian Bootstrap").
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from facetag.quantification.groupings import FACTORS, Grouping
-from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
+from facetag.quantification.held_out_answers import Codes, HeldOut, Values
 
 PSEUDO_FACES = 2.0
 """A crossing with this many held-out faces has about half of its answers put together from two
 faces."""
+LEAST = 1e-9
+"""The least chance of a face: it is drawn if its group has no others."""
 MOST_FACES = 3_000
 """Larger collections are simulated with this many faces: the held-out faces decide by then."""
-COLUMNS = {"gender": "female", "race": "race", "age": "age"}
-"""The field of Answers that each factor is read from."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCollection:
-    """Answers of simulated faces, how often each counts (n,), and the true shares (groups,)."""
+    """Hold the answers of n simulated faces."""
 
-    answers: Answers
+    rows: Mapping[str, Codes]
+    """By factor: the held-out face (n,) whose answer about it is taken."""
     weights: Values
+    """How often each face counts, (n,)."""
     shares: Values
+    """The true shares, (groups,)."""
 
 
 class CollectionSimulator:
@@ -52,82 +56,70 @@ class CollectionSimulator:
         alike, so that only one of so many is drawn. `chances` (n,) say how much oftener than others
         of its group each held-out face is drawn.
         """
-        self._chances = np.ones(len(held_out)) if chances is None else chances
-        self._held_out, self._faces, self._repetition = held_out, faces, repetition
-        self._grouping = grouping
-        codes = grouping.codes(held_out.codes)
-        self._own = [np.flatnonzero(codes == group) for group in range(len(grouping.labels))]
-        self._by_factor = {
-            factor: [
-                np.flatnonzero(held_out.codes[factor] == code)
-                for code in range(len(FACTORS[factor]))
-            ]
-            for factor in grouping.factors
-        }
+        self._chances = np.ones(len(held_out)) if chances is None else np.maximum(chances, LEAST)
+        self._faces, self._repetition, self._grouping = faces, repetition, grouping
+        groups = len(grouping.labels)
+        self._own = _Strata(grouping.codes(held_out.codes), groups)
+        self._labels = np.arange(groups)[None]
+        if len(grouping.factors) > 1:
+            self._labels = np.array(np.divmod(np.arange(groups), len(FACTORS[grouping.factors[1]])))
+        self._by_factor = [
+            _Strata(held_out.codes[factor], len(FACTORS[factor])) for factor in grouping.factors
+        ]
+        of_labels = [
+            strata.faces[labels] > 0
+            for strata, labels in zip(self._by_factor, self._labels, strict=True)
+        ]
+        self._possible = (self._own.faces > 0) | np.all(of_labels, axis=0)
 
     def draw(self, shares: Values, rng: np.random.Generator) -> SimulatedCollection:
-        """Return a collection with about these shares (groups,)."""
-        counts = rng.multinomial(self._faces, self._possible(shares))
+        """Return a collection with about these shares (groups,).
+
+        Groups of which no answers can be drawn are left out.
+        """
+        kept = np.where(self._possible, np.clip(shares, 0, None), 0.0)
+        counts = rng.multinomial(self._faces, kept / kept.sum())
         smaller = max(self._faces / MOST_FACES, 1)
-        firsts: list[Codes] = []
-        seconds: list[Codes] = []
-        weights: list[Values] = []
-        for group in np.flatnonzero(counts):
-            number = int(np.ceil(counts[group] / self._repetition[group] / smaller))
-            first, second = self._draw_faces(int(group), number, rng)
-            firsts.append(first)
-            seconds.append(second)
-            weights.append(np.full(number, counts[group] / number))
-        return SimulatedCollection(
-            self._put_together(np.concatenate(firsts), np.concatenate(seconds)),
-            np.concatenate(weights),
-            counts / self._faces,
+        numbers = np.ceil(counts / self._repetition / smaller).astype(np.intp)
+        of_groups = np.repeat(np.arange(len(counts)), numbers)
+        weights = (counts / np.maximum(numbers, 1))[of_groups]
+        return SimulatedCollection(self._draw_rows(of_groups, rng), weights, counts / self._faces)
+
+    def _draw_rows(self, groups: Codes, rng: np.random.Generator) -> dict[str, Codes]:
+        first, *others = (
+            strata.draw(labels[groups], self._chances, rng)
+            for strata, labels in zip(self._by_factor, self._labels, strict=True)
         )
+        if not others:
+            return dict.fromkeys(FACTORS, first)
+        weighed = self._chances * rng.standard_exponential(len(self._chances))
+        whole = self._own.draw(groups, weighed, rng)
+        as_one = rng.beta(np.maximum(self._own.faces, 1), PSEUDO_FACES)
+        as_one[self._own.faces == 0] = 0
+        alone = rng.random(len(groups)) >= as_one[groups]
+        rows = dict.fromkeys(FACTORS, np.where(alone, first, whole))
+        return rows | {self._grouping.factors[1]: np.where(alone, others[0], whole)}
 
-    def _possible(self, shares: Values) -> Values:
-        """Return shares without groups of which no answers can be drawn."""
-        seen = [
-            len(own) > 0 or all(len(faces) > 0 for faces in self._of_labels(group))
-            for group, own in enumerate(self._own)
-        ]
-        kept = np.where(seen, np.clip(shares, 0, None), 0.0)
-        possible: Values = kept / kept.sum()
-        return possible
 
-    def _of_labels(self, group: int) -> list[Codes]:
-        """Return the held-out faces that share a group's label of each factor."""
-        factors = self._grouping.factors
-        if len(factors) == 1:
-            return [self._by_factor[factors[0]][group]]
-        first, second = divmod(group, len(FACTORS[factors[1]]))
-        return [self._by_factor[factors[0]][first], self._by_factor[factors[1]][second]]
+class _Strata:
+    """Held-out faces by group, to draw from many groups at once."""
 
-    def _draw_faces(self, group: int, number: int, rng: np.random.Generator) -> tuple[Codes, Codes]:
-        own = self._own[group]
-        if len(self._grouping.factors) == 1:
-            drawn = self._choose(own, number, rng)
-            return drawn, drawn
-        first, second = (self._choose(one, number, rng) for one in self._of_labels(group))
-        if not len(own):
-            return first, second
-        whole = self._choose(own, number, rng, rng.dirichlet(np.ones(len(own))))
-        as_one = rng.random(number) < rng.beta(len(own), PSEUDO_FACES)
-        return np.where(as_one, whole, first), np.where(as_one, whole, second)
+    def __init__(self, codes: Codes, groups: int) -> None:
+        self.faces = np.bincount(codes, minlength=groups)
+        self._order = np.argsort(codes, kind="stable")
+        self._ends = np.cumsum(self.faces)
 
-    def _choose(
-        self, faces: Codes, number: int, rng: np.random.Generator, weights: Values | None = None
-    ) -> Codes:
-        chances = self._chances[faces] * (1 if weights is None else weights)
-        total = chances.sum()
-        return rng.choice(faces, number, p=chances / total if total > 0 else None)
+    def draw(self, groups: Codes, chances: Values, rng: np.random.Generator) -> Codes:
+        """Return one face of each of the groups (m,), by the chances (n,) of all faces.
 
-    def _put_together(self, firsts: Codes, seconds: Codes) -> Answers:
-        second = COLUMNS[self._grouping.factors[-1]]
-        found = self._held_out.answers
-        columns = {
-            name: None
-            if (column := getattr(found, name)) is None
-            else column[seconds if name == second else firsts]
-            for name in COLUMNS.values()
-        }
-        return Answers(**columns)
+        Any face stands for a group without one.
+        """
+        below = np.cumsum(chances[self._order])
+        last = self._ends[groups] - 1
+        first = last - self.faces[groups] + 1
+        start = np.where(first > 0, below[first - 1], 0.0)
+        wanted = start + rng.random(len(groups)) * (below[last] - start)
+        # A rounded product may lie at the end itself, which is below no face of the group.
+        places = np.clip(np.searchsorted(below, wanted, side="right"), first, last)
+        found: Codes = self._order[places]
+        return found

@@ -13,7 +13,7 @@ def spread(held_out, grouping, group):
     simulator = CollectionSimulator(held_out, grouping, FACES, np.ones(len(grouping.labels)))
     shares = np.eye(len(grouping.labels))[group]
     rng = np.random.default_rng(1)
-    drawn = [simulator.draw(shares, rng).answers.female for _ in range(40)]
+    drawn = [held_out.answers.female[simulator.draw(shares, rng).rows["gender"]] for _ in range(40)]
     within = np.mean([one.std() for one in drawn]) / FACES**0.5
     return np.std([one.mean() for one in drawn]) / within
 
@@ -47,5 +47,17 @@ def test_a_crossing_without_a_face_takes_its_answers_from_two():
     simulator = CollectionSimulator(seen, GENDER_BY_RACE, 200, np.ones(10))
     drawn = simulator.draw(np.eye(10)[9], np.random.default_rng(4))
     assert drawn.shares[9] == 1
-    assert drawn.answers.female.mean() > 0.6
-    assert drawn.answers.race[:, 4].mean() > 0.2
+    assert seen.answers.female[drawn.rows["gender"]].mean() > 0.6
+    assert seen.answers.race[drawn.rows["race"], 4].mean() > 0.2
+
+
+def test_simulated_faces_are_of_the_groups_and_drawn_by_their_chances(held_out):
+    women = held_out.codes["gender"] == 1
+    chances = np.where(women, np.arange(len(held_out)) % 2, 0.0)
+    simulator = CollectionSimulator(held_out, GENDER, 400, np.ones(2), chances)
+    drawn = simulator.draw(np.array([0.25, 0.75]), np.random.default_rng(6)).rows["gender"]
+    of_women = women[drawn]
+    assert of_women.mean() == np.clip(of_women.mean(), 0.65, 0.85)
+    assert (drawn[of_women] % 2 == 1).all()
+    # No man has a chance: any man is drawn then.
+    assert len(set(drawn[~of_women])) > 20

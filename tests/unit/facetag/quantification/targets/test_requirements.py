@@ -44,6 +44,6 @@ def test_what_is_no_requirement_is_refused_with_the_way_to_write_one(text):
 def test_a_bound_outside_the_interval_is_sure(text, verdict):
     half = np.array([0.5, 0.5])
     errors = np.array([[0.05, -0.05], [-0.05, 0.05]])
-    degrees, moved = np.array([90.0, 90.0]), np.zeros(2)
-    shares = Shares(GROUPINGS[0], 1000, half, half, half[None], errors, degrees, moved)
+    degrees = np.array([90.0, 90.0])
+    shares = Shares(GROUPINGS[0], 1000, half, half, half[None], errors, degrees)
     assert Requirement.parse(text).judge(shares) is verdict
