@@ -112,6 +112,9 @@ class LiveBar:
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
         """Show `done` of `total` (None: the total stays as it is), and a short note."""
+        if done < self._progress.tasks[0].completed:
+            # Another stage begins: the rate of the one before tells nothing of it.
+            self._progress.reset(self._task)
         self._progress.update(self._task, completed=done, total=total, note=note)
 
     def advance(self, photos: int, size: int) -> None:
@@ -139,15 +142,19 @@ class PlainBar:
         self._size = size
         self._unit = unit
         self._every_s = every_s
-        self._begun = self._said = time.monotonic()
+        self._begun = self._said = self._set = time.monotonic()
         self._done = 0
         self._sent = 0
 
     def set(self, done: int, *, total: int | None = None, note: str = "") -> None:
         """Show `done` of `total` (None: the total stays as it is), and a short note."""
+        now = time.monotonic()
+        if done < self._done:
+            # Another stage began about when this bar was last set.
+            self._begun = self._set
+        self._set = now
         self._done = done
         self._total = self._total if total is None else total
-        now = time.monotonic()
         if now - self._said >= self._every_s:
             self._said = now
             self._reporter.say(self._line(now - self._begun, note))

@@ -1,5 +1,6 @@
 import io
 import re
+import time
 
 from rich.console import Console
 
@@ -41,6 +42,21 @@ def test_plain_lines_come_only_now_and_then(capsys):
     for _ in range(100):
         bar.advance(1, 0)
     assert capsys.readouterr().err == ""
+
+
+def test_a_stage_that_begins_anew_has_a_rate_of_its_own(capsys):
+    bar = PlainBar(Reporter(), "Fitting", 1000, None, every_s=0)
+    time.sleep(0.5)
+    bar.set(1000)
+    time.sleep(0.05)
+    bar.set(10, total=20, note="reading")
+    (rate,) = re.findall(r"10 of 20 photos, ([\d.]+) photos/s", capsys.readouterr().err)
+    assert float(rate) > 10 / 0.5
+    with LiveBar(Console(file=io.StringIO(), force_terminal=True), "Fitting", 9, None) as live:
+        live.set(9)
+        live.set(2, total=5)
+        (task,) = live._progress.tasks
+        assert (task.completed, task.total, task.finished_time) == (2, 5, None)
 
 
 def test_a_terminal_shows_photos_bytes_and_what_goes_on():
