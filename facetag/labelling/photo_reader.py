@@ -74,7 +74,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Make the small copy of a photo as WebP, and store it under a key and a media type.
+    """Make the small copy of a photo as JPEG, and store it under a key and a media type.
 
     `store` raises StorageUnavailable and SettingsInvalid.
     """

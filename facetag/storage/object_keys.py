@@ -31,7 +31,10 @@ def image_key(tenant_id: str, sha256: str, suffix: str) -> str:
 
 
 def thumbnail_key(tenant_id: str, bucket: str, key: str) -> str:
-    """Return the key of the small copy of a photo, which all jobs of this photo share."""
+    """Return the key of the small copy of a photo, which all jobs of this photo share.
+
+    Copies are JPEG; earlier versions made WebP, and the names stay so that those are found.
+    """
     digest = hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
     return f"{tenant_prefix(tenant_id)}thumbnails/{digest[:2]}/{digest}.webp"
 

@@ -4,19 +4,17 @@ import io
 
 from PIL import Image
 
-FORMAT, MEDIA_TYPE = "WEBP", "image/webp"
+FORMAT, MEDIA_TYPE = "JPEG", "image/jpeg"
 QUALITY = 70
-METHOD = 0
-"""Effort of the encoder, 0 to 6. At 0 a photo takes 2 ms of one core; 4 saves a fifth of the bytes
-and takes 7 ms."""
+"""WebP saves an eighth of the bytes, and takes 2 ms of one core for a photo instead of 0.4."""
 
 
 def make_thumbnail(image: Image.Image, side: int) -> bytes:
-    """Return an upright image as WebP, with a long side of about `side` pixels.
+    """Return an upright RGB image as JPEG, with a long side of about `side` pixels.
 
     It is reduced by a whole factor, in a third of the time that resampling takes.
     """
     small = image.reduce(max(1, round(max(image.size) / side)))
     file = io.BytesIO()
-    small.save(file, FORMAT, quality=QUALITY, method=METHOD)
+    small.save(file, FORMAT, quality=QUALITY)
     return file.getvalue()

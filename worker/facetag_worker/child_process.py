@@ -25,9 +25,9 @@ from facetag.queue.consumer import Stopping
 from facetag.settings import Settings
 from facetag.storage.client import Storage, make_storage
 from facetag.vision.inference.cpu_slots import CpuSlots
-from facetag.vision.inference.glibc_heap import return_free_memory
 from facetag_worker.champion_watcher import ChampionWatcher
 from facetag_worker.claims import choose_job, claimants, expire_leases, waiting_priority
+from facetag_worker.idle_memory import IdleMemory
 from facetag_worker.lease_heartbeat import Heartbeat, release_when_late
 from facetag_worker.pipeline import URGENT_TURNS, Pipeline
 from facetag_worker.prefix_listing import list_prefix
@@ -69,6 +69,7 @@ class WorkerProcess:
         self._storage: Storage
         self._pipeline: Pipeline | None = None
         self._urgent_turns = 0
+        self._memory = IdleMemory()
 
     def open(self) -> None:
         """Load the network, warm it up and register its bundle; raises what the loading raises."""
@@ -94,6 +95,7 @@ class WorkerProcess:
         """
         if self._pipeline is None:
             return
+        self._memory.work_begins()
         try:
             self._serve_others()
             with transaction(self._sessions) as session:
@@ -103,13 +105,13 @@ class WorkerProcess:
             if turn is not None:
                 self._wake_others(turn)
                 goes_on = self._pipeline.drain(turn)
-                # Between chunks free memory is kept, but the next drain may be a long time away.
-                return_free_memory()
                 if goes_on:
                     self._ring_again(job_id)
         except ServiceUnavailable as error:
             # Nothing is lost: the leases run out, and the sweeper rings again.
             log.warning("drain_interrupted", job_id=str(job_id), reason=str(error))
+        finally:
+            self._memory.work_ends()
 
     def _serve_others(self) -> None:
         """Work on a chunk of a job that waits behind predictions, after URGENT_TURNS of them."""

@@ -89,7 +89,7 @@ async def job_events(
 
 @router.get("/v1/jobs/{job_id}/images/{position}/thumbnail", responses=problems(404, 503))
 def get_thumbnail(desk: AtDesk, job_id: JobId, position: Position) -> RedirectResponse:
-    """Redirect to the small WebP copy of a photo, which the worker made as it labelled it."""
+    """Redirect to the small copy of a photo, which the worker made as it labelled it."""
     bucket, key = _locate(desk, job_id, position)
     return _redirect(
         desk, desk.services.presigner.bucket, thumbnail_key(desk.tenant_id, bucket, key)

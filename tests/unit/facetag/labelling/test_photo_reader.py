@@ -167,7 +167,7 @@ def test_a_thumbnail_of_each_photo_is_kept_for_its_tenant(make_reader):
         shelf, thumbnails=Thumbnails(lambda photo: b"%d wide" % photo.width, shelf.put)
     )
     reader.read([image(1, "a"), image(2, "b")], tenant_id="t")
-    assert shelf.kept == {thumbnail_key("t", "b", "a"): (b"20 wide", "image/webp")}
+    assert shelf.kept == {thumbnail_key("t", "b", "a"): (b"20 wide", "image/jpeg")}
     shelf.kept.clear()
     reader.read([image(1, "a")])
     assert shelf.kept == {}
