@@ -22,6 +22,7 @@ quotes around a name, so that a row ends with a line feed.
 """
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 """`json.dumps` would make an encoder for each line."""
+_UNSHOWN = re.compile(rf"[\ud800-\udfff{_MARKS}]")
 _STEERING = re.compile(rf"[\x00-\x08\x0b-\x1f{_MARKS}]")
 
 
@@ -64,11 +65,15 @@ def escape_controls(text: str) -> str:
 
 
 def dump_json(value: Any, **options: Any) -> str:
-    r"""Return JSON that can be written as UTF-8, with `\udcNN` for bytes that are not."""
+    r"""Return JSON that can be written as UTF-8 and shown on a terminal.
+
+    Bytes that are not UTF-8 are `\udcNN`. So are control characters and marks that turn the
+    direction; to a program they mean the same.
+    """
     text = json.dumps(value, ensure_ascii=False, **options) if options else _ENCODE(value)
     if text.isascii():
         return text
-    return _LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def written_name(text: str) -> str:

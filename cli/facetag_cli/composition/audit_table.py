@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from rich.table import Table
 
+from facetag.results.name_escapes import escape_cell, escape_name
 from facetag_trainer.audit.label_audit import DoubtedLabel, LabelAudit
 
 
@@ -37,7 +38,9 @@ def audit_json(audit: LabelAudit, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_review(audit: LabelAudit, file: TextIO) -> None:
-    """Write one row per label to review."""
+    """Write one row per label to review; no name is a formula to a spreadsheet."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(field.name for field in fields(DoubtedLabel))
-    writer.writerows(asdict(one).values() for one in audit.doubted)
+    for one in audit.doubted:
+        cells = asdict(one) | {"image": escape_cell(escape_name(one.image))}
+        writer.writerow(cells.values())

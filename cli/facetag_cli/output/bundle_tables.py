@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facetag.db.tables import Model
+from facetag.results.name_escapes import escape_controls
 
 SHOWN = (("age", "rmse"), ("gender", "accuracy"), ("race", "accuracy"))
 PARTS = ("test", "holdout", "validation")
@@ -77,7 +78,7 @@ def render_bundle(found: Mapping[str, Any]) -> str:
     verdict = found["verdict"]
     if verdict is not None:
         lines += render_verdict("It", verdict)
-    return "\n".join(lines)
+    return escape_controls("\n".join(lines))
 
 
 def render_verdict(name: str, verdict: Mapping[str, Any]) -> list[str]:
@@ -92,7 +93,7 @@ def render_verdict(name: str, verdict: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} {result} the comparison with {verdict['against']}{served}:",
         *(_print(_draw_verdict(table)).splitlines() if table else ()),
-        *(f"  {note}" for note in notes),
+        *(escape_controls(f"  {note}") for note in notes),
     ]
 
 
@@ -140,7 +141,9 @@ def _figures(table: Mapping[str, Any]) -> str:
 
 
 def _print(grid: Table) -> str:
-    console = Console(width=140, highlight=False)
+    # A manifest's words are its author's: they are no markup, and what steers a terminal, as
+    # styles do, is escaped.
+    console = Console(width=140, highlight=False, markup=False, color_system=None)
     with console.capture() as capture:
         console.print(grid)
-    return capture.get().rstrip()
+    return escape_controls(capture.get().rstrip())

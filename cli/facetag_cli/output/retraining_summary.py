@@ -49,7 +49,8 @@ def render_list(rows: Sequence[Retraining]) -> str:
             "; ".join(_describe_progress(row)),
             row.version or "",
         )
-    console = Console(width=140, highlight=False)
+    # Without styles, which the caller would take for somebody's control characters.
+    console = Console(width=140, highlight=False, markup=False, color_system=None)
     with console.capture() as capture:
         console.print(grid)
     return capture.get().rstrip()

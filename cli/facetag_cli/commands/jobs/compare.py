@@ -1,6 +1,5 @@
 """`facetag compare`: how two collections differ, or one and a reference."""
 
-import json
 from pathlib import Path
 
 import click
@@ -43,6 +42,7 @@ def compare(
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.shares_json import collection_facts, shift_lines
     from facetag.quantification.targets.reference_shares import read_reference
+    from facetag.results.name_escapes import dump_json
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
     from facetag_cli.composition.comparison_tables import (
@@ -77,7 +77,7 @@ def compare(
             for one, said in zip(collections, warnings, strict=True)
         ]
         found = {"collections": facts, "differences": differences_json(differences)}
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(dump_json(found, indent=2))
         return
     from rich.console import Console
 

@@ -1,6 +1,5 @@
 """`facetag compose`: the estimated shares of groups in a collection."""
 
-import json
 from pathlib import Path
 
 import click
@@ -51,6 +50,7 @@ def compose(
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.shares_json import collection_facts, shares_json, shift_lines
     from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
+    from facetag.results.name_escapes import dump_json
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.composition.bundle_lookup import find_held_out
     from facetag_cli.composition.share_tables import WORDS, describe_collection, share_table
@@ -65,7 +65,7 @@ def compose(
     verdicts = [(each, estimate.judge(each)) for each in requirements]
     if form == "json":
         found = shares_json(estimate, verdicts, collection_facts(collection))
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(dump_json(found, indent=2))
     else:
         from rich.console import Console
 

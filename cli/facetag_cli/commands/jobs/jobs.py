@@ -1,6 +1,5 @@
 """List jobs, the newest first (`facetag jobs`)."""
 
-import json
 from pathlib import Path
 
 import click
@@ -29,6 +28,7 @@ def jobs(limit: int, form: str, data_dir: Path | None) -> None:
       facetag jobs
       facetag results latest
     """
+    from facetag.results.name_escapes import dump_json
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.job_table import print_jobs
@@ -37,7 +37,7 @@ def jobs(limit: int, form: str, data_dir: Path | None) -> None:
     with open_jobs(read_settings(data_dir), Reporter()) as opened:
         found = opened.client.list_jobs(limit=limit)
     if form == "json":
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(dump_json(found, indent=2))
     elif not found:
         click.echo("There are no jobs yet: `facetag tag FOLDER` makes one.")
     else:

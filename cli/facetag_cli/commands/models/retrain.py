@@ -218,12 +218,12 @@ def _take_reviews(
     """Return a shard per job with the faces that people reviewed."""
     if not jobs:
         return ()
-    from facetag.cache_folder import cache_folder
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.exports.review_export import export_reviews
+    from facetag_cli.exports.reviews_folder import reviews_folder
 
-    folder = cache_folder() / "reviews"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = reviews_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     taken = []
     for job in jobs:
         shard = folder / f"reviews-{job}.tar"

@@ -140,12 +140,13 @@ def list_command(form: str, data_dir: Path | None) -> None:
 def revoke(key_id: str, data_dir: Path | None) -> None:
     """Revoke a key for good; a running service notices within five seconds."""
     from facetag.access.keys import revoke_key
+    from facetag.results.name_escapes import escape_controls
     from facetag_cli.client.direct_access import open_database
     from facetag_cli.client.service_choice import read_settings
 
     with open_database(read_settings(data_dir)) as session:
         row = revoke_key(session, key_id)
-    click.echo(f"The key {row.id} ({row.name}) is revoked.")
+    click.echo(escape_controls(f"The key {row.id} ({row.name}) is revoked."))
 
 
 @keys.command()

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
     """Delete jobs or photos from a service for good.
 
     Results are deleted at once, and photos as soon as object storage answers. On the disks of
-    `facetag up` their bytes remain for a while: those of results for about an hour after no job is
-    open, those of photos for half an hour or until `facetag up` stops. `facetag audit-log` shows
-    when the last photo was deleted. This machine also forgets the hashes of all files that it sent.
+    `facetag up` their bytes remain for a while: those of results for up to two hours, those of
+    photos for an hour or until `facetag up` stops. `facetag audit-log` shows when the last photo
+    was deleted. This machine also forgets the hashes of all files that it sent, and the faces that
+    `facetag retrain --reviews` took.
 
     \b
     Examples:
@@ -45,6 +47,7 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
     from facetag.client.api_client import ApiClient
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.service_choice import read_settings, require_service
+    from facetag_cli.exports.reviews_folder import reviews_folder
     from facetag_cli.upload.hash_cache import default_cache_path
 
     if not jobs and not photos:
@@ -65,6 +68,7 @@ def purge(jobs: tuple[str, ...], photos: tuple[str, ...], yes: bool, data_dir: P
     # It only saves time, and nothing else says which of its hashes were purged.
     with suppress(OSError):
         default_cache_path().unlink(missing_ok=True)
+    shutil.rmtree(reviews_folder(), ignore_errors=True)
 
 
 def _digest(photo: str) -> str:

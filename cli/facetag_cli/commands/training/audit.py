@@ -1,6 +1,5 @@
 """`facetag audit`: labels of a labelled set that are likely wrong."""
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -57,6 +56,7 @@ def audit(
       facetag audit labelled-photos
     """
     from facetag.atomic_write import atomic_open_text
+    from facetag.results.name_escapes import dump_json, escape_controls, written_name
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
     from facetag_cli.composition.audit_table import audit_json, audit_table, write_review
@@ -82,14 +82,15 @@ def audit(
         "without_face": evaluation.faceless,
     }
     if form == "json":
-        click.echo(json.dumps(audit_json(found, facts), ensure_ascii=False, indent=2))
+        click.echo(dump_json(audit_json(found, facts), indent=2))
         return
     from rich.console import Console
 
     console = Console()
     console.print(audit_table(found))
     for one in found.doubted[:SHOWN]:
-        console.print(f"{one.image}: {one.head} is {one.given}, read as {one.read}", markup=False)
+        name = escape_controls(written_name(one.image))
+        console.print(f"{name}: {one.head} is {one.given}, read as {one.read}", markup=False)
     if len(found.doubted) > SHOWN:
         rest = len(found.doubted) - SHOWN
         console.print(f"and {rest:,} more: write them all with --output FILE.csv")

@@ -75,3 +75,12 @@ def test_the_list_has_a_line_per_retraining_with_its_progress_or_its_version(mak
     assert "v2" in lines[1]
     assert "steps" not in lines[1]
     assert render_list([]) == "No retraining has been queued yet."
+
+
+def test_the_list_is_shown_on_a_terminal_as_it_is_in_a_file(make_row, monkeypatch):
+    row = make_row(state="promoted", version="v2", finished_at=LONG_AGO)
+    row.shards = {"new": [{"name": "[link=http://evil.example]a[/link].tar", "sha256": "ab"}]}
+    plain = render_list([row])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert render_list([row]) == plain
+    assert "[link=" in plain

@@ -72,3 +72,11 @@ def test_no_text_steers_a_terminal():
     shown = r"\x1b]0;title\x07 \x9b2J \r \u202egnp.exe \u2066x\u200e\u2028"
     assert escape_controls(steering) == shown
     assert escape_controls("Jürgen\n\t日本 👋") == "Jürgen\n\t日本 👋"
+
+
+def test_json_means_the_same_and_steers_no_terminal():
+    names = ["\x1b[2J", "\x9b2J", "\x7f", "\u202egnp.exe", "日本 👋"]
+    shown = dump_json(names)
+    assert json.loads(shown) == names
+    assert shown.isprintable()
+    assert "日本 👋" in shown
