@@ -104,8 +104,8 @@ def _draw_verdict(rows: Sequence[Mapping[str, Any]]) -> Table:
         if interval is not None and row["unit"]:
             # Years are errors: fewer are better, so the change has the other sign.
             interval, gain = [-interval[1], -interval[0]], -gain
-        change = f"{gain:+.3f}" + (
-            "" if interval is None else f" ({interval[0]:+.3f} to {interval[1]:+.3f})"
+        change = f"{gain:+z.3f}" + (
+            "" if interval is None else f" ({interval[0]:+z.3f} to {interval[1]:+z.3f})"
         )
         chosen = f"{row['group']}: {row['chosen_as']}" if row["chosen_as"] else row["group"]
         figures = (f"{row[name]:.3f}" for name in ("champion", "candidate"))

@@ -239,10 +239,10 @@ def _compared(manifest: Mapping[str, Any]) -> list[str]:
     for row in stated["table"]:
         group = f", {row['group']} ({row['chosen_as']})" if row["chosen_as"] else ""
         low, high = row["interval"] or (None, None)
-        interval = MISSING if low is None else f"{low:+.3f} to {high:+.3f}"
+        interval = MISSING if low is None else f"{low:+z.3f} to {high:+z.3f}"
         lines.append(
             f"| {row['data']} | {row['measure']}{group} | {row['n']} | {row['champion']:.3f} | "
-            f"{row['candidate']:.3f} | {row['improvement']:+.3f} | {interval} |"
+            f"{row['candidate']:.3f} | {row['improvement']:+z.3f} | {interval} |"
         )
     words = (
         f"Retrained for {SERVED[stated['for']]} and compared with its parent {stated['against']} "

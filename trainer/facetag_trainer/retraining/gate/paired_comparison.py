@@ -103,8 +103,8 @@ class Compared:
         group = f", {self.kind} ({self.group})" if self.kind else ""
         words = (
             f"{title}{group}: {self.new:.3f}{unit}, champion {self.old:.3f}, "
-            f"improvement {-self.loss:+.3f} (95% confidence interval {-self.high:+.3f} to "
-            f"{-self.low:+.3f})"
+            f"improvement {-self.loss:+z.3f} (95% confidence interval {-self.high:+z.3f} to "
+            f"{-self.low:+z.3f})"
         )
         margin = bounds.margin(self.gated.head, group=bool(self.kind))
         # Of many groups, some lose by chance more than a margin.

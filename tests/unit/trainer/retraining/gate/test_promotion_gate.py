@@ -51,6 +51,8 @@ def test_the_same_answers_hold_with_a_reason_for_each_measure_and_two_for_its_gr
     assert all(reason.endswith("passes") for reason in verdict.reasons)
     assert sum("worst group (" in reason for reason in verdict.reasons) == 3
     assert sum("most significant loss of " in reason for reason in verdict.reasons) == 3
+    # Nothing is neither more nor less: no zero has a minus.
+    assert "-0.000" not in " ".join(verdict.reasons)
 
 
 def test_a_better_candidate_holds(labels):
