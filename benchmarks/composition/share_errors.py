@@ -107,7 +107,8 @@ def _measure(
         shift = measure_shift(factor, crossing, estimated, collection.answers, known)
         doubtful = doubtful or (shift is not None and shift.doubtful)
     if "age" in grouping.factors:
-        doubtful = doubtful or measure_spread(collection.answers, known).doubtful
+        bands = estimate_shares(fits.whole.likelihoods.of(Grouping(("age",)), collection.answers))
+        doubtful = doubtful or measure_spread(bands, collection.answers, known).doubtful
     return ShareErrors(
         float(len(codes)),
         float(np.abs(shares.counted - truth).mean()),

@@ -5,7 +5,7 @@ few years of age each. How these fine ages are spread within a band differs betw
 school's children are not those of the held-out images. So the spread is estimated from the
 collection, by expectation maximization. Held-out images count as some faces beforehand (a maximum a
 posteriori estimate). The network hardly tells neighbouring ages apart, so that every round also
-smooths how much oftener than in the held-out images each age occurs.
+smooths, within bands, how much oftener than in the held-out images each age occurs.
 
 Source: Silverman, Jones, Wilson and Nychka 1990, "A Smoothed EM Approach to Indirect Estimation
 Problems", Journal of the Royal Statistical Society B 52.
@@ -29,9 +29,7 @@ LAST_END = 95
 HELD_OUT_FACES = 5.0
 """Faces of each band that are spread as the held-out ones are, beforehand."""
 SMOOTHED_YEARS = 2.0
-"""Standard deviation of the kernel that smooths a collection's ages. Shares by band of collections
-of ten spans of age erred least with 2 to 3: one half of the held-out faces calibrated, the other
-was drawn from."""
+"""Standard deviation of the kernel that smooths a collection's ages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +70,13 @@ class AgeLikelihoods:
         densities: Values = (1 - above) * mixed[below] + above * mixed[below + 1]
         return densities
 
-    def adapt(self, ages: Values, weights: Values | None = None) -> "AgeLikelihoods":
+    def adapt(
+        self, ages: Values, weights: Values | None = None, *, smoothed: bool = True
+    ) -> "AgeLikelihoods":
         """Return the likelihoods for a collection with these stated ages (n,).
 
-        `weights` (n,) say how often each face counts.
+        `weights` (n,) say how often each face counts. Unless `smoothed`, neighbouring ages may
+        occur in any numbers, which shows best how they differ from the held-out ones.
         """
         faces = np.bincount(_places(ages), weights, minlength=len(GRID_YEARS))
         seen = np.flatnonzero(faces)
@@ -90,7 +91,9 @@ class AgeLikelihoods:
             found = fine * np.einsum("n,nf->f", scale, likelihoods)
             of_band = np.bincount(BAND_OF_FINE, found, BANDS)
             within = (found + beforehand) / (of_band + HELD_OUT_FACES)[BAND_OF_FINE]
-            shares = within * ((of_band + 1) / total)[BAND_OF_FINE]
+            shares: Values = within * ((of_band + 1) / total)[BAND_OF_FINE]
+            if not smoothed:
+                return shares
             smooth = self.held_out_shares * _smooth(shares) / expected
             renewed: Values = smooth / smooth.sum()
             return renewed
@@ -108,8 +111,10 @@ def _neighbours() -> Values:
     """Return the weights (fine ages, fine ages) by which fine ages share in one another."""
     ends = (*FINE_STARTS[1:], LAST_END)
     middles = np.array([(start + end) / 2 for start, end in zip(FINE_STARTS, ends, strict=True)])
-    weights: Values = np.exp(-0.5 * ((middles[:, None] - middles) / SMOOTHED_YEARS) ** 2)
-    return weights
+    weights = np.exp(-0.5 * ((middles[:, None] - middles) / SMOOTHED_YEARS) ** 2)
+    # Not across the ends of bands, whose shares may be any.
+    of_one_band: Values = np.where(BAND_OF_FINE[:, None] == BAND_OF_FINE, weights, 0.0)
+    return of_one_band
 
 
 def _places(ages: Values) -> Codes:

@@ -1,17 +1,24 @@
 """Gather the faces of a collection from result lines."""
 
+import math
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facetag.errors import QuantificationUnavailable
-from facetag.heads import RACE, is_counted
+from facetag.heads import GENDER, RACE, is_counted
+from facetag.quantification.groupings import FACTORS, age_codes
 from facetag.quantification.held_out_answers import Answers, Codes, Values
 
 Line = Mapping[str, Any]
+Flags = npt.NDArray[np.bool_]
+
+UNREVIEWED = -1
+"""The code of a label that nobody reviewed, or on which reviewers are not agreed."""
 
 
 @dataclass(slots=True)
@@ -31,6 +38,10 @@ class Collection:
     _female: "array[float]" = field(default_factory=lambda: array("d"))
     _race: "array[float]" = field(default_factory=lambda: array("d"))
     _age: "array[float]" = field(default_factory=lambda: array("d"))
+    _missed: "array[int]" = field(default_factory=lambda: array("b"))
+    _reviewed: "dict[str, array[int]]" = field(
+        default_factory=lambda: {factor: array("b") for factor in FACTORS}
+    )
 
     def add(self, line: Line) -> None:
         """Add one photo's line; duplicates and photos that failed count for nothing."""
@@ -51,7 +62,7 @@ class Collection:
     @property
     def faces(self) -> int:
         """Return the number of faces."""
-        return len(self._photo_of_face)
+        return int(self._kept().sum())
 
     @property
     def version(self) -> str:
@@ -83,40 +94,71 @@ class Collection:
         Raises QuantificationUnavailable where there is no face or no label, and where only some
         faces have a label.
         """
-        answers = Answers(
-            self._column("gender", self._female, 1),
-            self._column("race", self._race, len(RACE.labels)),
-            self._column("age", self._age, 1),
-        )
-        if not self.faces or not answers.factors:
+        columns = self._columns()
+        kept = self._kept()
+        if not kept.any() or not columns:
             raise QuantificationUnavailable(
                 "No face in these results carries a label: there is nothing to estimate."
             )
-        _, photos = np.unique(np.asarray(self._photo_of_face, np.intp), return_inverse=True)
+        for name, column in columns.items():
+            if missing := int(np.isnan(column[kept, 0]).sum()):
+                raise QuantificationUnavailable(
+                    f"{missing:,} of {kept.sum():,} faces have no label of {name}: estimate from "
+                    "results that were written without --min-certainty."
+                )
+        gender, race, age = (columns.get(name) for name in FACTORS)
+        answers = Answers(
+            None if gender is None else gender[kept, 0],
+            None if race is None else race[kept],
+            None if age is None else age[kept, 0],
+        )
+        of_faces = np.asarray(self._photo_of_face, np.intp)[kept]
+        _, photos = np.unique(of_faces, return_inverse=True)
         return answers, photos
+
+    def reviewed(self) -> dict[str, Codes]:
+        """Return the faces' labels (n,) by factor as people settled them, else UNREVIEWED."""
+        kept = self._kept()
+        return {
+            factor: np.asarray(codes, np.intp)[kept] for factor, codes in self._reviewed.items()
+        }
 
     def _add_face(self, face: Mapping[str, Any]) -> None:
         self._photo_of_face.append(self.photos)
         self.uncertain += bool(face.get("uncertain"))
-        if gender := face.get("gender"):
-            chance = float(gender["probability"])
-            self._female.append(chance if gender["label"] == "female" else 1 - chance)
-        if race := face.get("race"):
-            self._race.extend(float(race["probabilities"][label]) for label in RACE.labels)
-        if (age := face.get("age")) is not None:
-            self._age.append(float(age))
+        gender, race, age = face.get("gender"), face.get("race"), face.get("age")
+        chance = float(gender["probability"]) if gender else math.nan
+        self._female.append(1 - chance if gender and gender["label"] == "male" else chance)
+        chances = race["probabilities"] if race else dict.fromkeys(RACE.labels, math.nan)
+        self._race.extend(float(chances[label]) for label in RACE.labels)
+        self._age.append(math.nan if age is None else float(age))
+        reviewed = face.get("reviewed") or {}
+        self._missed.append(reviewed.get("verdict") == "missed")
+        doubted = set(FACTORS) if not reviewed else set(face.get("uncertain") or ())
+        codes = {
+            "gender": GENDER.code_of(gender["label"]) if gender else UNREVIEWED,
+            "race": RACE.code_of(race["label"]) if race else UNREVIEWED,
+            "age": UNREVIEWED if age is None else int(age_codes(np.array([age]))[0]),
+        }
+        for factor, code in codes.items():
+            self._reviewed[factor].append(UNREVIEWED if factor in doubted else code)
 
-    def _column(self, name: str, values: "array[float]", width: int) -> Values | None:
-        if not values:
-            return None
-        missing = self.faces - len(values) // width
-        if missing:
-            raise QuantificationUnavailable(
-                f"{missing:,} of {self.faces:,} faces have no label of {name}: estimate from "
-                "results that were written without --min-certainty."
-            )
-        column = np.array(values, np.float64)
-        return column if width == 1 else column.reshape(-1, width)
+    def _columns(self) -> dict[str, Values]:
+        """Return the answers by head, NaN where there is none; heads without any are left out."""
+        columns = {
+            "gender": np.array(self._female).reshape(-1, 1),
+            "race": np.array(self._race).reshape(-1, len(RACE.labels)),
+            "age": np.array(self._age).reshape(-1, 1),
+        }
+        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+
+    def _kept(self) -> Flags:
+        """Tell which faces (n,) count: not those that people found but labelled in part only."""
+        kept = np.ones(len(self._missed), bool)
+        for column in self._columns().values():
+            kept &= ~np.isnan(column[:, 0])
+        counted: Flags = kept | ~np.asarray(self._missed, bool)
+        return counted
 
 
 def gather(lines: Iterable[Line]) -> Collection:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from facetag.errors import RequirementInvalid
-from facetag.quantification.collection import Collection
+from facetag.quantification.collection import UNREVIEWED, Collection
 from facetag.quantification.domain_shift import (
     CERTAIN_FACTORS,
     Shift,
@@ -56,17 +58,27 @@ def estimate_composition(
     Raises QuantificationUnavailable where the results carry no label.
     """
     answers, photos = collection.answers()
+    reviewed = collection.reviewed()
     known = set(answers.factors) & set(held_out.answers.factors) & set(held_out.codes)
     held_out = held_out.only(known)
     groupings = [each for each in GROUPINGS if set(each.factors) <= known]
-    shares = bootstrap_shares(answers, photos, held_out, groupings, rounds=rounds, seed=seed)
+    shares = bootstrap_shares(
+        answers, photos, held_out, groupings, rounds=rounds, seed=seed, reviewed=reviewed
+    )
+    # Labels that people gave say nothing of how sure the network is.
+    unseen = np.all([codes == UNREVIEWED for codes in reviewed.values()], axis=0)
+    if unseen.any():
+        answers = answers.take(np.flatnonzero(unseen))
     found = [
         measure_shift(factor, *_finest(factor, shares), answers, held_out)
         for factor in CERTAIN_FACTORS
         if factor in known
     ]
-    if "age" in known:
-        found.append(measure_spread(answers, held_out))
+    found += [
+        measure_spread(each.estimated, answers, held_out)
+        for each in shares
+        if each.grouping.factors == ("age",)
+    ]
     return CompositionEstimate(shares, [shift for shift in found if shift is not None])
 
 

@@ -43,11 +43,18 @@ class DifferenceEstimator:
         return cls(shares, _mean_probability(likelihoods, shares, times) - shares)
 
     def estimate(
-        self, likelihoods: Values, counted: Values, weights: Values | None = None
+        self,
+        likelihoods: Values,
+        counted: Values,
+        weights: Values | None = None,
+        unknown: float = 1.0,
     ) -> Values:
-        """Return shares (groups,) of faces with likelihoods (n, groups) and counted shares."""
+        """Return shares (groups,) of faces with likelihoods (n, groups) and counted shares.
+
+        `unknown` is the share of faces whose group nobody reviewed: the others have no error.
+        """
         mean = _mean_probability(likelihoods, self.held_out_shares, weights)
-        shares = np.clip((mean - self.known_error + counted) / 2, 0, None)
+        shares = np.clip((mean - unknown * self.known_error + counted) / 2, 0, None)
         found: Values = shares / shares.sum()
         return found
 

@@ -46,6 +46,15 @@ class Grouping:
             return codes[first]
         return codes[first] * len(FACTORS[others[0]]) + codes[others[0]]
 
+    def allow(self, known: Mapping[str, npt.NDArray[np.intp]]) -> npt.NDArray[np.bool_]:
+        """Return the groups (n, groups) that known labels (n,) by factor allow; -1 allows any."""
+        allowed = np.ones((len(known[self.factors[0]]), 1), bool)
+        for factor in self.factors:
+            label, codes = np.arange(len(FACTORS[factor])), known[factor][:, None]
+            one = (codes == label) | (codes < 0)
+            allowed = (allowed[:, :, None] & one[:, None, :]).reshape(len(one), -1)
+        return allowed
+
 
 GROUPINGS: Sequence[Grouping] = (
     Grouping(("gender",)),

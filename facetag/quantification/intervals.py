@@ -11,10 +11,11 @@ nested bootstrap: Hall 1986, "On the Bootstrap and Confidence Intervals"). There
 anew for each collection, so that the errors also hold what a wrong weight costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import t as student
 
 from facetag.quantification.difference_estimator import (
@@ -26,6 +27,8 @@ from facetag.quantification.groupings import FINE_AGE, Grouping
 from facetag.quantification.held_out_answers import Answers, Codes, HeldOut, Values
 from facetag.quantification.likelihoods import FaceLikelihoods, Likelihoods, fit_likelihoods
 from facetag.quantification.simulated_collection import CollectionSimulator, SimulatedCollection
+
+Flags = npt.NDArray[np.bool_]
 
 ROUNDS = 100
 """Rounds of each stage."""
@@ -121,13 +124,15 @@ def bootstrap_shares(
     rounds: int = ROUNDS,
     seed: int = 1,
     fits: BootstrapFits | None = None,
+    reviewed: Mapping[str, Codes] | None = None,
 ) -> list[Shares]:
     """Return counted and estimated shares of each grouping.
 
     `photos` (n,) numbers the photo that each face is in, from 0. Collections that are estimated
     with the same seed and held-out faces share the draws of the latter: their errors can be
     compared round by round. `fits` are those of `fit_bootstrap` with the same held-out faces,
-    rounds and seed, where many collections are estimated.
+    rounds and seed, where many collections are estimated. `reviewed` are labels (n,) by factor that
+    people settled, -1 for the others: they are taken as true.
     """
     fits = fits or fit_bootstrap(held_out, rounds=rounds, seed=seed)
     rng = np.random.default_rng((seed, rounds))
@@ -136,7 +141,8 @@ def bootstrap_shares(
     found = []
     for each in groupings:
         by_count = _count(each, counted, np.ones(len(answers)))
-        simulation = _Simulation(each, fits, answers, photos, rng)
+        allowed = np.ones((1, len(each.labels)), bool) if reviewed is None else each.allow(reviewed)
+        simulation = _Simulation(each, fits, answers, photos, rng, allowed)
         estimated, errors = simulation.estimate(by_count)
         found.append(
             Shares(
@@ -162,16 +168,22 @@ class _Simulation:
         answers: Answers,
         photos: Codes,
         rng: np.random.Generator,
+        allowed: Flags,
     ) -> None:
+        """Prepare the rounds; `allowed` (n, groups) tells the groups that reviews leave open."""
         self._grouping, self._fits, self._rng = grouping, fits, rng
         held_out = self._held_out = fits.held_out
         self._codes = grouping.codes(held_out.codes)
         self._counted = held_out.answers.counted_codes()
         whole = fits.whole.likelihoods
-        self._likelihoods = whole.of(grouping, answers)
+        self._likelihoods = whole.of(grouping, answers) * allowed
         adapted = whole.adapt(answers) if "age" in grouping.factors else whole
-        likelihoods = adapted.of(grouping, answers)
+        likelihoods = adapted.of(grouping, answers) * allowed
         self._first = estimate_shares(likelihoods)
+        known = allowed[allowed.sum(axis=1) == 1].sum(axis=0)
+        self._unknown = 1 - known.sum() / len(answers)
+        # Simulated reviews fall on faces of a group as often as real ones do.
+        self._reviewed = np.minimum(known / (self._first * len(answers)), 1)
         repetition = _repetition(likelihoods * self._first, photos)
         self._alike = CollectionSimulator(held_out, grouping, len(answers), repetition)
         self._free = CollectionSimulator(
@@ -184,7 +196,7 @@ class _Simulation:
         `counted` (groups,) are the counted shares.
         """
         fitted = self._fits.whole.fit_alike(self._grouping, self._codes)
-        alike = fitted.estimate(self._likelihoods, counted)
+        alike = fitted.estimate(self._likelihoods, counted, unknown=self._unknown)
         known = self._simulate(self._alike, np.tile(alike, (len(self._fits.drawn), 1)))
         noise = (known.free - known.alike).var(axis=0)
         weight = weigh(_without_bias(self._first, known.free) - alike, noise)
@@ -199,17 +211,23 @@ class _Simulation:
         free, alike = [], []
         for fit, near in zip(self._fits.drawn, shares, strict=True):
             simulated = simulator.draw(near, self._rng)
+            true, weights = simulated.groups, simulated.weights
+            known = np.zeros(len(true), bool)
+            if self._reviewed.any():
+                known = self._rng.random(len(true)) < self._reviewed[true]
+            allowed = ~known[:, None] | (true[:, None] == np.arange(len(near)))
             answers = fit.of_held_out.take(simulated.rows)
-            counted = _count(
-                self._grouping,
-                {factor: codes[simulated.rows[factor]] for factor, codes in self._counted.items()},
-                simulated.weights,
+            read = self._grouping.codes(
+                {factor: codes[simulated.rows[factor]] for factor, codes in self._counted.items()}
             )
+            counted = np.bincount(np.where(known, true, read), weights, len(near)) / weights.sum()
             estimator = fit.fit_alike(self._grouping, self._codes)
-            found = estimator.estimate(answers.of(self._grouping), counted, simulated.weights)
+            likelihoods = answers.of(self._grouping) * allowed
+            unknown = 1 - float(weights[known].sum() / weights.sum())
+            found = estimator.estimate(likelihoods, counted, weights, unknown)
             alike.append(found - simulated.shares)
-            likelihoods = self._adapt(fit, answers, simulated).of(self._grouping)
-            found = estimate_shares(likelihoods, simulated.weights, start=self._first)
+            likelihoods = self._adapt(fit, answers, simulated).of(self._grouping) * allowed
+            found = estimate_shares(likelihoods, weights, start=self._first)
             free.append(found - simulated.shares)
         return _Errors(np.array(free), np.array(alike))
 
@@ -240,7 +258,7 @@ def _mixed_errors(errors: _Errors, known_bias: Values, noise: Values) -> Values:
     """
     apart = errors.free - errors.alike
     weights = np.array([weigh(one, noise) for one in apart - known_bias])
-    mixed: Values = errors.alike + weights[:, None] * (apart - errors.free.mean(axis=0))
+    mixed: Values = errors.alike + weights[:, None] * apart
     return mixed
 
 

@@ -33,6 +33,8 @@ class SimulatedCollection:
 
     rows: Mapping[str, Codes]
     """By factor: the held-out face (n,) whose answer about it is taken."""
+    groups: Codes
+    """The true group of each face, (n,)."""
     weights: Values
     """How often each face counts, (n,)."""
     shares: Values
@@ -83,7 +85,8 @@ class CollectionSimulator:
         numbers = np.ceil(counts / self._repetition / smaller).astype(np.intp)
         of_groups = np.repeat(np.arange(len(counts)), numbers)
         weights = (counts / np.maximum(numbers, 1))[of_groups]
-        return SimulatedCollection(self._draw_rows(of_groups, rng), weights, counts / self._faces)
+        rows = self._draw_rows(of_groups, rng)
+        return SimulatedCollection(rows, of_groups, weights, counts / self._faces)
 
     def _draw_rows(self, groups: Codes, rng: np.random.Generator) -> dict[str, Codes]:
         first, *others = (

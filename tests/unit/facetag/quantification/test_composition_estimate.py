@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from facetag.quantification.collection import Collection
 from facetag.quantification.composition_estimate import estimate_composition
@@ -9,8 +10,11 @@ from tests.unit.facetag.quantification.conftest import draw_faces
 LABELS = ("white", "black", "asian", "indian", "other")
 
 
-def collect(drawn, *, heads=("age", "gender", "race")):
-    """Return a collection whose photos hold one of these faces each."""
+def collect(drawn, *, heads=("age", "gender", "race"), reviewed=0):
+    """Return a collection whose photos hold one of these faces each.
+
+    Of the first `reviewed` faces, people gave the true gender and race, and took the age as right.
+    """
     collection = Collection()
     for female, race, age in zip(
         drawn.answers.female, drawn.answers.race, drawn.answers.age, strict=True
@@ -25,6 +29,13 @@ def collect(drawn, *, heads=("age", "gender", "race")):
             "race": {"label": max(chances, key=chances.get), "probabilities": chances},
         }
         face = {name: face[name] for name in heads}
+        if collection.photos < reviewed:
+            gender = ("male", "female")[drawn.codes["gender"][collection.photos]]
+            label = LABELS[drawn.codes["race"][collection.photos]]
+            face["gender"] = {"label": gender, "probability": 1.0}
+            face["race"] = {"label": label, "probabilities": dict.fromkeys(LABELS, 0.0)}
+            face["race"]["probabilities"][label] = 1.0
+            face |= {"uncertain": [], "reviewed": {"verdict": "corrected"}}
         collection.add({"state": "tagged", "model": "v1", "faces": [face]})
     return collection
 
@@ -59,3 +70,27 @@ def test_doubtful_shares_leave_a_requirement_open(held_out):
     estimate = estimate_composition(blurred, held_out, rounds=10)
     assert "race" in estimate.doubtful
     assert estimate.judge(Requirement.parse("white <= 1")) is RequirementVerdict.OPEN
+
+
+def test_labels_that_people_gave_are_taken_as_true(held_out):
+    drawn = draw_faces(200, seed=9, female=0.2, races=(0.1, 0.1, 0.1, 0.1, 0.6))
+    widths = []
+    for reviewed in (0, 100, 200):
+        estimate = estimate_composition(collect(drawn, reviewed=reviewed), held_out, rounds=30)
+        gender, race, *_ = estimate.shares
+        low, high = race.interval()
+        widths.append((high - low).mean())
+    truth = np.bincount(drawn.codes["race"], minlength=5) / 200
+    assert ((low <= truth) & (truth <= high)).all()
+    assert widths[0] > 1.2 * widths[1]
+    assert race.estimated == pytest.approx(truth, abs=0.025)
+    assert gender.estimated[1] == pytest.approx(drawn.codes["gender"].mean(), abs=0.01)
+    assert widths[2] < 0.05
+
+
+def test_faces_that_people_found_but_labelled_in_part_leave_the_rest_to_be_estimated(held_out):
+    collection = collect(draw_faces(60, seed=1))
+    face = {"gender": {"label": "female", "probability": 1.0}, "reviewed": {"verdict": "missed"}}
+    collection.add({"state": "tagged", "model": "v1", "faces": [face]})
+    assert estimate_composition(collection, held_out, rounds=5).shares[0].faces == 60
+    assert collection.faces == 60
