@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks.network.face_evidence import Gathered, gather
 from benchmarks.network.object_scenes import FIT, REPORT
+from benchmarks.network.probability_fit import THINGS, fit
 from facetag.vision.mtcnn.cascade import Cascade
 from facetag.vision.mtcnn.detection_evidence import EVIDENCE
 from facetag.vision.mtcnn.face_probability import FILE, FaceProbability
@@ -33,15 +34,10 @@ from facetag.vision.network_loader import compile_cascade
 from facetag_trainer.data.shards import Sample, read_shards
 
 BOUNDS = (0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
-THINGS = 36 / 216
-"""Share of things among the boxes that the cascade reports in public photos."""
 INFANT = 3
 """Labelled age in years below which a face is an infant's."""
 INFANTS = 4
 """One chip in so many is an infant's."""
-STRENGTH = 1.0
-"""Inverse strength of the penalty on standardised weights: of 0.1, 0.3, 1 and 10 the one with the
-least log loss on the other half of photos, both ways round."""
 
 
 @click.command(help=__doc__)
@@ -64,23 +60,6 @@ def main(shard: Path, fit_on: tuple[Path, ...], chips: int, scenes: int, seed: i
     reported = _gather(cascade, (shard,), REPORT, chips, scenes, seed + 1)
     for text in report(reported, probability):
         click.echo(text)
-
-
-def fit(gathered: Gathered) -> dict[str, Any]:
-    """Return the weights and the offset of a logistic regression over the evidence."""
-    from sklearn.linear_model import LogisticRegression
-
-    evidence, is_face = _stack(gathered)
-    mean, spread = evidence.mean(axis=0), evidence.std(axis=0) + 1e-6
-    weights = np.where(
-        is_face, (1 - THINGS) / is_face.sum(), THINGS / max(1, (~is_face).sum())
-    ) * len(is_face)
-    regression = LogisticRegression(C=STRENGTH, max_iter=1000)
-    regression.fit((evidence - mean) / spread, is_face, sample_weight=weights)
-    raw = regression.coef_[0] / spread
-    offset = float(regression.intercept_[0] - (raw * mean).sum())
-    numbers = dict(zip(EVIDENCE, (round(float(value), 5) for value in raw), strict=True))
-    return {"weights": numbers, "offset": round(offset, 5)}
 
 
 def report(gathered: Gathered, probability: FaceProbability) -> list[str]:
@@ -139,12 +118,6 @@ def _gather(
     others = [sample for sample in order if sample.labels["age"] >= INFANT]
     picked = [*infants, *others[: chips - len(infants)]]
     return gather(cascade, picked, sources, scenes, rng)
-
-
-def _stack(gathered: Gathered) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    everything = [*gathered.faces, *gathered.things]
-    evidence = np.array([one.evidence for one in everything], np.float32)
-    return evidence, np.arange(len(everything)) < len(gathered.faces)
 
 
 def _describe(gathered: Gathered, shards: Sequence[Path], chips: int, seed: int) -> dict[str, Any]:

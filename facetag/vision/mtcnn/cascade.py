@@ -13,6 +13,7 @@ class Cascade:
     so `look` may compute in less precision than `output`.
     Each takes pixels in 0..255 and returns box offsets (..., 4) and probabilities of a face (...).
     The output network returns landmarks (n, 10) too: five x, then five y, in sides of its patch.
+    Looks return the features (n, FEATURES) of its last hidden layer as well.
     """
 
     propose: Compiled

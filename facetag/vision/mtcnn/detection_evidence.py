@@ -17,7 +17,9 @@ from facetag.vision.mtcnn.boxes import Boxes, place_landmarks, shift_by_offsets,
 Evidence = npt.NDArray[np.float32]
 """What is known of faces, (n, len(EVIDENCE))."""
 
-EVIDENCE = (
+FEATURES = 256
+"""Units of the output network's last hidden layer."""
+MEASURES = (
     "score",
     "mean",
     "lowest",
@@ -29,6 +31,8 @@ EVIDENCE = (
 """Logit of the output network's score; the mean and the lowest logit of all looks; how far box and
 landmarks move between looks, in sides; how far the landmarks lie from a face's places, and how
 narrow they lie (`face_pose`)."""
+EVIDENCE = (*MEASURES, *(f"feature_{unit}" for unit in range(FEATURES)))
+"""The measures, and the mean features of all looks: they know more than the score alone tells."""
 
 LOOKS = np.array([(-0.1, 0), (0.1, 0), (0, -0.1), (0, 0.1)], np.float32)
 """Shifts across and down, in sides of the face's square. They tell as much as eight looks, some
@@ -48,11 +52,11 @@ def look_again(
     """Return what is known of faces (n,) with landmarks (n, 5, 2).
 
     `judge` gives what the output network says of squares (m, 4), each of the face at an index (m,):
-    offsets (m, 4), probabilities (m,) and landmarks (m, 10).
+    offsets (m, 4), probabilities (m,), landmarks (m, 10) and features (m, FEATURES).
     """
     squares = to_squares(boxes)
     sides = squares[:, 2] - squares[:, 0]
-    logits, placed, moved = _judge_looks(squares, sides, judge)
+    logits, placed, moved, features = _judge_looks(squares, sides, judge)
     poses = [
         measure_pose(Detection(tuple(box), 1.0, as_landmarks(points)))
         for box, points in zip(boxes.tolist(), landmarks, strict=True)
@@ -66,7 +70,8 @@ def look_again(
         "residual": [min(pose.residual, 1.0) for pose in poses],
         "narrow": [min(1 / max(pose.spread, 0.1), 10.0) for pose in poses],
     }
-    return np.stack([np.asarray(columns[name], np.float32) for name in EVIDENCE], axis=1)
+    measures = [np.asarray(columns[name], np.float32) for name in MEASURES]
+    return np.concatenate([np.stack(measures, axis=1), features.mean(axis=1)], axis=1)
 
 
 def logit(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -78,13 +83,15 @@ def logit(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
 
 def _judge_looks(
     squares: Boxes, sides: npt.NDArray[np.float32], judge: Judge
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return each look's logit (n, looks), landmarks (n, looks, 5, 2) and box (n, looks, 4)."""
+) -> tuple[Outputs, Outputs, Outputs, Outputs]:
+    """Return each look's logit (n, looks), landmarks (n, looks, 5, 2), box (n, looks, 4) and
+    features (n, looks, FEATURES).
+    """
     shape = len(squares), len(LOOKS)
     shifts = LOOKS * sides[:, None, None]
     flat = (squares[:, None] + np.concatenate([shifts, shifts], axis=2)).reshape(-1, 4)
-    offsets, scores, points = judge(flat, np.repeat(np.arange(len(squares)), len(LOOKS)))
+    offsets, scores, points, features = judge(flat, np.repeat(np.arange(len(squares)), len(LOOKS)))
     logits = logit(scores).reshape(shape)
     placed = place_landmarks(flat, points).reshape(*shape, 5, 2)
     moved = shift_by_offsets(flat, offsets).reshape(*shape, 4)
-    return logits, placed, moved
+    return logits, placed, moved, features.reshape(*shape, -1)

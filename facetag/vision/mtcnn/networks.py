@@ -28,6 +28,8 @@ Scored = tuple[tf.Tensor, tf.Tensor]
 """Box offsets (..., 4) and the probability of a face (...)."""
 Placed = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Box offsets (n, 4), the probability of a face (n,), five landmarks (n, 10)."""
+Seen = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+"""The same, and the features (n, FEATURES) that these follow from."""
 
 SHAPES = {
     "propose": (None, None, None, 3),
@@ -42,13 +44,13 @@ SHAPES = {
 class MtcnnNetworks:
     """Hold the proposal (any size), refinement (24x24) and output (48x48) network, NHWC float32.
 
-    `look` is the output network again, as `Cascade` says.
+    `look` is the output network again, with its features, as `Cascade` says.
     """
 
     propose: Callable[[tf.Tensor], Scored]
     refine: Callable[[tf.Tensor], Scored]
     output: Callable[[tf.Tensor], Placed]
-    look: Callable[[tf.Tensor], Placed]
+    look: Callable[[tf.Tensor], Seen]
 
 
 def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
@@ -64,7 +66,7 @@ def load_networks(folder: Traversable | None = None) -> MtcnnNetworks:
         propose=lambda images: _propose(images, pnet),
         refine=lambda patches: _refine(patches, rnet),
         output=lambda patches: _output(patches, onet),
-        look=lambda patches: _output(patches, onet),
+        look=lambda patches: _look(patches, onet),
     )
 
 
@@ -107,6 +109,10 @@ def _refine(patches: tf.Tensor, weights: list[Any]) -> Scored:
 
 
 def _output(patches: tf.Tensor, weights: list[Any]) -> Placed:
+    return _look(patches, weights)[:3]
+
+
+def _look(patches: tf.Tensor, weights: list[Any]) -> Seen:
     x = _conv(patches, *weights[0:3])
     x = tf.nn.max_pool2d(x, 3, 2, "SAME")
     x = _conv(x, *weights[3:6])
@@ -116,7 +122,7 @@ def _output(patches: tf.Tensor, weights: list[Any]) -> Placed:
     x = _conv(x, *weights[9:12])
     x = _dense(_flatten(x), *weights[12:15])
     offsets, landmarks = x @ weights[15] + weights[16], x @ weights[17] + weights[18]
-    return offsets, _face_probability(x @ weights[19] + weights[20]), landmarks
+    return offsets, _face_probability(x @ weights[19] + weights[20]), landmarks, x
 
 
 def _conv(x: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:

@@ -1,9 +1,9 @@
-"""What is fitted tells faces from things; the report counts what each bound loses and leaves."""
+"""The report counts what each bound loses and leaves."""
 
 import numpy as np
 import pytest
 
-from benchmarks.network.confidence import THINGS, fit, report
+from benchmarks.network.confidence import report
 from benchmarks.network.face_evidence import Gathered
 from facetag.vision.detection import Detection
 from facetag.vision.mtcnn.detection_evidence import EVIDENCE
@@ -25,20 +25,6 @@ def gathered():
     faces = boxes(rng, 400, 5)
     ages = [1.0, 30.0] * 200
     return Gathered(faces, ages, 3, faces[:50], ages[:50], boxes(rng, 100, 0), ["drawn"] * 100, 10)
-
-
-def test_the_fit_finds_what_faces_and_things_differ_in(gathered):
-    numbers = fit(gathered)
-    weights = numbers["weights"]
-    assert tuple(weights) == EVIDENCE
-    assert weights["score"] > 3 * max(abs(weights[name]) for name in EVIDENCE[1:])
-    probability = FaceProbability(tuple(weights.values()), numbers["offset"])
-    means = [
-        probability.of(np.array([one.evidence for one in ones])).mean()
-        for ones in (gathered.faces, gathered.things)
-    ]
-    # On average as likely as boxes are faces.
-    assert (1 - THINGS) * means[0] + THINGS * means[1] == pytest.approx(1 - THINGS, abs=0.02)
 
 
 def test_the_report_counts_what_a_bound_loses_and_leaves(gathered):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetag.vision.mtcnn.detection_evidence import EVIDENCE, LOOKS, look_again
+from facetag.vision.mtcnn.detection_evidence import EVIDENCE, FEATURES, LOOKS, look_again
 from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.mtcnn.face_probability import FaceProbability, load_face_probability
 
@@ -36,11 +36,14 @@ def test_looks_that_agree_have_no_drift_and_those_that_do_not_have():
         offsets = (boxes[index] - squares) / np.concatenate([sides, sides], axis=1)
         shares = (points[index] + 1 - squares[:, None, :2]) / sides[:, None]
         landmarks = shares.transpose(0, 2, 1).reshape(-1, 10)
-        return [offsets.astype(np.float32), np.full(len(squares), 0.9), landmarks]
+        features = np.repeat(index[:, None], FEATURES, axis=1).astype(np.float32)
+        return [offsets.astype(np.float32), np.full(len(squares), 0.9), landmarks, features]
 
     def fickle(squares, index):
         offsets = np.zeros_like(squares)
-        return [offsets, np.linspace(0.1, 0.9, len(squares)), np.full((len(squares), 10), 0.5)]
+        scores = np.linspace(0.1, 0.9, len(squares))
+        features = np.tile(np.arange(len(squares))[:, None], (1, FEATURES)).astype(np.float32)
+        return [offsets, scores, np.full((len(squares), 10), 0.5), features]
 
     for judge, drifts in ((steady, False), (fickle, True)):
         (row,) = look_again(boxes, ones, points, judge)
@@ -48,6 +51,8 @@ def test_looks_that_agree_have_no_drift_and_those_that_do_not_have():
         assert (known["box_drift"] > 0.03) == drifts
         assert (known["landmark_drift"] > 0.03) == drifts
         assert (known["mean"] - known["lowest"] > 0.5) == drifts
+        # The mean of what the looks show.
+        assert known[f"feature_{FEATURES - 1}"] == (np.mean(range(len(LOOKS))) if drifts else 0)
 
 
 def test_the_looks_are_balanced():
