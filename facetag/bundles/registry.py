@@ -79,9 +79,12 @@ def find_champion(session: Session, *, tenant_id: str) -> Champion | None:
 
 def find_bundle(session: Session, version: str, *, tenant_id: str) -> Model:
     """Return a bundle by its version, or by a unique end of it; raises BundleUnknown."""
+    # PostgreSQL refuses NUL, which no version holds.
+    version = version.replace("\0", "\ufffd")
     ours = select(Model).where(Model.tenant_id == tenant_id)
+    ends = Model.version.endswith(version, autoescape=True)
     found = session.scalars(ours.where(Model.version == version)).all()
-    found = found or session.scalars(ours.where(Model.version.endswith(version))).all()
+    found = found or session.scalars(ours.where(ends)).all()
     if len(found) != 1:
         kind = "No bundle has" if not found else "Several bundles have"
         raise BundleUnknown(f"{kind} the version {version}: see `facetag models list`.")

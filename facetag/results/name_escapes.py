@@ -13,8 +13,12 @@ _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 _MARKS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Control characters, separators of lines, and marks that turn the direction of what follows."""
-_SIGNS = r"[=+@\uff1d\uff0b\uff20\uff0d-]"
-_UNSAFE = re.compile(rf"""[\x00-\x09\x0b-\x1f{_MARKS}]|\A{_SIGNS}|[;\n](?=["'\s]*{_SIGNS})""")
+_SIGNS = r"[=+@\uff1d\uff0b\uff20\uff0d\ufe62\ufe63\ufe66\ufe6b\u2212-]"
+_PASSED_OVER = r"""["'\s\u200b\u2060\ufeff]*"""
+"""What a spreadsheet may leave out before a sign: blanks, also unseen ones, and quotes."""
+_UNSAFE = re.compile(
+    rf"[\x00-\x09\x0b-\x1f{_MARKS}]|\A{_PASSED_OVER}{_SIGNS}|[;\n](?={_PASSED_OVER}{_SIGNS})"
+)
 """Characters that break rows or show another text, and first ones that make a cell a formula.
 
 Where numbers are written with commas, spreadsheets begin a new cell at a semicolon and find no
@@ -49,9 +53,9 @@ def unescape_name(text: str) -> str:
 def escape_cell(text: str) -> str:
     r"""Return text for a cell of CSV: `\xNN` for control characters and a leading =, +, - or @.
 
-    A full-width sign counts too, as some spreadsheets read it so. A mark that turns the direction
-    counts as a control character: `annexe\u202egpj.exe` looks like a photo. Line feeds stay: the
-    cell is quoted.
+    A full-width or small sign counts too, as some spreadsheets read it so. A mark that turns the
+    direction counts as a control character: `annexe\u202egpj.exe` looks like a photo. Line feeds
+    stay: the cell is quoted.
     """
     return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), text)
 

@@ -26,7 +26,9 @@ def test_a_bundle_is_promoted_and_rolled_back_by_an_administrator(api, harness, 
     worker = harness.make_key(scope=Scope.JOBS)
     assert api.post("/v1/models/two/promote", headers=worker).status_code == 403
     assert api.post("/v1/models/rollback", headers=worker).status_code == 403
-    assert api.post("/v1/models/four/promote").status_code == 404
+    for unknown in ("four", "%25", "t_o", "%00", "two%00"):
+        assert api.post(f"/v1/models/{unknown}/promote").status_code == 404
+        assert api.get(f"/v1/models/{unknown}").status_code == 404
     # Without a comparison with the champion nobody knows what would be lost.
     assert api.post("/v1/models/two/promote").status_code == 409
     forced = {"force": True}

@@ -51,6 +51,12 @@ def test_two_names_never_give_the_same_text(pair):
         ("\uff0b1", r"\xef\xbc\x8b1"),
         ("\uff0d1", r"\xef\xbc\x8d1"),
         ("\uff20a", r"\xef\xbc\xa0a"),
+        ("\ufe661", r"\xef\xb9\xa61"),
+        ("\u22121", r"\xe2\x88\x921"),
+        (" =1", r"\x20\x3d1"),
+        ("\u3000\ufeff\uff1d1", r"\xe3\x80\x80\xef\xbb\xbf\xef\xbc\x9d1"),
+        ('"=1', r"\x22\x3d1"),
+        (" a=1", " a=1"),
         ("a=b-c; d.jpg", "a=b-c; d.jpg"),
         # A new cell, or a new row, where a comma separates no cells.
         ("a;=1+1", r"a\x3b=1+1"),
