@@ -1,4 +1,7 @@
-"""Cancel or resume a job, retry its failed images, or delete it, as users ask."""
+"""Cancel or resume a job, retry its failed images, or delete it, as users ask.
+
+`end_all_leases` is for a database that has just been started again.
+"""
 
 import time
 import uuid
@@ -222,3 +225,13 @@ def _queue_again(session: Session, job_id: uuid.UUID, state: ImageState) -> int:
     )
     hold_twins(session, job_id)
     return int(queued.rowcount)  # type: ignore[attr-defined]
+
+
+def end_all_leases(session: Session) -> int:
+    """End the leases of all workers, as they died with their database; return the images held.
+
+    The sweeper then handles these images as those of any expired lease.
+    """
+    running = update(Image).where(Image.state == ImageState.RUNNING)
+    ended = running.values(lease_until=func.now()).returning(Image.id)
+    return len(session.scalars(ended, execution_options=_NO_SYNC).all())

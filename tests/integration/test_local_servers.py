@@ -495,7 +495,8 @@ def test_what_else_runs_as_nobody_reaches_nothing_of_roots_postgresql():
             ping(make_engine(stack.connected_settings()))
         over.touch()
         said = set(prying.communicate(timeout=30)[0].decode().splitlines())
-    assert {"seen initdb", "seen postgres"} <= said
+    # A busy machine may give the prober no turn while initdb runs.
+    assert "seen postgres" in said
     assert not {line for line in said if line.startswith("got")}
 
 

@@ -108,8 +108,7 @@ CLAIMANTS = text("""
 
 EXPIRE = text("""
     WITH theirs AS (
-        SELECT id FROM images
-        WHERE state = 'running' AND (CAST(:workers AS text[]) IS NULL OR claimed_by = ANY(:workers))
+        SELECT id FROM images WHERE state = 'running' AND claimed_by = ANY(:workers)
         FOR UPDATE SKIP LOCKED
     )
     UPDATE images SET lease_until = now() FROM theirs WHERE images.id = theirs.id
@@ -234,14 +233,14 @@ def claimants(session: Session, worker: str) -> list[str]:
     return list(session.execute(CLAIMANTS, {"worker": worker}).scalars())
 
 
-def expire_leases(session: Session, workers: Collection[str] | None) -> int:
+def expire_leases(session: Session, workers: Collection[str]) -> int:
     """End the leases of dead workers now; return the number of images they held.
 
-    Without names (None), all workers are dead, as their database has just been started. The sweeper
-    then handles these images as those of any expired lease.
+    The sweeper then handles these images as those of any expired lease.
     """
-    named = None if workers is None else list(workers)
-    return len(session.execute(EXPIRE, {"workers": named}).all())
+    if not workers:
+        return 0
+    return len(session.execute(EXPIRE, {"workers": list(workers)}).all())
 
 
 def mark_started(session: Session, claim: Claim, lease_s: float) -> set[int]:

@@ -255,9 +255,9 @@ class LocalService:
 
     def _free_photos(self, session: "Session") -> None:
         """Free the photos that workers held when this PostgreSQL last ended: they died with it."""
-        from facetag_worker.claims import expire_leases
+        from facetag.jobs.lifecycle import end_all_leases
 
-        expire_leases(session, None)
+        end_all_leases(session)
 
     def _prepare_storage(self) -> None:
         from facetag.storage.client import make_storage

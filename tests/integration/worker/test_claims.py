@@ -12,6 +12,7 @@ from facetag.erasure.purge import purge_job
 from facetag.errors import ErrorCode, JobNotFound, JobStateConflict
 from facetag.jobs import cancel_job, resume_job
 from facetag.jobs.counts import apply_left_counts
+from facetag.jobs.lifecycle import end_all_leases
 from facetag.labelling.outcomes import Outcome
 from facetag.results.image_lines import Face
 from facetag_worker.claims import (
@@ -244,7 +245,7 @@ def test_only_the_leases_of_the_dead_are_ended(harness):
         ended = "SELECT claimed_by FROM images WHERE lease_until <= now()"
         assert session.connection().exec_driver_sql(ended).scalars().all() == ["host:1:10"]
     with harness.transaction() as session:
-        assert expire_leases(session, None) == 3
+        assert end_all_leases(session) == 3
 
 
 def test_what_is_surrendered_is_claimed_by_others_and_finished_once(harness, claim, finish):
