@@ -14,7 +14,7 @@ _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 _MARKS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Control characters, separators of lines, and marks that turn the direction of what follows."""
 _SIGNS = r"[=+@\uff1d\uff0b\uff20\uff0d\ufe62\ufe63\ufe66\ufe6b\u2212-]"
-_PASSED_OVER = r"""["'\s\u200b\u2060\ufeff]*"""
+_PASSED_OVER = r"""["'\s\xad\u180e\u200b-\u200d\u2060\ufeff]*"""
 """What a spreadsheet may leave out before a sign: blanks, also unseen ones, and quotes."""
 _UNSAFE = re.compile(
     rf"[\x00-\x09\x0b-\x1f{_MARKS}]|\A{_PASSED_OVER}{_SIGNS}|[;\n](?={_PASSED_OVER}{_SIGNS})"

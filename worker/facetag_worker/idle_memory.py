@@ -6,8 +6,8 @@ from collections.abc import Callable
 from facetag.vision.inference.glibc_heap import return_free_memory
 
 IDLE_S = 5.0
-"""Jobs and predictions that follow each other sooner need the same memory again: to map it anew
-takes about a tenth of a second of processor time."""
+"""Jobs and predictions that follow each other sooner need the same memory again, which would be
+mapped anew, page by page."""
 
 
 class IdleMemory:

@@ -56,6 +56,7 @@ def test_two_names_never_give_the_same_text(pair):
         (" =1", r"\x20\x3d1"),
         ("\u3000\ufeff\uff1d1", r"\xe3\x80\x80\xef\xbb\xbf\xef\xbc\x9d1"),
         ('"=1', r"\x22\x3d1"),
+        ("\u180e\xad=1", r"\xe1\xa0\x8e\xc2\xad\x3d1"),
         (" a=1", " a=1"),
         ("a=b-c; d.jpg", "a=b-c; d.jpg"),
         # A new cell, or a new row, where a comma separates no cells.
