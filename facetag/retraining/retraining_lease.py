@@ -74,6 +74,8 @@ RETURN_EXPIRED = text("""
     RETURNING retrainings.id, tenant_id, state, expired.worker
 """)
 
+END_LEASES = text("UPDATE retrainings SET lease_until = now() WHERE state = 'running' RETURNING id")
+
 FIND_UNHEARD = text("""
     UPDATE retrainings SET rung_at = now()
     WHERE id IN (
@@ -182,6 +184,14 @@ def return_expired_retrainings(session: Session) -> int:
             lines.append(message)
         append_lines(session, row.id, lines, tenant_id=row.tenant_id)
     return len(rows)
+
+
+def end_retraining_leases(session: Session) -> int:
+    """End the leases of all trainer workers, as they died with their database; return how many.
+
+    The sweeper then handles these retrainings as those of any expired lease.
+    """
+    return len(session.execute(END_LEASES).all())
 
 
 def find_unheard_retrainings(session: Session, *, quiet_s: float) -> list[uuid.UUID]:

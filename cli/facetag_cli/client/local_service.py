@@ -249,15 +249,19 @@ class LocalService:
         migrate(settings.require("database_url"))
         with self._open_database() as session:
             keep_local_key(session, settings.data_dir, tenant_id=settings.tenant_id)
-            if self._workers and self.stack.settings.database_url is None:
-                self._free_photos(session)
+            if self.stack.settings.database_url is None:
+                self._end_leases(session)
         self.key = read_local_key(settings.data_dir)
 
-    def _free_photos(self, session: "Session") -> None:
-        """Free the photos that workers held when this PostgreSQL last ended: they died with it."""
+    def _end_leases(self, session: "Session") -> None:
+        """Free what workers held when this PostgreSQL last ended: they died with it."""
         from facetag.jobs.lifecycle import end_all_leases
+        from facetag.retraining.retraining_lease import end_retraining_leases
 
-        end_all_leases(session)
+        if self._workers:
+            end_all_leases(session)
+        if self._trainer:
+            end_retraining_leases(session)
 
     def _prepare_storage(self) -> None:
         from facetag.storage.client import make_storage

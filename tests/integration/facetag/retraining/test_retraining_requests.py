@@ -17,6 +17,7 @@ from facetag.retraining.retraining_lease import (
     Place,
     claim_retraining,
     end_retraining,
+    end_retraining_leases,
     find_unheard_retrainings,
     keep_claim,
     release_retraining,
@@ -194,6 +195,19 @@ def test_a_live_lease_is_left_alone(ask, claim, sessions):
     claim()
     with transaction(sessions) as session:
         assert return_expired_retrainings(session) == 0
+
+
+def test_one_whose_worker_died_with_the_database_is_handed_on_at_once(ask, claim, sessions, row):
+    ask()
+    with transaction(sessions) as session:
+        assert end_retraining_leases(session) == 0
+    claim(lease_s=3600.0)
+    with transaction(sessions) as session:
+        assert end_retraining_leases(session) == 1
+    with transaction(sessions) as session:
+        assert return_expired_retrainings(session) == 1
+    assert (row().state, row().deaths) == ("queued", 1)
+    assert claim() is not None
 
 
 def test_deaths_in_a_row_at_one_place_end_it_with_the_reason(ask, die, row, sessions):
