@@ -17,6 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.forgetting.domain_kinds import TRIAL
 from benchmarks.forgetting.new_domain import (
     WRONG,
     Domain,
@@ -94,7 +95,7 @@ def main(
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     collection = read_collection(shards, champion, load_settings(), cache)
-    domain = make_domain(collection, count=count, labels=labels, draws=draws)
+    domain = make_domain(collection, TRIAL, count=count, labels=labels, draws=draws)
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
     plan = RetrainingPlan(replay, precision, serves, options)
     found = try_retraining(

@@ -1,19 +1,18 @@
 """Make domains that the champion reads badly: faces of some groups, in poor photos.
 
-The photos are UTKFace's, corrupted in a fixed way per domain. The champion was fitted on most of
-them as they were, so its errors here are smaller than on photos of strangers.
+The champion was fitted on most of the photos as they were, so its errors here are smaller than on
+photos of strangers.
 """
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from benchmarks.forgetting.domain_kinds import Kind, spoil
 from benchmarks.harness.corrupted_shard import (
     Labels,
     flip_genders,
@@ -21,16 +20,14 @@ from benchmarks.harness.corrupted_shard import (
     shuffle_labels,
 )
 from benchmarks.harness.shard_writer import write_shard
-from facetag.heads import AGE, MAX_AGE, RACE
+from facetag.heads import AGE
 from facetag.retraining.ledger import TRAINING
 from facetag.settings import Settings
 from facetag.vision.bundle import Bundle
-from facetag.vision.image_decoder import decode_image
 from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
-from facetag_trainer.evaluation.corruptions import corrupt
 from facetag_trainer.retraining.candidate import find_judges
 from facetag_trainer.retraining.replay import join_caches, keep_some
 from facetag_trainer.retraining.training_round import (
@@ -43,33 +40,9 @@ from facetag_trainer.retraining.training_round import (
     to_hashes,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The faces of a domain, by apparent race and age, and how their photos are corrupted."""
-
-    name: str
-    races: tuple[str, ...]
-    over: float
-    """Faces are older than this, in years."""
-    upto: float
-    spoiling: tuple[tuple[str, int], ...]
-    """Kinds and strengths of corruptions, in the order in which they are made."""
-
-
-POOR = Kind(
-    "poor",
-    ("asian", "indian"),
-    40,
-    MAX_AGE,
-    (("low resolution", 3), ("colours", 3), ("colours", 2), ("noise", 1)),
-)
-"""30 pixels, grey, a cast, and noise."""
-DIM = Kind("dim", ("black",), 20, MAX_AGE, (("darkness", 3), ("low resolution", 2)))
-BLURRED = Kind("blurred", ("white",), 15, 45, (("blur", 3), ("compression", 3)))
-KINDS = (POOR, DIM, BLURRED)
-QUALITY = 60
 SHIFT_YEARS = 15.0
+FLIPPED = "asian"
+"""The apparent race whose genders are swapped."""
 WRONG = ("right", "flipped", "shuffled", "shifted")
 """Labels of the new shard: as they are, genders swapped, of another image, or with later ages."""
 
@@ -110,24 +83,32 @@ def read_collection(
     shards: Sequence[Path], champion: Bundle, settings: Settings, root: Path
 ) -> Collection:
     """Read the shards; the crop cache is that of `facetag train`, if it lies in `root`."""
+    plan, whole, held_out = examine_collection(shards, champion, settings)
+    return Collection(whole.samples, cut_images(whole, root, plan), held_out, plan, root)
+
+
+def examine_collection(
+    shards: Sequence[Path], champion: Bundle, settings: Settings
+) -> tuple[PreparePlan, Examined, npt.NDArray[np.bool_]]:
+    """Return the plan of crop caches, the images, and which (n,) the champion held out."""
     plan = PreparePlan(settings, size=champion.spec.input_size, rule=champion.crop_rule)
     whole = examine_shards(index_shards(shards, settings), plan, known=to_hashes([]))
-    held_out = np.array([part != TRAINING for part in whole.round.parts.values()])
-    return Collection(whole.samples, _cut(whole, root, plan), held_out, plan, root)
+    return plan, whole, np.array([part != TRAINING for part in whole.round.parts.values()])
 
 
 def make_domain(
     collection: Collection,
-    kind: Kind = POOR,
+    kind: Kind,
     *,
     count: int,
     labels: str = "right",
     most: int | None = None,
     draws: int = 1,
 ) -> Domain:
-    """Return a domain with `count` images in its new shard; at most `most` others judge.
+    """Return a domain with `count` images in its new shard.
 
-    Photos that judge are spoiled `draws` times, so that the luck of one draw counts less.
+    Those that judge there also judge, and at most `most` that the champion held out. Photos that
+    judge are spoiled `draws` times, so that the luck of one draw counts less.
     """
     samples, plan, root = collection.samples, collection.plan, collection.root
     settings = plan.settings
@@ -135,12 +116,12 @@ def make_domain(
     folder = root / f"domain-{kind.name}-{count}-{labels}"
     taught = mislabel([spoil(samples[index], settings, kind) for index in learnt], labels)
     new = examine_shards(
-        [_write(folder / f"{kind.name}.tar", taught, settings)],
+        [write_images(folder / f"{kind.name}.tar", taught, settings)],
         plan,
         known=to_hashes([]),
         hold_out_at_least=JUDGING,
     )
-    fresh = _cut(new, root, plan)
+    fresh = cut_images(new, root, plan)
     fresh = replace(fresh, facts={**fresh.facts, "domain": kind.name})
     judged = find_judges(fresh)
     originals = {one.sha256: index for one, index in zip(taught, learnt, strict=True)}
@@ -153,10 +134,13 @@ def make_domain(
         for place in range(len(photos) if draw else len(judging[:most]))
     ]
     judges = [spoil(samples[photos[place]], settings, kind, draw) for place, draw in missing]
-    rest = examine_tests([_write(folder / "rest.tar", judges, settings)])
+    rest = examine_tests([write_images(folder / "rest.tar", judges, settings)])
     places = {sample.name: place for (place, _), sample in zip(missing, judges, strict=True)}
     poor = join_caches(
-        [(_cut(rest, root, plan), np.arange(len(rest.samples))), (fresh, np.flatnonzero(judged))]
+        [
+            (cut_images(rest, root, plan), np.arange(len(rest.samples))),
+            (fresh, np.flatnonzero(judged)),
+        ]
     )
     photo = np.array(
         [*(places[one.name] for one in rest.samples), *range(len(judging[:most]), len(photos))],
@@ -184,38 +168,16 @@ def keep_earlier(collection: Collection, domains: Sequence[Domain]) -> CropCache
 
 
 def choose_images(
-    samples: Sequence[Sample], validation: npt.NDArray[np.bool_], count: int, kind: Kind = POOR
+    samples: Sequence[Sample], held_out: npt.NDArray[np.bool_], count: int, kind: Kind
 ) -> tuple[list[int], list[int]]:
-    """Return the indices of a domain's images for the new shard, and of the rest, by content.
+    """Return the indices of a domain's images for the new shard, and of those that judge.
 
-    What the champion held out is among the rest, and comes first.
+    What the champion held out judges; `count` others are for the new shard, chosen by content.
     """
-    codes = [RACE.code_of(race) for race in kind.races]
-    members = [
-        index
-        for index, sample in enumerate(samples)
-        if sample.labels.get(RACE.name) in codes
-        and kind.over < sample.labels.get(AGE.name, 0) <= kind.upto
-    ]
+    members = [index for index, sample in enumerate(samples) if kind.has(sample)]
     members.sort(key=lambda index: hashlib.sha256(samples[index].sha256.encode()).hexdigest())
-    seen = [index for index in members if not validation[index]]
-    unseen = [index for index in members if validation[index]]
-    return seen[:count], unseen + seen[count:]
-
-
-def spoil(sample: Sample, settings: Settings, kind: Kind = POOR, draw: int = 0) -> Sample:
-    """Return a sample whose image is corrupted; its content and the number `draw` decide how."""
-    photo = decode_image(
-        sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-    )
-    place = int(sample.sha256[:8], 16) + draw
-    for way, strength in kind.spoiling:
-        photo = corrupt(photo, way, strength, place)
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, "JPEG", quality=QUALITY)
-    name = Path(sample.name)
-    named = name.with_name(f"{name.stem}-{draw}{name.suffix}") if draw else name
-    return Sample(str(named), buffer.getvalue(), sample.labels)
+    seen = [index for index in members if not held_out[index]]
+    return seen[:count], [index for index in members if held_out[index]]
 
 
 def mislabel(samples: Sequence[Sample], labels: str) -> list[Sample]:
@@ -223,7 +185,7 @@ def mislabel(samples: Sequence[Sample], labels: str) -> list[Sample]:
     before = [sample.labels for sample in samples]
     changed: list[Labels] = list(before)
     if labels == "flipped":
-        changed = flip_genders(before, POOR.races[0])
+        changed = flip_genders(before, FLIPPED)
     elif labels == "shuffled":
         changed = shuffle_labels(before, 1)
     elif labels == "shifted":
@@ -231,12 +193,14 @@ def mislabel(samples: Sequence[Sample], labels: str) -> list[Sample]:
     return name_by_labels(samples, changed)
 
 
-def _write(path: Path, samples: Sequence[Sample], settings: Settings) -> ShardIndex:
+def write_images(path: Path, samples: Sequence[Sample], settings: Settings) -> ShardIndex:
+    """Write samples as a shard, and return its index."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_shard(path, samples)
     return ShardIndex(path, settings)
 
 
-def _cut(examined: Examined, root: Path, plan: PreparePlan) -> CropCache:
+def cut_images(examined: Examined, root: Path, plan: PreparePlan) -> CropCache:
+    """Return the crop cache of examined images, in their order; it is made once."""
     found = find_round_cache(examined.round, root, plan)
     return found or cut_round(examined.round, examined.samples, examined.hashes, root, plan)

@@ -16,8 +16,8 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.forgetting.domain_kinds import ROUNDS
 from benchmarks.forgetting.new_domain import (
-    KINDS,
     Domain,
     keep_earlier,
     make_domain,
@@ -81,7 +81,7 @@ def main(
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     collection = read_collection(shards, champion, load_settings(), cache)
-    domains = [make_domain(collection, kind, count=count, most=most) for kind in KINDS]
+    domains = [make_domain(collection, kind, count=count, most=most) for kind in ROUNDS]
     plan = RetrainingPlan(replay, precision, options={"epochs": epochs, "seed": 1})
     earlier = keep_earlier(collection, domains)
     found = compare_orders(

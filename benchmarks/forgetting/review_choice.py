@@ -17,6 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.forgetting.domain_kinds import TRIAL
 from benchmarks.forgetting.new_domain import (
     Domain,
     keep_earlier,
@@ -75,7 +76,7 @@ def main(
     if no_mirror:
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     collection = read_collection(shards, champion, load_settings(), cache)
-    domain = make_domain(collection, count=pool)
+    domain = make_domain(collection, TRIAL, count=pool)
     earlier, plan = keep_earlier(collection, [domain]), RetrainingPlan(replay, precision)
     found = compare_choices(
         champion,
