@@ -1,6 +1,6 @@
 """Tell from a JPEG file's markers whether decoding it may take long or much memory."""
 
-from facetag.vision.formats.jpeg_scans import FRAMES, START_OF_SCAN, list_segments
+from facetag.vision.formats.jpeg_scans import ALL_FRAMES, START_OF_SCAN, list_segments
 
 SCAN_MARKER = b"\xff\xda"
 MANY_SCANS = 24
@@ -28,7 +28,7 @@ def takes_long(data: bytes) -> bool:
     for number, (marker, body, _) in enumerate(list_segments(data)):
         if number == MANY_SCANS * MANY_SEGMENTS:
             return True
-        if marker in FRAMES:
+        if marker in ALL_FRAMES:
             area = int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
             pixels = max(pixels, area)
     return scans * pixels > MUCH_WORK

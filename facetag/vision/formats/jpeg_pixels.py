@@ -16,6 +16,7 @@ import simplejpeg
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.vision.formats.jpeg_scans import (
     brings_all,
+    find_end,
     is_lossless,
     list_scans,
     without_header_faults,
@@ -30,6 +31,9 @@ HARMLESS = re.compile(
 """Warnings about headers, which some cameras and editors cause; no pixel depends on them."""
 BYTES_LEFT = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 END = b"\xff\xd9"
+PADDING = b"\0"
+READ_AHEAD_BYTES = 16
+"""Bytes of padding at most that the decoder takes before it counts what is left over."""
 LARGEST_MISSING_SHARE = 0.05
 WHOLE, SMALLEST = (0, 0), (1, 1)
 """Bounds of the size that have the file decoded whole, and at an eighth."""
@@ -47,24 +51,25 @@ def decode_jpeg(data: bytes, size: tuple[int, int]) -> tuple[Pixels, bool] | Non
     data, pixels, warning = _decode_past_header(data, "RGB", width, height)
     if pixels is None or pixels.shape[:2] != (height, width):
         return None
-    if warning == EARLY_END:
-        if not _is_nearly_whole(data):
-            raise ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
-        return pixels, True
-    _refuse_damage(data, warning)
-    return pixels, False
+    if warning != EARLY_END:
+        _refuse_damage(data, warning)
+        return pixels, False
+    written = _refuse_early_end(data, "RGB")
+    without_zeros = None if written == data else _decode(written, "RGB", width, height)[0]
+    return pixels if without_zeros is None else without_zeros, True
 
 
 def check_cmyk(data: bytes) -> bool:
     """Return whether the last bytes of a JPEG file in CMYK, which Pillow has read, are missing.
 
-    Raises ImageUnreadable, `decode_error`, if it is damaged elsewhere.
+    Raises ImageUnreadable as `decode_jpeg` does.
     """
     data, _, warning = _decode_past_header(data, "CMYK", 1, 1)
-    if warning == EARLY_END:
-        return True
-    _refuse_damage(data, warning)
-    return False
+    if warning != EARLY_END:
+        _refuse_damage(data, warning)
+        return False
+    _refuse_early_end(data, "CMYK")
+    return True
 
 
 def _refuse_damage(data: bytes, warning: str | None) -> None:
@@ -104,18 +109,37 @@ def _decode(data: bytes, colours: str, width: int, height: int) -> tuple[Pixels 
 
 
 def _is_padding(data: bytes, warning: str) -> bool:
-    """Return whether the bytes left over before the end marker are zeros, as some cameras write."""
+    """Return whether the bytes left over before the end marker are zeros, as some cameras write.
+
+    If the decoder took more zeros than it reads ahead, they lie where pixels should be.
+    """
     left = BYTES_LEFT.search(warning)
     if left is None:
         return False
-    end = data.rindex(END)
-    return not any(data[end - int(left[1]) : end])
+    written = data[: find_end(data)]
+    zeros = len(written) - len(written.rstrip(PADDING))
+    return int(left[1]) <= zeros <= int(left[1]) + READ_AHEAD_BYTES
 
 
-def _is_nearly_whole(data: bytes) -> bool:
+def _refuse_early_end(data: bytes, colours: str) -> bytes:
+    """Return a file without an end marker, up to the zeros that may stand for what it lacks.
+
+    A copy that broke off may have left them. Raises ImageUnreadable if it lacks more than a few
+    rows, or if what follows its pixels is something else.
+    """
+    written = data.rstrip(PADDING)
+    pixels, warning = _decode(written + END, colours, 1, 1)
+    if pixels is not None and warning is None:
+        return written
+    if warning is not None and BYTES_LEFT.search(warning):
+        _refuse_damage(written + END, warning)
+    if pixels is None or not _is_nearly_whole(written, colours):
+        raise ImageUnreadable(ErrorCode.TRUNCATED, "The file ends before its image does.")
+    return written
+
+
+def _is_nearly_whole(data: bytes, colours: str) -> bool:
     """Return whether a file without an end marker lacks a twentieth of its pixels at most."""
-    if _decode(data + END, "RGB", 1, 1)[1] is None:
-        return True
     scans = list_scans(data)
     if not brings_all(data, scans):
         return False
@@ -123,8 +147,8 @@ def _is_nearly_whole(data: bytes) -> bool:
     # photo, a small copy tells enough.
     height, width = simplejpeg.decode_jpeg_header(data)[:2]
     size = WHOLE if width * height <= MANY_PIXELS else SMALLEST
-    pixels, _ = _decode(data, "RGB", *size)
-    without, _ = _decode(data[: scans[-1].data_start] + END, "RGB", *size)
+    pixels, _ = _decode(data, colours, *size)
+    without, _ = _decode(data[: scans[-1].data_start] + END, colours, *size)
     if pixels is None or without is None:
         return False
     return _share_of_end((pixels == without).all(axis=2)) <= LARGEST_MISSING_SHARE

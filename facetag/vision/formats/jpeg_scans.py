@@ -85,6 +85,13 @@ def find_frame(data: bytes) -> tuple[int, bytes] | None:
     return None
 
 
+def find_end(data: bytes) -> int:
+    """Return where the end of a file's first image is marked; the file's length if nowhere."""
+    after = max((end for *_, end in list_segments(data)), default=2)
+    found = NEXT_MARKER.search(data, after)
+    return len(data) if found is None else found.start()
+
+
 def without_header_faults(data: bytes) -> bytes:
     """Return a file without stray bytes before its first scan, and without an unknown JFIF."""
     kept = [START_OF_IMAGE]

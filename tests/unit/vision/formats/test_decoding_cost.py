@@ -30,9 +30,11 @@ def test_thousands_of_scans_need_one():
     assert takes_long(with_scans(encode(NOISE, progressive=True), 4000))
 
 
-def test_a_few_scans_of_a_huge_image_need_one():
+@pytest.mark.parametrize("marker", [0xC2, 0xCA], ids=["Huffman", "arithmetic"])
+def test_a_few_scans_of_a_huge_image_need_one(marker):
     data = bytearray(encode(NOISE, progressive=True))
     frame = data.index(b"\xff\xc2")
+    data[frame + 1] = marker
     data[frame + 5 : frame + 9] = (10_000).to_bytes(2, "big") * 2
     assert takes_long(bytes(data))
 

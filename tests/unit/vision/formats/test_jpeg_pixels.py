@@ -63,6 +63,34 @@ def test_a_lacking_second_image_of_a_pair_does_not_matter():
     assert find_end(encode(form="MPO", save_all=True, append_images=[PHOTO])[:-500]) is False
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "CMYK"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.9])
+@pytest.mark.parametrize("more", [0, 10**6], ids=["as long as before", "longer"])
+@pytest.mark.parametrize("end", [b"", END], ids=["open", "ended"])
+def test_zeros_in_place_of_the_rest_are_no_padding(kind, share, more, end):
+    # So a copy that broke off looks, or a file on a disk that lost power.
+    image = PHOTO.convert("CMYK") if kind == "CMYK" else PHOTO
+    data = encode(image, quality=95, **KINDS.get(kind, {}))
+    there = int(share * len(data))
+    filled = data[:there] + bytes(len(data) - there + more) + end
+    assert find_end(filled) in (ErrorCode.TRUNCATED, ErrorCode.DECODE_ERROR)
+
+
+def test_a_file_that_lacks_little_may_end_in_zeros():
+    data = encode()
+    ends = decode_image(data[:-40], **LIMITS)
+    for zeros in (1, 40, 5000):
+        filled = data[:-40] + bytes(zeros)
+        assert find_end(filled) is True
+        assert np.array_equal(decode_image(filled, **LIMITS), ends)
+
+
+def test_other_data_in_place_of_the_rest_is_seen_if_it_is_too_long():
+    data = encode(quality=95)
+    filled = data[: len(data) // 3] + b"<p>The server is busy.</p>" * 9000
+    assert find_end(filled) == ErrorCode.DECODE_ERROR
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("damage", ["zeros", "removed"])
 def test_a_jpeg_with_a_hole_is_damaged(kind, damage):
@@ -101,6 +129,7 @@ def test_cmyk_is_checked_as_well():
     "unusual",
     [
         lambda data: data[:-2] + bytes(600) + END,
+        lambda data: data[:-2] + bytes(600) + END + b"a film" + data,
         lambda data: data + b"a trailer of the camera",
         lambda data: data[:20] + bytes(3) + data[20:],
     ],
