@@ -24,7 +24,7 @@ from benchmarks.harness.local_api import LocalApi, serve_api
 from benchmarks.harness.machine import describe_machine, in_words
 from facetag.bundles.labelling_key import current_key
 from facetag.db.engine import make_engine, make_sessions, transaction
-from facetag.jobs.identical_images import settle_twins
+from facetag.jobs.reuse.identical_images import settle_twins
 from facetag.log import configure_logging
 
 REPEATS = 5

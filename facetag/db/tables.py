@@ -212,8 +212,8 @@ class Image(Base):
     releases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     suspicion: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Number of workers that died while they worked on this image. It is
-    `jobs.identical_images.WAITING` while the image waits for the result of an image of its job with
-    the same content."""
+    `jobs.reuse.identical_images.WAITING` while the image waits for the result of an image of its
+    job with the same content."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     width: Mapped[int | None]

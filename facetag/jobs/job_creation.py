@@ -15,10 +15,10 @@ from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.errors import IdempotencyConflict, JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import close_job_if_done
-from facetag.jobs.identical_images import PLACE, WAITING
-from facetag.jobs.known_results import add_known, find_known
 from facetag.jobs.new_image import ANY_LABELS, LabelWish, NewImage
 from facetag.jobs.queries import get_job
+from facetag.jobs.reuse.identical_images import PLACE, WAITING
+from facetag.jobs.reuse.known_results import add_known, find_known
 
 
 def create_job(

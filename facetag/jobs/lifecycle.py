@@ -15,8 +15,8 @@ from facetag.db.tables import TERMINAL_JOB_STATES, Image, ImageState, Job, JobSt
 from facetag.errors import JobStateConflict
 from facetag.jobs.aggregates import require_results
 from facetag.jobs.counts import CANCELLED_AT_ONCE, cancel_queued_images, close_job_if_done
-from facetag.jobs.identical_images import hold_twins
 from facetag.jobs.queries import get_job
+from facetag.jobs.reuse.identical_images import hold_twins
 
 CANCEL_S = 1.0
 """A cancel is answered after about this time, of a job of any size."""

@@ -12,7 +12,7 @@ from facetag.db.tables import Image, ImageState, Job
 from facetag.errors import CursorInvalid, ErrorCode, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
-# An image of negative suspicion waits for its twin (facetag.jobs.identical_images).
+# An image of negative suspicion waits for its twin (facetag.jobs.reuse.identical_images).
 CLAIMABLE = "state = 'queued' AND suspicion >= 0 AND (not_before IS NULL OR not_before <= now())"
 
 # The order is that of the index. Without it, or with EXISTS, PostgreSQL may expect a claimable row

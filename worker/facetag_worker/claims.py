@@ -17,9 +17,10 @@ from facetag.db.storable_text import storable
 from facetag.db.tables import FaceRow, ImageState
 from facetag.jobs import close_job_if_done, move_counts
 from facetag.jobs.aggregates import add_faces
-from facetag.jobs.identical_images import settle_twins
-from facetag.jobs.known_results import find_known, finish_with
 from facetag.jobs.queries import CLAIMABLE, HAS_CLAIMABLE
+from facetag.jobs.reuse.identical_images import settle_twins
+from facetag.jobs.reuse.known_results import find_known, finish_with
+from facetag.jobs.reuse.shared_contents import give_way
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 
 ANY_PRIORITY = 1000
@@ -173,7 +174,8 @@ def claim_images(
     """Claim the next images of a job; without `job_id`, of the job whose turn it is.
 
     Images that no worker died of come first, up to `limit` in order of position. Then, unless
-    `suspects` is false, suspects come one at a time. Returns None if there is nothing to claim.
+    `suspects` is false, suspects come one at a time. Returns None if there is nothing to claim. The
+    claim may be empty: images that another job's worker labels now wait for its result.
     """
     job_id = job_id or choose_job(session)
     if job_id is None:
@@ -185,12 +187,15 @@ def claim_images(
         rows = session.execute(CLAIM, {**claim, "least": 1, "most": 99, "limit": 1}).all()
     if not rows:
         return None
+    first = rows[0]
+    # Before the job's row is locked, for which `end_waiting` waits.
+    waiting = give_way(session, [row.id for row in rows if row.content is not None])
+    rows = [row for row in rows if row.id not in waiting]
     # `rung_at` is set too: a job that is being served needs no further doorbell.
     changes = {ImageState.QUEUED: -len(rows), ImageState.RUNNING: len(rows)}
     move_counts(session, job_id, changes, served=True, wait=False)
     images = sorted((ImageToLabel(*row[:8]) for row in rows), key=lambda image: image.position)
     contents = {row.id: bytes(row.content) for row in rows if row.content is not None}
-    first = rows[0]
     return Claim(
         token,
         job_id,

@@ -19,6 +19,7 @@ from facetag.db.engine import Answer, persist, transaction
 from facetag.errors import DatabaseUnavailable
 from facetag.jobs.counts import apply_left_counts
 from facetag.jobs.predictions import PREDICT_PRIORITY
+from facetag.jobs.reuse.shared_contents import end_waiting
 from facetag.labelling.outcomes import Outcome
 from facetag.labelling.photo_labels import KeyedLabeller, label_photos, to_outcome
 from facetag.labelling.photo_reader import Photo, PhotoReader, Unread
@@ -133,6 +134,7 @@ class ChunkRecorder:
                 session, chunk.claim, chunk.outcomes, labelling_key=chunk.labelling_key
             )
         )
+        self._persist(lambda session: end_waiting(session, chunk.claim.image_ids))
         self._heartbeat.drop(chunk.claim)
         log.info(
             "chunk_finished",

@@ -25,8 +25,8 @@ from facetag.erasure.tombstones import work_off
 from facetag.errors import DatabaseBusy, DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
 from facetag.jobs.counts import apply_left_counts
-from facetag.jobs.identical_images import free_twins
 from facetag.jobs.queries import HAS_CLAIMABLE
+from facetag.jobs.reuse.identical_images import free_twins
 from facetag.queue.celery_app import (
     QUEUE_RETRAIN,
     count_doorbells,

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends
 from facetag.bundles.labelling_key import current_key, key_of_heads
 from facetag.errors import ObjectMissing
 from facetag.jobs import NewImage
-from facetag.jobs.known_results import count_known
 from facetag.jobs.prefix import images_among
+from facetag.jobs.reuse.known_results import count_known
 from facetag_api.dependencies import AtDesk, Desk
 from facetag_api.image_locations import locate_prefix, resolve_images
 from facetag_api.openapi import json_body, problems

@@ -1,13 +1,18 @@
 """Photos with the same bytes cost one computation, whoever asks for them and when."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
 
 from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
-from facetag.jobs import NewImage, cancel_job, create_job, identical_images, resume_job
+from facetag.jobs import NewImage, cancel_job, create_job, resume_job
+from facetag.jobs.counts import apply_left_counts
+from facetag.jobs.new_image import LabelWish
+from facetag.jobs.reuse import identical_images
+from facetag.jobs.reuse.shared_contents import end_waiting
 from facetag.labelling.outcomes import Outcome
 from facetag.queue.celery_app import make_celery
 from facetag.results.image_lines import Face
@@ -47,6 +52,8 @@ def finish(harness, claimed, failing=()):
     ]
     with harness.transaction() as session:
         finish_chunk(session, claimed, outcomes, labelling_key=KEY)
+    with harness.transaction() as session:
+        end_waiting(session, claimed.image_ids)
 
 
 def names(claimed):
@@ -68,8 +75,7 @@ def test_twins_end_with_the_first_of_them_and_are_counted_as_reused(harness):
     a, twin, b, third, last = without_names(harness.lines(job_id))
     assert (a["state"], a["faces"][0]["age"], b["error"]["code"]) == ("tagged", 31.4, "truncated")
     assert (twin, third, last) == (a, a, b)
-    computed = [row.name for row in harness.rows(job_id) if row.stage_ms]
-    assert computed == ["a 0"]
+    assert computed(harness, job_id) == ["a"]
 
 
 def test_twins_wait_while_the_first_is_given_back(harness):
@@ -123,6 +129,65 @@ def test_a_result_that_another_job_got_meanwhile_is_taken_at_the_claim(harness):
         assert finish_known(session, claimed, KEY) == claimed
 
 
+def claim_new(harness, job_id, limit=16):
+    """Claim images of a job as workers do; those that are left are to be labelled."""
+    with harness.transaction() as session:
+        claimed = claim_images(session, job_id=job_id, limit=limit, lease_s=60.0, worker="w")
+        return None if claimed is None else finish_known(session, claimed, KEY)
+
+
+def computed(harness, *job_ids):
+    return [row.name[0] for job_id in job_ids for row in harness.rows(job_id) if row.stage_ms]
+
+
+def test_a_photo_that_another_job_labels_now_gets_its_result(harness):
+    first, second = post(harness, "ab"), post(harness, "abca")
+    begun = claim_new(harness, first)
+    left = claim_new(harness, second)
+    assert (names(begun), names(left)) == (["a 0", "b 1"], ["c 2"])
+    waiting = harness.job(second)
+    assert (waiting.queued, waiting.running) == (3, 1)
+    finish(harness, left)
+    finish(harness, begun)
+    job = harness.job(second)
+    assert (job.state, job.tagged, job.reused) == ("completed", 4, 3)
+    a, b, _, twin = without_names(harness.lines(second))
+    assert [a, b] == [twin, b] == without_names(harness.lines(first))
+    assert sorted(computed(harness, first, second)) == ["a", "b", "c"]
+
+
+def test_a_photo_waits_neither_for_a_dead_worker_nor_for_other_attributes_nor_a_failure(harness):
+    other, first = post(harness, "a", wish=LabelWish(("age",))), post(harness, "ab")
+    assert names(claim_new(harness, other)) == ["a 0"]
+    begun = claim_new(harness, first)
+    assert names(begun) == ["a 0", "b 1"]
+    harness.change_images("lease_until = now() - interval '1 s'", first, "position = 0")
+    second = post(harness, "ab")
+    assert names(claim_new(harness, second)) == ["a 0"]
+    finish(harness, begun, failing="b")
+    assert [row.state for row in harness.rows(second)] == ["running", "queued"]
+    harness.change_images("not_before = now()", second)
+    assert names(claim_new(harness, second)) == ["b 1"]
+
+
+def test_workers_of_two_jobs_divide_the_photos_that_both_want(harness):
+    contents = [chr(first) for first in range(65, 65 + 60)]
+    first, second = post(harness, contents), post(harness, reversed(contents))
+
+    def work(job_id):
+        while (claimed := claim_new(harness, job_id, limit=3)) is not None:
+            finish(harness, claimed)
+        with harness.transaction() as session:
+            apply_left_counts(session, job_id)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, [first, second, first, second]))
+    states = [harness.job(job_id).state for job_id in (first, second)]
+    assert states == ["completed", "completed"]
+    assert sorted(computed(harness, first, second)) == contents
+    assert min(len(computed(harness, job_id)) for job_id in (first, second)) > 0
+
+
 def test_a_resumed_job_labels_what_was_left_and_nothing_twice(harness):
     job_id = post(harness, "abcabc")
     claimed = claim(harness, job_id)
@@ -139,8 +204,7 @@ def test_a_resumed_job_labels_what_was_left_and_nothing_twice(harness):
     finish(harness, left)
     job = harness.job(job_id)
     assert (job.state, job.tagged) == ("completed", 6)
-    computed = [row.name[0] for row in harness.rows(job_id) if row.stage_ms]
-    assert sorted(computed) == ["a", "b", "c"]
+    assert sorted(computed(harness, job_id)) == ["a", "b", "c"]
 
 
 def test_an_id_that_was_never_given_is_no_twin(harness):

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import ImageState
-from facetag.jobs.known_results import finish_with
+from facetag.jobs.reuse.known_results import finish_with
 
 WAITING = -1
 AT_ONCE = 10_000

@@ -1,0 +1,1 @@
+"""Give images results that are known: of earlier jobs, of the same job, of jobs at work now."""
