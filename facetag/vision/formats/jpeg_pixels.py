@@ -111,10 +111,11 @@ def _decode(data: bytes, colours: str, width: int, height: int) -> tuple[Pixels 
 def _is_padding(data: bytes, warning: str) -> bool:
     """Return whether the bytes left over before the end marker are zeros, as some cameras write.
 
-    If the decoder took more zeros than it reads ahead, they lie where pixels should be.
+    If the decoder took more zeros than it reads ahead, they lie where pixels should be. Of a
+    progressive file, they may lie in place of whole scans.
     """
     left = BYTES_LEFT.search(warning)
-    if left is None:
+    if left is None or not brings_all(data, list_scans(data)):
         return False
     written = data[: find_end(data)]
     zeros = len(written) - len(written.rstrip(PADDING))

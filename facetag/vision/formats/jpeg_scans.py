@@ -11,8 +11,8 @@ from dataclasses import dataclass
 START_OF_IMAGE = b"\xff\xd8"
 END_OF_IMAGE = 0xD9
 START_OF_SCAN = 0xDA
-FRAMES = range(0xC0, 0xC3)
-"""Markers of the frames that libjpeg decodes: baseline, extended and progressive."""
+FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+"""Markers of the frames that libjpeg decodes: baseline, extended, progressive, two arithmetic."""
 JPEG_LS = 0xF7
 ALL_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
 """Markers of frames of any kind: those left out are of tables and extensions."""

@@ -8,6 +8,7 @@ from PIL import Image
 
 from benchmarks.samples import load_photo
 from facetag.errors import ErrorCode, ImageUnreadable
+from facetag.vision.formats.jpeg_scans import brings_all, list_scans
 from facetag.vision.image_decoder import decode_image, decode_picture
 
 PHOTO = load_photo("astronaut.png")
@@ -74,6 +75,17 @@ def test_zeros_in_place_of_the_rest_are_no_padding(kind, share, more, end):
     there = int(share * len(data))
     filled = data[:there] + bytes(len(data) - there + more) + end
     assert find_end(filled) in (ErrorCode.TRUNCATED, ErrorCode.DECODE_ERROR)
+
+
+def test_zeros_in_place_of_whole_scans_are_no_padding():
+    data = encode(progressive=True)
+    between = data.index(b"\xff\xc4", len(data) // 4)
+    assert find_end(data[:between] + bytes(len(data) - between) + END) == ErrorCode.DECODE_ERROR
+
+
+def test_the_scans_of_an_arithmetic_file_are_counted_too():
+    data = encode(progressive=True).replace(b"\xff\xc2", b"\xff\xca", 1)
+    assert brings_all(data, list_scans(data))
 
 
 def test_a_file_that_lacks_little_may_end_in_zeros():
