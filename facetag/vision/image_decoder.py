@@ -99,6 +99,8 @@ MANY_PIXELS = 32_000_000
 that libjpeg reduces row by row."""
 
 LARGE_GIF_BYTES = 2**20
+FILE_TYPE_BOX, AV1 = b"ftyp", b"av01"
+"""Bytes 4 to 7 of an AVIF file, and the kind of its picture."""
 
 
 def decode_image(data: bytes, *, formats: Sequence[str], max_pixels: int) -> Pixels:
@@ -241,8 +243,10 @@ def needs_guard(data: bytes) -> bool:
     scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
     as soon as it is opened, and LibRaw has many parsers. The tiles of a small TIFF file may take
     gigabytes, or be a hundred thousand. Millions of comments in a GIF file take gigabytes when it
-    is opened.
+    is opened. An AVIF file may hold a picture that is far larger than it states.
     """
+    if data[4:8] == FILE_TYPE_BOX and AV1 in data:
+        return True
     if data.startswith((*JPEG_XL_STARTS, *TIFF_STARTS, *BIG_TIFF_STARTS)) or is_raw(data):
         return True
     if data.startswith(JPEG_START) and takes_long(data):

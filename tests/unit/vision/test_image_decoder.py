@@ -385,6 +385,15 @@ def test_a_file_with_bytes_overwritten_is_refused_or_read(form, changes):
     decode_or_refuse(bytes(data))
 
 
+def test_an_avif_file_may_lie_about_its_size_and_is_guarded():
+    data = ENCODED["AVIF"]
+    size = data.index(b"ispe") + 8
+    liar = data[:size] + struct.pack(">II", 8, 4) + data[size + 8 :]
+    # The decoder reads the whole picture and then reduces it.
+    assert decode(liar, max_pixels=64).shape == (4, 8, 3)
+    assert needs_guard(liar)
+
+
 def test_much_memory_is_foreseen_by_the_header():
     assert needs_guard(png_header(6000, 6000))
     assert not needs_guard(png_header(5000, 5000))
