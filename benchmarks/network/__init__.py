@@ -1,1 +1,1 @@
-"""Programs that measure the network by itself: its precisions and its confidences."""
+"""Programs that measure the network by itself: precisions, confidences, averaged weights."""
