@@ -7,8 +7,9 @@ with Deep Metric Learning". They teach only: nothing that labels photos imports 
 """
 
 import hashlib
-import importlib.resources
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,23 +37,23 @@ def load_describer() -> Describe:
 
     Raises FacetagError where the extra is not installed, or its files are others than the known.
     """
-    try:
-        import dlib
-        import face_recognition_models
-    except ImportError as error:
+    # Its files alone are needed, and importing it needs an older setuptools (pkg_resources).
+    models = importlib.util.find_spec("face_recognition_models")
+    if models is None or models.origin is None or importlib.util.find_spec("dlib") is None:
         raise FacetagError(
             "Teaching needs dlib and its networks: install them with "
             "`pip install 'facetag[teachers]'`."
-        ) from error
-    files = importlib.resources.files(face_recognition_models) / "models"
+        )
+    import dlib
+
     paths = {}
     for name, known in SHA256.items():
-        with importlib.resources.as_file(files / name) as path:
-            if hashlib.sha256(path.read_bytes()).hexdigest() != known:
-                raise FacetagError(
-                    f"{name} is not that of face-recognition-models 0.3.0: install that version."
-                )
-            paths[name] = str(path)
+        path = Path(models.origin).parent / "models" / name
+        if hashlib.sha256(path.read_bytes()).hexdigest() != known:
+            raise FacetagError(
+                f"{name} is not that of face-recognition-models 0.3.0: install that version."
+            )
+        paths[name] = str(path)
     place: Any = dlib.shape_predictor(paths[LANDMARKS])
     network: Any = dlib.face_recognition_model_v1(paths[NETWORK])
 
