@@ -51,6 +51,15 @@ SHELL = {
     "WEED_MASTER_DEFAULT_REPLICATION": "999",
     "VALKEYCLI_AUTH": "wrong",
     "FORCE_COLOR": "1",
+    "LC_ALL": "xx_XX.UTF-8",
+    "TZ": "Nowhere/Nowhere",
+    "TMPDIR": "/nowhere",
+    "TF_XLA_FLAGS": "--a_flag_of_another_release=1",
+    "TF_PLUGGABLE_DEVICE_LIBRARY_PATH": "/nowhere",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONWARNINGS": "error",
+    "COLUMNS": "1",
+    "TERM": "",
 }
 
 

@@ -16,8 +16,18 @@ _PLACE = {"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE"}
 _PLACE_PREFIXES = ("LC_", "XDG_")
 
 _MACHINE = {"LD_LIBRARY_PATH"}
-_MACHINE_PREFIXES = ("CUDA_", "NVIDIA_", "TF_", "XLA_", "JAX_")
-"""Variables that choose processors and their drivers."""
+_MACHINE_PREFIXES = (
+    "CUDA_",
+    "NVIDIA_",
+    "TF_CPP_",
+    "TF_FORCE_GPU_",
+    "TF_GPU_",
+    "TF_NUM_",
+    "XLA_",
+    "JAX_",
+)
+"""Variables that choose processors and their drivers. TensorFlow ends a process at a flag for XLA
+that it does not know, and at a folder of plug-ins that is not there."""
 
 _REMOTE = {
     *(f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")),
