@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import joblib
+import numpy as np
 import tensorflow as tf
 
 from facetag.errors import BundleInvalid
@@ -24,6 +25,8 @@ WEIGHTS_SHA256 = {
 """Checksums of the weights in the wheel of mtcnn 1.0.0. They are joblib files, which can run code,
 so they are checked before they are loaded."""
 
+Proposed = tuple[tf.Tensor]
+"""Planes (n, 5, rows, columns) of cells: four box offsets, and the logit of a face."""
 Scored = tuple[tf.Tensor, tf.Tensor]
 """Box offsets (..., 4) and the probability of a face (...)."""
 Placed = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
@@ -47,7 +50,7 @@ class MtcnnNetworks:
     `look` is the output network again, with its features, as `Cascade` says.
     """
 
-    propose: Callable[[tf.Tensor], Scored]
+    propose: Callable[[tf.Tensor], Proposed]
     refine: Callable[[tf.Tensor], Scored]
     output: Callable[[tf.Tensor], Placed]
     look: Callable[[tf.Tensor], Seen]
@@ -88,18 +91,22 @@ def _take_pixels(weights: list[Any]) -> list[Any]:
     return [kernel / 128, bias - 127.5 / 128 * kernel.sum(axis=(0, 1, 2)), *others]
 
 
-def _propose(images: tf.Tensor, weights: list[Any]) -> Scored:
-    x = _conv(images, *weights[0:3])
+def _propose(images: tf.Tensor, weights: list[Any]) -> Proposed:
+    x = _conv_pixels(images, *weights[0:3])
     x = tf.nn.max_pool2d(x, 2, 2, "SAME")
     x = _conv(x, *weights[3:6])
     x = _conv(x, *weights[6:9])
-    offsets = tf.nn.conv2d(x, weights[9], 1, "VALID") + weights[10]
-    logits = tf.nn.conv2d(x, weights[11], 1, "VALID") + weights[12]
-    return offsets, _face_probability(logits)
+    # One convolution gives offsets and logits, and planes need no turning for OpenVINO.
+    kernel, bias = (
+        np.concatenate([weights[at], weights[at + 2][..., 1:] - weights[at + 2][..., :1]], axis=-1)
+        for at in (9, 10)
+    )
+    cells = tf.nn.conv2d(x, kernel, 1, "VALID") + bias
+    return (tf.transpose(cells, [0, 3, 1, 2]),)
 
 
 def _refine(patches: tf.Tensor, weights: list[Any]) -> Scored:
-    x = _conv(patches, *weights[0:3])
+    x = _conv_pixels(patches, *weights[0:3])
     x = tf.nn.max_pool2d(x, 3, 2, "SAME")
     x = _conv(x, *weights[3:6])
     x = tf.nn.max_pool2d(x, 3, 2, "VALID")
@@ -113,7 +120,7 @@ def _output(patches: tf.Tensor, weights: list[Any]) -> Placed:
 
 
 def _look(patches: tf.Tensor, weights: list[Any]) -> Seen:
-    x = _conv(patches, *weights[0:3])
+    x = _conv_pixels(patches, *weights[0:3])
     x = tf.nn.max_pool2d(x, 3, 2, "SAME")
     x = _conv(x, *weights[3:6])
     x = tf.nn.max_pool2d(x, 3, 2, "VALID")
@@ -123,6 +130,22 @@ def _look(patches: tf.Tensor, weights: list[Any]) -> Seen:
     x = _dense(_flatten(x), *weights[12:15])
     offsets, landmarks = x @ weights[15] + weights[16], x @ weights[17] + weights[18]
     return offsets, _face_probability(x @ weights[19] + weights[20]), landmarks, x
+
+
+def _conv_pixels(pixels: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:
+    """Convolve images (n, height, width, 3) as ones of a single colour and thrice the width.
+
+    OpenVINO turns images of several colours twice before it convolves them.
+    """
+    rows, columns, colours, units = kernel.shape
+    # Sides that the graph does not know yet are read as it runs.
+    height, width = (
+        tf.shape(pixels)[at] if pixels.shape[at] is None else pixels.shape[at] for at in (1, 2)
+    )
+    flat = tf.reshape(pixels, [-1, height, width * colours, 1])
+    flat_kernel = np.reshape(kernel, (rows, columns * colours, 1, units))
+    x = tf.nn.conv2d(flat, flat_kernel, [1, 1, colours, 1], "VALID")
+    return _prelu(tf.nn.bias_add(x, bias), alpha)
 
 
 def _conv(x: tf.Tensor, kernel: Any, bias: Any, alpha: Any) -> tf.Tensor:

@@ -31,10 +31,11 @@ def scaled(pixels):
 
 @pytest.mark.parametrize("shape", [(2, 12, 12), (1, 40, 65), (3, 31, 18)])
 def test_proposals_equal_those_of_the_package(networks, shape):
-    offsets, scores = networks.propose(images(*shape))
+    (planes,) = networks.propose(images(*shape))
+    *offsets, logits = np.moveaxis(planes, 1, 0)
     expected_offsets, expected_classes = StagePNet()._model(scaled(images(*shape)))
-    assert np.allclose(offsets, expected_offsets, atol=1e-4)
-    assert np.allclose(scores, expected_classes[..., 1], atol=1e-4)
+    assert np.allclose(np.stack(offsets, axis=-1), expected_offsets, atol=1e-4)
+    assert np.allclose(1 / (1 + np.exp(-logits)), expected_classes[..., 1], atol=1e-4)
 
 
 def test_refinement_equals_that_of_the_package(networks):

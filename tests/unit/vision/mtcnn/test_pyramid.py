@@ -65,8 +65,8 @@ def test_the_room_of_a_level_holds_it_of_every_photo(sizes):
 def test_cells_are_counted_as_the_proposal_network_counts_them(side, cells):
     from facetag.vision.mtcnn.networks import load_networks
 
-    offsets, scores = load_networks().propose(np.zeros((1, side, 40, 3), np.float32))
-    assert scores.shape[1] == offsets.shape[1] == cells == cells_of(side)
+    (planes,) = load_networks().propose(np.zeros((1, side, 40, 3), np.float32))
+    assert planes.shape[1:3] == (5, cells) == (5, cells_of(side))
 
 
 def test_a_band_of_one_level_has_its_largest_one_alone():
