@@ -16,7 +16,7 @@ FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 JPEG_LS = 0xF7
 ALL_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
 """Markers of frames of any kind: those left out are of tables and extensions."""
-LOSSLESS = b"\xff\xc3"
+LOSSLESS = 0xC3
 """The marker of a lossless frame, as some scanners and medical devices write it."""
 NEXT_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 """Restart markers and escaped bytes belong to a scan; like the marker 01, they state no length."""
@@ -70,9 +70,8 @@ def is_lossless(data: bytes) -> bool:
 
     libjpeg-turbo crashes if it is asked for a smaller one.
     """
-    # Nearly all files cost only the search.
-    frame = find_frame(data) if LOSSLESS in data else None
-    return frame is not None and frame[0] == LOSSLESS[1]
+    frame = find_frame(data)
+    return frame is not None and frame[0] == LOSSLESS
 
 
 def find_frame(data: bytes) -> tuple[int, bytes] | None:
