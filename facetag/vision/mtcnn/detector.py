@@ -306,9 +306,7 @@ def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
             yield members[start : start + most]
 
 
-def _read_proposals(
-    sheet: Sheet, planes: npt.NDArray[np.float32], threshold: float
-) -> Candidates:
+def _read_proposals(sheet: Sheet, planes: npt.NDArray[np.float32], threshold: float) -> Candidates:
     """Turn the cells that may show a face into boxes on working copies.
 
     `planes` (photos, 5, rows, columns) are the cells' offsets and logits.
