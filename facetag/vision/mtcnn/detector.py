@@ -321,7 +321,7 @@ def _read_proposals(sheet: Sheet, planes: npt.NDArray[np.float32], threshold: fl
     cells = np.concatenate([corner + 1, corner + CELL], axis=1)
     offsets = planes[photos, :4, rows, columns]
     boxes = (cells + offsets * (CELL - 1)) / located.scales[:, None]
-    scores = 1 / (1 + np.exp(-logits[photos, rows, columns]))
+    scores = (1 / (1 + np.exp(-logits[photos, rows, columns]))).astype(np.float32)
     groups = photos + len(planes) * ~located.own
     proposals = Candidates(boxes.astype(np.float32), scores, groups.astype(np.int32))
     return proposals.without_overlaps(0.5, groups=groups * len(sheet.levels) + located.level)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facetag.vision.inference.glibc_heap import resident_bytes
+from facetag.vision.inference.glibc_heap import HUGE_PAGES, ONLY_ADVISED, resident_bytes
 
 PROGRAM = """
 from facetag.vision.inference.glibc_heap import collect_garbage, resident_bytes, set_up_heaps
@@ -83,20 +83,33 @@ c.fclose(file)
     assert (tmp_path / "heaps.xml").read_text().count("<heap ") == 1
 
 
-def test_pages_are_small_so_that_little_in_use_holds_little():
-    program = """
+def huge_kb(pixels):
+    """How much of what NumPy allocates by an expression lies in pages of 2 MB."""
+    program = f"""
 import numpy as np
 from facetag.vision.inference.glibc_heap import set_up_heaps
 
 set_up_heaps()
-pixels = np.ones(32 * 2**20, np.uint8)
+pixels = {pixels}
 with open("/proc/self/smaps_rollup") as file:
     print(next(line for line in file if line.startswith("AnonHugePages")).split()[1])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) == 0
+    return int(done.stdout)
+
+
+def test_the_heap_has_small_pages_so_that_little_in_use_holds_little():
+    assert huge_kb("[np.ones(3 * 2**20, np.uint8) for _ in range(10)]") == 0
+
+
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or ONLY_ADVISED not in HUGE_PAGES.read_text(encoding="ascii"),
+    reason="the system gives no large pages to those who ask",
+)
+def test_blocks_that_go_back_at_once_have_large_ones():
+    assert huge_kb("np.ones(32 * 2**20, np.uint8)") >= 28 * 1024
 
 
 def test_memory_is_measured_as_the_system_does():
