@@ -30,10 +30,10 @@ def mark_duplicates(session: Session, job_id: uuid.UUID) -> None:
     changed: dict[int, int | None] = {}
     rows = session.execute(READ, {"job": job_id}, execution_options={"yield_per": BATCH})
     for row in rows:
-        content, look = (None if value is None else bytes(value) for value in row[1:3])
-        first = duplicates.place(row.position, content, look)
-        if first != row.duplicate_of:
-            changed[row.position] = first
+        position, content, look, marked = row
+        first = duplicates.place(position, content, look)
+        if first != marked:
+            changed[position] = first
     if changed:
         values = {"positions": list(changed), "firsts": list(changed.values())}
         session.execute(MARK, {"job": job_id, **values})

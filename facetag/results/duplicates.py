@@ -22,7 +22,9 @@ class Duplicates:
     def __init__(self) -> None:
         self._of_content: dict[bytes, int] = {}
         self._looks: dict[int, int] = {}
+        """Positions by look: of two equal looks, the second repeats the first."""
         self._bands: list[dict[bytes, tuple[int, ...]]] = [{} for _ in range(BANDS)]
+        """Looks by band."""
 
     def place(self, position: int, content: bytes | None, look: bytes | None) -> int | None:
         """Return the position of the photo that this one repeats, which repeats none; else None.
@@ -40,13 +42,13 @@ class Duplicates:
         bits, bands = int.from_bytes(look, "big"), [look[part] for part in _PARTS]
         for known, band in zip(self._bands, bands, strict=True):
             for earlier in known.get(band, ()):
-                if (self._looks[earlier] ^ bits).bit_count() <= LOOK_BITS:
-                    return earlier
+                if (earlier ^ bits).bit_count() <= LOOK_BITS:
+                    return self._looks[earlier]
         if len(self._looks) < MOST_LOOKS:
-            self._looks[position] = bits
+            self._looks[bits] = position
             for known, band in zip(self._bands, bands, strict=True):
                 # A tuple of one costs half of a list, and most bands are met once.
                 met = known.get(band, ())
                 if len(met) < MOST_PER_BAND:
-                    known[band] = (*met, position)
+                    known[band] = (*met, bits)
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from facetag.heads import HEADS
@@ -73,7 +74,7 @@ def image_line(
 
 def in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a face's attributes in the order of the heads, which JSONB loses; others by name."""
-    ordered = {key: attributes[key] for key in _KEYS if key in attributes}
+    ordered = {key: attributes[key] for key in _in_order(tuple(attributes))}
     for name, labels in _LABELS:
         value = ordered.get(name)
         if isinstance(value, dict) and "probabilities" in value:
@@ -82,9 +83,14 @@ def in_order(attributes: Mapping[str, Any]) -> dict[str, Any]:
                 "label": value["label"],
                 "probabilities": {label: found[label] for label in labels if label in found},
             }
-    if len(ordered) == len(attributes):
-        return ordered
-    return ordered | {key: attributes[key] for key in sorted(attributes) if key not in ordered}
+    return ordered
+
+
+@lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of attributes in the order of the heads, then others by name."""
+    heads = tuple(key for key in _KEYS if key in names)
+    return heads + tuple(sorted(set(names) - set(heads)))
 
 
 def age_fields(age: float, age_range: tuple[float, float]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from facetag.client.api_client import Line
@@ -25,7 +26,16 @@ class ShareEstimation:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._collection = _new_collection()
+
+    @cached_property
+    def _collection(self) -> "Collection | None":
+        # Most commands write no report, and NumPy takes a tenth of a second.
+        try:
+            from facetag.quantification.collection import Collection
+        except ModuleNotFoundError:
+            # The client's side of the command is installed without NumPy.
+            return None
+        return Collection()
 
     def add(self, line: Line) -> None:
         """Add one photo's line of results."""
@@ -47,12 +57,3 @@ class ShareEstimation:
         except FacetagError as error:
             return EstimatedShares(reason=str(error))
         return EstimatedShares(shares_json(estimate, [], collection_facts(collection)))
-
-
-def _new_collection() -> "Collection | None":
-    try:
-        from facetag.quantification.collection import Collection
-    except ModuleNotFoundError:
-        # The client's side of the command is installed without NumPy.
-        return None
-    return Collection()
