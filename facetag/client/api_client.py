@@ -267,9 +267,19 @@ class ApiClient:
 
     def list_reviewed(self, job_id: str) -> Iterator[Line]:
         """Yield the lines, with their positions, of the images of which people reviewed a face."""
+        yield from self._list_images(job_id, {"reviewed": "true"})
+
+    def list_settled(self, job_id: str, positions: Sequence[int]) -> Iterator[Line]:
+        """Yield the lines, with positions, of up to 500 images that were open when all were read.
+
+        Those of images that repeat another one come too: that is known at the job's end.
+        """
+        yield from self._list_images(job_id, {"unsettled": [str(one) for one in positions]})
+
+    def _list_images(self, job_id: str, asked: dict[str, Any]) -> Iterator[Line]:
         cursor = None
         while True:
-            wanted = {"reviewed": "true", "limit": "500"} | ({"cursor": cursor} if cursor else {})
+            wanted = {**asked, "limit": "500"} | ({"cursor": cursor} if cursor else {})
             page = self._call("GET", f"/v1/jobs/{job_id}/images", params=wanted).json()
             yield from page["images"]
             cursor = page["next_cursor"]

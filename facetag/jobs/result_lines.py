@@ -1,12 +1,12 @@
 """Read the images of a job as lines of its results, a page at a time."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy import ARRAY, Integer, Row, Select, Text, bindparam, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
@@ -50,11 +50,13 @@ def list_images(
     after_position: int | None = None,
     limit: int = 100,
     reviewed: bool = False,
+    unsettled: Sequence[int] | None = None,
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return up to `limit` lines with their `position`, and the last position or None at the end.
 
-    With `reviewed`, only images of which somebody reviewed a face. Raises JobNotFound, and
-    JobStateConflict for a job that keeps counts only.
+    With `reviewed`, only images of which somebody reviewed a face. With positions in `unsettled`,
+    only these and images that repeat another one: what may differ from lines that were read while
+    these were open. Raises JobNotFound, and JobStateConflict for a job that keeps counts only.
     """
     values = {
         "job": job_id,
@@ -62,7 +64,11 @@ def list_images(
         "state": None if state is None else state.value,
         "limit": limit + 1,
     }
-    query = _select_lines(in_state=state is not None, reviewed=reviewed)
+    if unsettled is not None:
+        values["unsettled"] = list(unsettled)
+    query = _select_lines(
+        in_state=state is not None, reviewed=reviewed, unsettled=unsettled is not None
+    )
     rows = session.execute(query, values).all()
     # The job is read last: if it was deleted meanwhile, missing lines must not look like its end.
     require_results(get_job(session, job_id, tenant_id=tenant_id))
@@ -71,8 +77,8 @@ def list_images(
 
 
 @cache
-def _select_lines(*, in_state: bool, reviewed: bool) -> Select[Any]:
-    """Return a statement with the values `job`, `after`, `state` and `limit`.
+def _select_lines(*, in_state: bool, reviewed: bool, unsettled: bool) -> Select[Any]:
+    """Return a statement with the values `job`, `after`, `state`, `limit` and perhaps `unsettled`.
 
     Building it takes longer than reading a hundred images, so each kind is built once.
     """
@@ -118,6 +124,9 @@ def _select_lines(*, in_state: bool, reviewed: bool) -> Select[Any]:
             Review.job_id == bindparam("job"), Review.withdrawn_at.is_(None)
         )
         lines = lines.where(Image.id.in_(seen))
+    if unsettled:
+        given = bindparam("unsettled", type_=ARRAY(Integer))
+        lines = lines.where(or_(Image.position == func.any(given), Image.duplicate_of.is_not(None)))
     after = bindparam("after", type_=Integer)
     if in_state:
         # The same rows as `state = ...` in the same order, written so that only the index by state

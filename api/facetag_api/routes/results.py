@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
 
 from facetag.db.tables import ImageState, Job
 from facetag.jobs import decode_cursor, encode_cursor, get_job, list_images, read_pages
@@ -29,6 +30,7 @@ from facetag_api.schemas import CompositionAnswer, ImagePage
 
 MEDIA_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 Lines = Sequence[dict[str, Any]]
+MAX_UNSETTLED = 500
 
 router = APIRouter(tags=["results"])
 
@@ -43,6 +45,14 @@ def list_job_images(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     reviewed: Annotated[bool, Query(description="Only images with reviewed faces")] = False,
+    unsettled: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**31)]] | None,
+        Query(
+            max_length=MAX_UNSETTLED,
+            description="Positions of images that were open when all results were read: only these,"
+            " and images that repeat another one, are returned",
+        ),
+    ] = None,
 ) -> JSONResponse:
     """Return a page of a job's images, in the job's order."""
     after = None if cursor is None else int(decode_cursor(cursor, int)[0])
@@ -55,6 +65,7 @@ def list_job_images(
             after_position=after,
             limit=limit,
             reviewed=reviewed,
+            unsettled=unsettled,
         )
     next_cursor = None if last is None else encode_cursor(last)
     return JSONResponse({"images": lines, "next_cursor": next_cursor})

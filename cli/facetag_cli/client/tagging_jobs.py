@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish, Line
-from facetag.client.result_stream import stream_lines
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
@@ -65,10 +64,9 @@ def split_images(
 
 
 def merge_lines(
-    client: ApiClient, photos: Sequence[LocalPhoto], report: UploadReport, jobs: Sequence[JobView]
+    lines: Iterator[Line], photos: Sequence[LocalPhoto], report: UploadReport
 ) -> Iterator[Line]:
     """Yield one line per photo in order: the service's, or the reason why it was not sent."""
-    lines = stream_lines(client, [job["id"] for job in jobs])
     for photo, outcome in zip(photos, report.outcomes, strict=True):
         if isinstance(outcome, NotSent):
             yield unsent_line(photo, outcome)

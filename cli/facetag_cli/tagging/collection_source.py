@@ -15,7 +15,6 @@ from facetag.settings import Settings
 from facetag_cli.client.job_reference import find_job
 from facetag_cli.client.kept_jobs import open_jobs
 from facetag_cli.client.service_choice import use_service
-from facetag_cli.client.tagging_jobs import merge_lines
 from facetag_cli.params.interrupts import stop_on_sigterm
 from facetag_cli.reporter import Reporter
 from facetag_cli.tagging.tagging_run import TaggingRun, announce
@@ -56,7 +55,7 @@ def _label_photos(path: Path, settings: Settings, reporter: Reporter) -> Collect
     ):
         run = TaggingRun(client, reporter, settings, found, own=service.own, reuse=True)
         run.work()
-        collection = gather(merge_lines(client, found.photos, run.report, run.jobs))
+        collection = gather(run.lines())
         run.finish(keep=True)
     return collection
 

@@ -5,20 +5,17 @@ from typing import BinaryIO
 
 import click
 
-from facetag.client.api_client import ApiClient
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import FoundPhotos
 from facetag.results.collection_counts import Composition
 from facetag.results.csv_rows import ALL_HEADS
 from facetag.settings import Settings
-from facetag_cli.client.tagging_jobs import merge_lines
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.delivery.line_delivery import deliver
 from facetag_cli.tagging.tagging_run import TaggingRun
 
 
 def deliver_run(
-    client: ApiClient,
     found: FoundPhotos,
     run: TaggingRun,
     settings: Settings,
@@ -41,7 +38,7 @@ def deliver_run(
 
     try:
         return deliver(
-            merge_lines(client, found.photos, run.report, run.jobs),
+            run.lines(),
             format_=format_,
             output=output,
             report=report,

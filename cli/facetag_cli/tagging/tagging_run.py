@@ -1,14 +1,17 @@
 """Run the steps that `tag` and `upload` share: announce, send, label, and keep or delete."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from rich.filesize import decimal
 
-from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish
+from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish, Line
+from facetag.client.result_stream import stream_lines
 from facetag.disk_space import SPACE_TO_GO_ON, SPACE_TO_WORK, require_space
 from facetag.errors import ErrorCode, FacetagError, JobNotFound, JobStateConflict
 from facetag.inputs.photo_files import FoundPhotos, LocalPhoto
 from facetag.settings import Settings
+from facetag_cli.client.early_results import EarlyResults, is_worth_reading
 from facetag_cli.client.job_progress import (
     finished_count,
     labelling_time_s,
@@ -16,7 +19,7 @@ from facetag_cli.client.job_progress import (
     wait_until_ended,
 )
 from facetag_cli.client.job_reference import short_ids
-from facetag_cli.client.tagging_jobs import plan_jobs, start_job
+from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, start_job
 from facetag_cli.client.unfinished_jobs import (
     UnfinishedJob,
     UnfinishedJobs,
@@ -120,6 +123,7 @@ class TaggingRun:
         self._wish = wish
         self._leftovers = UnfinishedJobs(unfinished_path(settings))
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
+        self._early: dict[str, EarlyResults] = {}
 
     def work(self) -> None:
         """Send and label the photos; cancel the jobs if it is stopped."""
@@ -144,6 +148,16 @@ class TaggingRun:
         except KeyboardInterrupt:
             self._stop()
             raise
+
+    def lines(self) -> Iterator[Line]:
+        """Yield one line per photo, in order, once the jobs have ended."""
+        results = chain.from_iterable(
+            self._early[job["id"]].lines()
+            if job["id"] in self._early
+            else stream_lines(self._client, [job["id"]])
+            for job in self.jobs
+        )
+        return merge_lines(results, self._collection.photos, self.report)
 
     def _check_sent(self) -> None:
         """Raise DiskFull if our own object storage refused photos for want of space."""
@@ -178,6 +192,8 @@ class TaggingRun:
             if job is None:
                 name = self._collection.title
                 job = start_job(self._client, images, name=name, reuse=self._reuse, wish=self._wish)
+                if is_worth_reading(job):
+                    self._early[job["id"]] = EarlyResults(self._client, job["id"])
             else:
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "

@@ -155,7 +155,6 @@ def tag(
         )
         run.work()
         composition = deliver_run(
-            client,
             collection,
             run,
             settings,

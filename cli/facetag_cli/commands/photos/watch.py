@@ -56,7 +56,6 @@ def watch(
     from facetag.client.api_client import ApiClient
     from facetag.inputs.name_filter import NameFilter
     from facetag_cli.client.service_choice import read_settings, use_service
-    from facetag_cli.client.tagging_jobs import merge_lines
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.reporter import Reporter
     from facetag_cli.tagging.folder_watch import FolderWatch, follow, signs_of_change
@@ -73,7 +72,7 @@ def watch(
             announce(found, reporter)
             run = TaggingRun(client, reporter, settings, found, own=service.own)
             run.work()
-            return merge_lines(client, found.photos, run.report, run.jobs)
+            return run.lines()
 
         names = NameFilter(exclude=exclude)
         watched = FolderWatch(folder, output, label, hidden=not skip_hidden, names=names)

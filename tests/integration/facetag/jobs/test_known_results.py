@@ -175,3 +175,6 @@ def test_a_closed_job_names_the_photo_that_another_one_repeats(sessions):
     run_images(sessions, job_id, dict(enumerate([*states, *[ImageState.FAILED] * 2])))
     found = [line.get("duplicate_of") for line in lines(sessions, job_id)]
     assert found == [None, "a", None, None, None]
+    with transaction(sessions) as session:
+        settled, _ = jobs.list_images(session, job_id, tenant_id=TENANT, unsettled=[2])
+    assert [(one["position"], one.get("duplicate_of")) for one in settled] == [(1, "a"), (2, None)]

@@ -1,6 +1,7 @@
 import pytest
 
 from facetag.client.api_client import ApiClient, Service
+from facetag.client.result_stream import stream_lines
 from facetag.errors import ErrorCode, FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, split_images, start_job
@@ -51,7 +52,7 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
             start_job(client, images, name="album")
             for images in plan_jobs(photos, report.outcomes, max_images=1)
         ]
-        lines = list(merge_lines(client, photos, report, jobs))
+        lines = list(merge_lines(stream_lines(client, [job["id"] for job in jobs]), photos, report))
     assert [(line["image"], line["state"]) for line in lines] == [
         ("a.jpg", "tagged"),
         ("b.jpg", "failed"),
@@ -74,7 +75,7 @@ def test_results_that_end_too_early_are_a_fault(service, tmp_path):
     with ApiClient(Service(service.url)) as client:
         job = start_job(client, [{"key": "k", "name": "a.jpg"}], name="album")
         with pytest.raises(FacetagError, match="fewer results"):
-            list(merge_lines(client, photos, UploadReport(["k", "k"]), [job]))
+            list(merge_lines(stream_lines(client, [job["id"]]), photos, UploadReport(["k", "k"])))
 
 
 def test_the_name_of_a_job_is_cut_and_cleaned(service):

@@ -37,7 +37,6 @@ def test_ctrl_c_while_results_are_written_leaves_the_way_to_fetch_them(tmp_path,
         run.report = UploadReport(["key a", "key b"])
         with pytest.raises(KeyboardInterrupt):
             deliver_run(
-                client,
                 found,
                 run,
                 settings,

@@ -1,0 +1,61 @@
+from contextlib import contextmanager
+
+import pytest
+
+from facetag.errors import ApiUnavailable
+from facetag.results.name_escapes import dump_json
+from facetag_cli.client.early_results import MOST_OPEN, EarlyResults, is_worth_reading
+
+
+def line(name, state="tagged", **more):
+    return {"image": name, "state": state, "faces": [], **more}
+
+
+class FakeClient:
+    """Results before the job ended, and those of positions after it."""
+
+    def __init__(self, *early, **settled):
+        self.early, self.settled, self.asked, self.read = list(early), settled, [], 0
+
+    @contextmanager
+    def stream_results(self, job_id):
+        assert job_id == "job"
+        self.read += 1
+        if isinstance(self.early[0], Exception):
+            raise self.early.pop(0)
+        yield iter([dump_json(one) for one in self.early])
+
+    def list_settled(self, job_id, positions):
+        assert job_id == "job"
+        self.asked += positions
+        yield from ({**one, "position": int(place[1:])} for place, one in self.settled.items())
+
+
+def job(reused, left, total):
+    return {"reused": reused, "total": total, "counts": {"queued": left, "running": 0}}
+
+
+def test_only_what_was_open_or_repeats_another_photo_is_read_again():
+    repeat = line("b", duplicate_of="a")
+    client = FakeClient(
+        line("a", "queued"), line("b"), line("c", "running"), _0=line("a"), _1=repeat, _2=line("c")
+    )
+    lines = list(EarlyResults(client, "job").lines())
+    assert [dump_json(one) for one in lines] == [
+        dump_json(one) for one in (line("a"), repeat, line("c"))
+    ]
+    assert (client.asked, client.read) == ([0, 2], 1)
+
+
+@pytest.mark.parametrize("fault", [ApiUnavailable("Away."), RuntimeError("closed")])
+def test_after_a_fault_all_is_read_at_the_end(fault):
+    client = FakeClient(fault, line("a"), line("b"))
+    assert list(EarlyResults(client, "job").lines()) == [line("a"), line("b")]
+
+
+def test_a_job_is_read_early_if_much_is_known_and_little_is_left():
+    assert is_worth_reading(job(1998, 21, 2019))
+    assert not is_worth_reading(job(2000, 0, 2000))
+    assert not is_worth_reading(job(0, 21, 21))
+    assert not is_worth_reading(job(5000, MOST_OPEN + 1, 5501))
+    assert not is_worth_reading(job(99_979, 21, 100_000))
