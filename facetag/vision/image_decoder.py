@@ -35,6 +35,7 @@ from facetag.vision.formats.format_names import name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.formats.jpeg_scans import is_lossless
 from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
+from facetag.vision.formats.tiff_jpeg import check_jpeg_parts
 from facetag.vision.formats.unread_kinds import name_unread_kind
 from facetag.vision.photo import (
     Picture,
@@ -348,6 +349,8 @@ def _load(image: Image.Image, data: bytes) -> tuple[Image.Image | Pixels, bool]:
         if decoded is not None:
             return decoded
     image.load()
+    if isinstance(image, TiffImageFile):
+        check_jpeg_parts(image.tag_v2, data)
     incomplete = is_jpeg and image.mode == "CMYK" and check_cmyk(data)
     return _to_rgb(image), incomplete
 

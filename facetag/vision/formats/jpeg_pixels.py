@@ -72,6 +72,22 @@ def check_cmyk(data: bytes) -> bool:
     return True
 
 
+def check_part(data: bytes) -> None:
+    """Raise ImageUnreadable as `decode_jpeg` does if a JPEG part of another file is damaged.
+
+    A part that the library does not read passes.
+    """
+    for colours in ("GRAY", "CMYK"):
+        past_header, pixels, warning = _decode_past_header(data, colours, 1, 1)
+        if pixels is None:
+            continue
+        if warning == EARLY_END:
+            _refuse_early_end(past_header, colours)
+        else:
+            _refuse_damage(past_header, warning)
+        return
+
+
 def _refuse_damage(data: bytes, warning: str | None) -> None:
     if warning is None or HARMLESS.search(warning) or _is_padding(data, warning):
         return

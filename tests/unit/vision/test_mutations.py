@@ -29,7 +29,7 @@ MAX_PIXELS = 1_000_000
 PHOTO = load_photo("astronaut.png").resize((96, 72))
 LARGEST_CHANGE = 32
 
-CHECKED = {"baseline JPEG", "progressive JPEG", "PNG"}
+CHECKED = {"baseline JPEG", "progressive JPEG", "PNG", "TIFF of JPEG"}
 """Formats in which more is found than Pillow finds: by warnings and by checksums."""
 REFUSALS = {
     ErrorCode.DECODE_ERROR,
@@ -61,6 +61,7 @@ def whole():
         "AVIF": encode("AVIF"),
         "HEIC": encode("HEIF"),
         "deflated TIFF": encode("TIFF", compression="tiff_adobe_deflate"),
+        "TIFF of JPEG": encode("TIFF", compression="jpeg"),
         "JPEG XL": encode("JXL"),
     }
 
