@@ -88,7 +88,7 @@ def _run_in_lanes(make: Callable[[], "openvino.CompiledModel"], slots: CpuSlots)
     def run(batch: Batch) -> list[Batch]:
         request = idle.get()
         try:
-            return list(request.infer([batch], share_inputs=True).to_tuple())
+            return list(request.infer(batch, share_inputs=True).to_tuple())
         finally:
             idle.put(request)
 
