@@ -43,11 +43,13 @@ LOCK = text("""
     SELECT pg_advisory_xact_lock(:class, number) FROM unnest(CAST(:numbers AS int[])) AS number
 """)
 
+# Only running images have a token. With `state = 'running'`, PostgreSQL may take the index of
+# leases, and read for each image all that a busy fleet holds.
 LABELLED_NOW = text(f"""
     SELECT mine.id
     FROM images AS mine CROSS JOIN LATERAL (
         SELECT FROM images AS other JOIN jobs ON jobs.id = other.job_id
-        WHERE {_OTHERS} AND other.state = 'running' AND other.lease_until > now()
+        WHERE {_OTHERS} AND other.claim_token IS NOT NULL AND other.lease_until > now()
             AND jobs.heads IS NOT DISTINCT FROM
                 (SELECT heads FROM jobs WHERE jobs.id = mine.job_id)
         LIMIT 1
