@@ -44,6 +44,12 @@ LEAST_INSIDE, MOST_INSIDE = 0.92, 0.98
 @click.option("--rounds", type=int, default=ROUNDS, show_default=True, help="Of each bootstrap.")
 @click.option("--blur", type=float, default=0.0, help="Radius of a Gaussian blur, in pixels.")
 @click.option("--quapy", is_flag=True, help="State QuaPy's estimates, too.")
+@click.option(
+    "--only",
+    type=click.Choice([each.name for each in GROUPINGS]),
+    multiple=True,
+    help="Measure this grouping alone; may be given several times.",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 def main(
     shards: tuple[Path, ...],
@@ -53,6 +59,7 @@ def main(
     rounds: int,
     blur: float,
     quapy: bool,
+    only: tuple[str, ...],
     seed: int,
 ) -> None:
     """Draw the collections, and print a line per grouping and what follows from them."""
@@ -70,7 +77,8 @@ def main(
     # Not forked: the bundle's answers may have started TensorFlow's threads.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(available_cores(), mp_context=spawn) as processes:
-        for errors in processes.map(experiment.measure, GROUPINGS):
+        groupings = [each for each in GROUPINGS if not only or each.name in only]
+        for errors in processes.map(experiment.measure, groupings):
             found.append(errors)
             say_errors(errors)
     for text in conclusions(found):
@@ -122,6 +130,7 @@ def conclusions(found: Sequence[GroupingErrors]) -> list[str]:
         + ", ".join(f"{errors.grouping.name} {figure}" for errors, figure, _ in checked)
         + ")"
         for promise, checked in promises.items()
+        if checked
     ]
 
 

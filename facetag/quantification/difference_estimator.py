@@ -14,8 +14,10 @@ difference estimator, of late known as prediction-powered inference); Gao and Br
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.stats import chi2
 
 from facetag.quantification.held_out_answers import Codes, Values
 
@@ -23,6 +25,9 @@ LOWEST, HIGHEST = 2.0, 5.0
 """Squared distances, in units of what chance explains, up to which the estimate for any shares has
 no weight, and from which on it has all. Found by cross-fitting: one half of the held-out faces
 calibrated, the other half was drawn from."""
+RARE, RAREST = 0.05, 0.001
+"""How often chance alone may exceed either bound. With few groups a mean of squares varies more, so
+that both bounds are larger."""
 SMALLEST_VARIANCE = 1e-10
 
 
@@ -65,15 +70,19 @@ def weigh(distance: Values, noise: Values) -> float:
     `distance` (groups,) is that between the two estimates, and `noise` (groups,) the variance that
     it would have if the shares were like the held-out ones.
     """
-    return float(np.clip((_size(distance, noise) - LOWEST) / (HIGHEST - LOWEST), 0, 1))
-
-
-def _size(distance: Values, noise: Values) -> float:
-    """Return the mean squared distance in units of what chance explains."""
     free = noise > SMALLEST_VARIANCE
     if not free.any():
-        return float(np.abs(distance).max() > 0) * HIGHEST
-    return float((distance[free] ** 2 / noise[free]).mean())
+        return float(np.abs(distance).max() > 0)
+    size = float((distance[free] ** 2 / noise[free]).mean())
+    lowest, highest = _bounds(max(int(free.sum()) - 1, 1))
+    return float(np.clip((size - lowest) / (highest - lowest), 0, 1))
+
+
+@cache
+def _bounds(freedom: int) -> tuple[float, float]:
+    """Return both bounds on squared distances with so many degrees of freedom."""
+    rare, rarest = chi2.isf([RARE, RAREST], freedom) / freedom
+    return max(LOWEST, float(rare)), max(HIGHEST, float(rarest))
 
 
 def _mean_probability(likelihoods: Values, shares: Values, weights: Values | None = None) -> Values:

@@ -7,7 +7,7 @@ from facetag.quantification.likelihoods import fit_likelihoods
 from tests.unit.facetag.quantification.conftest import draw_faces
 
 GENDER_BY_RACE = GROUPINGS[4]
-NOISE = np.full(4, 0.01**2)
+NOISE = np.full(10, 0.01**2)
 
 
 def shares_of(faces):
@@ -53,14 +53,20 @@ def test_weights_say_how_often_a_face_counts(held_out):
 
 @pytest.mark.parametrize(("times", "weight"), [(0, 0), (1.4, 0), (3.5**0.5, 0.5), (2.3, 1)])
 def test_an_estimate_counts_as_far_as_its_distance_is_beyond_chance(times, weight):
-    distance = 0.01 * times * np.array([1, -1, 1, -1])
+    distance = 0.01 * times * np.tile([1, -1], 5)
     assert weigh(distance, NOISE) == pytest.approx(weight)
+
+
+def test_two_groups_need_a_larger_distance_which_chance_seldom_makes():
+    distance = np.random.default_rng(0).normal(0, 0.01, (2_000, 1)) * np.array([1, -1])
+    weights = np.array([weigh(one, np.full(2, 0.01**2)) for one in distance])
+    assert 0.03 < (weights > 0).mean() < 0.07
 
 
 def test_a_group_that_chance_moves_far_tells_less():
     distance = np.array([0.02, -0.02, 0.05, -0.05])
     assert weigh(distance, np.array([0.02, 0.02, 0.05, 0.05]) ** 2) == 0
-    assert weigh(distance, np.full(4, 0.015**2)) == 1
+    assert weigh(distance, np.full(4, 0.014**2)) == 1
 
 
 def test_without_noise_any_distance_counts():
