@@ -67,11 +67,14 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def _gather_file(path: Path) -> Collection:
     collection = Collection()
+    number = 0
     for number, line in _numbered_lines(path):
         try:
             collection.add(line)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise _no_result(number, path) from error
+    if not number:
+        raise FacetagError(f"{path} holds no results: it is empty.")
     return collection
 
 

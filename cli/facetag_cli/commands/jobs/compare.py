@@ -38,6 +38,7 @@ def compare(
       facetag compare ~/Pictures/2015 ~/Pictures/2025
       facetag compare faces.jsonl --reference docs/references/england-and-wales.csv
     """
+    from facetag.errors import QuantificationUnavailable
     from facetag.quantification.comparison import compare_reference, compare_shares
     from facetag.quantification.composition_estimate import estimate_composition
     from facetag.quantification.shares_json import collection_facts, shift_lines
@@ -66,6 +67,11 @@ def compare(
     differences = (
         compare_reference(estimates[0], known) if second is None else compare_shares(*estimates)
     )
+    if not differences:
+        other = "B" if second is not None else "the reference"
+        raise QuantificationUnavailable(
+            f"A and {other} state no groups in common: label all heads that you compare."
+        )
     factors = {factor for one in differences for factor in one.grouping.factors}
     warnings = [
         shift_lines([shift for shift in estimate.shifts if shift.factor in factors])
@@ -76,7 +82,7 @@ def compare(
             collection_facts(one) | {"warnings": said}
             for one, said in zip(collections, warnings, strict=True)
         ]
-        found = {"collections": facts, "differences": differences_json(differences)}
+        found = {"collections": facts, "differences": differences_json(differences, estimates)}
         click.echo(dump_json(found, indent=2))
         return
     from rich.console import Console

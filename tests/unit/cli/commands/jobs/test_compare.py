@@ -62,6 +62,10 @@ def test_two_collections_differ_surely_where_they_do(facetag, women, men):
     assert found["gender"]["female"]["sure"]
     assert 0.6 < found["gender"]["female"]["difference"] < 1
     assert found["gender"]["female"]["interval"][0] > 0.5
+    few, many = found["gender"]["female"]["counted_faces"]
+    assert few < 60 < 240 < many
+    assert found["gender"]["female"]["estimated"][1] > 0.8
+    assert found["race by age"]["asian, 60+"]["too_few"]
 
 
 def test_a_collection_does_not_differ_from_itself_and_tables_say_what_is_compared(facetag, men):
@@ -75,7 +79,7 @@ def test_a_collection_does_not_differ_from_itself_and_tables_say_what_is_compare
 def test_ages_of_a_school_are_called_uncertain_instead_of_stated(
     facetag, men, tmp_path, make_line, monkeypatch
 ):
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     path = tmp_path / "school.jsonl"
     school = write_results(path, make_line, female=0.5, ages=range(9, 19))
     said = facetag("compare", school, men).stdout
@@ -84,6 +88,7 @@ def test_ages_of_a_school_are_called_uncertain_instead_of_stated(
     row = next(row for row in said.splitlines() if row.startswith("│ 13–19"))
     assert row.count("uncertain") == 2, "the share of the first collection, and the difference"
     assert row.count("%") <= 1
+    assert "…" not in said
     # Of genders alone, ages make nothing uncertain.
     reference = tmp_path / "reference.csv"
     reference.write_text("group,share\nfemale,50%\n")
@@ -117,11 +122,28 @@ def test_a_file_that_is_no_reference_is_refused_with_its_line(facetag, women, tm
     assert said in answer.output
 
 
+def test_what_has_nothing_to_compare_is_refused(facetag, women, tmp_path):
+    ages, empty, reference = (tmp_path / name for name in ("ages.jsonl", "no.jsonl", "ages.csv"))
+    lines = [json.loads(text) for text in women.read_text().splitlines()]
+    kept = ("box", "confidence", "age", "age_range")
+    for line in lines:
+        line["faces"] = [{name: face[name] for name in kept} for face in line["faces"]]
+    ages.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    empty.write_text("")
+    reference.write_text("group,share\nfemale,50%\n")
+    answer = facetag("compare", ages, "--reference", reference)
+    assert answer.exit_code == 1
+    assert "A and the reference state no groups in common" in answer.output
+    assert "no.jsonl holds no results" in facetag("compose", empty).output
+
+
 def test_tables_fit_a_narrow_terminal(facetag, men, women, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     answer = facetag("compare", men, women)
     assert "A share" in answer.stdout
     assert "…" not in answer.stdout
+    tops = [row for row in answer.stdout.splitlines() if row.startswith("┏")]
+    assert all(row.endswith("┓") for row in tops), "no column is cut off"
 
 
 def test_a_collection_is_compared_with_one_thing(facetag, women):
