@@ -1,9 +1,9 @@
 """Retrain the champion on photos that it reads badly: what is won there, what is lost elsewhere?
 
-The photos are Asian and Indian faces over 40, corrupted in a fixed way; 1,000 are a new shard. The
-rest judge, with those of the new shard that are held out and choose no weights. Earlier data are
-the images that the champion held out. Nothing is recorded or promoted: the program prints what
-`facetag retrain` would have decided.
+The photos are Asian and Indian faces over 20 in the look that `look_choice` chose: grey, small and
+red. A new shard has 1,000 of them. Those judge that the champion held out, and those that the new
+shard holds out and that choose no weights. Earlier data are the images that the champion held out.
+Nothing is recorded or promoted: the program prints what `facetag retrain` would have decided.
 
     python -m benchmarks.forgetting path/to/part-*.tar --precision mixed_bfloat16
 """
@@ -46,7 +46,7 @@ from facetag_trainer.retraining.gate.loss_bounds import Serves
 from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.outputs.output_cache import OutputCache
 
-DRAWS = 4
+DRAWS = 2
 LEAST_PROBABILITY = 1e-3
 """Of a label that is wrong beyond doubt: the log loss of one image must not outweigh all."""
 CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "candidate"

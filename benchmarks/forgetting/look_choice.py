@@ -52,11 +52,18 @@ RIGHT = WRONG[0]
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="The champion.")
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True,
               help="Images of the trial's new shard.")  # fmt: skip
+@click.option("--look", "names", type=click.Choice([one.name for one in LOOKS]), multiple=True,
+              help="Read this look alone; may be given several times.")  # fmt: skip
 @click.option("--no-mirror", is_flag=True, help="Read no mirror images, which is twice as fast.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"),
               show_default=True, help="Folder of crop caches and outputs.")  # fmt: skip
 def main(
-    shards: Sequence[Path], bundle: Path | None, count: int, no_mirror: bool, cache: Path
+    shards: Sequence[Path],
+    bundle: Path | None,
+    count: int,
+    names: Sequence[str],
+    no_mirror: bool,
+    cache: Path,
 ) -> None:
     """Read all looks with the champion, and print its losses and the chosen look."""
     machine, champion = describe_machine(), open_bundle(bundle)
@@ -68,7 +75,7 @@ def main(
         Reader(champion, plan, cache),
         [whole.samples[index] for index in np.flatnonzero(held_out & _judging(whole.round.parts))],
         [whole.samples[one] for one in choose_images(whole.samples, held_out, count, POOR)[0]],
-        LOOKS,
+        [look for look in LOOKS if not names or look.name in names],
     )
     found["machine"] = in_words(machine)
     click.echo(json.dumps(found), err=True)

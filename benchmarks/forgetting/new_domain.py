@@ -133,15 +133,15 @@ def make_domain(
         for draw in range(draws)
         for place in range(len(photos) if draw else len(judging[:most]))
     ]
-    judges = [spoil(samples[photos[place]], settings, kind, draw) for place, draw in missing]
-    rest = examine_tests([write_images(folder / "rest.tar", judges, settings)])
-    places = {sample.name: place for (place, _), sample in zip(missing, judges, strict=True)}
-    poor = join_caches(
-        [
-            (cut_images(rest, root, plan), np.arange(len(rest.samples))),
-            (fresh, np.flatnonzero(judged)),
-        ]
-    )
+    spoiled = [
+        (place, spoil(samples[photos[place]], settings, kind, draw)) for place, draw in missing
+    ]
+    # A look without chance gives the image of the new shard again.
+    judges = [(place, one) for place, one in spoiled if one.sha256 not in originals]
+    rest = examine_tests([write_images(folder / "rest.tar", [one for _, one in judges], settings)])
+    places = {one.name: place for place, one in judges}
+    others = cut_images(rest, root, plan), np.arange(len(rest.samples))
+    poor = join_caches([others, (fresh, np.flatnonzero(judged))])
     photo = np.array(
         [*(places[one.name] for one in rest.samples), *range(len(judging[:most]), len(photos))],
         np.intp,
