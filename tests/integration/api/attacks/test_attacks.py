@@ -1,12 +1,14 @@
 """Attacks of one who has a key, a browser, the network or the machine, and what comes of them."""
 
+import httpx
 import pytest
 
 from facetag.access.keys import Scope
+from facetag_api.app import create_app
 
 pytestmark = pytest.mark.integration
 
-ZERO = "00000000-0000-4000-8000-000000000000"
+KEY = "tenants/local/images/aa/a"
 NAMED = {
     "a folder up": "tenants/local/images/../bundles/v1/network.weights.h5",
     "the same place by a dot": "tenants/local/images/./a.jpg",
@@ -37,7 +39,7 @@ def test_a_job_names_nothing_that_it_may_not_read(api):
 
 
 def test_a_narrow_key_and_another_tenant_get_nothing_wider(api, harness):
-    job = api.post("/v1/jobs", json={"images": [{"key": "tenants/local/images/aa/a"}]}).json()
+    job = api.post("/v1/jobs", json={"images": [{"key": KEY}]}).json()
     path = f"/v1/jobs/{job['id']}"
     purge = {"sha256": ["0" * 64]}
     for scope in (Scope.READ, Scope.JOBS, Scope.REVIEW):
@@ -59,3 +61,23 @@ def test_a_narrow_key_and_another_tenant_get_nothing_wider(api, harness):
     )
     assert 'facetag_open_job_images{state="queued"} 0.0' in api.get("/metrics", headers=other).text
     assert api.get("/v1/jobs", params={"id": job["id"][:8]}, headers=other).json()["jobs"] == []
+
+
+def test_no_operation_serves_nobody_or_shows_another_tenant_a_job(settings, api, harness):
+    job_id = api.post("/v1/jobs", json={"images": [{"key": KEY}]}).json()["id"]
+    review = {"position": 0, "face": 0, "verdict": "accepted", "reviewer": "anna"}
+    other = harness.make_key(tenant_id="other")
+    reached = 0
+    for route, methods in create_app(settings).openapi()["paths"].items():
+        path = route.replace("{job_id}", job_id).replace("{position}", "0")
+        path = path.replace("{review_id}", "1").replace("{version}", "v1")
+        for method in methods:
+            body = review if route.endswith("/reviews") else None
+            nobody = httpx.request(method, f"{api.base_url}{path}", json=body)
+            assert nobody.status_code == (200 if route == "/healthz" else 401), (method, route)
+            if "{job_id}" in route:
+                answer = api.request(method, path, json=body, headers=other)
+                assert answer.status_code == 404, (method, route)
+            reached += 1
+    assert reached > 30
+    assert api.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
