@@ -11,7 +11,8 @@ from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.db.tables import Image, ImageState, Job, JobState
 from facetag.errors import ImageNotFound, JobNotFound, JobStateConflict
-from facetag.jobs import known_results, queries
+from facetag.jobs import queries
+from facetag.jobs.reuse import known_results
 from tests.integration.facetag.factories import (
     BUCKET,
     TENANT,
