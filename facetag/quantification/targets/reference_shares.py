@@ -55,7 +55,7 @@ def read_reference(content: bytes) -> Reference:
 
 
 def _add(found: Reference, cells: Mapping[str, str], *, decimal_comma: bool) -> None:
-    group = find_group(cells["group"])
+    group = find_group(cells.get("group", ""))
     if group in found:
         raise RequirementInvalid(f"{group[1]} already has a share: give each group one line.")
     share = cells.get("share", "")
