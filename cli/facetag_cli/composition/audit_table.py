@@ -1,14 +1,14 @@
 """Show labels to review on a terminal, as JSON and as a CSV file."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TextIO
 
 from rich.table import Table
 
 from facetag.results.name_escapes import escape_cell, escape_name
-from facetag_trainer.audit.label_audit import DoubtedLabel, LabelAudit
+from facetag_trainer.audit.label_audit import FEWEST, DoubtedLabel, LabelAudit
 
 
 def audit_table(audit: LabelAudit) -> Table:
@@ -28,12 +28,23 @@ def audit_table(audit: LabelAudit) -> Table:
     return table
 
 
+def describe_images(audit: LabelAudit, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Say of `facts`' images how many count, and which heads have too few labels."""
+    yield (
+        f"Images with valid labels: {facts['images']:,}; no face was found in "
+        f"{facts['without_face']:,}. Images left out: {facts['invalid']:,}."
+    )
+    for head, labels in audit.too_few.items():
+        yield f"Labels of {head}: {labels}. An audit takes {FEWEST} at least."
+
+
 def audit_json(audit: LabelAudit, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the audit as one JSON object; `facts` say what was audited."""
     return {
         **facts,
         "groups": [asdict(group) for group in audit.groups],
         "review": [asdict(one) for one in audit.doubted],
+        "too_few": dict(audit.too_few),
     }
 
 

@@ -39,6 +39,8 @@ def read_reference(content: bytes) -> Reference:
             f"The reference has no column {missing[0]!r}: its first line names the columns "
             "`group` and `share`."
         )
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise RequirementInvalid(f"The reference has two columns {twice[0]!r}: leave one of them.")
     found: Reference = {}
     for row in rows:
         cells = dict(zip(names, row, strict=False))

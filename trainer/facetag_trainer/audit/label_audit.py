@@ -7,7 +7,7 @@ the images: it would repeat their labels.
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +58,15 @@ class LabelAudit:
 
     doubted: Sequence[DoubtedLabel]
     groups: Sequence[AuditedGroup]
+    too_few: Mapping[str, int]
+    """How many labels a head has that was left out for having fewer than FEWEST."""
 
 
 def audit_labels(evaluation: Evaluation) -> LabelAudit:
     """Return the labels that a network's readings make doubtful, head by head."""
     doubted: list[DoubtedLabel] = []
     groups: list[AuditedGroup] = []
+    too_few: dict[str, int] = {}
     names = [sample.name for sample in evaluation.samples]
     for head in HEADS:
         if head.name not in evaluation.outputs or head.name not in evaluation.labels:
@@ -71,6 +74,7 @@ def audit_labels(evaluation: Evaluation) -> LabelAudit:
         labels = evaluation.labels[head.name]
         known = np.flatnonzero(~np.isnan(labels))
         if len(known) < FEWEST:
+            too_few[head.name] = len(known)
             continue
         outputs = evaluation.outputs[head.name][known]
         given = labels[known]
@@ -78,7 +82,7 @@ def audit_labels(evaluation: Evaluation) -> LabelAudit:
         found = list(audit(head, given, outputs, [names[place] for place in known]))
         doubted += found
         groups += _count_groups(head, given, found)
-    return LabelAudit(doubted, groups)
+    return LabelAudit(doubted, groups, too_few)
 
 
 def _audit_classes(

@@ -59,7 +59,12 @@ def audit(
     from facetag.results.name_escapes import dump_json, escape_controls, written_name
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
-    from facetag_cli.composition.audit_table import audit_json, audit_table, write_review
+    from facetag_cli.composition.audit_table import (
+        audit_json,
+        audit_table,
+        describe_images,
+        write_review,
+    )
     from facetag_cli.reporter import Reporter
     from facetag_trainer.audit.label_audit import audit_labels
     from facetag_trainer.data.labelled_folder import open_as_shard
@@ -87,7 +92,10 @@ def audit(
     from rich.console import Console
 
     console = Console()
-    console.print(audit_table(found))
+    for line in describe_images(found, facts):
+        console.print(line)
+    if found.groups:
+        console.print(audit_table(found))
     for one in found.doubted[:SHOWN]:
         name = escape_controls(written_name(one.image))
         console.print(f"{name}: {one.head} is {one.given}, read as {one.read}", markup=False)

@@ -65,6 +65,7 @@ def test_missing_labels_and_heads_are_not_audited(evaluated):
     outputs = {name: evaluated.outputs[name] for name in ("gender", "race")}
     audit = audit_labels(evaluation_of(labels, outputs))
     assert {group.head for group in audit.groups} == {"gender"}
+    assert audit.too_few == {"race": 0}
     assert numbers(audit, "gender") <= set(range(15))
 
 

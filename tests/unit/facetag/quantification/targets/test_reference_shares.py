@@ -26,6 +26,7 @@ def test_a_spreadsheet_may_write_it_its_own_way(content):
         (b"group,share\nfemale,60\n", "Line 2 of the reference: '60' is not a share"),
         (b"group,share\nfemale\n", "Line 2 of the reference: '' is not a share"),
         (b"group,share\nfemale,nan\n", "is not a share"),
+        (b"group,share,Group\nfemale,0.4,male\n", "two columns 'group'"),
         (b"share,group\n0.4\n", "Line 2 of the reference: '' is not a group"),
         (b"group,share\nfemale,0.4\nFemale,0.5\n", "Line 3 of the reference: female already has"),
         (b"group,share\nfemale,0.7\nmale,0.7\n", "shares of gender are 1.4 in sum"),
