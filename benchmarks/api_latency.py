@@ -18,14 +18,12 @@ from typing import Any
 
 import click
 import httpx
-from sqlalchemy import text
-from sqlalchemy.orm import Session, sessionmaker
 
 from benchmarks.harness.constant_rate import Latencies, ask_at_rate
 from benchmarks.harness.large_job import LargeJob
 from benchmarks.harness.local_api import LocalApi, create_job, make_images, resident_mb, serve_api
 from benchmarks.harness.machine import describe_machine, in_words
-from facetag.db.engine import make_engine, make_sessions, transaction
+from facetag.db.engine import make_engine, make_sessions
 from facetag.log import configure_logging
 from facetag.queue.celery_app import make_celery
 from facetag.storage.client import make_storage
@@ -93,7 +91,7 @@ def measure_large_job(
     report["results"] = read_results(api, path, images)
     job.work_until(images * 99 // 100)
     statements["end"] = job.time_statements()
-    report["ended_s"] = end(api, path, sweeper, sessions)
+    report["ended_s"] = end(api, path, sweeper)
     engine.dispose()
     return latencies
 
@@ -111,19 +109,16 @@ def read_results(api: LocalApi, path: str, images: int) -> dict[str, float]:
     return {"seconds": round(taken, 1), "mb_before": round(before), "mb_most": round(most)}
 
 
-def end(
-    api: LocalApi, path: str, sweeper: Sweeper, sessions: sessionmaker[Session]
-) -> dict[str, float]:
-    """Cancel the job, sweep until it is closed, delete it, and sweep until its rows are gone.
+def end(api: LocalApi, path: str, sweeper: Sweeper) -> dict[str, float]:
+    """Cancel the job, sweep until it is closed, and delete it; return the seconds of each step.
 
-    Return the seconds of each step.
+    The job is out of sight then. `benchmarks.fleet.job_deletion` measures how its rows go.
     """
     taken = {}
     for name, act in {
         "cancel": lambda: api.client.post(f"{path}/cancel").raise_for_status(),
         "sweep": lambda: sweep_until_done(api.client, path, sweeper),
         "delete": lambda: api.client.delete(path).raise_for_status(),
-        "rows": lambda: sweep_until_gone(sessions, sweeper),
     }.items():
         began = time.perf_counter()
         act()
@@ -134,15 +129,6 @@ def end(
 def sweep_until_done(client: httpx.Client, path: str, sweeper: Sweeper) -> None:
     """Sweep until the job is finished."""
     while client.get(path).raise_for_status().json()["finished_at"] is None:
-        sweeper.sweep()
-
-
-def sweep_until_gone(sessions: sessionmaker[Session], sweeper: Sweeper) -> None:
-    """Sweep until no face is left, since a deleted job is out of sight before its rows are gone."""
-    while True:
-        with transaction(sessions) as session:
-            if session.scalar(text("SELECT NOT EXISTS (SELECT FROM faces)")):
-                return
         sweeper.sweep()
 
 
