@@ -79,7 +79,8 @@ until [ -e "$1" ]; do
         echo "seen $name"
         for part in environ maps mem cwd/PG_VERSION cwd/base fd/0 fd/3 fd/4 fd/5 fd/6 fd/7; do
             ls "$process/$part/" && echo "got $part of $name"
-            timeout 1 head -c 1 "$process/$part" && echo "got $part of $name"
+            # The maps of a process that has just ended open for everybody, and are empty.
+            [ "$(timeout 1 head -c 1 "$process/$part" | wc -c)" -eq 1 ] && echo "got $part of $name"
         done
     done
     ls "$3/postgresql" "$3/postgresql.new" && echo "got the folder"

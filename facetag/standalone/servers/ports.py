@@ -7,6 +7,9 @@ LOOPBACK = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 15000, 31999
 """Below the ephemeral ports of Linux and macOS, so that no outgoing connection takes one."""
 
+_chance = random.SystemRandom()
+"""Not `random` itself: programs that seed it alike would all take the same ports."""
+
 
 def find_free_ports(count: int) -> list[int]:
     """Return `count` different ports on which nothing listens.
@@ -14,7 +17,7 @@ def find_free_ports(count: int) -> list[int]:
     Another process may take a port before it is used; callers then try again with other ports.
     Raise OSError if too few ports are free.
     """
-    candidates = random.sample(range(FIRST_PORT, LAST_PORT + 1), k=LAST_PORT - FIRST_PORT + 1)
+    candidates = _chance.sample(range(FIRST_PORT, LAST_PORT + 1), k=LAST_PORT - FIRST_PORT + 1)
     found: list[int] = []
     for port in candidates:
         if len(found) == count:

@@ -1,3 +1,4 @@
+import random
 import socket
 
 from facetag.standalone.servers.ports import (
@@ -13,6 +14,13 @@ def test_the_ports_are_different_and_below_those_of_outgoing_connections():
     ports = find_free_ports(20)
     assert len(set(ports)) == 20
     assert all(FIRST_PORT <= port <= LAST_PORT for port in ports)
+
+
+def test_programs_that_seed_chance_alike_take_different_ports():
+    random.seed(7)
+    first = find_free_ports(8)
+    random.seed(7)
+    assert find_free_ports(8) != first
 
 
 def test_a_port_on_which_somebody_listens_is_not_free():
