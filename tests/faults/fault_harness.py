@@ -27,6 +27,7 @@ from facetag.standalone.servers.seaweedfs import SeaweedFS
 from facetag.standalone.servers.valkey import Valkey
 from facetag.standalone.stack import LocalStack
 from tests.integration.worker.harness import ROOT, Harness, environment
+from tests.unsynced_postgres import stop_syncing
 
 FAKE_WORKER = ("-m", "tests.integration.worker.fake_worker")
 REAL_WORKER = ("-m", "facetag_cli.main", "worker")
@@ -51,6 +52,7 @@ class FaultHarness:
 
     def __enter__(self) -> "FaultHarness":
         self._stack.start()
+        stop_syncing(self._stack)
         settings = self._stack.connected_settings().model_copy(update=self._wanted)
         migrate(settings.require("database_url"))
         self.harness = Harness(settings)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.db.engine import make_engine, make_sessions, migrate
 from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
+from tests.unsynced_postgres import stop_syncing
 
 TEMPLATE = "migrated"
 DROP_TRIES = 20
@@ -33,6 +34,7 @@ def local_stack(tmp_path_factory) -> Iterator[LocalStack]:
                 patch.delenv(name)
         data_dir = tmp_path_factory.mktemp("servers")
         with LocalStack(Settings(data_dir=data_dir)) as stack:
+            stop_syncing(stack)
             yield stack
 
 
