@@ -5,6 +5,8 @@
 # renews both.
 
 MAKEFLAGS += --no-print-directory
+# Python compiles what pip leaves uncompiled, and must keep it: else each process does it again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo test tools faults containers lint audit bench pictures screenshots clean
 

@@ -121,6 +121,13 @@ def test_the_demo_takes_photos_from_a_folder_with_any_name(
     assert (ran.returncode == 0) is succeeds
 
 
+def test_programs_that_make_runs_keep_what_python_compiles(installed: Path) -> None:
+    write_script(installed / ".venv" / "bin" / "facetag", 'env | grep BYTECODE; exit "$STATUS"')
+    ran = make(installed, "demo", STATUS="3", PYTHONDONTWRITEBYTECODE="1")
+    assert ran.returncode == 0
+    assert "BYTECODE" not in ran.stdout
+
+
 @pytest.mark.parametrize("data_is_there", [True, False])
 def test_ci_lints_then_tests_with_the_real_data_where_there_is_any(
     tmp_path: Path, data_is_there: bool
