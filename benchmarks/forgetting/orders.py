@@ -99,6 +99,7 @@ def compare_orders(
     plan: RetrainingPlan,
     run: Path,
     *,
+    orders: Sequence[Sequence[int]] = ORDERS,
     on_say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Return the measures of each line of retrainings after each round, and how far the last are
@@ -122,7 +123,7 @@ def compare_orders(
     joined = join_caches([(one.new, np.arange(len(one.new.validation))) for one in domains])
     joined = replace(joined, facts={**joined.facts, "domain": NEW})
     lines = {JOINT: [measure(retrain(champion, joined, [earlier], "at-once"))]}
-    for order in ORDERS:
+    for order in orders:
         bundle, known, steps = champion, [earlier], []
         for place in order:
             new = domains[place].new

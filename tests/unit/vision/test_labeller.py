@@ -211,10 +211,10 @@ def test_a_labeller_is_loaded_in_the_precision_that_the_settings_ask_for(tiny_bu
     assert not np.array_equal(*ages)
 
 
-def test_a_bundle_without_an_age_range_is_refused(tiny_bundle):
+def test_a_bundle_without_an_age_range_is_refused(tiny_bundle, detector):
     save_manifest(tiny_bundle.folder, {**tiny_bundle.manifest, "age_range": None})
     with pytest.raises(BundleInvalid, match="age_range"):
-        load(Settings(bundle=tiny_bundle.folder))
+        make_labeller(open_bundle(tiny_bundle.folder), detector)
 
 
 def labelled_with(tiny_bundle, detector, photo, **fields):
