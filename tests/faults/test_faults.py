@@ -89,8 +89,8 @@ def test_a_suspect_gets_the_very_result_that_the_network_gives_any_photo(fault_h
 def test_the_suite_fails_where_nobody_sweeps(fault_harness, keys):
     """Were the sweeper off, the dead worker's images would stay in `running` for ever."""
     running = "SELECT count(*) FROM images WHERE state = 'running'"
-    fault_harness.start_workers(1, "--photo-s=0.04")
-    post(fault_harness, keys)
+    fault_harness.start_workers(1, "--photo-s=0.2")
+    post(fault_harness, keys[:24])
     fault_harness.wait(lambda: fault_harness.ask(running) > 0, "a chunk is claimed")
     kill_worker(fault_harness, random.Random(SEED))
     with pytest.raises(Stuck):

@@ -287,6 +287,8 @@ def test_object_storage_starts_with_the_services_arguments_and_knows_one_identit
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             storage(ports["s3.port"], "guessed").list_buckets()
     finally:
+        # Asked to stop, it takes a quarter of a minute.
+        program.kill()
         # SeaweedFS leaves its sockets behind, always in this place.
         for port in ports.values():
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
