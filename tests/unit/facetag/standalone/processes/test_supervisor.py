@@ -33,7 +33,8 @@ class BeyondRepair(Fragile):
 
 
 @pytest.fixture
-def supervise():
+def supervise(monkeypatch):
+    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.05)
     begun = []
 
     def begin(*processes, spare=()):
