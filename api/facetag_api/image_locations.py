@@ -13,15 +13,19 @@ _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _S3_URL = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?", re.DOTALL)
 
 
+def require_room(total: int, settings: Settings) -> None:
+    """Raise RequestInvalid if a job may not have so many images."""
+    if total > settings.max_job_images:
+        raise RequestInvalid(
+            f"A job may have {settings.max_job_images} images, not {total}: "
+            "create several jobs, or raise FACETAG_MAX_JOB_IMAGES."
+        )
+
+
 def resolve_images(
     images: Sequence[JobImage], *, settings: Settings, tenant_id: str
 ) -> list[NewImage]:
     """Return the images with their buckets; raises RequestInvalid, which names the wrong ones."""
-    if len(images) > settings.max_job_images:
-        raise RequestInvalid(
-            f"A job may have {settings.max_job_images} images, not {len(images)}: "
-            "create several jobs, or raise FACETAG_MAX_JOB_IMAGES."
-        )
     resolved: list[NewImage] = []
     faults: list[dict[str, object]] = []
     wrong = 0

@@ -2,7 +2,8 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -134,8 +135,37 @@ class JobImage:
     """Name of the image in the results; if empty, the key. Names need not be unique."""
 
 
-class JobRequest(Strict):
-    """A new job: either a list of images, or a prefix to list."""
+@dataclass(slots=True, config=ConfigDict(extra="forbid"))
+class ImageRun:
+    """Images that follow one another in an earlier job and in the new one."""
+
+    place: Annotated[int, Field(ge=0, lt=2**30)]
+    """Position of the first one in the new job."""
+    first: Annotated[int, Field(ge=0, lt=2**30)]
+    """Position of the first one in the earlier job."""
+    number: Annotated[int, Field(gt=0, lt=2**30)]
+
+
+class KnownImages(Strict):
+    """Images of an earlier job that all have a result, which the new job takes over."""
+
+    job: uuid.UUID
+    runs: list[ImageRun] = Field(min_length=1, description="By ascending `place`")
+
+    @model_validator(mode="after")
+    def _apart(self) -> "KnownImages":
+        if any(one.place + one.number > next_.place for one, next_ in pairwise(self.runs)):
+            raise ValueError("give runs by ascending `place`, none within another")
+        return self
+
+    @property
+    def end(self) -> int:
+        """The position in the new job after the last run."""
+        return self.runs[-1].place + self.runs[-1].number
+
+
+class WantedJob(Strict):
+    """What a job is to label: either a list of images, or a prefix to list."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -178,13 +208,39 @@ class JobRequest(Strict):
     )
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "JobRequest":
+    def _one_of_both(self) -> Self:
         if (self.images is None) == (self.prefix is None):
             raise ValueError("give either `images` or `prefix`")
         return self
 
 
-class PlanRequest(JobRequest):
+class JobRequest(WantedJob):
+    """A new job."""
+
+    known: KnownImages | None = Field(
+        None,
+        description="Images of an earlier job that are in this one too, with their results; "
+        "`images`, which may be left out then, fill the places between the runs. If that job "
+        "cannot give them all, because it was deleted or another network labels now, the answer is "
+        "409: send all `images`",
+    )
+
+    @property
+    def total(self) -> int:
+        """The number of images that are named."""
+        known = self.known.runs if self.known is not None else ()
+        return len(self.images or ()) + sum(run.number for run in known)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.images is None and self.known is None) == (self.prefix is None):
+            raise ValueError("give either `images` or `prefix`")
+        if self.known is not None and self.known.end > self.total:
+            raise ValueError("the runs of `known` leave places that no image fills")
+        return self
+
+
+class PlanRequest(WantedJob):
     """A job that is not made yet, and where the page of its prefix begins."""
 
     cursor: Annotated[Text, Field(max_length=1100)] | None = Field(

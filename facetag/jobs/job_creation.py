@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from psycopg import Connection
@@ -33,13 +34,14 @@ def create_job(
     reuse: bool = True,
     labelling_key: bytes | None = None,
     wish: LabelWish = ANY_LABELS,
+    places: Iterable[int] | None = None,
 ) -> tuple[Job, bool]:
     """Create a job of these images, in this order; return it and whether it is new.
 
-    Images whose content was labelled under `labelling_key` are finished at once with that result,
-    unless `reuse` is false. A second call with the same idempotency key returns the first call's
-    job, and waits if the first has not committed yet. Raises IdempotencyConflict if
-    `request_sha256` differs.
+    They stand at these ascending `places`, by default one after the other. Images whose content was
+    labelled under `labelling_key` are finished at once with that result, unless `reuse` is false. A
+    second call with the same idempotency key returns the first call's job, and waits if the first
+    has not committed yet. Raises IdempotencyConflict if `request_sha256` differs.
     """
     total = len(images)
     images = [wish.without_content(image) for image in images]
@@ -63,7 +65,7 @@ def create_job(
             job.id,
             tenant_id=tenant_id,
             images=images,
-            first_position=0,
+            places=count() if places is None else places,
             labelling_key=labelling_key if reuse else None,
         )
         if known:
@@ -158,10 +160,10 @@ def add_images(
     *,
     tenant_id: str,
     images: Sequence[NewImage],
-    first_position: int,
+    places: Iterable[int],
     labelling_key: bytes | None,
 ) -> Counter[ImageState]:
-    """Write images, finished where their result is known and queued otherwise.
+    """Write images at these places, finished where their result is known, else queued.
 
     Returns how many were finished at once, by state. Without a labelling key, none is.
     """
@@ -169,7 +171,7 @@ def add_images(
     sources: dict[bytes, int] = {}
     if labelling_key is not None and contents:
         sources = find_known(session, contents, tenant_id=tenant_id, key=labelling_key)
-    placed = list(enumerate(images, start=first_position))
+    placed = list(zip(places, images, strict=False))
     known = add_known(
         session,
         job_id,

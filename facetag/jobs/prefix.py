@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import PurePosixPath
 
 from sqlalchemy import delete, func, select, update
@@ -64,7 +65,7 @@ def append_listed_images(
         job_id,
         tenant_id=job.tenant_id,
         images=images,
-        first_position=_counted(job),
+        places=count(_counted(job)),
         labelling_key=labelling_key if job.reuse else None,
     )
     job.queued += len(images) - known.total()

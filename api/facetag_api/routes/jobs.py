@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from contextlib import suppress
 from typing import Annotated, TypeVar
 
 import structlog
@@ -15,18 +16,19 @@ from facetag.bundles.labelling_key import current_key, key_of_heads
 from facetag.db.tables import Job, JobState
 from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import work_off
-from facetag.errors import DatabaseUnavailable, JobNotFound
+from facetag.errors import DatabaseUnavailable, JobNotFound, JobStateConflict, QuotaReached
 from facetag.heads import HEADS_BY_NAME
 from facetag.jobs.new_image import LabelWish
-from facetag.jobs.quotas import check_quota
+from facetag.jobs.quotas import check_image_quota, check_quota
+from facetag.jobs.reuse.earlier_images import EarlierImages, Run, require_held, take_over
 from facetag.queue.celery_app import ring, ring_listing
 from facetag.settings import Settings
 from facetag_api.dependencies import AtDesk, Desk
-from facetag_api.image_locations import locate_prefix, resolve_images
+from facetag_api.image_locations import locate_prefix, require_room, resolve_images
 from facetag_api.job_views import show_job, show_new_job
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import MediaTypeRefused, RequestInvalid, count_faults
-from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRequest
+from facetag_api.schemas import Erasure, JobAnswer, JobPage, JobRequest, RetryRequest, WantedJob
 
 router = APIRouter(tags=["jobs"])
 log = structlog.get_logger(__name__)
@@ -59,7 +61,7 @@ JobId = Annotated[uuid.UUID, Depends(parse_job_id)]
 @router.post(
     "/v1/jobs",
     status_code=202,
-    responses=problems(413, 415, 422, 503),
+    responses=problems(409, 413, 415, 422, 503),
     openapi_extra=json_body("JobRequest"),
 )
 def create_job(
@@ -82,15 +84,22 @@ def create_job(
     A key is one that POST /v1/uploads gave, or `s3://bucket/key` in an allowed source bucket. Keys
     and names may occur more than once. The results have one line per image, in the order given
     here. Uploaded photos whose bytes the same network labelled before, with the same settings, are
-    finished at once with that result (`reused`), unless `reuse` is false.
+    finished at once with that result (`reused`), unless `reuse` is false. Photos that an earlier
+    job holds need not be sent again: see `known`.
     """
     wanted = parse_body(JobRequest, body)
     job, created = _insert_job(desk, wanted, idempotency_key)
+    earlier = _earlier(wanted)
+    if earlier is not None:
+        if created and job.finished_at is None:
+            # Workers begin with what is new while the rest is taken over.
+            desk.services.lookups.submit(_ring, desk, job)
+        job = _take_over(desk, job, earlier)
+    elif created and job.finished_at is None:
+        afterwards.add_task(_ring, desk, job)
     if created:
         log.info("job_created", job_id=str(job.id), images=job.total)
-    if created and job.finished_at is None:
-        afterwards.add_task(_ring, desk, job)
-    if not created:
+    else:
         response.headers["Idempotent-Replayed"] = "true"
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return show_new_job(job)
@@ -219,6 +228,8 @@ def digest_request(wanted: JobRequest) -> str:
         digest.update(part.encode() + b"\0")
     if not wanted.reuse:
         digest.update(b"fresh\0")
+    if wanted.known is not None:
+        digest.update(f"{wanted.known}\0".encode())
     if (wish := (wanted.heads, wanted.store, wanted.purpose)) != (None, "results", None):
         digest.update(f"{wish}\0".encode())
     for image in wanted.images or ():
@@ -230,8 +241,8 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
     settings, tenant_id = desk.services.settings, desk.tenant_id
     digest = digest_request(wanted) if idempotency_key else None
     wish = read_wish(wanted, settings)
-    if wanted.images is None:
-        bucket, prefix = locate_prefix(wanted.prefix or "", settings=settings, tenant_id=tenant_id)
+    if wanted.prefix is not None:
+        bucket, prefix = locate_prefix(wanted.prefix, settings=settings, tenant_id=tenant_id)
         with desk.transaction() as session:
             check_quota(session, settings, tenant_id=tenant_id, images=0)
             return jobs.create_prefix_job(
@@ -245,30 +256,60 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
                 reuse=wanted.reuse,
                 wish=wish,
             )
-    images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
+    earlier = _earlier(wanted)
+    require_room(wanted.total, settings)
+    images = resolve_images(wanted.images or (), settings=settings, tenant_id=tenant_id)
     with desk.transaction() as session:
         check_quota(
             session,
             settings,
             tenant_id=tenant_id,
-            images=len(images),
+            images=wanted.total,
             idempotency_key=idempotency_key,
         )
-        key = current_key(session, settings) if wanted.reuse else None
-        return jobs.create_job(
+        reuse = wanted.reuse and not wish.counts_only
+        key = current_key(session, settings) if reuse else None
+        key = key_of_heads(key, wish.heads, settings)
+        job, created = jobs.create_job(
             session,
             tenant_id=tenant_id,
             images=images,
             name=wanted.name,
             idempotency_key=idempotency_key,
             request_sha256=digest,
-            reuse=wanted.reuse,
-            labelling_key=key_of_heads(key, wish.heads, settings),
+            reuse=reuse,
+            labelling_key=key,
             wish=wish,
+            places=None if earlier is None else earlier.other_places(),
         )
+        if created and earlier is not None:
+            require_held(session, earlier, tenant_id=tenant_id, key=key)
+        return job, created
 
 
-def read_wish(wanted: JobRequest, settings: Settings) -> LabelWish:
+def _earlier(wanted: JobRequest) -> EarlierImages | None:
+    if wanted.known is None:
+        return None
+    runs = [Run(run.place, run.first, run.number) for run in wanted.known.runs]
+    return EarlierImages(wanted.known.job, runs)
+
+
+def _take_over(desk: Desk, job: Job, earlier: EarlierImages) -> Job:
+    """Add an earlier job's images to a job that was made without them; cancel it if that fails."""
+    settings, tenant_id = desk.services.settings, desk.tenant_id
+    try:
+        with desk.transaction() as session:
+            key = key_of_heads(current_key(session, settings), job.heads, settings)
+            grown = take_over(session, job.id, earlier, tenant_id=tenant_id, key=key)
+            check_image_quota(session, settings, tenant_id=tenant_id, images=0)
+            return grown
+    except (JobStateConflict, QuotaReached):
+        with suppress(JobStateConflict), desk.transaction() as session:
+            jobs.cancel_job(session, job.id, tenant_id=tenant_id)
+        raise
+
+
+def read_wish(wanted: WantedJob, settings: Settings) -> LabelWish:
     """Return what a request wants labelled and kept; raises RequestInvalid for what is not offered.
 
     The attributes are written down, so that they are those of this moment in every result.

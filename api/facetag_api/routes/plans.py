@@ -11,7 +11,7 @@ from facetag.jobs import NewImage
 from facetag.jobs.prefix import images_among
 from facetag.jobs.reuse.known_results import count_known
 from facetag_api.dependencies import AtDesk, Desk
-from facetag_api.image_locations import locate_prefix, resolve_images
+from facetag_api.image_locations import locate_prefix, require_room, resolve_images
 from facetag_api.openapi import json_body, problems
 from facetag_api.problems import RequestInvalid, count_faults
 from facetag_api.routes.jobs import parse_body, read_json, read_wish
@@ -37,6 +37,7 @@ def plan_job(desk: AtDesk, body: Annotated[bytes, Depends(read_json)]) -> PlanAn
     if wanted.images is None:
         images, next_cursor = _list_page(desk, wanted)
     else:
+        require_room(len(wanted.images), settings)
         images = resolve_images(wanted.images, settings=settings, tenant_id=tenant_id)
     known = 0
     wish = read_wish(wanted, settings)

@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import ImageState
 from facetag.jobs.new_image import NewImage
 
-_COPIED = "state, width, height, model_version, incomplete, labelling_key, look"
-_COPY_FACES = """
+COPIED = "state, width, height, model_version, incomplete, labelling_key, look"
+"""Columns of an image that are its result."""
+COPY_FACES = """
     INSERT INTO faces
         (tenant_id, image_id, position, x, y, width, height, confidence, attributes)
     SELECT faces.tenant_id, done.id, faces.position, x, y, faces.width, faces.height, confidence,
         attributes
     FROM done JOIN faces ON faces.image_id = done.source
 """
+"""SQL that copies the faces of `done`: ids of images, each with that of its source."""
 
 # A content may have been labelled in many jobs: LIMIT 1 reads one entry of the index for each.
 # The few deleted jobs, whose rows are not gone yet, are read once for all contents.
@@ -39,16 +41,16 @@ FIND = text("""
 ADD = text(f"""
     WITH done AS (
         INSERT INTO images (tenant_id, job_id, position, bucket, key, name, content, reused_from,
-            finished_at, {_COPIED})
+            finished_at, {COPIED})
         SELECT source.tenant_id, :job, wanted.position, wanted.bucket, wanted.key, wanted.name,
             source.content, source.id, clock_timestamp(),
-            {", ".join(f"source.{column}" for column in _COPIED.split(", "))}
+            {", ".join(f"source.{column}" for column in COPIED.split(", "))}
         FROM unnest(CAST(:positions AS int[]), CAST(:buckets AS text[]), CAST(:keys AS text[]),
             CAST(:names AS text[]), CAST(:sources AS bigint[]))
             AS wanted(position, bucket, key, name, source)
         JOIN images AS source ON source.id = wanted.source AND source.labelling_key = :key
         RETURNING id, position, state, reused_from AS source
-    ), copied AS ({_COPY_FACES})
+    ), copied AS ({COPY_FACES})
     SELECT position, state FROM done
 """)  # noqa: S608 - built from the constants above
 
@@ -56,12 +58,12 @@ FINISH = text(f"""
     WITH done AS (
         UPDATE images SET reused_from = source.id, finished_at = clock_timestamp(),
             claim_token = NULL, lease_until = NULL, started_at = NULL, suspicion = 0,
-            {", ".join(f"{column} = source.{column}" for column in _COPIED.split(", "))}
+            {", ".join(f"{column} = source.{column}" for column in COPIED.split(", "))}
         FROM unnest(CAST(:ids AS bigint[]), CAST(:sources AS bigint[])) AS wanted(id, source)
         JOIN images AS source ON source.id = wanted.source AND source.labelling_key IS NOT NULL
         WHERE images.id = wanted.id
         RETURNING images.id, images.state, source.id AS source
-    ), copied AS ({_COPY_FACES})
+    ), copied AS ({COPY_FACES})
     SELECT id, state FROM done
 """)  # noqa: S608 - built from the constants above
 

@@ -73,6 +73,67 @@ def test_known_photos_are_finished_at_once_until_the_champion_changes(
     assert api.post("/v1/jobs", json=body).json()["reused"] == 0
 
 
+def test_an_earlier_job_stands_for_its_photos_while_it_holds_them(api, harness, settings):
+    key = labelling_key(read_manifest(settings.bundle), settings)
+    first = api.post("/v1/jobs", json={"images": photos("a", "b", "c"), "store": "photos"}).json()
+    label_all(harness, settings, key)
+    known = {"job": first["id"], "runs": [{"place": 0, "first": 1, "number": 2}]}
+    body = {"images": photos("d"), "known": known}
+    headers = {"Idempotency-Key": "grown"}
+    grown = api.post("/v1/jobs", json=body, headers=headers).json()
+    assert (grown["total"], grown["reused"], grown["counts"]["queued"]) == (3, 2, 1)
+    again = api.post("/v1/jobs", json=body, headers=headers)
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (grown, "true")
+    other = body | {"known": known | {"runs": [{"place": 1, "first": 1, "number": 2}]}}
+    assert api.post("/v1/jobs", json=other, headers=headers).status_code == 422
+    found = api.get(f"/v1/jobs/{grown['id']}/images").json()["images"]
+    assert [(one["image"], one["state"]) for one in found] == [
+        ("b", "no_face"),
+        ("c", "no_face"),
+        ("d", "queued"),
+    ]
+    whole = api.post("/v1/jobs", json={"known": known}).json()
+    assert (whole["state"], whole["total"], whole["reused"]) == ("completed", 2, 2)
+
+    for refused in (
+        body | {"reuse": False},
+        body | {"store": "aggregate"},
+        body | {"heads": []},
+        {"known": known | {"runs": [{"place": 0, "first": 1, "number": 3}]}},
+        {"known": known | {"job": grown["id"]}},
+    ):
+        assert api.post("/v1/jobs", json=refused).status_code == 409
+    stranger = api.post("/v1/jobs", json=body, headers=harness.make_key(tenant_id="other"))
+    assert stranger.status_code == 422  # its own keys lie elsewhere
+    stranger = api.post(
+        "/v1/jobs", json={"known": known}, headers=harness.make_key(tenant_id="other")
+    )
+    assert stranger.status_code == 409
+    api.delete(f"/v1/jobs/{first['id']}")
+    assert api.post("/v1/jobs", json=body).status_code == 409
+    # The first answer stays, and a job that was refused is none.
+    assert api.post("/v1/jobs", json=body, headers=headers).json() == grown
+    assert len(api.get("/v1/jobs").json()["jobs"]) == 2
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [],
+        [{"place": 1, "first": 0, "number": 1}],
+        [{"place": 0, "first": 0, "number": 0}],
+        [{"place": -1, "first": 0, "number": 2}],
+        [{"place": 0, "first": 2**31, "number": 1}],
+        [{"place": 0, "first": 0, "number": 2}, {"place": 1, "first": 5, "number": 2}],
+        [{"place": 2, "first": 0, "number": 1}, {"place": 0, "first": 1, "number": 2}],
+    ],
+)
+def test_runs_that_fit_no_job_are_refused(api, runs):
+    known = {"job": "0d5c1c9e-6b0a-4f3e-9a55-2f1f6f0c7b11", "runs": runs}
+    assert api.post("/v1/jobs", json={"known": known}).status_code == 422
+    assert api.post("/v1/jobs", json={"known": known, "prefix": "s3://museum/"}).status_code == 422
+
+
 def test_storage_is_not_asked_for_photos_that_a_kept_job_read(api, harness, settings):
     wanted = {
         "files": [
