@@ -81,6 +81,21 @@ def test_images_come_page_by_page_and_by_state(api, job):
     assert tagged["next_cursor"] is None
 
 
+def test_what_was_open_and_what_repeats_another_image_is_asked_for_alone(api, harness, job):
+    harness.change_images("duplicate_of = 1", job, "position = 7")
+    path = f"/v1/jobs/{job}/images"
+    found = api.get(path, params={"unsettled": [1, 1202], "limit": 2}).json()
+    more = api.get(
+        path, params={"unsettled": [1, 1202], "limit": 2, "cursor": found["next_cursor"]}
+    ).json()
+    lines = [*found["images"], *more["images"]]
+    assert [line["position"] for line in lines] == [1, 7, 1202]
+    assert lines[1]["duplicate_of"] == "tenants/local/images/00001.jpg"
+    assert more["next_cursor"] is None
+    assert api.get(path, params={"unsettled": list(range(501))}).status_code == 422
+    assert api.get(path, params={"unsettled": [-1]}).status_code == 422
+
+
 def test_results_of_no_job_are_a_problem(api):
     answer = api.get(f"/v1/jobs/{uuid.uuid4()}/results")
     assert answer.status_code == 404

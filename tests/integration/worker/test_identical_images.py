@@ -147,6 +147,8 @@ def test_a_photo_that_another_job_labels_now_gets_its_result(harness):
     assert (names(begun), names(left)) == (["a 0", "b 1"], ["c 2"])
     waiting = harness.job(second)
     assert (waiting.queued, waiting.running) == (3, 1)
+    # A job that takes no known results waits for none either.
+    assert names(claim_new(harness, post(harness, "a", reuse=False))) == ["a 0"]
     finish(harness, left)
     finish(harness, begun)
     job = harness.job(second)
