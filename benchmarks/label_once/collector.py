@@ -38,8 +38,8 @@ class Collector:
     """A person who labels folders with a data folder of their own."""
 
     def __init__(self, place: Path) -> None:
+        self._place = place
         self._data = place / "data"
-        self._output = place / "labels.jsonl"
         self._environment = python_environment(FACETAG_DATA_DIR=str(self._data))
 
     def tag(self, folder: Path) -> tuple[float, str]:
@@ -86,7 +86,8 @@ class Collector:
         subprocess.run([*COMMAND, "down", "--quiet"], env=self._environment, check=True)
 
     def _words(self, folder: Path) -> list[str]:
-        return [*COMMAND, "tag", str(folder), "--output", str(self._output)]
+        output = self._place / f"{folder.name}.jsonl"
+        return [*COMMAND, "tag", str(folder), "--output", str(output)]
 
 
 @contextmanager

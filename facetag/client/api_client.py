@@ -103,6 +103,21 @@ class ImageEntry(TypedDict):
     name: str
 
 
+class RunEntry(TypedDict):
+    """Images that follow one another in an earlier job and in the new one."""
+
+    place: int
+    first: int
+    number: int
+
+
+class KnownEntries(TypedDict):
+    """Images of an earlier job whose results a new one takes over."""
+
+    job: str
+    runs: list[RunEntry]
+
+
 NO_WISH: JobWish = {}
 
 
@@ -172,12 +187,18 @@ class ApiClient:
         idempotency_key: str,
         reuse: bool = True,
         wish: JobWish = NO_WISH,
+        known: KnownEntries | None = None,
     ) -> JobView:
         """Start a job; the key keeps a repeated request from starting a second one.
 
-        Without `reuse`, photos whose result is known are labelled again.
+        Without `reuse`, photos whose result is known are labelled again. The images fill the places
+        between those that are `known`. Raises Conflict if the earlier job does not hold them all.
         """
-        body = {"images": list(images), "name": name}
+        body: dict[str, Any] = {"name": name}
+        if images or known is None:
+            body["images"] = list(images)
+        if known is not None:
+            body["known"] = known
         return self._start_job(
             body, idempotency_key, reuse=reuse, wish=wish, timeout=LONG_TIMEOUT_S
         )

@@ -1,7 +1,8 @@
 """Read the known results of a new job while its other photos are labelled."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from facetag.client.api_client import ApiClient, JobView, Line
 from facetag.client.result_stream import stream_lines
@@ -15,13 +16,16 @@ MOST_OPEN = 500
 OPEN_STATES = ("queued", "running")
 
 
-def is_worth_reading(job: JobView) -> bool:
-    """Return whether much of a new job is known, and a little is left to label."""
+def is_worth_reading(job: JobView, *, found: bool = False) -> bool:
+    """Return whether much of a new job is known, and a little is left to label.
+
+    Nothing need be left if the lines are perhaps `found` elsewhere than at the service.
+    """
     counts = job["counts"]
     left = counts["queued"] + counts["running"]
     return (
         job["reused"] >= FEWEST_KNOWN
-        and 0 < left <= MOST_OPEN
+        and (0 < left <= MOST_OPEN or (found and left == 0))
         and (job["total"] or 0) <= MOST_PHOTOS
     )
 
@@ -30,12 +34,16 @@ class EarlyResults:
     """Read a job's results at once, in a thread, and at the job's end only what has changed.
 
     The job is new: a photo's line changes once the photo is labelled, or if it repeats another one,
-    which is known at the end.
+    which is known at the end. `find` may find the lines elsewhere than at the service; if it raises
+    OSError or ValueError, they are read there.
     """
 
-    def __init__(self, client: ApiClient, job_id: str) -> None:
+    def __init__(
+        self, client: ApiClient, job_id: str, find: Callable[[], list[Line]] | None = None
+    ) -> None:
         self._client = client
         self._job_id = job_id
+        self._find = find
         self._read: list[Line] | None = None
         self._thread = threading.Thread(target=self._run, name="early-results", daemon=True)
         self._thread.start()
@@ -49,13 +57,24 @@ class EarlyResults:
         still_open = [
             place for place, line in enumerate(self._read) if line["state"] in OPEN_STATES
         ]
-        for line in self._client.list_settled(self._job_id, still_open):
+        # Where no position is asked for, all images would come.
+        for line in self._client.list_settled(self._job_id, still_open or [0]):
             self._read[line.pop("position")] = line
         yield from self._read
 
     def _run(self) -> None:
         try:
-            self._read = list(stream_lines(self._client, [self._job_id]))
+            self._read = self._found() or list(stream_lines(self._client, [self._job_id]))
         except (FacetagError, ValueError, RuntimeError):
             # All is read at the end, and a fault is told then. The command may also have ended.
             self._read = None
+
+    def _found(self) -> list[Line] | None:
+        """Return the lines that were found elsewhere, unless too many of them are open."""
+        if self._find is None:
+            return None
+        with suppress(OSError, ValueError):
+            lines = self._find()
+            if sum(line["state"] in OPEN_STATES for line in lines) <= MOST_OPEN:
+                return lines
+        return None

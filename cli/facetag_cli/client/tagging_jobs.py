@@ -1,10 +1,18 @@
 """Start jobs on uploaded photos, and merge their results with the photos that were not sent."""
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
+from json.encoder import encode_basestring_ascii
 
-from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish, Line
+from facetag.client.api_client import (
+    NO_WISH,
+    ApiClient,
+    ImageEntry,
+    JobView,
+    JobWish,
+    KnownEntries,
+    Line,
+)
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
@@ -24,11 +32,16 @@ def plan_jobs(
 ) -> list[list[ImageEntry]]:
     """Return the images of the photos that were sent, divided into one or more jobs."""
     images: list[ImageEntry] = [
-        {"key": outcome, "name": escape_name(photo.name)[-MAX_NAME:]}
+        {"key": outcome, "name": name_in_job(photo.name)}
         for photo, outcome in zip(photos, outcomes, strict=True)
         if isinstance(outcome, str)
     ]
     return list(split_images(images, max_images=max_images))
+
+
+def name_in_job(name: str) -> str:
+    """Return the name that a photo of this name has in its job."""
+    return escape_name(name)[-MAX_NAME:]
 
 
 def start_job(
@@ -38,11 +51,12 @@ def start_job(
     name: str,
     reuse: bool = True,
     wish: JobWish = NO_WISH,
+    known: KnownEntries | None = None,
 ) -> JobView:
     """Start a job; a name that is too long for the API is cut."""
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
     return client.create_job(
-        images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse, wish=wish
+        images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse, wish=wish, known=known
     )
 
 
@@ -53,7 +67,7 @@ def split_images(
     part: list[ImageEntry] = []
     size = 0
     for image in images:
-        cost = len(image["key"]) + len(json.dumps(image["name"])) + IMAGE_OVERHEAD
+        cost = len(image["key"]) + len(encode_basestring_ascii(image["name"])) + IMAGE_OVERHEAD
         if part and (len(part) >= max_images or size + cost > max_bytes):
             yield part
             part, size = [], 0

@@ -37,8 +37,7 @@ def images_digest(
     """Return a digest of the images' keys and names, in order, and of how they are labelled."""
     asked = [settings.min_face, settings.heads, settings.precision, str(settings.bundle), reuse]
     digest = hashlib.sha256(json.dumps([*asked, wish] if wish else asked).encode())
-    for image in images:
-        digest.update(json.dumps([image["key"], image["name"]]).encode())
+    digest.update(json.dumps([[image["key"], image["name"]] for image in images]).encode())
     return digest.hexdigest()
 
 

@@ -1,16 +1,28 @@
 """Run the steps that `tag` and `upload` share: announce, send, label, and keep or delete."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from rich.filesize import decimal
 
 from facetag.client.api_client import NO_WISH, ApiClient, ImageEntry, JobView, JobWish, Line
 from facetag.client.result_stream import stream_lines
 from facetag.disk_space import SPACE_TO_GO_ON, SPACE_TO_WORK, require_space
-from facetag.errors import ErrorCode, FacetagError, JobNotFound, JobStateConflict
+from facetag.errors import (
+    Conflict,
+    ErrorCode,
+    FacetagError,
+    JobNotFound,
+    JobStateConflict,
+    RequestRejected,
+)
 from facetag.inputs.photo_files import FoundPhotos, LocalPhoto
 from facetag.settings import Settings
+from facetag_cli.client.earlier_job import NO_JOB, EarlierJob, LabelledFolders
+from facetag_cli.client.earlier_output import EarlierOutput
 from facetag_cli.client.early_results import EarlyResults, is_worth_reading
 from facetag_cli.client.job_progress import (
     finished_count,
@@ -19,7 +31,7 @@ from facetag_cli.client.job_progress import (
     wait_until_ended,
 )
 from facetag_cli.client.job_reference import short_ids
-from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, start_job
+from facetag_cli.client.tagging_jobs import merge_lines, name_in_job, plan_jobs, start_job
 from facetag_cli.client.unfinished_jobs import (
     UnfinishedJob,
     UnfinishedJobs,
@@ -47,15 +59,29 @@ def announce(collection: FoundPhotos, reporter: Reporter) -> None:
 
 
 def send_photos(
-    client: ApiClient, photos: Sequence[LocalPhoto], settings: Settings, reporter: Reporter
+    client: ApiClient,
+    photos: Sequence[LocalPhoto],
+    settings: Settings,
+    reporter: Reporter,
+    earlier: EarlierJob = NO_JOB,
 ) -> UploadReport:
-    """Send the photos that the service does not have, and print how many were sent."""
+    """Send the photos that the service does not have, and print how many were sent.
+
+    Of those that an earlier job holds, the service is not asked.
+    """
     size = sum(photo.size for photo in photos)
     with (
         HashCache(default_cache_path()) as hashes,
         reporter.bar("Sending", total=len(photos), size=size) as bar,
     ):
-        uploader = Uploader(client, hashes, max_bytes=settings.max_image_bytes)
+        uploader = Uploader(
+            client,
+            hashes,
+            max_bytes=settings.max_image_bytes,
+            find_key=lambda photo, content: earlier.find_key(
+                name_in_job(photo.name), content.file_name
+            ),
+        )
         report = uploader.upload(photos, bar.advance)
     reporter.say(
         f"Sent {plural(report.sent, 'photo')} ({decimal(report.sent_bytes)}); "
@@ -122,18 +148,24 @@ class TaggingRun:
         self._reuse = reuse
         self._wish = wish
         self._leftovers = UnfinishedJobs(unfinished_path(settings))
+        self._folders = LabelledFolders(settings)
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
         self._early: dict[str, EarlyResults] = {}
+        self._plan: list[list[ImageEntry]] = []
+        self._labelled: list[bool] = []
+        """Whether each photo that was sent has a result, once the lines are read."""
 
     def work(self) -> None:
         """Send and label the photos; cancel the jobs if it is stopped."""
-        photos = self._collection.photos
+        earlier = self._folders.read(self._place) if self._reuse else NO_JOB
         try:
-            self.report = send_photos(self._client, photos, self._settings, self._reporter)
-            self._check_sent()
-            self._start(
-                plan_jobs(photos, self.report.outcomes, max_images=self._settings.max_job_images)
-            )
+            try:
+                self._send_and_start(earlier)
+            except (Conflict, RequestRejected):
+                if earlier is NO_JOB or self.jobs:
+                    raise
+                # That job was deleted, or another network labels by now.
+                self._send_and_start(NO_JOB)
             for index, job in enumerate(self.jobs):
                 self.jobs[index] = wait_for_job(
                     self._client,
@@ -157,7 +189,22 @@ class TaggingRun:
             else stream_lines(self._client, [job["id"]])
             for job in self.jobs
         )
-        return merge_lines(results, self._collection.photos, self.report)
+        return merge_lines(self._noted(results), self._collection.photos, self.report)
+
+    def _noted(self, lines: Iterator[Line]) -> Iterator[Line]:
+        for line in lines:
+            self._labelled.append(line["state"] in ("tagged", "no_face"))
+            yield line
+
+    def _send_and_start(self, earlier: EarlierJob) -> None:
+        """Send the photos and start the jobs; an earlier job's photos are not sent again."""
+        photos = self._collection.photos
+        self.report = send_photos(self._client, photos, self._settings, self._reporter, earlier)
+        self._check_sent()
+        self._plan = plan_jobs(
+            photos, self.report.outcomes, max_images=self._settings.max_job_images
+        )
+        self._start(earlier)
 
     def _check_sent(self) -> None:
         """Raise DiskFull if our own object storage refused photos for want of space."""
@@ -182,18 +229,29 @@ class TaggingRun:
                 remedy="give another folder with --data-dir",
             )
 
-    def _start(self, plan: Sequence[Sequence[ImageEntry]]) -> None:
+    def _start(self, earlier: EarlierJob) -> None:
         digests = [
-            images_digest(part, self._settings, reuse=self._reuse, wish=self._wish) for part in plan
+            images_digest(part, self._settings, reuse=self._reuse, wish=self._wish)
+            for part in self._plan
         ]
         open_jobs = self._take_leftovers(set(digests))
-        for images, digest in zip(plan, digests, strict=True):
+        for images, digest in zip(self._plan, digests, strict=True):
             job = open_jobs.pop(digest, None)
             if job is None:
-                name = self._collection.title
-                job = start_job(self._client, images, name=name, reuse=self._reuse, wish=self._wish)
-                if is_worth_reading(job):
-                    self._early[job["id"]] = EarlyResults(self._client, job["id"])
+                others, known = earlier.divide(images)
+                job = start_job(
+                    self._client,
+                    others,
+                    name=self._collection.title,
+                    reuse=self._reuse,
+                    wish=self._wish,
+                    known=known,
+                )
+                if is_worth_reading(job, found=known is not None):
+                    find = None
+                    if known is not None and earlier.output is not None:
+                        find = partial(earlier.output.read, images, known)
+                    self._early[job["id"]] = EarlyResults(self._client, job["id"], find)
             else:
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
@@ -231,14 +289,19 @@ class TaggingRun:
             self._leftovers.remove(job_id)
         return taken
 
-    def finish(self, *, keep: bool) -> None:
-        """Delete the service's data of this run, or print how to see it again."""
+    def finish(self, *, keep: bool, output: Path | None = None) -> None:
+        """Delete the service's data of this run, or print how to see it again.
+
+        `output` is the file with all lines, as JSON, if they were written to one.
+        """
         if not keep:
             for job in self.jobs:
                 self._client.delete_job(job["id"])
             if self.jobs:
                 self._reporter.say("Deleted the service's copies of the photos and the results.")
             return
+        if len(self.jobs) == 1:
+            self._folders.write(self._place, self._as_earlier(self.jobs[0], output))
         for short in short_ids(self.jobs):
             self._reporter.say(
                 f"To see this again: `{self._command('results', short)}`, "
@@ -248,6 +311,13 @@ class TaggingRun:
             f"Copies of the photos and the results are kept {self._kept()}, so that another run "
             "sends and labels only what is new; --no-keep deletes them."
         )
+
+    def _as_earlier(self, job: JobView, output: Path | None) -> EarlierJob:
+        """Return what the next run on these photos needs to know of this one."""
+        written = None
+        with suppress(OSError):
+            written = EarlierOutput.of(output) if output is not None else None
+        return EarlierJob.of(job["id"], self._plan[0], self._labelled, written)
 
     def _kept(self) -> str:
         if self._settings.api_url:

@@ -45,6 +45,8 @@ _NOT_YET = ""
 
 Advance = Callable[[int, int], None]
 """Takes the number of finished photos and their bytes."""
+FindKey = Callable[[LocalPhoto, "Content"], str | None]
+"""Returns the key of a photo that object storage is known to have; None for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class Content:
     sha256: str
     size: int
     suffix: str
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the object's key."""
+        return f"{self.sha256}{self.suffix}"
 
     def as_wanted(self) -> WantedFile:
         """Return the content as the API's request has it."""
@@ -119,7 +126,8 @@ class Uploader:
     hashed come first: they are likely new, and what is known of the others is found meanwhile.
 
     Raises StorageUnavailable or ApiUnavailable if a server does not answer. What was sent stays,
-    and another run continues from there. A single photo that is refused is only reported.
+    and another run continues from there. A single photo that is refused is only reported. Photos
+    of which `find_key` tells the key are there: the service is not asked.
     """
 
     def __init__(
@@ -129,9 +137,11 @@ class Uploader:
         *,
         max_bytes: int,
         first_pause_s: float = FIRST_PAUSE_S,
+        find_key: FindKey = lambda photo, content: None,
     ) -> None:
         self._client = client
         self._hashes = hashes
+        self._find_key = find_key
         self._max_bytes = max_bytes
         self._first_pause_s = first_pause_s
         self._met: set[Content] = set()
@@ -178,6 +188,10 @@ class Uploader:
             for place, sha256 in zip(readable, recalled, strict=True)
             if sha256 is not None
         }
+        for place, content in known.items():
+            if (key := self._find_key(photos[place], content)) is not None:
+                self._keys[content] = key
+                self._met.add(content)
         new = [place for place in range(len(photos)) if place not in known]
         for start in range(0, len(new), BATCH):
             places = new[start : start + BATCH]

@@ -167,6 +167,9 @@ class Handler(BaseHTTPRequestHandler):
     def _start_job(self, body):
         job_id = str(uuid.uuid4())
         images = self._images(body)
+        if (earlier := body.get("known")) and earlier["job"] not in self.server.jobs:
+            self._answer(409, {"title": "Conflict", "status": 409, "detail": "Send the images."})
+            return
         known = self._known(body, images)
         self.server.jobs[job_id] = {
             "images": images,
@@ -179,11 +182,27 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(202, self.server.job(job_id))
 
     def _images(self, body):
+        if body.get("known") is not None:
+            return self._fill(body["known"], body.get("images", []))
         # Objects of a bucket are listed by their names below it.
         if body.get("images") is not None:
             return body["images"]
         below = [key for key in self.server.objects if key.startswith(body["prefix"])]
         return [{"key": key, "name": key} for key in below]
+
+    def _fill(self, known, others):
+        """Return the images of an earlier job at their places, and the others between them."""
+        placed = (
+            {
+                run["place"] + step: self.server.jobs[known["job"]]["images"][run["first"] + step]
+                for run in known["runs"]
+                for step in range(run["number"])
+            }
+            if known["job"] in self.server.jobs
+            else {}
+        )
+        rest = iter(others)
+        return [placed.get(place) or next(rest) for place in range(len(placed) + len(others))]
 
     def _known(self, body, images):
         labelled = {one["key"] for job in self.server.jobs.values() for one in job["images"]}
@@ -230,6 +249,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(202, service.job(found[1]))
         elif found[2] == "/retag":
             self._start_job({"images": job["images"], "name": job["name"]})
+        elif found[2] == "/images":
+            wanted = [int(one) for one in parse_qs(urlsplit(self.path).query)["unsettled"]]
+            lines = [service.line(job["images"][at]) | {"position": at} for at in wanted]
+            self._answer(200, {"images": lines, "next_cursor": None})
         elif found[2] == "/results":
             lines = [json.dumps(service.line(i), ensure_ascii=False) for i in job["images"]]
             self._answer(200, "\n".join(lines) + service.last_line_end)

@@ -165,6 +165,7 @@ def tag(
             raw=raw,
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
-        run.finish(keep=keep)
+        whole = chosen == "jsonl" and min_certainty is None
+        run.finish(keep=keep, output=output if whole else None)
         say_lingering(service, settings, reporter)
     ctx.exit(exit_status(composition))

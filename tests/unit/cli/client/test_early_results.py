@@ -47,6 +47,30 @@ def test_only_what_was_open_or_repeats_another_photo_is_read_again():
     assert (client.asked, client.read) == ([0, 2], 1)
 
 
+def test_lines_that_were_found_elsewhere_are_not_read_from_the_service():
+    repeat = line("b", duplicate_of="a")
+    client = FakeClient(line("a"), _1=repeat)
+    found = [line("a"), line("b")]
+    assert list(EarlyResults(client, "job", lambda: found).lines()) == [line("a"), repeat]
+    # Without a position, the service would give all lines.
+    assert (client.asked, client.read) == ([0], 0)
+
+
+def too_many():
+    return [line("a", "queued")] * (MOST_OPEN + 1)
+
+
+def gone():
+    raise ValueError("The file was changed.")
+
+
+@pytest.mark.parametrize("find", [too_many, gone, list])
+def test_lines_that_are_not_found_are_read_from_the_service(find):
+    client = FakeClient(line("a"), line("b"))
+    assert list(EarlyResults(client, "job", find).lines()) == [line("a"), line("b")]
+    assert client.read == 1
+
+
 @pytest.mark.parametrize("fault", [ApiUnavailable("Away."), RuntimeError("closed")])
 def test_after_a_fault_all_is_read_at_the_end(fault):
     client = FakeClient(fault, line("a"), line("b"))
@@ -56,6 +80,7 @@ def test_after_a_fault_all_is_read_at_the_end(fault):
 def test_a_job_is_read_early_if_much_is_known_and_little_is_left():
     assert is_worth_reading(job(1998, 21, 2019))
     assert not is_worth_reading(job(2000, 0, 2000))
+    assert is_worth_reading(job(2000, 0, 2000), found=True)
     assert not is_worth_reading(job(0, 21, 21))
     assert not is_worth_reading(job(5000, MOST_OPEN + 1, 5501))
     assert not is_worth_reading(job(99_979, 21, 100_000))

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import socket
 import threading
 from dataclasses import replace
@@ -79,6 +80,24 @@ def test_photos_that_need_not_be_hashed_are_asked_for_in_few_requests(service, t
             Uploader(client, hashes, max_bytes=1000).upload(photos, lambda *_: None)
             requests.append(len(service.made("POST", "/v1/uploads")) - before)
     assert requests == [3, 1]
+
+
+def test_the_service_is_not_asked_for_photos_whose_key_is_known(service, album, tmp_path):
+    old = LocalPhoto("a.png", album / "a.png", size=6)
+    new = LocalPhoto("b face.jpg", album / "b face.jpg", size=6)
+    with ApiClient(Service(service.url)) as client, HashCache(tmp_path / "hashes") as hashes:
+        hashes.read([old])
+        uploader = Uploader(
+            client,
+            hashes,
+            max_bytes=1000,
+            find_key=lambda photo, content: f"held/{content.file_name}"[:9],
+        )
+        report = uploader.upload([old, new], lambda *_: None)
+    assert report.outcomes[0].startswith("held/")
+    (asked,) = service.made("POST", "/v1/uploads")
+    assert len(json.loads(asked)["files"]) == 1
+    assert (report.sent, report.already) == (1, 1)
 
 
 def test_the_next_photos_are_sent_while_the_last_of_a_batch_are_under_way(

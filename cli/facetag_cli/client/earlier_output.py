@@ -1,0 +1,52 @@
+"""Find the lines of known photos in the file that the run before wrote, if nobody changed it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from facetag.client.api_client import ImageEntry, KnownEntries, Line
+from facetag_cli.client.tagging_jobs import name_in_job
+
+OPEN: Line = {"state": "queued"}
+"""Stands for a line that the service is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierOutput:
+    """A file of JSON lines, as it was written."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return a file as it is now; raises OSError."""
+        status = path.stat()
+        return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
+
+    def read(self, images: Sequence[ImageEntry], known: KnownEntries) -> list[Line]:
+        """Return a line for each image of a new job; those that are not in the file are OPEN.
+
+        The service holds the results of the `known` ones still. Lines that a review changed are
+        left out: the new job has no reviews. Raises OSError, and ValueError if the file changed.
+        """
+        with Path(self.path).open(encoding="utf-8") as file:
+            if self.of(Path(self.path)) != self:
+                raise ValueError(f"{self.path} was changed")
+            written = [json.loads(text) for text in file if '"reviewed"' not in text]
+        lines = {name_in_job(line["image"]): line for line in written}
+        places = (
+            place
+            for run in known["runs"]
+            for place in range(run["place"], run["place"] + run["number"])
+        )
+        found = [OPEN] * len(images)
+        for place in places:
+            line = lines.get(images[place]["name"], OPEN)
+            # Which photo it repeats is known once the new job has ended.
+            line.pop("duplicate_of", None)
+            found[place] = line
+        return found

@@ -1,0 +1,48 @@
+import pytest
+
+from facetag.results.name_escapes import dump_json
+from facetag_cli.client.earlier_output import OPEN, EarlierOutput
+
+KNOWN = {
+    "job": "7",
+    "runs": [{"place": 0, "first": 3, "number": 2}, {"place": 3, "first": 5, "number": 3}],
+}
+
+
+def write(path, *lines):
+    path.write_text("".join(f"{dump_json(line)}\n" for line in lines), encoding="utf-8")
+    return EarlierOutput.of(path)
+
+
+def line(name, **more):
+    return {"image": name, "state": "tagged", "faces": [], **more}
+
+
+def images(*names):
+    return [{"key": "k", "name": name} for name in names]
+
+
+def test_lines_of_known_photos_are_found_and_all_others_are_open(tmp_path):
+    reviewed = line("d") | {"faces": [{"reviewed": {"by": ["ben"]}}]}
+    output = write(
+        tmp_path / "labels.jsonl",
+        line("a"),
+        line("b", duplicate_of="a"),
+        line("new"),
+        line("caf\udce9"),
+        reviewed,
+    )
+    found = output.read(images("a", "b", "new", r"caf\xe9", "d", "gone"), KNOWN)
+    assert found == [line("a"), line("b"), OPEN, line("caf\udce9"), OPEN, OPEN]
+    assert list(found[0]) == ["image", "state", "faces"]
+
+
+def test_a_file_that_was_changed_or_is_gone_is_not_read(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    output = write(path, line("a"))
+    write(path, line("a"), line("b"))
+    with pytest.raises(ValueError, match="was changed"):
+        output.read(images("a"), KNOWN)
+    path.unlink()
+    with pytest.raises(OSError, match="labels"):
+        output.read(images("a"), KNOWN)

@@ -1,0 +1,67 @@
+import json
+import os
+
+import pytest
+
+
+@pytest.fixture
+def tag(facetag, album, tmp_path):
+    """Label the album, whose files have lain there for long, and return the lines."""
+
+    def run(*options):
+        for path in album.rglob("*"):
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+        done = facetag("tag", album, "--output", tmp_path / "labels.jsonl", *options)
+        assert done.exit_code == 3, done.output
+        return (tmp_path / "labels.jsonl").read_text().splitlines()
+
+    return run
+
+
+def asked(service, path):
+    return [json.loads(body) for body in service.made("POST", path)]
+
+
+@pytest.mark.parametrize("fewest_known", [1, 100])
+def test_the_next_run_names_the_job_of_the_last_one_and_what_is_new(
+    service, tag, album, fewest_known, monkeypatch
+):
+    monkeypatch.setattr("facetag_cli.client.early_results.FEWEST_KNOWN", fewest_known)
+    first = tag()
+    (album / "0 face.jpg").write_bytes(b"a new face")
+    (album / "a.png").write_bytes(b"another wall")
+    (album / "copy.JPG").unlink()
+    grown = tag()
+    assert [json.loads(line)["image"] for line in grown] == [
+        "0 face.jpg",
+        "a.png",
+        "b face.jpg",
+        "c.webp",
+        "älter/d.heic",
+    ]
+    assert grown[2:] == [first[1], first[2], first[4]]
+    # The photo that failed is tried again.
+    body = asked(service, "/v1/jobs")[1]
+    assert [image["name"] for image in body["images"]] == ["0 face.jpg", "a.png", "c.webp"]
+    assert [tuple(run.values()) for run in body["known"]["runs"]] == [(2, 1, 1), (4, 4, 1)]
+    files = asked(service, "/v1/uploads")[1:]
+    assert sum(len(one["files"]) for one in files) == 3
+    # Where much is known, the lines of what stayed are those of the file.
+    read = [path for _, path, _ in service.requests if path.endswith("/results")]
+    assert len(read) == (1 if fewest_known == 1 else 2)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_all_are_named_if_the_last_job_is_gone_or_all_shall_be_labelled_again(
+    service, tag, deleted
+):
+    lines = tag()
+    if deleted:
+        service.jobs.clear()
+        assert tag() == lines
+    else:
+        assert tag("--fresh") == lines
+    body = asked(service, "/v1/jobs")[-1]
+    assert (len(body["images"]), "known" in body) == (5, False)
+    assert len(service.made("POST", "/v1/jobs")) == 2 + deleted
+    assert len(asked(service, "/v1/uploads")[-1]["files"]) >= 3
