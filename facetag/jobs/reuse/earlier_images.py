@@ -20,7 +20,8 @@ from facetag.jobs.counts import close_job_if_done
 from facetag.jobs.reuse.known_results import COPIED, COPY_FACES
 
 # A share lock: whoever deletes the earlier job meanwhile waits, and then finds that photos of it
-# are needed. Its photos stay as long as it does, so nobody need ask whether they are there.
+# are needed. Its photos stay as long as it does, so nobody need ask whether they are there. It has
+# ended, so whoever holds its row waits for no row of another job.
 HOLD = text("""
     SELECT id FROM jobs
     WHERE id = :earlier AND tenant_id = :tenant AND deleted_at IS NULL
