@@ -33,3 +33,8 @@ def lock_folder(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def holder_of(data_dir: Path) -> int:
+    """Return the process that held the data folder last; raises OSError and ValueError."""
+    return int((data_dir / "lock").read_text(errors="replace"))

@@ -20,7 +20,7 @@ from facetag.disk_space import require_server_space
 from facetag.errors import DataFolderBusy, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import Announcement, answers, find_announced
-from facetag.standalone.folder_lock import lock_folder
+from facetag.standalone.folder_lock import holder_of, lock_folder
 from facetag.standalone.processes.environment import (
     own_search_path,
     python_command,
@@ -31,11 +31,12 @@ from facetag.standalone.service_users import in_use, is_process
 
 START_TIMEOUT_S = 180.0
 BUSY_TIMEOUT_S = 30.0
-"""How long a service that ends, or another one that starts, is waited for."""
+"""How long another command that holds the data folder is waited for."""
 END_TIMEOUT_S = 90.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 8
 NOT_ABOUT_LABELS = {"api_key", "api_url", "data_dir", "linger_s"}
+LINGER = "--linger="
 PACKAGES = ("facetag", "facetag_api", "facetag_cli", "facetag_worker")
 
 
@@ -56,7 +57,8 @@ def start_service(settings: Settings) -> Announcement:
         if found is not None and found.lingers_for == wanted and answers(found.api_url):
             return found
         if process.poll() is not None:
-            if time.monotonic() > patience or not _is_locked(folders.data_dir):
+            waited = time.monotonic() > patience and not is_lingering(folders.data_dir)
+            if waited or not _is_locked(folders.data_dir):
                 raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
             # Another run starts the same service, or an earlier one is just ending.
             time.sleep(1.0)
@@ -118,7 +120,7 @@ def _code_stamp() -> int:
 
 def _spawn(settings: Settings, folders: Folders) -> "subprocess.Popen[bytes]":
     options = [
-        f"--linger={settings.linger_s}",
+        f"{LINGER}{settings.linger_s}",
         f"--min-face={settings.min_face}",
         f"--data-dir={folders.data_dir}",
     ]
@@ -133,6 +135,18 @@ def _spawn(settings: Settings, folders: Folders) -> "subprocess.Popen[bytes]":
             stderr=log,
             start_new_session=True,
         )
+
+
+def is_lingering(data_dir: Path) -> bool:
+    """Return whether a service like ours holds the folder: it starts, or is just ending.
+
+    On a busy machine either takes longer than a command waits for any other holder.
+    """
+    with suppress(OSError, ValueError, psutil.Error):
+        return any(
+            word.startswith(LINGER) for word in psutil.Process(holder_of(data_dir)).cmdline()
+        )
+    return False
 
 
 def _is_locked(data_dir: Path) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psutil
 
 from facetag.standalone.announcements import Announcement
-from facetag_cli.client.lingering_service import end_service
+from facetag_cli.client.lingering_service import end_service, is_lingering
 
 SERVICE = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVICE
@@ -38,6 +38,20 @@ def test_a_service_that_ended_is_not_waited_for_until_its_parent_asks() -> None:
 
         assert time.monotonic() - began < 4
         assert psutil.Process(announced.pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_only_a_service_that_lingers_is_waited_for_as_long_as_a_start_takes(tmp_path) -> None:
+    assert not is_lingering(tmp_path)
+    (tmp_path / "lock").write_text("")
+    assert not is_lingering(tmp_path)
+    found = []
+    for words in (["--linger=300.0"], ["--keep"]):
+        command = [sys.executable, "-c", "import sys; sys.stdin.read()", *words]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            (tmp_path / "lock").write_text(f"{process.pid}\n")
+            found.append(is_lingering(tmp_path))
+    assert found == [True, False]
+    assert not is_lingering(tmp_path)
 
 
 def test_a_service_that_does_not_end_is_killed() -> None:
