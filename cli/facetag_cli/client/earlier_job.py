@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -74,13 +75,15 @@ NO_JOB = EarlierJob()
 class LabelledFolders:
     """Keep the last job of each folder in a file of its own, beside the hashes of the photos.
 
-    The folders are those that one service labelled. A file that is damaged or cannot be written
+    The folders are those that one service labelled, for this version of facetag: another may write
+    other lines. A file that is damaged or cannot be written
     only costs time.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._folder = cache_folder() / FOLDER_NAME
-        self._service = settings.api_url or str(settings.data_dir.absolute())
+        service = settings.api_url or str(settings.data_dir.absolute())
+        self._kept_for = f"{service}\n{version('facetag')}"
 
     def read(self, place: str) -> EarlierJob:
         """Return the job that labelled a folder last."""
@@ -107,7 +110,7 @@ class LabelledFolders:
                 path.unlink(missing_ok=True)
 
     def _path(self, place: str) -> Path:
-        of = f"{self._service}\n{place}".encode("utf-8", "surrogateescape")
+        of = f"{self._kept_for}\n{place}".encode("utf-8", "surrogateescape")
         digest = hashlib.sha256(of).hexdigest()
         return self._folder / f"{digest[:32]}.json"
 

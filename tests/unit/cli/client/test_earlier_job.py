@@ -1,6 +1,7 @@
 import os
 
 from facetag.settings import Settings
+from facetag_cli.client import earlier_job
 from facetag_cli.client.earlier_job import (
     KEPT_FOLDERS,
     NO_JOB,
@@ -53,6 +54,8 @@ def test_each_folder_of_each_service_has_its_own_job(tmp_path, monkeypatch):
     here.write("/photos", job)
     assert here.read("/photos") == job
     assert (here.read("/others"), there.read("/photos")) == (NO_JOB, NO_JOB)
+    monkeypatch.setattr(earlier_job, "version", lambda package: "another")
+    assert LabelledFolders(Settings(data_dir=tmp_path)).read("/photos") == NO_JOB
 
 
 def test_only_the_last_folders_are_kept_and_damage_is_no_obstacle(tmp_path, monkeypatch):
