@@ -15,7 +15,7 @@ OPEN: Line = {"state": "queued"}
 
 @dataclass(frozen=True, slots=True)
 class EarlierOutput:
-    """A file of JSON lines, as it was written."""
+    """A file of JSON lines, as it was written. No review changed a line."""
 
     path: str
     size: int
@@ -30,13 +30,13 @@ class EarlierOutput:
     def read(self, images: Sequence[ImageEntry], known: KnownEntries) -> list[Line]:
         """Return a line for each image of a new job; those that are not in the file are OPEN.
 
-        The service holds the results of the `known` ones still. Lines that a review changed are
-        left out: the new job has no reviews. Raises OSError, and ValueError if the file changed.
+        The service holds the results of the `known` ones still. Raises OSError, and ValueError if
+        the file changed.
         """
         with Path(self.path).open(encoding="utf-8") as file:
             if self.of(Path(self.path)) != self:
                 raise ValueError(f"{self.path} was changed")
-            written = [json.loads(text) for text in file if '"reviewed"' not in text]
+            written = [json.loads(text) for text in file]
         lines = {name_in_job(line["image"]): line for line in written}
         places = (
             place

@@ -315,8 +315,10 @@ class TaggingRun:
     def _as_earlier(self, job: JobView, output: Path | None) -> EarlierJob:
         """Return what the next run on these photos needs to know of this one."""
         written = None
-        with suppress(OSError):
-            written = EarlierOutput.of(output) if output is not None else None
+        with suppress(OSError, FacetagError):
+            # The next job has no reviews, so it needs the network's lines from the service.
+            if output is not None and not any(self._client.list_reviewed(job["id"])):
+                written = EarlierOutput.of(output)
         return EarlierJob.of(job["id"], self._plan[0], self._labelled, written)
 
     def _kept(self) -> str:

@@ -70,6 +70,8 @@ class FakeService(ThreadingHTTPServer):
         """Statuses that a path answers with before it works."""
         self.polls_until_done = 1
         self.worker = "ok"
+        self.reviewed: list[int] = []
+        """Positions of the images of every job of which people reviewed a face."""
         self.last_line_end = "\n"
 
     def made(self, method, path):
@@ -250,7 +252,8 @@ class Handler(BaseHTTPRequestHandler):
         elif found[2] == "/retag":
             self._start_job({"images": job["images"], "name": job["name"]})
         elif found[2] == "/images":
-            wanted = [int(one) for one in parse_qs(urlsplit(self.path).query)["unsettled"]]
+            query = parse_qs(urlsplit(self.path).query)
+            wanted = service.reviewed if "reviewed" in query else map(int, query["unsettled"])
             lines = [service.line(job["images"][at]) | {"position": at} for at in wanted]
             self._answer(200, {"images": lines, "next_cursor": None})
         elif found[2] == "/results":

@@ -51,6 +51,17 @@ def test_the_next_run_names_the_job_of_the_last_one_and_what_is_new(
     assert len(read) == (1 if fewest_known == 1 else 2)
 
 
+def test_the_lines_of_a_reviewed_job_are_not_taken_from_its_file(service, tag, monkeypatch):
+    monkeypatch.setattr("facetag_cli.client.early_results.FEWEST_KNOWN", 1)
+    service.reviewed = [0]
+    tag()
+    service.reviewed = []
+    for read in (2, 2):
+        tag()
+        made = [path for _, path, _ in service.requests if path.endswith("/results")]
+        assert len(made) == read
+
+
 @pytest.mark.parametrize("deleted", [True, False])
 def test_all_are_named_if_the_last_job_is_gone_or_all_shall_be_labelled_again(
     service, tag, deleted
