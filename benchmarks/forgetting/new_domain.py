@@ -29,7 +29,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.retraining.candidate import find_judges
-from facetag_trainer.retraining.replay import join_caches, keep_some
+from facetag_trainer.retraining.material.replay import join_caches, keep_some
 from facetag_trainer.retraining.training_round import (
     JUDGING,
     Examined,

@@ -39,8 +39,8 @@ from facetag_trainer.retraining.candidate import (
 )
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW
 from facetag_trainer.retraining.gate.paired_comparison import GATED
+from facetag_trainer.retraining.material.replay import join_caches, keep_some
 from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
-from facetag_trainer.retraining.replay import join_caches, keep_some
 
 ORDERS = ((0, 1, 2), (2, 0, 1))
 CHAMPION, JOINT = "champion", "all at once"

@@ -37,8 +37,8 @@ from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.candidate import REPLAY, RetrainingPlan, retrain_network
 from facetag_trainer.retraining.gate.paired_comparison import GATED
+from facetag_trainer.retraining.material.replay import keep_some
 from facetag_trainer.retraining.outputs.output_cache import OutputCache
-from facetag_trainer.retraining.replay import keep_some
 
 ANY, DOUBT, GROUPS = "any", "most doubt", "most doubt in each group"
 CHOICES = (ANY, DOUBT, GROUPS)

@@ -41,7 +41,7 @@ from facetag_trainer.retraining.candidate import (
     retrain_network,
 )
 from facetag_trainer.retraining.gate.paired_comparison import GATED
-from facetag_trainer.retraining.replay import join_caches, keep_some
+from facetag_trainer.retraining.material.replay import join_caches, keep_some
 
 JOINT, REPLAYED, FORGETTING = "joint", "with replay", "without replay"
 RACE_ROUNDS = ((0,), (1,), (2, 4), (3,))

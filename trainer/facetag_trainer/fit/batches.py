@@ -13,6 +13,7 @@ from facetag.cpu import available_cores
 from facetag.heads import HEADS_BY_NAME
 from facetag_trainer.data.augmentation import Jitter, centre_crop, jitter_crop
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.photo_style import StyleTransfer
 from facetag_trainer.fit.distillation import Lessons
 from facetag_trainer.fit.mixup import Softening
 
@@ -51,6 +52,8 @@ class Feeder:
     spread: npt.NDArray[np.bool_] | None = None
     """Samples (n,) that are each seen in one of the `epochs` alone; None has all in every epoch."""
     epochs: int = 1
+    transfer: StyleTransfer | None = None
+    """Shows some training samples in the style of others; None shows all as they are."""
 
     @property
     def training(self) -> npt.NDArray[np.intp]:
@@ -106,6 +109,8 @@ class Feeder:
             # Held-out images must not serve as surroundings either.
             other = self.cache.crops[rng.choice(training)]
             canvas, inside = self.cache.crops[index], self.cache.inside[index]
+            if self.transfer is not None:
+                canvas = self.transfer.show(index, canvas)
             crops.append(jitter_crop(canvas, inside, self.cache.size, self.jitter, rng, other))
         batch = self._weighted(self._batch(part, crops))
         targets, weights = batch.targets, batch.weights

@@ -19,6 +19,7 @@ from facetag.atomic_write import atomic_draft, atomic_write
 from facetag.errors import FacetagError
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.photo_style import StyleTransfer
 from facetag_trainer.data.splits import VALIDATION, split_held_out
 from facetag_trainer.evaluation.table_1_metrics import table_1
 from facetag_trainer.fit.batches import Feeder, balance_classes
@@ -57,6 +58,7 @@ def fit(
     *,
     lessons: Lessons | None = None,
     spread: npt.NDArray[np.bool_] | None = None,
+    transfer: StyleTransfer | None = None,
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
@@ -64,14 +66,19 @@ def fit(
 
     Writes `checkpoint.npz`, `history.jsonl` (one row per epoch) and `kept.weights.h5` (of the epoch
     that the plan keeps) into `folder`. The network ends with the kept weights. The samples `spread`
-    (n,) are each seen in one epoch alone. `on_epoch` is called once the epoch is on disk, so the
-    fit can be resumed whatever it raises. Raises FacetagError if no image is left to fit on or to
-    validate with.
+    (n,) are each seen in one epoch alone, and some in a style that `transfer` gives. `on_epoch` is
+    called once the epoch is on disk, so the fit can be resumed whatever it raises. Raises
+    FacetagError if no image is left to fit on or to validate with.
     """
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
-    feeder = replace(make_feeder(cache, spec, plan, lessons), spread=spread, epochs=plan.epochs)
+    feeder = replace(
+        make_feeder(cache, spec, plan, lessons),
+        spread=spread,
+        epochs=plan.epochs,
+        transfer=transfer,
+    )
     compile_network(network, spec, plan, feeder.steps)
     network.optimizer.build(network.trainable_variables)
     place = load_checkpoint(folder, network)

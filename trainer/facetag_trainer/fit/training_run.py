@@ -30,6 +30,7 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
+from facetag_trainer.data.photo_style import StyleTransfer
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.descriptor_head import add_descriptor_head
 from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
@@ -116,6 +117,7 @@ def train_network(
     *,
     shares: Shares | None = None,
     spread: Mask | None = None,
+    transfer: StyleTransfer | None = None,
     on_teach: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[FitProgress], None] = lambda progress: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
@@ -123,7 +125,8 @@ def train_network(
     """Fit in the folder `run`, or resume the fit there, and write the bundle to `run/bundle`.
 
     `shares` are the teachers' share of the targets for each sample (n,), in place of the plan's.
-    The samples `spread` (n,) are each seen in one epoch alone.
+    The samples `spread` (n,) are each seen in one epoch alone, and some in a style that `transfer`
+    gives.
     A run that has its bundle is finished: its bundle is opened. Raises FacetagError if `run` holds
     a run of another plan or of other data, or if the bundle to start from has another network.
     """
@@ -166,6 +169,7 @@ def train_network(
             run,
             lessons=lessons,
             spread=spread,
+            transfer=transfer,
             on_step=record_step,
             on_epoch=record_epoch,
         )

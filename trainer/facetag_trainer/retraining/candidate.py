@@ -28,20 +28,21 @@ from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
+from facetag_trainer.retraining.material.joined_images import Material, gather_material
 from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
-from facetag_trainer.retraining.replay import choose_replay, join_caches, keep_some
 from facetag_trainer.retraining.time_estimate import RetrainingWork, estimate_once
 from facetag_trainer.retraining.weight_interpolation import (
     POINTS,
+    add_losses,
     choose_point,
-    find_validation,
+    find_allowance,
 )
 
 EPOCHS = 3
-LEARNING_RATE = 1.5e-4
-"""Half the rate of `facetag train`, since the weights are good already."""
+LEARNING_RATE = 5e-5
+"""A sixth of the rate of `facetag train`, since the weights are good already."""
 REPLAY = 0.2
-"""Share of the earlier training images that are fitted on again."""
+"""Share of the earlier training images that are fitted on again as they are."""
 TEACHER_SHARE = 0.8
 """Share of the targets of replayed images that is the champion's answer (learning without
 forgetting; Li and Hoiem 2016, arXiv:1606.09282)."""
@@ -102,39 +103,6 @@ class RetrainingPlan:
         return FitPlan(**{**values, **self.options})
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The images of a retraining, joined: of each earlier round those replayed and those held out.
-
-    `fitting` holds out the validation part alone: the other parts have no say in the weights, so
-    reading them after every epoch would be a waste.
-    """
-
-    joined: CropCache
-    fitting: CropCache
-    is_new: npt.NDArray[np.bool_]
-    """Which images (n,) of `fitting` are new."""
-    replayed: Sequence[npt.NDArray[np.intp]]
-    """Indices of each earlier cache's replayed images."""
-
-
-def gather_material(new: CropCache, earlier: Sequence[CropCache], plan: RetrainingPlan) -> Material:
-    """Choose the replayed images, by the plan's seed, and join them with the new ones."""
-    seed = int(plan.options.get("seed", 1))
-    chosen = [choose_replay(cache, plan.replay, seed) for cache in earlier]
-    parts = [*zip(earlier, chosen, strict=True), (new, np.arange(len(new.validation)))]
-    joined = join_caches(parts)
-    is_new = np.arange(len(joined.validation)) >= len(joined.validation) - len(new.validation)
-    kept = ~joined.validation
-    validation = find_validation(joined)
-    # In a set so small that no image validates, all held-out images do, as `fit` uses them.
-    kept[validation if len(validation) else np.flatnonzero(joined.validation)] = True
-    replayed = [
-        indices[~cache.validation[indices]] for cache, indices in zip(earlier, chosen, strict=True)
-    ]
-    return Material(joined, keep_some(joined, kept), is_new[kept], replayed)
-
-
 def retrain_network(
     champion: Bundle,
     new: CropCache,
@@ -159,7 +127,7 @@ def retrain_network(
     """
     if (run / CHOSEN / CARD).exists():
         return open_bundle(run / CHOSEN)
-    material = gather_material(new, earlier, plan)
+    material = gather_material(new, earlier, plan.replay, seed=int(plan.options.get("seed", 1)))
     fitting, joined = material.fitting, material.joined
     replayed = sum(map(len, material.replayed))
     training = int((~fitting.validation).sum())
@@ -196,15 +164,17 @@ def retrain_network(
         run,
         shares=shares,
         spread=~material.is_new,
+        transfer=material.transfer,
         on_step=on_step,
         on_epoch=on_epoch,
     )
+    lost = champion.manifest.get("line", {}).get("lost", {})
     network, point, points = choose_point(
         champion,
         fitted,
         fitting,
         material.is_new,
-        serves=plan.serves,
+        allowed=find_allowance(plan.serves, lost),
         fit=fit,
         feeder=make_feeder(fitting, champion.spec, fit),
         on_point=on_point,
@@ -216,8 +186,12 @@ def retrain_network(
         "shards": add_round(
             champion.manifest.get("shards", []), new.facts["shards"], find_domain(new)
         ),
-        "replay": {"share": plan.replay, "images": replayed},
-        "line": {"share": point.share, "points": [one.to_json() for one in points]},
+        "replay": {"share": plan.replay, "images": replayed, "in_new_style": material.restyled},
+        "line": {
+            "share": point.share,
+            "points": [one.to_json() for one in points],
+            "lost": add_losses(lost, point),
+        },
     }
     bundle = write_bundle(
         run / CHOSEN, network, champion.spec, champion.crop_rule, without_identity(manifest)

@@ -41,9 +41,9 @@ ALLOWED: Mapping[Serves, Mapping[str, float]] = {
     "new": {"age": 0.25, "gender": 0.01, "race": 0.01},
     "earlier": {"age": 0.0, "gender": 0.0, "race": 0.0},
 }
-"""Largest loss on earlier images by what is served: in years of RMSE, or as a share of labels. A
-point is beyond it if its loss is by more than one standard error (Breiman et al. 1984, chapter 3):
-validation images are few, and the promotion gate has the last word."""
+"""Largest loss on earlier images in all retrainings by what is served, in years of RMSE or as a
+share of labels. A point is beyond it if its loss is by more than one standard error (Breiman et al.
+1984, chapter 3): validation images are few, and the promotion gate has the last word."""
 LEAST_ERROR = 1e-3
 """Smaller errors, of a few images that are all read rightly, count as this one."""
 FEWEST = 20
@@ -69,11 +69,10 @@ class Point:
     new: float
     """Error on new images as a share of the champion's."""
 
-    def excess(self, serves: Serves) -> float:
+    def excess(self, allowed: Mapping[str, float]) -> float:
         """Return the largest loss beyond what is allowed, as a share of the gate's margin."""
         beyond = (
-            (loss.value - loss.error - ALLOWED[serves][head])
-            / SERVED_EARLIER.margin(head, group=False)
+            (loss.value - loss.error - allowed[head]) / SERVED_EARLIER.margin(head, group=False)
             for head, loss in self.lost.items()
         )
         return max(beyond, default=0.0)
@@ -93,7 +92,7 @@ def choose_point(
     joined: CropCache,
     is_new: npt.NDArray[np.bool_],
     *,
-    serves: Serves,
+    allowed: Mapping[str, float],
     fit: FitPlan,
     feeder: Feeder,
     on_point: Callable[[int, int], None] = lambda done, total: None,
@@ -129,20 +128,36 @@ def choose_point(
         )
         points.append(Point(share, estimate_losses(*mine), compare_errors(*fresh)))
         on_point(done, len(POINTS))
-    chosen = choose(points, serves)
+    chosen = choose(points, allowed)
     network.set_weights(statistics[chosen.share])
     return network, chosen, points
 
 
-def choose(points: Sequence[Point], serves: Serves) -> Point:
+def choose(points: Sequence[Point], allowed: Mapping[str, float]) -> Point:
     """Return the best point on new images among those that lose no more than is allowed.
 
     If all lose more, the one that loses least beyond it.
     """
-    bearable = [point for point in points if point.excess(serves) <= 0]
+    bearable = [point for point in points if point.excess(allowed) <= 0]
     if not bearable:
-        return min(points, key=lambda point: point.excess(serves))
+        return min(points, key=lambda point: point.excess(allowed))
     return min(bearable, key=lambda point: point.new)
+
+
+def find_allowance(serves: Serves, lost: Mapping[str, float]) -> dict[str, float]:
+    """Return by head what may still be lost after what earlier retrainings have `lost`.
+
+    Otherwise every round would lose a little, and many rounds much.
+    """
+    return {head: max(0.0, most - lost.get(head, 0.0)) for head, most in ALLOWED[serves].items()}
+
+
+def add_losses(lost: Mapping[str, float], point: Point) -> dict[str, float]:
+    """Return by head what all retrainings have lost with that of a chosen point; gains count."""
+    return {
+        head: round(max(0.0, lost.get(head, 0.0) + loss.value), 4)
+        for head, loss in point.lost.items()
+    }
 
 
 def estimate_losses(labels: Outputs, before: Outputs, after: Outputs) -> dict[str, Loss]:

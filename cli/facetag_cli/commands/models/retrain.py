@@ -276,7 +276,7 @@ def _queue(settings: Any, shards: Any, options: Any, reporter: Any) -> str:
 def _describe(manifest: Any, admission: Any, replay: float) -> str:
     """Return in words what a retraining would do."""
     from facetag.retraining.ledger import TRAINING
-    from facetag_trainer.retraining.replay import count_replay
+    from facetag_trainer.retraining.material.replay import count_replay
 
     def count(parts: Any) -> int:
         return sum(part == TRAINING for part in parts.values())

@@ -14,7 +14,7 @@ from benchmarks.forgetting.rounds import (
     to_table,
 )
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.retraining.replay import keep_some
+from facetag_trainer.retraining.material.replay import keep_some
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
 pytestmark = pytest.mark.timeout(600)

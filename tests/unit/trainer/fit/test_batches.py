@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facetag_trainer.data.augmentation import Jitter, centre_crop
+from facetag_trainer.data.photo_style import NO_DONOR, make_transfer
 from facetag_trainer.fit.batches import Feeder
 from tests.unit.trainer.tiny_caches import write_tiny_cache
 
@@ -82,6 +83,20 @@ def test_spread_samples_come_in_one_epoch_each_and_the_others_in_all(tiny_cache)
         assert sorted(set(epoch) & set(training[40:])) == training[40:].tolist()
     once = np.concatenate([epoch[spread[epoch]] for epoch in epochs])
     assert sorted(once) == training[:40].tolist()
+
+
+def test_only_samples_that_take_a_style_are_shown_in_it(tiny_cache):
+    training = np.flatnonzero(~tiny_cache.validation)
+    donors = np.full(len(tiny_cache.validation), NO_DONOR)
+    donors[training[:20]] = training[40]
+    usual = feeder_of(tiny_cache, batch_size=1)
+    restyled = replace(usual, transfer=make_transfer(tiny_cache, donors, training[20:40]))
+    changed = [
+        one.indices[0]
+        for one, other in zip(restyled.epoch(0), usual.epoch(0), strict=True)
+        if not np.array_equal(one.images, other.images)
+    ]
+    assert sorted(changed) == training[:20].tolist()
 
 
 def test_missing_labels_weigh_nothing(tiny_cache):

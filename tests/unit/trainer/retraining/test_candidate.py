@@ -15,7 +15,6 @@ from facetag_trainer.retraining.candidate import (
     RetrainingPlan,
     add_round,
     find_judges,
-    gather_material,
     judge_candidate,
     list_rounds,
     retrain_network,
@@ -84,17 +83,6 @@ def test_the_candidate_keeps_the_champions_batch_norms(retrained, champion):
         np.testing.assert_array_equal(one, other)
 
 
-def test_new_labels_weigh_more_against_the_champions_answers_than_replayed_ones(
-    champion, new, earlier
-):
-    material = gather_material(new, [earlier], RetrainingPlan(0.5))
-    assert int(material.is_new.sum()) == len(new.validation) - int(new.validation.sum()) + len(
-        find_validation(new)
-    )
-    assert (~material.fitting.validation).sum() == 60 + 48
-    assert [len(indices) for indices in material.replayed] == [60]
-
-
 def test_figures_are_given_by_domain_before_and_after_with_the_ranges_coverage(retrained, new):
     domains = retrained.manifest["domains"]
     assert list(domains) == ["part", "press"]
@@ -115,7 +103,7 @@ def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained,
         {"name": "new.tar", "sha256": "cd" * 32, "round": 1, "domain": "press"},
     ]
     # A small round is replayed whole.
-    assert manifest["replay"] == {"share": 0.5, "images": 60}
+    assert manifest["replay"] == {"share": 0.5, "images": 60, "in_new_style": 0}
     assert manifest["samples"]["training"] == 60 + 48
     assert "new.tar" in (retrained.folder / "card.md").read_text()
 

@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 
 from facetag_trainer.retraining.weight_interpolation import (
+    ALLOWED,
     Loss,
     Point,
+    add_losses,
     choose,
     compare_errors,
     estimate_losses,
+    find_allowance,
 )
+
+BOTH = ALLOWED["both"]
 
 
 def point(share, age, gender, new, *, error=0.0):
@@ -28,22 +33,34 @@ POINTS = [
 def test_of_the_points_that_lose_little_in_every_head_the_best_on_new_images_is_chosen(
     serves, share
 ):
-    assert choose(POINTS, serves).share == share
+    assert choose(POINTS, ALLOWED[serves]).share == share
 
 
 def test_if_every_point_loses_much_the_one_that_loses_least_is_chosen():
-    assert choose(POINTS[2:], "both").share == 0.75
+    assert choose(POINTS[2:], BOTH).share == 0.75
     # A tenth of a year beyond is half a margin, and a percentage point is a whole one.
-    assert choose([point(0.25, 0.15, 0.0, 0.9), point(0.5, 0.0, 0.012, 0.8)], "both").share == 0.25
+    assert choose([point(0.25, 0.15, 0.0, 0.9), point(0.5, 0.0, 0.012, 0.8)], BOTH).share == 0.25
 
 
 def test_a_loss_that_is_beyond_by_less_than_its_standard_error_is_borne():
-    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.08)], "both").share == 1.0
-    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.06)], "both").share == 0.25
+    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.08)], BOTH).share == 1.0
+    assert choose([POINTS[0], point(1.0, 0.12, 0.001, 0.8, error=0.06)], BOTH).share == 0.25
+
+
+def test_what_was_lost_in_earlier_rounds_may_not_be_lost_again():
+    lost = add_losses({}, POINTS[1])
+    assert lost == {"age": 0.04, "gender": 0.001}
+    left = find_allowance("both", lost)
+    assert left == {"age": pytest.approx(0.01), "gender": 0.001, "race": 0.002}
+    assert choose(POINTS, left).share == 0.25
+    # What is won again may be lost again, but what was never lost is no stock.
+    assert find_allowance("both", add_losses(lost, POINTS[0]))["age"] == pytest.approx(0.03)
+    assert find_allowance("both", add_losses({}, POINTS[0])) == BOTH
+    assert find_allowance("earlier", lost) == ALLOWED["earlier"]
 
 
 def test_of_points_that_lose_too_little_to_tell_the_one_that_gains_most_is_chosen():
-    assert choose([Point(0.25, {}, 0.9), Point(0.5, {}, 0.8)], "both").share == 0.5
+    assert choose([Point(0.25, {}, 0.9), Point(0.5, {}, 0.8)], BOTH).share == 0.5
 
 
 def answers(truth, years, sure):

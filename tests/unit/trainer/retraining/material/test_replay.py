@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from facetag_trainer.retraining import replay
-from facetag_trainer.retraining.replay import (
+from facetag_trainer.retraining.material import replay
+from facetag_trainer.retraining.material.replay import (
     JoinedCrops,
     choose_replay,
     count_replay,

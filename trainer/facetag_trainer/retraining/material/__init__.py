@@ -1,0 +1,1 @@
+"""The images of a retraining: which earlier ones are shown again, and in which style."""
