@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--replay",
     type=click.FloatRange(0, 1),
-    default=0.2,
+    default=0.4,
     show_default=True,
     metavar="SHARE",
     help="Share of the earlier shards' images that are fitted on once more; 0 fits on the new "
@@ -277,6 +277,7 @@ def _describe(manifest: Any, admission: Any, replay: float) -> str:
     """Return in words what a retraining would do."""
     from facetag.retraining.ledger import TRAINING
     from facetag_trainer.retraining.material.replay import count_replay
+    from facetag_trainer.retraining.material.style_donors import PER_NEW
 
     def count(parts: Any) -> int:
         return sum(part == TRAINING for part in parts.values())
@@ -291,7 +292,8 @@ def _describe(manifest: Any, admission: Any, replay: float) -> str:
         f"{', '.join(new.round.shards.values())}:\n"
         f"  new images: {fitted} for fitting, {len(new.round.parts) - fitted} held out\n"
         f"  dropped: {dropped or 'none'}\n"
-        f"  earlier images: {again} for fitting again; "
+        f"  earlier images: {again} for fitting again, and at most "
+        f"{PER_NEW * fitted if replay else 0} others that are like the new ones, in their style; "
         f"{sum(len(one.shards) for one in earlier)} of the champion's "
         f"{len(manifest.get('shards', []))} shards are available\n"
         f"  comparison: on the {held_out} held-out images of earlier shards and on those of the "
