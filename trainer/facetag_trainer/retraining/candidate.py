@@ -41,7 +41,7 @@ from facetag_trainer.retraining.weight_interpolation import (
 EPOCHS = 4
 LEARNING_RATE = 9e-5
 """Less than a third of the rate of `facetag train`, since the weights are good already."""
-REPLAY = 0.4
+REPLAY = 0.2
 """Share of the earlier training images that are fitted on again as they are."""
 TEACHER_SHARE = 0.8
 """Share of the targets of replayed images that is the champion's answer (learning without
