@@ -41,7 +41,7 @@ from facetag_trainer.retraining.weight_interpolation import (
 EPOCHS = 4
 LEARNING_RATE = 9e-5
 """Less than a third of the rate of `facetag train`, since the weights are good already."""
-REPLAY = 0.2
+REPLAY = 0.4
 """Share of the earlier training images that are fitted on again as they are."""
 TEACHER_SHARE = 0.8
 """Share of the targets of replayed images that is the champion's answer (learning without
@@ -129,7 +129,7 @@ def retrain_network(
         return open_bundle(run / CHOSEN)
     material = gather_material(new, earlier, plan.replay, seed=int(plan.options.get("seed", 1)))
     fitting, joined = material.fitting, material.joined
-    replayed = sum(map(len, material.replayed))
+    replayed = sum(len(indices) for _, indices in material.shown)
     training = int((~fitting.validation).sum())
     fit = plan.fit_plan(training - replayed, replayed, champion.spec.backbone)
     on_start(fit)
@@ -213,10 +213,19 @@ def _ask_champion(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the champion's calibrated answers for the training images, in their order."""
     answers = champion.calibration.apply(output_cache.read(champion, new))
+    parts = []
+    for number, cache in enumerate(earlier):
+        mine = [indices for of, indices in material.shown if of == number]
+        shown = np.unique(np.concatenate(mine))
+        members = np.isin(np.arange(len(cache.validation)), shown)
+        parts.append(
+            (shown, champion.calibration.apply(output_cache.read(champion, cache, members)))
+        )
     found = []
-    for cache, indices in zip(earlier, material.replayed, strict=True):
-        members = np.isin(np.arange(len(cache.validation)), indices)
-        found.append(champion.calibration.apply(output_cache.read(champion, cache, members)))
+    for number, indices in material.shown:
+        shown, known = parts[number]
+        places = np.searchsorted(shown, indices)
+        found.append({name: values[places] for name, values in known.items()})
     found.append({name: values[~new.validation] for name, values in answers.items()})
     return join_outputs(found)
 

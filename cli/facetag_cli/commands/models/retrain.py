@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--replay",
     type=click.FloatRange(0, 1),
-    default=0.2,
+    default=0.4,
     show_default=True,
     metavar="SHARE",
     help="Share of the earlier shards' images that are fitted on once more; 0 fits on the new "

@@ -9,6 +9,7 @@ import pytest
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.fit.distillation import ANSWERS, read_answers
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.retraining.candidate import (
@@ -21,6 +22,7 @@ from facetag_trainer.retraining.candidate import (
     state_verdict,
 )
 from facetag_trainer.retraining.gate import label_check
+from facetag_trainer.retraining.material.joined_images import gather_material
 from facetag_trainer.retraining.outputs.output_cache import OutputCache
 from facetag_trainer.retraining.weight_interpolation import POINTS, find_validation
 from tests.unit.trainer.tiny_caches import write_tiny_cache
@@ -73,6 +75,16 @@ def test_the_champion_teaches_and_the_weights_lie_between_its_own_and_the_fitted
     np.testing.assert_allclose(mean, (1 - share) * start + share * end, atol=2e-3)
 
 
+def test_each_image_that_is_shown_has_the_champions_answer_to_it(
+    retrained, champion, new, earlier, tmp_path
+):
+    fitting = gather_material(new, [earlier], 0.5, seed=1).fitting
+    answers = read_answers(retrained.folder.parent / ANSWERS, fitting, SPEC.heads)
+    read = OutputCache(tmp_path).read(champion, fitting, ~fitting.validation)
+    for name, values in champion.calibration.apply(read).items():
+        np.testing.assert_allclose(answers[name][~fitting.validation], values, atol=1e-3)
+
+
 def test_the_candidate_keeps_the_champions_batch_norms(retrained, champion):
     before, after = (
         one.load_network().get_layer("tiny").get_layer(index=2).get_weights()
@@ -103,8 +115,9 @@ def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained,
         {"name": "new.tar", "sha256": "cd" * 32, "round": 1, "domain": "press"},
     ]
     # A small round is replayed whole.
-    assert manifest["replay"] == {"share": 0.5, "images": 60, "in_new_style": 0}
-    assert manifest["samples"]["training"] == 60 + 48
+    restyled = manifest["replay"]["in_new_style"]
+    assert manifest["replay"] == {"share": 0.5, "images": 60 + restyled, "in_new_style": restyled}
+    assert manifest["samples"]["training"] == 60 + restyled + 48
     assert "new.tar" in (retrained.folder / "card.md").read_text()
 
 

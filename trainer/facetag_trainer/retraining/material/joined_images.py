@@ -28,8 +28,9 @@ class Material:
     fitting: CropCache
     is_new: npt.NDArray[np.bool_]
     """Which images (n,) of `fitting` are new."""
-    replayed: Sequence[Indices]
-    """Indices of each earlier cache's replayed images, those in a new style among them."""
+    shown: Sequence[tuple[int, Indices]]
+    """The training images of `fitting` before the new ones: the number of their cache, and their
+    indices there. Some are shown twice: as they are, and in the style of a new one."""
     transfer: StyleTransfer | None
     """Shows some images of `fitting` in the style of new ones; None if nothing is replayed."""
 
@@ -44,41 +45,33 @@ def gather_material(
 ) -> Material:
     """Choose the replayed images, and join them with the new ones.
 
-    A share `replay` of each earlier cache's training images is shown as it is. Others, that are
-    like the new faces, are shown in their style, unless the share is 0.
+    A share `replay` of each earlier cache's training images is shown as it is. Those that are like
+    the new ones are also shown in their style, unless the share is 0.
     """
     as_they_are = [choose_replay(cache, replay, seed) for cache in earlier]
-    donors = (
-        choose_donors(new, earlier, as_they_are, seed)
-        if replay and earlier
-        else [np.full(len(cache.validation), NO_DONOR) for cache in earlier]
-    )
-    chosen = [
-        np.union1d(indices, np.flatnonzero(some != NO_DONOR))
-        for indices, some in zip(as_they_are, donors, strict=True)
-    ]
-    parts = [*zip(earlier, chosen, strict=True), (new, np.arange(len(new.validation)))]
-    joined = join_caches(parts)
+    donors = choose_donors(new, earlier, seed) if replay and earlier else []
+    restyled = [np.flatnonzero(some != NO_DONOR) for some in donors]
+    parts = [*zip(earlier, as_they_are, strict=True), *zip(earlier, restyled, strict=False)]
+    joined = join_caches([*parts, (new, np.arange(len(new.validation)))])
     count = len(joined.validation)
-    known = count - len(new.validation)
+    first_new = count - len(new.validation)
     kept = ~joined.validation
     validation = find_validation(joined)
     # In a set so small that no image validates, all held-out images do, as `fit` uses them.
     kept[validation if len(validation) else np.flatnonzero(joined.validation)] = True
-    replayed = [
-        indices[~cache.validation[indices]] for cache, indices in zip(earlier, chosen, strict=True)
+    fitting, is_new = keep_some(joined, kept), (np.arange(count) >= first_new)[kept]
+    shown = [
+        (number % len(earlier), indices[~cache.validation[indices]])
+        for number, (cache, indices) in enumerate(parts)
     ]
-    fitting, is_new = keep_some(joined, kept), np.arange(count) >= known
-    transfer = None
-    if any(map(len, replayed)):
+    known, transfer = np.flatnonzero(~fitting.validation & ~is_new), None
+    if len(known):
+        given = [some[indices] for some, indices in zip(donors, restyled, strict=True)]
+        lending = np.concatenate(given) if given else np.array([], np.intp)
         donor_of = np.full(count, NO_DONOR)
-        donor_of[:known] = np.concatenate(
-            [some[indices] for some, indices in zip(donors, chosen, strict=True)]
-        )
-        place = np.cumsum(kept) - 1
-        restyled = np.where(donor_of == NO_DONOR, NO_DONOR, place[known + donor_of])[kept]
-        usual = np.flatnonzero(~fitting.validation & ~is_new[kept] & (restyled == NO_DONOR))
-        transfer = make_transfer(
-            fitting, restyled, np.random.default_rng(seed).permutation(usual)[:USUAL]
-        )
-    return Material(joined, fitting, is_new[kept], replayed, transfer)
+        # A donor's place among the images to fit on.
+        donor_of[first_new - len(lending) : first_new] = (np.cumsum(kept) - 1)[first_new + lending]
+        usual = known[donor_of[kept][known] == NO_DONOR]
+        usual = np.random.default_rng(seed).permutation(usual)[:USUAL]
+        transfer = make_transfer(fitting, donor_of[kept], usual)
+    return Material(joined, fitting, is_new, shown, transfer)

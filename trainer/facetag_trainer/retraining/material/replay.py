@@ -78,8 +78,9 @@ def join_caches(parts: Sequence[tuple[CropCache, Indices]]) -> CropCache:
             "size": caches[0].size,
             "crop": caches[0].facts["crop"],
             "n": sum(len(indices) for _, indices in parts),
+            # A cache may be there twice.
             "shards": name_apart(
-                pair for cache in caches for pair in cache.facts["shards"].items()
+                dict.fromkeys(pair for cache in caches for pair in cache.facts["shards"].items())
             ),
             "dropped": {},
         },

@@ -20,22 +20,17 @@ NEAR_YEARS = 5.0
 """Faces are alike if their ages differ by no more, and all other labels are the same."""
 
 
-def choose_donors(
-    new: CropCache, earlier: Sequence[CropCache], taken: Sequence[Indices], seed: int
-) -> list[Indices]:
+def choose_donors(new: CropCache, earlier: Sequence[CropCache], seed: int) -> list[Indices]:
     """Return, for the images (n,) of each earlier cache, the new image that is its donor.
 
-    NO_DONOR stands for none: for held-out images, those that are `taken` already, and those unlike
-    all new ones. A label that is missing is like any.
+    NO_DONOR stands for none: for held-out images, and those unlike all new ones. A label that is
+    missing is like any.
     """
     rng = np.random.default_rng(seed)
     labels = {
         head.name: np.concatenate([cache.labels[head.name] for cache in earlier]) for head in HEADS
     }
     free = np.concatenate([~cache.validation for cache in earlier])
-    starts = np.cumsum([0, *(len(cache.validation) for cache in earlier)])
-    for start, indices in zip(starts[:-1], taken, strict=True):
-        free[start + indices.astype(int)] = False
     donors = np.full(len(free), NO_DONOR, np.intp)
     for index in rng.permutation(np.flatnonzero(~new.validation)):
         alike = free.copy()
@@ -43,7 +38,7 @@ def choose_donors(
             alike &= ~(np.abs(values - new.labels[name][index]) > _farthest(name))
         chosen = rng.permutation(np.flatnonzero(alike))[:PER_NEW]
         donors[chosen], free[chosen] = index, False
-    return np.split(donors, starts[1:-1])
+    return np.split(donors, np.cumsum([len(cache.validation) for cache in earlier])[:-1])
 
 
 def _farthest(head: str) -> float:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,8 @@ def test_joined_caches_hold_each_chosen_image_with_what_belongs_to_it(two):
 
 
 def test_shards_of_one_name_are_told_apart(two):
-    joined = join_caches([(cache, everything(cache)) for cache in two])
+    other = replace(two[1], facts={**two[1].facts, "shards": {"part.tar": "cd" * 32}})
+    joined = join_caches([(cache, everything(cache)) for cache in (two[0], other, two[0])])
     assert list(joined.facts["shards"]) == ["part.tar", "part.tar (2)"]
 
 
