@@ -1,6 +1,7 @@
 """Find the lines of known photos in the file that the run before wrote, if nobody changed it."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,8 @@ class EarlierOutput:
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> Self:
-        """Return a file as it is now; raises OSError."""
-        status = path.stat()
+    def of(cls, path: Path, status: os.stat_result) -> Self:
+        """Return a file as it was at a status."""
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
 
     def read(self, images: Sequence[ImageEntry], known: KnownEntries) -> list[Line]:
@@ -34,7 +34,7 @@ class EarlierOutput:
         the file changed.
         """
         with Path(self.path).open(encoding="utf-8") as file:
-            if self.of(Path(self.path)) != self:
+            if self.of(Path(self.path), os.fstat(file.fileno())) != self:
                 raise ValueError(f"{self.path} was changed")
             written = [json.loads(text) for text in file]
         lines = {name_in_job(line["image"]): line for line in written}

@@ -1,7 +1,8 @@
 """Deliver results to the user: the lines, the report page and a summary."""
 
+import os
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from facetag.client.api_client import Line
@@ -37,13 +38,15 @@ def deliver(
     min_certainty: float | None = None,
     heads: Collection[str] = ALL_HEADS,
     raw: bool = False,
+    note_output: Callable[[os.stat_result], None] | None = None,
 ) -> Composition:
     """Write the lines, and the report if one is asked for; return the counts.
 
     The format html is the report alone. It states the shares that `estimation` estimates. `photos`
     is how many lines come or so. Labels that are less certain than `min_certainty` are written as
-    null; the report marks them. Only `heads` are spoken of. Raises DiskFull, and OSError if a file
-    cannot be written for another reason.
+    null; the report marks them. Only `heads` are spoken of. `note_output` is given the status of a
+    file of text as it was written: others may replace it while the report is made. Raises DiskFull,
+    and OSError if a file cannot be written for another reason.
     """
     composition = Composition()
     paths = [page for page in (output if format_ == "html" else None, report) if page is not None]
@@ -59,7 +62,11 @@ def deliver(
     if format_ == "html":
         deque(counted(), maxlen=0)
     else:
-        write_results(counted(), format_, output, heads=heads, raw=raw, needed=LINE_BYTES * photos)
+        status = write_results(
+            counted(), format_, output, heads=heads, raw=raw, needed=LINE_BYTES * photos
+        )
+        if note_output is not None and status is not None:
+            note_output(status)
     if page is not None:
         text = page.render(composition, find_photo, title=title, skipped=skipped, heads=heads)
         for path in paths:

@@ -61,11 +61,12 @@ def write_results(
     heads: Collection[str] = ALL_HEADS,
     raw: bool = False,
     needed: int = 0,
-) -> None:
+) -> os.stat_result | None:
     """Write all lines to a file or standard output; most formats are written as the lines come.
 
     Tables and CSV have columns for `heads` alone. With `raw`, CSV is for machines (`csv_rows`).
-    Parquet needs a file and the extra `tables`. Raises DiskFull, as `open_output` does.
+    Parquet needs a file and the extra `tables`. Returns the status of a file of text before others
+    can change it. Raises DiskFull, as `open_output` does.
     """
     if format_ == "parquet" and output is not None:
         from facetag.results.face_table import write_parquet
@@ -75,9 +76,11 @@ def write_results(
             atomic_open(output, fsync=True, mode=_mode_of(output)) as target,
         ):
             write_parquet(map(with_text_name, lines), target)
-        return
+        return None
     with open_output(output, needed=needed) as file:
         write_lines(lines, format_, file, heads=heads, raw=raw)
+        file.flush()
+        return None if output is None else os.fstat(file.fileno())
 
 
 def _mode_of(path: Path) -> int | None:

@@ -1,5 +1,6 @@
 """Deliver the results of a run of `tag`, and tell how to fetch them again if that fails."""
 
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,9 @@ def deliver_run(
     If that fails, the commands that fetch the labels again are printed: hours of work may be kept.
     """
     photos = {photo.name: photo for photo in found.photos}
+    note = None
+    if output is not None and format_ == "jsonl" and min_certainty is None:
+        note = partial(run.note_output, output)
 
     def find_photo(name: str) -> Path | BinaryIO | None:
         photo = photos.get(name)
@@ -50,6 +54,7 @@ def deliver_run(
             photos=len(found.photos),
             heads=run.jobs[0].get("heads", ALL_HEADS) if run.jobs else ALL_HEADS,
             raw=raw,
+            note_output=note,
         )
     except BrokenPipeError:
         # Whoever read the results has enough, as `head` does.

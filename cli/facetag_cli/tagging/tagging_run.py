@@ -1,5 +1,6 @@
 """Run the steps that `tag` and `upload` share: announce, send, label, and keep or delete."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -152,6 +153,7 @@ class TaggingRun:
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
         self._early: dict[str, EarlyResults] = {}
         self._plan: list[list[ImageEntry]] = []
+        self._output: EarlierOutput | None = None
         self._labelled: list[bool] = []
         """Whether each photo that was sent has a result, once the lines are read."""
 
@@ -289,11 +291,12 @@ class TaggingRun:
             self._leftovers.remove(job_id)
         return taken
 
-    def finish(self, *, keep: bool, output: Path | None = None) -> None:
-        """Delete the service's data of this run, or print how to see it again.
+    def note_output(self, path: Path, status: os.stat_result) -> None:
+        """Note the file that all lines were written to, as JSON, and its status then."""
+        self._output = EarlierOutput.of(path, status)
 
-        `output` is the file with all lines, as JSON, if they were written to one.
-        """
+    def finish(self, *, keep: bool) -> None:
+        """Delete the service's data of this run, or print how to see it again."""
         if not keep:
             for job in self.jobs:
                 self._client.delete_job(job["id"])
@@ -301,7 +304,7 @@ class TaggingRun:
                 self._reporter.say("Deleted the service's copies of the photos and the results.")
             return
         if len(self.jobs) == 1:
-            self._folders.write(self._place, self._as_earlier(self.jobs[0], output))
+            self._folders.write(self._place, self._as_earlier(self.jobs[0]))
         for short in short_ids(self.jobs):
             self._reporter.say(
                 f"To see this again: `{self._command('results', short)}`, "
@@ -312,13 +315,13 @@ class TaggingRun:
             "sends and labels only what is new; --no-keep deletes them."
         )
 
-    def _as_earlier(self, job: JobView, output: Path | None) -> EarlierJob:
+    def _as_earlier(self, job: JobView) -> EarlierJob:
         """Return what the next run on these photos needs to know of this one."""
         written = None
-        with suppress(OSError, FacetagError):
+        with suppress(FacetagError):
             # The next job has no reviews, so it needs the network's lines from the service.
-            if output is not None and not any(self._client.list_reviewed(job["id"])):
-                written = EarlierOutput.of(output)
+            if self._output is not None and not any(self._client.list_reviewed(job["id"])):
+                written = self._output
         return EarlierJob.of(job["id"], self._plan[0], self._labelled, written)
 
     def _kept(self) -> str:

@@ -165,7 +165,6 @@ def tag(
             raw=raw,
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
-        whole = chosen == "jsonl" and min_certainty is None
-        run.finish(keep=keep, output=output if whole else None)
+        run.finish(keep=keep)
         say_lingering(service, settings, reporter)
     ctx.exit(exit_status(composition))

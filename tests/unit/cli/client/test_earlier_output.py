@@ -11,7 +11,7 @@ KNOWN = {
 
 def write(path, *lines):
     path.write_text("".join(f"{dump_json(line)}\n" for line in lines), encoding="utf-8")
-    return EarlierOutput.of(path)
+    return EarlierOutput.of(path, path.stat())
 
 
 def line(name, **more):

@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from facetag_cli.delivery import line_delivery
+
 
 @pytest.fixture
 def tag(facetag, album, tmp_path):
@@ -60,6 +62,22 @@ def test_the_lines_of_a_reviewed_job_are_not_taken_from_its_file(service, tag, m
         tag()
         made = [path for _, path, _ in service.requests if path.endswith("/results")]
         assert len(made) == read
+
+
+def test_a_file_that_another_run_replaced_while_the_report_was_made_is_not_read(
+    tag, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("facetag_cli.client.early_results.FEWEST_KNOWN", 1)
+    made = line_delivery.make_thumbnails
+
+    def make_late(*arguments):
+        path = tmp_path / "labels.jsonl"
+        path.write_text(path.read_text().replace("female", "male"))
+        return made(*arguments)
+
+    monkeypatch.setattr(line_delivery, "make_thumbnails", make_late)
+    tag("--report", tmp_path / "report.html")
+    assert "female" in tag()[1]
 
 
 @pytest.mark.parametrize("deleted", [True, False])
