@@ -29,7 +29,7 @@ export async function show(view, { parts: [id, place], signal }) {
   let unknown = false;
   let estimate = {};
   const done = [];
-  // The same reviewer may review in another tab: what was said there is not asked again here.
+  // What the same reviewer says in another tab is not asked again here.
   const others = new BroadcastChannel(`reviews of ${id}`);
   others.onmessage = ({ data: [who, face] }) => {
     if (who !== choice.reviewer()) return;
@@ -41,7 +41,9 @@ export async function show(view, { parts: [id, place], signal }) {
   async function restart() {
     queue = [];
     skipped = new Set();
+    busy = true;
     await next();
+    busy = false;
     refreshSummary();
   }
 
@@ -52,7 +54,7 @@ export async function show(view, { parts: [id, place], signal }) {
     draw();
   }
 
-  /** Do one thing at a time: a key that is held down answers for no face that was not seen. */
+  /** Do one thing at a time: a key answers for no face that was not seen. */
   async function alone(work) {
     if (busy) return;
     busy = true;
