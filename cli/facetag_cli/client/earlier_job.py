@@ -76,8 +76,7 @@ class LabelledFolders:
     """Keep the last job of each folder in a file of its own, beside the hashes of the photos.
 
     The folders are those that one service labelled, for this version of facetag: another may write
-    other lines. A file that is damaged or cannot be written
-    only costs time.
+    other lines. A file that is damaged or cannot be written only costs time.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -31,13 +31,15 @@ class EarlierOutput:
         """Return a line for each image of a new job; those that are not in the file are OPEN.
 
         The service holds the results of the `known` ones still. Raises OSError, and ValueError if
-        the file changed.
+        the file changed, or if two photos have one name in their job, which cuts long ones.
         """
         with Path(self.path).open(encoding="utf-8") as file:
             if self.of(Path(self.path), os.fstat(file.fileno())) != self:
                 raise ValueError(f"{self.path} was changed")
             written = [json.loads(text) for text in file]
         lines = {name_in_job(line["image"]): line for line in written}
+        if len(lines) < len(written):
+            raise ValueError(f"{self.path} has several lines of one name")
         places = (
             place
             for run in known["runs"]

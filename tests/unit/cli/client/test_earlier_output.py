@@ -2,6 +2,7 @@ import pytest
 
 from facetag.results.name_escapes import dump_json
 from facetag_cli.client.earlier_output import OPEN, EarlierOutput
+from facetag_cli.client.tagging_jobs import MAX_NAME
 
 KNOWN = {
     "job": "7",
@@ -44,3 +45,10 @@ def test_a_file_that_was_changed_or_is_gone_is_not_read(tmp_path):
     path.unlink()
     with pytest.raises(OSError, match="labels"):
         output.read(images("a"), KNOWN)
+
+
+def test_photos_whose_long_names_are_cut_to_one_are_not_taken_for_one_another(tmp_path):
+    end = "x" * MAX_NAME
+    output = write(tmp_path / "labels.jsonl", line(f"a/{end}"), line(f"b/{end}"))
+    with pytest.raises(ValueError, match="several lines of one name"):
+        output.read(images(end, end), KNOWN)
