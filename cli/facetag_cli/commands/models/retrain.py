@@ -293,7 +293,7 @@ def _describe(manifest: Any, admission: Any, replay: float) -> str:
         f"  new images: {fitted} for fitting, {len(new.round.parts) - fitted} held out\n"
         f"  dropped: {dropped or 'none'}\n"
         f"  earlier images: {again} for fitting again, and at most "
-        f"{PER_NEW * fitted if replay else 0} others that are like the new ones, in their style; "
+        f"{PER_NEW * fitted if replay else 0} that are like the new ones, in their style; "
         f"{sum(len(one.shards) for one in earlier)} of the champion's "
         f"{len(manifest.get('shards', []))} shards are available\n"
         f"  comparison: on the {held_out} held-out images of earlier shards and on those of the "

@@ -66,11 +66,12 @@ def gather_material(
     ]
     known, transfer = np.flatnonzero(~fitting.validation & ~is_new), None
     if len(known):
-        given = [some[indices] for some, indices in zip(donors, restyled, strict=True)]
-        lending = np.concatenate(given) if given else np.array([], np.intp)
+        given = np.concatenate(
+            [some[indices] for some, indices in zip(donors, restyled, strict=True)]
+        )
         donor_of = np.full(count, NO_DONOR)
         # A donor's place among the images to fit on.
-        donor_of[first_new - len(lending) : first_new] = (np.cumsum(kept) - 1)[first_new + lending]
+        donor_of[first_new - len(given) : first_new] = (np.cumsum(kept) - 1)[first_new + given]
         usual = known[donor_of[kept][known] == NO_DONOR]
         usual = np.random.default_rng(seed).permutation(usual)[:USUAL]
         transfer = make_transfer(fitting, donor_of[kept], usual)
