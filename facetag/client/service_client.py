@@ -13,6 +13,7 @@ from facetag.client.result_stream import stream_lines
 from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable, JobUnfinished
 from facetag.results.image_lines import Line
+from facetag.results.line_names import with_own_names
 from facetag.results.photo_results import PhotoResults
 from facetag.settings import load_settings
 
@@ -147,7 +148,7 @@ class ServiceJob:
         return PhotoResults(self._lines())
 
     def _lines(self) -> Iterator[Line]:
-        return stream_lines(self._api, [self.id])
+        return map(with_own_names, stream_lines(self._api, [self.id]))
 
     def cancel(self) -> Self:
         """Stop the job and keep its finished results."""

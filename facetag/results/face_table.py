@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from facetag.heads import RACE
 from facetag.results.csv_rows import COLUMNS, rows_of_line
 from facetag.results.image_lines import Line
+from facetag.results.line_names import with_text_names
 
 PHOTOS_PER_GROUP = 10_000
 """Photos per group of rows: some megabytes of memory, whatever the size of the collection."""
@@ -62,7 +63,8 @@ def write_parquet(lines: Iterable[Line], file: IO[bytes]) -> None:
 def _batches(lines: Iterable[Line]) -> Iterator[pa.RecordBatch]:
     coming = iter(lines)
     while group := list(islice(coming, PHOTOS_PER_GROUP)):
-        rows = [row for line in group for row in rows_of_line(line)]
+        # No cell of a table is a formula.
+        rows = [row for line in group for row in rows_of_line(with_text_names(line), raw=True)]
         columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True))
         arrays = [
             _to_array(cells, field.type) for cells, field in zip(columns, SCHEMA, strict=True)

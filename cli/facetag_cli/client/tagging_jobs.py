@@ -80,7 +80,11 @@ def split_images(
 def merge_lines(
     lines: Iterator[Line], photos: Sequence[LocalPhoto], report: UploadReport
 ) -> Iterator[Line]:
-    """Yield one line per photo in order: the service's, or the reason why it was not sent."""
+    """Yield one line per photo in order: the service's, or the reason why it was not sent.
+
+    They name photos as the disk does, not as jobs do.
+    """
+    own_names: dict[str, str] = {}
     for photo, outcome in zip(photos, report.outcomes, strict=True):
         if isinstance(outcome, NotSent):
             yield unsent_line(photo, outcome)
@@ -90,7 +94,12 @@ def merge_lines(
             raise FacetagError(
                 "The service gave fewer results than the job has photos. Run the command again."
             )
-        yield line | {"image": photo.name}
+        if (held := name_in_job(photo.name)) != photo.name:
+            own_names.setdefault(held, photo.name)
+        names = {"image": photo.name}
+        if first := line.get("duplicate_of"):
+            names["duplicate_of"] = own_names.get(first) or first
+        yield line | names
 
 
 def unsent_line(photo: LocalPhoto, reason: NotSent) -> Line:

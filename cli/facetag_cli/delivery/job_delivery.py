@@ -8,7 +8,8 @@ from facetag.client.api_client import ApiClient, JobView, Line
 from facetag.client.result_stream import stream_lines
 from facetag.inputs.photo_files import photo_below
 from facetag.results.csv_rows import ALL_HEADS
-from facetag.results.name_escapes import escape_name, unescape_name
+from facetag.results.line_names import with_own_names
+from facetag.results.name_escapes import escape_name
 from facetag.settings import Settings
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.delivery.job_photos import JobPhotos
@@ -49,7 +50,7 @@ def deliver_job(
         drawn = format_ == "html" or report is not None
         watched = found.watch(results) if drawn and photos is None else results
         composition = deliver(
-            map(with_own_name, watched),
+            map(with_own_names, watched),
             format_=format_,
             output=output,
             report=report,
@@ -62,10 +63,3 @@ def deliver_job(
             raw=raw,
         )
     say_summary(composition, reporter)
-
-
-def with_own_name(line: Line) -> Line:
-    """Return a line with the name that the photo has on its owner's disk."""
-    name = unescape_name(line["image"])
-    # Another client may have given a name that only looks escaped.
-    return line | {"image": name} if escape_name(name) == line["image"] else line

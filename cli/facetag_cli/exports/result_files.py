@@ -11,7 +11,8 @@ from facetag.atomic_write import atomic_open, atomic_open_text
 from facetag.client.api_client import Line
 from facetag.disk_space import explained_full_disk
 from facetag.results.csv_rows import ALL_HEADS, csv_header, csv_rows
-from facetag.results.name_escapes import dump_json, escape_name
+from facetag.results.line_names import with_text_names
+from facetag.results.name_escapes import dump_json
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def write_results(
             explained_full_disk(str(output), output.absolute().parent, needed),
             atomic_open(output, fsync=True, mode=_mode_of(output)) as target,
         ):
-            write_parquet(map(with_text_name, lines), target)
+            write_parquet(lines, target)
         return None
     with open_output(output, needed=needed) as file:
         write_lines(lines, format_, file, heads=heads, raw=raw)
@@ -86,11 +87,6 @@ def write_results(
 def _mode_of(path: Path) -> int | None:
     """Return the permissions of a new file, which only its owner may read; None for an old one."""
     return None if path.exists() else 0o600
-
-
-def with_text_name(line: Line) -> Line:
-    """Return a line whose name can be written where only text can stand."""
-    return line | {"image": escape_name(line["image"])}
 
 
 def write_lines(
@@ -108,7 +104,7 @@ def write_lines(
     elif format_ == "csv":
         file.write(csv_header(heads))
         for line in lines:
-            file.write(csv_rows([with_text_name(line)], heads, raw=raw))
+            file.write(csv_rows([with_text_names(line)], heads, raw=raw))
     else:
         from facetag_cli.output.results_table import print_table
 

@@ -78,10 +78,10 @@ def open_lines(
 ) -> Iterator[Iterator["Line"]]:
     """Open the results of a job of a service, or of a file in jsonl."""
     from facetag.client.result_stream import stream_lines
+    from facetag.results.line_names import with_own_names
     from facetag_cli.client.job_reference import find_job
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.delivery.job_delivery import with_own_name
     from facetag_cli.tagging.collection_source import read_lines
 
     if Path(source).is_file():
@@ -89,7 +89,7 @@ def open_lines(
         return
     with open_jobs(read_settings(data_dir), reporter) as jobs:
         job = find_job(jobs.client, source)
-        yield map(with_own_name, stream_lines(jobs.client, [job["id"]]))
+        yield map(with_own_names, stream_lines(jobs.client, [job["id"]]))
 
 
 def write_export(lines: Iterator["Line"], format_: str, target: Path, photos: Path | None) -> int:

@@ -31,6 +31,18 @@ def test_a_job_is_found_waited_for_and_read(service, job):
             client.job("00000000-0000-0000-0000-000000000000")
 
 
+def test_names_are_those_on_the_owners_disk(service):
+    service.objects = {"a": b"face"}
+    with ApiClient(Service(service.url)) as api:
+        view = api.create_job(
+            [{"key": "a", "name": r"caf\xe9.jpg"}], name="holiday", idempotency_key="1"
+        )
+    with facetag.Client(service.url) as client:
+        results = client.job(view["id"]).wait(timeout_s=20).results()
+        assert [line["image"] for line in results] == ["caf\udce9.jpg"]
+        assert results.to_arrow()["image"].to_pylist() == [r"caf\xe9.jpg"]
+
+
 def test_waiting_ends_when_the_caller_has_no_more_time(service, job):
     service.jobs[job.id]["polls"] = 1000
     with pytest.raises(JobUnfinished, match="wait again"):

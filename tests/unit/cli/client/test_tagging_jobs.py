@@ -4,7 +4,13 @@ from facetag.client.api_client import ApiClient, Service
 from facetag.client.result_stream import stream_lines
 from facetag.errors import ErrorCode, FacetagError
 from facetag.inputs.photo_files import LocalPhoto
-from facetag_cli.client.tagging_jobs import merge_lines, plan_jobs, split_images, start_job
+from facetag_cli.client.tagging_jobs import (
+    merge_lines,
+    name_in_job,
+    plan_jobs,
+    split_images,
+    start_job,
+)
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
 
@@ -67,6 +73,17 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
         "height": None,
         "faces": [],
     }
+
+
+@pytest.mark.parametrize("first", ["caf\udce9.jpg", "d/" * 600 + "a.jpg"])
+def test_a_duplicate_names_the_first_photo_as_its_own_line_does(tmp_path, first):
+    photos = photos_of(tmp_path, first, "z.jpg")
+    lines = [
+        {"image": name_in_job(first), "state": "tagged"},
+        {"image": "z.jpg", "state": "tagged", "duplicate_of": name_in_job(first)},
+    ]
+    _, second = merge_lines(iter(lines), photos, UploadReport(["k", "k"]))
+    assert second == {"image": "z.jpg", "state": "tagged", "duplicate_of": first}
 
 
 def test_results_that_end_too_early_are_a_fault(service, tmp_path):

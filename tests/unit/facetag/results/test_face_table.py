@@ -53,6 +53,14 @@ def test_parquet_has_a_row_per_face_and_says_how_it_came_about():
     assert facts["program"].startswith("facetag ")
 
 
+def test_a_table_holds_every_name_as_text_and_none_escaped_as_a_formula():
+    names = ["-a.jpg", "=b;+c.jpg", "caf\udce9.jpg", "z\nz.jpg"]
+    last = line("zz.jpg") | {"duplicate_of": names[2]}
+    table = PhotoResults([*map(line, names), last]).to_arrow()
+    assert table["image"].to_pylist() == [*names[:2], r"caf\xe9.jpg", names[3], "zz.jpg"]
+    assert table["duplicate_of"].to_pylist() == [None] * 4 + [r"caf\xe9.jpg"]
+
+
 def test_labels_are_computed_when_they_are_asked_for_and_then_kept():
     asked = []
 
