@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,7 @@ def _remedy(path: Path) -> str | None:
     if describe_photo(path, None).sniffed():
         return None
     if suffix in LIST_SUFFIXES:
-        return f"--files-from {path} labels the photos that it names."
+        return f"--files-from {quote(str(path))} labels the photos that it names."
     return "unpack it, and give the folder or the tar."
 
 

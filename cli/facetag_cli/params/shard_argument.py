@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,8 +33,8 @@ class ShardArgument(click.Path):
             self.fail(str(error), param, ctx)
         if isinstance(source, Path) and source.is_dir():
             self.fail(
-                f"{source} is a folder: `facetag shard {source}` makes shards of the labelled "
-                "images in it. A folder without labels goes to `facetag tag`.",
+                f"{source} is a folder: `facetag shard {quote(str(source))}` makes shards of the "
+                "labelled images in it. A folder without labels goes to `facetag tag`.",
                 param,
                 ctx,
             )

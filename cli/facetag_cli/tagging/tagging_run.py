@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 
 from rich.filesize import decimal
 
@@ -363,5 +364,9 @@ class TaggingRun:
         """Return a command on a job of this run's service."""
         folder = self._settings.data_dir
         default = type(self._settings).model_fields["data_dir"].default.expanduser()
-        given = "" if self._settings.api_url or folder == default else f" --data-dir {folder}"
+        given = (
+            ""
+            if self._settings.api_url or folder == default
+            else f" --data-dir {quote(str(folder))}"
+        )
         return f"facetag {name} {job}{given}"

@@ -1,9 +1,17 @@
 import json
 import os
+import shlex
 
 import pytest
 
+from facetag.client.api_client import ApiClient, Service
+from facetag.inputs.photo_files import FoundPhotos
+from facetag.settings import Settings
 from facetag_cli.delivery import line_delivery
+from facetag_cli.reporter import Reporter
+from facetag_cli.tagging.tagging_run import TaggingRun
+
+ID = "956ebfbc-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -94,3 +102,14 @@ def test_all_are_named_if_the_last_job_is_gone_or_all_shall_be_labelled_again(
     assert (len(body["images"]), "known" in body) == (5, False)
     assert len(service.made("POST", "/v1/jobs")) == 2 + deleted
     assert len(asked(service, "/v1/uploads")[-1]["files"]) >= 3
+
+
+def test_the_command_that_shows_the_labels_again_can_be_copied_into_a_shell(tmp_path, capsys):
+    data = tmp_path / "my faces"
+    settings = Settings(api_url=None, data_dir=data)
+    with ApiClient(Service("http://127.0.0.1:9")) as client:
+        run = TaggingRun(client, Reporter(), settings, FoundPhotos((tmp_path,)), own=False)
+        run.jobs = [{"id": ID}]
+        run.say_kept()
+    (_, command, _) = capsys.readouterr().err.split("`")
+    assert shlex.split(command) == ["facetag", "results", "956ebfbc", "--data-dir", str(data)]
