@@ -1,12 +1,15 @@
 """Write a file beside its place and rename it, so that readers meet the whole old or new file.
 
 Use `atomic_write` for content in memory, `atomic_open` for a stream, and `atomic_draft` for code
-that writes to a path.
+that writes to a path. A device or a pipe, such as /dev/stdout, is never replaced: content and
+streams go straight to it.
 """
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +32,10 @@ def atomic_draft(
     or the new one. `mode` gives the permissions from the start; without it, a new file has those
     that the umask leaves, and a file that is replaced hands its own on. With `sole_writer`, the
     draft always has the same name, so that the next one replaces what a kill left behind: only for
-    a path that one process at a time writes. Raises OSError.
+    a path that one process at a time writes. Raises OSError, also for a device or a pipe.
     """
+    if _is_stream(path):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
     target = Path(os.path.realpath(path))
     token = "" if sole_writer else f"{secrets.token_hex(6)}."
     draft = target.with_name(f".{token}partial.{target.name[-KEPT_CHARACTERS:]}")
@@ -55,6 +60,10 @@ def atomic_open(
     path: Path, *, fsync: bool = False, mode: int | None = None, sole_writer: bool = False
 ) -> Iterator[BinaryIO]:
     """Yield a stream of bytes whose content replaces `path`; arguments as for `atomic_draft`."""
+    if _is_stream(path):
+        with path.open("wb") as file:
+            yield file
+        return
     with (
         atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft,
         draft.open("wb") as file,
@@ -67,6 +76,10 @@ def atomic_open_text(
     path: Path, *, fsync: bool = False, mode: int | None = None, sole_writer: bool = False
 ) -> Iterator[TextIO]:
     """Yield a stream of UTF-8 text, newlines as written; arguments as for `atomic_draft`."""
+    if _is_stream(path):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
     with (
         atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft,
         draft.open("w", encoding="utf-8", newline="") as file,
@@ -84,5 +97,14 @@ def atomic_write(
 ) -> None:
     """Write bytes, or text as UTF-8, in place of `path`; arguments as for `atomic_draft`."""
     data = content.encode() if isinstance(content, str) else content
-    with atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft:
-        draft.write_bytes(data)
+    with atomic_open(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as file:
+        file.write(data)
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether this is a device, a pipe or a socket, which no file may replace."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -96,3 +96,21 @@ def test_a_link_keeps_pointing_to_the_file(tmp_path):
     atomic_write(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "x"
+
+
+def test_a_pipe_gets_what_is_written_and_is_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Opened both ways, it waits for nobody, and it holds what is written.
+    end = os.open(pipe, os.O_RDWR)
+    atomic_write(pipe, "whole ")
+    with atomic_open(pipe) as file:
+        file.write(b"bytes ")
+    with atomic_open_text(pipe) as text:
+        text.write("text")
+    with pytest.raises(OSError, match="a device or a pipe"), atomic_draft(pipe):
+        pass
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.read(end, 100) == b"whole bytes text"
+    os.close(end)
