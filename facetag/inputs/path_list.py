@@ -1,5 +1,6 @@
 """Read a list of paths, as `find` and editors write them."""
 
+import codecs
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ def read_paths(data: bytes) -> list[Path]:
 
     Raises InputInvalid if the list names nothing.
     """
+    # Editors of Windows begin a text file with this mark.
+    data = data.removeprefix(codecs.BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")
     else:

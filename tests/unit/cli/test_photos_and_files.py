@@ -49,8 +49,10 @@ def test_a_list_on_standard_input_or_in_a_file_names_photos(facetag, album, tmp_
     gone = album / "gone.jpg"
     text = end.join([str(album / "a.png"), str(gone), ""])
     assert tag_lines(facetag, "-", input=text) == [str(album / "a.png"), str(gone)]
-    (tmp_path / "list.txt").write_text(text, newline="")
+    # Editors of Windows begin a file with a mark.
+    (tmp_path / "list.txt").write_text(text, newline="", encoding="utf-8-sig")
     run = facetag("tag", "--files-from", tmp_path / "list.txt", "--format", "jsonl")
+    assert lines_of(run.stdout)[0]["image"] == str(album / "a.png")
     assert lines_of(run.stdout)[1]["error"]["code"] == "file_unreadable"
 
 
