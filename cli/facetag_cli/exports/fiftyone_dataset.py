@@ -11,7 +11,7 @@ from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
 from facetag.results.name_escapes import dump_json, escape_name
 from facetag_cli.exports.face_attributes import flat_attributes, relative_box
-from facetag_cli.exports.photo_links import link_photo
+from facetag_cli.exports.photo_links import link_photo, require_apart
 
 FACE = "face"
 
@@ -21,6 +21,7 @@ def write_fiftyone(lines: Iterable[Line], target: Path, photos: Path) -> int:
 
     FiftyOne knows photos by their names without the extension: a second one gets a number.
     """
+    require_apart(target / "data", photos)
     labels: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         if line["width"] is None:

@@ -11,7 +11,7 @@ from facetag.client.api_client import Line
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json, escape_name
 from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads
-from facetag_cli.exports.photo_links import link_photo
+from facetag_cli.exports.photo_links import link_photo, require_apart
 
 COLUMNS = (
     "confidence",
@@ -29,8 +29,10 @@ _TEXTS = frozenset({"gender", "race", "reviewed"})
 def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
     """Write `metadata.jsonl`, and links to the photos; return how many photos.
 
-    Heads without a label in any face have no columns.
+    Heads without a label in any face have no columns. Raises InputInvalid as `link_photo`
+    does, and if the target is the photos' folder.
     """
+    require_apart(target, photos)
     target.mkdir(parents=True, exist_ok=True)
     shown = [line for line in lines if line["width"] is not None]
     heads = labelled_heads(face for line in shown for face in line["faces"])

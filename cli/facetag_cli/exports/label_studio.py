@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
+from facetag.errors import InputInvalid
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json
 from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads, relative_box
@@ -22,7 +23,14 @@ AGE = "age"
 
 
 def write_label_studio(lines: Iterable[Line], target: Path) -> int:
-    """Write the tasks, and the labelling interface beside them as XML; return how many photos."""
+    """Write the tasks, and the labelling interface beside them as XML; return how many photos.
+
+    Raises InputInvalid if the target is a folder, a device or a pipe.
+    """
+    if target.exists() and not target.is_file():
+        raise InputInvalid(
+            f"{target} is no file: give --output a file, since a second one is written beside it."
+        )
     shown = [line for line in lines if line["width"] is not None]
     atomic_write(target, dump_json([_to_task(line) for line in shown]))
     heads = labelled_heads(face for line in shown for face in line["faces"])

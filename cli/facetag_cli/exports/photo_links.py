@@ -23,3 +23,11 @@ def link_photo(photos: Path, name: str, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(photo.absolute())
+
+
+def require_apart(folder: Path, photos: Path) -> None:
+    """Raise InputInvalid if links in a folder would lie among the photos themselves."""
+    if folder.exists() and folder.samefile(photos):
+        raise InputInvalid(
+            f"{folder} holds the photos themselves: give --output a folder of its own."
+        )

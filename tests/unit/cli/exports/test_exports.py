@@ -201,6 +201,11 @@ def test_odd_names_and_labels_that_were_left_out_are_exported(
 
 def test_no_link_takes_the_place_of_a_photo(facetag, export, photos, tmp_path):
     export("coco")
+    # A link of this name would stand beside the photo.
+    (photos / "a.png").rename(photos / os.fsdecode(b"a\xff.png"))
+    results = tmp_path / "labels.jsonl"
+    results.write_text(results.read_text().replace('"a.png"', '"a\\udcff.png"'))
+    before = sorted(photos.rglob("*"))
     for format_, place in (("hf", photos), ("fiftyone", photos.parent)):
         (photos.parent / "data").unlink(missing_ok=True)
         (photos.parent / "data").symlink_to(photos)
@@ -209,7 +214,17 @@ def test_no_link_takes_the_place_of_a_photo(facetag, export, photos, tmp_path):
             *("--photos", photos, "--output", place),
         )
         assert (run.exit_code, "a folder of its own" in run.stderr) == (1, True), run.output
-        assert not any((photos / name).is_symlink() for name in NAMES)
+        assert sorted(photos.rglob("*")) == before
+        assert not any(path.is_symlink() for path in before)
+
+
+def test_tasks_are_not_written_to_a_pipe_without_their_interface(facetag, export, tmp_path):
+    export("coco")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    run = facetag("export", tmp_path / "labels.jsonl", "--to", "label-studio", "--output", pipe)
+    assert (run.exit_code, "is no file" in run.stderr) == (1, True), run.output
+    assert not (tmp_path / "pipe.xml").exists()
 
 
 def test_sidecars_of_other_programs_are_left_alone(facetag, export, tmp_path):
