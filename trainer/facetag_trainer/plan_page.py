@@ -36,10 +36,10 @@ balanced = ["race"]
 OTHERS = {
     "facetag train": "`frozen_layers` has the paper's number for the backbone if the network "
     "starts from weights, and 0 if it starts from random ones.",
-    "facetag retrain": "`epochs` is 4, `learning_rate` is 0.00009, `teacher_share` is 0.8, "
-    "`frozen_norms` is true, `keep` is `last`, `label_smoothing` and `mixup` are 0, "
-    "`frozen_layers` has the paper's number for the backbone, and `warm_up_steps` and `averaging` "
-    "are smaller for short fits.",
+    "facetag retrain": "`epochs` is 4, `learning_rate` is 0.00036 divided by the epochs and "
+    "at most 0.00018, `teacher_share` is 0.8, `frozen_norms` is true, `keep` is `last`, "
+    "`label_smoothing` and `mixup` are 0, `frozen_layers` has the paper's number for the backbone, "
+    "and `warm_up_steps` and `averaging` are smaller for short fits.",
 }
 """Defaults that a command chooses by itself."""
 WIDTH = 100

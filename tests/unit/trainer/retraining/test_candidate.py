@@ -167,6 +167,14 @@ def test_a_short_fit_remembers_and_warms_up_over_few_steps_and_options_win():
     assert (given.averaging, given.seed) == (0.5, 7)
 
 
+def test_fewer_epochs_take_larger_steps_up_to_a_bound_unless_a_rate_is_given():
+    plans = [RetrainingPlan(options={"epochs": epochs}) for epochs in (1, 2, 4, 8)]
+    rates = [plan.fit_plan(320, 0, "tiny").learning_rate for plan in plans]
+    assert rates == pytest.approx([1.8e-4, 1.8e-4, 9e-5, 4.5e-5])
+    given = RetrainingPlan(options={"epochs": 2, "learning_rate": 0.01})
+    assert given.fit_plan(320, 0, "tiny").learning_rate == 0.01
+
+
 def test_the_champion_holds_against_itself_on_what_chose_no_weights(champion, earlier):
     verdict = judge_candidate(champion, champion, earlier, [earlier])
     assert 0 < find_judges(earlier).sum() < earlier.validation.sum()
