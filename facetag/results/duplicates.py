@@ -5,6 +5,8 @@ duplicates if at most LOOK_BITS bits differ. Then one of LOOK_BITS + 1 bands of 
 only photos that share a band are compared.
 """
 
+from operator import itemgetter
+
 LOOK_BITS = 10
 BANDS = LOOK_BITS + 1
 MOST_PER_BAND = 32
@@ -12,8 +14,8 @@ MOST_PER_BAND = 32
 MOST_LOOKS = 100_000
 """Photos whose looks are compared, the first ones; each takes about a kilobyte."""
 
-_PARTS = tuple(slice(first, None, BANDS) for first in range(BANDS))
-"""The bytes of each band. They lie apart: photos often share one region, such as a white edge."""
+_cut = itemgetter(*(slice(first, None, BANDS) for first in range(BANDS)))
+"""Cuts a look into bands. They lie apart: photos often share one region, such as a white edge."""
 
 
 class Duplicates:
@@ -39,16 +41,19 @@ class Duplicates:
         return first
 
     def _find_look(self, position: int, look: bytes) -> int | None:
-        bits, bands = int.from_bytes(look, "big"), [look[part] for part in _PARTS]
-        for known, band in zip(self._bands, bands, strict=True):
-            for earlier in known.get(band, ()):
+        bits, bands = int.from_bytes(look, "big"), _cut(look)
+        met = [known.get(band) for known, band in zip(self._bands, bands, strict=True)]
+        for others in met:
+            for earlier in others or ():
                 if (earlier ^ bits).bit_count() <= LOOK_BITS:
                     return self._looks[earlier]
         if len(self._looks) < MOST_LOOKS:
             self._looks[bits] = position
-            for known, band in zip(self._bands, bands, strict=True):
-                # A tuple of one costs half of a list, and most bands are met once.
-                met = known.get(band, ())
-                if len(met) < MOST_PER_BAND:
-                    known[band] = (*met, bits)
+            # A tuple of one costs half of a list, and most bands are met once.
+            alone = (bits,)
+            for known, band, others in zip(self._bands, bands, met, strict=True):
+                if others is None:
+                    known[band] = alone
+                elif len(others) < MOST_PER_BAND:
+                    known[band] = (*others, bits)
         return None
