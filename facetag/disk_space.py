@@ -118,7 +118,7 @@ def explained_full_disk(what: str, folder: Path | None, needed: int) -> Iterator
     """Raise DiskFull if writing in the body meets a full disk.
 
     `what` names the output, which takes `needed` bytes or so; `folder` is the one that it lies in,
-    None for standard output.
+    None for standard output, a device or a pipe.
     """
     try:
         yield

@@ -25,7 +25,7 @@ def open_output(path: Path | None, *, needed: int = 0) -> Iterator[TextIO]:
         with explained_full_disk("standard output", None, needed), standard_output() as stream:
             yield stream
     else:
-        with explained_full_disk(str(path), path.absolute().parent, needed), _open(path) as file:
+        with explained_full_disk(str(path), _disk_of(path), needed), _open(path) as file:
             yield file
 
 
@@ -73,7 +73,7 @@ def write_results(
         from facetag.results.face_table import write_parquet
 
         with (
-            explained_full_disk(str(output), output.absolute().parent, needed),
+            explained_full_disk(str(output), _disk_of(output), needed),
             atomic_open(output, fsync=True, mode=_mode_of(output)) as target,
         ):
             write_parquet(lines, target)
@@ -82,6 +82,11 @@ def write_results(
         write_lines(lines, format_, file, heads=heads, raw=raw)
         file.flush()
         return None if output is None else os.fstat(file.fileno())
+
+
+def _disk_of(path: Path) -> Path | None:
+    """Return the folder on whose disk a file lies; None for a device or a pipe."""
+    return path.absolute().parent if path.is_file() or not path.exists() else None
 
 
 def _mode_of(path: Path) -> int | None:

@@ -101,11 +101,11 @@ class PhotoInputs:
         paths: list[Path] = []
         for one in self.given:
             if one == STANDARD_INPUT:
-                paths += read_paths(sys.stdin.buffer.read())
+                paths += read_paths(_read_list(Path(STANDARD_INPUT)))
             else:
                 paths.append(Path(one))
         if self.files_from is not None:
-            paths += read_paths(self.files_from.read_bytes())
+            paths += read_paths(_read_list(self.files_from))
         if not paths:
             raise click.UsageError("Give a folder, a file, a tar, -, or --files-from LIST.")
         names = NameFilter(self.include, self.exclude)
@@ -119,6 +119,10 @@ class PhotoInputs:
         if not found.photos:
             raise click.UsageError(no_photos(found))
         return found
+
+
+def _read_list(file: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(file) == STANDARD_INPUT else file.read_bytes()
 
 
 def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
@@ -165,10 +169,10 @@ def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--files-from",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
             metavar="LIST",
             help="Also label what LIST names: a text file with a path per line, or separated by "
-            "zero bytes.",
+            "zero bytes; - is standard input.",
         ),
         click.argument(
             "paths",

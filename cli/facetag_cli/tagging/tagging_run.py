@@ -67,7 +67,7 @@ def send_photos(
     reporter: Reporter,
     earlier: EarlierJob = NO_JOB,
 ) -> UploadReport:
-    """Send the photos that the service does not have, and print how many were sent.
+    """Send the photos that the service does not have.
 
     Of those that an earlier job holds, the service is not asked.
     """
@@ -84,12 +84,15 @@ def send_photos(
                 name_in_job(photo.name), content.file_name
             ),
         )
-        report = uploader.upload(photos, bar.advance)
+        return uploader.upload(photos, bar.advance)
+
+
+def say_sent(report: UploadReport, reporter: Reporter) -> None:
+    """Print how many photos were sent."""
     reporter.say(
         f"Sent {plural(report.sent, 'photo')} ({decimal(report.sent_bytes)}); "
         f"{report.already:,} already there."
     )
-    return report
 
 
 def say_not_sent(photos: Sequence[LocalPhoto], report: UploadReport, reporter: Reporter) -> None:
@@ -202,7 +205,11 @@ class TaggingRun:
     def _send_and_start(self, earlier: EarlierJob) -> None:
         """Send the photos and start the jobs; an earlier job's photos are not sent again."""
         photos = self._collection.photos
-        self.report = send_photos(self._client, photos, self._settings, self._reporter, earlier)
+        report = send_photos(self._client, photos, self._settings, self._reporter, earlier)
+        # It may be a second time, at which nothing new is sent as a rule.
+        if report.sent or not self.report.outcomes:
+            say_sent(report, self._reporter)
+        self.report = report
         self._check_sent()
         self._plan = plan_jobs(
             photos, self.report.outcomes, max_images=self._settings.max_job_images

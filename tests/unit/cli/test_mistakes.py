@@ -20,7 +20,7 @@ MISTAKES = {
         "{album}/a.png is named as a photo",
     ),
     "a table for a report": (["tag", "{album}", "--report", "{tmp}/x.csv"], "ends in .html."),
-    "a full disk": (["tag", "{album}", "--format", "csv", "-o", "/dev/full"], "Make space, and"),
+    "a full disk": (["tag", "{album}", "--format", "csv", "-o", "/dev/full"], "kB. Make space"),
     "no service": (["jobs", "--data-dir", "{tmp}/none"], "Make one with `facetag tag FOLDER`"),
     "half a job's id": (["status", "ab"], "begins with ab. `facetag jobs` lists the jobs."),
     "half an id of two jobs": (["status", "0"], "Give more digits"),

@@ -48,7 +48,8 @@ def test_folders_files_and_tars_may_be_given_together_and_names_are_as_given(fac
 def test_a_list_on_standard_input_or_in_a_file_names_photos(facetag, album, tmp_path, end):
     gone = album / "gone.jpg"
     text = end.join([str(album / "a.png"), str(gone), ""])
-    assert tag_lines(facetag, "-", input=text) == [str(album / "a.png"), str(gone)]
+    for given in (("-",), ("--files-from", "-")):
+        assert tag_lines(facetag, *given, input=text) == [str(album / "a.png"), str(gone)]
     # Editors of Windows begin a file with a mark.
     (tmp_path / "list.txt").write_text(text, newline="", encoding="utf-8-sig")
     run = facetag("tag", "--files-from", tmp_path / "list.txt", "--format", "jsonl")

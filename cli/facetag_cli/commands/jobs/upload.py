@@ -72,7 +72,13 @@ def upload(
     from facetag_cli.delivery.line_delivery import EXIT_OK, EXIT_SOME_FAILED
     from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.reporter import Reporter
-    from facetag_cli.tagging.tagging_run import announce, say_known, say_not_sent, send_photos
+    from facetag_cli.tagging.tagging_run import (
+        announce,
+        say_known,
+        say_not_sent,
+        say_sent,
+        send_photos,
+    )
 
     settings = read_settings(data_dir)
     reporter = Reporter(quiet=quiet)
@@ -86,6 +92,7 @@ def upload(
     announce(collection, reporter)
     with stop_on_sigterm(), ApiClient(service) as client:
         report = send_photos(client, collection.photos, settings, reporter)
+        say_sent(report, reporter)
         if start:
             plan = plan_jobs(collection.photos, report.outcomes, max_images=settings.max_job_images)
             for images in plan:

@@ -23,6 +23,7 @@ def tag(facetag, album, tmp_path):
             os.utime(path, (1_000_000_000, 1_000_000_000))
         done = facetag("tag", album, "--output", tmp_path / "labels.jsonl", *options)
         assert done.exit_code == 3, done.output
+        run.said = done.stderr
         return (tmp_path / "labels.jsonl").read_text().splitlines()
 
     return run
@@ -101,6 +102,7 @@ def test_all_are_named_if_the_last_job_is_gone_or_all_shall_be_labelled_again(
     body = asked(service, "/v1/jobs")[-1]
     assert (len(body["images"]), "known" in body) == (5, False)
     assert len(service.made("POST", "/v1/jobs")) == 2 + deleted
+    assert tag.said.count("Sent 0 photos") == 1
     assert len(asked(service, "/v1/uploads")[-1]["files"]) >= 3
 
 
