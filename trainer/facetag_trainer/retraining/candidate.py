@@ -41,7 +41,7 @@ from facetag_trainer.retraining.weight_interpolation import (
 EPOCHS = 4
 LEARNING_RATE, HIGHEST_RATE = 9e-5, 1.8e-4
 """The rate for EPOCHS, less than a third of that of `facetag train`, since the weights are good
-already; and the rate that fewer epochs get at most. They learn as much by larger steps."""
+already; and the rate that fewer epochs get at most, to make up for their number."""
 REPLAY = 0.4
 """Share of the earlier training images that are fitted on again as they are."""
 TEACHER_SHARE = 0.8
