@@ -1,8 +1,8 @@
 """Write a file beside its place and rename it, so that readers meet the whole old or new file.
 
 Use `atomic_write` for content in memory, `atomic_open` for a stream, and `atomic_draft` for code
-that writes to a path. A device or a pipe, such as /dev/stdout, is never replaced: content and
-streams go straight to it.
+that writes to a path. A device or a pipe, such as /dev/stdout, is neither replaced nor written to:
+somebody may have laid it where a file is expected.
 """
 
 import contextlib
@@ -60,10 +60,6 @@ def atomic_open(
     path: Path, *, fsync: bool = False, mode: int | None = None, sole_writer: bool = False
 ) -> Iterator[BinaryIO]:
     """Yield a stream of bytes whose content replaces `path`; arguments as for `atomic_draft`."""
-    if _is_stream(path):
-        with path.open("wb") as file:
-            yield file
-        return
     with (
         atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft,
         draft.open("wb") as file,
@@ -76,10 +72,6 @@ def atomic_open_text(
     path: Path, *, fsync: bool = False, mode: int | None = None, sole_writer: bool = False
 ) -> Iterator[TextIO]:
     """Yield a stream of UTF-8 text, newlines as written; arguments as for `atomic_draft`."""
-    if _is_stream(path):
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
     with (
         atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft,
         draft.open("w", encoding="utf-8", newline="") as file,
@@ -97,8 +89,8 @@ def atomic_write(
 ) -> None:
     """Write bytes, or text as UTF-8, in place of `path`; arguments as for `atomic_draft`."""
     data = content.encode() if isinstance(content, str) else content
-    with atomic_open(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as file:
-        file.write(data)
+    with atomic_draft(path, fsync=fsync, mode=mode, sole_writer=sole_writer) as draft:
+        draft.write_bytes(data)
 
 
 def _is_stream(path: Path) -> bool:

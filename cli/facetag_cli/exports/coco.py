@@ -5,10 +5,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
 from facetag.results.name_escapes import dump_json
 from facetag_cli.exports.face_attributes import flat_attributes
+from facetag_cli.exports.result_files import open_output
 
 FACE = 1
 
@@ -50,5 +50,6 @@ def write_coco(lines: Iterable[Line], target: Path) -> int:
         "annotations": annotations,
         "categories": [{"id": FACE, "name": "face", "supercategory": "person"}],
     }
-    atomic_write(target, dump_json(dataset))
+    with open_output(target) as file:
+        file.write(dump_json(dataset))
     return len(images)

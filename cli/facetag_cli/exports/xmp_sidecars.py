@@ -49,7 +49,7 @@ def write_xmp(lines: Iterable[Line], target: Path) -> int:
         if sidecar is None:
             raise InputInvalid(f"{line['image']} lies outside the folder: label one folder alone.")
         try:
-            if sidecar.exists() and TOOLKIT.encode() not in sidecar.read_bytes():
+            if sidecar.exists() and not _is_ours(sidecar):
                 others.append(sidecar)
                 continue
             sidecar.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +63,11 @@ def write_xmp(lines: Iterable[Line], target: Path) -> int:
     if others or closed:
         raise InputInvalid(_left_out(others, closed, count))
     return count
+
+
+def _is_ours(sidecar: Path) -> bool:
+    # Reading a pipe would block.
+    return sidecar.is_file() and TOOLKIT.encode() in sidecar.read_bytes()
 
 
 def _left_out(others: Sequence[Path], closed: Sequence[tuple[Path, OSError]], written: int) -> str:

@@ -55,7 +55,6 @@ def audit(
       facetag audit new.tar --output review.csv
       facetag audit labelled-photos
     """
-    from facetag.atomic_write import atomic_open_text
     from facetag.results.name_escapes import dump_json, escape_controls, written_name
     from facetag.settings import load_settings
     from facetag.vision.bundle import open_bundle
@@ -65,6 +64,7 @@ def audit(
         describe_images,
         write_review,
     )
+    from facetag_cli.exports.result_files import open_output
     from facetag_cli.reporter import Reporter
     from facetag_trainer.audit.label_audit import audit_labels
     from facetag_trainer.data.labelled_folder import open_as_shard
@@ -78,7 +78,7 @@ def audit(
         evaluation = evaluate_bundle(bundle, shards, settings, bare=crop == "bare")
     found = audit_labels(evaluation)
     if output is not None:
-        with atomic_open_text(output, fsync=True) as file:
+        with open_output(output) as file:
             write_review(found, file)
     facts = {
         "model": bundle.manifest["version"],

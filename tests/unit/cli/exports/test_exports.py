@@ -218,6 +218,31 @@ def test_no_link_takes_the_place_of_a_photo(facetag, export, photos, tmp_path):
         assert not any(path.is_symlink() for path in before)
 
 
+def test_a_pipe_gets_what_would_be_in_a_file(facetag, export, tmp_path):
+    written = export("coco").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Opened both ways, it waits for nobody, and it holds what is written.
+    end = os.open(pipe, os.O_RDWR)
+    run = facetag("export", tmp_path / "labels.jsonl", "--to", "coco", "--output", pipe)
+    assert run.exit_code == 0, run.output
+    assert os.read(end, 2**16) == written
+    os.close(end)
+
+
+@pytest.mark.parametrize(("format_", "laid"), [("hf", "metadata.jsonl"), ("xmp", "a.png.xmp")])
+def test_a_pipe_that_somebody_laid_is_left_alone(facetag, export, photos, tmp_path, format_, laid):
+    export("coco")
+    target = tmp_path / "laid"
+    target.mkdir()
+    os.mkfifo(target / laid)
+    given = ("--photos", photos) if format_ == "hf" else ()
+    results = tmp_path / "labels.jsonl"
+    run = facetag("export", results, "--to", format_, "--output", target, *given)
+    assert (run.exit_code, run.stderr.count("Error: ")) == (1, 1), run.output
+    assert (target / laid).is_fifo()
+
+
 def test_tasks_are_not_written_to_a_pipe_without_their_interface(facetag, export, tmp_path):
     export("coco")
     pipe = tmp_path / "pipe"
