@@ -1,4 +1,4 @@
-"""Ask what a network and its teachers know together, so how much is left to distil.
+"""Measure what a network and its teachers know together: how much is left to distil.
 
 What `facetag teach` wrote of held-out images comes from machines that saw none of their labels. It
 is mixed with the network's answers by a regression, fitted and measured in ten folds of these
@@ -9,7 +9,6 @@ images. Give the training shards.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -24,15 +23,17 @@ from facetag.heads import HEADS_BY_NAME
 from facetag.settings import load_settings
 from facetag.vision.bundle import open_bundle
 from facetag.vision.difference_hash import Hashes
+from facetag.vision.network.calibration import to_logits
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.calibration.bundle_calibration import read_held_out_crops
+from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.outputs.fast_reader import compile_reader
 
 FOLDS = 10
 SEED = 1
 SURE = 1e-4
 """Probabilities are held off 0 and 1 by this much."""
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
 
 
 @click.command(help=__doc__)
@@ -68,12 +69,13 @@ def find_images(hashes: Hashes, wanted: Hashes) -> npt.NDArray[np.intp]:
         return np.array([places[one.tobytes()] for one in wanted], np.intp)
     except KeyError:
         raise FacetagError(
-            "The teachers were asked about other images: give these shards."
+            "The teachers were asked about other images: give the shards "
+            "of which the file was made."
         ) from None
 
 
 def compare(
-    labels: Mapping[str, npt.NDArray[np.float32]], network: Outputs, teachers: Outputs
+    labels: Mapping[str, Values], network: Outputs, teachers: Outputs
 ) -> dict[str, tuple[float, float, float]]:
     """Return age RMSE or accuracy, by head: of the network, of the teachers, and together.
 
@@ -82,41 +84,31 @@ def compare(
     found = {}
     for name, values in labels.items():
         known = ~np.isnan(values)
-        truth = values[known].astype(float)
-        answers = [_as_numbers(name, of[name][known]) for of in (network, teachers)]
-        own, taught = (_measure(name, truth, _choose(name, one)) for one in answers)
-        found[name] = (own, taught, _measure(name, truth, _mix(name, np.hstack(answers), truth)))
+        truth = values[known]
+        own, taught = (of[name][known] for of in (network, teachers))
+        answers = (own, taught, _mix(name, own, taught, truth))
+        equal = np.ones((1, len(truth)))
+        one, two, three = (float(measure_main(name, truth, of, equal)[0]) for of in answers)
+        found[name] = (one, two, three)
     return found
 
 
-def _as_numbers(name: str, answers: npt.NDArray[np.float32]) -> Values:
-    """Return ages as they are, and probabilities as logits or logarithms."""
-    values = answers.astype(float)
-    if HEADS_BY_NAME[name].kind == "regression":
-        return values
-    values = values.clip(SURE, 1 - SURE)
-    return np.log(values / (1 - values)) if HEADS_BY_NAME[name].kind == "binary" else np.log(values)
-
-
-def _choose(name: str, numbers: Values) -> npt.NDArray[Any]:
+def _mix(name: str, own: Values, taught: Values, truth: Values) -> Values:
+    """Return a head's outputs (n, units), each from a regression fitted on the other folds."""
     kind = HEADS_BY_NAME[name].kind
-    if kind == "regression":
-        return numbers[:, 0]
-    return numbers[:, 0] > 0 if kind == "binary" else numbers.argmax(axis=1)
-
-
-def _mix(name: str, numbers: Values, truth: Values) -> Any:
     folds = KFold(FOLDS, shuffle=True, random_state=SEED)
-    if HEADS_BY_NAME[name].kind == "regression":
-        return cross_val_predict(LinearRegression(), numbers, truth, cv=folds)
-    machine = LogisticRegression(max_iter=5000)
-    return cross_val_predict(machine, numbers, truth.astype(int), cv=folds)
-
-
-def _measure(name: str, truth: Values, chosen: npt.NDArray[Any]) -> float:
-    if HEADS_BY_NAME[name].kind == "regression":
-        return float(np.sqrt(np.square(chosen - truth).mean()))
-    return float((chosen == truth).mean())
+    if kind == "regression":
+        ages = cross_val_predict(LinearRegression(), np.hstack([own, taught]), truth, cv=folds)
+        return np.asarray(ages[:, None])
+    logits = [to_logits(name, values.clip(SURE, 1 - SURE)) for values in (own, taught)]
+    shares = cross_val_predict(
+        LogisticRegression(max_iter=5000),
+        np.hstack(logits),
+        truth.astype(int),
+        cv=folds,
+        method="predict_proba",
+    )
+    return np.asarray(shares[:, 1:] if kind == "binary" else shares)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ MOST_LOOKS = 100_000
 """Photos whose looks are compared, the first ones; each takes about a kilobyte."""
 
 _cut = itemgetter(*(slice(first, None, BANDS) for first in range(BANDS)))
-"""Cuts a look into bands. They lie apart: photos often share one region, such as a white edge."""
+"""Cuts a look into bands. A band's bytes lie apart: photos often share one region, such as a white
+edge."""
 
 
 class Duplicates:

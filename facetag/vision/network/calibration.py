@@ -98,7 +98,7 @@ def at_temperature(head: str, values: Values, temperature: float) -> Values:
     """Return a head's probabilities (n, units) after dividing their logits by the temperature."""
     if temperature == 1:
         return values
-    return _from_logits(head, _to_logits(head, values) / temperature)
+    return _from_logits(head, to_logits(head, values) / temperature)
 
 
 def mean_reading(head: str, one: Values, other: Values) -> Values:
@@ -108,10 +108,11 @@ def mean_reading(head: str, one: Values, other: Values) -> Values:
     """
     if HEADS_BY_NAME[head].kind == "regression":
         return np.asarray((one + other) / 2, np.float32)
-    return _from_logits(head, (_to_logits(head, one) + _to_logits(head, other)) / 2)
+    return _from_logits(head, (to_logits(head, one) + to_logits(head, other)) / 2)
 
 
-def _to_logits(head: str, values: Values) -> npt.NDArray[np.float64]:
+def to_logits(head: str, values: Values) -> npt.NDArray[np.float64]:
+    """Return the logits (n, 1) of a binary head, or a categorical one's logarithms (n, units)."""
     clipped = np.clip(values.astype(np.float64), SMALLEST, 1 - SMALLEST)
     logits: npt.NDArray[np.float64] = np.log(clipped)
     return logits - np.log(1 - clipped) if HEADS_BY_NAME[head].kind == "binary" else logits
