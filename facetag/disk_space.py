@@ -117,18 +117,20 @@ def temporary_folder() -> Path:
 def explained_full_disk(what: str, folder: Path | None, needed: int) -> Iterator[None]:
     """Raise DiskFull if writing in the body meets a full disk.
 
-    `what` names the output, which takes `needed` bytes or so; `folder` is the one that it lies in,
-    None for standard output, a device or a pipe.
+    `what` names the output, which takes `needed` bytes or so, 0 if nobody knows; `folder` is the
+    one that it lies in, None for standard output, a device or a pipe.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
-        free = "" if folder is None else f", and {_amount(free_space(folder))} is free"
+        facts = [f"it needs about {_amount(needed)}"] if needed else []
+        facts += [] if folder is None else [f"{_amount(free_space(folder))} is free"]
+        amounts = f": {', and '.join(facts)}" if facts else ""
         raise DiskFull(
-            f"The disk of {what} is full: it needs about {_amount(needed)}{free}. Make space, "
-            "and give the same command again: finished work is kept."
+            f"The disk of {what} is full{amounts}. Make space, and give the same command again: "
+            "finished work is kept."
         ) from error
 
 

@@ -50,6 +50,7 @@ def write_coco(lines: Iterable[Line], target: Path) -> int:
         "annotations": annotations,
         "categories": [{"id": FACE, "name": "face", "supercategory": "person"}],
     }
-    with open_output(target) as file:
-        file.write(dump_json(dataset))
+    text = dump_json(dataset)
+    with open_output(target, needed=len(text), private=False) as file:
+        file.write(text)
     return len(images)

@@ -16,16 +16,20 @@ from facetag.results.name_escapes import dump_json
 
 
 @contextmanager
-def open_output(path: Path | None, *, needed: int = 0) -> Iterator[TextIO]:
+def open_output(path: Path | None, *, needed: int = 0, private: bool = True) -> Iterator[TextIO]:
     """Open standard output, or a file that replaces `path` if the body succeeds.
 
-    Raises DiskFull, which says that about `needed` bytes are needed.
+    A new file can be read by its owner alone if it is `private`. Raises DiskFull, which says that
+    about `needed` bytes are needed.
     """
     if path is None:
         with explained_full_disk("standard output", None, needed), standard_output() as stream:
             yield stream
     else:
-        with explained_full_disk(str(path), _disk_of(path), needed), _open(path) as file:
+        with (
+            explained_full_disk(str(path), _disk_of(path), needed),
+            _open(path, private=private) as file,
+        ):
             yield file
 
 
@@ -45,12 +49,13 @@ def standard_output() -> Iterator[TextIO]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[TextIO]:
-    if path.exists() and not path.is_file():
+def _open(path: Path, *, private: bool) -> Iterator[TextIO]:
+    if _is_no_file(path):
         with path.open("w", encoding="utf-8", newline="") as device:
             yield device
     else:
-        with atomic_open_text(path, fsync=True, mode=_mode_of(path)) as file:
+        mode = _mode_of(path) if private else None
+        with atomic_open_text(path, fsync=True, mode=mode) as file:
             yield file
 
 
@@ -86,7 +91,11 @@ def write_results(
 
 def _disk_of(path: Path) -> Path | None:
     """Return the folder on whose disk a file lies; None for a device or a pipe."""
-    return path.absolute().parent if path.is_file() or not path.exists() else None
+    return None if _is_no_file(path) else path.absolute().parent
+
+
+def _is_no_file(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 def _mode_of(path: Path) -> int | None:

@@ -51,6 +51,13 @@ def test_writing_to_a_full_disk_is_explained(nearly_full, tmp_path, number):
         raise OSError(number, "no room")
 
 
+def test_a_full_disk_is_explained_without_amounts_that_nobody_knows(nearly_full, tmp_path):
+    known = {(tmp_path, 0): ": 2.5 MB is free. Make", (None, 0): " full. Make"}
+    for (folder, needed), words in known.items():
+        with pytest.raises(DiskFull, match=words), explained_full_disk("x.csv", folder, needed):
+            raise OSError(errno.ENOSPC, "no room")
+
+
 def test_another_fault_of_writing_stays_what_it_is(tmp_path):
     with pytest.raises(PermissionError), explained_full_disk("out.csv", tmp_path, 1):
         raise PermissionError(errno.EACCES, "not allowed")

@@ -78,7 +78,7 @@ def audit(
         evaluation = evaluate_bundle(bundle, shards, settings, bare=crop == "bare")
     found = audit_labels(evaluation)
     if output is not None:
-        with open_output(output) as file:
+        with open_output(output, private=False) as file:
             write_review(found, file)
     facts = {
         "model": bundle.manifest["version"],

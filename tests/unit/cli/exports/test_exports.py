@@ -219,7 +219,12 @@ def test_no_link_takes_the_place_of_a_photo(facetag, export, photos, tmp_path):
 
 
 def test_a_pipe_gets_what_would_be_in_a_file(facetag, export, tmp_path):
-    written = export("coco").read_bytes()
+    file = export("coco")
+    written = file.read_bytes()
+    # Whoever may read other new files here may read this one.
+    beside = tmp_path / "beside"
+    beside.touch()
+    assert file.stat().st_mode == beside.stat().st_mode
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     # Opened both ways, it waits for nobody, and it holds what is written.
