@@ -50,11 +50,17 @@ def test_a_list_on_standard_input_or_in_a_file_names_photos(facetag, album, tmp_
     text = end.join([str(album / "a.png"), str(gone), ""])
     for given in (("-",), ("--files-from", "-")):
         assert tag_lines(facetag, *given, input=text) == [str(album / "a.png"), str(gone)]
-    # Editors of Windows begin a file with a mark.
-    (tmp_path / "list.txt").write_text(text, newline="", encoding="utf-8-sig")
-    run = facetag("tag", "--files-from", tmp_path / "list.txt", "--format", "jsonl")
-    assert lines_of(run.stdout)[0]["image"] == str(album / "a.png")
-    assert lines_of(run.stdout)[1]["error"]["code"] == "file_unreadable"
+    # Editors and shells of Windows begin a file with a mark, and may write UTF-16.
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "list.txt").write_text(text, newline="", encoding=encoding)
+        run = facetag("tag", "--files-from", tmp_path / "list.txt", "--format", "jsonl")
+        assert lines_of(run.stdout)[0]["image"] == str(album / "a.png")
+        assert lines_of(run.stdout)[1]["error"]["code"] == "file_unreadable"
+
+
+def test_a_damaged_list_is_refused(facetag, service):
+    run = facetag("tag", "-", input=b"\xff\xfe/\0a")
+    assert (run.exit_code, "write it as UTF-8" in run.stderr) == (1, True), run.output
 
 
 def test_patterns_choose_photos_and_what_macos_and_a_nas_leave_is_skipped(facetag, album):
