@@ -3,7 +3,8 @@
 The photos are Asian and Indian faces over 20 in the look that `look_choice` chose: grey, small and
 red. A new shard has 1,000 of them. Those judge that the champion held out, and those that the new
 shard holds out and that choose no weights. Earlier data are the images that the champion held out.
-Nothing is recorded or promoted: the program prints what `facetag retrain` would have decided.
+Those of test shards judge too, as they are and spoiled. Nothing is recorded or promoted: the
+program prints what `facetag retrain` would have decided.
 
     python -m benchmarks.forgetting path/to/part-*.tar --precision mixed_bfloat16
 """
@@ -18,6 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.forgetting.domain_kinds import TRIAL
+from benchmarks.forgetting.judging_images import (
+    add_tests,
+    compare_losses,
+    gather_judges,
+    list_losses,
+    read_tests,
+)
 from benchmarks.forgetting.new_domain import (
     WRONG,
     Domain,
@@ -47,6 +55,8 @@ from facetag_trainer.retraining.gate.paired_comparison import GATED
 from facetag_trainer.retraining.outputs.output_cache import OutputCache
 
 DRAWS = 2
+WITHIN = {"age": 0.05, "gender": 0.002, "race": 0.002}
+"""Largest loss on earlier images, in years or as a share."""
 LEAST_PROBABILITY = 1e-3
 """Of a label that is wrong beyond doubt: the log loss of one image must not outweigh all."""
 CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "candidate"
@@ -55,6 +65,8 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
 @click.command(help=__doc__)
 @click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="The champion.")
+@click.option("--test", "tests", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Shard whose images judge too; more of them may be named.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True,
               help="Images of the new shard.")  # fmt: skip
 @click.option("--labels", type=click.Choice(WRONG), default="right", show_default=True,
@@ -78,6 +90,7 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
 def main(
     shards: Sequence[Path],
     bundle: Path | None,
+    tests: Sequence[Path],
     count: int,
     labels: str,
     serves: Serves,
@@ -98,10 +111,12 @@ def main(
     domain = make_domain(collection, TRIAL, count=count, labels=labels, draws=draws)
     options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
     plan = RetrainingPlan(replay, precision, serves, options)
+    earlier, further = keep_earlier(collection, [domain]), read_tests(tests, collection)
     found = try_retraining(
         champion,
-        keep_earlier(collection, [domain]),
-        domain,
+        earlier,
+        add_tests(domain, TRIAL, further, draws),
+        gather_judges(earlier, further),
         plan,
         run,
         on_say=lambda words: click.echo(words, err=True),
@@ -115,12 +130,16 @@ def try_retraining(
     champion: Bundle,
     earlier: CropCache,
     domain: Domain,
+    judges: CropCache,
     plan: RetrainingPlan,
     run: Path,
     *,
     on_say: Any = print,
 ) -> dict[str, Any]:
-    """Retrain on the domain, and return the verdict and all figures of the images that judge."""
+    """Retrain on the domain, and return the verdict and all figures of the images that judge.
+
+    `judges` are the earlier ones.
+    """
     candidate = retrain_network(
         champion,
         domain.new,
@@ -141,9 +160,15 @@ def try_retraining(
         BEFORE: output_cache.read(champion, domain.rest),
         AFTER: output_cache.read(candidate, domain.rest),
     }
+    before, after = (output_cache.read(one, judges) for one in (champion, candidate))
     return {
         "line": candidate.manifest["line"],
-        "images": {"new": len(domain.new.crops), "rest": len(domain.rest.crops)},
+        "images": {
+            "new": len(domain.new.crops),
+            "rest": len(domain.rest.crops),
+            "earlier": len(judges.crops),
+        },
+        "earlier": compare_losses(dict(judges.labels), after, before, WITHIN),
         "rest": measure(domain, answers, np.ones(len(domain.unseen), bool)),
         "unseen": measure(domain, answers, domain.unseen),
         "coverage": {
@@ -229,6 +254,9 @@ def to_text(found: Mapping[str, Any]) -> str:
                 lines.append(_to_row(row))
     coverage, verdict = found["coverage"], found["verdict"]
     lines += [
+        "",
+        f"The candidate on {found['images']['earlier']} earlier images that judge:",
+        *list_losses(found["earlier"]),
         "",
         f"In the stated age range: {coverage['before']:.3f} before, {coverage['after']:.3f} after",
         "",

@@ -138,14 +138,9 @@ def make_domain(
     ]
     # A look without chance gives the image of the new shard again.
     judges = [(place, one) for place, one in spoiled if one.sha256 not in originals]
-    rest = examine_tests([write_images(folder / "rest.tar", [one for _, one in judges], settings)])
-    places = {one.name: place for place, one in judges}
-    others = cut_images(rest, root, plan), np.arange(len(rest.samples))
-    poor = join_caches([others, (fresh, np.flatnonzero(judged))])
-    photo = np.array(
-        [*(places[one.name] for one in rest.samples), *range(len(judging[:most]), len(photos))],
-        np.intp,
-    )
+    rest, places = cut_spoiled(judges, folder, plan, root)
+    poor = join_caches([(rest, np.arange(len(places))), (fresh, np.flatnonzero(judged))])
+    photo = np.array([*places, *range(len(judging[:most]), len(photos))], np.intp)
     clean = join_caches([(collection.cache, np.array(photos, np.intp))])
     hidden = np.zeros(len(samples), bool)
     hidden[photos] = True
@@ -159,6 +154,20 @@ def make_domain(
         collection.held_out[photos][photo],
         hidden,
     )
+
+
+def cut_spoiled(
+    shown: Sequence[tuple[int, Sample]], folder: Path, plan: PreparePlan, root: Path
+) -> tuple[CropCache, npt.NDArray[np.intp]]:
+    """Return the crop cache of spoiled photos that come with a number each, and its numbers (n,).
+
+    Images that are the same are there once.
+    """
+    written = write_images(folder / "rest.tar", [one for _, one in shown], plan.settings)
+    examined = examine_tests([written])
+    numbers = {one.name: number for number, one in shown}
+    found = [numbers[one.name] for one in examined.samples]
+    return cut_images(examined, root, plan), np.array(found, np.intp)
 
 
 def keep_earlier(collection: Collection, domains: Sequence[Domain]) -> CropCache:

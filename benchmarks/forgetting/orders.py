@@ -17,6 +17,13 @@ import click
 import numpy as np
 
 from benchmarks.forgetting.domain_kinds import ROUNDS
+from benchmarks.forgetting.judging_images import (
+    add_tests,
+    compare_losses,
+    gather_judges,
+    list_losses,
+    read_tests,
+)
 from benchmarks.forgetting.new_domain import (
     Domain,
     keep_earlier,
@@ -28,18 +35,16 @@ from facetag.settings import load_settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.network.mirror_averaging import Outputs
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.evaluation.bootstrap import central_interval, draw_beside_all
 from facetag_trainer.evaluation.weighted_metrics import measure_main
 from facetag_trainer.retraining.candidate import (
     EPOCHS,
     REPLAY,
     RetrainingPlan,
-    find_judges,
     retrain_network,
 )
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW
 from facetag_trainer.retraining.gate.paired_comparison import GATED
-from facetag_trainer.retraining.material.replay import join_caches, keep_some
+from facetag_trainer.retraining.material.replay import join_caches
 from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
 
 ORDERS = ((0, 1, 2), (2, 0, 1))
@@ -51,6 +56,8 @@ WITHIN = {"age": 0.1, "gender": 0.003, "race": 0.003}
 @click.command(help=__doc__)
 @click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="The champion.")
+@click.option("--test", "tests", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Shard whose images judge too; more of them may be named.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=500, show_default=True,
               help="Images of each new shard.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1), default=300, show_default=True,
@@ -67,6 +74,7 @@ WITHIN = {"age": 0.1, "gender": 0.003, "race": 0.003}
 def main(
     shards: Sequence[Path],
     bundle: Path | None,
+    tests: Sequence[Path],
     count: int,
     most: int,
     replay: float,
@@ -84,8 +92,15 @@ def main(
     domains = [make_domain(collection, kind, count=count, most=most) for kind in ROUNDS]
     plan = RetrainingPlan(replay, precision, options={"epochs": epochs, "seed": 1})
     earlier = keep_earlier(collection, domains)
+    further = read_tests(tests, collection)
     found = compare_orders(
-        champion, earlier, domains, plan, run, on_say=lambda words: click.echo(words, err=True)
+        champion,
+        earlier,
+        [add_tests(one, kind, further) for one, kind in zip(domains, ROUNDS, strict=True)],
+        gather_judges(earlier, further),
+        plan,
+        run,
+        on_say=lambda words: click.echo(words, err=True),
     )
     found["machine"] = in_words(machine)
     (run / "orders.json").write_text(json.dumps(found, indent=2) + "\n")
@@ -96,6 +111,7 @@ def compare_orders(
     champion: Bundle,
     earlier: CropCache,
     domains: Sequence[Domain],
+    judges: CropCache,
     plan: RetrainingPlan,
     run: Path,
     *,
@@ -104,6 +120,8 @@ def compare_orders(
 ) -> dict[str, Any]:
     """Return the measures of each line of retrainings after each round, and how far the last are
     from the retraining on all domains at once, with 95% confidence intervals.
+
+    `judges` are the earlier images that are measured.
     """
 
     def retrain(parent: Bundle, new: CropCache, known: Sequence[CropCache], name: str) -> Bundle:
@@ -118,7 +136,7 @@ def compare_orders(
         )
 
     def measure(bundle: Bundle) -> dict[str, Outputs]:
-        return read_judges(bundle, earlier, domains, OutputCache(run))
+        return read_judges(bundle, judges, domains, OutputCache(run))
 
     joined = join_caches([(one.new, np.arange(len(one.new.validation))) for one in domains])
     joined = replace(joined, facts={**joined.facts, "domain": NEW})
@@ -133,25 +151,25 @@ def compare_orders(
             steps.append(measure(bundle))
         lines[", ".join(domains[place].name for place in order)] = steps
     lines = {CHAMPION: [measure(champion)], **lines}
-    return {"domains": [one.name for one in domains], **state(earlier, domains, lines)}
+    return {"domains": [one.name for one in domains], **state(judges, domains, lines)}
 
 
 def read_judges(
-    bundle: Bundle, earlier: CropCache, domains: Sequence[Domain], output_cache: OutputCache
+    bundle: Bundle, judges: CropCache, domains: Sequence[Domain], output_cache: OutputCache
 ) -> dict[str, Outputs]:
     """Return a bundle's outputs for images that judge: earlier ones, each domain's, and all new."""
-    found = {EARLIER: output_cache.read(bundle, earlier, find_judges(earlier))}
+    found = {EARLIER: output_cache.read(bundle, judges)}
     found |= {one.name: output_cache.read(bundle, one.rest) for one in domains}
     return {**found, NEW: join_outputs([found[one.name] for one in domains])}
 
 
 def state(
-    earlier: CropCache,
+    judges: CropCache,
     domains: Sequence[Domain],
     lines: Mapping[str, Sequence[Mapping[str, Outputs]]],
 ) -> dict[str, Any]:
     """Return the figures of all lines by kind of photos, and the last ones against JOINT."""
-    labels: dict[str, Outputs] = {EARLIER: dict(keep_some(earlier, find_judges(earlier)).labels)}
+    labels: dict[str, Outputs] = {EARLIER: dict(judges.labels)}
     labels |= {one.name: dict(one.rest.labels) for one in domains}
     labels[NEW] = join_outputs([labels[one.name] for one in domains])
     figures: dict[str, Any] = {
@@ -162,7 +180,7 @@ def state(
     }
     against: dict[str, Any] = {
         line: {
-            data: _compare(labels[data], steps[-1][data], lines[JOINT][-1][data])
+            data: compare_losses(labels[data], steps[-1][data], lines[JOINT][-1][data], WITHIN)
             for data in (EARLIER, NEW)
         }
         for line, steps in lines.items()
@@ -178,25 +196,6 @@ def _measure(labels: Outputs, outputs: Outputs) -> dict[str, float]:
         known = ~np.isnan(labels[head])
         ones = np.ones((1, int(known.sum())))
         found[head] = float(measure_main(head, labels[head][known], outputs[head][known], ones)[0])
-    return found
-
-
-def _compare(labels: Outputs, mine: Outputs, joint: Outputs) -> dict[str, Any]:
-    """Return per head how much worse the outputs are than those of JOINT, with the interval."""
-    found: dict[str, Any] = {}
-    for head, gated in GATED.items():
-        known = ~np.isnan(labels[head])
-        weights = draw_beside_all(int(known.sum()), head)
-        one, other = (
-            measure_main(head, labels[head][known], outputs[head][known], weights)
-            for outputs in (mine, joint)
-        )
-        lost = gated.lost(other, one)
-        found[head] = {
-            "lost": float(lost[0]),
-            "interval": central_interval(lost[1:]),
-            "within": bool(lost[0] <= WITHIN[head]),
-        }
     return found
 
 
@@ -217,14 +216,7 @@ def to_text(found: Mapping[str, Any]) -> str:
                 lines.append(f"| {name} | {data} | {age:.2f} | {gender:.3f} | {race:.3f} |")
     for line, kinds in found["against"].items():
         for data, heads in kinds.items():
-            lines += ["", f"{line} against all at once, on {data} photos:"]
-            for head, gap in heads.items():
-                low, high = gap["interval"] or (np.nan, np.nan)
-                verdict = "HOLDS" if gap["within"] else "DOES NOT HOLD"
-                lines.append(
-                    f"- {head}: {gap['lost']:+.4f} worse ({low:+.4f} to {high:+.4f}), bound "
-                    f"{WITHIN[head]:g}: {verdict}"
-                )
+            lines += ["", f"{line} against all at once, on {data} photos:", *list_losses(heads)]
     return "\n".join(lines)
 
 

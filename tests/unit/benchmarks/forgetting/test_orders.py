@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.forgetting.domain_kinds import ROUNDS
+from benchmarks.forgetting.judging_images import gather_judges
 from benchmarks.forgetting.orders import CHAMPION, JOINT, ORDERS, compare_orders, to_text
 from facetag_trainer.retraining.candidate import RetrainingPlan
 
@@ -13,11 +14,11 @@ PLAN = RetrainingPlan(1.0, options={"epochs": 1, "batch_size": 8})
 def test_rounds_in_two_orders_are_held_against_one_retraining_on_all(
     champion, earlier, domains, tmp_path
 ):
-    told = []
+    told, judges = [], gather_judges(earlier, None)
 
     def compare():
         both = {"orders": ((0, 1), (1, 0)), "on_say": told.append}
-        return compare_orders(champion, earlier, domains[:2], PLAN, tmp_path, **both)
+        return compare_orders(champion, earlier, domains[:2], judges, PLAN, tmp_path, **both)
 
     found = compare()
     orders = [line for line in found["lines"] if line not in (CHAMPION, JOINT)]

@@ -12,6 +12,7 @@ from benchmarks.forgetting.__main__ import (
     try_retraining,
 )
 from benchmarks.forgetting.domain_kinds import LOOKS, POOR, spoil
+from benchmarks.forgetting.judging_images import gather_judges
 from benchmarks.forgetting.new_domain import Domain, choose_images, mislabel
 from facetag.settings import Settings
 from facetag.vision.network.spec import NetworkSpec
@@ -109,8 +110,12 @@ def test_a_small_trial_gives_all_figures_and_a_verdict(tmp_path):
     domain = Domain("poor", new, rest, rest, np.arange(60), np.arange(60) < 20, np.zeros(80, bool))
     plan = RetrainingPlan(1.0, options={"epochs": 1, "batch_size": 8})
     told = []
-    found = try_retraining(champion, earlier, domain, plan, tmp_path / "run", on_say=told.append)
+    judges = gather_judges(earlier, None)
+    found = try_retraining(
+        champion, earlier, domain, judges, plan, tmp_path / "run", on_say=told.append
+    )
     assert (found["rest"]["n"], found["unseen"]["n"]) == (60, 20)
+    assert found["images"]["earlier"] == len(judges.crops) < 40
     # The rest is the same before it was corrupted, so nothing was lost.
     assert found["rest"]["age"]["lost"] == 0
     assert set(found["coverage"]) == {"before", "after"}
