@@ -5,10 +5,10 @@
 
 Writes small photos that do not look alike, labels them by `facetag tag`, and kills that command
 with SIGKILL once a quarter is labelled. The same command again must compute no photo twice. Then,
-in each round, 20 photos are added, one is changed and one deleted: the next run must label 21. It
-must take no longer than a folder of 21 new photos beside it, and the hashing of those that are new
-or changed; the medians of the rounds count. What was computed is counted in Postgres. The program
-fails if a step is not as it should be.
+in each round, 20 photos are added, one is changed and one deleted: the next run must label 21, of
+0.3 to 12 megapixels. It must be as quick as a folder of 21 such photos beside it and the hashing of
+those that are new or changed: within a tenth, by the medians of the rounds. What was computed is
+counted in Postgres. The program fails if a step is not as it should be.
 """
 
 from pathlib import Path
@@ -23,11 +23,14 @@ from benchmarks.label_once.collector import (
     known_and_left,
     open_collector,
     write_small_photos,
+    write_usual_photos,
 )
 
 ADDED = 20
 NEW = ADDED + 1
 """Photos to label in a round: those that were added, and the one that was changed."""
+AS_QUICK = 1.1
+"""Ratio of times that counts as equal: rounds differ by as much, and a folder is to be listed."""
 
 
 @click.command(help=__doc__)
@@ -69,7 +72,7 @@ def main(photos: int, rounds: int) -> None:
         judge(
             "the grown folder is as quick as its new photos",
             f"{grown:.2f} s; {NEW} new photos alone {by_itself:.2f} s, and hashing {hashing:.3f} s",
-            holds=grown <= by_itself + hashing,
+            holds=grown <= AS_QUICK * (by_itself + hashing),
         )
         each_ms = 1000 * (grown - by_itself - hashing) / (left - NEW)
         click.echo(
@@ -82,17 +85,17 @@ def main(photos: int, rounds: int) -> None:
 
 def grow(folder: Path, first: int) -> float:
     """Add photos, change one and delete one; return the seconds that hashing the new ones takes."""
-    write_small_photos(folder, range(first, first + ADDED))
-    kept = sorted(folder.iterdir())
-    write_small_photos(folder, range(first + ADDED, first + NEW))
-    (folder / f"{first + ADDED:05}.png").replace(kept[1])
-    kept[2].unlink()
-    return hashing_s([*kept[-ADDED:], kept[1]])
+    _, changed, deleted = sorted(folder.iterdir())[:3]
+    write_usual_photos(folder, range(first, first + NEW))
+    *added, last = sorted(folder.iterdir())[-NEW:]
+    last.replace(changed)
+    deleted.unlink()
+    return hashing_s([*added, changed])
 
 
 def alone(collector: Collector, folder: Path, first: int) -> float:
     """Return the seconds that as many new photos take in a folder of their own."""
-    write_small_photos(folder, range(first, first + NEW))
+    write_usual_photos(folder, range(first, first + NEW))
     return collector.tag(folder)[0]
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import psycopg
 from PIL import Image
 
-from benchmarks.harness.photo_mix import PORTRAIT
-from benchmarks.samples import load_photo
+from benchmarks.harness.photo_mix import DECK, PORTRAIT, make_photo
+from benchmarks.samples import encode, load_photo
 from facetag.standalone.announcements import find_servers
 from facetag.standalone.processes.environment import python_environment
 from facetag.standalone.servers.local_server import Folders
@@ -110,6 +110,15 @@ def write_small_photos(folder: Path, numbers: range) -> None:
         photo = Image.fromarray(colours).resize(FRAMED, Image.Resampling.NEAREST)
         photo.paste(portrait, ((FRAMED[0] - SIDE[0]) // 2, (FRAMED[1] - SIDE[1]) // 2))
         photo.save(folder / f"{number:05}.png")
+
+
+def write_usual_photos(folder: Path, numbers: range) -> None:
+    """Write a photo of the mix for each number: 2 megapixels on average, the same sizes in turn."""
+    sizes = [megapixels for megapixels, number in DECK.items() for _ in range(number)]
+    folder.mkdir(exist_ok=True)
+    for place, number in enumerate(numbers):
+        photo = make_photo(sizes[place % len(sizes)], np.random.default_rng(number))
+        (folder / f"{number:05}.jpg").write_bytes(encode(photo, "JPEG", quality=88))
 
 
 def hashing_s(photos: Sequence[Path]) -> float:
