@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facetag.vision.detection import Detection, Landmarks
+from facetag.vision.detection import Box, Detection, Landmarks
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -92,7 +92,11 @@ class BoxCrop:
 
     def square(self, face: Detection) -> Square:
         """Return the square for a face in the photo's pixels."""
-        x1, y1, x2, y2 = face.box
+        return self.around(face.box)
+
+    def around(self, box: Box) -> Square:
+        """Return the square for a box x1, y1, x2, y2 in the photo's pixels."""
+        x1, y1, x2, y2 = box
         height = y2 - y1
         return Square((x1 + x2) / 2, (y1 + y2) / 2 + self.down * height, self.side * height)
 

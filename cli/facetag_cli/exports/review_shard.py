@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from facetag.atomic_write import atomic_open
@@ -15,13 +16,15 @@ from facetag.heads import HEADS
 from facetag.reviews.verdicts import label_of
 from facetag.settings import Settings
 from facetag.vision.image_decoder import decode_image
+from facetag.vision.turned_views import GROUND, SIDEWAYS
 
 MARGIN = 0.5
-"""Pixels around a face, as a share of its box: the detector finds it again, and no neighbour is
-larger."""
+"""Pixels around a face, as a share of its box: the detector finds it again."""
 QUALITY = 95
 
 Line = Mapping[str, Any]
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 
 def write_review_shard(
@@ -52,7 +55,7 @@ def write_review_shard(
                 continue
             photo = Image.fromarray(pixels)
             for number, (face, labels) in enumerate(usable):
-                picture, box = cut_face(photo, face["box"])
+                picture, box = cut_face(photo, face["box"], face.get("turned") or 0)
                 key = f"{line['position']:06}-{number}"
                 _add(archive, f"{key}.jpg", picture)
                 _add(archive, f"{key}.json", json.dumps(labels | {"box": box}).encode())
@@ -72,16 +75,35 @@ def agreed_labels(face: Mapping[str, Any]) -> dict[str, Any]:
     return {name: label for name, label in found.items() if label is not None}
 
 
-def cut_face(photo: Image.Image, box: Iterable[int]) -> tuple[bytes, list[int]]:
-    """Return a JPEG of the face with a margin, and its box in that JPEG."""
+def cut_face(photo: Image.Image, box: Iterable[int], turned: int = 0) -> tuple[bytes, list[int]]:
+    """Return a JPEG of the face with a margin, and its box in that JPEG.
+
+    `turned` is by how many degrees clockwise the photo is turned; the JPEG is upright.
+    """
     x, y, width, height = box
     around = round(MARGIN * max(width, height))
     left, top = max(0, x - around), max(0, y - around)
     right = min(photo.width, x + width + around)
     bottom = min(photo.height, y + height + around)
+    cut = photo.crop((left, top, right, bottom))
+    inside = (x - left, y - top, width, height)
+    upright = cut.rotate(turned, Image.Resampling.BILINEAR, expand=True, fillcolor=GROUND)
     out = io.BytesIO()
-    photo.crop((left, top, right, bottom)).save(out, "JPEG", quality=QUALITY)
-    return out.getvalue(), [x - left, y - top, width, height]
+    upright.save(out, "JPEG", quality=QUALITY)
+    return out.getvalue(), _turn_back(inside, cut.size, upright.size, turned)
+
+
+def _turn_back(box: tuple[int, int, int, int], before: Size, after: Size, turned: int) -> list[int]:
+    """Return where a box lies in a picture that was turned back, from its sizes before and after.
+
+    As in `facetag.vision.turned_views`, a box keeps its sides where the photo lay aslant.
+    """
+    x, y, width, height = box
+    middle = complex(x + width / 2, y + height / 2) - complex(*before) / 2
+    middle = middle * np.exp(-1j * np.radians(turned)) + complex(*after) / 2
+    if turned in SIDEWAYS:
+        width, height = height, width
+    return [round(middle.real - width / 2), round(middle.imag - height / 2), width, height]
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -18,17 +18,20 @@ import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS
-from facetag.vision.crop import CropRule, cut_square, whole_image
+from facetag.vision.crop import BoxCrop, CropRule, Square, cut_square, whole_image
 from facetag_trainer.data.labels import label_arrays
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import VALIDATION, Fold, split_folds, split_held_out
 
 if TYPE_CHECKING:
     from facetag.settings import Settings
+    from facetag.vision.detection import Detection
 
 MARGIN = 1.25
 """Side of the canvas as a multiple of the crop's side."""
-FORMAT = 2
+LEAST_OVERLAP = 0.3
+"""Of a labelled face's box with the detector's of the same face, over their union."""
+FORMAT = 3
 """Rises whenever what lies in a cache changes its form: caches of another are made anew."""
 BATCH = 64
 
@@ -104,7 +107,7 @@ def write_cache(
 ) -> None:
     """Detect, cut and write every sample; `cache.json` comes last and marks a complete cache."""
     from facetag.vision.image_decoder import decode_image
-    from facetag.vision.mtcnn.detector import Detector, largest_face
+    from facetag.vision.mtcnn.detector import Detector
     from facetag.vision.network_loader import compile_cascade
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,9 +129,9 @@ def write_cache(
         for index, (photo, faces) in enumerate(
             zip(photos, detector.detect(photos), strict=True), start
         ):
-            faceless += not faces
-            largest = largest_face(faces)
-            square = whole_image(photo) if largest is None else rule.square(largest)
+            found = find_square(samples[index], faces, rule)
+            faceless += found is None
+            square = whole_image(photo) if found is None else found
             wide = square.grown(canvas / size)
             crops[index] = cut_square(photo, wide, canvas)
             inside[index] = wide.locate(_corners_of(photo)) * canvas
@@ -145,6 +148,29 @@ def write_cache(
         "faceless": faceless,
     }
     atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
+
+
+def find_square(sample: Sample, faces: Sequence["Detection"], rule: CropRule) -> Square | None:
+    """Return the square of the labelled face among those that the detector found.
+
+    It is the largest one, or the one in the sample's box. If that was not found, the box itself
+    gives the square; without a box, there is none.
+    """
+    from facetag.vision.mtcnn.boxes import overlaps
+    from facetag.vision.mtcnn.detector import largest_face
+
+    if sample.box is None:
+        largest = largest_face(faces)
+        return None if largest is None else rule.square(largest)
+    left, top, width, height = sample.box
+    box = (left, top, left + width, top + height)
+    if faces:
+        mine, others = (np.array(one, np.float32) for one in ([box], [face.box for face in faces]))
+        shared = overlaps(mine, others)[0]
+        if shared.max() >= LEAST_OVERLAP:
+            return rule.square(faces[int(shared.argmax())])
+    # Both rules show faces alike.
+    return BoxCrop().around(box)
 
 
 def _corners_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

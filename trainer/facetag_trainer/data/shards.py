@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import re
 import tarfile
 import zlib
@@ -26,13 +27,29 @@ MAX_MEMBERS = 2_000_000
 NAME_PATTERN = re.compile(r"^(?P<age>\d+)_(?P<gender>\d+)_(?P<race>\d+)_[^/]+$")
 
 
+FaceBox = tuple[float, float, float, float]
+"""Left, top, width and height of a face, in pixels of its image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What the JSON beside an image says: the labels, and the box of the face that has them."""
+
+    labels: Mapping[str, float]
+    box: FaceBox | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled image; `labels` maps heads to years or a label's code, and may lack heads."""
+    """One labelled image; `labels` maps heads to years or a label's code, and may lack heads.
+
+    Without a `box`, they are those of the largest face.
+    """
 
     name: str
     data: bytes = field(repr=False)
     labels: Mapping[str, float]
+    box: FaceBox | None = None
 
     @property
     def sha256(self) -> str:
@@ -95,7 +112,7 @@ def read_shard_once(path: Path) -> tuple[list[Sample | BadSample], str]:
     an image.
     """
     images: list[tuple[str, tuple[str, bytes] | BadSample]] = []
-    sidecars: dict[str, Mapping[str, float] | ValueError] = {}
+    sidecars: dict[str, Sidecar | ValueError] = {}
     with _shard_faults(path), HashedFile(path) as raw, io.BufferedReader(raw, READ_BYTES) as file:
         with _open_tar(file) as archive:
             for member in _list_members(archive):
@@ -187,10 +204,8 @@ def _read_image(
     return name, opened.read() if opened else b""
 
 
-def _read_sidecar(
-    archive: tarfile.TarFile, member: tarfile.TarInfo
-) -> Mapping[str, float] | ValueError | None:
-    """Return the labels in a JSON file, or its fault; None for any other member."""
+def _read_sidecar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Sidecar | ValueError | None:
+    """Return what a JSON file says, or its fault; None for any other member."""
     if not member.isfile() or not member.name.endswith(".json"):
         return None
     if member.size > MAX_SIDECAR_BYTES or (file := archive.extractfile(member)) is None:
@@ -199,34 +214,32 @@ def _read_sidecar(
 
 
 def _label(
-    image: tuple[str, bytes] | BadSample, sidecar: Mapping[str, float] | ValueError | None
+    image: tuple[str, bytes] | BadSample, sidecar: Sidecar | ValueError | None
 ) -> Sample | BadSample:
     return image if isinstance(image, BadSample) else to_sample(*image, sidecar)
 
 
-def to_sample(
-    name: str, data: bytes, sidecar: Mapping[str, float] | ValueError | None
-) -> Sample | BadSample:
+def to_sample(name: str, data: bytes, sidecar: Sidecar | ValueError | None) -> Sample | BadSample:
     """Return an image with the labels of the JSON beside it, or of its name without JSON."""
     try:
         if isinstance(sidecar, ValueError):
             raise sidecar
-        labels = parse_name(name) if sidecar is None else sidecar
+        said = Sidecar(parse_name(name)) if sidecar is None else sidecar
     except (ValueError, OverflowError) as error:
         nameless = sidecar is None and NAME_PATTERN.match(name) is None
         return BadSample(name, Drop.MALFORMED_NAME if nameless else Drop.BAD_LABELS, str(error))
-    return Sample(name, data, labels)
+    return Sample(name, data, said.labels, said.box)
 
 
-def parse_sidecar(sidecar: bytes) -> Mapping[str, float] | ValueError:
-    """Return the labels in the JSON beside an image, or its fault."""
+def parse_sidecar(sidecar: bytes) -> Sidecar | ValueError:
+    """Return what the JSON beside an image says, or its fault."""
     try:
         return _parse_sidecar(sidecar)
     except (ValueError, OverflowError) as error:
         return ValueError(str(error))
 
 
-def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
+def _parse_sidecar(sidecar: bytes) -> Sidecar:
     try:
         values = json.loads(sidecar)
     except RecursionError as error:
@@ -241,7 +254,17 @@ def _parse_sidecar(sidecar: bytes) -> Mapping[str, float]:
         labels[head.name] = _read_label(head, value)
     if not labels:
         raise ValueError("the JSON beside the image has no label")
-    return _check_labels(labels)
+    return Sidecar(_check_labels(labels), _read_box(values.get("box")))
+
+
+def _read_box(value: object) -> FaceBox | None:
+    """Return a box as `facetag review` writes it; None for what other programs may name so."""
+    if not isinstance(value, list) or len(value) != len(("x", "y", "width", "height")):
+        return None
+    if not all(type(one) in (int, float) and math.isfinite(one) for one in value):
+        return None
+    left, top, width, height = (float(one) for one in value)
+    return (left, top, width, height) if width > 0 and height > 0 else None
 
 
 def _read_label(head: Head, value: object) -> float:

@@ -55,6 +55,22 @@ def test_a_face_is_cut_with_a_margin_and_its_box_is_said_in_the_cut():
     assert corner == [2, 1, 20, 24]
 
 
+@pytest.mark.parametrize("turned", [0, 45, 90, 135, 180, 225, 270, 315])
+def test_a_face_of_a_turned_photo_is_upright_in_the_cut_and_its_box_holds_it(turned):
+    # A patch that is dark on its lower side, and where the photo lies turned, so does it.
+    upright = np.full((200, 200, 3), 128, np.uint8)
+    upright[80:100, 90:110], upright[100:120, 90:110] = 255, 0
+    whole = Image.fromarray(upright).rotate(-turned, fillcolor=(128, 128, 128))
+    width, height = (40, 20) if turned in (90, 270) else (20, 40)
+    data, box = cut_face(whole, [100 - width // 2, 100 - height // 2, width, height], turned)
+    left, top, wide, high = box
+    with Image.open(io.BytesIO(data)) as cut:
+        seen = np.asarray(cut)[top : top + high, left : left + wide].mean(axis=2)
+    assert seen.shape == (40, 20)
+    assert seen[4:16, 4:16].mean() > 235
+    assert seen[24:36, 4:16].mean() < 20
+
+
 def test_a_job_without_reviews_writes_no_shard(tmp_path):
     with pytest.raises(ShardUnreadable, match="review it on the page"):
         write(tmp_path, {"position": 0, "faces": []})

@@ -7,12 +7,14 @@ import pytest
 
 from facetag.settings import Settings
 from facetag.vision.crop import BoxCrop, UprightCrop, cut_square, read_crop_rule, whole_image
+from facetag.vision.detection import Detection
 from facetag.vision.mtcnn.detector import Detector, largest_face
 from facetag.vision.network_loader import compile_cascade
 from facetag_trainer.data.augmentation import Jitter, centre_crop
 from facetag_trainer.data.crop_cache import (
     cache_key,
     cut_down,
+    find_square,
     in_fold,
     leave_out,
     open_cache,
@@ -244,3 +246,28 @@ def test_every_training_sample_is_in_one_fold(tmp_path):
     cache = write_tiny_cache(tmp_path / "cache")
     folds = [in_fold(cache, Fold(number, 3)) for number in (1, 2, 3)]
     assert np.array_equal(np.sum(folds, axis=0), ~cache.validation)
+
+
+def face(x1, y1, x2, y2):
+    """A face in a box, with landmarks that lie as in a level one."""
+    wide, high = x2 - x1, y2 - y1
+    places = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+    landmarks = tuple((x1 + x * wide, y1 + y * high) for x, y in places)
+    return Detection((x1, y1, x2, y2), 0.99, landmarks)
+
+
+def test_labels_are_of_the_largest_face_unless_a_box_says_whose_they_are():
+    adult, child = face(100, 100, 300, 340), face(340, 300, 390, 360)
+    rule, nobody = UprightCrop(), Sample("a.jpg", b"", {"age": 4.0})
+    boxed = Sample("a.jpg", b"", {"age": 4.0}, (338.0, 302.0, 52.0, 60.0))
+    assert find_square(nobody, [child, adult], rule) == rule.square(adult)
+    assert find_square(boxed, [adult, child], rule) == rule.square(child)
+    assert find_square(nobody, [], rule) is None
+
+
+def test_a_labelled_face_that_the_detector_misses_is_cut_by_its_box_and_no_neighbour_for_it():
+    child = face(340, 300, 390, 360)
+    missed = Sample("a.jpg", b"", {"age": 40.0}, (100.0, 100.0, 200.0, 240.0))
+    for faces in ([child], []):
+        square = find_square(missed, faces, UprightCrop())
+        assert square == BoxCrop().square(face(100, 100, 300, 340))

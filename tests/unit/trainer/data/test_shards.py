@@ -117,6 +117,24 @@ def test_webdataset_pairs_may_lack_labels_and_name_them(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("box", "wanted"),
+    [
+        ([3, 4, 10, 12.5], (3, 4, 10, 12.5)),
+        ([3, 4, 10], None),
+        ([3, 4, 0, 12], None),
+        ([3, 4, True, 12], None),
+        ([3, 4, "10", 12], None),
+        ([3, 4, float("inf"), 12], None),
+        ({"x": 3}, None),
+        (None, None),
+    ],
+)
+def test_the_box_of_a_reviewed_face_is_read_and_what_is_no_box_is_not(tmp_path, box, wanted):
+    (item,) = read(tmp_path, ("a.jpg", b"1"), ("a.json", {"age": 30, "box": box}))
+    assert (dict(item.labels), item.box) == ({"age": 30}, wanted)
+
+
 def test_the_json_beside_an_image_outweighs_its_name(tmp_path):
     items = read(tmp_path, ("25_0_1_x.jpg", b"1"), ("25_0_1_x.json", {"age": 30}))
     assert dict(items[0].labels) == {"age": 30}
