@@ -118,6 +118,22 @@ def refuse_known(
             )
 
 
+def refuse_fitted(
+    session: Session, tests: Mapping[str, str], learnt: Mapping[str, str], *, tenant_id: str
+) -> None:
+    """Raise ShardRefused if a network was fitted on one of the test sets, SHA-256 to name.
+
+    `learnt` are the shards of the champion and its ancestors.
+    """
+    recorded = find_shards(session, list(tests), tenant_id=tenant_id)
+    for digest, name in tests.items():
+        row = recorded.get(digest)
+        if digest in learnt or (row is not None and row.version is not None):
+            raise ShardRefused(
+                f"A network was fitted on {name} already, so it is no test set: give another one."
+            )
+
+
 def find_protected(
     session: Session, images: Collection[str], shards: Collection[str], *, tenant_id: str
 ) -> dict[str, tuple[str, str]]:

@@ -30,7 +30,8 @@ PART_SHARES = {VALIDATION: 1 / 4, CALIBRATION: 1 / 2, HOLDOUT: 1 / 4}
 
 def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:
     """Return as (n,) which of `hashes` (n, 32) have a look-alike among `others` (m, 32)."""
-    return np.array([bool(np.any(_distances(one, others) <= LOOK_ALIKE_BITS)) for one in hashes])
+    near = (np.any(_distances(one, others) <= LOOK_ALIKE_BITS) for one in hashes)
+    return np.fromiter(near, bool, len(hashes))
 
 
 def group_look_alikes(

@@ -11,11 +11,13 @@ from facetag.errors import ShardRefused
 from facetag.retraining.domains import domain_of
 from facetag.retraining.ledger import (
     NEVER_FITTED,
+    TEST,
     find_protected,
     find_shards,
     image_parts,
     known_hashes,
     learnt_shards,
+    refuse_fitted,
     refuse_known,
 )
 from facetag_trainer.data.cache_preparation import PreparePlan
@@ -71,24 +73,32 @@ def admit_shards(
 ) -> Admission:
     """Check the new shards against the ledger and the given shards; `manifest` is the champion's.
 
-    Raises ShardRefused if a shard is known already or has images that must not be fitted on.
+    Raises ShardRefused if a shard is known already or has images that must not be fitted on, and
+    if a test set has images that a network was fitted on.
     """
     learnt = learnt_shards(manifest)
     # Before anything asks for a digest: it comes with the images, so each tar is read once.
     images = shards_of_images(asked.shards)
     shards_of_images(asked.earlier)
+    test_images = shards_of_images(asked.tests)
     with transaction(sessions) as session:
         refuse_known(
             session, name_shards(asked.shards), learnt, again=asked.again, tenant_id=tenant_id
         )
+        refuse_fitted(session, name_shards(asked.tests), learnt, tenant_id=tenant_id)
     # Reading takes minutes; no transaction stays open meanwhile.
     with transaction(sessions) as session:
         unrecorded = _find_unrecorded(session, asked.earlier, learnt, tenant_id=tenant_id)
         earlier = known_rounds(session, manifest, tenant_id=tenant_id)
         known = known_hashes(session, list(learnt), tenant_id=tenant_id)
         protected = find_protected(session, images, list(learnt), tenant_id=tenant_id)
+        learnt_parts = image_parts(session, list(learnt), tenant_id=tenant_id)
+        decided = image_parts(session, list(name_shards(asked.shards)), tenant_id=tenant_id)
     tests = examine_tests(asked.tests) if asked.tests else None
     given = examine_shards(unrecorded, plan, known=to_hashes([])) if unrecorded else None
+    if given is not None:
+        learnt_parts |= given.round.parts
+    _refuse_learnt(test_images, learnt_parts)
     for examined in (tests, given):
         if examined is not None:
             known += [one.tobytes() for one in examined.hashes]
@@ -100,12 +110,14 @@ def admit_shards(
         plan,
         known=to_hashes(known),
         left_out=frozenset(protected),
+        decided=decided,
         hold_out_at_least=JUDGING,
         domain=asked.domain,
     )
     if not new.samples:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in new.dropped.most_common())
         raise ShardRefused(
-            "The champion was fitted on every usable image of the shards: give new ones."
+            f"No image of the shards can be fitted on ({reasons}): give shards with new ones."
         )
     if given is not None:
         earlier = [given.round, *earlier]
@@ -141,6 +153,21 @@ def _find_unrecorded(
     return [digests[digest] for digest in order]
 
 
+def _refuse_learnt(tests: Mapping[str, ShardIndex], learnt: Mapping[str, str]) -> None:
+    """Raise ShardRefused if a network was fitted on images of the test sets, or tuned on them."""
+    known = sorted(image for image in tests if learnt.get(image, TEST) not in NEVER_FITTED)
+    if known:
+        names = ", ".join(sorted({tests[image].name for image in known}))
+        raise ShardRefused(
+            f"The champion was fitted or tuned on {len(known)} images of the test set {names}: "
+            f"take them out of it (SHA-256 {_first_of(known)})."
+        )
+
+
+def _first_of(images: Sequence[str]) -> str:
+    return f"{', '.join(images[:SHOWN])}{', ...' if len(images) > SHOWN else ''}"
+
+
 def _protected_by(examined: Examined, images: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return the images in these shards' holdout or tests: SHA-256 to part and shard."""
     parts, names = examined.round.parts, examined.round.shards
@@ -153,9 +180,8 @@ def _protected_by(examined: Examined, images: Collection[str]) -> dict[str, tupl
 
 def _describe_protected(protected: Mapping[str, tuple[str, str]]) -> str:
     kinds = sorted({f"the {part} of {name}" for part, name in protected.values()})
-    images = ", ".join(sorted(protected)[:SHOWN])
     return (
         f"{len(protected)} images of the shards are in {'; '.join(kinds)}. No network may be "
-        f"fitted on them (SHA-256 {images}{', ...' if len(protected) > SHOWN else ''}). Give "
-        "--leave-out to leave them out."
+        f"fitted on them (SHA-256 {_first_of(sorted(protected))}). Give --leave-out to leave them "
+        "out."
     )

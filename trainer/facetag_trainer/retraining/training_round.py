@@ -26,6 +26,7 @@ JUDGING = 300
 """Held-out images that a comparison on new images wants: three quarters of them judge."""
 LARGEST_SHARE = 0.3
 """Largest share of a new round that is held out for that."""
+NOTHING_DECIDED: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,17 @@ def examine_shards(
     *,
     known: Hashes,
     left_out: Collection[str] = (),
+    decided: Mapping[str, str] = NOTHING_DECIDED,
     hold_out_at_least: int = 0,
     domain: str | None = None,
 ) -> Examined:
     """Read shards, drop known images, and decide each image's part by its content.
 
     Near twins of the difference hashes `known` (m, 32) are dropped, and so are the images
-    `left_out` (SHA-256). The plan's share is held out, or so much more that about
-    `hold_out_at_least` images are, up to LARGEST_SHARE. Without a `domain`, the first shard's name
-    gives it. Raises ShardUnreadable if a shard cannot be read.
+    `left_out` (SHA-256). Images keep the part that was `decided` for them before (SHA-256 to part):
+    a bundle may have been fitted on them. Of others, the plan's share is held out, or so much more
+    that about `hold_out_at_least` images are, up to LARGEST_SHARE. Without a `domain`, the first
+    shard's name gives it. Raises ShardUnreadable if a shard cannot be read.
     """
     cleaned, hashes = read_clean_set(shards)
     dropped = Counter(cleaned.dropped)
@@ -84,7 +87,10 @@ def examine_shards(
     samples, hashes = [cleaned.samples[index] for index in kept], hashes[kept]
     wanted = min(LARGEST_SHARE, hold_out_at_least / max(1, len(samples)))
     parts = _decide_parts(samples, hashes, max(plan.validation_share, wanted))
-    used = {one.sha256: str(part) for one, part in zip(samples, parts, strict=True)}
+    used = {
+        one.sha256: decided.get(one.sha256, str(part))
+        for one, part in zip(samples, parts, strict=True)
+    }
     names, shard_of = name_shards(shards), _shard_digests(shards)
     return Examined(
         Round(names, used, domain or _first_domain(names)), samples, hashes, shard_of, +dropped

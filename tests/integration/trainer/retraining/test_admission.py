@@ -1,5 +1,7 @@
 """What the ledger lets through, with shards of small images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,15 @@ def test_a_shard_of_another_line_is_learnt_again_only_when_asked(sessions, old, 
     assert len(admission.new.samples) == 10
 
 
+def test_images_keep_their_part_when_another_line_learns_them(sessions, old, tmp_path):
+    new = write_shard(tmp_path / "new.tar", range(100, 160))
+    first = record(sessions, new, "v2")
+    plan = replace(PLAN, validation_share=0.05)
+    asked = ask([new], again=True)
+    again = admit_shards(sessions, asked, manifest_of(old), plan, tenant_id="local")
+    assert again.new.round.parts == first.round.parts
+
+
 def test_the_champions_own_shard_is_never_learnt_again(sessions, old):
     with pytest.raises(ShardRefused, match="The champion was fitted on"):
         admit(sessions, ask([old], again=True), manifest_of(old))
@@ -125,8 +136,43 @@ def test_a_shard_of_which_nothing_is_new_is_refused(sessions, old, tmp_path):
     examined = record(sessions, old, "v1")
     seed = image_of_part(examined, "training")
     new = write_shard(tmp_path / "new.tar", [seed])
-    with pytest.raises(ShardRefused, match="give new ones"):
+    with pytest.raises(ShardRefused, match=r"\(1 near twin of a known image\): give shards with"):
         admit(sessions, ask([new]), manifest_of(old))
+
+
+def test_a_shard_without_a_usable_image_is_refused_with_the_reason(sessions, old, tmp_path):
+    record(sessions, old, "v1")
+    nameless = write_tar(tmp_path / "new.tar", [("photo.jpg", b"1"), ("other.jpg", b"2")])
+    with pytest.raises(ShardRefused, match=r"\(2 malformed name\)"):
+        admit(sessions, ask([nameless]), manifest_of(old))
+
+
+def test_what_a_network_was_fitted_on_is_no_test_set(sessions, old, tmp_path):
+    examined = record(sessions, old, "v1")
+    new = write_shard(tmp_path / "new.tar", range(100, 105))
+    other = record(sessions, write_shard(tmp_path / "other.tar", range(200, 205)), "v2")
+    for learnt in (old, tmp_path / "other.tar"):
+        with pytest.raises(ShardRefused, match=rf"fitted on {learnt.name} already, so it is no"):
+            admit(sessions, ask([new], tests=index_shards([learnt], SETTINGS)), manifest_of(old))
+    assert other.round.parts
+    seed = image_of_part(examined, "training", "validation", "calibration")
+    mixed = write_shard(tmp_path / "mixed.tar", [seed, 300, 301])
+    with pytest.raises(ShardRefused, match=r"tuned on 1 images of the test set mixed\.tar"):
+        admit(sessions, ask([new], tests=index_shards([mixed], SETTINGS)), manifest_of(old))
+    held_out = [image_of_part(examined, "holdout"), 300]
+    unseen = write_shard(tmp_path / "unseen.tar", held_out)
+    admit(sessions, ask([new], tests=index_shards([unseen], SETTINGS)), manifest_of(old))
+
+
+def test_a_test_set_has_no_image_of_an_earlier_shard_that_is_given_just_now(
+    sessions, old, tmp_path
+):
+    examined = examine_shards(index_shards([old], SETTINGS), PLAN, known=to_hashes([]))
+    mixed = write_shard(tmp_path / "mixed.tar", [image_of_part(examined, "training"), 300])
+    new = write_shard(tmp_path / "new.tar", range(100, 105))
+    asked = ask([new], earlier=[old], tests=index_shards([mixed], SETTINGS))
+    with pytest.raises(ShardRefused, match="tuned on 1 images"):
+        admit(sessions, asked, manifest_of(old))
 
 
 def test_rounds_are_those_of_the_champions_line_that_the_ledger_holds(sessions, old, tmp_path):

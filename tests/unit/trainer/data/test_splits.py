@@ -72,6 +72,11 @@ def test_the_distance_at_which_images_look_alike_is_exact():
     assert look_alikes(one, far).tolist() == [False]
 
 
+def test_of_no_images_none_has_a_look_alike():
+    nothing = np.zeros((0, 32), np.uint8)
+    assert look_alikes(nothing, np.zeros((3, 32), np.uint8)).dtype == bool
+
+
 def test_groups_are_transitive():
     first = random_hashes(1)[0]
     second = with_bits_flipped(first, 12)
