@@ -136,12 +136,13 @@ def choose_point(
 def choose(points: Sequence[Point], allowed: Mapping[str, float]) -> Point:
     """Return the best point on new images among those that lose no more than is allowed.
 
-    If all lose more, the one that loses least beyond it.
+    Of points that are alike there, as where too few new images validate, it is the largest share.
+    If all lose more, it is the one that loses least beyond it.
     """
     bearable = [point for point in points if point.excess(allowed) <= 0]
     if not bearable:
         return min(points, key=lambda point: point.excess(allowed))
-    return min(bearable, key=lambda point: point.new)
+    return min(bearable, key=lambda point: (point.new, -point.share))
 
 
 def find_allowance(serves: Serves, lost: Mapping[str, float]) -> dict[str, float]:
@@ -153,11 +154,15 @@ def find_allowance(serves: Serves, lost: Mapping[str, float]) -> dict[str, float
 
 
 def add_losses(lost: Mapping[str, float], point: Point) -> dict[str, float]:
-    """Return by head what all retrainings have lost with that of a chosen point; gains count."""
-    return {
+    """Return by head what all retrainings have lost with that of a chosen point; gains count.
+
+    A head that was not measured keeps what it had lost.
+    """
+    now = {
         head: round(max(0.0, lost.get(head, 0.0) + loss.value), 4)
         for head, loss in point.lost.items()
     }
+    return {**lost, **now}
 
 
 def estimate_losses(labels: Outputs, before: Outputs, after: Outputs) -> dict[str, Loss]:

@@ -57,6 +57,13 @@ def test_what_was_lost_in_earlier_rounds_may_not_be_lost_again():
     assert find_allowance("both", add_losses(lost, POINTS[0]))["age"] == pytest.approx(0.03)
     assert find_allowance("both", add_losses({}, POINTS[0])) == BOTH
     assert find_allowance("earlier", lost) == ALLOWED["earlier"]
+    # Nothing was measured in this round.
+    assert add_losses(lost, Point(0.25, {}, 1.0)) == lost
+
+
+def test_where_new_images_are_too_few_to_tell_points_apart_most_is_kept_of_the_fit():
+    alike = [point(share, age, 0.0, 1.0) for share, age in ((0.25, 0.0), (0.5, 0.04), (1.0, 0.3))]
+    assert choose(alike, BOTH).share == 0.5
 
 
 def test_of_points_that_lose_too_little_to_tell_the_one_that_gains_most_is_chosen():
