@@ -15,10 +15,8 @@ def shard_key(tenant_id: str, sha256: str) -> str:
 
 
 def store_shard(storage: Storage, tenant_id: str, path: Path, sha256: str) -> None:
-    """Store a shard under its SHA-256, unless it is stored already."""
-    key = shard_key(tenant_id, sha256)
-    if not storage.operator.exists(key):
-        storage.operator.put_file(key, path)
+    """Store a shard under its SHA-256; a copy that is there may be damaged and is replaced."""
+    storage.operator.put_file(shard_key(tenant_id, sha256), path)
 
 
 def fetch_shard(storage: Storage, tenant_id: str, sha256: str, root: Path) -> Path:

@@ -25,11 +25,15 @@ def test_a_shard_comes_back_as_it_was_stored_and_once(storage, shard, tmp_path):
     assert fetch_shard(storage, "local", SHA256, tmp_path / "shards") == fetched
 
 
-def test_a_copy_with_a_changed_byte_is_refused(storage, shard, tmp_path):
+def test_a_copy_with_a_changed_byte_is_refused_until_the_shard_is_given_again(
+    storage, shard, tmp_path
+):
     storage.operator.put(shard_key("local", SHA256), DATA[:-1] + b"!", "application/x-tar")
     with pytest.raises(ShardUnreadable, match="damaged"):
         fetch_shard(storage, "local", SHA256, tmp_path / "shards")
     assert list((tmp_path / "shards").iterdir()) == []
+    store_shard(storage, "local", shard, SHA256)
+    assert fetch_shard(storage, "local", SHA256, tmp_path / "shards").read_bytes() == DATA
 
 
 def test_a_copy_that_is_missing_is_told_with_what_helps(storage, tmp_path):
