@@ -96,16 +96,20 @@ class Answering:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _leave(self, claim: RetrainingClaim, keeper: Keeper, reason: str, wait_s: float) -> None:
+        # Once: it may be written again, where the connection was lost.
+        lines = [*keeper.take_lines(), f"back in the queue: {reason}"]
+
         def leave(session: Session) -> None:
             if release_retraining(session, claim, wait_s=wait_s):
-                lines = [*keeper.take_lines(), f"back in the queue: {reason}"]
                 append_lines(session, claim.id, lines, tenant_id=claim.tenant_id)
 
         persist(self._shelf.sessions, leave, give_up=self._stopping)
 
     def _fail(self, claim: RetrainingClaim, keeper: Keeper, reason: str) -> None:
+        lines = keeper.take_lines()
+
         def fail(session: Session) -> None:
-            append_lines(session, claim.id, keeper.take_lines(), tenant_id=claim.tenant_id)
+            append_lines(session, claim.id, lines, tenant_id=claim.tenant_id)
             end_retraining(session, claim, Ending(RetrainingState.FAILED, error=reason))
 
         try:

@@ -25,7 +25,7 @@ from facetag.settings import Settings
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.crop import read_crop_rule
 from facetag_trainer.data.cache_preparation import PreparePlan
-from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.crop_cache import CropCache, detector_facts
 from facetag_trainer.evaluation.table_1_metrics import flatten
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress
@@ -151,8 +151,9 @@ class RetrainingSession:
                     )
 
     def _name_run(self, champion: Champion, rounds: Sequence[Round]) -> str:
-        images = [[sorted(one.shards), sorted(one.parts.items())] for one in rounds]
-        text = json.dumps([champion.version, images, self._plan.to_json()])
+        images = [[sorted(one.shards), sorted(one.parts.items()), one.domain] for one in rounds]
+        facts = detector_facts(self._shelf.settings)
+        text = json.dumps([champion.version, images, facts, self._plan.to_json()])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _fit(

@@ -15,7 +15,7 @@ from facetag.errors import (
     ShardRefused,
     StorageUnavailable,
 )
-from facetag.retraining.log_lines import read_lines
+from facetag.retraining.log_lines import append_lines, read_lines
 from facetag.retraining.retraining_lease import Ending, claim_retraining, end_retraining
 from facetag.retraining.retraining_requests import (
     ask_retraining,
@@ -23,7 +23,7 @@ from facetag.retraining.retraining_requests import (
     find_retraining,
 )
 from facetag.settings import Settings
-from facetag_trainer.retraining import heartbeat
+from facetag_trainer.retraining import heartbeat, queue_task
 from facetag_trainer.retraining.heartbeat import GIVEN_BACK, Keeper
 from facetag_trainer.retraining.queue_task import Answering
 
@@ -94,6 +94,24 @@ def test_what_cannot_be_done_has_failed_with_the_reason(asked, answer, found, er
     assert row.state == "failed"
     assert reason in row.error
     assert log[-2:] == ["began", row.error]
+
+
+@pytest.mark.parametrize("error", [ShardRefused("learnt already"), ChampionChanged()])
+def test_lines_are_there_where_the_database_was_lost_as_they_were_written(
+    asked, answer, found, monkeypatch, error
+):
+    faults = [DatabaseUnavailable("lost")]
+
+    def append(*args, **kinds):
+        append_lines(*args, **kinds)
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(queue_task, "append_lines", append)
+    answer(raising(error))
+    row, log = found()
+    assert row.state in ("failed", "queued")
+    assert log[-2] == "began"
 
 
 @pytest.mark.parametrize(("error", "waits"), [(RetrainingBusy(), True), (ChampionChanged(), False)])
