@@ -7,7 +7,7 @@ from typing import Any
 
 from facetag.client.api_client import Line
 from facetag.results.name_escapes import dump_json
-from facetag_cli.exports.face_attributes import flat_attributes
+from facetag_cli.exports.face_attributes import flat_attributes, was_labelled
 from facetag_cli.exports.result_files import open_output
 
 FACE = 1
@@ -21,7 +21,7 @@ def write_coco(lines: Iterable[Line], target: Path) -> int:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for line in lines:
-        if line["width"] is None:
+        if not was_labelled(line):
             continue
         images.append(
             {

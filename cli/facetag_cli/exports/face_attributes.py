@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from facetag.client.api_client import Line
 from facetag.heads import HEADS
+
+
+def was_labelled(line: Line) -> bool:
+    """Return whether a photo was labelled: of a failed one nobody knows whether it shows faces."""
+    return line["error"] is None and line["width"] is not None
 
 
 def flat_attributes(face: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,14 @@ The layout is that of https://docs.voxel51.com/user_guide/import_datasets.html.
 """
 
 from collections.abc import Iterable
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
 from facetag.results.name_escapes import dump_json, escape_name
-from facetag_cli.exports.face_attributes import flat_attributes, relative_box
+from facetag_cli.exports.face_attributes import flat_attributes, relative_box, was_labelled
 from facetag_cli.exports.photo_links import link_photo, require_apart
 
 FACE = "face"
@@ -24,12 +25,12 @@ def write_fiftyone(lines: Iterable[Line], target: Path, photos: Path) -> int:
     require_apart(target / "data", photos)
     labels: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
-        if line["width"] is None:
+        if not was_labelled(line):
             continue
         path = PurePosixPath(escape_name(line["image"]))
-        key = str(path.with_suffix(""))
-        while key in labels:
-            key = f"{path.with_suffix('')}-{len(labels)}"
+        stem = str(path.with_suffix(""))
+        numbered = (f"{stem}-{number}" for number in count(2))
+        key = next(key for key in chain([stem], numbered) if key not in labels)
         link_photo(photos, line["image"], target / "data" / f"{key}{path.suffix}")
         labels[key] = [_to_detection(line, face) for face in line["faces"]]
     target.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from facetag.atomic_write import atomic_open_text
 from facetag.client.api_client import Line
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json, escape_name
-from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads
+from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads, was_labelled
 from facetag_cli.exports.photo_links import link_photo, require_apart
 
 COLUMNS = (
@@ -34,7 +34,7 @@ def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int
     """
     require_apart(target, photos)
     target.mkdir(parents=True, exist_ok=True)
-    shown = [line for line in lines if line["width"] is not None]
+    shown = [line for line in lines if was_labelled(line)]
     heads = labelled_heads(face for line in shown for face in line["faces"])
     off = tuple(head.name for head in HEADS if head.name not in heads)
     columns = [name for name in COLUMNS if not name.startswith(off)]

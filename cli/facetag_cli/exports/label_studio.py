@@ -14,7 +14,12 @@ from facetag.client.api_client import Line
 from facetag.errors import InputInvalid
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json
-from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads, relative_box
+from facetag_cli.exports.face_attributes import (
+    flat_attributes,
+    labelled_heads,
+    relative_box,
+    was_labelled,
+)
 
 LOCAL_FILES = "/data/local-files/?d="
 """How Label Studio addresses photos below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
@@ -31,7 +36,7 @@ def write_label_studio(lines: Iterable[Line], target: Path) -> int:
         raise InputInvalid(
             f"{target} is no file: give --output a file, since a second one is written beside it."
         )
-    shown = [line for line in lines if line["width"] is not None]
+    shown = [line for line in lines if was_labelled(line)]
     atomic_write(target, dump_json([_to_task(line) for line in shown]))
     heads = labelled_heads(face for line in shown for face in line["faces"])
     atomic_write(target.with_suffix(".xml"), interface(heads))

@@ -291,3 +291,39 @@ def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp
     run = facetag("export", "0000", "--to", "coco")
     assert run.exit_code == 1
     assert "No job's id begins with 0000" in run.stderr
+
+
+def test_names_that_are_the_same_without_their_ends_are_told_apart(facetag, make_line, tmp_path):
+    names = ["a-2.jpg", "a.jpg", "a.png", "a.webp"]
+    results = tmp_path / "labels.jsonl"
+    results.write_text("".join(json.dumps(make_line(name)) + "\n" for name in names))
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(tmp_path / "photos" / name)
+    target = tmp_path / "fiftyone"
+    done = facetag(
+        "export", results, "--to", "fiftyone", "--output", target, "--photos", tmp_path / "photos"
+    )
+    assert done.exit_code == 0, done.output
+    labels = json.loads((target / "labels.json").read_text())["labels"]
+    assert list(labels) == ["a-2", "a", "a-3", "a-4"]
+    assert {path.name for path in (target / "data").iterdir()} == {
+        "a-2.jpg", "a.jpg", "a-3.png", "a-4.webp"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["coco", "label-studio", "fiftyone", "hf"])
+def test_a_photo_whose_labelling_failed_is_not_said_to_be_without_faces(
+    facetag, make_line, photos, tmp_path, format_
+):
+    failed = make_line(NAMES[1], state="failed", code="internal_error")
+    failed |= {"width": 100, "height": 80}
+    results = tmp_path / "labels.jsonl"
+    lines = [make_line(NAMES[0]), failed]
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    target = tmp_path / "out"
+    done = facetag("export", results, "--to", format_, "--output", target, "--photos", photos)
+    assert done.exit_code == 0, done.output
+    assert "Wrote 1 photo" in done.output
+    written = [path for path in (target, *target.rglob("*")) if path.is_file()]
+    assert not any(b"sub/a" in path.read_bytes() for path in written)
