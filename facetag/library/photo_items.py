@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from facetag.errors import ErrorCode, ImageUnreadable, InputInvalid
 from facetag.inputs.photo_files import LocalPhoto, collect_photos, unreadable
 from facetag.inputs.tar_photos import TAR_SUFFIX
+from facetag.vision.image_decoder import to_rgb
 from facetag.vision.photo import Pixels
 
 PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8] | Image.Image
@@ -86,11 +87,7 @@ def read_item(item: PhotoItem, max_bytes: int) -> bytes:
 def to_pixels(photo: npt.NDArray[Any] | Image.Image) -> Pixels:
     """Return upright RGB pixels; raises ImageUnreadable for an array that is no image."""
     if isinstance(photo, Image.Image):
-        upright = ImageOps.exif_transpose(photo)
-        if "A" in upright.getbands() or "transparency" in upright.info:
-            layer = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        return np.asarray(upright.convert("RGB"))
+        return np.asarray(to_rgb(ImageOps.exif_transpose(photo)))
     if photo.dtype != np.uint8 or not photo.size or photo.ndim not in (2, 3):
         raise _not_pixels(photo)
     if photo.ndim == 2:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from facetag.errors import FacetagError
 from facetag.extras import require_packages
 from facetag.results.image_lines import Line
 
@@ -21,9 +22,13 @@ class PhotoResults:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._coming = iter(lines)
         self._kept: list[Line] = []
+        self._fault: BaseException | None = None
 
     def __iter__(self) -> Iterator[Line]:
-        """Yield the lines that are kept, then those that are still to come."""
+        """Yield the lines that are kept, then those that are still to come.
+
+        Raises FacetagError where labelling was stopped before: what is kept is not all.
+        """
         place = 0
         while place < len(self._kept) or self._take_one():
             yield self._kept[place]
@@ -36,10 +41,19 @@ class PhotoResults:
         return len(self._kept)
 
     def _take_one(self) -> bool:
-        for line in self._coming:
-            self._kept.append(line)
-            return True
-        return False
+        if self._fault is not None:
+            raise FacetagError(
+                f"These are the results of the first {len(self._kept):,} photos alone: labelling "
+                f"was stopped there ({type(self._fault).__name__}). Label the photos again."
+            ) from self._fault
+        try:
+            self._kept.append(next(self._coming))
+        except StopIteration:
+            return False
+        except BaseException as fault:
+            self._fault = fault
+            raise
+        return True
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a pyarrow table of all results; needs the extra `tables`."""

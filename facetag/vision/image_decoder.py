@@ -352,7 +352,7 @@ def _load(image: Image.Image, data: bytes) -> tuple[Image.Image | Pixels, bool]:
     if isinstance(image, TiffImageFile):
         check_jpeg_parts(image.tag_v2, data)
     incomplete = is_jpeg and image.mode == "CMYK" and check_cmyk(data)
-    return _to_rgb(image), incomplete
+    return to_rgb(image), incomplete
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:
@@ -364,7 +364,8 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of any mode in RGB: 16 bits scaled, and white behind what is transparent."""
     if image.mode.startswith("I"):
         image = _scale_levels(np.asarray(image))
     elif image.mode == "F":

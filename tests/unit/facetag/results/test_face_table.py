@@ -1,8 +1,11 @@
 import io
+import itertools
 import json
 
 import pyarrow.parquet as pq
+import pytest
 
+from facetag.errors import FacetagError
 from facetag.results.csv_rows import COLUMNS
 from facetag.results.face_table import write_parquet
 from facetag.results.image_lines import Face, image_line
@@ -85,3 +88,20 @@ def test_a_data_frame_keeps_whole_numbers_whole_where_some_are_missing():
     assert frame["gender"].dtype == "category"
     assert len(frame) == PhotoResults(LINES).to_arrow().num_rows == 4
     assert len(PhotoResults([]).to_pandas()) == 0
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), FacetagError("no space is left")])
+def test_results_that_were_stopped_are_never_taken_for_all(fault):
+    def lines():
+        yield from LINES[:2]
+        raise fault
+
+    labels = PhotoResults(lines())
+    with pytest.raises(type(fault)):
+        len(labels)
+    assert [line["image"] for line in itertools.islice(labels, 2)] == [
+        line["image"] for line in LINES[:2]
+    ]
+    for take_all in (len, list, PhotoResults.to_pandas, PhotoResults.to_arrow):
+        with pytest.raises(FacetagError, match="first 2 photos alone"):
+            take_all(labels)
