@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -52,9 +53,16 @@ class JobPhotos:
             yield line
 
     def find(self, name: str) -> Path | None:
-        """Return the path of a photo, fetched if it is not on this machine; None if it is gone."""
+        """Return the path of a photo, fetched if it is not on this machine.
+
+        None if it is gone, or if another one has its name: its boxes would lie on the wrong photo.
+        """
         if self._places is None:
-            self._places = {line["image"]: line["position"] for line in self._sample.lines()}
+            lines = list(self._sample.lines())
+            times = Counter(line["image"] for line in lines)
+            self._places = {
+                line["image"]: line["position"] for line in lines if times[line["image"]] == 1
+            }
         position = self._places.get(name)
         if position is None:
             return None
