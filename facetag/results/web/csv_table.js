@@ -47,8 +47,10 @@ function written(column, value) {
   return real && Number.isInteger(value) ? value.toFixed(1) : String(value);
 }
 
-/* Return a name that is no formula, breaks no row and turns no direction. */
-const UNSAFE = /[\0-\t\v-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|^[=+@\uff1d\uff0b\uff20\uff0d-]/g;
+/* Return a name that is no formula, breaks no row and turns no direction (`escape_cell`). */
+const SIGN = `["'\\s\xad\u180e\u200b-\u200d\u2060\x1c-\x1f\x85]*[=+@\uff1d\uff0b\uff20\uff0d\ufe62\ufe63\ufe66\ufe6b\u2212-]`;
+const UNSAFE = new RegExp(
+  `[\\0-\t\v-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|^${SIGN}|[;\n](?=${SIGN})`, "g");
 const inert = (text) => text.replace(UNSAFE, (found) => Array.from(new TextEncoder().encode(found),
   (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join(""));
 

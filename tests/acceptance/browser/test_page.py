@@ -1,6 +1,8 @@
 """The page at `/` in headless Chromium, against a service that runs as users run it."""
 
+import csv
 import hashlib
+import io
 import json
 import re
 import tarfile
@@ -11,11 +13,25 @@ import pytest
 from PIL import Image
 
 from benchmarks.samples import load_photo
+from facetag.results.name_escapes import escape_cell
 from facetag.storage.object_keys import image_key
 from tests.acceptance.browser.conftest import check_access, wait_for
 from tests.integration.cli.retraining_setup import write_shard
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+FORMULAS = [
+    "-a.jpg",
+    "a-b=c.jpg",
+    "\u200b=cmd|x.jpg",
+    '" =1+1.jpg',
+    "a;=HYPERLINK(1).jpg",
+    '"a\n=1.jpg',
+    "\u2212a.jpg",
+    "a;\u3000\ufe66b.jpg",
+    "a\u202egpj.exe",
+    "a;b.jpg",
+]
+"""Names of which spreadsheets take most for formulas."""
 
 
 def test_photos_and_the_camera_are_tried_one_by_one(open_page, samples):
@@ -292,6 +308,15 @@ def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service
             page.get_by_role("button", name="Download CSV").click()
         written = download.value.path().read_text("utf-8")
         assert written == service.get(f"/v1/jobs/{job_id}/results?format=csv").text
+        lines = [{"image": name, "faces": []} for name in FORMULAS]
+        written = page.evaluate(
+            "async (lines) => (await import('/page/collection/csv_table.js'))"
+            ".csvTable(lines, ['image'])",
+            lines,
+        )
+        assert [row for (row,) in csv.reader(io.StringIO(written))][1:] == [
+            escape_cell(name) for name in FORMULAS
+        ]
         page.locator("select[name=state]").select_option("failed")
         page.get_by_text(f"4 of {total} photos with state failed.").wait_for()
         assert page.locator("figure").count() == 4

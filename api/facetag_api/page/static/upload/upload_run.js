@@ -66,13 +66,11 @@ export class UploadRun extends EventTarget {
     this.#tell();
   }
 
-  /** Try the files that failed once more. */
   async retry() {
     this.failed.clear();
     await this.#goOn();
   }
 
-  /** Stop, and forget what was remembered. */
   async forget() {
     this.#stop.abort();
     this.goOn();
@@ -92,7 +90,6 @@ export class UploadRun extends EventTarget {
     });
   }
 
-  /** Start the job of everything that was stored. */
   startJob() {
     return this.#attempt(() => this.#postJob());
   }
