@@ -65,7 +65,7 @@ def append_listed_images(
         job_id,
         tenant_id=job.tenant_id,
         images=images,
-        places=count(_counted(job)),
+        places=count(_next_place(session, job_id)),
         labelling_key=labelling_key if job.reuse else None,
     )
     job.queued += len(images) - known.total()
@@ -126,6 +126,15 @@ def _lock_listed(session: Session, job_id: uuid.UUID) -> Job | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     )
+
+
+def _next_place(session: Session, job_id: uuid.UUID) -> int:
+    """Return the position after the job's last image; after a purge, it is not the number of them.
+
+    The caller holds the job's row.
+    """
+    last = session.scalar(select(func.max(Image.position)).where(Image.job_id == job_id))
+    return 0 if last is None else last + 1
 
 
 def _counted(job: Job) -> int:

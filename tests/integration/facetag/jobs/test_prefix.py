@@ -4,14 +4,17 @@ from sqlalchemy import text
 from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, JobState
+from facetag.erasure.purge import purge_photos
 from facetag.errors import JobStateConflict
 from tests.integration.facetag.factories import (
+    BUCKET,
     TENANT,
     assert_counts_are_true,
     new_images,
     read_job,
     run_images,
 )
+from tests.integration.facetag.jobs.test_known_results import KEY, label, photos
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +68,36 @@ def test_a_prefix_with_nothing_in_it_is_a_completed_job(sessions, job_id):
     assert (job.state, job.total) == (JobState.COMPLETED, 0)
     assert job.finished_at is not None
     assert finish(sessions, job_id) is None
+
+
+def purge(sessions, *contents):
+    with transaction(sessions) as session:
+        return purge_photos(session, contents, tenant_id=TENANT, bucket=BUCKET, actor="a")
+
+
+def test_a_listing_goes_on_after_a_photo_of_it_was_purged(sessions, job_id):
+    label(sessions, photos("a", "b"), [ImageState.TAGGED] * 2)
+    a, *others = photos("a", "b", "c")
+    with transaction(sessions) as session:
+        jobs.append_listed_images(
+            session, job_id, [a, *others], after=None, cursor="k2", labelling_key=KEY
+        )
+    assert purge(sessions, a.content) == 2
+    assert append(sessions, job_id, photos("d"), "k2", None) is True
+    assert finish(sessions, job_id).total == 3
+    assert_counts_are_true(sessions)
+
+
+def test_a_resumed_listing_goes_on_after_a_photo_of_it_was_purged(sessions, job_id):
+    append(sessions, job_id, photos("a", "b"), None, "k2")
+    with transaction(sessions) as session:
+        jobs.cancel_job(session, job_id, tenant_id=TENANT)
+    assert purge(sessions, photos("a")[0].content) == 1
+    with transaction(sessions) as session:
+        assert jobs.resume_job(session, job_id, tenant_id=TENANT).state == JobState.LISTING
+    assert append(sessions, job_id, photos("c", "d"), "k2", None) is True
+    assert finish(sessions, job_id).total == 3
+    assert_counts_are_true(sessions)
 
 
 def test_a_cancel_stops_the_listing_and_takes_what_was_found(sessions, job_id):
