@@ -50,12 +50,7 @@ def purge_photos(
     stay: call this again when their job has ended.
     """
     allow_long_statements(session)
-    rows = session.scalars(
-        select(Image)
-        .where(Image.tenant_id == tenant_id, Image.content.in_(contents), Image.state.in_(ENDED))
-        .order_by(Image.id)
-        .with_for_update()
-    ).all()
+    rows = _delete_ended(session, contents, tenant_id=tenant_id)
     purge_id = uuid.uuid4()
     for row in rows:
         session.execute(
@@ -64,9 +59,6 @@ def purge_photos(
             .values({row.state: getattr(Job, row.state) - 1, "total": Job.total - 1}),
             execution_options=_NO_SYNC,
         )
-    session.execute(
-        delete(Image).where(Image.id.in_([row.id for row in rows])), execution_options=_NO_SYNC
-    )
     needed = find_needed(session, [row.key for row in rows], bucket=bucket)
     keys = set()
     for row in rows:
@@ -85,3 +77,24 @@ def purge_photos(
         number=len(rows),
     )
     return len(rows)
+
+
+def _delete_ended(session: Session, contents: Sequence[bytes], *, tenant_id: str) -> list[Image]:
+    """Delete the ended images with these contents, with all copies of them, and return them.
+
+    Whoever copies the result of one holds its row (`facetag.jobs.reuse`): once that is free, the
+    copy is there for the next turn. What is held here is copied no more.
+    """
+    gone: list[Image] = []
+    ended = (
+        select(Image)
+        .where(Image.tenant_id == tenant_id, Image.content.in_(contents), Image.state.in_(ENDED))
+        .order_by(Image.id)
+        .with_for_update()
+    )
+    while rows := session.scalars(ended).all():
+        session.execute(
+            delete(Image).where(Image.id.in_([row.id for row in rows])), execution_options=_NO_SYNC
+        )
+        gone += rows
+    return gone

@@ -17,11 +17,10 @@ from sqlalchemy.orm import Session
 from facetag.db.tables import ImageState, Job, JobState
 from facetag.errors import JobNotFound, JobStateConflict
 from facetag.jobs.counts import close_job_if_done
-from facetag.jobs.reuse.known_results import COPIED, COPY_FACES
+from facetag.jobs.reuse.known_results import COPIED, COPY_FACES, HOLD_SOURCE
 
 # A share lock: whoever deletes the earlier job meanwhile waits, and then finds that photos of it
-# are needed. Its photos stay as long as it does, so nobody need ask whether they are there. It has
-# ended, so whoever holds its row waits for no row of another job.
+# are needed. Its photos stay as long as it does, so nobody need ask whether they are there.
 HOLD = text("""
     SELECT id FROM jobs
     WHERE id = :earlier AND tenant_id = :tenant AND deleted_at IS NULL
@@ -50,7 +49,7 @@ ADD = text(f"""
         SELECT source.tenant_id, :job, run.place + source.position - run.first, source.bucket,
             source.key, source.name, source.content, source.id, clock_timestamp(),
             {", ".join(f"source.{column}" for column in COPIED.split(", "))}
-        FROM {_SOURCES}
+        FROM {_SOURCES} {HOLD_SOURCE}
         RETURNING id, state, reused_from AS source
     ), copied AS ({COPY_FACES})
     SELECT state, count(*) AS number FROM done GROUP BY state

@@ -23,6 +23,11 @@ COPY_FACES = """
     FROM done JOIN faces ON faces.image_id = done.source
 """
 """SQL that copies the faces of `done`: ids of images, each with that of its source."""
+HOLD_SOURCE = "FOR KEY SHARE OF source SKIP LOCKED"
+"""SQL that holds the images whose results are copied, and leaves out those that somebody deletes.
+
+A purge waits for whoever copies a result, and then finds the copy. Nobody who copies waits.
+"""
 
 # A content may have been labelled in many jobs: LIMIT 1 reads one entry of the index for each.
 # The few deleted jobs, whose rows are not gone yet, are read once for all contents.
@@ -49,6 +54,7 @@ ADD = text(f"""
             CAST(:names AS text[]), CAST(:sources AS bigint[]))
             AS wanted(position, bucket, key, name, source)
         JOIN images AS source ON source.id = wanted.source AND source.labelling_key = :key
+        {HOLD_SOURCE}
         RETURNING id, position, state, reused_from AS source
     ), copied AS ({COPY_FACES})
     SELECT position, state FROM done
@@ -56,13 +62,18 @@ ADD = text(f"""
 
 FINISH = text(f"""
     WITH done AS (
-        UPDATE images SET reused_from = source.id, finished_at = clock_timestamp(),
+        UPDATE images SET reused_from = held.source, finished_at = clock_timestamp(),
             claim_token = NULL, lease_until = NULL, started_at = NULL, suspicion = 0,
-            {", ".join(f"{column} = source.{column}" for column in COPIED.split(", "))}
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:sources AS bigint[])) AS wanted(id, source)
-        JOIN images AS source ON source.id = wanted.source AND source.labelling_key IS NOT NULL
-        WHERE images.id = wanted.id
-        RETURNING images.id, images.state, source.id AS source
+            {", ".join(f"{column} = held.{column}" for column in COPIED.split(", "))}
+        FROM (
+            SELECT wanted.id, wanted.source,
+                {", ".join(f"source.{column}" for column in COPIED.split(", "))}
+            FROM unnest(CAST(:ids AS bigint[]), CAST(:sources AS bigint[])) AS wanted(id, source)
+            JOIN images AS source ON source.id = wanted.source AND source.labelling_key IS NOT NULL
+            {HOLD_SOURCE}
+        ) AS held
+        WHERE images.id = held.id
+        RETURNING images.id, images.state, held.source
     ), copied AS ({COPY_FACES})
     SELECT id, state FROM done
 """)  # noqa: S608 - built from the constants above
@@ -96,8 +107,8 @@ def add_known(
 ) -> dict[int, ImageState]:
     """Add finished images to a job: position, image, and id of the image whose result it gets.
 
-    Returns the state of each added image by its position. Sources that were deleted meanwhile are
-    left out.
+    Returns the state of each added image by its position. Sources that were deleted meanwhile, or
+    are being deleted, are left out.
     """
     if not images:
         return {}
@@ -117,8 +128,8 @@ def add_known(
 def finish_with(session: Session, sources: dict[int, int]) -> dict[int, ImageState]:
     """Finish images, `{image id: id of the image with the result}`; return their states.
 
-    The caller holds the images' locks and changes the counts. Sources that were deleted meanwhile
-    are left out.
+    The caller holds the images' locks and changes the counts. Sources that were deleted meanwhile,
+    or are being deleted, are left out.
     """
     if not sources:
         return {}

@@ -1,37 +1,37 @@
 import hashlib
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.storage.client import make_storage
-from tests.integration.facetag.factories import TENANT
 
 
 @pytest.fixture
-def cancel_meanwhile(sessions):
-    """Cancel a job in a thread, and return once that waits for somebody's lock."""
+def meanwhile(sessions):
+    """Do something in a thread, and return once that waits for somebody's lock.
 
-    def cancel(job_id):
-        with transaction(sessions) as session:
-            jobs.cancel_job(session, job_id, tenant_id=TENANT)
+    What is returned waits for the thread, and returns or raises what it did.
+    """
+    with ThreadPoolExecutor(1) as pool:
 
-    def start(job_id):
-        thread = threading.Thread(target=cancel, args=(job_id,))
-        thread.start()
-        waiting = text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        give_up = time.monotonic() + 30
-        while time.monotonic() < give_up:
-            with transaction(sessions) as session:
-                if session.scalar(waiting):
-                    return thread
-        raise AssertionError("the cancel waits for nobody")
+        def start(work):
+            done = pool.submit(work)
+            waiting = text(
+                "SELECT 1 FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            give_up = time.monotonic() + 30
+            while time.monotonic() < give_up and not done.done():
+                with transaction(sessions) as session:
+                    if session.scalar(waiting):
+                        return done.result
+            raise AssertionError("it waits for nobody")
 
-    return start
+        yield start
 
 
 @pytest.fixture

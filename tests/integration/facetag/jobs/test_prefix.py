@@ -70,6 +70,11 @@ def test_a_prefix_with_nothing_in_it_is_a_completed_job(sessions, job_id):
     assert finish(sessions, job_id) is None
 
 
+def cancel(sessions, job_id):
+    with transaction(sessions) as session:
+        return jobs.cancel_job(session, job_id, tenant_id=TENANT)
+
+
 def purge(sessions, *contents):
     with transaction(sessions) as session:
         return purge_photos(session, contents, tenant_id=TENANT, bucket=BUCKET, actor="a")
@@ -90,8 +95,7 @@ def test_a_listing_goes_on_after_a_photo_of_it_was_purged(sessions, job_id):
 
 def test_a_resumed_listing_goes_on_after_a_photo_of_it_was_purged(sessions, job_id):
     append(sessions, job_id, photos("a", "b"), None, "k2")
-    with transaction(sessions) as session:
-        jobs.cancel_job(session, job_id, tenant_id=TENANT)
+    cancel(sessions, job_id)
     assert purge(sessions, photos("a")[0].content) == 1
     with transaction(sessions) as session:
         assert jobs.resume_job(session, job_id, tenant_id=TENANT).state == JobState.LISTING
@@ -102,8 +106,7 @@ def test_a_resumed_listing_goes_on_after_a_photo_of_it_was_purged(sessions, job_
 
 def test_a_cancel_stops_the_listing_and_takes_what_was_found(sessions, job_id):
     append(sessions, job_id, new_images(3), None, "k2")
-    with transaction(sessions) as session:
-        job = jobs.cancel_job(session, job_id, tenant_id=TENANT)
+    job = cancel(sessions, job_id)
     assert (job.state, job.total, job.cancelled) == (JobState.CANCELLED, 3, 3)
     assert job.finished_at is not None
     assert append(sessions, job_id, new_images(1), "k2", None) is False
@@ -111,11 +114,11 @@ def test_a_cancel_stops_the_listing_and_takes_what_was_found(sessions, job_id):
     assert_counts_are_true(sessions)
 
 
-def test_a_cancel_that_waits_for_a_page_takes_that_page_too(sessions, job_id, cancel_meanwhile):
+def test_a_cancel_that_waits_for_a_page_takes_that_page_too(sessions, job_id, meanwhile):
     with transaction(sessions) as session:
         jobs.append_listed_images(session, job_id, new_images(3), after=None, cursor="k2")
-        thread = cancel_meanwhile(job_id)
-    thread.join()
+        cancelled = meanwhile(lambda: cancel(sessions, job_id))
+    cancelled()
     job = read_job(sessions, job_id)
     assert (job.state, job.cancelled, job.queued) == (JobState.CANCELLED, 3, 0)
     assert job.finished_at is not None

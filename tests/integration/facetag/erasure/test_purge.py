@@ -1,0 +1,124 @@
+"""A purged photo is gone from all jobs, whatever happens to them meanwhile."""
+
+import pytest
+from sqlalchemy import select
+
+from facetag import jobs
+from facetag.db.engine import transaction
+from facetag.db.tables import FaceRow, Image, ImageState
+from facetag.erasure.purge import purge_photos
+from facetag.errors import JobStateConflict
+from facetag.jobs.reuse.earlier_images import EarlierImages, Run, take_over
+from facetag.jobs.reuse.known_results import find_known, finish_with
+from tests.integration.facetag.factories import (
+    BUCKET,
+    TENANT,
+    add_job,
+    assert_counts_are_true,
+    read_job,
+)
+from tests.integration.facetag.jobs.test_known_results import KEY, label, photos
+
+pytestmark = pytest.mark.integration
+
+TAGGED = ImageState.TAGGED
+
+
+def contents(*names):
+    return [photo.content for photo in photos(*names)]
+
+
+def purge_in(session, *names):
+    return purge_photos(session, contents(*names), tenant_id=TENANT, bucket=BUCKET, actor="a")
+
+
+@pytest.fixture
+def purge(sessions):
+    """Purge photos in a transaction of its own."""
+
+    def purge(*names):
+        with transaction(sessions) as session:
+            return purge_in(session, *names)
+
+    return purge
+
+
+def names_in(sessions, job_id):
+    """The names of a job's images that have a face."""
+    query = select(Image.name).join(FaceRow, FaceRow.image_id == Image.id).order_by(Image.position)
+    with transaction(sessions) as session:
+        return session.scalars(query.where(Image.job_id == job_id)).all()
+
+
+def take(session, job_id, earlier):
+    take_over(session, job_id, earlier, tenant_id=TENANT, key=KEY)
+
+
+def begin(sessions, earlier):
+    return add_job(sessions, [], labelling_key=KEY, places=earlier.other_places())
+
+
+def test_a_purge_takes_the_copies_that_are_made_meanwhile(sessions, purge, meanwhile):
+    first = label(sessions, photos("a", "b"), [TAGGED] * 2)
+    earlier = EarlierImages(first, [Run(0, 0, 2)])
+    second, queued = begin(sessions, earlier), add_job(sessions, photos("a"))
+    with transaction(sessions) as session:
+        take(session, second, earlier)
+        third, _ = jobs.create_job(
+            session, tenant_id=TENANT, images=photos("a", "b"), labelling_key=KEY
+        )
+        sources = find_known(session, contents("a"), tenant_id=TENANT, key=KEY)
+        waiting = session.scalar(select(Image.id).where(Image.job_id == queued))
+        assert finish_with(session, {waiting: sources[contents("a")[0]]}) == {waiting: TAGGED}
+        jobs.move_counts(session, queued, {ImageState.QUEUED: -1, TAGGED: 1}, reused=1)
+        purged = meanwhile(lambda: purge("a"))
+    assert purged() == 4
+    for job_id in (first, second, third.id):
+        assert names_in(sessions, job_id) == ["b"]
+        assert read_job(sessions, job_id).total == 1
+    assert names_in(sessions, queued) == []
+    assert_counts_are_true(sessions)
+
+
+def test_nothing_is_copied_of_a_photo_that_is_being_purged(sessions):
+    first = label(sessions, photos("a", "b"), [TAGGED] * 2)
+    sources = known(sessions, "a", "b")
+    with transaction(sessions) as session:
+        assert purge_in(session, "a") == 1
+        # Nobody waits for the purge.
+        job_id = add_job(sessions, photos("a", "b"), labelling_key=KEY)
+        queued = add_job(sessions, photos("a", "b"))
+        with transaction(sessions) as other:
+            rows = other.scalars(
+                select(Image).where(Image.job_id == queued).order_by(Image.position)
+            ).all()
+            wanted = {row.id: source for row, source in zip(rows, sources, strict=True)}
+            assert finish_with(other, wanted) == {rows[1].id: TAGGED}
+            jobs.move_counts(other, queued, {ImageState.QUEUED: -1, TAGGED: 1}, reused=1)
+    assert [names_in(sessions, one) for one in (first, job_id, queued)] == [["b"]] * 3
+    assert read_job(sessions, job_id).queued == 1
+    assert_counts_are_true(sessions)
+
+
+def known(sessions, *names):
+    """The ids of the images whose results are known for these photos."""
+    with transaction(sessions) as session:
+        found = find_known(session, contents(*names), tenant_id=TENANT, key=KEY)
+    return [found[content] for content in contents(*names)]
+
+
+def test_a_job_that_waits_for_a_purge_of_an_earlier_one_takes_nothing_over(sessions, meanwhile):
+    first = label(sessions, photos("a", "b"), [TAGGED] * 2)
+    earlier = EarlierImages(first, [Run(0, 0, 2)])
+    job_id = begin(sessions, earlier)
+
+    def take_now():
+        with transaction(sessions) as session:
+            take(session, job_id, earlier)
+
+    with transaction(sessions) as session:
+        purge_in(session, "a")
+        taken = meanwhile(take_now)
+    with pytest.raises(JobStateConflict, match="send the images"):
+        taken()
+    assert read_job(sessions, job_id).total == 0
