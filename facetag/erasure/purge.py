@@ -1,9 +1,10 @@
 """Delete jobs and photos with all that was found in them, for good."""
 
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ARRAY, Integer, delete, exists, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from facetag.access.audit import record
@@ -11,6 +12,7 @@ from facetag.db.engine import allow_long_statements
 from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.deleted_jobs import erase_rows
 from facetag.erasure.tombstones import bury
+from facetag.jobs.duplicate_marks import mark_duplicates
 from facetag.jobs.lifecycle import delete_job
 from facetag.jobs.queries import find_needed
 from facetag.storage.object_keys import thumbnail_key
@@ -52,13 +54,12 @@ def purge_photos(
     allow_long_statements(session)
     rows = _delete_ended(session, contents, tenant_id=tenant_id)
     purge_id = uuid.uuid4()
+    of_job: dict[uuid.UUID, list[Image]] = defaultdict(list)
     for row in rows:
-        session.execute(
-            update(Job)
-            .where(Job.id == row.job_id)
-            .values({row.state: getattr(Job, row.state) - 1, "total": Job.total - 1}),
-            execution_options=_NO_SYNC,
-        )
+        of_job[row.job_id].append(row)
+    # As everywhere: first the images, then the jobs' rows by ascending id.
+    for job_id in sorted(of_job):
+        _take_out(session, job_id, of_job[job_id])
     needed = find_needed(session, [row.key for row in rows], bucket=bucket)
     keys = set()
     for row in rows:
@@ -98,3 +99,39 @@ def _delete_ended(session: Session, contents: Sequence[bytes], *, tenant_id: str
         )
         gone += rows
     return gone
+
+
+def _take_out(session: Session, job_id: uuid.UUID, gone: Sequence[Image]) -> None:
+    """Lower a job's counts by its deleted images; those that repeated one of them are marked anew.
+
+    A job that has not ended is marked when it ends.
+    """
+    states = Counter(row.state for row in gone)
+    reused = Counter(row.state for row in gone if row.reused_from is not None)
+    job = session.scalar(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(
+            {state: getattr(Job, state) - number for state, number in states.items()}
+            | {"total": Job.total - len(gone), "reused": Job.reused - reused.total()}
+        )
+        .returning(Job),
+        execution_options=_NO_SYNC | {"populate_existing": True},
+    )
+    if job is None:
+        return
+    if job.known is not None:
+        # Those whose result came later are not told apart.
+        job.known = {state: max(0, known - reused[state]) for state, known in job.known.items()}
+    if job.finished_at is not None and _has_repeats(session, job_id, gone):
+        mark_duplicates(session, job_id)
+
+
+def _has_repeats(session: Session, job_id: uuid.UUID, gone: Sequence[Image]) -> bool:
+    """Return whether images of a job are marked as repetitions of its deleted images.
+
+    To compare all photos of a large job takes much longer.
+    """
+    positions = literal([row.position for row in gone], ARRAY(Integer))
+    repeats = exists().where(Image.job_id == job_id, Image.duplicate_of == func.any(positions))
+    return bool(session.scalar(select(repeats)))

@@ -1,13 +1,14 @@
 """A purged photo is gone from all jobs, whatever happens to them meanwhile."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.db.tables import FaceRow, Image, ImageState
 from facetag.erasure.purge import purge_photos
 from facetag.errors import JobStateConflict
+from facetag.jobs.duplicate_marks import mark_duplicates
 from facetag.jobs.reuse.earlier_images import EarlierImages, Run, take_over
 from facetag.jobs.reuse.known_results import find_known, finish_with
 from tests.integration.facetag.factories import (
@@ -17,7 +18,7 @@ from tests.integration.facetag.factories import (
     assert_counts_are_true,
     read_job,
 )
-from tests.integration.facetag.jobs.test_known_results import KEY, label, photos
+from tests.integration.facetag.jobs.test_known_results import KEY, label, lines, photos
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +98,34 @@ def test_nothing_is_copied_of_a_photo_that_is_being_purged(sessions):
             jobs.move_counts(other, queued, {ImageState.QUEUED: -1, TAGGED: 1}, reused=1)
     assert [names_in(sessions, one) for one in (first, job_id, queued)] == [["b"]] * 3
     assert read_job(sessions, job_id).queued == 1
+    assert_counts_are_true(sessions)
+
+
+def test_photos_that_repeated_a_purged_one_repeat_the_first_that_is_left(sessions, purge):
+    job_id = label(sessions, photos("a", "b", "c", "d"), [TAGGED] * 4)
+    with transaction(sessions) as session:
+        session.execute(update(Image).where(Image.name != "d").values(look=bytes(32)))
+        mark_duplicates(session, job_id)
+    assert repeated_in(sessions, job_id) == [None, "a", "a", None]
+    purge("a", "d")
+    assert repeated_in(sessions, job_id) == [None, "b"]
+    purge("c")
+    assert repeated_in(sessions, job_id) == [None]
+
+
+def repeated_in(sessions, job_id):
+    return [line.get("duplicate_of") for line in lines(sessions, job_id)]
+
+
+def test_purged_photos_are_no_longer_counted_as_known(sessions, purge):
+    first = label(sessions, photos("a", "b", "c"), [TAGGED, ImageState.NO_FACE, TAGGED])
+    job_id = add_job(sessions, photos("a", "b", "c"), labelling_key=KEY)
+    other = add_job(sessions, photos("new", "a"), labelling_key=KEY)
+    assert purge("a", "b") == 5
+    job = read_job(sessions, job_id)
+    assert (job.total, job.reused, job.known) == (1, 1, {"tagged": 1, "no_face": 0})
+    assert [read_job(sessions, one).reused for one in (first, other)] == [0, 0]
+    assert read_job(sessions, other).total == 1
     assert_counts_are_true(sessions)
 
 
