@@ -70,7 +70,7 @@ def erase_deleted_jobs(sessions: sessionmaker[Session], *, bucket: str) -> int:
 
 
 def spare_photos(session: Session, keys: Sequence[str], *, tenant_id: str, bucket: str) -> None:
-    """Take back the deletion of photos that their tenant sends again.
+    """Take back the deletion of photos that their tenant sends again, and of their thumbnails.
 
     Rows of deleted jobs that name them go now, or they would bury the photos later. Whoever deletes
     such a row at this moment is waited for.
@@ -84,7 +84,9 @@ def spare_photos(session: Session, keys: Sequence[str], *, tenant_id: str, bucke
             .with_for_update()
         ).all()
         _erase(session, rows, bucket=bucket)
-    spare(session, keys, tenant_id=tenant_id)
+    # A worker may store a thumbnail anew before the old one's turn comes.
+    thumbnails = [thumbnail_key(tenant_id, bucket, key) for key in keys]
+    spare(session, [*keys, *thumbnails], tenant_id=tenant_id)
 
 
 def _erase(session: Session, rows: Sequence[Any], *, bucket: str) -> None:

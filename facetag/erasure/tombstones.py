@@ -38,7 +38,7 @@ def bury(session: Session, keys: Iterable[str], *, tenant_id: str, job_id: uuid.
 
 
 def spare(session: Session, keys: Sequence[str], *, tenant_id: str) -> None:
-    """Take back the tombstones of photos that their tenant sends again."""
+    """Take back the tombstones of objects that their tenant sends again."""
     session.execute(
         delete(Tombstone).where(Tombstone.tenant_id == tenant_id, is_among(Tombstone.key, keys)),
         execution_options={"synchronize_session": False},

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select, text
 
@@ -6,8 +8,10 @@ from facetag.db.tables import FaceRow, Image, ImageState, Job, Tombstone
 from facetag.erasure import deleted_jobs
 from facetag.erasure.deleted_jobs import erase_deleted_jobs, spare_photos
 from facetag.erasure.purge import purge_job
+from facetag.erasure.tombstones import work_off
 from facetag.errors import JobNotFound
 from facetag.jobs import NewImage
+from facetag.jobs.lifecycle import delete_job
 from facetag.storage.object_keys import thumbnail_key
 from tests.integration.facetag.factories import (
     BUCKET,
@@ -106,5 +110,22 @@ def test_a_photo_that_is_sent_again_is_not_buried_by_rows_that_are_left(sessions
     with transaction(sessions) as session:
         spare_photos(session, [first, last], tenant_id=TENANT, bucket=BUCKET)
     assert erase_deleted_jobs(sessions, bucket=BUCKET) == 1
-    assert buried(sessions).isdisjoint({first, last})
-    assert buried(sessions) >= thumbnails(first, last)
+    assert buried(sessions).isdisjoint({first, last} | thumbnails(first, last))
+    assert buried(sessions) >= thumbnails(images[1].key)
+
+
+def test_a_thumbnail_of_a_photo_that_is_sent_again_stays(sessions, storage):
+    (image,) = [replace(one, bucket=storage.bucket) for one in new_images(1)]
+    thumbnail = thumbnail_key(TENANT, storage.bucket, image.key)
+    job_id = add_job(sessions, [image])
+    run_images(sessions, job_id, {0: TAGGED})
+    with transaction(sessions) as session:
+        # As a large job: its rows go by and by.
+        delete_job(session, job_id, tenant_id=TENANT)
+    with transaction(sessions) as session:
+        spare_photos(session, [image.key], tenant_id=TENANT, bucket=storage.bucket)
+    add_job(sessions, [image])
+    storage.put(thumbnail, b"of the new job", "image/jpeg")
+    erase_deleted_jobs(sessions, bucket=storage.bucket)
+    work_off(sessions, storage)
+    assert storage.exists(thumbnail)
