@@ -7,9 +7,9 @@ Locks are taken in one order, here and in the worker: first the images' rows, th
 whose counters change by one `UPDATE jobs SET queued = queued - :n ...` (`move_counts`). A worker
 does not wait for the job's row: it leaves its change in `count_changes`, and the next holder of the
 row applies it. A holder of the job's row locks no image that others may hold, except with SKIP
-LOCKED. Claims skip locked images; everybody who waits for images locks them by ascending id. So
-there is no deadlock, and for the holder of a job's row the images' committed states agree with the
-counters and the changes that were left.
+LOCKED. Claims skip locked images; everybody who waits for images locks them by ascending id, and
+so the rows of several jobs. So there is no deadlock, and for the holder of a job's row the images'
+committed states agree with the counters and the changes that were left.
 """
 
 from facetag.jobs.counts import close_job_if_done, move_counts

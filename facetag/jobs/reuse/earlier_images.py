@@ -117,6 +117,9 @@ def take_over(
     It may have ended meanwhile. A second call changes nothing. Raises JobNotFound, and
     JobStateConflict as `require_held` does.
     """
+    if earlier.job_id < job_id:
+        # Rows of jobs are locked by ascending id.
+        session.execute(HOLD, {"earlier": earlier.job_id, "tenant": tenant_id})
     job = session.scalar(
         select(Job)
         .where(Job.id == job_id, Job.tenant_id == tenant_id, Job.deleted_at.is_(None))

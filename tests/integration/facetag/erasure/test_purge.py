@@ -1,11 +1,13 @@
 """A purged photo is gone from all jobs, whatever happens to them meanwhile."""
 
+import uuid
+
 import pytest
 from sqlalchemy import select, update
 
 from facetag import jobs
 from facetag.db.engine import transaction
-from facetag.db.tables import FaceRow, Image, ImageState
+from facetag.db.tables import FaceRow, Image, ImageState, Job
 from facetag.erasure.purge import purge_photos
 from facetag.errors import JobStateConflict
 from facetag.jobs.duplicate_marks import mark_duplicates
@@ -127,6 +129,54 @@ def test_purged_photos_are_no_longer_counted_as_known(sessions, purge):
     assert [read_job(sessions, one).reused for one in (first, other)] == [0, 0]
     assert read_job(sessions, other).total == 1
     assert_counts_are_true(sessions)
+
+
+def test_a_purge_locks_jobs_by_ascending_id(sessions, purge, meanwhile):
+    low, high = sorted(label(sessions, photos("a"), [ImageState.NO_FACE]) for _ in range(2))
+    with transaction(sessions) as session:
+        session.execute(update(Image).where(Image.job_id == low).values(id=Image.id + 1000))
+    with transaction(sessions) as session:
+        lock(session, low)
+        purged = meanwhile(lambda: purge("a"))
+        lock(session, high, nowait=True)
+    assert purged() == 2
+
+
+@pytest.mark.parametrize("is_lower", [True, False])
+def test_a_job_and_the_earlier_one_are_locked_by_ascending_id(sessions, meanwhile, is_lower):
+    first = label(sessions, photos("a"), [TAGGED])
+    earlier = EarlierImages(first, [Run(0, 0, 1)])
+    job_id = uuid.UUID(int=1 if is_lower else 2**128 - 1)
+    with transaction(sessions) as session:
+        session.execute(update(Job).where(Job.id == begin(sessions, earlier)).values(id=job_id))
+
+    def take_now():
+        with transaction(sessions) as session:
+            take(session, job_id, earlier)
+
+    low, high = sorted([first, job_id])
+    with transaction(sessions) as session:
+        lock(session, low)
+        taken = meanwhile(take_now)
+        lock(session, high, nowait=True)
+    taken()
+    assert names_in(sessions, job_id) == ["a"]
+
+
+def test_a_job_that_ends_during_a_purge_waits_for_none_of_its_images(sessions, purge, meanwhile):
+    job_id = label(sessions, photos("a", "b", "c"), [TAGGED] * 3)
+    with transaction(sessions) as session:
+        session.execute(update(Image).values(look=bytes(32)))
+    with transaction(sessions) as session:
+        lock(session, job_id)
+        purged = meanwhile(lambda: purge("b"))
+        mark_duplicates(session, job_id)
+    assert purged() == 1
+    assert repeated_in(sessions, job_id) == [None, "a"]
+
+
+def lock(session, job_id, *, nowait=False):
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update(nowait=nowait))
 
 
 def known(sessions, *names):
