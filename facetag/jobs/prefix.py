@@ -97,10 +97,12 @@ def finish_listing(session: Session, job_id: uuid.UUID) -> Job | None:
 
 def fail_listing(session: Session, job_id: uuid.UUID, error: str) -> None:
     """Close a job whose prefix cannot be listed, with the reason; a retry lists it again."""
-    job = _lock_listed(session, job_id)
-    if job is None:
+    # A cancel or a purge may hold some of the images, and waits for the job's row then.
+    is_listed = select(Job.id).where(Job.id == job_id, Job.state == JobState.LISTING).exists()
+    held = select(Image.id).where(Image.job_id == job_id, is_listed).order_by(Image.id)
+    session.execute(select(func.count()).select_from(held.with_for_update().subquery()))
+    if _lock_listed(session, job_id) is None:
         return
-    # Images of a job that is being listed are not claimed, so nobody holds these rows.
     session.execute(delete(Image).where(Image.job_id == job_id))
     session.execute(
         update(Job)

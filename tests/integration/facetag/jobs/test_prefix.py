@@ -1,9 +1,9 @@
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from facetag import jobs
 from facetag.db.engine import transaction
-from facetag.db.tables import ImageState, JobState
+from facetag.db.tables import Image, ImageState, JobState
 from facetag.erasure.purge import purge_photos
 from facetag.errors import JobStateConflict
 from tests.integration.facetag.factories import (
@@ -70,6 +70,11 @@ def test_a_prefix_with_nothing_in_it_is_a_completed_job(sessions, job_id):
     assert finish(sessions, job_id) is None
 
 
+def fail(sessions, job_id):
+    with transaction(sessions) as session:
+        jobs.fail_listing(session, job_id, "There is no bucket photos.")
+
+
 def cancel(sessions, job_id):
     with transaction(sessions) as session:
         return jobs.cancel_job(session, job_id, tenant_id=TENANT)
@@ -127,8 +132,7 @@ def test_a_cancel_that_waits_for_a_page_takes_that_page_too(sessions, job_id, me
 
 def test_a_listing_that_fails_says_why_and_a_retry_begins_anew(sessions, job_id):
     append(sessions, job_id, new_images(3), None, "k2")
-    with transaction(sessions) as session:
-        jobs.fail_listing(session, job_id, "There is no bucket photos.")
+    fail(sessions, job_id)
     job = read_job(sessions, job_id)
     assert (job.state, job.total) == (JobState.FAILED, 0)
     assert job.error == "There is no bucket photos."
@@ -138,6 +142,20 @@ def test_a_listing_that_fails_says_why_and_a_retry_begins_anew(sessions, job_id)
     assert (job.state, job.total, job.error) == (JobState.LISTING, None, None)
     assert append(sessions, job_id, new_images(2), None, None) is True
     assert finish(sessions, job_id).total == 2
+    assert_counts_are_true(sessions)
+
+
+def test_a_listing_that_fails_while_it_is_cancelled_waits_and_changes_nothing(
+    sessions, job_id, meanwhile
+):
+    append(sessions, job_id, new_images(3), None, "k2")
+    with transaction(sessions) as session:
+        session.execute(select(Image.id).where(Image.job_id == job_id).with_for_update())
+        failing = meanwhile(lambda: fail(sessions, job_id))
+        jobs.cancel_job(session, job_id, tenant_id=TENANT)
+    failing()
+    job = read_job(sessions, job_id)
+    assert (job.state, job.cancelled, job.error) == (JobState.CANCELLED, 3, None)
     assert_counts_are_true(sessions)
 
 
