@@ -66,10 +66,15 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Hold an image that is given back unread; `away` if object storage did not deliver it."""
+    """Hold an image that is given back unread.
+
+    It is `away` if object storage did not deliver it or no process started to decode it, for this
+    `reason`.
+    """
 
     image: ImageToLabel
     away: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +191,10 @@ class PhotoReader:
                 code = ErrorCode.OBJECT_REFUSED
                 return Outcome.failure(image.id, code, str(error), watch.stage_ms)
             log.warning("image_refused", reason=str(error))
-            return Unread(image, away=True)
+            return Unread(image, away=True, reason=str(error))
         except (ServiceUnavailable, SettingsInvalid) as error:
             log.warning("image_away", reason=str(error))
-            return Unread(image, away=True)
+            return Unread(image, away=True, reason=str(error))
         except Exception:
             log.exception("read_failed", bucket=image.bucket)
             return Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, INTERNAL, watch.stage_ms)

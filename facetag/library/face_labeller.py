@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from PIL.Image import fromarray
 
 from facetag.cpu import available_cores
 from facetag.db.storable_text import storable
-from facetag.errors import ImageUnreadable
+from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 from facetag.labelling.photo_labels import PhotoLabeller, label_photos, to_outcome
@@ -29,6 +29,10 @@ from facetag.settings import Settings, load_settings
 from facetag.vision.difference_hash import hash_look
 from facetag.vision.inference.cpu_slots import CpuSlots
 from facetag.vision.photo import WORKING_SIDE, whole_picture
+
+TRIES = 3
+"""How often a photo is read until it fails because no process starts to decode it. Unlike a worker,
+nobody waits here until the machine has memory again."""
 
 
 def label(
@@ -164,7 +168,8 @@ class _Run:
         place = 0
         with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
             coming: Future[list[Photo | Outcome]] = ahead.submit(self._read)
-            while chunk := coming.result():
+            # Nothing may have been read because no photo could be decoded yet.
+            while (chunk := coming.result()) or self._unread:
                 coming = ahead.submit(self._read)
                 for outcome in self._label(chunk):
                     done[outcome.image_id] = outcome
@@ -173,7 +178,7 @@ class _Run:
                     place += 1
 
     def _read(self) -> list[Photo | Outcome]:
-        """Read the next chunk; photos that found no room in memory come first in the next one."""
+        """Read the next chunk; photos that stay unread come first in the next one."""
         room = self._settings.chunk_images - len(self._unread)
         fresh = [self._claim(place, item) for place, item in islice(self._items, max(0, room))]
         images = [*self._unread, *fresh]
@@ -182,11 +187,21 @@ class _Run:
         files = [image for image in images if not self._has_pixels(image)]
         read: list[Photo | Outcome] = [self._take_pixels(image) for image in pixels]
         for result in self._reader.read(files):
-            if isinstance(result, Unread):
-                self._unread.append(result.image)
-            else:
+            if not isinstance(result, Unread):
                 read.append(result)
+            elif result.away:
+                read += self._put_back(result)
+            else:
+                self._unread.append(result.image)
         return sorted(read, key=_place)
+
+    def _put_back(self, unread: Unread) -> list[Photo | Outcome]:
+        """Have a photo read again, or return its failure after so many tries."""
+        image = replace(unread.image, releases=unread.image.releases + 1)
+        if image.releases >= TRIES:
+            return [Outcome.failure(image.id, ErrorCode.INTERNAL_ERROR, unread.reason)]
+        self._unread.append(image)
+        return []
 
     def _claim(self, place: int, item: PhotoItem) -> ImageToLabel:
         self._held[str(place)] = item

@@ -102,7 +102,8 @@ def test_a_bad_image_fails_with_its_code_and_leaves_its_neighbours_alone(
 )
 def test_a_fault_of_the_storage_is_not_held_against_the_image(make_reader, fault):
     first = image(1, "a")
-    assert make_reader(Shelf(a=fault)).read([first]) == [Unread(first, away=True)]
+    unread = Unread(first, away=True, reason=str(fault))
+    assert make_reader(Shelf(a=fault)).read([first]) == [unread]
 
 
 def test_nothing_more_is_fetched_once_stopping(make_reader):
@@ -143,7 +144,7 @@ def test_a_refused_object_is_tried_for_minutes_before_its_image_fails(make_reade
     reader = make_reader(Shelf(a=ObjectRefused("not yours")))
     early, late = image(1, "a"), replace(image(2, "a"), releases=REFUSALS)
     first, second = reader.read([early, late])
-    assert first == Unread(early, away=True)
+    assert first == Unread(early, away=True, reason="not yours")
     assert isinstance(second, Outcome)
     assert second.error[0] == ErrorCode.OBJECT_REFUSED
 

@@ -96,6 +96,41 @@ def test_photos_that_find_no_room_in_memory_come_in_the_next_chunk_and_in_order(
     assert fake.batches == [8, 4]
 
 
+@pytest.mark.parametrize("guarded", [1, 20])
+def test_photos_for_which_no_decoder_starts_fail_with_the_reason_and_lose_no_other(
+    album, monkeypatch, guarded
+):
+    # TIFF is decoded in a process of its own.
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    for place in range(guarded):
+        Image.fromarray(pixels(200)).save(album / f"03b-{place:02}.tif")
+    lines = list(facetag.FaceLabeller(loaded=FakeLabeller()).label(album))
+    names = sorted(path.name for path in album.iterdir() if path.suffix != ".txt")
+    assert [line["image"] for line in lines] == names
+    failed = [line for line in lines if line["image"].endswith(".tif")]
+    assert {line["error"]["code"] for line in failed} == {"internal_error"}
+    assert all("FACETAG_SUSPECT_MEMORY_MB" in line["error"]["message"] for line in failed)
+    assert sum(line["state"] == "failed" for line in lines) == guarded + 2
+
+
+def test_a_photo_for_which_a_decoder_starts_at_last_is_labelled(tmp_path, monkeypatch):
+    starts = tmp_path / "starts"
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!/bin/sh\necho >> {starts}\n"
+        f'[ $(wc -l < {starts}) -lt 3 ] || exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    Image.fromarray(pixels(200)).save(tmp_path / "a.tif")
+    (tmp_path / "b.jpg").write_bytes(jpeg(200))
+    lines = list(facetag.FaceLabeller(loaded=FakeLabeller()).label(tmp_path))
+    assert [(line["image"], line["state"]) for line in lines] == [
+        ("a.tif", "tagged"),
+        ("b.jpg", "tagged"),
+    ]
+
+
 def test_a_photo_at_which_the_network_fails_is_a_result(album):
     def fail(photo):
         if photo.copy.mean() < 127:
