@@ -34,15 +34,18 @@ class EarlyResults:
     """Read a job's results at once, in a thread, and at the job's end only what has changed.
 
     The job is new: a photo's line changes once the photo is labelled, or if it repeats another one,
-    which is known at the end. `find` may find the lines elsewhere than at the service; if it raises
-    OSError or ValueError, they are read there.
+    which is known at the end. A photo's position is its place among the lines as long as there are
+    as many as the job has photos: if one was purged, all lines are read at the end. `find` may find
+    the lines elsewhere than at the service; if it raises OSError or ValueError, they are read
+    there.
     """
 
     def __init__(
-        self, client: ApiClient, job_id: str, find: Callable[[], list[Line]] | None = None
+        self, client: ApiClient, job: JobView, find: Callable[[], list[Line]] | None = None
     ) -> None:
         self._client = client
-        self._job_id = job_id
+        self._job_id = job["id"]
+        self._total = job["total"]
         self._find = find
         self._read: list[Line] | None = None
         self._thread = threading.Thread(target=self._run, name="early-results", daemon=True)
@@ -51,23 +54,27 @@ class EarlyResults:
     def lines(self) -> Iterator[Line]:
         """Yield all lines of the job, which has ended, as the API would give them now."""
         self._thread.join()
-        if self._read is None:
+        if self._read is None or not self._settle(self._read):
             yield from stream_lines(self._client, [self._job_id])
-            return
-        still_open = [
-            place for place, line in enumerate(self._read) if line["state"] in OPEN_STATES
-        ]
+        else:
+            yield from self._read
+
+    def _settle(self, lines: list[Line]) -> bool:
+        """Replace the lines that may have changed; return False if one that was open is gone."""
+        still_open = {place for place, line in enumerate(lines) if line["state"] in OPEN_STATES}
         # Where no position is asked for, all images would come.
-        for line in self._client.list_settled(self._job_id, still_open or [0]):
-            self._read[line.pop("position")] = line
-        yield from self._read
+        for line in self._client.list_settled(self._job_id, sorted(still_open) or [0]):
+            place = line.pop("position")
+            lines[place] = line
+            still_open.discard(place)
+        return not still_open
 
     def _run(self) -> None:
-        try:
-            self._read = self._found() or list(stream_lines(self._client, [self._job_id]))
-        except (FacetagError, ValueError, RuntimeError):
+        with suppress(FacetagError, ValueError, RuntimeError):
             # All is read at the end, and a fault is told then. The command may also have ended.
-            self._read = None
+            lines = self._found() or list(stream_lines(self._client, [self._job_id]))
+            if len(lines) == self._total:
+                self._read = lines
 
     def _found(self) -> list[Line] | None:
         """Return the lines that were found elsewhere, unless too many of them are open."""

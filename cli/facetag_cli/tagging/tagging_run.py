@@ -261,7 +261,7 @@ class TaggingRun:
                     find = None
                     if known is not None and earlier.output is not None:
                         find = partial(earlier.output.read, images, known)
-                    self._early[job["id"]] = EarlyResults(self._client, job["id"], find)
+                    self._early[job["id"]] = EarlyResults(self._client, job, find)
             else:
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
