@@ -30,8 +30,9 @@ class EarlierOutput:
     def read(self, images: Sequence[ImageEntry], known: KnownEntries) -> list[Line]:
         """Return a line for each image of a new job; those that are not in the file are OPEN.
 
-        The service holds the results of the `known` ones still. Raises OSError, and ValueError if
-        the file changed, or if two photos have one name in their job, which cuts long ones.
+        They name photos as the job does. The service holds the results of the `known` ones still.
+        Raises OSError, and ValueError if the file changed, or if two photos have one name in their
+        job, which cuts long ones.
         """
         with Path(self.path).open(encoding="utf-8") as file:
             if self.of(Path(self.path), os.fstat(file.fileno())) != self:
@@ -47,8 +48,9 @@ class EarlierOutput:
         )
         found = [OPEN] * len(images)
         for place in places:
-            line = lines.get(images[place]["name"], OPEN)
-            # Which photo it repeats is known once the new job has ended.
-            line.pop("duplicate_of", None)
-            found[place] = line
+            name = images[place]["name"]
+            if name in lines:
+                found[place] = lines[name] | {"image": name}
+                # Which photo it repeats is known once the new job has ended.
+                found[place].pop("duplicate_of", None)
         return found

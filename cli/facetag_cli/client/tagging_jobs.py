@@ -82,7 +82,8 @@ def merge_lines(
 ) -> Iterator[Line]:
     """Yield one line per photo in order: the service's, or the reason why it was not sent.
 
-    They name photos as the disk does, not as jobs do.
+    They name photos as the disk does, not as jobs do. Raises FacetagError if the service's lines
+    are not those of the photos that were sent.
     """
     own_names: dict[str, str] = {}
     for photo, outcome in zip(photos, report.outcomes, strict=True):
@@ -94,7 +95,13 @@ def merge_lines(
             raise FacetagError(
                 "The service gave fewer results than the job has photos. Run the command again."
             )
-        if (held := name_in_job(photo.name)) != photo.name:
+        held = name_in_job(photo.name)
+        if line.get("image") != held:
+            raise FacetagError(
+                "The service's results are not those of the photos that were sent: a photo was "
+                "probably purged meanwhile. Run the command again."
+            )
+        if held != photo.name:
             own_names.setdefault(held, photo.name)
         names = {"image": photo.name}
         if first := line.get("duplicate_of"):

@@ -95,6 +95,21 @@ def test_results_that_end_too_early_are_a_fault(service, tmp_path):
             list(merge_lines(stream_lines(client, [job["id"]]), photos, UploadReport(["k", "k"])))
 
 
+@pytest.mark.parametrize("purged", [0, 1, 2, 3])
+def test_the_results_of_a_job_that_lost_a_photo_are_not_given_to_others(tmp_path, purged):
+    names = ["caf\udce9.jpg", "d/" * 600 + "b.jpg", r"c\xe9.jpg", "d.jpg"]
+    photos = photos_of(tmp_path, "away.jpg", *names)
+    report = UploadReport([NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), *"klmn"])
+    lines = [{"image": name_in_job(name), "state": "tagged"} for name in names]
+    merged = list(merge_lines(iter(lines), photos, report))
+    assert [line["image"] for line in merged] == ["away.jpg", *names]
+    del lines[purged]
+    given = []
+    with pytest.raises(FacetagError, match="Run the command again"):
+        given.extend(merge_lines(iter(lines), photos, report))
+    assert [line["image"] for line in given] == ["away.jpg", *names[:purged]]
+
+
 def test_the_name_of_a_job_is_cut_and_cleaned(service):
     service.objects["k"] = b"face"
     with ApiClient(Service(service.url)) as client:
