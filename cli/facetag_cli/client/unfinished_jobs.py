@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from socket import gethostname
 
 from facetag.atomic_write import atomic_write
 from facetag.cache_folder import cache_folder
@@ -18,6 +19,7 @@ from facetag.client.api_client import NO_WISH, ImageEntry, JobWish
 from facetag.settings import Settings
 
 FILE_NAME = "tag-jobs.json"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _START = 19
 """Field of /proc/PID/stat with the start of a process, counted from the one after its name."""
 
@@ -85,14 +87,31 @@ class UnfinishedJobs:
 
 
 def this_process() -> str:
-    """Return a name of this process that no later one gets."""
-    return _name_process(os.getpid())
+    """Return a name of this process that no later one gets, on any machine.
+
+    It is `PID:START:BOOT:HOST`. Machines that share a home share the file of jobs.
+    """
+    return ":".join((_name_process(os.getpid()) or ":", _boot_id(), gethostname()))
 
 
 def is_running(owner: str) -> bool:
-    """Return whether the process of this name, on this machine, still runs."""
-    pid = owner.partition(":")[0]
-    return pid.isdigit() and _name_process(int(pid)) == owner
+    """Return whether the process of this name still runs, or may run on another machine.
+
+    Earlier releases left BOOT and HOST out.
+    """
+    pid, start, boot, host = (owner.split(":", 3) + [""] * 3)[:4]
+    machine = boot or host
+    if machine and machine != (_boot_id() or gethostname()):
+        # A process of this very host ended when the machine was started again.
+        return host != gethostname()
+    return pid.isdigit() and _name_process(int(pid)) == f"{pid}:{start}"
+
+
+def _boot_id() -> str:
+    """Return an id that only this machine has, until it is started again; "" without /proc."""
+    with suppress(OSError):
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    return ""
 
 
 def _name_process(pid: int) -> str:

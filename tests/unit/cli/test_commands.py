@@ -303,18 +303,20 @@ def test_tag_ends_the_job_that_a_killed_run_on_the_folder_left_before_it_makes_i
     from facetag_cli.client.unfinished_jobs import UnfinishedJob, UnfinishedJobs, unfinished_path
 
     service.polls_until_done = 3
-    left, other = (facetag("upload", album, "--quiet").stdout.strip() for _ in range(2))
+    left, other, runs = (facetag("upload", album, "--quiet").stdout.strip() for _ in range(3))
     notes = UnfinishedJobs(unfinished_path(load_settings()))
     notes.add(left, UnfinishedJob("another digest", str(album), "1:1"))
     notes.add(other, UnfinishedJob("another digest", "/another folder", "1:1"))
+    notes.add(runs, UnfinishedJob("another digest", str(album), "1:1:boot:another machine"))
     run = facetag("tag", album)
     assert f"Cancelled job {left}" in run.stderr
-    assert [service.jobs[job]["cancelled"] for job in (left, other)] == [True, False]
+    cancelled = [service.jobs[job]["cancelled"] for job in (left, other, runs)]
+    assert cancelled == [True, False, False]
     made = [(method, path) for method, path, _ in service.requests]
     begun = made.index(("POST", f"/v1/jobs/{left}/cancel"))
     # It has ended before the new job is made.
     assert made[begun:].count(("GET", f"/v1/jobs/{left}")) >= 2
-    assert set(notes.read()) == {other}
+    assert set(notes.read()) == {other, runs}
 
 
 def test_cancel_and_retry_show_the_job(facetag, service, album):

@@ -2,7 +2,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from facetag.settings import Settings
+from facetag_cli.client import unfinished_jobs
 from facetag_cli.client.unfinished_jobs import (
     UnfinishedJob,
     UnfinishedJobs,
@@ -54,12 +57,40 @@ def test_only_the_same_images_in_the_same_order_and_settings_have_one_digest():
 def test_a_process_is_told_from_one_that_has_ended():
     assert is_running(this_process())
     assert not is_running(f"{os.getpid()}:1")
+    pid, start, *machine = this_process().split(":")
+    assert not is_running(":".join((pid, "1", *machine)))
+    assert is_running(f"{pid}:{start}"), "as earlier releases named processes"
     program = "from facetag_cli.client.unfinished_jobs import this_process; print(this_process())"
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not is_running(ended.stdout.strip())
     assert not is_running("")
+
+
+@pytest.mark.parametrize("has_boot_id", [True, False])
+def test_a_process_of_another_machine_is_taken_to_run(tmp_path, monkeypatch, has_boot_id):
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr(unfinished_jobs, "BOOT_ID", boot)
+
+    def start_machine(host, boot_id):
+        monkeypatch.setattr(unfinished_jobs, "gethostname", lambda: host)
+        if has_boot_id:
+            boot.write_text(f"{boot_id}\n")
+
+    start_machine("one", "a")
+    owner = this_process()
+    assert is_running(owner)
+    ended = owner.replace(":", ":1", 1)
+    assert not is_running(ended)
+    start_machine("two", "b")
+    assert is_running(owner)
+    assert is_running(ended)
+    if has_boot_id:
+        start_machine("one", "c")
+        assert not is_running(owner), "the machine was started again"
+        start_machine("renamed", "a")
+        assert not is_running(ended)
 
 
 def test_each_service_has_its_own_file(tmp_path, monkeypatch):
