@@ -285,8 +285,10 @@ class Sender:
         if status == 403:
             # The form has expired: request a new one.
             (upload,) = self._client.request_uploads([content.as_wanted()])
-            if upload["post"] is not None:
-                status, reason = self._post(upload, data)
+            if upload["post"] is None:
+                # Another run has sent the content meanwhile.
+                return upload["key"]
+            status, reason = self._post(upload, data)
         if 200 <= status < 400:
             return upload["key"]
         return NotSent(

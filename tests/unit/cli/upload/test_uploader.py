@@ -153,6 +153,18 @@ def test_a_form_that_ran_out_is_asked_for_again(service, upload, album):
     assert len(service.made("POST", "/v1/uploads")) == 2
 
 
+def test_a_photo_that_another_run_sent_before_its_form_ran_out_is_there(service, album):
+    photo = collect_photos(album).photos[0]
+    content = content_of(photo)
+    with ApiClient(Service(service.url)) as client, FormPoster(1) as poster:
+        (upload,) = client.request_uploads([content.as_wanted()])
+        service.objects[upload["key"]] = photo.path.read_bytes()
+        service.troubles["/store"] = [403]
+        outcome = Sender(client, poster).send(content, photo, upload)
+    assert outcome == upload["key"]
+    assert len(service.made("POST", "/store")) == 1
+
+
 def test_a_photo_that_the_store_refuses_does_not_stop_the_others(service, upload, album):
     service.troubles["/store"] = [400]
     report, _ = upload(collect_photos(album).photos)
