@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from facetag import jobs
 from facetag.bundles.bundle_folder import read_manifest
 from facetag.bundles.labelling_key import labelling_key
 from facetag.bundles.object_store import store_bundle
@@ -12,6 +13,9 @@ from facetag.db.tables import ImageState
 from facetag.errors import ErrorCode
 from facetag.labelling.outcomes import Outcome
 from facetag.storage.object_keys import image_key
+from facetag_api.image_locations import resolve_images
+from facetag_api.routes.jobs import digest_request
+from facetag_api.schemas import JobRequest
 from facetag_worker.claims import claim_images, finish_chunk
 from tests.integration.paper_bundles import write_paper_bundle
 
@@ -114,6 +118,33 @@ def test_an_earlier_job_stands_for_its_photos_while_it_holds_them(api, harness, 
     # The first answer stays, and a job that was refused is none.
     assert api.post("/v1/jobs", json=body, headers=headers).json() == grown
     assert len(api.get("/v1/jobs").json()["jobs"]) == 2
+
+
+def test_a_job_whose_api_died_before_it_took_over_known_photos_is_completed_by_its_request(
+    api, harness, settings
+):
+    key = labelling_key(read_manifest(settings.bundle), settings)
+    first = api.post("/v1/jobs", json={"images": photos("a", "b"), "store": "photos"}).json()
+    label_all(harness, settings, key)
+    runs = [{"place": 0, "first": 0, "number": 2}]
+    body = {"images": photos("d"), "known": {"job": first["id"], "runs": runs}}
+    wanted = JobRequest.model_validate(body)
+    with harness.transaction() as session:
+        jobs.create_job(
+            session,
+            tenant_id="local",
+            images=resolve_images(wanted.images, settings=settings, tenant_id="local"),
+            idempotency_key="grown",
+            request_sha256=digest_request(wanted),
+            labelling_key=key,
+            places=iter([2]),
+        )
+    label_all(harness, settings, key)
+    (partial,) = [job for job in api.get("/v1/jobs").json()["jobs"] if job["id"] != first["id"]]
+    assert (partial["state"], partial["total"]) == ("completed", 1)
+    again = api.post("/v1/jobs", json=body, headers={"Idempotency-Key": "grown"}).json()
+    whole = api.get(f"/v1/jobs/{again['id']}").json()
+    assert (whole["id"], whole["state"], whole["total"]) == (partial["id"], "completed", 3)
 
 
 @pytest.mark.parametrize(
