@@ -52,11 +52,20 @@ def start_job(
     reuse: bool = True,
     wish: JobWish = NO_WISH,
     known: KnownEntries | None = None,
+    request: str = "",
 ) -> JobView:
-    """Start a job; a name that is too long for the API is cut."""
+    """Start a job; a name that is too long for the API is cut.
+
+    The same `request` gets the job that it started before, if there is one.
+    """
     shown = name.encode("utf-8", "replace").decode().replace("\0", "")[:MAX_JOB_NAME]
     return client.create_job(
-        images, name=shown, idempotency_key=str(uuid.uuid4()), reuse=reuse, wish=wish, known=known
+        images,
+        name=shown,
+        idempotency_key=request or str(uuid.uuid4()),
+        reuse=reuse,
+        wish=wish,
+        known=known,
     )
 
 

@@ -1,12 +1,14 @@
 """Remember the unfinished jobs of `tag`, for the next run after a kill or Ctrl-C.
 
 Without this record, the next run would start a second job for the same photos beside the one that
-the ended run left in the queue.
+the ended run left in the queue. A request for a job is noted before it is made: the service may
+start the job, or a part of it, and the answer never come.
 """
 
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +21,8 @@ from facetag.client.api_client import NO_WISH, ImageEntry, JobWish
 from facetag.settings import Settings
 
 FILE_NAME = "tag-jobs.json"
+REQUEST = "request:"
+"""Begins the name of a request whose job is not known yet; the whole is its idempotency key."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _START = 19
 """Field of /proc/PID/stat with the start of a process, counted from the one after its name."""
@@ -52,7 +56,7 @@ def unfinished_path(settings: Settings) -> Path:
 
 
 class UnfinishedJobs:
-    """Keep the ids of the unfinished jobs in a file, each with its facts.
+    """Keep the unfinished jobs in a file by their ids or requests, each with its facts.
 
     A file that cannot be written only costs that the next run may label photos twice.
     """
@@ -69,9 +73,11 @@ class UnfinishedJobs:
             # No run left a job, or a crash of the machine cut the file off.
             return {}
 
-    def add(self, job_id: str, job: UnfinishedJob) -> None:
-        """Record a job that begins."""
-        self._write(self.read() | {job_id: job})
+    def add(self, job_id: str, job: UnfinishedJob, *, instead_of: str = "") -> None:
+        """Record a job that begins, or a request for one; `instead_of` is forgotten."""
+        jobs = self.read()
+        jobs.pop(instead_of, None)
+        self._write(jobs | {job_id: job})
 
     def remove(self, job_id: str) -> None:
         """Remove a job that ended."""
@@ -84,6 +90,11 @@ class UnfinishedJobs:
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(self._path, json.dumps(facts))
+
+
+def new_request() -> str:
+    """Return a name for a request that is about to be made."""
+    return f"{REQUEST}{uuid.uuid4()}"
 
 
 def this_process() -> str:

@@ -17,7 +17,6 @@ from facetag.errors import (
     Conflict,
     ErrorCode,
     FacetagError,
-    JobNotFound,
     JobStateConflict,
     RequestRejected,
 )
@@ -30,7 +29,6 @@ from facetag_cli.client.job_progress import (
     finished_count,
     labelling_time_s,
     wait_for_job,
-    wait_until_ended,
 )
 from facetag_cli.client.job_reference import short_ids
 from facetag_cli.client.tagging_jobs import merge_lines, name_in_job, plan_jobs, start_job
@@ -38,11 +36,12 @@ from facetag_cli.client.unfinished_jobs import (
     UnfinishedJob,
     UnfinishedJobs,
     images_digest,
-    is_running,
+    new_request,
     this_process,
     unfinished_path,
 )
 from facetag_cli.reporter import Reporter, plural
+from facetag_cli.tagging.leftover_jobs import LeftoverJobs, PlannedJob
 from facetag_cli.upload.hash_cache import HashCache, default_cache_path
 from facetag_cli.upload.uploader import NotSent, Uploader, UploadReport
 
@@ -152,7 +151,7 @@ class TaggingRun:
         self._starting = own or starting
         self._reuse = reuse
         self._wish = wish
-        self._leftovers = UnfinishedJobs(unfinished_path(settings))
+        self._notes = UnfinishedJobs(unfinished_path(settings))
         self._folders = LabelledFolders(settings)
         self._place = "\n".join(str(path.absolute()) for path in collection.given)
         self._early: dict[str, EarlyResults] = {}
@@ -180,7 +179,7 @@ class TaggingRun:
                     worker_starts=self._starting,
                     check=self._check_disk,
                 )
-                self._leftovers.remove(job["id"])
+                self._notes.remove(job["id"])
             if not any(job["reused"] for job in self.jobs):
                 self.labelled_s = labelling_time_s(self.jobs)
         except KeyboardInterrupt:
@@ -240,64 +239,57 @@ class TaggingRun:
             )
 
     def _start(self, earlier: EarlierJob) -> None:
-        digests = [
-            images_digest(part, self._settings, reuse=self._reuse, wish=self._wish)
+        planned = [
+            PlannedJob(
+                images_digest(part, self._settings, reuse=self._reuse, wish=self._wish),
+                part,
+                *earlier.divide(part),
+            )
             for part in self._plan
         ]
-        open_jobs = self._take_leftovers(set(digests))
-        for images, digest in zip(self._plan, digests, strict=True):
-            job = open_jobs.pop(digest, None)
-            if job is None:
-                others, known = earlier.divide(images)
-                job = start_job(
-                    self._client,
-                    others,
-                    name=self._collection.title,
-                    reuse=self._reuse,
-                    wish=self._wish,
-                    known=known,
-                )
-                if is_worth_reading(job, found=known is not None):
-                    find = None
-                    if known is not None and earlier.output is not None:
-                        find = partial(earlier.output.read, images, known)
-                    self._early[job["id"]] = EarlyResults(self._client, job, find)
-            else:
+        leftovers = LeftoverJobs(self._client, self._reporter, self._notes, self._ask_for_job)
+        open_jobs = leftovers.take(planned, place=None if self._own else self._place)
+        for one in planned:
+            facts = UnfinishedJob(one.digest, self._place, this_process())
+            if one.digest in open_jobs:
+                name, job = open_jobs.pop(one.digest)
                 self._reporter.say(
                     f"Continuing job {job['id']} of an earlier run: {finished_count(job)} of "
                     f"{job['total']} photos are done."
                 )
+            else:
+                name = new_request()
+                self._notes.add(name, facts)
+                job = self._ask_for_job(one, name)
+                self._read_early(job, one, earlier)
             # First of all, so that Ctrl-C finds the job to cancel.
             self.jobs.append(job)
-            self._leftovers.add(job["id"], UnfinishedJob(digest, self._place, this_process()))
+            self._notes.add(job["id"], facts, instead_of=name)
         say_known(self.jobs, self._reporter)
 
-    def _take_leftovers(self, wanted: set[str]) -> dict[str, JobView]:
-        """Return the open jobs on the wanted images, by digest.
+    def _ask_for_job(self, planned: PlannedJob, request: str) -> JobView:
+        """Return the job of a request that is noted; it is forgotten if the service refuses it."""
+        try:
+            return start_job(
+                self._client,
+                planned.others,
+                name=self._collection.title,
+                reuse=self._reuse,
+                wish=self._wish,
+                known=planned.known,
+                request=request,
+            )
+        except (Conflict, RequestRejected):
+            self._notes.remove(request)
+            raise
 
-        Other open jobs of ended runs on these photos are cancelled, and on a service of our own
-        those on any photos. They have ended when this returns, so that their results are known.
-        """
-        taken: dict[str, JobView] = {}
-        for job_id, left in self._leftovers.read().items():
-            if is_running(left.owner) or (not self._own and left.place != self._place):
-                continue
-            try:
-                job = self._client.get_job(job_id)
-                if job["finished_at"] is None and job["state"] != "cancelled":
-                    if left.digest in wanted and left.digest not in taken:
-                        taken[left.digest] = job
-                        continue
-                    self._client.cancel_job(job_id)
-                    self._reporter.say(
-                        f"Cancelled job {job_id}, which an earlier run left unfinished."
-                    )
-                wait_until_ended(self._client, job_id)
-            except (JobNotFound, JobStateConflict):
-                # The job was deleted, or it ended meanwhile.
-                pass
-            self._leftovers.remove(job_id)
-        return taken
+    def _read_early(self, job: JobView, planned: PlannedJob, earlier: EarlierJob) -> None:
+        known = planned.known
+        if is_worth_reading(job, found=known is not None):
+            find = None
+            if known is not None and earlier.output is not None:
+                find = partial(earlier.output.read, planned.images, known)
+            self._early[job["id"]] = EarlyResults(self._client, job, find)
 
     def note_output(self, path: Path, status: os.stat_result) -> None:
         """Note the file that all lines were written to, as JSON, and its status then."""

@@ -68,6 +68,10 @@ class FakeService(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, bytes]] = []
         self.troubles: dict[str, list[int]] = {}
         """Statuses that a path answers with before it works."""
+        self.lost_answers = 0
+        """Requests for a job that start it and are answered by a fault."""
+        self.keys: dict[str, str] = {}
+        """Jobs by idempotency key."""
         self.polls_until_done = 1
         self.worker = "ok"
         self.reviewed: list[int] = []
@@ -167,10 +171,25 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(204, None)
 
     def _start_job(self, body):
+        key = self.headers.get("Idempotency-Key") or str(uuid.uuid4())
+        repeated = self.server.keys.get(key) in self.server.jobs
+        if not repeated:
+            self._make_job(body, key)
+        if self.server.lost_answers:
+            self.server.lost_answers -= 1
+            self._answer(500, {"title": "Trouble", "status": 500, "detail": "It was killed."})
+        elif key in self.server.keys:
+            # A repeated request gets the first answer again.
+            first = {"state": "queued", "finished_at": None} if repeated else {}
+            self._answer(202, self.server.job(self.server.keys[key]) | first)
+        else:
+            self._answer(409, {"title": "Conflict", "status": 409, "detail": "Send the images."})
+
+    def _make_job(self, body, key):
+        """Make a job, unless the earlier one whose images it takes over is gone."""
         job_id = str(uuid.uuid4())
         images = self._images(body)
         if (earlier := body.get("known")) and earlier["job"] not in self.server.jobs:
-            self._answer(409, {"title": "Conflict", "status": 409, "detail": "Send the images."})
             return
         known = self._known(body, images)
         self.server.jobs[job_id] = {
@@ -181,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
             "reused": known,
             "wish": {name: body[name] for name in ("heads", "purpose", "store") if name in body},
         }
-        self._answer(202, self.server.job(job_id))
+        self.server.keys[key] = job_id
 
     def _images(self, body):
         if body.get("known") is not None:
