@@ -383,6 +383,18 @@ class Tombstone(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class UploadPromise(Base):
+    """A photo of our bucket of which a client was told that it is there, so that it stays."""
+
+    __tablename__ = "upload_promises"
+    __table_args__ = (Index("upload_promises_oldest", "until"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """It begins with the tenant's prefix, so no two tenants share it."""
+    tenant_id: Mapped[str]
+    until: Mapped[datetime]
+
+
 class ProgramRound(Base):
     """When a program that works in rounds, such as the sweeper, last ended one."""
 

@@ -12,6 +12,7 @@ from facetag.db.engine import allow_long_statements
 from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.deleted_jobs import erase_rows
 from facetag.erasure.tombstones import bury
+from facetag.erasure.upload_promises import break_promises, break_promises_of_job
 from facetag.jobs.duplicate_marks import mark_duplicates
 from facetag.jobs.lifecycle import delete_job
 from facetag.jobs.queries import find_needed
@@ -31,13 +32,17 @@ def purge_job(
     bucket: str,
     actor: str,
     within_s: float = ERASED_S,
+    breaks_promises: bool = True,
 ) -> int:
     """Delete a finished job with its results, and write down its objects; return its size.
 
     Nobody sees the job from now on. What cannot be deleted `within_s`, however slow the machine, is
-    left to the sweeper. Raises JobNotFound, and JobStateConflict while an image may run.
+    left to the sweeper. Photos that were promised to a job go, too, unless `breaks_promises` is
+    false. Raises JobNotFound, and JobStateConflict while an image may run.
     """
     number = delete_job(session, job_id, tenant_id=tenant_id).total or 0
+    if breaks_promises:
+        break_promises_of_job(session, job_id, bucket=bucket)
     erase_rows(session, job_id, bucket=bucket, within_s=within_s)
     record(session, "job deleted", tenant_id=tenant_id, actor=actor, subject=job_id, number=number)
     return number
@@ -48,8 +53,8 @@ def purge_photos(
 ) -> int:
     """Delete photos by the SHA-256 of their bytes from all jobs of a tenant; return how many.
 
-    Their results, thumbnails and objects go too. Photos that a worker is at work on, or that wait,
-    stay: call this again when their job has ended.
+    Their results, thumbnails and objects go too, even promised ones. Photos that a worker is at
+    work on, or that wait, stay: call this again when their job has ended.
     """
     allow_long_statements(session)
     rows = _delete_ended(session, contents, tenant_id=tenant_id)
@@ -60,6 +65,7 @@ def purge_photos(
     # As everywhere: first the images, then the jobs' rows by ascending id.
     for job_id in sorted(of_job):
         _take_out(session, job_id, of_job[job_id])
+    break_promises(session, [row.key for row in rows], tenant_id=tenant_id)
     needed = find_needed(session, [row.key for row in rows], bucket=bucket)
     keys = set()
     for row in rows:

@@ -1,7 +1,9 @@
 """Delete what nobody asked to keep: results past their time, and uploads that no job took."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import structlog
 from sqlalchemy import delete, exists, func, or_, select, update
@@ -11,15 +13,13 @@ from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.purge import purge_job
-from facetag.erasure.tombstones import bury, spare
+from facetag.erasure.tombstones import bury, work_off
 from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
-from facetag.jobs.queries import PHOTO_GRACE, find_needed
+from facetag.jobs.queries import PHOTO_GRACE, UPLOAD_GRACE, find_needed
 from facetag.settings import Settings
 from facetag.storage.client import Storage
 
 JOBS_A_ROUND = 10
-ORPHAN_AGE = timedelta(hours=24)
-"""Time that a client has from its first upload until its job must name the photo."""
 REST = timedelta(hours=1)
 """Pause between two walks through all uploads."""
 
@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: str) -> int:
-    """Delete jobs that ended more than `retention_days` ago; return how many."""
+    """Delete jobs that ended more than `retention_days` ago; return how many.
+
+    Photos that were promised to another job stay until the promise ends.
+    """
     if not settings.retention_days:
         return 0
     before = func.now() - timedelta(days=settings.retention_days)
@@ -41,7 +44,14 @@ def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: 
     for job_id, tenant_id in found:
         try:
             with transaction(sessions) as session:
-                purge_job(session, job_id, tenant_id=tenant_id, bucket=bucket, actor=SWEEPER)
+                purge_job(
+                    session,
+                    job_id,
+                    tenant_id=tenant_id,
+                    bucket=bucket,
+                    actor=SWEEPER,
+                    breaks_promises=False,
+                )
         except (JobNotFound, JobStateConflict):
             continue
         expired += 1
@@ -148,33 +158,33 @@ class OrphanWalk:
             return 0
         try:
             page, self._cursor = storage.list_prefix(storage.bucket, "tenants/", self._cursor)
-            old = [item.key for item in page if item.modified < now - ORPHAN_AGE]
-            orphans = self._find(sessions, storage, old)
-            storage.delete(orphans)
         except StorageUnavailable as error:
             log.warning("orphans_put_off", reason=str(error))
             return 0
         if self._cursor is None:
             self._rests_until = now + REST
-        if orphans:
-            with transaction(sessions) as session:
-                tenants = sorted({key.split("/")[1] for key in orphans})
-                for tenant_id in tenants:
-                    mine = [key for key in orphans if key.startswith(f"tenants/{tenant_id}/")]
-                    spare(session, mine, tenant_id=tenant_id)
-                    record(
-                        session,
-                        "uploads expired",
-                        tenant_id=tenant_id,
-                        actor=SWEEPER,
-                        subject="uploads",
-                        number=len(mine),
-                    )
-        return len(orphans)
+        old = [item.key for item in page if item.modified < now - UPLOAD_GRACE]
+        return _delete_orphans(sessions, storage, old)
 
-    @staticmethod
-    def _find(sessions: sessionmaker[Session], storage: Storage, keys: list[str]) -> list[str]:
-        uploads = [key for key in keys if key.split("/")[2:3] == ["images"]]
-        with transaction(sessions) as session:
-            needed = find_needed(session, uploads, bucket=storage.bucket)
-        return [key for key in uploads if key not in needed]
+
+def _delete_orphans(sessions: sessionmaker[Session], storage: Storage, keys: Sequence[str]) -> int:
+    """Write tombstones for uploads that no job needs and work them off; return how many are gone.
+
+    Whoever is told meanwhile that such a photo is there waits for its tombstone or takes it back.
+    """
+    uploads = [key for key in keys if key.split("/")[2:3] == ["images"]]
+    walk_id = uuid.uuid4()
+    with transaction(sessions) as session:
+        needed = find_needed(session, uploads, bucket=storage.bucket)
+        orphans = [key for key in uploads if key not in needed]
+        for tenant_id, mine in groupby(sorted(orphans), key=lambda key: key.split("/")[1]):
+            number = bury(session, mine, tenant_id=tenant_id, job_id=walk_id)
+            record(
+                session,
+                "uploads expired",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                subject=walk_id,
+                number=number,
+            )
+    return work_off(sessions, storage, job_id=walk_id) if orphans else 0

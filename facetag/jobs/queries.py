@@ -5,10 +5,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Text,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
-from facetag.db.tables import Image, ImageState, Job
+from facetag.db.tables import Image, ImageState, Job, UploadPromise
 from facetag.errors import CursorInvalid, ErrorCode, ImageNotFound, JobNotFound
 from facetag.jobs.cursors import decode_cursor, encode_cursor
 
@@ -26,9 +38,12 @@ ID_DIGITS = 32
 """Hexadecimal digits of a job's id."""
 
 PHOTO_GRACE = timedelta(hours=1)
-"""How long photos stay after their job has ended: as long as a form for an upload is valid.
+"""How long photos stay after their job has ended: as long as a form for an upload is valid."""
 
-A client that was told that a photo is there has this time until its job must name the photo.
+UPLOAD_GRACE = timedelta(hours=24)
+"""How long a photo stays for a job to come that must name it.
+
+The time counts from its upload, and anew whenever a client is told that it is there.
 """
 
 
@@ -131,22 +146,40 @@ def is_among(column: Any, texts: Sequence[str]) -> ColumnElement[bool]:
     return column == func.any(literal(list(texts), ARRAY(Text)))  # type: ignore[no-any-return]
 
 
+def keeps_photos(job: Any, *, retention_days: int) -> ColumnElement[bool]:
+    """Return the condition that a job keeps its photos for UPLOAD_GRACE, or until it is deleted.
+
+    Ended jobs are kept for `retention_days`; 0 for ever.
+    """
+    kept = and_(job.deleted_at.is_(None), job.keep_photos)
+    if not retention_days:
+        return kept
+    early = job.finished_at > func.now() - (timedelta(days=retention_days) - UPLOAD_GRACE)
+    return and_(kept, or_(job.finished_at.is_(None), early))
+
+
 def find_needed(session: Session, keys: Sequence[str], *, bucket: str) -> set[str]:
-    """Return those of these keys of our bucket that a job needs."""
-    query = (
+    """Return those of these keys of our bucket that a job needs, or that are promised to one."""
+    needed = (
         select(Image.key)
         .join(Job, Job.id == Image.job_id)
         .where(Image.bucket == bucket, is_among(Image.key, keys), needs_photo(Image, Job))
     )
-    return set(session.scalars(query))
+    promised = select(UploadPromise.key).where(
+        is_among(UploadPromise.key, keys), UploadPromise.until > func.now()
+    )
+    return set(session.scalars(union_all(needed, promised)))
 
 
-def find_stored(session: Session, keys: Sequence[str], *, bucket: str) -> set[str]:
+def find_stored(
+    session: Session, keys: Sequence[str], *, bucket: str, retention_days: int
+) -> set[str]:
     """Return those of these keys of our bucket that are there for certain: nobody need ask for it.
 
     A worker read the photo, and a job keeps it. A photo that a worker missed is not among them.
+    Ended jobs are kept for `retention_days`; 0 for ever.
     """
-    kept = and_(Image.labelling_key.is_not(None), Job.keep_photos)
+    kept = and_(Image.labelling_key.is_not(None), keeps_photos(Job, retention_days=retention_days))
     missed = Image.error_code == ErrorCode.OBJECT_MISSING.value
     query = (
         select(Image.key)

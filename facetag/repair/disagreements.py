@@ -13,10 +13,10 @@ from facetag.access.audit import SWEEPER, record
 from facetag.bundles.object_store import bundle_key
 from facetag.db.engine import transaction
 from facetag.db.tables import ImageState, Model
-from facetag.erasure.retention import ORPHAN_AGE
 from facetag.erasure.tombstones import bury, work_off
 from facetag.errors import ErrorCode
 from facetag.jobs import close_job_if_done, move_counts
+from facetag.jobs.queries import UPLOAD_GRACE
 from facetag.repair.count_check import count_again, find_miscounted
 from facetag.repair.object_inventory import Lack, take_inventory
 from facetag.storage.client import Storage
@@ -58,7 +58,7 @@ def repair(
     storage: Storage,
     *,
     dry_run: bool,
-    spared: timedelta = ORPHAN_AGE,
+    spared: timedelta = UPLOAD_GRACE,
 ) -> Repaired:
     """Repair what disagrees; with `dry_run`, only say what does.
 

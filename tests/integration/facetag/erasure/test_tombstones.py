@@ -156,7 +156,7 @@ def test_an_upload_that_no_job_took_expires(sessions, storage, monkeypatch):
     storage.put(orphan, b"photo", "image/jpeg")
     storage.put("tenants/local/thumbnails/a.webp", b"small", "image/webp")
     assert OrphanWalk().step(sessions, storage) == 0
-    monkeypatch.setattr(retention, "ORPHAN_AGE", -retention.REST)
+    monkeypatch.setattr(retention, "UPLOAD_GRACE", -retention.REST)
     walk = OrphanWalk()
     assert walk.step(sessions, storage) == 1
     assert walk.step(sessions, storage) == 0

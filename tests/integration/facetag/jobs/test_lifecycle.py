@@ -157,7 +157,7 @@ def test_nobody_sees_a_deleted_job_although_its_rows_are_there(sessions):
         assert not known_results.find_known(session, [bytes(32)], key=b"k", **find)
         assert jobs.list_jobs(session, **find) == ([], None)
         assert not queries.find_needed(session, [images[0].key], bucket=BUCKET)
-        assert not queries.find_stored(session, [images[0].key], bucket=BUCKET)
+        assert not queries.find_stored(session, [images[0].key], bucket=BUCKET, retention_days=0)
         with pytest.raises(ImageNotFound):
             jobs.locate_image(session, job_id, 0, **find)
         for ask in (jobs.get_job, jobs.delete_job, jobs.retry_job, jobs.retag_job):
