@@ -22,6 +22,7 @@ from facetag.erasure.deleted_jobs import erase_deleted_jobs
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
 from facetag.erasure.tombstones import work_off
+from facetag.erasure.upload_promises import forget_promises
 from facetag.errors import DatabaseBusy, DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
 from facetag.jobs.counts import apply_left_counts
@@ -181,6 +182,7 @@ class Sweeper:
             requeued, lost = self._return_expired()
             self._free_twins()
             self._apply_left()
+            forget_promises(self._sessions)
             swept = Swept(
                 requeued,
                 lost,

@@ -211,6 +211,19 @@ def test_where_storage_refuses_the_key_the_rest_is_swept_all_the_same(harness, l
         assert session.scalar(text("SELECT count(*) FROM tombstones")) == 1
 
 
+def test_promises_whose_time_is_over_are_deleted(harness, sweeper):
+    with harness.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO upload_promises VALUES ('over', 'local', now()),"
+                " ('holds', 'local', now() + interval '1 h')"
+            )
+        )
+    sweeper.sweep()
+    with harness.transaction() as session:
+        assert session.scalars(text("SELECT key FROM upload_promises")).all() == ["holds"]
+
+
 def test_the_command_sweeps_until_it_is_told_to_stop(harness, start, lose):
     job_id = harness.post(["a"])
     lose(job_id, started=False)
