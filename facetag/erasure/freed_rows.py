@@ -18,7 +18,16 @@ from facetag.errors import DatabaseUnavailable, DiskFull
 
 STATISTICS = "pg_catalog.pg_statistic"
 """The planner's samples hold names and keys, too; only the database's owner may write it anew."""
-TABLES = ("jobs", "images", "faces", "reviews", "count_changes", "tombstones", STATISTICS)
+TABLES = (
+    "jobs",
+    "images",
+    "faces",
+    "reviews",
+    "count_changes",
+    "tombstones",
+    "upload_promises",
+    STATISTICS,
+)
 """The statistics come last, as each table before is looked at anew."""
 REST = timedelta(hours=1)
 """The least time between two turns: each locks the tables, one by one."""

@@ -115,6 +115,16 @@ def test_open_jobs_and_deletions_that_go_on_put_it_off_for_half_an_hour_and_no_l
     assert step(), "that deletion had not come to its end"
 
 
+def test_keys_of_promised_photos_leave_the_files_too(sessions, step, holds_name):
+    change(sessions, f"INSERT INTO upload_promises VALUES ('{NAME}', 'local', now())")
+    change(sessions, "DELETE FROM upload_promises")
+    assert holds_name()
+    with transaction(sessions) as session:
+        record(session, "objects erased", tenant_id="local", actor="a", subject="x", number=1)
+    assert step()
+    assert not holds_name()
+
+
 def test_rows_that_a_transaction_may_still_see_are_not_copied(
     sessions, step, holds_name, monkeypatch
 ):
