@@ -40,6 +40,8 @@ UNNAMED = text("""
             || '.webp' FROM digests
         UNION ALL
         SELECT key FROM tombstones
+        UNION ALL
+        SELECT key FROM upload_promises
     )
     SELECT key, split_part(key, '/', 3) <> 'thumbnails' AND modified >= :before AS young
     FROM stored

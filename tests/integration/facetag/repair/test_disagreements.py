@@ -119,6 +119,14 @@ def test_an_upload_of_the_last_day_stays_for_the_job_that_may_come(sessions, sto
     assert storage.exists(key_of(1))
 
 
+def test_an_old_upload_of_which_a_client_was_told_stays(sessions, storage):
+    storage.put(key_of(1), b"photo", "image/jpeg")
+    change(sessions, "INSERT INTO upload_promises VALUES (:key, :tenant, now() + interval '1 h')",
+           key=key_of(1), tenant=TENANT)  # fmt: skip
+    assert repair(sessions, storage, dry_run=False, spared=timedelta(0)) == NOTHING
+    assert storage.exists(key_of(1))
+
+
 def test_wrong_counts_are_counted_again_and_a_job_that_ended_too_early_goes_on(
     sessions, storage, make_job
 ):
