@@ -18,6 +18,7 @@ from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
 from facetag.jobs.queries import PHOTO_GRACE, UPLOAD_GRACE, find_needed
 from facetag.settings import Settings
 from facetag.storage.client import Storage
+from facetag.storage.object_keys import thumbnail_key
 
 JOBS_A_ROUND = 10
 REST = timedelta(hours=1)
@@ -152,7 +153,7 @@ class OrphanWalk:
         self._rests_until = datetime.now(UTC)
 
     def step(self, sessions: sessionmaker[Session], storage: Storage) -> int:
-        """Look at the next page; return how many objects were deleted."""
+        """Look at the next page; return how many uploads expired."""
         now = datetime.now(UTC)
         if now < self._rests_until:
             return 0
@@ -168,8 +169,9 @@ class OrphanWalk:
 
 
 def _delete_orphans(sessions: sessionmaker[Session], storage: Storage, keys: Sequence[str]) -> int:
-    """Write tombstones for uploads that no job needs and work them off; return how many are gone.
+    """Write tombstones for uploads that no job needs and work them off; return how many expired.
 
+    Thumbnails go with them: a deletion may have left one for a photo that was to be sent again.
     Whoever is told meanwhile that such a photo is there waits for its tombstone or takes it back.
     """
     uploads = [key for key in keys if key.split("/")[2:3] == ["images"]]
@@ -178,13 +180,17 @@ def _delete_orphans(sessions: sessionmaker[Session], storage: Storage, keys: Seq
         needed = find_needed(session, uploads, bucket=storage.bucket)
         orphans = [key for key in uploads if key not in needed]
         for tenant_id, mine in groupby(sorted(orphans), key=lambda key: key.split("/")[1]):
-            number = bury(session, mine, tenant_id=tenant_id, job_id=walk_id)
+            photos = list(mine)
+            thumbnails = [thumbnail_key(tenant_id, storage.bucket, key) for key in photos]
+            bury(session, [*photos, *thumbnails], tenant_id=tenant_id, job_id=walk_id)
             record(
                 session,
                 "uploads expired",
                 tenant_id=tenant_id,
                 actor=SWEEPER,
                 subject=walk_id,
-                number=number,
+                number=len(photos),
             )
-    return work_off(sessions, storage, job_id=walk_id) if orphans else 0
+    if orphans:
+        work_off(sessions, storage, job_id=walk_id)
+    return len(orphans)
