@@ -53,6 +53,9 @@ NAMED_STARTS = {
 }
 """Patterns of the first bytes by the format's name for people; Pillow names the other formats."""
 
+CONTENT_TYPE = r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$"
+"""Pattern of the content types with which photos are sent; see `may_hold_script`."""
+
 START_BYTES = 32
 """Bytes of a file that `is_image` looks at."""
 _IMAGE = re.compile(
@@ -73,3 +76,9 @@ _IMAGE = re.compile(
 def is_image(start: bytes) -> bool:
     """Return whether a file that begins with these bytes is an image, readable here or not."""
     return _IMAGE.match(start) is not None
+
+
+def may_hold_script(content_type: str) -> bool:
+    """Return whether browsers would run a script in a file of this type: SVG, and any XML."""
+    # Browsers read every type that ends in +xml as XML.
+    return "svg" in content_type.lower() or "xml" in content_type.lower()

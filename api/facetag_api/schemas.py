@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from facetag.access.keys import Scope
 from facetag.db.tables import ImageState, JobState
+from facetag.image_formats import CONTENT_TYPE, may_hold_script
 
 MAX_UPLOADS = 1000
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -31,8 +32,7 @@ def _without_zero(text: str) -> str:
 
 
 def _without_script(content_type: str) -> str:
-    # Browsers read every type that ends in +xml as XML, which may hold a script.
-    if "svg" in content_type.lower() or "xml" in content_type.lower():
+    if may_hold_script(content_type):
         raise ValueError("SVG and XML may hold a script: send the image as another format")
     return content_type
 
@@ -66,7 +66,7 @@ class FileToUpload(Strict):
     ] = Field("", description="File name suffix with its dot; may be empty")
     content_type: Annotated[
         str,
-        StringConstraints(pattern=r"^(image/[0-9A-Za-z.+-]{1,64}|application/octet-stream)$"),
+        StringConstraints(pattern=CONTENT_TYPE),
         AfterValidator(_without_script),
     ] = "application/octet-stream"
 

@@ -20,7 +20,8 @@ def list_members(tar: Path) -> Iterator[tuple[str, int | None, int]]:
     try:
         with tarfile.open(tar, "r:", tarinfo=BoundedTarInfo) as archive:
             for member in list_headers(archive):
-                name = member.name.removeprefix("./")
+                # No file system and no database holds a name with a zero character.
+                name = member.name.removeprefix("./").replace("\0", "")
                 # A sparse file's bytes do not lie there as they are.
                 if member.isreg() and not member.issparse():
                     yield name, member.offset_data, member.size

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from facetag.client.api_client import (
     WantedFile,
 )
 from facetag.errors import ErrorCode, StorageUnavailable
-from facetag.image_formats import IMAGE_SUFFIXES
+from facetag.image_formats import CONTENT_TYPE, IMAGE_SUFFIXES, may_hold_script
 from facetag.inputs.photo_files import LocalPhoto, unreadable
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
 from facetag_cli.upload.hash_cache import HashCache
@@ -320,8 +321,11 @@ def _is_transient(answer: tuple[int, str]) -> bool:
 
 @cache
 def _type_of(suffix: str) -> str:
-    guess, _ = mimetypes.guess_type(f"photo{suffix}")
-    return guess if guess and guess.startswith("image/") else _UNTYPED
+    """Return the content type of files with this suffix; none that the API refuses."""
+    guess = mimetypes.guess_type(f"photo{suffix}")[0] or _UNTYPED
+    # A worker then says of this photo alone that it cannot be read.
+    is_accepted = re.match(CONTENT_TYPE, guess) and not may_hold_script(guess)
+    return guess if is_accepted else _UNTYPED
 
 
 def key_suffix(photo: LocalPhoto) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 from facetag.client.api_client import ApiClient, Service
 from facetag.errors import ErrorCode, StorageUnavailable
+from facetag.image_formats import IMAGE_SUFFIXES
 from facetag.inputs.photo_files import LocalPhoto, collect_photos
+from facetag_api.schemas import FileToUpload
 from facetag_cli.upload.form_poster import FormPoster
 from facetag_cli.upload.hash_cache import HashCache
 from facetag_cli.upload.uploader import BATCH, Content, NotSent, Sender, Uploader, key_suffix
@@ -212,3 +214,8 @@ def test_a_photo_that_changes_meanwhile_does_not_get_the_key_of_what_it_was(serv
 )
 def test_spellings_of_a_suffix_share_one_key(tmp_path, name, suffix):
     assert key_suffix(LocalPhoto(name, tmp_path / name)) == suffix
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES | {""}))
+def test_the_api_accepts_the_content_type_of_every_photo(suffix):
+    FileToUpload.model_validate(Content("0" * 64, 1, suffix).as_wanted())

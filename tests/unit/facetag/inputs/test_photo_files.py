@@ -1,4 +1,5 @@
 import os
+import tarfile
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -172,3 +173,11 @@ def test_the_suffix_of_a_photo_is_that_of_its_path(name):
 @pytest.mark.parametrize("folder", ["/", "/a", "/a/", ".", "..", "a/b", "a//b/"])
 def test_the_name_of_a_photo_begins_below_the_folder(folder):
     assert shown_name(Path(folder) / "sub" / "c.jpg", Path(folder)) == "sub/c.jpg"
+
+
+def test_a_name_in_a_tar_loses_its_zero_characters(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("a.jpg")
+        member.pax_headers = {"path": "a\0b.jpg"}
+        tar.addfile(member)
+    assert [photo.name for photo in collect_photos(tmp_path / "a.tar").photos] == ["ab.jpg"]
