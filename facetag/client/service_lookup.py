@@ -8,9 +8,11 @@ from facetag.settings import Settings
 def find_service(settings: Settings) -> Service | None:
     """Return the service at FACETAG_API_URL, else a `facetag up` on the data folder, else None.
 
-    The data folder's key is sent to the folder's own service alone.
+    The data folder's key is sent to the folder's own service alone. Raises LocalServerFailed as
+    `require_own` does.
     """
     from facetag.standalone.announcements import answers, find_announced
+    from facetag.standalone.folder_owner import require_own
     from facetag.standalone.key_file import read_local_key
 
     given = None if settings.api_key is None else settings.api_key.get_secret_value()
@@ -21,6 +23,7 @@ def find_service(settings: Settings) -> Service | None:
     if settings.api_url and (running is None or settings.api_url.rstrip("/") != running.api_url):
         return Service(settings.api_url)
     if running is None:
+        require_own(settings.data_dir.expanduser())
         return None
     return Service(
         running.api_url,

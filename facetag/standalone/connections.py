@@ -9,6 +9,7 @@ from facetag.errors import DataFolderBusy, QueueUnavailable
 from facetag.settings import Settings
 from facetag.standalone.announcements import find_servers
 from facetag.standalone.credentials import load_credentials
+from facetag.standalone.folder_owner import require_own
 from facetag.standalone.processes.environment import forget_database_variables
 from facetag.storage.client import make_storage
 
@@ -104,7 +105,7 @@ def find_service_settings(settings: Settings) -> Settings:
     """Return settings that lead to the servers of a running service.
 
     They are those that are set, or those of a `facetag up` on the data folder. Nothing is started;
-    raises QueueUnavailable if no service runs.
+    raises QueueUnavailable if no service runs, and LocalServerFailed as `require_own` does.
     """
     if settings.database_url:
         return settings
@@ -114,6 +115,7 @@ def find_service_settings(settings: Settings) -> Settings:
     folders = Folders(settings.data_dir.expanduser().absolute())
     found = find_servers(folders.run)
     if found is None or "redis_url" not in found:
+        require_own(folders.data_dir)
         raise QueueUnavailable(
             f"No service runs on {settings.data_dir} to take the retraining from the queue: start "
             "one with `facetag up --trainer`, or set FACETAG_DATABASE_URL, FACETAG_REDIS_URL and "

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from facetag.disk_space import NO_SPACE, data_folder_full
-from facetag.errors import LocalServerFailed
+from facetag.standalone.folder_owner import require_own, unusable
 
 FOLDER = "users"
 
@@ -18,8 +18,10 @@ FOLDER = "users"
 def mark_use(run_dir: Path) -> Iterator[None]:
     """Mark the service or the servers of this folder as used by this process within the body.
 
-    Raises LocalServerFailed where the folder cannot be made or written, DiskFull on a full disk.
+    Raises LocalServerFailed where the folder cannot be made or written, or is another user's, and
+    DiskFull on a full disk.
     """
+    require_own(run_dir.parent)
     folder = run_dir / FOLDER
     mark = folder / str(os.getpid())
     try:
@@ -28,10 +30,7 @@ def mark_use(run_dir: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise data_folder_full(run_dir.parent) from error
-        raise LocalServerFailed(
-            f"The data folder {run_dir.parent} cannot be used: {error.strerror}. Give another with "
-            "--data-dir or FACETAG_DATA_DIR."
-        ) from error
+        raise unusable(run_dir.parent, error) from error
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from facetag.settings import Settings
 from facetag.standalone.announcements import announce_servers, withdraw_servers
 from facetag.standalone.credentials import Credentials, load_credentials
 from facetag.standalone.folder_lock import lock_folder
+from facetag.standalone.folder_owner import require_own
 from facetag.standalone.processes.environment import forget_database_variables
 from facetag.standalone.processes.process import kill_leftovers
 from facetag.standalone.servers.local_server import Folders, LocalServer
@@ -67,6 +68,7 @@ class LocalStack:
         LocalServerFailed, and what `with_database` raises; no server runs then.
         """
         forget_database_variables(self.settings)
+        require_own(self.folders.data_dir)
         require_server_space(self.folders.data_dir)
         self.folders.make()
         with ExitStack() as cleanup:

@@ -128,4 +128,5 @@ def _look_at_disk(label: str, folder: Path, variable: str) -> Finding:
 
 def _existing(folder: Path) -> Path:
     """Return the folder, or the first of those above it that exists."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+    # Of a folder within a closed one, `Path.is_dir` raises PermissionError.
+    return next(path for path in (folder, *folder.parents) if os.path.isdir(path))  # noqa: PTH112

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from facetag.errors import FacetagError
+from facetag.errors import FacetagError, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import answers, find_running, find_servers
+from facetag.standalone.folder_owner import require_own
 from facetag.standalone.servers.local_server import Folders
 from facetag.standalone.servers.ports import is_free
 from facetag_cli.diagnosis.diagnosis_report import Finding, mask_url
@@ -33,7 +34,7 @@ def look_at_service(settings: Settings) -> Iterator[Finding]:
         yield Finding("service", settings.api_url, fault)
     else:
         running = find_running(settings.data_dir)
-        yield Finding("service", running or f"none runs on {settings.data_dir}")
+        yield _look_for_service(settings) if running is None else Finding("service", running)
         if running is None:
             free = is_free(settings.api_port)
             text = f"{settings.api_port} is {'free' if free else 'taken'}"
@@ -43,6 +44,15 @@ def look_at_service(settings: Settings) -> Iterator[Finding]:
     for name in sorted(found):
         if name.endswith("_url"):
             yield Finding(f"  {name}", mask_url(found[name]))
+
+
+def _look_for_service(settings: Settings) -> Finding:
+    """Return that no service runs, or why nobody can know."""
+    try:
+        require_own(settings.data_dir)
+    except LocalServerFailed as error:
+        return Finding("service", f"unknown on {settings.data_dir}", str(error))
+    return Finding("service", f"none runs on {settings.data_dir}")
 
 
 def _look_at(title: str, ping: Callable[[], str] | None, find: Callable[[], Path]) -> Finding:

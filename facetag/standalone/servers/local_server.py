@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetag.errors import LocalServerFailed
 from facetag.standalone.credentials import Credentials
-from facetag.standalone.folder_owner import is_foreign
+from facetag.standalone.folder_owner import require_own, unusable
 from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.servers.ports import find_free_ports
 
@@ -33,22 +33,14 @@ class Folders:
 
     def make(self) -> None:
         """Make the folders, readable for their owner only; raise LocalServerFailed on failure."""
-        if is_foreign(self.data_dir):
-            raise LocalServerFailed(
-                f"The data folder {self.data_dir} belongs to another user, or to all of them, who "
-                "could read the photos: give another with --data-dir or FACETAG_DATA_DIR, or make "
-                "it your own with chown."
-            )
+        require_own(self.data_dir)
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             self.data_dir.chmod(0o700)
             self.run.mkdir(mode=0o700, exist_ok=True)
             self.logs.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise LocalServerFailed(
-                f"The data folder {self.data_dir} cannot be used: {error.strerror}. Give another "
-                "with --data-dir or FACETAG_DATA_DIR."
-            ) from error
+            raise unusable(self.data_dir, error) from error
 
 
 class LocalServer(ABC):

@@ -22,6 +22,7 @@ def down(data_dir: Path | None, quiet: bool) -> None:
       facetag down
     """
     from facetag.standalone.announcements import find_announced
+    from facetag.standalone.folder_owner import require_own
     from facetag_cli.client.lingering_service import end_service
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.reporter import Reporter
@@ -30,6 +31,7 @@ def down(data_dir: Path | None, quiet: bool) -> None:
     reporter = Reporter(quiet=quiet)
     announced = find_announced(settings.data_dir)
     if announced is None:
+        require_own(settings.data_dir)
         reporter.say(f"No service runs on {settings.data_dir}.")
         return
     end_service(announced)

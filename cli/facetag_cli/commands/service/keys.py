@@ -169,6 +169,7 @@ def link(name: str, scope: str, data_dir: Path | None) -> None:
     """
     from facetag.access.keys import Scope
     from facetag.standalone.announcements import find_running
+    from facetag.standalone.folder_owner import require_own
     from facetag.standalone.local_key import make_page_link
     from facetag_cli.client.direct_access import open_database
     from facetag_cli.client.service_choice import read_settings
@@ -176,6 +177,7 @@ def link(name: str, scope: str, data_dir: Path | None) -> None:
     settings = read_settings(data_dir)
     api_url = settings.api_url or find_running(settings.data_dir)
     if api_url is None:
+        require_own(settings.data_dir)
         raise ApiUnavailable(
             f"No service runs on {settings.data_dir}. Start one with `facetag up`, or set "
             "FACETAG_API_URL to the address of the service."
