@@ -36,6 +36,12 @@ def write_photo(path, number):
     Image.new("RGB", (96, 72), (number, 2 * number, 255 - number)).save(path)
 
 
+def processes_on(data):
+    """The processes whose command lines name a data folder; a zombie has none."""
+    words = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    return [line for line in words if any(str(data) in word for word in line)]
+
+
 def labelled_contents(url):
     """The contents of the photos that a network saw, once for each time."""
     query = "SELECT content FROM images WHERE stage_ms ? 'predict'"
@@ -59,6 +65,33 @@ def test_ctrl_c_cancels_the_job_and_stops_all_that_was_started(start, samples, t
     assert "Traceback" not in said
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert not output.exists()
+
+
+@pytest.mark.parametrize("pause_s", [0.2, 1.0, 2.0])
+def test_ctrl_c_while_the_service_starts_says_so_and_leaves_none(start, run, tmp_path, pause_s):
+    write_photo(tmp_path / "a.png", 1)
+    data = tmp_path / "data"
+    tag = start("tag", tmp_path / "a.png", "--data-dir", data, FACETAG_LINGER_S="300")
+    read_until(tag.stderr, "Starting a service")
+    time.sleep(pause_s)
+    os.killpg(tag.pid, signal.SIGINT)
+    _, said = tag.communicate(timeout=120)
+    assert tag.returncode == 130, said
+    assert "Stopped while the service was starting: nothing was sent." in said
+    assert "No service runs" in run("down", "--data-dir", data).stderr
+    assert processes_on(data) == []
+
+
+def test_down_ends_a_service_that_starts(start, run, tmp_path):
+    write_photo(tmp_path / "a.png", 1)
+    data = tmp_path / "data"
+    tag = start("tag", tmp_path / "a.png", "--data-dir", data, FACETAG_LINGER_S="300")
+    read_until(tag.stderr, "Starting a service")
+    time.sleep(1.0)
+    # Nobody is left to end what it started.
+    tag.kill()
+    assert "Ended the service" in run("down", "--data-dir", data).stderr
+    assert processes_on(data) == []
 
 
 def test_a_run_that_was_killed_is_gone_on_with_and_labels_no_photo_twice(start, run, tmp_path):

@@ -43,7 +43,8 @@ PACKAGES = ("facetag", "facetag_api", "facetag_cli", "facetag_worker")
 def start_service(settings: Settings) -> Announcement:
     """Start a service that lingers for these settings, and return it once it answers.
 
-    Raises DiskFull, LocalServerFailed, and DataFolderBusy while another facetag uses the folder.
+    Ctrl-C ends what was started, unless another command waits for it too. Raises DiskFull,
+    LocalServerFailed, and DataFolderBusy while another facetag uses the folder.
     """
     folders = Folders(settings.data_dir.expanduser().absolute())
     require_server_space(folders.data_dir)
@@ -52,19 +53,25 @@ def start_service(settings: Settings) -> Announcement:
     deadline = time.monotonic() + START_TIMEOUT_S
     patience = time.monotonic() + BUSY_TIMEOUT_S
     process = _spawn(settings, folders)
-    while time.monotonic() < deadline:
-        found = find_announced(folders.data_dir)
-        if found is not None and found.lingers_for == wanted and answers(found.api_url):
-            return found
-        if process.poll() is not None:
-            waited = time.monotonic() > patience and not is_lingering(folders.data_dir)
-            if waited or not _is_locked(folders.data_dir):
-                raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
-            # Another run starts the same service, or an earlier one is just ending.
-            time.sleep(1.0)
-            if find_announced(folders.data_dir) is None and not _is_locked(folders.data_dir):
-                process = _spawn(settings, folders)
-        time.sleep(POLL_S)
+    try:
+        while time.monotonic() < deadline:
+            found = find_announced(folders.data_dir)
+            if found is not None and found.lingers_for == wanted and answers(found.api_url):
+                return found
+            if process.poll() is not None:
+                waited = time.monotonic() > patience and not is_lingering(folders.data_dir)
+                if waited or not _is_locked(folders.data_dir):
+                    raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
+                # Another run starts the same service, or an earlier one is just ending.
+                time.sleep(1.0)
+                if find_announced(folders.data_dir) is None and not _is_locked(folders.data_dir):
+                    process = _spawn(settings, folders)
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        if not in_use(folders.run):
+            with suppress(psutil.NoSuchProcess):
+                _end(psutil.Process(process.pid))
+        raise
     process.terminate()
     raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
 
@@ -85,16 +92,49 @@ def end_service(announced: Announcement, timeout_s: float = END_TIMEOUT_S) -> No
     A process that has ended counts as gone even where its parent never asks how it ended, such as
     the first process of a container.
     """
-    deadline = time.monotonic() + timeout_s
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(announced.pid)
-        process.send_signal(signal.SIGTERM)
-        while is_process(announced.pid, announced.started):
-            if time.monotonic() > deadline:
-                # Its children end with it.
-                process.kill()
-                return
-            time.sleep(POLL_S)
+        _end(psutil.Process(announced.pid), timeout_s)
+
+
+def end_unannounced(data_dir: Path) -> bool:
+    """End the services on a folder that still start, as `end_service` does; return whether any did.
+
+    One that is already stopping is waited for.
+    """
+    folder = data_dir.expanduser().absolute()
+    starting = [process for process in psutil.process_iter() if _serves(process, folder)]
+    for process in starting:
+        with suppress(psutil.NoSuchProcess):
+            _end(process)
+    return bool(starting)
+
+
+def _serves(process: psutil.Process, folder: Path) -> bool:
+    """Return whether this is a `facetag up` that lingers on a folder, or that holds its lock."""
+    with suppress(psutil.Error):
+        words = process.cmdline()
+        if f"--data-dir={folder}" in words and any(word.startswith(LINGER) for word in words):
+            return True
+        return "up" in words and _holds(process, folder)
+    return False
+
+
+def _holds(process: psutil.Process, folder: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return holder_of(folder) == process.pid and _is_locked(folder)
+    return False
+
+
+def _end(process: psutil.Process, timeout_s: float = END_TIMEOUT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    started = process.create_time()
+    process.send_signal(signal.SIGTERM)
+    while is_process(process.pid, started):
+        if time.monotonic() > deadline:
+            # Its children end with it.
+            process.kill()
+            return
+        time.sleep(POLL_S)
 
 
 def settings_digest(settings: Settings) -> str:

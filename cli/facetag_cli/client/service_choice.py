@@ -1,7 +1,7 @@
 """Choose the service that a command uses: a given one, a running one, or one of its own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,26 @@ def use_service(settings: Settings, reporter: Reporter, *, stays: bool = True) -
             return
         require_packages("fastapi", "openvino", "tensorflow")
         reporter.say(f"Starting a service; its data is in {settings.data_dir}.")
-        if stays and settings.linger_s:
-            from facetag_cli.client.lingering_service import start_service
+        with ExitStack() as stack:
+            try:
+                service = _start(settings, reporter, stack, stays=stays)
+            except KeyboardInterrupt:
+                reporter.warn("Stopped while the service was starting: nothing was sent.")
+                raise
+            yield service
 
-            start_service(settings)
-            yield require_service(settings)
-            return
-        from facetag_cli.client.local_service import LocalService
 
-        with LocalService(settings, on_event=reporter.say) as local:
-            yield Service(local.api_url, local.key, own=True)
+def _start(settings: Settings, reporter: Reporter, stack: ExitStack, *, stays: bool) -> Service:
+    """Start a service that lingers, or one that ends with the stack."""
+    if stays and settings.linger_s:
+        from facetag_cli.client.lingering_service import start_service
+
+        start_service(settings)
+        return require_service(settings)
+    from facetag_cli.client.local_service import LocalService
+
+    local = stack.enter_context(LocalService(settings, on_event=reporter.say))
+    return Service(local.api_url, local.key, own=True)
 
 
 def say_lingering(service: Service, settings: Settings, reporter: Reporter) -> None:

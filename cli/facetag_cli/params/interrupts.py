@@ -22,5 +22,11 @@ def stop_on_sigterm() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def ignore_sigterm() -> None:
+    """Ignore SIGTERM from here to the end of `stop_on_sigterm`: what stops must end in order."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise KeyboardInterrupt

@@ -64,7 +64,7 @@ def up(
     from facetag_cli.client.lingering_service import replace_unused, settings_digest
     from facetag_cli.client.local_service import LocalService
     from facetag_cli.client.service_choice import read_settings
-    from facetag_cli.params.interrupts import stop_on_sigterm
+    from facetag_cli.params.interrupts import ignore_sigterm, stop_on_sigterm
     from facetag_cli.reporter import Reporter
 
     settings = read_settings(data_dir, min_face=min_face)
@@ -100,6 +100,7 @@ def up(
                 try:
                     service.wait() if linger is None else service.wait_until_idle(linger)
                 finally:
+                    ignore_sigterm()
                     reporter.say("Stopping ...")
         except KeyboardInterrupt:
             reporter.say("Stopped; the data is kept.")

@@ -1,16 +1,25 @@
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import psutil
 
 from facetag.standalone.announcements import Announcement
-from facetag_cli.client.lingering_service import end_service, is_lingering
+from facetag_cli.client.lingering_service import end_service, end_unannounced, is_lingering
 
 SERVICE = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVICE
+HOLDER = """
+import pathlib, sys, time
+from facetag.standalone.folder_lock import lock_folder
+with lock_folder(pathlib.Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
 PARENT = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
@@ -29,6 +38,26 @@ def service(program: str) -> Iterator[Announcement]:
         pid = int(parent.stdout.readline())
         started = psutil.Process(pid).create_time()
         yield Announcement("http://127.0.0.1:1", pid, started, None)
+
+
+@contextmanager
+def ready(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-c", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def starting(folder: Path) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    return ready(SERVICE, "up", "--linger=300.0", f"--data-dir={folder}")
+
+
+def holding(folder: Path, name: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    return ready(HOLDER, str(folder), name)
 
 
 def test_a_service_that_ended_is_not_waited_for_until_its_parent_asks() -> None:
@@ -60,3 +89,26 @@ def test_a_service_that_does_not_end_is_killed() -> None:
         time.sleep(0.2)
 
         assert psutil.Process(announced.pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_service_that_is_still_starting_is_ended_and_no_other_one(tmp_path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    assert not end_unannounced(ours)
+    with starting(ours) as service, starting(other) as elsewhere:
+        assert end_unannounced(ours)
+        assert service.wait(timeout=5) == -signal.SIGTERM
+        assert elsewhere.poll() is None
+        assert not end_unannounced(ours)
+
+
+def test_a_service_that_a_person_has_just_started_is_ended_once_it_holds_the_folder(
+    tmp_path,
+) -> None:
+    with holding(tmp_path, "jobs") as command:
+        assert not end_unannounced(tmp_path)
+        assert command.poll() is None
+    with holding(tmp_path, "up") as command:
+        assert end_unannounced(tmp_path)
+        assert command.wait(timeout=5) == -signal.SIGTERM
+    # The lock's file stays, but nobody holds it.
+    assert not end_unannounced(tmp_path)
