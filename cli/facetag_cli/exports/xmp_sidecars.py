@@ -12,14 +12,13 @@ from xml.etree import ElementTree as ET
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
+from facetag.disk_space import NO_SPACE
 from facetag.errors import InputInvalid
 from facetag.inputs.photo_files import photo_below
 from facetag_cli.exports.face_attributes import relative_box
 from facetag_cli.output.results_table import face_text
 from facetag_cli.reporter import plural
 
-_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-"""What a folder says in which nobody, or not this user, may write."""
 NAMESPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -35,13 +34,13 @@ TOOLKIT = "facetag sidecar"
 def write_xmp(lines: Iterable[Line], target: Path) -> int:
     """Write NAME.xmp below the folder for each photo with faces; return how many.
 
-    Sidecars of other programs stay as they are: they hold people's work. If there are any, if a
-    folder cannot be written, or if a name would lie outside the folder, InputInvalid is raised once
-    the others are written.
+    Sidecars of other programs stay as they are: they hold people's work. If there are any, if one
+    cannot be written, or if a name would lie outside the folder, InputInvalid is raised once the
+    others are written. Raises OSError for a full disk.
     """
     count = 0
     others: list[Path] = []
-    closed: list[tuple[Path, OSError]] = []
+    unwritten: list[tuple[Path, OSError]] = []
     for line in lines:
         if not line["faces"]:
             continue
@@ -55,13 +54,14 @@ def write_xmp(lines: Iterable[Line], target: Path) -> int:
             sidecar.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(sidecar, sidecar_text(line))
         except OSError as error:
-            if error.errno not in _CLOSED:
+            # A closed folder, a name that is too long with `.xmp`, or a file in a folder's place.
+            if error.errno in NO_SPACE:
                 raise
-            closed.append((sidecar, error))
+            unwritten.append((sidecar, error))
         else:
             count += 1
-    if others or closed:
-        raise InputInvalid(_left_out(others, closed, count))
+    if others or unwritten:
+        raise InputInvalid(_left_out(others, unwritten, count))
     return count
 
 
@@ -70,7 +70,9 @@ def _is_ours(sidecar: Path) -> bool:
     return sidecar.is_file() and TOOLKIT.encode() in sidecar.read_bytes()
 
 
-def _left_out(others: Sequence[Path], closed: Sequence[tuple[Path, OSError]], written: int) -> str:
+def _left_out(
+    others: Sequence[Path], unwritten: Sequence[tuple[Path, OSError]], written: int
+) -> str:
     """Return why sidecars were not written, how many were, and what to do."""
     reasons = []
     if others:
@@ -78,13 +80,19 @@ def _left_out(others: Sequence[Path], closed: Sequence[tuple[Path, OSError]], wr
             f"{plural(len(others), 'sidecar')} of other programs, such as {others[0]}, would be "
             f"replaced and {'was' if len(others) == 1 else 'were'} left alone"
         )
-    if closed:
-        sidecar, error = closed[0]
-        more = f" ({len(closed) - 1:,} more like it)" if len(closed) > 1 else ""
-        reasons.append(f"{sidecar} cannot be written: {error.strerror}{more}")
+    by_reason = dict[str, list[Path]]()
+    for sidecar, error in unwritten:
+        by_reason.setdefault(error.strerror or str(error), []).append(sidecar)
+    for reason, sidecars in by_reason.items():
+        more = f" ({len(sidecars) - 1:,} more like it)" if len(sidecars) > 1 else ""
+        reasons.append(f"{sidecars[0]} cannot be written: {reason}{more}")
+    too_long = [error for _, error in unwritten if error.errno == errno.ENAMETOOLONG]
+    remedies = ["Give those photos shorter names."] if too_long else []
+    if others or len(too_long) < len(unwritten):
+        remedies.append("Give --output another folder.")
     return (
         f"{'; '.join(reasons)}; {plural(written, 'sidecar')} {'was' if written == 1 else 'were'} "
-        "written. Give --output another folder."
+        f"written. {' '.join(remedies)}"
     )
 
 

@@ -282,6 +282,24 @@ def test_sidecars_beside_photos_that_lie_read_only_are_told_in_one_line(facetag,
     assert said.endswith("1 sidecar was written. Give --output another folder.")
 
 
+def test_a_name_that_is_too_long_for_a_sidecar_keeps_no_other_from_being_written(
+    facetag, make_line, tmp_path
+):
+    long, folder = f"{'l' * 248}.png", "is-a-file"
+    results, target = tmp_path / "labels.jsonl", tmp_path / "beside"
+    target.mkdir()
+    (target / folder).touch()
+    names = [long, f"{folder}/a.png", "z.png"]
+    results.write_text("".join(json.dumps(make_line(name)) + "\n" for name in names))
+    run = facetag("export", results, "--to", "xmp", "--output", target)
+    assert run.exit_code == 1
+    assert {path.name for path in target.iterdir()} == {folder, "z.png.xmp"}
+    (said,) = run.stderr.splitlines()
+    assert f"{target}/{long}.xmp cannot be written: File name too long; " in said
+    assert f"{target}/{folder}/a.png.xmp cannot be written: " in said
+    assert "1 sidecar was written. Give those photos shorter names." in said
+
+
 def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp_path):
     run = facetag("export", tmp_path / "labels.jsonl", "--to", "hf")
     assert (run.exit_code, "give --photos FOLDER" in run.stderr) == (2, True)
