@@ -10,9 +10,9 @@ from typing import Any
 
 from facetag.atomic_write import atomic_write
 from facetag.client.api_client import Line
-from facetag.results.name_escapes import dump_json, escape_name
+from facetag.results.name_escapes import dump_json
 from facetag_cli.exports.face_attributes import flat_attributes, relative_box, was_labelled
-from facetag_cli.exports.photo_links import link_photo, require_apart
+from facetag_cli.exports.photo_links import link_name, link_photo, require_apart
 
 FACE = "face"
 
@@ -27,7 +27,7 @@ def write_fiftyone(lines: Iterable[Line], target: Path, photos: Path) -> int:
     for line in lines:
         if not was_labelled(line):
             continue
-        path = PurePosixPath(escape_name(line["image"]))
+        path = PurePosixPath(link_name(line["image"]))
         stem = str(path.with_suffix(""))
         numbered = (f"{stem}-{number}" for number in count(2))
         key = next(key for key in chain([stem], numbered) if key not in labels)

@@ -11,7 +11,7 @@ from facetag.client.api_client import Line
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json, escape_name
 from facetag_cli.exports.face_attributes import flat_attributes, labelled_heads, was_labelled
-from facetag_cli.exports.photo_links import link_photo, require_apart
+from facetag_cli.exports.photo_links import link_name, link_photo, require_apart
 
 COLUMNS = (
     "confidence",
@@ -29,6 +29,7 @@ _TEXTS = frozenset({"gender", "race", "reviewed"})
 def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
     """Write `metadata.jsonl`, and links to the photos; return how many photos.
 
+    `file_name` is that of the link (`link_name`), and `name` that of the photo in the results.
     Heads without a label in any face have no columns. Raises InputInvalid as `link_photo`
     does, and if the target is the photos' folder.
     """
@@ -40,14 +41,19 @@ def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int
     columns = [name for name in COLUMNS if not name.startswith(off)]
     with atomic_open_text(target / "metadata.jsonl") as file:
         for line in shown:
-            name = escape_name(line["image"])
+            name = link_name(line["image"])
             link_photo(photos, line["image"], target / name)
             faces = [flat_attributes(face) for face in line["faces"]]
             objects = {"bbox": [face["box"] for face in line["faces"]]}
             objects |= {
                 column: [face.get(column, _unknown(column)) for face in faces] for column in columns
             }
-            entry = {"file_name": name, "model": line["model"], "objects": objects}
+            entry = {
+                "file_name": name,
+                "name": escape_name(line["image"]),
+                "model": line["model"],
+                "objects": objects,
+            }
             file.write(dump_json(entry) + "\n")
     return len(shown)
 

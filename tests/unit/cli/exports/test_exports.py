@@ -8,7 +8,7 @@ import pytest
 from defusedxml import ElementTree
 from PIL import Image
 
-from facetag.results.name_escapes import dump_json
+from facetag.results.name_escapes import dump_json, unescape_name
 
 NAMES = ["a.png", "sub/a.jpg", "sub/b.jpg"]
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -156,6 +156,38 @@ def test_datasets_loads_the_folder_with_its_metadata(export, photos, tmp_path, m
     assert rows["female", "female"]["objects"]["reviewed"] == ["", ""]
     assert rows["female",]["objects"]["reviewed"] == ["corrected"]
     assert rows[()]["objects"]["bbox"] == []
+
+
+ODD_NAMES = [
+    os.fsdecode(b"caf\xe9.png"),
+    "caf%E9.png",
+    "caf\\xe9.png",
+    "a\\b.png",
+    "a%5Cb.png",
+    "c::d.png",
+    "50% off: cheap.png",
+    "e" * 250 + "\\.png",
+    "e" * 250 + "%.png",
+]
+
+
+def test_datasets_finds_photos_of_odd_names(facetag, make_line, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    from datasets import load_dataset
+
+    photos, results, target = tmp_path / "odd", tmp_path / "odd.jsonl", tmp_path / "hf"
+    photos.mkdir()
+    for number, name in enumerate(ODD_NAMES):
+        Image.new("RGB", (100 + number, 80)).save(photos / name)
+    lines = [make_line(name) for name in ODD_NAMES]
+    results.write_text("".join(dump_json(line) + "\n" for line in lines))
+    run = facetag("export", results, "--to", "hf", "--photos", photos, "--output", target)
+    assert run.exit_code == 0, run.output
+    loaded = load_dataset(
+        "imagefolder", data_dir=str(target), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    found = {unescape_name(row["name"]): row["image"].width - 100 for row in loaded}
+    assert found == {name: number for number, name in enumerate(ODD_NAMES)}
 
 
 def test_xmp_sidecars_hold_regions_that_pillow_reads(export, photos, tmp_path):
