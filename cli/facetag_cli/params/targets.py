@@ -1,5 +1,6 @@
 """Check, before any work begins, that results can be written where and how they are asked for."""
 
+import json
 from pathlib import Path
 
 import click
@@ -18,6 +19,10 @@ _FORMAT_OF_SUFFIX = {
     ".htm": "html",
 }
 _FILES_ONLY = ("parquet", "html")
+_LINE_START = b'{"image": '
+"""The first bytes of every line of results."""
+_END_BYTES = 2**24
+"""Bytes of a file in which its last line is looked for: a photo of a crowd has a long one."""
 
 
 class _Unchanged(Exception):
@@ -59,6 +64,50 @@ def report_target(ctx: click.Context, param: click.Parameter, value: Path | None
     if target is not None and _FORMAT_OF_SUFFIX.get(target.suffix.lower()) != "html":
         raise click.BadParameter(f"{target}: a report is HTML, so its file ends in .html.")
     return target
+
+
+def appended_target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a file to which lines of JSON cannot be appended, or that holds anything else."""
+    target = writable_target(ctx, param, value)
+    if target is None or (target.exists() and not target.is_file()):
+        return target
+    suffixes = [suffix for suffix, format_ in _FORMAT_OF_SUFFIX.items() if format_ == "jsonl"]
+    if target.suffix.lower() not in suffixes:
+        raise click.BadParameter(
+            f"{target}: lines of JSON are appended, so its name ends in {' or '.join(suffixes)}."
+        )
+    try:
+        ends_well = _ends_as_results(target)
+    except FileNotFoundError:
+        return target
+    except OSError as error:
+        raise click.BadParameter(
+            f"{target} cannot be read: {error.strerror}. Name a file elsewhere."
+        ) from error
+    if not ends_well:
+        raise click.BadParameter(
+            f"{target} ends with a line that is not of facetag's results: name another file."
+        )
+    return target
+
+
+def _ends_as_results(file: Path) -> bool:
+    """Return whether the last line of a file is a result of facetag, or one that a kill cut."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - _END_BYTES))
+        *lines, cut = stream.read().split(b"\n")
+    if not (cut.startswith(_LINE_START) or _LINE_START.startswith(cut)):
+        return False
+    last = next((line for line in reversed(lines) if line.strip()), None)
+    return last is None or _is_result(last)
+
+
+def _is_result(line: bytes) -> bool:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.keys() >= {"image", "state", "error", "faces"}
 
 
 def choose_format(given: str | None, output: Path | None) -> str:

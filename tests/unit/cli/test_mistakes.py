@@ -26,6 +26,14 @@ MISTAKES = {
     "half an id of two jobs": (["status", "0"], "Give more digits"),
     "an empty prefix": (["tag", "s3://museum/none/"], "check the bucket and the prefix."),
     "an unknown value": (["tag", "{album}", "--format", "xml"], "is not one of 'table', 'jsonl'"),
+    "a table for a watch": (
+        ["watch", "{album}", "-o", "{album}/notes.csv"],
+        "{album}/notes.csv: lines of JSON are appended, so its name ends in .jsonl or .ndjson.",
+    ),
+    "own data for a watch": (
+        ["watch", "{album}", "-o", "{album}/own.jsonl"],
+        "{album}/own.jsonl ends with a line that is not of facetag's results: name another file.",
+    ),
     "a missing extra": (
         ["tag", "{album}", "-o", "{tmp}/out.parquet"],
         "pip install 'facetag[standard]'",
@@ -58,6 +66,7 @@ def test_a_mistake_gets_one_plain_line(facetag, service, album, tmp_path, monkey
         }
     for name in ("words.txt", "all.tar.gz"):
         (album / name).write_bytes(b"no photo")
+    (album / "own.jsonl").write_text('{"my": "data"}\n')
     if mistake == "a missing extra":
         monkeypatch.setitem(sys.modules, "pyarrow", None)
     places = {"album": album, "tmp": tmp_path}

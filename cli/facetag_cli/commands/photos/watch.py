@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facetag_cli.params.options import data_dir_option, quiet_option
-from facetag_cli.params.targets import writable_target
+from facetag_cli.params.targets import appended_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ CHECK_MS = 2000
     "--output",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=writable_target,
+    callback=appended_target,
     metavar="FILE.jsonl",
     default=Path("labels.jsonl"),
     show_default=True,
