@@ -92,6 +92,8 @@ class FoundPhotos:
     """How many photos the patterns of names leave out."""
     closed_folders: list[str] = field(default_factory=list)
     """Folders that could not be listed."""
+    foreign_links: list[str] = field(default_factory=list)
+    """Links to folders that another user made: they are not followed."""
 
     @property
     def title(self) -> str:
@@ -117,6 +119,11 @@ class FoundPhotos:
         shown += [f"{more:,} of other kinds"] if more else []
         files = "file" if self.skipped == 1 else "files"
         return f"{self.skipped:,} other {files} skipped ({', '.join(shown)})"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every folder was searched."""
+        return not self.closed_folders and not self.foreign_links
 
     @property
     def place(self) -> str:
@@ -163,6 +170,9 @@ def no_photos(found: FoundPhotos) -> str:
     parts = [f"{found.skipped:,} {others}"] if found.skipped else []
     if found.filtered:
         parts.append(f"{found.filtered:,} that --include and --exclude leave out")
+    if found.closed_folders:
+        folders = "folder" if len(found.closed_folders) == 1 else "folders"
+        parts.append(f"{len(found.closed_folders):,} {folders} that cannot be listed")
     place = f"The folder {found.place} holds" if len(found.given) == 1 else f"{found.place} hold"
     tars = found.kinds_skipped[TAR_SUFFIX]
     remedy = " Give the tars themselves, as in FOLDER/*.tar." if tars else ""
@@ -249,7 +259,7 @@ def _walk_files(
             elif is_trusted(Path(entry.path)):
                 linked.append(Path(entry.path))
             else:
-                found.closed_folders.append(shown_name(Path(entry.path), folder))
+                found.foreign_links.append(shown_name(Path(entry.path), folder))
         linked.sort()
 
 

@@ -117,10 +117,10 @@ class _Page:
         )
 
 
-def exit_status(composition: Composition) -> int:
-    """Return 0 if every photo is tagged or has no face, else 3."""
+def exit_status(composition: Composition, *, is_whole: bool = True) -> int:
+    """Return 0 if every photo is tagged or has no face, and all folders were searched; else 3."""
     done = composition.states["tagged"] + composition.states["no_face"]
-    return EXIT_OK if done == composition.photos else EXIT_SOME_FAILED
+    return EXIT_OK if is_whole and done == composition.photos else EXIT_SOME_FAILED
 
 
 def summary(composition: Composition, *, skipped: int = 0, labelled_s: float | None = None) -> str:

@@ -57,6 +57,22 @@ def announce(collection: FoundPhotos, reporter: Reporter) -> None:
     )
     for name in collection.closed_folders:
         reporter.warn(f"The folder {name} cannot be listed. Its photos are skipped.")
+    for name in collection.foreign_links:
+        reporter.warn(f"The link {name} was made by another user. Its photos are skipped.")
+
+
+def say_unsearched(collection: FoundPhotos, reporter: Reporter) -> None:
+    """Print at the end how many folders were not searched, and what to do about them."""
+    if collection.closed_folders:
+        reporter.warn(
+            f"{plural(len(collection.closed_folders), 'folder')} could not be listed: give "
+            "yourself the right to read them, and give the same command again."
+        )
+    if collection.foreign_links:
+        reporter.warn(
+            f"{plural(len(collection.foreign_links), 'link')} of other users not followed: give "
+            "the folders themselves."
+        )
 
 
 def send_photos(

@@ -53,6 +53,21 @@ def test_a_second_tag_sends_nothing(facetag, service, album):
     assert len(service.made("POST", "/store")) == 4
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
+@pytest.mark.parametrize("command", [["tag"], ["upload"]])
+def test_a_folder_that_is_not_searched_is_counted_at_the_end_with_status_3(
+    facetag, album, tmp_path, command
+):
+    (album / "c.webp").unlink()
+    (tmp_path / "theirs").mkdir()
+    (album / "link").symlink_to(tmp_path / "theirs")
+    assert facetag(*command, album).exit_code == 0
+    os.lchown(album / "link", 12345, 12345)
+    run = facetag(*command, album)
+    assert run.exit_code == 3
+    assert "1 link of other users not followed: give the folders themselves." in run.stderr
+
+
 def test_quiet_leaves_standard_error_empty(facetag, album):
     run = facetag("tag", album, "--quiet")
     assert run.stderr == ""

@@ -58,7 +58,7 @@ def upload(
       0  every photo was sent
       1  the run failed
       2  an argument is wrong, or the folder holds no photos
-      3  some photos were not sent; they are listed with the reason
+      3  some photos were not sent; they are listed with the reason, as are closed folders
 
     \b
     Example:
@@ -77,6 +77,7 @@ def upload(
         say_known,
         say_not_sent,
         say_sent,
+        say_unsearched,
         send_photos,
     )
 
@@ -105,4 +106,5 @@ def upload(
                 click.echo(job["id"])
                 say_known([job], reporter)
     say_not_sent(collection.photos, report, reporter)
-    ctx.exit(EXIT_SOME_FAILED if report.failed else EXIT_OK)
+    say_unsearched(collection, reporter)
+    ctx.exit(EXIT_SOME_FAILED if report.failed or not collection.is_whole else EXIT_OK)

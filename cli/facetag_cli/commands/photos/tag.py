@@ -79,7 +79,7 @@ def tag(
       0    every photo is tagged or has no face
       1    the run failed
       2    an argument is wrong, or the folder holds no photos
-      3    some photos failed; the output is complete
+      3    some photos failed, or a folder could not be listed; the output is complete
       130  stopped with Ctrl-C
 
     \b
@@ -107,7 +107,7 @@ def tag(
     from facetag_cli.tagging.dry_run import say_plan
     from facetag_cli.tagging.prefix_run import tag_prefix
     from facetag_cli.tagging.tagging_delivery import deliver_run
-    from facetag_cli.tagging.tagging_run import TaggingRun, announce
+    from facetag_cli.tagging.tagging_run import TaggingRun, announce, say_unsearched
 
     chosen = choose_format(format_, output)
     settings = read_settings(data_dir, min_face=min_face)
@@ -165,6 +165,7 @@ def tag(
             raw=raw,
         )
         say_summary(composition, reporter, skipped=collection.skipped, labelled_s=run.labelled_s)
+        say_unsearched(collection, reporter)
         run.finish(keep=keep)
         say_lingering(service, settings, reporter)
-    ctx.exit(exit_status(composition))
+    ctx.exit(exit_status(composition, is_whole=collection.is_whole))

@@ -16,7 +16,9 @@ from facetag_cli.reporter import Reporter, plural
     ],
 )
 def test_the_exit_status_says_whether_every_photo_is_labelled(make_line, states, status):
-    assert exit_status(compose([make_line("a.jpg", state=state) for state in states])) == status
+    composition = compose([make_line("a.jpg", state=state) for state in states])
+    assert exit_status(composition) == status
+    assert exit_status(composition, is_whole=False) == 3
 
 
 def test_the_summary_counts_photos_faces_and_speed(make_line):

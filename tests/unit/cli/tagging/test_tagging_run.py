@@ -9,7 +9,7 @@ from facetag.inputs.photo_files import FoundPhotos
 from facetag.settings import Settings
 from facetag_cli.delivery import line_delivery
 from facetag_cli.reporter import Reporter
-from facetag_cli.tagging.tagging_run import TaggingRun
+from facetag_cli.tagging.tagging_run import TaggingRun, say_unsearched
 
 ID = "956ebfbc-0000-0000-0000-000000000000"
 
@@ -115,3 +115,19 @@ def test_the_command_that_shows_the_labels_again_can_be_copied_into_a_shell(tmp_
         run.say_kept()
     (_, command, _) = capsys.readouterr().err.split("`")
     assert shlex.split(command) == ["facetag", "results", "956ebfbc", "--data-dir", str(data)]
+
+
+def test_folders_that_were_not_searched_are_counted_with_what_to_do(tmp_path, capsys):
+    found = FoundPhotos((tmp_path,))
+    say_unsearched(found, Reporter(quiet=True))
+    assert capsys.readouterr().err == ""
+    found.closed_folders += ["a", "b"]
+    found.foreign_links += ["c"]
+    say_unsearched(found, Reporter(quiet=True))
+    assert capsys.readouterr().err.splitlines() == [
+        (
+            "2 folders could not be listed: give yourself the right to read them, and give the same "
+            "command again."
+        ),
+        "1 link of other users not followed: give the folders themselves.",
+    ]

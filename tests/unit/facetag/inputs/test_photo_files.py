@@ -96,6 +96,7 @@ def test_a_closed_folder_is_named(tmp_path):
     collection = collect_photos(tmp_path)
     (tmp_path / "closed").chmod(0o700)
     assert collection.closed_folders == ["closed"]
+    assert not collection.is_whole
 
 
 def test_a_folder_without_photos_says_what_it_holds(tmp_path):
@@ -104,6 +105,13 @@ def test_a_folder_without_photos_says_what_it_holds(tmp_path):
     assert "1 other file" in no_photos(collect_photos(tmp_path))
     touch(tmp_path, "shard-0.tar")
     assert no_photos(collect_photos(tmp_path)).endswith("as in FOLDER/*.tar.")
+
+
+def test_a_folder_without_photos_is_not_called_empty_if_one_in_it_is_closed(tmp_path):
+    found = collect_photos(tmp_path)
+    assert "(it is empty)" in no_photos(found)
+    found.closed_folders.append("closed")
+    assert "(1 folder that cannot be listed)" in no_photos(found)
 
 
 def test_the_title_of_a_folder_is_text_that_can_be_written(tmp_path):
@@ -159,7 +167,7 @@ def test_a_link_of_another_user_is_not_followed_to_what_is_not_theirs(tmp_path):
         "file.jpg": "The link was made by another user: it is not followed.",
         "own.jpg": None,
     }
-    assert found.closed_folders == ["folder"]
+    assert found.foreign_links == ["folder"]
 
 
 @pytest.mark.parametrize(
