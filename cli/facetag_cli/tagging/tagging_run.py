@@ -319,6 +319,12 @@ class TaggingRun:
             if self.jobs:
                 self._reporter.say("Deleted the service's copies of the photos and the results.")
             return
+        if self.report.failed:
+            # The service knows nothing of them.
+            self._reporter.say(
+                f"{plural(self.report.failed, 'photo')} could not be read or sent: the lines of "
+                "such photos are in this output alone."
+            )
         if len(self.jobs) == 1:
             self._folders.write(self._place, self._as_earlier(self.jobs[0]))
         for short in short_ids(self.jobs):

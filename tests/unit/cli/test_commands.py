@@ -53,6 +53,16 @@ def test_a_second_tag_sends_nothing(facetag, service, album):
     assert len(service.made("POST", "/store")) == 4
 
 
+def test_tag_says_which_lines_the_service_cannot_give_again(facetag, album):
+    words = "could not be read or sent: the lines of such photos are in this output alone."
+    assert words not in facetag("tag", album).stderr
+    (album / "gone.jpg").symlink_to(album / "nowhere")
+    run = facetag("tag", album, "--format", "jsonl")
+    assert f"1 photo {words}" in run.stderr
+    assert "gone.jpg" in run.stdout
+    assert "gone.jpg" not in facetag("results", "latest", "--format", "jsonl").stdout
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
 @pytest.mark.parametrize("command", [["tag"], ["upload"]])
 def test_a_folder_that_is_not_searched_is_counted_at_the_end_with_status_3(

@@ -31,7 +31,9 @@ def results(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    """Print the results of JOB, one line per photo: all that `tag` prints.
+    """Print the results of JOB, one line per photo that was sent, as `tag` prints it.
+
+    Photos that could not be read or sent are in the output of `tag` alone.
 
     JOB is an id, its first digits, or `latest`. If the job still runs, the results so far are
     printed. The exit status is 0 even if photos failed: their lines give the reason.
