@@ -12,6 +12,7 @@ import click
 
 from facetag.errors import FacetagError
 from facetag.extras import STANDARD, missing_package
+from facetag_cli.params.number_words import with_number_words
 from facetag_cli.quiet_import import QuietImport
 
 ASKED_FOR = "facetag.command"
@@ -120,6 +121,13 @@ WAYS_OUT = {
     " is not writable.": "Give yourself the right to write it.",
 }
 """What to do about the ends of click's messages on paths."""
+PATH_FAULTS = {
+    errno.EACCES: "Give yourself the right to it, or give another path.",
+    errno.EPERM: "Give yourself the right to it, or give another path.",
+    errno.EROFS: "Give another path.",
+    errno.ENAMETOOLONG: "Check the path.",
+}
+"""What to do about a path that the system refuses."""
 FOLDERS = {entry.name: chapter.folder for chapter in CHAPTERS for entry in chapter.entries}
 
 
@@ -127,7 +135,7 @@ class WrongArgument(click.UsageError):
     """A wrong argument, which is said in one line with the way to the right ones."""
 
     def __init__(self, error: click.UsageError) -> None:
-        super().__init__(error.format_message(), error.ctx)
+        super().__init__(with_number_words(error).format_message(), error.ctx)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line, without the usage that click puts before it."""
@@ -183,9 +191,10 @@ class LazyGroup(click.Group):
             # An error may quote a file's name, or what a service answered.
             raise click.ClickException(escape_controls(str(error))) from error
         except OSError as error:
-            if debug or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            said = describe_fault(error)
+            if debug or said is None:
                 raise
-            raise click.ClickException(full_disk(error)) from error
+            raise click.ClickException(said) from error
         except ModuleNotFoundError as error:
             if debug:
                 raise
@@ -225,10 +234,17 @@ def load_command(entry: Entry) -> click.Command:
     return command
 
 
-def full_disk(error: OSError) -> str:
-    """Return a message about a disk that was full where no other message said so."""
-    place = f"of {error.filename}" if error.filename else "that is written to"
-    return f"The disk {place} is full. Make space, and give the same command again."
+def describe_fault(error: OSError) -> str | None:
+    """Return a message about a full disk, or a path that cannot be used, where no other said so."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f"of {error.filename}" if error.filename else "that is written to"
+        return f"The disk {place} is full. Make space, and give the same command again."
+    if error.filename is None or error.errno not in PATH_FAULTS:
+        return None
+    from facetag.results.name_escapes import escape_controls
+
+    place = escape_controls(os.fsdecode(error.filename))
+    return f"{place} cannot be used: {error.strerror}. {PATH_FAULTS[error.errno]}"
 
 
 def require_working_directory() -> None:

@@ -1,5 +1,6 @@
 """Choose among the files of a folder by their names."""
 
+import re
 from collections.abc import Sequence
 
 from pathspec import PathSpec
@@ -14,6 +15,19 @@ def is_companion(name: str) -> bool:
     """Tell whether macOS or a NAS made this file for a photo: it ends like one, and is none."""
     *folders, file = name.split("/")
     return file.startswith(COMPANION_PREFIX) or not COMPANION_FOLDERS.isdisjoint(folders)
+
+
+_OPEN_BRACKET = re.compile(r"(?<!\\)\[(?![!^]?.[^]]*\])")
+"""A bracket without its end: .gitignore then matches nothing."""
+
+
+def is_pattern(text: str) -> bool:
+    """Tell whether this is a pattern that can match a name, and no comment."""
+    try:
+        (pattern,) = PathSpec.from_lines("gitignore", [text]).patterns
+    except (ValueError, re.error):
+        return False
+    return pattern.include is not None and not _OPEN_BRACKET.search(text)
 
 
 class NameFilter:

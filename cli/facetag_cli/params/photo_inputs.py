@@ -1,5 +1,6 @@
 """Define the arguments and options that say which photos to label."""
 
+import errno
 import functools
 import os
 import re
@@ -35,6 +36,8 @@ class PhotoPath(click.Path):
         try:
             exists = Path(value).exists()
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                self.fail(f"The name {value} is too long for a file: check the path.", param, ctx)
             self.fail(
                 f"{value} cannot be reached: {error.strerror}. Give yourself the right to enter "
                 "its folders.",
@@ -61,6 +64,25 @@ def _remedy(path: Path) -> str | None:
     if suffix in LIST_SUFFIXES:
         return f"--files-from {quote(str(path))} labels the photos that it names."
     return "unpack it, and give the folder or the tar."
+
+
+class NamePattern(click.ParamType[str]):
+    """A pattern as in .gitignore."""
+
+    name = "pattern"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the pattern; fails for one that can match no name, such as `[`."""
+        from facetag.inputs.name_filter import is_pattern
+
+        if not is_pattern(str(value)):
+            self.fail(
+                f"{value!r} is no pattern: give one such as '*.png' or 'thumbs/', with a backslash "
+                "before a [, # or ! that is part of a name.",
+                param,
+                ctx,
+            )
+        return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +178,14 @@ def photo_inputs(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--exclude",
+            type=NamePattern(),
             multiple=True,
             metavar="PATTERN",
             help="Leave out photos whose names match, such as 'thumbs/'. May be repeated.",
         ),
         click.option(
             "--include",
+            type=NamePattern(),
             multiple=True,
             metavar="PATTERN",
             help="Label only photos whose names match, as in .gitignore: '*.png' in every folder, "

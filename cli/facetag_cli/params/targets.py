@@ -34,28 +34,46 @@ def writable_target(
     param: click.Parameter,  # noqa: ARG001
     value: Path | None,
 ) -> Path | None:
-    """Refuse a file that cannot be written: a draft is made beside it, and deleted again.
+    """Refuse a file that cannot be written, or that is named as a photo (`require_writable`)."""
+    if value is not None:
+        require_writable(value)
+    return value
 
-    A file that is named as a photo is refused too.
+
+def require_writable(file: Path, option: str | None = None) -> None:
+    """Raise click.BadParameter if a file cannot be written, or is named as a photo.
+
+    A draft is made beside it, and deleted again. `option` is what the file was given by, where no
+    callback says so.
     """
-    if value is None or (value.exists() and not value.is_file()):
-        return value
-    if value.suffix.lower() in IMAGE_SUFFIXES:
-        raise click.BadParameter(f"{value} is named as a photo: give the file another suffix.")
-    folder = value.absolute().parent
+    try:
+        _try_to_write(file)
+    except _Unchanged:
+        pass
+    except OSError as error:
+        raise click.BadParameter(unwritable(file, error), param_hint=option) from error
+    except click.BadParameter as error:
+        error.param_hint = option
+        raise
+
+
+def unwritable(place: Path, error: OSError, *, kind: str = "file") -> str:
+    """Return the message about a file, or a folder, that cannot be written."""
+    return f"{place} cannot be written: {error.strerror or error}. Name a {kind} elsewhere."
+
+
+def _try_to_write(file: Path) -> None:
+    if file.exists() and not file.is_file():
+        return
+    if file.suffix.lower() in IMAGE_SUFFIXES:
+        raise click.BadParameter(f"{file} is named as a photo: give the file another suffix.")
+    folder = file.absolute().parent
     if not folder.is_dir():
         raise click.BadParameter(f"the folder {folder} does not exist.")
-    try:
-        with atomic_draft(value) as draft:
-            # A full disk refuses the first byte.
-            draft.write_bytes(b"\n")
-            raise _Unchanged
-    except _Unchanged:
-        return value
-    except OSError as error:
-        raise click.BadParameter(
-            f"{value} cannot be written: {error.strerror}. Name a file elsewhere."
-        ) from error
+    with atomic_draft(file) as draft:
+        # A full disk refuses the first byte.
+        draft.write_bytes(b"\n")
+        raise _Unchanged
 
 
 def report_target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
@@ -82,7 +100,7 @@ def appended_target(ctx: click.Context, param: click.Parameter, value: Path | No
         return target
     except OSError as error:
         raise click.BadParameter(
-            f"{target} cannot be read: {error.strerror}. Name a file elsewhere."
+            f"{target} cannot be read: {error.strerror}. Name another file."
         ) from error
     if not ends_well:
         raise click.BadParameter(

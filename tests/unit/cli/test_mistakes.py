@@ -34,6 +34,27 @@ MISTAKES = {
         ["watch", "{album}", "-o", "{album}/own.jsonl"],
         "{album}/own.jsonl ends with a line that is not of facetag's results: name another file.",
     ),
+    "a long name": (
+        ["tag", "{album}/" + 300 * "x"],
+        300 * "x" + " is too long for a file: check the path.",
+    ),
+    "a long name for labels": (
+        ["tag", "{album}", "-o", "{tmp}/" + 300 * "x" + ".csv"],
+        "x.csv cannot be written: File name too long. Name a file elsewhere.",
+    ),
+    "a long name for a job": (["compose", 300 * "x", "--require", "male>=0"], "x cannot be used: "),
+    "an empty pattern": (["tag", "{album}", "--include", ""], "'' is no pattern: give one such as"),
+    "half a pattern": (["tag", "{album}", "--include", "["], "'[' is no pattern: give one such as"),
+    "a comment for a pattern": (["watch", "{album}", "--exclude", "#1/"], "'#1/' is no pattern"),
+    "a percentage": (
+        ["tag", "{album}", "--min-certainty", "80%"],
+        "'--min-certainty': '80%' is not a number from 0 to 1. See",
+    ),
+    "words for a number": (
+        ["tag", "{album}", "--min-face", "abc"],
+        "'abc' is not a number above 0 and of at most 1. See",
+    ),
+    "a number out of its range": (["up", "--port", "0"], "is not a whole number from 1 to 65535."),
     "a missing extra": (
         ["tag", "{album}", "-o", "{tmp}/out.parquet"],
         "pip install 'facetag[standard]'",

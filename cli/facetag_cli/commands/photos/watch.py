@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facetag_cli.params.options import data_dir_option, quiet_option
+from facetag_cli.params.photo_inputs import NamePattern
 from facetag_cli.params.targets import appended_target
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ CHECK_MS = 2000
     help="File to which the results are appended, a line per photo.",
 )
 @click.option(
-    "--exclude", multiple=True, metavar="PATTERN", help="Leave out photos whose names match."
+    "--exclude",
+    type=NamePattern(),
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out photos whose names match.",
 )
 @click.option("--skip-hidden", is_flag=True, help="Skip names that begin with a dot.")
 @data_dir_option

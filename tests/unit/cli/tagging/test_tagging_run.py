@@ -124,10 +124,6 @@ def test_folders_that_were_not_searched_are_counted_with_what_to_do(tmp_path, ca
     found.closed_folders += ["a", "b"]
     found.foreign_links += ["c"]
     say_unsearched(found, Reporter(quiet=True))
-    assert capsys.readouterr().err.splitlines() == [
-        (
-            "2 folders could not be listed: give yourself the right to read them, and give the same "
-            "command again."
-        ),
-        "1 link of other users not followed: give the folders themselves.",
-    ]
+    closed, foreign = capsys.readouterr().err.splitlines()
+    assert closed.startswith("2 folders could not be listed: give yourself the right to read them")
+    assert foreign == "1 link of other users not followed: give the folders themselves."
