@@ -1,16 +1,19 @@
 """Disks without room: small ones of memory, which root may mount."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from facetag.errors import DiskFull
 from facetag.settings import Settings
 from facetag.standalone.stack import LocalStack
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.delivery.line_delivery import check_space, deliver
+from facetag_cli.main import main
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +77,19 @@ def test_a_report_without_room_is_said(small_disk, tmp_path):
     with pytest.raises(DiskFull, match=r"who.html is full: it needs about .* is free"):
         write(tmp_path / "out.jsonl", 1, report)
     assert not report.exists()
+
+
+@pytest.mark.parametrize("format_", ["fiftyone", "hf", "xmp"])
+def test_an_export_without_room_is_said(small_disk, tmp_path, format_):
+    (tmp_path / "a.jpg").touch()
+    face = {"box": [0, 0, 1, 1], "confidence": 1.0, "age": None, "gender": None, "race": None}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(LINE | {"faces": [face]}) + "\n")
+    (small_disk / "fill").write_bytes(bytes(2**16))
+    options = ["--to", format_, "--photos", str(tmp_path), "--output", str(small_disk / "out")]
+    run = CliRunner().invoke(main, ["export", str(tmp_path / "labels.jsonl"), *options])
+    assert run.exit_code == 1
+    (said,) = run.stderr.splitlines()
+    assert f"The disk of {small_disk}/out is full: 0 kB is free. Make space, and give" in said
 
 
 FORMS = [("jsonl", 50_000), ("table", 2_000)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facetag_cli.params.options import data_dir_option, quiet_option
+from facetag_cli.params.targets import require_writable, unwritable
 
 if TYPE_CHECKING:
     from facetag.client.api_client import Line
@@ -58,17 +59,22 @@ def export(
       facetag export latest --to coco --output faces.json
       facetag export labels.jsonl --to hf --photos ~/Pictures --output dataset
     """
+    from facetag.disk_space import explained_full_disk
     from facetag_cli.reporter import Reporter, plural
 
     if format_ in WITH_PHOTOS and photos is None:
         raise click.UsageError(f"--to {format_} links to photos: give --photos FOLDER.")
     target = output or Path(FILES.get(format_, format_))
+    if format_ in FILES:
+        require_writable(target, "--output")
     reporter = Reporter(quiet=quiet)
-    try:
-        with open_lines(source, data_dir, reporter) as lines:
-            count = write_export(lines, format_, target, photos)
-    except OSError as error:
-        raise click.ClickException(f"{target} cannot be written: {error.strerror}.") from error
+    with open_lines(source, data_dir, reporter) as lines:
+        try:
+            with explained_full_disk(str(target), target.absolute().parent, 0):
+                count = write_export(lines, format_, target, photos)
+        except OSError as error:
+            kind = "file" if format_ in FILES else "folder"
+            raise click.ClickException(unwritable(target, error, kind=kind)) from error
     reporter.say(f"Wrote {plural(count, 'photo')} to {target}.")
 
 
@@ -85,6 +91,8 @@ def open_lines(
     from facetag_cli.tagging.collection_source import read_lines
 
     if Path(source).is_file():
+        # It is read as it is written, and the error would name the wrong file.
+        Path(source).open("rb").close()
         yield read_lines(Path(source))
         return
     with open_jobs(read_settings(data_dir), reporter) as jobs:

@@ -332,6 +332,32 @@ def test_a_name_that_is_too_long_for_a_sidecar_keeps_no_other_from_being_written
     assert "1 sidecar was written. Give those photos shorter names." in said
 
 
+@pytest.mark.parametrize(
+    ("format_", "place", "said"),
+    [
+        ("coco", "/sys/kernel/x.json", "Name a file elsewhere."),
+        ("label-studio", "/sys/kernel/x.json", "Name a file elsewhere."),
+        ("fiftyone", "/sys/kernel/x", "Name a folder elsewhere."),
+        ("hf", "/sys/kernel/x", "Name a folder elsewhere."),
+        ("xmp", "/sys/kernel/x", "Give --output another folder."),
+        ("coco", "{tmp}/none/x.json", "the folder {tmp}/none does not exist. Check the path."),
+        ("label-studio", "{tmp}/none/x.json", "{tmp}/none does not exist. Check the path."),
+        ("coco", "/dev/full", "Make space, and give the same command again"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_with_what_to_do(
+    facetag, export, photos, tmp_path, format_, place, said
+):
+    export("coco")
+    given = ("--photos", photos) if format_ in ("fiftyone", "hf") else ()
+    target = place.format(tmp=tmp_path)
+    results = tmp_path / "labels.jsonl"
+    run = facetag("export", results, "--to", format_, "--output", target, *given)
+    assert run.exit_code in (1, 2)
+    (line,) = run.stderr.splitlines()
+    assert said.format(tmp=tmp_path) in line
+
+
 def test_wrong_exports_are_refused_with_the_way_out(facetag, export, photos, tmp_path):
     run = facetag("export", tmp_path / "labels.jsonl", "--to", "hf")
     assert (run.exit_code, "give --photos FOLDER" in run.stderr) == (2, True)
