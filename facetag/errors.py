@@ -44,6 +44,7 @@ FacetagError
     └── DataFolderBusy         another facetag runs its servers in this data folder
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -209,7 +210,14 @@ class CursorInvalid(FacetagError):
 
 
 class RequestRejected(FacetagError):
-    """The API refused the command line's request; its message says why."""
+    """The API refused the command line's request; its message says why.
+
+    `refused_files` gives the reason for each file of a list that was refused, by its position.
+    """
+
+    def __init__(self, message: str, refused_files: Mapping[int, str] | None = None) -> None:
+        super().__init__(message)
+        self.refused_files = refused_files or {}
 
 
 class LeaseLost(FacetagError):

@@ -437,34 +437,55 @@ def raise_for_problem(answer: httpx.Response) -> None:
     if status == 507:
         raise DiskFull(said)
     if 400 <= status < 500:
-        raise RequestRejected(f"The service refused the request: {said}")
+        raise RequestRejected(f"The service refused the request: {said}", _refused_files(answer))
     raise FacetagError(f"The service failed ({status}): {said} Its log says more.")
 
 
 def _problem_text(answer: httpx.Response) -> str:
     """Return a problem document as one line, or the status if there is no document."""
     fallback = f"{answer.status_code} {answer.reason_phrase}."
-    try:
-        problem = answer.json()
-    except ValueError:
-        return fallback
-    if not isinstance(problem, dict):
-        return fallback
+    problem = _problem(answer)
     said = str(problem.get("detail") or problem.get("title") or fallback)
-    faults = problem.get("errors")
-    if isinstance(faults, list) and faults:
+    faults = _faults(answer)
+    if faults:
         # The detail only counts them.
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         said = "; ".join(_fault_text(fault) for fault in faults[:3]) + more
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
-def _fault_text(fault: object) -> str:
+def _problem(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = answer.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _faults(answer: httpx.Response) -> list[Any]:
+    faults = _problem(answer).get("errors")
+    return faults if isinstance(faults, list) else []
+
+
+def _refused_files(answer: httpx.Response) -> dict[int, str]:
+    """Return what is wrong with the files of a request, by their positions."""
+    refused = {}
+    for fault in _faults(answer):
+        match fault:
+            case {"loc": ["body", "files", int(place), *_]}:
+                refused[place] = _reason(fault)
+    return refused
+
+
+def _fault_text(fault: Any) -> str:
     if not isinstance(fault, dict):
         return str(fault)
     where = ".".join(str(part) for part in fault.get("loc", ()) if part != "body")
-    what = fault.get("msg") or fault.get("detail") or fault.get("message") or fault
-    return f"{where}: {what}" if where else str(what)
+    return f"{where}: {_reason(fault)}" if where else _reason(fault)
+
+
+def _reason(fault: dict[str, Any]) -> str:
+    return str(fault.get("msg") or fault.get("detail") or fault.get("message") or fault)
 
 
 def _json_lines(answer: httpx.Response) -> Iterator[str]:

@@ -24,7 +24,7 @@ from facetag.client.api_client import (
     UploadTarget,
     WantedFile,
 )
-from facetag.errors import ErrorCode, StorageUnavailable
+from facetag.errors import ErrorCode, RequestRejected, StorageUnavailable
 from facetag.image_formats import CONTENT_TYPE, IMAGE_SUFFIXES, may_hold_script
 from facetag.inputs.photo_files import LocalPhoto, unreadable
 from facetag_cli.upload.form_poster import FormPoster, FormsUnanswered
@@ -226,8 +226,7 @@ class Uploader:
             if isinstance(content, Content) and content not in self._met:
                 fresh.setdefault(content, photos[place])
         self._met |= fresh.keys()
-        wanted = [content.as_wanted() for content in fresh]
-        uploads = self._client.request_uploads(wanted) if wanted else []
+        uploads = self._request_uploads(fresh)
         return UploadBatch(
             places,
             [photos[place] for place in places],
@@ -235,6 +234,28 @@ class Uploader:
             fresh,
             uploads,
         )
+
+    def _request_uploads(self, fresh: dict[Content, LocalPhoto]) -> list[UploadTarget]:
+        """Return one target per content; those that the service refuses leave `fresh`."""
+        if not fresh:
+            return []
+        try:
+            return self._client.request_uploads([content.as_wanted() for content in fresh])
+        except RequestRejected as error:
+            contents = list(fresh)
+            refused = {
+                contents[place]: reason
+                for place, reason in error.refused_files.items()
+                if place < len(contents)
+            }
+            if not refused:
+                raise
+        for content, reason in refused.items():
+            self._keys[content] = NotSent(
+                ErrorCode.UPLOAD_FAILED, f"The service refused the file: {reason.rstrip('.')}."
+            )
+            del fresh[content]
+        return self._request_uploads(fresh)
 
     def _settle(
         self,

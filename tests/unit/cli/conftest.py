@@ -74,6 +74,7 @@ class FakeService(ThreadingHTTPServer):
         """Jobs by idempotency key."""
         self.polls_until_done = 1
         self.worker = "ok"
+        self.max_bytes = 2**20
         self.reviewed: list[int] = []
         """Positions of the images of every job of which people reviewed a face."""
         self.last_line_end = "\n"
@@ -138,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             status = service.troubles[path].pop(0)
             self._answer(status, {"title": "Trouble", "status": status, "detail": "Told to fail."})
         elif path == "/v1/uploads":
-            self._answer(200, {"uploads": [self._upload(f) for f in json.loads(body)["files"]]})
+            self._give_forms(json.loads(body)["files"])
         elif path == "/store":
             self._store(body)
         elif path in FIXED_ANSWERS:
@@ -282,6 +283,17 @@ class Handler(BaseHTTPRequestHandler):
             job["polls"] -= found[2] is None
             job["cancelled"] |= found[2] == "/cancel"
             self._answer(200, service.job(found[1]))
+
+    def _give_forms(self, files):
+        faults = [
+            {"loc": ["body", "files", place, "size"], "message": "it is too large"}
+            for place, file in enumerate(files)
+            if file["size"] > self.server.max_bytes
+        ]
+        if faults:
+            self._answer(422, {"title": "Invalid", "detail": "See `errors`.", "errors": faults})
+        else:
+            self._answer(200, {"uploads": [self._upload(file) for file in files]})
 
     def _answer(self, status, body):
         data = b"" if body is None else body if isinstance(body, str | bytes) else json.dumps(body)

@@ -42,6 +42,14 @@ MISTAKES = {
         ["tag", "{album}", "-o", "{tmp}/" + 300 * "x" + ".csv"],
         "x.csv cannot be written: File name too long. Name a file elsewhere.",
     ),
+    "a data folder with a long name": (
+        ["down", "--data-dir", "{tmp}/" + 300 * "x"],
+        "x cannot be used: File name too long. Give another with --data-dir",
+    ),
+    "a data folder in a file": (
+        ["jobs", "--data-dir", "{album}/words.txt/data"],
+        "words.txt/data cannot be used: Not a directory. Give another with --data-dir",
+    ),
     "a long name for a job": (["compose", 300 * "x", "--require", "male>=0"], "x cannot be used: "),
     "an empty pattern": (["tag", "{album}", "--include", ""], "'' is no pattern: give one such as"),
     "half a pattern": (["tag", "{album}", "--include", "["], "'[' is no pattern: give one such as"),
@@ -72,7 +80,11 @@ MISTAKES = {
     "a packed folder": (["tag", "{album}/all.tar.gz"], "is no photo: unpack it, and give the"),
     "no network": (["tag", "{album}"], "set FACETAG_API_URL to the address of a running"),
 }
-ELSEWHERE = {"no service": "", "no network": "http://facetag.invalid"}
+ELSEWHERE = {
+    "no service": "",
+    "a data folder in a file": "",
+    "no network": "http://facetag.invalid",
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -219,3 +219,23 @@ def test_spellings_of_a_suffix_share_one_key(tmp_path, name, suffix):
 @pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES | {""}))
 def test_the_api_accepts_the_content_type_of_every_photo(suffix):
     FileToUpload.model_validate(Content("0" * 64, 1, suffix).as_wanted())
+
+
+def test_a_photo_that_the_service_refuses_keeps_no_other_from_being_sent(service, upload, album):
+    service.max_bytes = 6
+    (album / "again.heic").write_bytes(b"another face")
+    photos = collect_photos(album).photos
+    report, seen = upload(photos)
+    by_name = dict(zip((photo.name for photo in photos), report.outcomes, strict=True))
+    refusal = NotSent(ErrorCode.UPLOAD_FAILED, "The service refused the file: it is too large.")
+    assert by_name["again.heic"] == by_name["älter/d.heic"] == refusal
+    assert (report.sent, report.already, report.failed) == (3, 1, 2)
+    assert sum(count for count, _ in seen) == len(photos)
+
+
+def test_a_folder_of_photos_that_the_service_refuses_is_refused_photo_by_photo(
+    service, upload, album
+):
+    service.max_bytes = 0
+    report, _ = upload(collect_photos(album).photos)
+    assert (report.sent, report.failed) == (0, 5)
