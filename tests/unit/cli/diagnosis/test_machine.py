@@ -34,3 +34,8 @@ def test_a_disk_without_room_is_said(tmp_path, monkeypatch, free, wrong):
     disk = found(look_at_disks(Settings(data_dir=tmp_path / "not" / "yet")))["data folder"]
     assert ("FACETAG_DATA_DIR" in (disk.fault or "")) is wrong
     assert not (tmp_path / "not").exists()
+
+
+def test_the_disk_of_a_folder_of_no_use_is_that_of_the_one_above(tmp_path):
+    disk = found(look_at_disks(Settings(data_dir=tmp_path / ("x" * 300) / "data")))["data folder"]
+    assert disk.text.endswith(" free")

@@ -36,3 +36,11 @@ def test_ports_of_running_servers_are_shown_without_passwords(tmp_path):
     assert "4711" in texts
     assert "4712" in texts
     assert "pa55word" not in texts
+
+
+def test_nobody_knows_what_runs_on_a_data_folder_that_cannot_be_looked_into(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "data", tmp_path / ("x" * 300)):
+        service, _port = look_at_service(Settings(data_dir=folder))
+        assert service.text.startswith("unknown on ")
+        assert "Give another with --data-dir" in service.fault
