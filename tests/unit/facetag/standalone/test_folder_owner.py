@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -56,22 +57,20 @@ def test_a_folder_of_another_user_is_not(tmp_path):
 
 
 @pytest.fixture
-def closed(tmp_path):
+def closed():
     """A data folder that this process may not look into."""
     if os.geteuid() != 0:
         pytest.skip("being another user takes root")
-    folder = prepare(tmp_path / "data")
-    # Those above must not be what is closed.
-    above = [path for path in folder.parents if path.is_relative_to(tempfile.gettempdir())]
-    modes = {path: path.stat().st_mode for path in above}
-    for path in above:
-        path.chmod(modes[path] | 0o011)
-    folder.chmod(0o700)
-    os.seteuid(NOBODY)
-    yield folder
-    os.seteuid(0)
-    for path in above:
-        path.chmod(modes[path])
+    # Nobody may enter the folders of pytest, which would be what is closed.
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        folder = prepare(Path(base) / "data")
+        folder.chmod(0o700)
+        os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize("use", ["find_service", "require_own", "make", "mark_use", "start"])
