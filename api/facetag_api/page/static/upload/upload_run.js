@@ -282,10 +282,9 @@ function remember(run, path, file, before) {
 const kept = ({ file: _file, mine: _mine, ...others }) => others;
 
 function described({ sha256: digest, size, path, file }) {
-  // The API refuses the types of what may hold a script, and with it all that is asked for at once.
-  const image = /^image\/[0-9A-Za-z.+-]{1,64}$/.test(file.type) && !/svg|xml/i.test(file.type);
-  const suffix = /^\.[0-9a-z]{1,10}$/.test(suffixOf(path)) ? suffixOf(path) : "";
-  return { sha256: digest, size, suffix, content_type: image ? file.type : "application/octet-stream" };
+  const [type] = /^image\/(?!.*(svg|xml))[0-9a-z.+-]{1,64}$/i.exec(file.type) ?? ["application/octet-stream"];
+  const [suffix] = /^\.[0-9a-z]{1,10}$/.exec(suffixOf(path)) ?? [""];
+  return { sha256: digest, size, suffix, content_type: type };
 }
 
 async function sendForm(form, file, signal) {
