@@ -29,6 +29,8 @@ RARE, RAREST = 0.05, 0.001
 """How often chance alone may exceed either bound. With few groups a mean of squares varies more, so
 that both bounds are larger."""
 SMALLEST_VARIANCE = 1e-10
+SMALLEST_SHARE = 1e-9
+"""The least share of a group without held-out faces: a review may leave a face no other group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _bounds(freedom: int) -> tuple[float, float]:
 
 
 def _mean_probability(likelihoods: Values, shares: Values, weights: Values | None = None) -> Values:
-    joint = likelihoods * shares
+    joint = likelihoods * np.maximum(shares, SMALLEST_SHARE)
     scale = np.ones(len(joint)) if weights is None else weights
     mean: Values = np.einsum("n,ng->g", scale / joint.sum(axis=1), joint) / scale.sum()
     return mean

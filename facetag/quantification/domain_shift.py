@@ -53,7 +53,8 @@ def measure_shift(
     """Return how far certainty has shifted for `gender` or `race`; None for what has no certainty.
 
     `shares` (groups,) are the estimated ones of a grouping, by which held-out faces are weighted: a
-    crossing with age, since the labeller is less sure of children.
+    crossing with age, since the labeller is less sure of children. Groups without a held-out face
+    have no known certainty: None, too, if no other group has a share.
     """
     observed, known = _certainty(factor, answers), _certainty(factor, held_out.answers)
     if observed is None or known is None:
@@ -61,6 +62,8 @@ def measure_shift(
     codes = grouping.codes(held_out.codes)
     counts = np.bincount(codes, minlength=len(shares))
     weights = (shares / np.maximum(counts, 1))[codes]
+    if weights.sum() == 0:
+        return None
     effective = weights.sum() ** 2 / (weights**2).sum()
     distance = _distance(observed, known, weights / weights.sum())
     critical = CRITICAL * np.sqrt(1 / len(observed) + 1 / effective)

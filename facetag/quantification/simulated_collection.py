@@ -77,9 +77,12 @@ class CollectionSimulator:
     def draw(self, shares: Values, rng: np.random.Generator) -> SimulatedCollection:
         """Return a collection with about these shares (groups,).
 
-        Groups of which no answers can be drawn are left out.
+        Groups of which no answers can be drawn are left out. If only they have a share, the others
+        are drawn alike.
         """
         kept = np.where(self._possible, np.clip(shares, 0, None), 0.0)
+        if kept.sum() == 0:
+            kept = self._possible.astype(np.float64)
         counts = rng.multinomial(self._faces, kept / kept.sum())
         smaller = max(self._faces / MOST_FACES, 1)
         numbers = np.ceil(counts / self._repetition / smaller).astype(np.intp)

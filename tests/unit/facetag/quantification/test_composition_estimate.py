@@ -94,3 +94,29 @@ def test_faces_that_people_found_but_labelled_in_part_leave_the_rest_to_be_estim
     collection.add({"state": "tagged", "model": "v1", "faces": [face]})
     assert estimate_composition(collection, held_out, rounds=5).shares[0].faces == 60
     assert collection.faces == 60
+
+
+@pytest.mark.parametrize("faces", [0, 60])
+@pytest.mark.parametrize("lacks", ["others", "old others", "old others but one"])
+def test_a_reviewed_face_of_a_group_that_was_hardly_held_out_leaves_shares_finite(
+    held_out, faces, lacks
+):
+    lacking = held_out.codes["race"] == 4
+    if lacks != "others":
+        lacking &= held_out.codes["age"] == 4
+    if lacks == "old others but one":
+        lacking[np.flatnonzero(lacking)[0]] = False
+    known = held_out.take(np.flatnonzero(~lacking))
+    collection = collect(draw_faces(max(faces, 1), seed=3).take(np.arange(faces)))
+    chances = dict.fromkeys(LABELS, 0.0) | {"other": 1.0}
+    face = {
+        "age": 66.0,
+        "gender": {"label": "female", "probability": 0.9},
+        "race": {"label": "other", "probabilities": chances},
+        "uncertain": [],
+        "reviewed": {"verdict": "corrected"},
+    }
+    collection.add({"state": "tagged", "model": "v1", "faces": [face]})
+    for shares in estimate_composition(collection, known, rounds=20).shares:
+        assert shares.estimated.sum() == pytest.approx(1)
+        assert np.isfinite(shares.interval()).all()

@@ -72,3 +72,9 @@ def test_a_group_that_chance_moves_far_tells_less():
 def test_without_noise_any_distance_counts():
     assert weigh(np.array([0.1, -0.1]), np.zeros(2)) == 1
     assert weigh(np.zeros(2), np.zeros(2)) == 0
+
+
+def test_a_face_that_can_only_be_of_a_group_without_held_out_faces_counts_there():
+    estimator = DifferenceEstimator(np.array([0.6, 0.4, 0.0]), np.zeros(3))
+    found = estimator.estimate(np.array([[0.0, 0.0, 0.3]]), np.array([0.0, 0.0, 1.0]))
+    assert found == pytest.approx([0, 0, 1])

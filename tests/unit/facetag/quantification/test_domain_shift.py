@@ -43,3 +43,8 @@ def test_ages_of_a_school_are_doubtful(held_out):
     faces = draw_faces(4000, seed=7)
     school = faces.take(np.flatnonzero((faces.answers.age > 10) & (faces.answers.age < 22))[:200])
     assert spread_of(school, held_out).doubtful
+
+
+def test_groups_without_a_held_out_face_have_no_known_certainty(held_out):
+    known = held_out.take(np.flatnonzero(held_out.codes["race"] != 4))
+    assert measure_shift("race", RACE, np.eye(5)[4], held_out.answers, known) is None

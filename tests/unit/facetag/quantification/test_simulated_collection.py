@@ -61,3 +61,11 @@ def test_simulated_faces_are_of_the_groups_and_drawn_by_their_chances(held_out):
     assert (drawn[of_women] % 2 == 1).all()
     # No man has a chance: any man is drawn then.
     assert len(set(drawn[~of_women])) > 20
+
+
+def test_shares_of_groups_that_were_not_held_out_alone_draw_the_others(held_out):
+    known = held_out.take(np.flatnonzero(held_out.codes["race"] != 4))
+    simulator = CollectionSimulator(known, GROUPINGS[1], 100, np.ones(5))
+    drawn = simulator.draw(np.eye(5)[4], np.random.default_rng(2))
+    assert drawn.shares[4] == 0
+    assert drawn.shares.sum() == 1
