@@ -84,8 +84,11 @@ def render_page(
 
 
 def inert_json(value: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in."""
-    text = json.dumps(value, separators=(",", ":"))
+    """Return JSON that cannot end the script element that it stands in.
+
+    Raises ValueError for a NaN, which no browser reads.
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

@@ -65,7 +65,7 @@ def compose(
     verdicts = [(each, estimate.judge(each)) for each in requirements]
     if form == "json":
         found = shares_json(estimate, verdicts, collection_facts(collection))
-        click.echo(dump_json(found, indent=2))
+        click.echo(dump_json(found, indent=2, allow_nan=False))
     else:
         from rich.console import Console
 

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -9,7 +10,7 @@ import pytest
 
 from facetag.results.collection_counts import compose
 from facetag_cli.composition.share_estimation import EstimatedShares
-from facetag_cli.delivery.report_page import Listing, percent, render_page
+from facetag_cli.delivery.report_page import Listing, inert_json, percent, render_page
 
 NOW = datetime(2026, 3, 1, 9, 5, tzinfo=UTC)
 VOID = {"meta", "br", "link", "img"}
@@ -158,3 +159,8 @@ def test_a_page_about_nothing_or_about_failures_alone_is_still_a_page(make_line,
 
 def test_a_small_share_is_not_called_nothing():
     assert (percent(0), percent(0.001), percent(0.126)) == ("0%", "<1%", "13%")
+
+
+def test_a_report_never_states_what_is_no_number():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        inert_json({"shares": [math.nan]})
