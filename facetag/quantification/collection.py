@@ -38,6 +38,8 @@ class Collection:
     _female: "array[float]" = field(default_factory=lambda: array("d"))
     _race: "array[float]" = field(default_factory=lambda: array("d"))
     _age: "array[float]" = field(default_factory=lambda: array("d"))
+    _predicted: set[str] = field(default_factory=set)
+    """Heads of which the network gave some face a label."""
     _missed: "array[int]" = field(default_factory=lambda: array("b"))
     _reviewed: "dict[str, array[int]]" = field(
         default_factory=lambda: {factor: array("b") for factor in FACTORS}
@@ -133,6 +135,8 @@ class Collection:
         self._race.extend(float(chances[label]) for label in RACE.labels)
         self._age.append(math.nan if age is None else float(age))
         reviewed = face.get("reviewed") or {}
+        of_network = reviewed.get("said", {}) if reviewed else face
+        self._predicted.update(name for name in FACTORS if of_network.get(name) is not None)
         self._missed.append(reviewed.get("verdict") == "missed")
         doubted = set(FACTORS) if not reviewed else set(face.get("uncertain") or ())
         codes = {
@@ -144,13 +148,24 @@ class Collection:
             self._reviewed[factor].append(UNREVIEWED if factor in doubted else code)
 
     def _columns(self) -> dict[str, Values]:
-        """Return the answers by head, NaN where there is none; heads without any are left out."""
+        """Return the answers by head, NaN where there is none.
+
+        Heads without any are left out, and heads that people alone labelled, but not on all faces
+        that the network found.
+        """
         columns = {
             "gender": np.array(self._female).reshape(-1, 1),
             "race": np.array(self._race).reshape(-1, len(RACE.labels)),
             "age": np.array(self._age).reshape(-1, 1),
         }
-        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+        found = ~np.asarray(self._missed, bool)
+        lacking = {name: np.isnan(column[:, 0]) for name, column in columns.items()}
+        return {
+            name: column
+            for name, column in columns.items()
+            if not lacking[name].all()
+            and (name in self._predicted or not lacking[name][found].any())
+        }
 
     def _kept(self) -> Flags:
         """Tell which faces (n,) count: not those that people found but labelled in part only."""

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from facetag.errors import QuantificationUnavailable
 from facetag.quantification.collection import Collection
 from facetag.quantification.composition_estimate import estimate_composition
 from facetag.quantification.held_out_answers import Answers, HeldOut
@@ -120,3 +121,24 @@ def test_a_reviewed_face_of_a_group_that_was_hardly_held_out_leaves_shares_finit
     for shares in estimate_composition(collection, known, rounds=20).shares:
         assert shares.estimated.sum() == pytest.approx(1)
         assert np.isfinite(shares.interval()).all()
+
+
+MALE = {"label": "male", "probability": 1.0}
+WHITE = {"label": "white", "probabilities": dict.fromkeys(LABELS, 0.0) | {"white": 1.0}}
+
+
+@pytest.mark.parametrize("verdict", ["corrected", "missed"])
+def test_a_head_that_people_alone_labelled_in_part_is_left_out(held_out, verdict):
+    collection = collect(draw_faces(60, seed=1), heads=("gender",))
+    reviewed = {"verdict": verdict, "said": {"gender": "female"} if verdict == "corrected" else {}}
+    face = {"gender": MALE, "race": WHITE, "uncertain": [], "reviewed": reviewed}
+    collection.add({"state": "tagged", "model": "v1", "faces": [face]})
+    (gender,) = estimate_composition(collection, held_out, rounds=5).shares
+    assert (gender.grouping.name, gender.faces) == ("gender", 61)
+
+
+def test_a_head_that_some_faces_lack_although_the_network_labelled_it_is_asked_for(held_out):
+    collection = collect(draw_faces(60, seed=1))
+    collection.add({"state": "tagged", "model": "v1", "faces": [{"gender": MALE}]})
+    with pytest.raises(QuantificationUnavailable, match="61 faces have no label of race"):
+        estimate_composition(collection, held_out, rounds=5)
