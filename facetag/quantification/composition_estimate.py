@@ -14,7 +14,7 @@ from facetag.quantification.domain_shift import (
     measure_spread,
 )
 from facetag.quantification.groupings import GROUPINGS, Grouping
-from facetag.quantification.held_out_answers import HeldOut, Values
+from facetag.quantification.held_out_answers import Answers, HeldOut, Values
 from facetag.quantification.intervals import ROUNDS, Shares, bootstrap_shares
 from facetag.quantification.targets.requirements import Requirement, RequirementVerdict
 
@@ -66,20 +66,24 @@ def estimate_composition(
         answers, photos, held_out, groupings, rounds=rounds, seed=seed, reviewed=reviewed
     )
     # Labels that people gave say nothing of how sure the network is.
-    unseen = np.all([codes == UNREVIEWED for codes in reviewed.values()], axis=0)
-    if unseen.any():
-        answers = answers.take(np.flatnonzero(unseen))
+    unseen = np.flatnonzero(np.all([codes == UNREVIEWED for codes in reviewed.values()], axis=0))
+    shifts = _measure_shifts(shares, answers.take(unseen), held_out) if len(unseen) else []
+    return CompositionEstimate(shares, shifts)
+
+
+def _measure_shifts(shares: Sequence[Shares], answers: Answers, held_out: HeldOut) -> list[Shift]:
+    """Return how far the network's answers are from the held-out ones, by factor."""
     found = [
         measure_shift(factor, *_finest(factor, shares), answers, held_out)
         for factor in CERTAIN_FACTORS
-        if factor in known
+        if factor in held_out.codes
     ]
     found += [
         measure_spread(each.estimated, answers, held_out)
         for each in shares
         if each.grouping.factors == ("age",)
     ]
-    return CompositionEstimate(shares, [shift for shift in found if shift is not None])
+    return [shift for shift in found if shift is not None]
 
 
 def _finest(factor: str, shares: Sequence[Shares]) -> tuple[Grouping, Values]:

@@ -142,3 +142,12 @@ def test_a_head_that_some_faces_lack_although_the_network_labelled_it_is_asked_f
     collection.add({"state": "tagged", "model": "v1", "faces": [{"gender": MALE}]})
     with pytest.raises(QuantificationUnavailable, match="61 faces have no label of race"):
         estimate_composition(collection, held_out, rounds=5)
+
+
+def test_labels_that_people_gave_to_all_faces_make_no_shares_doubtful(held_out):
+    # Photos that the network would read otherwise than the held-out ones.
+    children = draw_faces(600, seed=2, blur=4.0)
+    children = children.take(np.flatnonzero(children.answers.age < 6))
+    assert estimate_composition(collect(children), held_out, rounds=5).doubtful
+    seen = collect(children, reviewed=len(children))
+    assert estimate_composition(seen, held_out, rounds=5).shifts == []
