@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from facetag.age_bands import AGE_LABELS, band_label
 from facetag.db.tables import FaceRow, Review
-from facetag.heads import AGE, GENDER, RACE
+from facetag.heads import AGE, GENDER, RACE, is_counted
 from facetag.reviews.agreement import clustered_share, cohen_kappa, wilson
 from facetag.reviews.missed_faces import group_by_face
 from facetag.reviews.review_queue import SAMPLED
@@ -172,7 +172,7 @@ def _sample(session: Session, job_id: uuid.UUID, tenant_id: str, size: int) -> d
 
 
 def _settled_faces(session: Session, images: list[int]) -> dict[int, list[dict[str, Any]]]:
-    """Return the settled faces of images, missed ones included, by image."""
+    """Return the settled faces of images that surely are some, missed ones included, by image."""
     rows = session.execute(
         select(
             Review.image_id,
@@ -198,7 +198,7 @@ def _settled_faces(session: Session, images: list[int]) -> dict[int, list[dict[s
     for image, found in of_image:
         opinions = [opinion_of(row) for row in newest_per_reviewer(found)]
         face = settle(found[0].attributes or {}, opinions)
-        if face is not None:
+        if face is not None and is_counted(face):
             settled[image].append(face)
     return settled
 

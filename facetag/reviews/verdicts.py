@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import Any
 
-from facetag.heads import GENDER, HEADS, HEADS_BY_NAME, RACE
+from facetag.age_bands import band_label
+from facetag.heads import AGE, FACE, HEADS, HEADS_BY_NAME, Head
 
 DISPUTED = "disputed"
 """The verdict on a face of which reviewers said contrary things."""
@@ -40,26 +42,28 @@ def settle(attributes: Mapping[str, Any], opinions: Sequence[Opinion]) -> dict[s
     """Return a face's attributes with the labels of most reviewers; None if most see no face.
 
     A label on which reviewers are split stays the network's and is uncertain; so is one that most
-    cannot tell. The field `reviewed` names the reviewers, the verdict and the network's labels.
+    cannot tell. Ages within one of the bands of `age_bands` agree, and their mean counts. If as
+    many see no face as see one, the face is uncertain, too. The field `reviewed` names the
+    reviewers, the verdict and the network's labels.
     """
     faces = [one for one in opinions if one.verdict != Verdict.NO_FACE]
     if 2 * len(faces) < len(opinions):
         return None
     settled = dict(attributes)
-    doubted = set(attributes.get("uncertain") or ())
-    split = 2 * len(faces) == len(opinions)
-    for head in (GENDER, RACE):
-        doubted.discard(head.name)
-        votes = [_label_of(one, head.name, attributes) for one in faces]
+    doubted = {FACE} if 2 * len(faces) == len(opinions) else set()
+    split = bool(doubted)
+    for head in HEADS:
+        votes = [_vote(one, head, attributes) for one in faces]
         label, sure = _most_of(votes)
         split = split or not sure
         if label is None or not sure:
             doubted.add(head.name)
+        elif head == AGE:
+            settled |= _mean_age(label, faces, attributes)
         elif label != label_of(attributes, head.name):
             settled[head.name] = _certain(head.name, label)
-    _settle_age(settled, doubted, faces)
-    heads = [head.name for head in HEADS if head.name in settled]
-    settled["uncertain"] = [name for name in heads if name in doubted]
+    names = [FACE, *(head.name for head in HEADS if head.name in settled)]
+    settled["uncertain"] = [name for name in names if name in doubted]
     settled["reviewed"] = {
         "by": sorted({one.reviewer for one in opinions}),
         "verdict": DISPUTED if split else _verdict_of(faces),
@@ -80,13 +84,27 @@ def label_of(attributes: Mapping[str, Any], head: str) -> Any:
     return value["label"] if isinstance(value, Mapping) else value
 
 
-def _label_of(opinion: Opinion, head: str, attributes: Mapping[str, Any]) -> str | None:
-    given: str | None = getattr(opinion, head)
+def _vote(opinion: Opinion, head: Head, attributes: Mapping[str, Any]) -> str | None:
+    """Return the label, or the age's band, that a reviewer gives or leaves; None if neither."""
+    if head == AGE:
+        years = _years_of(opinion, attributes)
+        return None if years is None else band_label(years)
+    given: str | None = getattr(opinion, head.name)
     if given is not None:
         return given
     if opinion.verdict == Verdict.CANNOT_TELL:
         return None
-    said: str | None = label_of(attributes, head)
+    said: str | None = label_of(attributes, head.name)
+    return said
+
+
+def _years_of(opinion: Opinion, attributes: Mapping[str, Any]) -> float | None:
+    """Return the age, or the middle of the band, that a reviewer gives or leaves."""
+    if opinion.ages is not None:
+        return sum(opinion.ages) / 2
+    if opinion.verdict == Verdict.CANNOT_TELL:
+        return None
+    said: float | None = label_of(attributes, AGE.name)
     return said
 
 
@@ -104,22 +122,21 @@ def _certain(head: str, label: str) -> dict[str, Any]:
     return {"label": label, "probabilities": others | {label: 1.0}}
 
 
-def _settle_age(settled: dict[str, Any], doubted: set[str], faces: Sequence[Opinion]) -> None:
-    bands = [one.ages for one in faces if one.ages is not None]
-    accepted = sum(one.ages is None and one.verdict != Verdict.CANNOT_TELL for one in faces)
-    if not bands or len(bands) < accepted:
-        if accepted:
-            doubted.discard("age")
-        elif faces:
-            doubted.add("age")
-        return
-    doubted.discard("age")
-    middle = sum((low + high) / 2 for low, high in bands) / len(bands)
-    settled["age"] = round(middle, 1)
-    settled["age_range"] = [
-        round(min(low for low, _ in bands)),
-        round(max(high for _, high in bands)),
-    ]
+def _mean_age(band: str, faces: Sequence[Opinion], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mean age, and the range, of those who give or leave an age in this band.
+
+    Nothing if all of them leave the network's.
+    """
+    agreed = [one for one in faces if _vote(one, AGE, attributes) == band]
+    if all(one.ages is None for one in agreed):
+        return {}
+    years = [_years_of(one, attributes) for one in agreed]
+    left = attributes.get("age_range") or ()
+    ends = [end for one in agreed for end in one.ages or left]
+    return {
+        "age": round(fmean(age for age in years if age is not None), 1),
+        "age_range": [round(min(ends)), round(max(ends))],
+    }
 
 
 def _verdict_of(faces: Sequence[Opinion]) -> str:
