@@ -12,7 +12,7 @@ from PIL import Image
 
 from facetag.atomic_write import atomic_open
 from facetag.errors import ImageUnreadable, ShardUnreadable
-from facetag.heads import HEADS
+from facetag.heads import HEADS, is_counted
 from facetag.reviews.verdicts import label_of
 from facetag.settings import Settings
 from facetag.vision.image_decoder import decode_image
@@ -69,7 +69,9 @@ def write_review_shard(
 
 
 def agreed_labels(face: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the labels of a reviewed face on which its reviewers agree."""
+    """Return the labels of a reviewed face on which its reviewers agree; none if it may be none."""
+    if not is_counted(face):
+        return {}
     doubted = face.get("uncertain") or ()
     found = {head.name: label_of(face, head.name) for head in HEADS if head.name not in doubted}
     return {name: label for name, label in found.items() if label is not None}

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from facetag.errors import ShardUnreadable
+from facetag.reviews.verdicts import Opinion, Verdict, settle
 from facetag.settings import Settings
 from facetag_cli.exports.review_shard import cut_face, write_review_shard
 from facetag_trainer.data.shards import read_shard
@@ -43,6 +44,14 @@ def test_reviewed_faces_become_a_shard_with_the_labels_that_are_certain(tmp_path
         {"age": 34.5, "gender": 1.0, "race": 2.0},
         {"age": 34.5, "gender": 1.0},
     ]
+
+
+def test_a_face_that_half_of_its_reviewers_call_none_is_left_out(tmp_path):
+    said = {key: value for key, value in FACE.items() if key not in ("box", "reviewed")}
+    opinions = [Opinion("anna", Verdict.ACCEPTED), Opinion("ben", Verdict.NO_FACE)]
+    disputed = {"box": FACE["box"], **settle(said, opinions)}
+    counts, _ = write(tmp_path, {"position": 0, "faces": [FACE, disputed]})
+    assert counts == (1, 1)
 
 
 def test_a_face_is_cut_with_a_margin_and_its_box_is_said_in_the_cut():
