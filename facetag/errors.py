@@ -30,6 +30,7 @@ FacetagError
 │   └── RetrainingEnded        it has ended, so it cannot be cancelled
 ├── JobUnfinished              a job has not ended in the time that the caller gave it
 ├── InputInvalid               what was given to be labelled cannot be read as photos
+├── ReviewInvalid              a review cannot be of this image: its box lies outside
 ├── CursorInvalid              a page cursor does not come from this service
 ├── RequestRejected            the API refused what the command line asked for
 ├── LeaseLost                  the work was claimed by another worker meanwhile, or cancelled
@@ -198,6 +199,10 @@ class JobUnfinished(FacetagError):
 
 class InputInvalid(FacetagError):
     """What was given to be labelled, such as a list of paths or a tar, is not what it should be."""
+
+
+class ReviewInvalid(FacetagError):
+    """A review does not fit its image; the message says what does not fit."""
 
 
 class CursorInvalid(FacetagError):

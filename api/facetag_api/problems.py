@@ -19,6 +19,7 @@ from facetag.errors import (
     IdempotencyConflict,
     NotFound,
     QuotaReached,
+    ReviewInvalid,
     ServiceUnavailable,
 )
 
@@ -115,13 +116,15 @@ class Kind:
 
 _UNPROCESSABLE = HTTPStatus(422)
 """Given by number because its name changed in Python 3.13."""
+_INVALID = Kind(_UNPROCESSABLE, "request-invalid", "The request is not valid")
 
 KINDS: tuple[tuple[type[FacetagError], Kind], ...] = (
     (
         IdempotencyConflict,
         Kind(_UNPROCESSABLE, "idempotency-conflict", "Idempotency key used with another body"),
     ),
-    (RequestInvalid, Kind(_UNPROCESSABLE, "request-invalid", "The request is not valid")),
+    (RequestInvalid, _INVALID),
+    (ReviewInvalid, _INVALID),
     (CursorInvalid, Kind(_UNPROCESSABLE, "cursor-invalid", "The cursor is not valid")),
     (
         MediaTypeRefused,

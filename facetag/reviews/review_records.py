@@ -8,9 +8,15 @@ from typing import Any
 from sqlalchemy import ScalarSelect, func, select, update
 from sqlalchemy.orm import Session
 
-from facetag.db.tables import FaceRow, Image, Job, Review
-from facetag.errors import ReviewTargetNotFound
+from facetag.db.tables import FaceRow, Image, ImageState, Job, Review
+from facetag.errors import ReviewInvalid, ReviewTargetNotFound
 from facetag.reviews.verdicts import Opinion, Verdict, labels_of
+
+Box = tuple[int, int, int, int]
+"""x, y, width and height in pixels."""
+
+LABELLED = (ImageState.TAGGED, ImageState.NO_FACE)
+"""States of images that there is something to say of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +30,25 @@ class NewReview:
     position: int
     face: int | None
     opinion: Opinion
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
 
 
 def add_review(
     session: Session, job_id: uuid.UUID, new: NewReview, *, tenant_id: str, key_id: str
 ) -> int:
-    """Record a review and return its id; raises ReviewTargetNotFound.
+    """Record a review and return its id; its box is clipped to the image.
 
-    The reviewer's earlier review of the same face stays in the table and no longer counts.
+    The reviewer's earlier review of the same face stays in the table and no longer counts. Raises
+    ReviewTargetNotFound, also for an image without a result, and ReviewInvalid for a box outside.
     """
-    image_id, face = _find_target(session, job_id, new, tenant_id)
+    image, face = _find_target(session, job_id, new, tenant_id)
     low, high = new.opinion.ages or (None, None)
-    x, y, width, height = new.box or (None, None, None, None)
+    box = None if new.box is None else clip_box(new.box, image.width, image.height)
+    x, y, width, height = box or (None, None, None, None)
     review = Review(
         tenant_id=tenant_id,
         job_id=job_id,
-        image_id=image_id,
+        image_id=image.id,
         face_id=None if face is None else face.id,
         reviewer=new.opinion.reviewer,
         key_id=key_id,
@@ -78,6 +86,18 @@ def withdraw_review(session: Session, job_id: uuid.UUID, review_id: int, *, tena
         raise ReviewTargetNotFound("This review was withdrawn already, or there is none.")
 
 
+def clip_box(box: Box, image_width: int, image_height: int) -> Box:
+    """Return the part of a box within an image; raises ReviewInvalid if there is none."""
+    x, y, width, height = box
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, image_width), min(y + height, image_height)
+    if right <= left or bottom <= top:
+        raise ReviewInvalid(
+            f"The box lies outside the image, which is {image_width} by {image_height} pixels."
+        )
+    return left, top, right - left, bottom - top
+
+
 def newest_per_reviewer(rows: Sequence[Any]) -> list[Any]:
     """Return the rows of one face that count: each reviewer's newest; rows are in order of id."""
     newest = {row.reviewer: row for row in rows}
@@ -96,21 +116,26 @@ def _undeleted(job_id: uuid.UUID) -> ScalarSelect[uuid.UUID]:
 
 def _find_target(
     session: Session, job_id: uuid.UUID, new: NewReview, tenant_id: str
-) -> tuple[int, FaceRow | None]:
-    image_id = session.scalar(
-        select(Image.id).where(
+) -> tuple[Any, FaceRow | None]:
+    """Return the image's id, state, width and height, and the face."""
+    image = session.execute(
+        select(Image.id, Image.state, Image.width, Image.height).where(
             Image.job_id == _undeleted(job_id),
             Image.position == new.position,
             Image.tenant_id == tenant_id,
         )
-    )
-    if image_id is None:
+    ).one_or_none()
+    if image is None:
         raise ReviewTargetNotFound(f"The job has no image at position {new.position}.")
+    if image.state not in LABELLED:
+        raise ReviewTargetNotFound(
+            f"The image at {new.position} has no result to review: it is {image.state}."
+        )
     if new.face is None:
-        return image_id, None
+        return image, None
     face = session.scalar(
-        select(FaceRow).where(FaceRow.image_id == image_id, FaceRow.position == new.face)
+        select(FaceRow).where(FaceRow.image_id == image.id, FaceRow.position == new.face)
     )
     if face is None:
         raise ReviewTargetNotFound(f"The image at {new.position} has no face {new.face}.")
-    return image_id, face
+    return image, face

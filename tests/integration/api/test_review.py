@@ -211,6 +211,30 @@ def test_faces_on_which_networks_disagree_come_first(api, harness, job, worker):
     assert api.get(f"{job}/review/queue?order=disagreement").status_code == 422
 
 
+def test_the_box_of_a_missed_face_lies_within_its_photo(api, harness, job):
+    say(api, job, 3, "missed", box=[-5, 14, 20, 100_000], gender="female")
+    ((missed,),) = [some for some in faces(api, job) if some and some[0]["at"] == 3]
+    assert missed["box"] == [0, 14, 15, 10]
+    for box in ([500, 10, 20, 20], [-20, 0, 20, 20], [0, 24, 5, 5]):
+        refused = api.post(f"{job}/reviews", json={"position": 3, "verdict": "missed", "box": box})
+        assert refused.status_code == 422
+        assert refused.json()["type"] == "urn:facetag:problem:request-invalid"
+        assert refused.json()["detail"] == (
+            "The box lies outside the image, which is 32 by 24 pixels."
+        )
+
+
+def test_an_image_without_a_result_is_not_reviewed(api, harness):
+    job = f"/v1/jobs/{harness.post(harness.put(png()), announced=True)}"
+    for body in (
+        {"position": 0, "verdict": "missed", "box": [0, 0, 5, 5]},
+        {"position": 0, "verdict": "accepted"},
+    ):
+        refused = api.post(f"{job}/reviews", json=body)
+        assert refused.status_code == 404
+        assert "has no result to review: it is queued" in refused.json()["detail"]
+
+
 def test_what_no_reviewer_may_say_is_refused(api, harness, job):
     for body in (
         {"position": 0, "face": 0, "verdict": "corrected"},
