@@ -1,10 +1,14 @@
-"""Count what a second labelling of the same photos changed."""
+"""Count what a second labelling of the same photos changed.
 
-from collections.abc import Iterable, Iterator
+What people said of the faces is no change: the network's own labels are compared.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from facetag.client.api_client import Line
+from facetag.reviews.verdicts import Verdict, labels_of
 from facetag_cli.reporter import plural
 
 NAMED = 20
@@ -29,6 +33,8 @@ class LabelChanges:
     """The bundle that should have labelled the second time; None if it is not known."""
     behind: int = 0
     """Photos that another bundle labelled, because a worker had not switched yet."""
+    reviewed: Collection[str] = ()
+    """Images of which people reviewed the first labels, and may have rejected faces."""
 
     def add(self, old: Line, new: Line) -> None:
         """Count one photo."""
@@ -76,7 +82,13 @@ class LabelChanges:
 
     def _count(self, old: Line, new: Line) -> Iterator[str]:
         """Yield a text per changed label; age differences are only collected."""
-        counts = [len(line["faces"]) for line in (old, new)]
+        faces = [_faces_of_network(line) for line in (old, new)]
+        if old["image"] in self.reviewed:
+            # The old line lacks faces that people rejected.
+            boxes = [face["box"] for face in faces[0]]
+            same = [face for face in faces[1] if face["box"] in boxes]
+            faces[1] = same if len(same) == len(boxes) else faces[1]
+        counts = [len(some) for some in faces]
         if old["state"] != new["state"] or counts[0] != counts[1]:
             self.regrouped += 1
             yield (
@@ -84,28 +96,47 @@ class LabelChanges:
                 f"now {new['state']} ({counts[1]})"
             )
             return
-        for before, after in zip(old["faces"], new["faces"], strict=True):
+        for before, after in zip(*faces, strict=True):
             self.faces += 1
             yield from self._count_face(before, after)
 
     def _count_face(self, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-        if "age" in before and "age" in after:
-            self.years.append(abs(after["age"] - before["age"]))
+        said = [_labels_of_network(face) for face in (before, after)]
+        if all("age" in labels for labels in said):
+            self.years.append(abs(said[1]["age"] - said[0]["age"]))
         for name in self.labels:
-            was, now = (face.get(name, {}).get("label") for face in (before, after))
+            was, now = (labels.get(name) for labels in said)
             if was != now:
                 self.labels[name] += 1
                 yield f"{name} was {was}, now {now}"
 
 
 def compare_lines(
-    old: Iterable[Line], new: Iterable[Line], *, champion: str | None = None
+    old: Iterable[Line],
+    new: Iterable[Line],
+    *,
+    champion: str | None = None,
+    reviewed: Collection[str] = (),
 ) -> LabelChanges:
     """Compare two jobs' lines, which belong to the same photos in the same order.
 
-    `champion` is the bundle that should have made the new lines.
+    `champion` is the bundle that should have made the new lines. `reviewed` names the images of
+    which people reviewed the old lines.
     """
-    comparison = LabelChanges(champion=champion)
+    comparison = LabelChanges(champion=champion, reviewed=reviewed)
     for before, after in zip(old, new, strict=True):
         comparison.add(before, after)
     return comparison
+
+
+def _faces_of_network(line: Line) -> list[dict[str, Any]]:
+    """Return the faces that the detector found, without those that people drew."""
+    return [
+        face for face in line["faces"] if face.get("reviewed", {}).get("verdict") != Verdict.MISSED
+    ]
+
+
+def _labels_of_network(face: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the age and labels that the network gave, whatever people said of them."""
+    said: Mapping[str, Any] = face["reviewed"]["said"] if "reviewed" in face else labels_of(face)
+    return said

@@ -360,6 +360,8 @@ def test_retag_labels_again_as_a_new_job_and_compares(facetag, service, album):
     assert len(service.jobs) == 2
     assert "5 photos, labelled by net-1 before and by net-1 now: 0 changed" in run.stdout
     assert "gender changed for 0 of 3 faces (0.0%)" in run.stdout
+    # People may have rejected faces of the old job, which its lines lack.
+    assert service.made("GET", f"/v1/jobs/{job}/images")
 
 
 def test_what_is_no_job_is_a_wrong_argument_and_what_is_not_there_an_error(facetag):

@@ -45,6 +45,7 @@ def retag(ctx: click.Context, job: str, data_dir: Path | None, quiet: bool) -> N
         reporter.say(f"Job {names[0]} labels the photos of {names[1]} again.")
         ended = wait_for_job(client, new["id"], reporter, worker_starts=jobs.own)
         lines = (stream_lines(client, [one["id"]]) for one in (old, new))
-        changes = compare_lines(*lines, champion=champion)
+        reviewed = {line["image"] for line in client.list_reviewed(old["id"])}
+        changes = compare_lines(*lines, champion=champion, reviewed=reviewed)
         click.echo(escape_controls(changes.describe()))
     ctx.exit(EXIT_OK if ended["state"] == "completed" else EXIT_SOME_FAILED)

@@ -1,5 +1,6 @@
 from copy import deepcopy
 
+from facetag.reviews.verdicts import labels_of
 from facetag_cli.output.label_changes import NAMED, compare_lines
 from tests.unit.cli.conftest import FACE, line_of
 
@@ -57,3 +58,45 @@ def test_photos_that_a_worker_labelled_before_it_switched_are_counted():
     assert "2 photos were not labelled by the champion v2" in told
     assert "champion" not in compare_lines(old, new[2:] * 3, champion="v2").describe()
     assert "champion" not in compare_lines(old, new).describe()
+
+
+def reviewed(face, verdict, said, **changes):
+    return another(face, **changes) | {
+        "reviewed": {"by": ["anna"], "verdict": verdict, "said": said}
+    }
+
+
+MALE = {"label": "male", "probability": 1.0}
+
+
+def test_what_people_corrected_is_no_change_by_the_network():
+    said = labels_of(FACE)
+    old = [
+        line_of("a.jpg", faces=[reviewed(FACE, "corrected", said, gender=MALE, age=70.0)]),
+        line_of("b.jpg", faces=[reviewed(FACE, "corrected", said | {"gender": "male"})]),
+    ]
+    new = [line_of("a.jpg", faces=[FACE]), line_of("b.jpg", faces=[FACE])]
+    told = compare_lines(old, new).describe()
+    assert "gender changed for 1 of 2 faces" in told
+    assert "ages differ by 0.0 years on average" in told
+    assert told.endswith("b.jpg: gender was male, now female")
+
+
+def test_faces_that_people_drew_or_rejected_are_no_change_by_the_network():
+    left, right = another(FACE, box=[1, 1, 9, 9]), another(FACE, box=[50, 1, 9, 9])
+    drawn = reviewed(FACE, "missed", {}, box=[80, 1, 9, 9])
+    old = [
+        line_of("drawn.jpg", state="no_face", faces=[drawn]),
+        line_of("rejected.jpg", faces=[]),
+        line_of("one rejected.jpg", faces=[right, drawn]),
+    ]
+    new = [
+        line_of("drawn.jpg", state="no_face"),
+        line_of("rejected.jpg", faces=[left]),
+        line_of("one rejected.jpg", faces=[left, right]),
+    ]
+    comparison = compare_lines(old, new, reviewed={line["image"] for line in old})
+    assert (comparison.regrouped, comparison.changed, comparison.faces) == (0, 0, 1)
+    lost = [line_of("one rejected.jpg", faces=[])]
+    told = compare_lines(old[2:], lost, reviewed={"one rejected.jpg"}).describe()
+    assert told.endswith("one rejected.jpg: was tagged (1 face), now tagged (0)")
