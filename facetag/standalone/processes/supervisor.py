@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from facetag.errors import FacetagError
+from facetag.errors import FacetagError, LocalServerFailed
 
 LOOK_EVERY_S = 0.5
 FIRST_PAUSE_S = 1.0
@@ -95,6 +95,8 @@ class Supervisor:
                     self._look_after(watched)
             except FacetagError as error:
                 self.fault = str(error)
+            except Exception as error:  # noqa: BLE001 - the fault tells it
+                self.fault = f"Processes that end can no longer be started again: {error!r}."
             if self.fault is not None:
                 self._on_fault()
                 return
@@ -132,11 +134,18 @@ class Supervisor:
 
     def _restart(self, watched: _Watched) -> None:
         try:
-            watched.process.restart()
+            _start_again(watched.process)
         except FacetagError as error:
             if not watched.is_spare:
                 raise
             self._on_event(str(error))
+
+
+def _start_again(process: Restartable) -> None:
+    try:
+        process.restart()
+    except OSError as error:
+        raise LocalServerFailed(f"{process.title} could not be started again: {error}.") from error
 
 
 def describe_end(status: int) -> str:

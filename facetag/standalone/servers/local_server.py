@@ -93,10 +93,15 @@ class LocalServer(ABC):
         self._start()
 
     def _start(self) -> None:
-        self._child = ChildProcess(
-            self.prepare(), run_dir=self.folders.run, logs_dir=self.folders.logs
-        )
-        self._child.start()
+        child = ChildProcess(self.prepare(), run_dir=self.folders.run, logs_dir=self.folders.logs)
+        try:
+            child.start()
+        except BaseException:
+            # It may run by now, and only its record could not be written.
+            child.stop()
+            raise
+        # A child that did not start would read as one that runs.
+        self._child = child
 
     def wait_ready(self) -> None:
         """Wait until the server can be used; start it again if it ends, as for a taken port.

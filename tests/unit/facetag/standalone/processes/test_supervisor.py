@@ -1,3 +1,5 @@
+import errno
+import os
 import threading
 import time
 
@@ -30,6 +32,17 @@ class Fragile:
 class BeyondRepair(Fragile):
     def restart(self):
         raise LocalServerFailed("its folder is gone")
+
+
+class WithoutSpace(Fragile):
+    def restart(self):
+        self.restarts.append(time.monotonic())
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class Unforeseen(Fragile):
+    def restart(self):
+        raise ZeroDivisionError("nobody thought of this")
 
 
 @pytest.fixture
@@ -109,6 +122,34 @@ def test_a_spare_process_that_cannot_be_started_again_is_no_fault(supervise):
     wait_for(lambda: "its folder is gone" in told)
     assert watch.fault is None
     assert not faulty.is_set()
+
+
+def test_a_full_disk_at_a_restart_is_a_fault(supervise):
+    process = WithoutSpace()
+    watch, _, faulty = supervise(process)
+    process.exit_status = 1
+    assert faulty.wait(10)
+    assert "The fragile process could not be started again" in watch.fault
+    assert "No space left on device" in watch.fault
+
+
+def test_a_spare_process_is_tried_again_after_a_full_disk(supervise, monkeypatch):
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.1)
+    process = WithoutSpace()
+    watch, told, faulty = supervise(spare=[process])
+    process.exit_status = 1
+    wait_for(lambda: len(process.restarts) > 1)
+    assert any("No space left on device" in line for line in told)
+    assert watch.fault is None
+    assert not faulty.is_set()
+
+
+def test_an_error_that_nobody_foresaw_is_told_as_a_fault(supervise):
+    process = Unforeseen()
+    watch, _, faulty = supervise(spare=[process])
+    process.exit_status = 1
+    assert faulty.wait(10)
+    assert "nobody thought of this" in watch.fault
 
 
 def test_nothing_is_started_once_it_stopped(supervise):
