@@ -70,15 +70,22 @@ class IsolatedDecoder:
 
     def _decode(self, data: bytes, scale: float) -> tuple[dict[str, Any], list[Pixels]]:
         with self._lock:
-            child = self._child or self._start()
             try:
-                facts, pixels = self._ask(child, data, scale)
-            except ImageUnreadable:
+                facts, pixels = self._ask(self._living_child(), data, scale)
+            except BaseException:
+                # What it has not sent yet would be taken for the next image's answer.
                 self._end_child()
                 raise
         if "code" in facts:
             raise ImageUnreadable(ErrorCode(facts["code"]), facts["message"])
         return facts, pixels
+
+    def _living_child(self) -> subprocess.Popen[bytes]:
+        """Return the kept child; one that died between two images is no fault of the next one."""
+        if self._child is not None and self._child.poll() is not None:
+            log.warning("idle_decoder_ended", ending=describe_end(self._child.returncode))
+            self._end_child()
+        return self._child or self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         settings = self._settings
@@ -99,7 +106,6 @@ class IsolatedDecoder:
             with _killed_after(self._child, START_LIMIT_S):
                 _read_facts(_stream(self._child.stdout))
         except (OSError, EOFError) as error:
-            self._end_child()
             raise ServiceUnavailable(
                 "The process that decodes suspect images does not start. Check that it gets the "
                 f"memory that FACETAG_SUSPECT_MEMORY_MB states ({error})."

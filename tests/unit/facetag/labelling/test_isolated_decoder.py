@@ -1,8 +1,11 @@
 import io
 import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -86,6 +89,40 @@ def test_what_crashes_the_decoder_fails_alone(make_decoder):
 def test_what_takes_too_long_is_given_up(make_decoder):
     decoder = make_decoder(SETTINGS.model_copy(update={"suspect_timeout_s": 0.5}), program=OBEDIENT)
     assert code_of(decoder, b"hang") == ErrorCode.DECODE_TIMEOUT
+    assert (decoder(b"7").copy == ord("7")).all()
+
+
+def test_a_decoder_that_died_between_two_images_is_no_fault_of_the_next_one(make_decoder):
+    decoder = make_decoder(program=OBEDIENT)
+    decoder(b"7")
+    (child,) = children_of(os.getpid())
+    psutil.Process(child).kill()
+    while psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert (decoder(b"8").copy == ord("8")).all()
+
+
+class Interrupted(Exception):
+    """As a worker's time limit, or memory that is missing for the answer."""
+
+
+@pytest.fixture
+def alarm():
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield lambda after_s: signal.setitimer(signal.ITIMER_REAL, after_s)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_an_answer_that_was_not_awaited_does_not_reach_the_next_image(make_decoder, alarm):
+    decoder = make_decoder(SETTINGS.model_copy(update={"suspect_timeout_s": 5}), program=OBEDIENT)
+    decoder(b"6")
+    alarm(0.5)
+    with pytest.raises(Interrupted):
+        decoder(b"hang")
     assert (decoder(b"7").copy == ord("7")).all()
 
 
