@@ -121,6 +121,9 @@ class Heartbeat:
                 self.beat()
             except DatabaseUnavailable as error:
                 log.warning("heartbeat_missed", reason=str(error))
+            except Exception:
+                # Without this thread all leases run out while their photos are at work.
+                log.exception("heartbeat_failed")
 
 
 def release_when_late(

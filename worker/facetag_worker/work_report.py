@@ -71,5 +71,7 @@ class WorkReport:
                     record_report(session, self._name, self.make(bundle()))
             except DatabaseUnavailable as error:
                 log.warning("report_put_off", reason=str(error))
+            except Exception:
+                log.exception("report_failed")
             if self._ended.wait(REPORT_S):
                 return

@@ -1,3 +1,4 @@
+import time
 import uuid
 
 import pytest
@@ -71,6 +72,28 @@ def test_progress_keeps_the_leases(heartbeat, clock):
     clock.now = 61
     with pytest.raises(DatabaseUnavailable):
         heartbeat.beat()
+
+
+class FaultySessions:
+    """Sessions whose every use fails in a way that nobody foresaw."""
+
+    tries = 0
+
+    def __call__(self):
+        self.tries += 1
+        raise ZeroDivisionError
+
+
+def test_the_heart_goes_on_beating_after_an_error_that_nobody_foresaw():
+    sessions = FaultySessions()
+    heartbeat = Heartbeat(sessions, 0.03)
+    heartbeat.hold(CLAIM)
+    heartbeat.start()
+    deadline = time.monotonic() + 10
+    while sessions.tries < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    heartbeat.stop()
+    assert sessions.tries >= 3
 
 
 class Holder:

@@ -146,6 +146,9 @@ class Keeper:
                 self.beat()
             except DatabaseUnavailable as error:
                 log.warning("heartbeat_missed", reason=str(error))
+            except Exception:
+                # Without this thread the lease runs out while the retraining goes on.
+                log.exception("heartbeat_failed")
             if self._lost.is_set():
                 return
 
