@@ -35,8 +35,9 @@ Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
 
-_LOST = ("08", "57P", "53")
-"""SQLSTATEs of a failed connection, of a server that shuts down, or lacks resources."""
+_LOST = ("08", "57P", "53", "25P03", "25P04")
+"""SQLSTATEs of a failed connection, of a server that shuts down, or lacks resources, and of one
+that ended a transaction for its idle time or its length."""
 _BUSY = ("40001", "40P01", "55P03", "57014")
 """SQLSTATEs of transactions that gave way to others; another try may succeed."""
 _UNDEFINED_TABLE = "42P01"

@@ -1,5 +1,7 @@
 """Write down objects that must go, and delete them, however long object storage is away."""
 
+import math
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +21,9 @@ from facetag.storage.client import Storage
 
 BATCH = 1000
 RETRY = timedelta(seconds=30)
+
+Gone = Counter[tuple[str, uuid.UUID]]
+"""Objects that are deleted already, by tenant and job."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,26 +51,36 @@ def spare(session: Session, keys: Sequence[str], *, tenant_id: str) -> None:
 
 
 def work_off(
-    sessions: sessionmaker[Session], storage: Storage, *, job_id: uuid.UUID | None = None
+    sessions: sessionmaker[Session],
+    storage: Storage,
+    *,
+    job_id: uuid.UUID | None = None,
+    until: float = math.inf,
+    gone: Gone | None = None,
 ) -> int:
     """Delete the objects of tombstones that are due, and return how many are gone.
 
     With `job_id`, only those of a job. Photos that a job needs by now stay. Once the last one
     of a job is gone, the audit log says so. If object storage does not answer, tombstones stay and
-    are due again after RETRY. Raises DatabaseUnavailable.
+    are due again after RETRY. After `until`, a time of `time.monotonic()`, no batch is begun; give
+    the same `gone` to each call, so that the audit log counts them together. Raises
+    DatabaseUnavailable.
     """
-    gone: Counter[tuple[str, uuid.UUID]] = Counter()
+    gone = Counter() if gone is None else gone
+    number = 0
     while batch := _work_off_batch(sessions, storage, job_id, gone):
-        gone += batch
-    return gone.total()
+        number += batch
+        if time.monotonic() >= until:
+            break
+    return number
 
 
 def _work_off_batch(
     sessions: sessionmaker[Session],
     storage: Storage,
     job_id: uuid.UUID | None,
-    gone: Counter[tuple[str, uuid.UUID]],
-) -> Counter[tuple[str, uuid.UUID]]:
+    gone: Gone,
+) -> int:
     due = or_(Tombstone.not_before.is_(None), Tombstone.not_before <= func.now())
     wanted = (Tombstone.job_id == job_id) if job_id is not None else due
     # Deleted jobs that still have rows will have more tombstones.
@@ -79,7 +94,7 @@ def _work_off_batch(
             .with_for_update(skip_locked=True)
         ).all()
         if not rows:
-            return Counter()
+            return 0
         keys = [row.key for row in rows]
         needed = find_needed(session, keys, bucket=storage.bucket)
         try:
@@ -92,23 +107,25 @@ def _work_off_batch(
                 .values(not_before=func.now() + RETRY, attempts=Tombstone.attempts + 1),
                 execution_options={"synchronize_session": False},
             )
-            return Counter()
+            return 0
         session.execute(
             delete(Tombstone).where(Tombstone.id.in_([row.id for row in rows])),
             execution_options={"synchronize_session": False},
         )
-        batch = Counter((row.tenant_id, row.job_id) for row in rows)
-        _record_ends(session, batch, gone)
-    return batch
+        batch = Gone((row.tenant_id, row.job_id) for row in rows)
+        ended = _record_ends(session, batch, gone)
+    gone.update(batch)
+    for one in ended:
+        del gone[one]
+    return len(rows)
 
 
-def _record_ends(
-    session: Session,
-    batch: Counter[tuple[str, uuid.UUID]],
-    before: Counter[tuple[str, uuid.UUID]],
-) -> None:
+def _record_ends(session: Session, batch: Gone, before: Gone) -> list[tuple[str, uuid.UUID]]:
+    """Record the jobs whose last object is gone, and return them with their tenants."""
+    ended = []
     for (tenant_id, job_id), number in batch.items():
         if not session.scalar(select(exists().where(Tombstone.job_id == job_id))):
+            ended.append((tenant_id, job_id))
             record(
                 session,
                 "objects erased",
@@ -117,3 +134,4 @@ def _record_ends(
                 subject=job_id,
                 number=number + before[tenant_id, job_id],
             )
+    return ended

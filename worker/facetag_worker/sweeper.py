@@ -18,10 +18,10 @@ from facetag.db.engine import transaction
 from facetag.db.presence import SWEEPER_LOCK, record_round
 from facetag.db.program_reports import forget_reports, name_program, record_report
 from facetag.db.tables import ImageState, Job, JobState
-from facetag.erasure.deleted_jobs import erase_deleted_jobs
+from facetag.erasure.deleted_jobs import ROUND_S, erase_deleted_jobs
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
-from facetag.erasure.tombstones import work_off
+from facetag.erasure.tombstones import Gone, work_off
 from facetag.erasure.upload_promises import forget_promises
 from facetag.errors import DatabaseBusy, DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
@@ -153,6 +153,7 @@ class Sweeper:
         self._storage = storage
         self._settings = settings
         self._spare_leases_until = 0.0
+        self._gone = Gone()
         self._orphans = OrphanWalk()
         self._rewriting = TableRewriting(settings.data_dir)
         self._name = name_program("sweeper")
@@ -193,8 +194,7 @@ class Sweeper:
                 forget_counted(self._sessions, bucket=self._storage.bucket),
                 give_up_photos(self._sessions, bucket=self._storage.bucket),
                 erase_deleted_jobs(self._sessions, bucket=self._storage.bucket),
-                work_off(self._sessions, self._storage)
-                + self._orphans.step(self._sessions, self._storage),
+                self._work_off() + self._orphans.step(self._sessions, self._storage),
                 self._return_retrainings() + self._announce_retrainings(),
             )
         self._record_round()
@@ -311,6 +311,10 @@ class Sweeper:
             estimates = find_unheard_estimates(session, room=room)
         rung = sum(ring_estimate(self._celery, job_id) for job_id in estimates)
         return rung + sum(self._ring(*row) for row in found)
+
+    def _work_off(self) -> int:
+        until = time.monotonic() + ROUND_S
+        return work_off(self._sessions, self._storage, until=until, gone=self._gone)
 
     def _return_retrainings(self) -> int:
         if time.monotonic() < self._spare_leases_until:

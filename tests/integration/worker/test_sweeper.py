@@ -144,6 +144,14 @@ def test_a_job_that_was_left_open_is_closed(harness, sweeper):
     assert harness.job(job_id).state == "completed"
 
 
+def test_a_round_does_not_last_until_a_large_deletion_is_done(harness, sweeper, monkeypatch):
+    monkeypatch.setattr("facetag_worker.sweeper.ROUND_S", 0.0)
+    with harness.transaction() as session:
+        keys = [f"tenants/local/images/{number}" for number in range(1001)]
+        bury(session, keys, tenant_id="local", job_id=uuid.uuid4())
+    assert [sweeper.sweep().erased for _ in range(3)] == [1000, 1, 0]
+
+
 def test_of_two_sweepers_one_does_nothing(harness, sweeper, lose):
     job_id = harness.post(["a"])
     lose(job_id, started=False)

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import psycopg
 import pytest
@@ -43,6 +44,17 @@ def test_a_connection_lost_in_the_middle_is_a_database_that_is_unavailable(sessi
         lose_connection()
     with transaction(sessions) as session:
         assert session.scalar(text("SELECT 1")) == 1
+
+
+def test_a_transaction_that_idled_too_long_is_a_database_that_is_unavailable(sessions):
+    def idle():
+        with transaction(sessions) as session:
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '100ms'"))
+            time.sleep(0.5)
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailable):
+        idle()
 
 
 def test_a_pooled_connection_that_died_while_idle_is_replaced_unnoticed(sessions):

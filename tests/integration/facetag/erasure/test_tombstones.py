@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -11,7 +12,7 @@ from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.erasure.purge import purge_job, purge_photos
 from facetag.erasure.retention import OrphanWalk, expire_jobs, give_up_photos
-from facetag.erasure.tombstones import spare, work_off
+from facetag.erasure.tombstones import BATCH, Gone, bury, spare, work_off
 from facetag.errors import JobStateConflict, StorageUnavailable
 from facetag.jobs import NewImage
 from facetag.jobs.new_image import LabelWish
@@ -78,6 +79,16 @@ class Frozen:
         raise StorageUnavailable("frozen")
 
 
+class Forgetful:
+    """Object storage that deletes at once what it is told to."""
+
+    bucket = "facetag"
+    deleted = 0
+
+    def delete(self, keys):
+        self.deleted += len(keys)
+
+
 def test_a_deletion_outlasts_an_outage_of_storage_and_ends_in_the_audit_log(sessions, storage):
     job_id = make_job(sessions, storage)
     purge(sessions, storage, job_id)
@@ -96,6 +107,18 @@ def test_a_deletion_outlasts_an_outage_of_storage_and_ends_in_the_audit_log(sess
     assert {subject for _, _, subject, _ in lines} == {str(job_id)}
     assert lines[0][1] == "0a museum"
     assert "holiday" not in str(lines)
+
+
+def test_a_long_deletion_takes_several_calls_and_is_counted_as_one(sessions):
+    store, job_id, gone = Forgetful(), uuid.uuid4(), Gone()
+    keys = [image_key("local", f"{number:064x}", ".jpg") for number in range(2 * BATCH + 7)]
+    with transaction(sessions) as session:
+        bury(session, keys, tenant_id="local", job_id=job_id)
+    for number in (BATCH, BATCH, 7, 0):
+        assert work_off(sessions, store, until=time.monotonic(), gone=gone) == number
+    assert store.deleted == len(keys)
+    assert audit(sessions) == [("objects erased", "sweeper", str(job_id), len(keys))]
+    assert not gone
 
 
 def test_a_photo_that_is_sent_again_meanwhile_stays(sessions, storage):
