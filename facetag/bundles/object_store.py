@@ -79,8 +79,9 @@ def fetch_bundle(
                     f"{name} of {version} in object storage was damaged or tampered with (its "
                     "SHA-256 differs). Store the bundle again with `facetag models promote FOLDER`."
                 )
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        if not _is_whole(folder, files):
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
     except OSError:
         # Another process was faster, and its folder is used.
         if not _is_whole(folder, files):

@@ -54,6 +54,32 @@ def test_a_byte_that_was_changed_on_disk_is_fetched_anew(storage, folder, tmp_pa
     assert (again / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
 
 
+class Overtaken:
+    """Object storage during whose first answer another process fetches the whole bundle."""
+
+    def __init__(self, storage, overtake):
+        self.operator = self
+        self._storage = storage
+        self._overtake = overtake
+
+    def fetch_file(self, key, path):
+        self._storage.operator.fetch_file(key, path)
+        overtake, self._overtake = self._overtake, lambda: None
+        overtake()
+
+
+def test_a_folder_that_another_process_has_fetched_meanwhile_stays(storage, folder, tmp_path):
+    files, root = store_bundle(storage, "local", folder), tmp_path / "fetched"
+    theirs = []
+
+    def overtake():
+        theirs.append(fetch_bundle(storage, "local", "v1", files, root).stat().st_ino)
+
+    ours = fetch_bundle(Overtaken(storage, overtake), "local", "v1", files, root)
+    assert [ours.stat().st_ino] == theirs
+    assert list(root.iterdir()) == [ours]
+
+
 def test_a_file_that_is_missing_is_told(storage, folder, tmp_path):
     files = store_bundle(storage, "local", folder)
     storage.operator.delete([bundle_key("local", "v1", WEIGHTS, files[WEIGHTS])])
