@@ -41,6 +41,7 @@ from facetag.reviews.share_estimates import find_unheard_estimates
 from facetag.settings import Settings
 from facetag.storage.client import Storage
 from facetag_worker.claims import settle_images
+from facetag_worker.lease_grace import LeaseGrace
 from facetag_worker.stale_predictions import delete_abandoned
 from facetag_worker.work_report import WorkReport
 
@@ -147,12 +148,14 @@ class Sweeper:
         celery: Celery,
         storage: Storage,
         settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
         self._celery = celery
         self._storage = storage
         self._settings = settings
-        self._spare_leases_until = 0.0
+        self._grace = LeaseGrace(settings.lease_s, clock=clock)
         self._gone = Gone()
         self._orphans = OrphanWalk()
         self._rewriting = TableRewriting(settings.data_dir)
@@ -169,7 +172,7 @@ class Sweeper:
             except DatabaseUnavailable as error:
                 pause_s = min(2 * pause_s, max(interval_s, LONGEST_PAUSE_S))
                 # Workers could not extend their leases either, so they get time to do so.
-                self._spare_leases_until = time.monotonic() + pause_s + self._settings.lease_s
+                self._grace.begin(delay_s=pause_s)
                 log.warning("sweep_put_off", reason=str(error), pause_s=pause_s)
             if wait(pause_s):
                 return
@@ -232,12 +235,10 @@ class Sweeper:
 
     def _return_expired(self) -> tuple[int, int]:
         """Queue the images of expired claims again; return how many were queued and failed."""
-        if time.monotonic() < self._spare_leases_until:
-            return 0, 0
         returned: list[str] = []
         while True:
             with transaction(self._sessions) as session:
-                batch = return_expired(session)
+                batch = [] if self._grace.holds(session) else return_expired(session)
             returned += batch
             if len(batch) < BATCH:
                 return returned.count(ImageState.QUEUED), returned.count(ImageState.FAILED)
@@ -317,10 +318,8 @@ class Sweeper:
         return work_off(self._sessions, self._storage, until=until, gone=self._gone)
 
     def _return_retrainings(self) -> int:
-        if time.monotonic() < self._spare_leases_until:
-            return 0
         with transaction(self._sessions) as session:
-            return return_expired_retrainings(session)
+            return 0 if self._grace.holds(session) else return_expired_retrainings(session)
 
     def _announce_retrainings(self) -> int:
         """Ring for waiting retrainings, unless a doorbell for trainer workers waits in Redis."""

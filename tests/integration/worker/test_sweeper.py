@@ -1,4 +1,5 @@
 import threading
+import time
 import uuid
 
 import pytest
@@ -195,6 +196,26 @@ def test_workers_get_time_to_extend_their_leases_after_an_outage(harness, lose):
     sweeper.run(wait=wait)
     assert rounds == [1, 1]
     assert harness.rows(job_id)[0].suspicion == 0
+
+
+def test_workers_get_time_to_extend_their_leases_after_the_machine_slept(harness, lose):
+    """A clock that stands still in sleep lags behind the database's by an hour."""
+    moved_s = [0.0]
+    sweeper = Sweeper(
+        harness.sessions,
+        harness.celery,
+        harness.storage,
+        harness.settings,
+        clock=lambda: time.monotonic() + moved_s[0],
+    )
+    sweeper.sweep()
+    job_id = harness.post(["a"])
+    lose(job_id, started=True)
+    moved_s[0] = -3600.0
+    assert [sweeper.sweep().requeued for _ in range(2)] == [0, 0]
+    assert harness.rows(job_id)[0].suspicion == 0
+    moved_s[0] += harness.settings.lease_s
+    assert sweeper.sweep().requeued == 1
 
 
 def test_without_redis_the_rest_is_swept_all_the_same(harness, lose):
