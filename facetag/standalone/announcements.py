@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from facetag.standalone.credentials import write_private
 from facetag.standalone.folder_owner import is_foreign
-
-# An installation that only asks a service elsewhere has no psutil.
+from facetag.standalone.processes.process_record import Start, find_start, is_process
 
 ANSWER_TIMEOUT_S = 3.0
 
@@ -26,18 +25,16 @@ class Announcement:
 
     api_url: str
     pid: int
-    started: float
+    started: Start
     lingers_for: str | None
 
 
 def announce_service(data_dir: Path, api_url: str, *, lingers_for: str | None = None) -> None:
     """Record this process's service in the data folder."""
-    import psutil
-
     notice = {
         "api_url": api_url,
         "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
+        "started": find_start(os.getpid()),
         "lingers_for": lingers_for,
     }
     _notice(data_dir).write_text(json.dumps(notice), encoding="utf-8")
@@ -85,15 +82,13 @@ def find_announced(data_dir: Path) -> Announcement | None:
         announced = Announcement(
             str(notice["api_url"]),
             int(notice["pid"]),
-            float(notice["started"]),
+            notice["started"],
             notice["lingers_for"],
         )
+        return announced if is_process(announced.pid, announced.started) else None
     except (OSError, ValueError, KeyError, TypeError):
         # No service is recorded, or a crash cut the record off.
         return None
-    from facetag.standalone.service_users import is_process
-
-    return announced if is_process(announced.pid, announced.started) else None
 
 
 def find_running(data_dir: Path) -> str | None:

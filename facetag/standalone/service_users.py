@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 from facetag.disk_space import NO_SPACE, data_folder_full
 from facetag.standalone.folder_owner import require_own, unusable
+from facetag.standalone.processes.process_record import find_start, is_process
 
 FOLDER = "users"
 
@@ -26,7 +25,7 @@ def mark_use(run_dir: Path) -> Iterator[None]:
     mark = folder / str(os.getpid())
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark.write_text(json.dumps(psutil.Process().create_time()), encoding="ascii")
+        mark.write_text(json.dumps(find_start(os.getpid())), encoding="ascii")
     except OSError as error:
         if error.errno in NO_SPACE:
             raise data_folder_full(run_dir.parent) from error
@@ -44,22 +43,9 @@ def in_use(run_dir: Path) -> bool:
         if int(mark.name) == os.getpid():
             continue
         with suppress(OSError, ValueError):
-            started = float(json.loads(mark.read_text(encoding="ascii")))
+            started = json.loads(mark.read_text(encoding="ascii"))
             if is_process(int(mark.name), started):
                 used = True
                 continue
             mark.unlink(missing_ok=True)
     return used
-
-
-def is_process(pid: int, started: float) -> bool:
-    """Return whether the process of this id lives and is the one that started then.
-
-    The system gives ids again to other processes.
-    """
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 0.05
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

@@ -26,8 +26,9 @@ from facetag.standalone.processes.environment import (
     python_command,
     python_environment,
 )
+from facetag.standalone.processes.process_record import is_process
 from facetag.standalone.servers.local_server import Folders
-from facetag.standalone.service_users import in_use, is_process
+from facetag.standalone.service_users import in_use
 
 START_TIMEOUT_S = 180.0
 BUSY_TIMEOUT_S = 30.0

@@ -19,13 +19,11 @@ from facetag.atomic_write import atomic_write
 from facetag.cache_folder import cache_folder
 from facetag.client.api_client import NO_WISH, ImageEntry, JobWish
 from facetag.settings import Settings
+from facetag.standalone.processes.process_record import boot_id, start_tick
 
 FILE_NAME = "tag-jobs.json"
 REQUEST = "request:"
 """Begins the name of a request whose job is not known yet; the whole is its idempotency key."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_START = 19
-"""Field of /proc/PID/stat with the start of a process, counted from the one after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def this_process() -> str:
 
     It is `PID:START:BOOT:HOST`. Machines that share a home share the file of jobs.
     """
-    return ":".join((_name_process(os.getpid()) or ":", _boot_id(), gethostname()))
+    return f"{os.getpid()}:{start_tick(os.getpid())}:{boot_id()}:{gethostname()}"
 
 
 def is_running(owner: str) -> bool:
@@ -112,23 +110,7 @@ def is_running(owner: str) -> bool:
     """
     pid, start, boot, host = (owner.split(":", 3) + [""] * 3)[:4]
     machine = boot or host
-    if machine and machine != (_boot_id() or gethostname()):
+    if machine and machine != (boot_id() or gethostname()):
         # A process of this very host ended when the machine was started again.
         return host != gethostname()
-    return pid.isdigit() and _name_process(int(pid)) == f"{pid}:{start}"
-
-
-def _boot_id() -> str:
-    """Return an id that only this machine has, until it is started again; "" without /proc."""
-    with suppress(OSError):
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    return ""
-
-
-def _name_process(pid: int) -> str:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        # It has ended, or this system has no /proc: then nobody is taken to run.
-        return ""
-    return f"{pid}:{status.rpartition(')')[2].split()[_START]}"
+    return bool(start) and pid.isdigit() and start_tick(int(pid)) == start

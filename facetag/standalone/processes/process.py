@@ -18,6 +18,7 @@ import psutil
 from facetag.errors import LocalServerFailed
 from facetag.standalone.processes import parent_death
 from facetag.standalone.processes.account import Account
+from facetag.standalone.processes.process_record import find_start, is_process
 
 LOG_BYTES = 10 * 2**20
 """A larger log is renamed when its process starts; one older log is kept."""
@@ -155,9 +156,8 @@ class ChildProcess:
             )
 
     def _remember(self, pid: int) -> None:
-        try:
-            started = psutil.Process(pid).create_time()
-        except psutil.NoSuchProcess:
+        started = find_start(pid)
+        if started is None:
             return
         self._record.write_text(json.dumps({"pid": pid, "started": started}), encoding="utf-8")
 
@@ -172,7 +172,7 @@ def kill_leftovers(run_dir: Path) -> list[str]:
         try:
             remembered = json.loads(record.read_text(encoding="utf-8"))
             process = psutil.Process(remembered["pid"])
-            if abs(process.create_time() - remembered["started"]) < 0.05:
+            if is_process(process.pid, remembered["started"]):
                 _kill_group(process.pid)
                 process.wait(10)
                 killed.append(record.stem)

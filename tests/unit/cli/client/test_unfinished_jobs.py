@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from facetag.settings import Settings
+from facetag.standalone.processes import process_record
 from facetag_cli.client import unfinished_jobs
 from facetag_cli.client.unfinished_jobs import (
     UnfinishedJob,
@@ -71,7 +72,7 @@ def test_a_process_is_told_from_one_that_has_ended():
 @pytest.mark.parametrize("has_boot_id", [True, False])
 def test_a_process_of_another_machine_is_taken_to_run(tmp_path, monkeypatch, has_boot_id):
     boot = tmp_path / "boot_id"
-    monkeypatch.setattr(unfinished_jobs, "BOOT_ID", boot)
+    monkeypatch.setattr(process_record, "BOOT_ID", boot)
 
     def start_machine(host, boot_id):
         monkeypatch.setattr(unfinished_jobs, "gethostname", lambda: host)

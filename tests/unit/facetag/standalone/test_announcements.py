@@ -55,7 +55,7 @@ def test_a_service_whose_process_is_gone_is_not_found_though_its_port_answers(tm
     announce_service(tmp_path, url)
     notice = json.loads((tmp_path / "service.json").read_text())
     # The id of a process that ended, and one that another process has by now.
-    for gone in ({"pid": NOBODY}, {"started": notice["started"] - 100}):
+    for gone in ({"pid": NOBODY}, {"started": f"1{notice['started']}"}):
         (tmp_path / "service.json").write_text(json.dumps(notice | gone))
         assert find_running(tmp_path) is None
 
@@ -68,7 +68,17 @@ def test_an_announcement_says_whose_service_it_is(tmp_path, url):
     assert find_announced(tmp_path).lingers_for == "a digest"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"api_url": "http://127.0.0.1:1"}', "{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        '{"api_url": "http://127.0.0.1:1", "pid": 1, "started": [], "lingers_for": null}',
+        '{"api_url": "http://127.0.0.1:1"}',
+        "{",
+    ],
+)
 def test_a_damaged_announcement_is_none(tmp_path, text):
     (tmp_path / "service.json").write_text(text)
     assert find_running(tmp_path) is None

@@ -187,7 +187,7 @@ def test_a_stranger_with_a_remembered_id_is_left_alone(make_child, tmp_path):
     child.start()
     record = tmp_path / "child.json"
     remembered = json.loads(record.read_text())
-    record.write_text(json.dumps(remembered | {"started": remembered["started"] - 10}))
+    record.write_text(json.dumps(remembered | {"started": f"1{remembered['started']}"}))
     assert kill_leftovers(tmp_path) == []
     assert child.exit_status is None
     assert not record.exists()
