@@ -10,9 +10,16 @@ from urllib.parse import urlsplit
 
 from facetag.standalone.credentials import write_private
 from facetag.standalone.folder_owner import is_foreign
-from facetag.standalone.processes.process_record import Start, find_start, is_process
+from facetag.standalone.processes.process_record import (
+    Start,
+    describe_process,
+    folder_id,
+    is_described,
+)
 
 ANSWER_TIMEOUT_S = 3.0
+FOLDER = "folder"
+"""Names the folder in the record of the servers, beside their variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +38,8 @@ class Announcement:
 
 def announce_service(data_dir: Path, api_url: str, *, lingers_for: str | None = None) -> None:
     """Record this process's service in the data folder."""
-    notice = {
-        "api_url": api_url,
-        "pid": os.getpid(),
-        "started": find_start(os.getpid()),
-        "lingers_for": lingers_for,
-    }
+    process = describe_process(os.getpid(), data_dir)
+    notice = {"api_url": api_url, "lingers_for": lingers_for, **process}
     _notice(data_dir).write_text(json.dumps(notice), encoding="utf-8")
 
 
@@ -47,7 +50,8 @@ def withdraw_service(data_dir: Path) -> None:
 
 def announce_servers(run_dir: Path, environment: dict[str, str]) -> None:
     """Record the variables that lead to this process's servers; only the owner may read them."""
-    write_private(run_dir / "servers", json.dumps(environment))
+    record = {FOLDER: folder_id(run_dir.parent), **environment}
+    write_private(run_dir / "servers", json.dumps(record))
 
 
 def withdraw_servers(run_dir: Path) -> None:
@@ -64,7 +68,11 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
         return None
     try:
         environment = json.loads((run_dir / "servers").read_text(encoding="utf-8"))
+        own = folder_id(run_dir.parent)
     except (OSError, ValueError):
+        return None
+    # A copy of a folder records the servers of the other one. Earlier releases named no folder.
+    if environment.pop(FOLDER, own) != own:
         return None
     # A command that needs only one kind of server has not started the other.
     if not {"FACETAG_DATABASE_URL", "FACETAG_S3_ENDPOINT_URL"} <= environment.keys():
@@ -75,17 +83,18 @@ def find_servers(run_dir: Path) -> dict[str, str] | None:
 
 def find_announced(data_dir: Path) -> Announcement | None:
     """Return the record of the service on this folder, if its process lives and it is ours."""
-    if is_foreign(data_dir.expanduser()):
+    data_dir = data_dir.expanduser()
+    if is_foreign(data_dir):
         return None
     try:
-        notice = json.loads(_notice(data_dir.expanduser()).read_text(encoding="utf-8"))
+        notice = json.loads(_notice(data_dir).read_text(encoding="utf-8"))
         announced = Announcement(
             str(notice["api_url"]),
             int(notice["pid"]),
             notice["started"],
             notice["lingers_for"],
         )
-        return announced if is_process(announced.pid, announced.started) else None
+        return announced if is_described(notice, data_dir) else None
     except (OSError, ValueError, KeyError, TypeError):
         # No service is recorded, or a crash cut the record off.
         return None

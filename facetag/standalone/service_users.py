@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facetag.disk_space import NO_SPACE, data_folder_full
 from facetag.standalone.folder_owner import require_own, unusable
-from facetag.standalone.processes.process_record import find_start, is_process
+from facetag.standalone.processes.process_record import describe_process, is_described
 
 FOLDER = "users"
 
@@ -25,7 +25,7 @@ def mark_use(run_dir: Path) -> Iterator[None]:
     mark = folder / str(os.getpid())
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark.write_text(json.dumps(find_start(os.getpid())), encoding="ascii")
+        mark.write_text(json.dumps(describe_process(os.getpid(), run_dir.parent)), encoding="ascii")
     except OSError as error:
         if error.errno in NO_SPACE:
             raise data_folder_full(run_dir.parent) from error
@@ -42,9 +42,12 @@ def in_use(run_dir: Path) -> bool:
     for mark in (run_dir / FOLDER).glob("[0-9]*"):
         if int(mark.name) == os.getpid():
             continue
-        with suppress(OSError, ValueError):
-            started = json.loads(mark.read_text(encoding="ascii"))
-            if is_process(int(mark.name), started):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(mark.read_text(encoding="ascii"))
+            if not isinstance(record, dict):
+                # Earlier releases wrote the start alone.
+                record = {"pid": mark.name, "started": record}
+            if is_described(record, run_dir.parent):
                 used = True
                 continue
             mark.unlink(missing_ok=True)

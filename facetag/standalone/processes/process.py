@@ -18,7 +18,7 @@ import psutil
 from facetag.errors import LocalServerFailed
 from facetag.standalone.processes import parent_death
 from facetag.standalone.processes.account import Account
-from facetag.standalone.processes.process_record import find_start, is_process
+from facetag.standalone.processes.process_record import describe_process, is_described
 
 LOG_BYTES = 10 * 2**20
 """A larger log is renamed when its process starts; one older log is kept."""
@@ -156,23 +156,22 @@ class ChildProcess:
             )
 
     def _remember(self, pid: int) -> None:
-        started = find_start(pid)
-        if started is None:
-            return
-        self._record.write_text(json.dumps({"pid": pid, "started": started}), encoding="utf-8")
+        record = describe_process(pid, self._record.parent.parent)
+        self._record.write_text(json.dumps(record), encoding="utf-8")
 
 
 def kill_leftovers(run_dir: Path) -> list[str]:
     """Kill the recorded children of an earlier process that crashed; return their names.
 
-    Only a process with the recorded id *and* start time is ours, because ids are reused.
+    Only a process with the recorded id *and* start is ours, because ids are reused, and only if the
+    record is for this folder: in a copy, it names the processes of the other one.
     """
     killed = []
     for record in sorted(run_dir.glob("*.json")):
         try:
             remembered = json.loads(record.read_text(encoding="utf-8"))
             process = psutil.Process(remembered["pid"])
-            if is_process(process.pid, remembered["started"]):
+            if is_described(remembered, run_dir.parent):
                 _kill_group(process.pid)
                 process.wait(10)
                 killed.append(record.stem)

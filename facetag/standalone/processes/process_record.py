@@ -1,7 +1,11 @@
-"""Name a process by its id and its start, so that no later one with that id is taken for it."""
+"""Record a process of a data folder, so that no other one is ever taken for it.
+
+A later process may get its id, and a copy of the folder holds a copy of the record.
+"""
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # An installation that only asks a service elsewhere has no psutil.
 
@@ -15,6 +19,27 @@ Start = str | float
 
 The seconds follow the steps of the clock; the ticks since the start of the machine do not.
 """
+
+
+def describe_process(pid: int, data_dir: Path) -> dict[str, Any]:
+    """Return the record of a process for this data folder, without a start if it has ended."""
+    return {"pid": pid, "started": find_start(pid), "folder": folder_id(data_dir)}
+
+
+def is_described(record: dict[str, Any], data_dir: Path) -> bool:
+    """Return whether the record is for this data folder, and its process lives.
+
+    Earlier releases named no folder. Raises KeyError, TypeError or ValueError for a damaged record.
+    """
+    own = folder_id(data_dir)
+    ours = record.get("folder", own) == own
+    return ours and is_process(int(record["pid"]), record["started"])
+
+
+def folder_id(folder: Path) -> str:
+    """Return what tells a folder from its copies and snapshots, and stays when it is moved."""
+    found = folder.stat()
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def find_start(pid: int) -> Start | None:

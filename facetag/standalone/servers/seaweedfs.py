@@ -16,6 +16,7 @@ from pathlib import Path
 from facetag.standalone.credentials import Credentials, write_private
 from facetag.standalone.processes.environment import server_environment
 from facetag.standalone.processes.process import Command
+from facetag.standalone.processes.process_record import folder_id
 from facetag.standalone.servers.binaries import find_seaweedfs
 from facetag.standalone.servers.certificates import Certificates, make_certificates
 from facetag.standalone.servers.local_server import Folders, LocalServer
@@ -74,8 +75,8 @@ class SeaweedFS(LocalServer):
         self._forget_masters()
         identity = self.folders.run / "s3-identity"
         write_private(identity, json.dumps(self._identities()))
-        ports = " ".join(map(str, self.ports))
-        (self.folders.run / "seaweedfs-ports").write_text(ports, encoding="ascii")
+        words = [folder_id(self.folders.data_dir), *map(str, self.ports)]
+        (self.folders.run / "seaweedfs-ports").write_text(" ".join(words), encoding="ascii")
         made = make_certificates(self.folders.run / "storage-tls")
         self._client_side = made
         write_private(self.folder / "security.toml", self._security(made))
@@ -189,10 +190,12 @@ class SeaweedFS(LocalServer):
         return f"{signed}.{_base64(hmac.digest(key, signed.encode(), 'sha256'))}"
 
     def clear_leftovers(self) -> None:
-        """Remove the sockets that SeaweedFS leaves in /tmp."""
+        """Remove the sockets that SeaweedFS leaves in /tmp, but none that a copied folder names."""
         used = self.folders.run / "seaweedfs-ports"
         if used.exists():
-            for part, port in itertools.product(PARTS, used.read_text(encoding="ascii").split()):
+            folder, *ports = used.read_text(encoding="ascii").split() or [""]
+            ours = ports if folder == folder_id(self.folders.data_dir) else []
+            for part, port in itertools.product(PARTS, ours):
                 # The path is fixed in SeaweedFS's code.
                 socket = Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock")  # noqa: S108
                 with suppress(PermissionError):

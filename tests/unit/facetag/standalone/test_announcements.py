@@ -1,8 +1,10 @@
 import http.server
 import json
 import os
+import shutil
 import threading
 
+import psutil
 import pytest
 
 from facetag.standalone.announcements import (
@@ -18,6 +20,10 @@ from facetag.standalone.announcements import (
 
 NOBODY = 2**22 + 1
 """Above the largest process id."""
+SERVERS = {
+    "FACETAG_DATABASE_URL": "postgresql://here",
+    "FACETAG_S3_ENDPOINT_URL": "http://here",
+}
 
 
 class Healthy(http.server.BaseHTTPRequestHandler):
@@ -68,6 +74,29 @@ def test_an_announcement_says_whose_service_it_is(tmp_path, url):
     assert find_announced(tmp_path).lingers_for == "a digest"
 
 
+def test_a_copy_of_a_folder_leads_to_nothing_of_the_other_one(tmp_path, url):
+    folder, copy, moved = (tmp_path / name for name in ("data", "copy", "moved"))
+    (folder / "run").mkdir(parents=True)
+    announce_service(folder, url)
+    announce_servers(folder / "run", SERVERS)
+    shutil.copytree(folder, copy)
+    assert find_announced(copy) is None
+    assert find_servers(copy / "run") is None
+    folder.rename(moved)
+    assert find_running(moved) == url
+    assert find_servers(moved / "run") is not None
+
+
+def test_records_of_an_earlier_release_are_read(tmp_path, url):
+    seconds = psutil.Process().create_time()
+    notice = {"api_url": url, "pid": os.getpid(), "started": seconds, "lingers_for": None}
+    (tmp_path / "service.json").write_text(json.dumps(notice))
+    assert find_running(tmp_path) == url
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "servers").write_text(json.dumps(SERVERS))
+    assert find_servers(tmp_path / "run") is not None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -92,11 +121,7 @@ def test_a_proxy_is_never_asked(url, monkeypatch):
 
 def test_servers_are_found_from_their_announcement_to_their_withdrawal(tmp_path):
     assert find_servers(tmp_path) is None
-    environment = {
-        "FACETAG_DATABASE_URL": "postgresql://here",
-        "FACETAG_S3_ENDPOINT_URL": "http://here",
-    }
-    announce_servers(tmp_path, environment)
+    announce_servers(tmp_path, SERVERS)
     assert find_servers(tmp_path) == {
         "database_url": "postgresql://here",
         "s3_endpoint_url": "http://here",

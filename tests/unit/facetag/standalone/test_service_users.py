@@ -1,8 +1,13 @@
+import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from facetag.errors import DiskFull
@@ -19,21 +24,45 @@ with mark_use(Path(sys.argv[1])):
 """
 
 
+@contextmanager
+def user_of(run_dir: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", USER, str(run_dir)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "marked\n"
+        yield user
+        # Killed, it cannot take its mark back.
+        user.kill()
+
+
 def test_a_mark_counts_for_others_while_its_process_lives(tmp_path):
     assert not in_use(tmp_path)
-    user = subprocess.Popen(
-        [sys.executable, "-c", USER, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert user.stdout.readline() == "marked\n"
-    assert in_use(tmp_path)
-    # Killed, it cannot take its mark back.
-    user.kill()
-    user.communicate()
+    with user_of(tmp_path):
+        assert in_use(tmp_path)
     assert not in_use(tmp_path)
     assert list((tmp_path / "users").iterdir()) == []
+
+
+def test_a_mark_in_a_copy_of_the_folder_does_not_count(tmp_path):
+    folder, copy = tmp_path / "data", tmp_path / "copy"
+    with user_of(folder / "run"):
+        shutil.copytree(folder, copy)
+        assert not in_use(copy / "run")
+        assert in_use(folder / "run")
+
+
+def test_a_mark_of_an_earlier_release_counts(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as user:
+        (tmp_path / "users").mkdir()
+        mark = tmp_path / "users" / str(user.pid)
+        mark.write_text(json.dumps(psutil.Process(user.pid).create_time()))
+        assert in_use(tmp_path)
+        user.kill()
+    assert not in_use(tmp_path)
+    mark.write_text("[]")
+    assert not in_use(tmp_path)
 
 
 def test_the_own_mark_does_not_count_and_goes_with_the_body(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,6 +181,22 @@ def test_leftovers_of_a_crash_are_killed(make_child, tmp_path):
     assert kill_leftovers(tmp_path) == ["child"]
     assert child.exit_status is not None
     assert not (tmp_path / "child.json").exists()
+
+
+def test_a_copy_of_the_folder_does_not_kill_what_the_other_one_runs(tmp_path):
+    folder, copy = tmp_path / "data", tmp_path / "copy"
+    (folder / "run").mkdir(parents=True)
+    command = Command("child", SLEEP, folder, {})
+    child = ChildProcess(command, run_dir=folder / "run", logs_dir=folder)
+    child.start()
+    try:
+        shutil.copytree(folder, copy)
+        assert kill_leftovers(copy / "run") == []
+        assert child.exit_status is None
+        assert not list((copy / "run").iterdir())
+        assert kill_leftovers(folder / "run") == ["child"]
+    finally:
+        child.stop()
 
 
 def test_a_stranger_with_a_remembered_id_is_left_alone(make_child, tmp_path):
