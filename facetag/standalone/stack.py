@@ -60,12 +60,19 @@ class LocalStack:
     ) -> None:
         self.stop()
 
-    def start(self, with_database: Callable[[], None] = lambda: None) -> dict[str, str]:
+    def start(
+        self,
+        with_database: Callable[[], None] = lambda: None,
+        *,
+        with_folder: Callable[[], None] = lambda: None,
+    ) -> dict[str, str]:
         """Start the servers, wait for them, and return `environment()`.
 
-        `with_database` is called once PostgreSQL and Valkey answer; meanwhile SeaweedFS, which
-        takes longest, goes on starting. Raises DiskFull, DataFolderBusy, ServerMissing or
-        LocalServerFailed, and what `with_database` raises; no server runs then.
+        `with_folder` is called first, once this process holds the folder and what an earlier run
+        left is gone: it may start processes there. `with_database` is called once PostgreSQL and
+        Valkey answer; meanwhile SeaweedFS, which takes longest, goes on starting. Raises DiskFull,
+        DataFolderBusy, ServerMissing or LocalServerFailed, and what the two raise; no server runs
+        then.
         """
         forget_database_variables(self.settings)
         require_own(self.folders.data_dir)
@@ -89,6 +96,7 @@ class LocalStack:
                 server.clear_leftovers()
             for name in kill_leftovers(self.folders.run):
                 self._on_event(f"Stopped {name}, left over from a run that was killed")
+            with_folder()
             cleanup.callback(self._stop_servers)
             if self.servers:
                 titles = ", ".join(server.title for server in reversed(self.servers))

@@ -1,5 +1,6 @@
 """Run the whole service on one machine: the local servers and facetag's own processes."""
 
+import functools
 import signal
 import threading
 import time
@@ -129,8 +130,9 @@ class LocalService:
         with ExitStack() as cleanup:
             cleanup.callback(self.stack.stop)
             cleanup.callback(self._stop_children)
-            cleanup.callback(self._trace_ahead().stop)
-            self.stack.start(self._start_beside)
+            self.stack.start(
+                self._start_beside, with_folder=functools.partial(self._trace_ahead, cleanup)
+            )
             if self.environment != self._child_environment():
                 # A port of storage was taken, so it has another one now.
                 self._stop_children()
@@ -168,14 +170,13 @@ class LocalService:
             )
         self._start_api()
 
-    def _trace_ahead(self) -> ChildProcess:
+    def _trace_ahead(self, cleanup: ExitStack) -> None:
         """Start to prepare the network, if none is kept; the worker waits for it or does it."""
         settings = self.stack.settings
-        child = self._make_child("warm", [], 1.0, signal.SIGKILL, python_environment(settings))
         if self._workers and GraphCache.of(settings).lacks(COMPILED):
-            self.stack.folders.make()
+            child = self._make_child("warm", [], 1.0, signal.SIGKILL, python_environment(settings))
+            cleanup.callback(child.stop)
             child.start()
-        return child
 
     def stop(self) -> None:
         """Stop our processes, then the servers; do nothing if they are stopped."""
