@@ -9,6 +9,9 @@ from filelock import FileLock, Timeout
 
 from facetag.errors import DataFolderBusy
 
+BUSY = "Another facetag"
+"""Begins what a command says of a folder that another one holds."""
+
 
 @contextmanager
 def lock_folder(data_dir: Path) -> Iterator[None]:
@@ -24,7 +27,7 @@ def lock_folder(data_dir: Path) -> Iterator[None]:
     except Timeout as error:
         holder = path.read_text(errors="replace").strip()
         raise DataFolderBusy(
-            f"Another facetag{f' (process {holder})' if holder else ''} runs its servers "
+            f"{BUSY}{f' (process {holder})' if holder else ''} runs its servers "
             f"in {data_dir}. Wait for it, stop it, or give another folder with "
             "--data-dir or FACETAG_DATA_DIR."
         ) from error

@@ -20,7 +20,7 @@ from facetag.disk_space import require_server_space
 from facetag.errors import DataFolderBusy, LocalServerFailed
 from facetag.settings import Settings
 from facetag.standalone.announcements import Announcement, answers, find_announced
-from facetag.standalone.folder_lock import holder_of, lock_folder
+from facetag.standalone.folder_lock import BUSY, holder_of, lock_folder
 from facetag.standalone.processes.environment import (
     own_search_path,
     python_command,
@@ -61,9 +61,9 @@ def start_service(settings: Settings) -> Announcement:
                 return found
             if process.poll() is not None:
                 waited = time.monotonic() > patience and not is_lingering(folders.data_dir)
-                if waited or not _is_locked(folders.data_dir):
+                if waited or not (_is_locked(folders.data_dir) or _met_another(folders)):
                     raise LocalServerFailed(f"The service did not start.\n{_log_tail(folders)}")
-                # Another run starts the same service, or an earlier one is just ending.
+                # Another run starts the same service, or an earlier one ends or has just ended.
                 time.sleep(1.0)
                 if find_announced(folders.data_dir) is None and not _is_locked(folders.data_dir):
                     process = _spawn(settings, folders)
@@ -196,6 +196,11 @@ def _is_locked(data_dir: Path) -> bool:
             return False
     except DataFolderBusy:
         return True
+
+
+def _met_another(folders: Folders) -> bool:
+    """Return whether the service that ended did so because another process held the folder."""
+    return BUSY in _log(folders).read_text(encoding="utf-8", errors="replace")
 
 
 def _log(folders: Folders) -> Path:
