@@ -26,7 +26,7 @@ from facetag.standalone.processes.environment import (
     python_command,
     python_environment,
 )
-from facetag.standalone.processes.process_record import is_process
+from facetag.standalone.processes.process_record import find_start, is_process
 from facetag.standalone.servers.local_server import Folders
 from facetag.standalone.service_users import in_use
 
@@ -128,9 +128,9 @@ def _holds(process: psutil.Process, folder: Path) -> bool:
 
 def _end(process: psutil.Process, timeout_s: float = END_TIMEOUT_S) -> None:
     deadline = time.monotonic() + timeout_s
-    started = process.create_time()
+    started = find_start(process.pid)
     process.send_signal(signal.SIGTERM)
-    while is_process(process.pid, started):
+    while started is not None and is_process(process.pid, started):
         if time.monotonic() > deadline:
             # Its children end with it.
             process.kill()
