@@ -1,8 +1,12 @@
-"""Tell which boxes that reviewers drew are of the same missed face."""
+"""Boxes of missed faces, which reviewers drew: those of one face, and their part in the image."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from facetag.errors import ReviewInvalid
+
+Box = tuple[int, int, int, int]
+"""x, y, width and height in pixels."""
 SAME_FACE = 0.4
 """Boxes whose intersection is a larger part of their union are of one face."""
 
@@ -29,3 +33,15 @@ def overlap(one: Any, other: Any) -> float:
     common = max(0, width) * max(0, height)
     whole = one.width * one.height + other.width * other.height - common
     return float(common / whole)
+
+
+def clip_drawn_box(box: Box, image_width: int, image_height: int) -> Box:
+    """Return the part of a box within an image; raises ReviewInvalid if there is none."""
+    x, y, width, height = box
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, image_width), min(y + height, image_height)
+    if right <= left or bottom <= top:
+        raise ReviewInvalid(
+            f"The box lies outside the image, which is {image_width} by {image_height} pixels."
+        )
+    return left, top, right - left, bottom - top

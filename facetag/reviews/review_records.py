@@ -9,11 +9,9 @@ from sqlalchemy import ScalarSelect, func, select, update
 from sqlalchemy.orm import Session
 
 from facetag.db.tables import FaceRow, Image, ImageState, Job, Review
-from facetag.errors import ReviewInvalid, ReviewTargetNotFound
+from facetag.errors import ReviewTargetNotFound
+from facetag.reviews.missed_faces import Box, clip_drawn_box
 from facetag.reviews.verdicts import Opinion, Verdict, labels_of
-
-Box = tuple[int, int, int, int]
-"""x, y, width and height in pixels."""
 
 LABELLED = (ImageState.TAGGED, ImageState.NO_FACE)
 """States of images that there is something to say of."""
@@ -43,7 +41,7 @@ def add_review(
     """
     image, face = _find_target(session, job_id, new, tenant_id)
     low, high = new.opinion.ages or (None, None)
-    box = None if new.box is None else clip_box(new.box, image.width, image.height)
+    box = None if new.box is None else clip_drawn_box(new.box, image.width, image.height)
     x, y, width, height = box or (None, None, None, None)
     review = Review(
         tenant_id=tenant_id,
@@ -84,18 +82,6 @@ def withdraw_review(session: Session, job_id: uuid.UUID, review_id: int, *, tena
     )
     if withdrawn is None:
         raise ReviewTargetNotFound("This review was withdrawn already, or there is none.")
-
-
-def clip_box(box: Box, image_width: int, image_height: int) -> Box:
-    """Return the part of a box within an image; raises ReviewInvalid if there is none."""
-    x, y, width, height = box
-    left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + width, image_width), min(y + height, image_height)
-    if right <= left or bottom <= top:
-        raise ReviewInvalid(
-            f"The box lies outside the image, which is {image_width} by {image_height} pixels."
-        )
-    return left, top, right - left, bottom - top
 
 
 def newest_per_reviewer(rows: Sequence[Any]) -> list[Any]:

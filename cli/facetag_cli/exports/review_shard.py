@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from facetag.atomic_write import atomic_open
-from facetag.errors import ImageUnreadable, ShardUnreadable
+from facetag.errors import ImageUnreadable, ReviewInvalid, ShardUnreadable
 from facetag.heads import HEADS, is_counted
+from facetag.reviews.missed_faces import clip_drawn_box
 from facetag.reviews.verdicts import label_of
 from facetag.settings import Settings
 from facetag.vision.image_decoder import decode_image
@@ -33,8 +34,9 @@ def write_review_shard(
     """Write a tar of KEY.jpg and KEY.json per reviewed face; return faces written and left out.
 
     `read_photo` gives the bytes of the photo at a position. KEY.json holds the labels that are
-    certain and the face's box in KEY.jpg. A face without any such label, and one whose photo
-    cannot be read, are left out. Raises ShardUnreadable, and writes nothing, if no face is left.
+    certain and the face's box in KEY.jpg. A face without any such label, one outside its photo, and
+    one whose photo cannot be read, are left out. Raises ShardUnreadable, and writes nothing, if no
+    face is left.
     """
     written = left_out = 0
     with atomic_open(output) as file, tarfile.open(fileobj=file, mode="w") as archive:
@@ -55,7 +57,13 @@ def write_review_shard(
                 continue
             photo = Image.fromarray(pixels)
             for number, (face, labels) in enumerate(usable):
-                picture, box = cut_face(photo, face["box"], face.get("turned") or 0)
+                try:
+                    seen = clip_drawn_box(face["box"], photo.width, photo.height)
+                except ReviewInvalid:
+                    # An earlier release recorded boxes of missed faces as they were given.
+                    left_out += 1
+                    continue
+                picture, box = cut_face(photo, seen, face.get("turned") or 0)
                 key = f"{line['position']:06}-{number}"
                 _add(archive, f"{key}.jpg", picture)
                 _add(archive, f"{key}.json", json.dumps(labels | {"box": box}).encode())

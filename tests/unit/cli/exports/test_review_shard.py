@@ -80,6 +80,13 @@ def test_a_face_of_a_turned_photo_is_upright_in_the_cut_and_its_box_holds_it(tur
     assert seen[24:36, 4:16].mean() < 20
 
 
+def test_a_face_outside_its_photo_is_left_out_and_one_at_its_edge_is_cut(tmp_path):
+    outside, edge = FACE | {"box": [500, 10, 20, 20]}, FACE | {"box": [110, 80, 30, 30]}
+    counts, samples = write(tmp_path, {"position": 0, "faces": [outside, edge, FACE]})
+    assert counts == (2, 1)
+    assert samples[0].box == (5, 5, 10, 10)
+
+
 def test_a_job_without_reviews_writes_no_shard(tmp_path):
     with pytest.raises(ShardUnreadable, match="review it on the page"):
         write(tmp_path, {"position": 0, "faces": []})
