@@ -1,6 +1,7 @@
 """Turn what a caller of the library gives (paths, bytes, arrays, images) into named photos."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def list_items(given: PhotoInput | Iterable[PhotoInput]) -> tuple[Iterator[Photo
     A folder or a tar stands for its photos, sorted. Names are paths as given (below a folder that
     is given alone, relative to it); what is no path is named by its position, from 0 on. An
     iterator is read as it goes. Raises InputInvalid for what cannot be a photo, and OSError for a
-    folder that cannot be listed.
+    folder that cannot be listed; warns of one below it.
     """
     if isinstance(given, _ONE):
         items = list(_expand(given, 0, alone=True))
@@ -62,7 +63,12 @@ def _expand(one: PhotoInput, place: int, *, alone: bool) -> Iterator[PhotoItem]:
         )
     path = Path(one)
     inside = path.is_dir() or path.suffix.lower() == TAR_SUFFIX
-    for photo in collect_photos(path).photos:
+    found = collect_photos(path)
+    for folder in (*found.closed_folders, *found.foreign_links):
+        warnings.warn(
+            f"{folder} in {path} cannot be listed: its photos are left out.", stacklevel=2
+        )
+    for photo in found.photos:
         name = f"{path.as_posix()}/{photo.name}" if inside and not alone else photo.name
         yield PhotoItem(name, replace(photo, name=name))
 
