@@ -6,7 +6,7 @@ The layout is that of https://huggingface.co/docs/datasets/image_dataset.
 from collections.abc import Iterable
 from pathlib import Path
 
-from facetag.atomic_write import atomic_open_text
+from facetag.atomic_write import atomic_open_text, atomic_write
 from facetag.client.api_client import Line
 from facetag.heads import HEADS
 from facetag.results.name_escapes import dump_json, escape_name
@@ -23,11 +23,23 @@ COLUMNS = (
     "reviewed",
 )
 """The columns of each face, in lists as long as that of the boxes."""
+CARD = """\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: "**"
+---
+Apparent age, gender and race, as facetag labels them. Load this folder by its path:
+`datasets.load_dataset("FOLDER")`.
+"""
+"""A card that makes all photos one split: a folder or a photo may be named as one, such as test."""
 _TEXTS = frozenset({"gender", "race", "reviewed"})
 
 
 def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int:
-    """Write `metadata.jsonl`, and links to the photos; return how many photos.
+    """Write `metadata.jsonl`, a card, and links to the photos; return how many photos.
 
     `file_name` is that of the link (`link_name`), and `name` that of the photo in the results.
     Heads without a label in any face have no columns. Raises InputInvalid as `link_photo`
@@ -55,6 +67,7 @@ def write_hugging_face(lines: Iterable[Line], target: Path, photos: Path) -> int
                 "objects": objects,
             }
             file.write(dump_json(entry) + "\n")
+    atomic_write(target / "README.md", CARD)
     return len(shown)
 
 

@@ -403,3 +403,24 @@ def test_a_photo_whose_labelling_failed_is_not_said_to_be_without_faces(
     assert "Wrote 1 photo" in done.output
     written = [path for path in (target, *target.rglob("*")) if path.is_file()]
     assert not any(b"sub/a" in path.read_bytes() for path in written)
+
+
+def test_photos_that_are_named_as_splits_are_all_loaded(facetag, make_line, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    names = ["test/a.png", "train/b.png", "c.png", "test_d.png"]
+    for name in names:
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(path)
+    results = tmp_path / "labels.jsonl"
+    results.write_text("".join(json.dumps(make_line(name)) + "\n" for name in names))
+    target = tmp_path / "dataset"
+    done = facetag(
+        "export", results, "--to", "hf", "--output", target, "--photos", tmp_path / "photos"
+    )
+    assert done.exit_code == 0, done.output
+    loaded = load_dataset(str(target), split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(loaded) == 4
+    assert all(one["objects"]["gender"] == ["female"] for one in loaded)
