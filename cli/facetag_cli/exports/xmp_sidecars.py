@@ -6,6 +6,7 @@ region's description, so that no name of a person is ever written.
 
 import errno
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,7 +16,7 @@ from facetag.client.api_client import Line
 from facetag.disk_space import NO_SPACE
 from facetag.errors import InputInvalid
 from facetag.inputs.photo_files import photo_below
-from facetag_cli.exports.face_attributes import relative_box
+from facetag_cli.exports.face_attributes import relative_box, was_labelled
 from facetag_cli.output.results_table import face_text
 from facetag_cli.reporter import plural
 
@@ -34,6 +35,7 @@ TOOLKIT = "facetag sidecar"
 def write_xmp(lines: Iterable[Line], target: Path) -> int:
     """Write NAME.xmp below the folder for each photo with faces; return how many.
 
+    Where a photo was found to have none, as by a review, our earlier sidecar goes.
     Sidecars of other programs stay as they are: they hold people's work. If there are any, if one
     cannot be written, or if a name would lie outside the folder, InputInvalid is raised once the
     others are written. Raises OSError for a full disk.
@@ -42,9 +44,11 @@ def write_xmp(lines: Iterable[Line], target: Path) -> int:
     others: list[Path] = []
     unwritten: list[tuple[Path, OSError]] = []
     for line in lines:
-        if not line["faces"]:
-            continue
         sidecar = photo_below(target, f"{line['image']}.xmp")
+        if not line["faces"]:
+            if sidecar is not None and was_labelled(line):
+                _remove_own(sidecar)
+            continue
         if sidecar is None:
             raise InputInvalid(f"{line['image']} lies outside the folder: label one folder alone.")
         try:
@@ -63,6 +67,12 @@ def write_xmp(lines: Iterable[Line], target: Path) -> int:
     if others or unwritten:
         raise InputInvalid(_left_out(others, unwritten, count))
     return count
+
+
+def _remove_own(sidecar: Path) -> None:
+    with suppress(OSError):
+        if _is_ours(sidecar):
+            sidecar.unlink()
 
 
 def _is_ours(sidecar: Path) -> bool:

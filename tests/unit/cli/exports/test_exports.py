@@ -302,6 +302,17 @@ def test_sidecars_of_other_programs_are_left_alone(facetag, export, tmp_path):
     assert (target / "sub" / "b.jpg.xmp").exists()
 
 
+def test_our_sidecar_of_a_photo_that_has_no_face_by_now_goes(facetag, export, make_line, tmp_path):
+    target = export("xmp")
+    edited = target / "sub" / "b.jpg.xmp"
+    edited.write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='darktable'/>")
+    results = tmp_path / "reviewed.jsonl"
+    lines = [make_line(NAMES[0], state="no_face"), make_line(NAMES[2], state="no_face")]
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert facetag("export", results, "--to", "xmp", "--output", target).exit_code == 0
+    assert [path.name for path in target.rglob("*.xmp")] == ["b.jpg.xmp"]
+
+
 def test_sidecars_beside_photos_that_lie_read_only_are_told_in_one_line(facetag, export, tmp_path):
     results, target = tmp_path / "labels.jsonl", tmp_path / "beside"
     target.mkdir()
