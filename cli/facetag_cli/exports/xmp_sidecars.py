@@ -35,10 +35,10 @@ TOOLKIT = "facetag sidecar"
 def write_xmp(lines: Iterable[Line], target: Path) -> int:
     """Write NAME.xmp below the folder for each photo with faces; return how many.
 
-    Where a photo was found to have none, as by a review, our earlier sidecar goes.
-    Sidecars of other programs stay as they are: they hold people's work. If there are any, if one
-    cannot be written, or if a name would lie outside the folder, InputInvalid is raised once the
-    others are written. Raises OSError for a full disk.
+    Where a photo was found to have none, as by a review, our earlier sidecar is deleted. Sidecars
+    of other programs stay as they are: they hold people's work. If there are any, if one cannot be
+    written, or if a name would lie outside the folder, InputInvalid is raised once the others are
+    written. Raises OSError for a full disk.
     """
     count = 0
     others: list[Path] = []
