@@ -35,7 +35,7 @@ AS_QUICK = 1.1
 
 @click.command(help=__doc__)
 @click.option("--photos", default=2000, show_default=True, help="Number of photos at first.")
-@click.option("--rounds", default=5, show_default=True, help="How often the folder grows.")
+@click.option("--rounds", default=11, show_default=True, help="How often the folder grows.")
 def main(photos: int, rounds: int) -> None:
     """Play the person who comes back, and print a verdict for each step."""
     click.echo(in_words(describe_machine()))
