@@ -138,19 +138,22 @@ def collect_photos(
 
     One folder or tar: names are relative to it. Otherwise each name is the path as it was given,
     and a photo that is reached twice in this way is one. A file that is given itself needs no image
-    extension. Links are followed, and each folder is visited once even if links form a loop; but a
-    link of another user is not, and one out of the folder only to a file that begins as an image.
+    extension; if it cannot be reached, it is a photo with a fault. Links are followed, and each
+    folder is visited once even if links form a loop; but a link of another user is not, and one out
+    of the folder only to a file that begins as an image.
     `hidden=False` skips names that begin with a dot. With `sniff`, files without an image extension
     are opened, and are photos if their first bytes say so. Raises OSError if a given folder cannot
     be listed, and InputInvalid for a damaged tar.
     """
     found = FoundPhotos(given)
-    alone = len(given) == 1 and (given[0].is_dir() or given[0].suffix.lower() == TAR_SUFFIX)
-    asked_for = {path for path in given if path.suffix.lower() != TAR_SUFFIX and not path.is_dir()}
+    alone = len(given) == 1 and (is_folder(given[0]) or given[0].suffix.lower() == TAR_SUFFIX)
+    asked_for = {path for path in given if not is_folder(path)}
     # Texts are found faster than paths.
     met = dict[tuple[str, int | None], LocalPhoto]()
     for photo in _find(given, found, hidden=hidden, base=given[0] if alone else None):
         itself = bool(asked_for) and photo.offset is None and photo.path in asked_for
+        # Of a tar that is there, only what lies in it is a photo.
+        itself = itself and (photo.suffix != TAR_SUFFIX or photo.fault is not None)
         if not itself and is_companion(photo.name):
             found.skip("beside photos")
         elif not itself and photo.suffix not in IMAGE_SUFFIXES and not (sniff and photo.sniffed()):
@@ -209,15 +212,17 @@ def _find(
     """Yield all files of what was given, with names relative to `base`, else as given."""
     seen = set[tuple[int, int]]()
     for start in given:
-        if start.is_dir():
+        if is_folder(start):
             os.scandir(start).close()
             for path, is_link in _walk_files(start, found, seen, hidden=hidden):
                 photo = describe_photo(path, base)
                 yield _check_link(photo, start) if is_link else photo
-        elif start.suffix.lower() == TAR_SUFFIX and start.is_file():
+            continue
+        file = describe_photo(start, None)
+        if start.suffix.lower() == TAR_SUFFIX and file.fault is None:
             yield from _open_tar(start, found, inside="" if base else f"{start.as_posix()}/")
         else:
-            yield describe_photo(start, base)
+            yield file
 
 
 def _open_tar(tar: Path, found: FoundPhotos, *, inside: str) -> Iterator[LocalPhoto]:
@@ -252,7 +257,7 @@ def _walk_files(
         for entry in entries:
             if not hidden and entry.name.startswith("."):
                 found.skip("hidden")
-            elif not _is_folder(entry):
+            elif not is_folder(entry):
                 yield Path(entry.path), entry.is_symlink()
             elif not entry.is_symlink():
                 real.append(Path(entry.path))
@@ -276,9 +281,10 @@ def _check_link(photo: LocalPhoto, folder: Path) -> LocalPhoto:
     return photo
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(path: Path | os.DirEntry[str]) -> bool:
+    """Return whether this is a folder; False if its name is too long, or it cannot be reached."""
     try:
-        return entry.is_dir()
+        return path.is_dir()
     except OSError:
         return False
 

@@ -84,6 +84,18 @@ def test_what_cannot_be_read_is_a_photo_with_a_fault(tmp_path):
     assert "not a regular file" in pipe.fault
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".tar"])
+@pytest.mark.parametrize(
+    ("stem", "reason"), [("b" * 300, "File name too long"), ("b", "No such file or directory")]
+)
+def test_what_was_given_and_is_not_there_is_a_photo_with_a_fault(tmp_path, stem, reason, suffix):
+    photo, missing = tmp_path / "a.jpg", tmp_path / (stem + suffix)
+    photo.write_bytes(b"x")
+    for given in ([missing], [photo, missing]):
+        faults = {one.path: one.fault for one in collect_photos(*given).photos}
+        assert faults == dict.fromkeys(given) | {missing: f"The file cannot be read: {reason}."}
+
+
 def test_a_folder_named_as_a_photo_is_a_folder(tmp_path):
     touch(tmp_path, "album.jpg/a.jpg")
     assert names_in(tmp_path) == ["album.jpg/a.jpg"]
