@@ -15,11 +15,16 @@ from PIL.Image import fromarray
 
 from facetag.cpu import available_cores
 from facetag.db.storable_text import storable
-from facetag.errors import ErrorCode, ImageUnreadable
-from facetag.inputs.photo_files import LocalPhoto
+from facetag.errors import ErrorCode, FacetagError, ImageUnreadable
 from facetag.labelling.outcomes import MAX_MESSAGE_CHARS, ImageToLabel, Outcome
 from facetag.labelling.photo_labels import PhotoLabeller, label_photos, to_outcome
-from facetag.labelling.photo_reader import Photo, PhotoReader, Unread, make_reader
+from facetag.labelling.photo_reader import (
+    MAX_PIXELS_AHEAD,
+    Photo,
+    PhotoReader,
+    Unread,
+    make_reader,
+)
 from facetag.library.photo_items import PhotoInput, PhotoItem, list_items, read_item, to_pixels
 from facetag.log import log_as_a_library
 from facetag.results.duplicates import Duplicates
@@ -87,12 +92,13 @@ class FaceLabeller:
         )
         log_as_a_library()
         self._slots = CpuSlots.for_lanes(available_cores())
-        self._labeller = loaded or _load(self._settings, self._slots)
+        self._loaded: PhotoLabeller | None = loaded or _load(self._settings, self._slots)
+        self._process = os.getpid()
 
     @property
     def version(self) -> str:
         """The version of the bundle that labels."""
-        return self._labeller.version
+        return self._network().version
 
     def label(self, photos: PhotoInput | Iterable[PhotoInput]) -> Iterator[Line]:
         """Yield the result of each photo in order; nothing is kept (see `facetag.label`)."""
@@ -100,10 +106,15 @@ class FaceLabeller:
         return self.label_items(items)
 
     def label_items(self, items: Iterator[PhotoItem]) -> Iterator[Line]:
-        """Yield the result of each photo in order; the next chunk is read while one is labelled."""
+        """Yield the result of each photo in order; the next chunk is read while one is labelled.
+
+        Raises FacetagError once the labeller is closed, and in a process forked after it was
+        loaded.
+        """
+        labeller = self._network()
         photos = _HeldPhotos({}, {})
         reader = make_reader(photos, self._settings, self._slots, may_read=lambda image: True)
-        run = _Run(self._settings, self._labeller, reader, photos, enumerate(items))
+        run = _Run(self._settings, labeller, reader, photos, enumerate(items))
         try:
             yield from run.lines()
         finally:
@@ -111,7 +122,18 @@ class FaceLabeller:
 
     def close(self) -> None:
         """Let the network go."""
-        del self._labeller
+        self._loaded = None
+
+    def _network(self) -> PhotoLabeller:
+        if self._loaded is None:
+            raise FacetagError("This labeller is closed: take its results before, or load another.")
+        # A fork has none of the threads that compute, so it would wait for ever.
+        if os.getpid() != self._process:
+            raise FacetagError(
+                "This labeller was loaded before this process was forked, and computes only where "
+                "it was loaded. Load one in each process."
+            )
+        return self._loaded
 
     def __enter__(self) -> Self:
         """Return the labeller itself."""
@@ -129,7 +151,7 @@ class FaceLabeller:
 
 @dataclass(frozen=True, slots=True)
 class _HeldPhotos:
-    """Hand photos to the reader, which asks for them by their keys."""
+    """Hand files and bytes to the reader, which asks for them by their keys."""
 
     held: dict[str, PhotoItem]
     contents: dict[str, bytes]
@@ -155,6 +177,7 @@ class _Run:
         self._settings = settings
         self._labeller = labeller
         self._reader = reader
+        self._names: dict[int, str] = {}
         self._held = photos.held
         self._contents = photos.contents
         self._duplicates = Duplicates()
@@ -180,12 +203,21 @@ class _Run:
     def _read(self) -> list[Photo | Outcome]:
         """Read the next chunk; photos that stay unread come first in the next one."""
         room = self._settings.chunk_images - len(self._unread)
-        fresh = [self._claim(place, item) for place, item in islice(self._items, max(0, room))]
-        images = [*self._unread, *fresh]
+        files = [*self._unread]
         self._unread.clear()
-        pixels = [image for image in images if self._has_pixels(image)]
-        files = [image for image in images if not self._has_pixels(image)]
-        read: list[Photo | Outcome] = [self._take_pixels(image) for image in pixels]
+        read: list[Photo | Outcome] = []
+        pixels_ahead = 0
+        for place, item in islice(self._items, max(0, room)):
+            image = self._claim(place, item)
+            if image.key in self._held:
+                files.append(image)
+                continue
+            one = self._take_pixels(image, item)
+            read.append(one)
+            pixels_ahead += one.picture.pixels_held if isinstance(one, Photo) else 0
+            # The others are not even taken from the caller's iterator, which may make them.
+            if pixels_ahead >= MAX_PIXELS_AHEAD:
+                break
         for result in self._reader.read(files):
             if not isinstance(result, Unread):
                 read.append(result)
@@ -204,15 +236,14 @@ class _Run:
         return []
 
     def _claim(self, place: int, item: PhotoItem) -> ImageToLabel:
-        self._held[str(place)] = item
+        self._names[place] = item.name
+        if item.is_file:
+            self._held[str(place)] = item
         return ImageToLabel(id=place, position=place, bucket="", key=str(place), name=item.name)
 
-    def _has_pixels(self, image: ImageToLabel) -> bool:
-        return not isinstance(self._held[image.key].photo, LocalPhoto | bytes)
-
-    def _take_pixels(self, image: ImageToLabel) -> Photo | Outcome:
+    def _take_pixels(self, image: ImageToLabel, item: PhotoItem) -> Photo | Outcome:
         try:
-            pixels = to_pixels(self._held[image.key].photo)  # type: ignore[arg-type]
+            pixels = to_pixels(item.photo, self._settings.max_image_pixels)  # type: ignore[arg-type]
         except ImageUnreadable as error:
             return Outcome.failure(image.id, error.code, str(error))
         picture = whole_picture(pixels, WORKING_SIDE)
@@ -227,7 +258,8 @@ class _Run:
 
     def _to_line(self, outcome: Outcome) -> Line:
         code, message = outcome.error or (None, "")
-        name = self._held.pop(str(outcome.image_id)).name
+        name = self._names.pop(outcome.image_id)
+        self._held.pop(str(outcome.image_id), None)
         return image_line(
             name=name,
             state=outcome.state.value,

@@ -216,8 +216,8 @@ def _decode(
     try:
         with _open(data, formats) as image:
             _check_format(data, image.format, formats)
-            _check_size(image.size, max_pixels)
-            _check_size(_tile_size(image), max_pixels)
+            check_size(image.size, max_pixels)
+            check_size(_tile_size(image), max_pixels)
             whole = image.size
             if scale_of is not None and image.format == "JPEG" and not is_lossless(data):
                 _decode_reduced(image, scale_of(image.size))
@@ -300,7 +300,7 @@ def _check_jpeg_xl(data: bytes, formats: Sequence[str], max_pixels: int) -> None
         return
     _check_format(data, "JXL", formats)
     if (size := jpeg_xl_size.read_size(data)) is not None:
-        _check_size(size, max_pixels)
+        check_size(size, max_pixels)
 
 
 def _check_format(data: bytes, opened_as: str | None, formats: Sequence[str]) -> None:
@@ -324,7 +324,8 @@ def _tile_size(image: Image.Image) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: Sequence[int], max_pixels: int) -> None:
+    """Raise ImageUnreadable for a width and height of more pixels than are accepted."""
     width, height = size
     if width * height > max_pixels:
         raise ImageUnreadable(
@@ -362,6 +363,13 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DAMAGE:
         return None
+
+
+def to_upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image that Pillow has opened in RGB, upright; raises one of DAMAGE."""
+    image.load()
+    rgb, turn = to_rgb(image), _find_turn(image)
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -1,5 +1,6 @@
 import io
 import itertools
+import multiprocessing
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 import facetag
-from facetag.errors import InputInvalid, SettingsInvalid
+from facetag.errors import FacetagError, InputInvalid, SettingsInvalid
 from facetag_worker.fakes import FakeLabeller
 
 PROGRAM = """
@@ -94,6 +95,42 @@ def test_photos_that_find_no_room_in_memory_come_in_the_next_chunk_and_in_order(
     assert [line["image"] for line in lines] == [f"{place:02}.png" for place in range(12)]
     assert {line["state"] for line in lines} == {"tagged"}
     assert fake.batches == [8, 4]
+
+
+def test_pixels_are_taken_only_as_far_as_memory_has_room():
+    fake = FakeLabeller()
+    images = (Image.new("RGB", (3000, 3000), "white") for _ in range(12))
+    lines = list(facetag.FaceLabeller(loaded=fake).label(images))
+    assert [line["image"] for line in lines] == [str(place) for place in range(12)]
+    assert fake.batches == [8, 4]
+
+
+def test_an_image_that_breaks_off_is_a_result_and_loses_no_other():
+    whole = jpeg(200)
+    given = [Image.open(io.BytesIO(whole)), Image.open(io.BytesIO(whole[:-20])), whole]
+    lines = list(facetag.FaceLabeller(loaded=FakeLabeller()).label(given))
+    assert [line["state"] for line in lines] == ["tagged", "failed", "tagged"]
+    assert lines[1]["error"]["code"] == "truncated"
+
+
+def test_a_closed_labeller_and_one_of_another_process_say_so():
+    labeller = facetag.FaceLabeller(loaded=FakeLabeller())
+    with multiprocessing.get_context("fork").Pool(1, FORKED.append, [labeller]) as pool:
+        assert "before this process was forked" in pool.apply_async(_label_forked).get(60)
+    with labeller:
+        late = labeller.label(pixels(200))
+    with pytest.raises(FacetagError, match="This labeller is closed"):
+        next(late)
+
+
+FORKED = []
+
+
+def _label_forked():
+    try:
+        return str(list(FORKED[0].label(pixels(200))))
+    except FacetagError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("guarded", [1, 20])
