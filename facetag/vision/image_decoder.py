@@ -36,6 +36,7 @@ from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.formats.jpeg_scans import is_lossless
 from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
 from facetag.vision.formats.tiff_jpeg import check_jpeg_parts
+from facetag.vision.formats.tiff_levels import correct_grey, correct_planes
 from facetag.vision.formats.unread_kinds import name_unread_kind
 from facetag.vision.photo import (
     Picture,
@@ -349,11 +350,19 @@ def _load(image: Image.Image, data: bytes) -> tuple[Image.Image | Pixels, bool]:
         decoded = decode_jpeg(data, image.size)
         if decoded is not None:
             return decoded
-    image.load()
+    rgb = _load_rgb(image)
     if isinstance(image, TiffImageFile):
         check_jpeg_parts(image.tag_v2, data)
-    incomplete = is_jpeg and image.mode == "CMYK" and check_cmyk(data)
-    return to_rgb(image), incomplete
+    return rgb, is_jpeg and image.mode == "CMYK" and check_cmyk(data)
+
+
+def _load_rgb(image: Image.Image) -> Image.Image:
+    if not isinstance(image, TiffImageFile):
+        image.load()
+        return to_rgb(image)
+    correct_planes(image)
+    image.load()
+    return correct_grey(image, to_rgb(image))
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:
@@ -367,8 +376,7 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
     """Return an image that Pillow has opened in RGB, upright; raises one of DAMAGE."""
-    image.load()
-    rgb, turn = to_rgb(image), _find_turn(image)
+    rgb, turn = _load_rgb(image), _find_turn(image)
     return rgb if turn is None else rgb.transpose(turn)
 
 
