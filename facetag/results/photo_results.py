@@ -1,5 +1,6 @@
 """Hold the results of photos as they come, and turn them into tables."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ class PhotoResults:
         self._coming = iter(lines)
         self._kept: list[Line] = []
         self._fault: BaseException | None = None
+        # A generator that a second thread enters raises, and the results would end there.
+        self._turn = threading.RLock()
 
     def __iter__(self) -> Iterator[Line]:
         """Yield the lines that are kept, then those that are still to come.
@@ -30,15 +33,20 @@ class PhotoResults:
         Raises FacetagError where labelling was stopped before: what is kept is not all.
         """
         place = 0
-        while place < len(self._kept) or self._take_one():
+        while self._has(place):
             yield self._kept[place]
             place += 1
 
     def __len__(self) -> int:
         """Return the number of photos, once all are labelled."""
-        while self._take_one():
+        while self._has(len(self._kept)):
             pass
         return len(self._kept)
+
+    def _has(self, place: int) -> bool:
+        """Return whether there is a line at this place, once it is known."""
+        with self._turn:
+            return place < len(self._kept) or self._take_one()
 
     def _take_one(self) -> bool:
         if self._fault is not None:
