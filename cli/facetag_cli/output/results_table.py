@@ -87,8 +87,12 @@ def outcome_text(line: Line) -> Text:
     faces = [face_text(face) for face in line["faces"]]
     if len(faces) > SHOWN_FACES:
         faces = [*faces[:SHOWN_FACES], f"and {len(faces) - SHOWN_FACES} more"]
+    return Text(" · ".join([*faces, *_incomplete(line)]))
+
+
+def _incomplete(line: Line) -> list[str]:
     # A file that lacks its last bytes is labelled all the same.
-    return Text(" · ".join([*faces, *(["incomplete file"] if line.get("incomplete") else [])]))
+    return ["incomplete file"] if line.get("incomplete") else []
 
 
 def face_text(face: Mapping[str, Any]) -> str:
@@ -133,5 +137,6 @@ def print_faces(line: Line, file: TextIO) -> None:
 def _state(line: Line) -> str:
     if line["error"] is not None:
         return f"{line['error']['code']}, {printable(line['error']['message'])}"
-    faces = len(line["faces"])
-    return "no face" if faces == 0 else f"{faces} face{'' if faces == 1 else 's'}"
+    count = len(line["faces"])
+    faces = "no face" if count == 0 else f"{count} face{'' if count == 1 else 's'}"
+    return " · ".join([faces, *_incomplete(line)])

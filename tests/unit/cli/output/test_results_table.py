@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.cells import cell_len
 
 from facetag_cli.output.results_table import face_text, keep_end, print_faces, print_table
@@ -70,3 +71,11 @@ def test_a_single_photo_shows_how_sure_the_network_is(make_line, monkeypatch):
     assert "31 (26 to 37)" in row
     assert "female 97%" in row
     assert "asian 93%" in row
+
+
+@pytest.mark.parametrize("state", ["tagged", "no_face"])
+def test_a_single_photo_says_that_its_file_is_incomplete(make_line, state):
+    file = io.StringIO()
+    print_faces(make_line("a.jpg", state=state) | {"incomplete": True}, file)
+    title = file.getvalue().splitlines()[0]
+    assert title == f"a.jpg: {'1 face' if state == 'tagged' else 'no face'} · incomplete file"
