@@ -64,8 +64,13 @@ def _limit(memory_mb: int) -> None:
 
 
 def _load_decoder() -> None:
-    """Import the decoder before the time of the first image runs."""
+    """Import the decoder before the time of the first image runs, without Pillow's own limit."""
+    from PIL import Image
+
     import facetag.vision.image_decoder  # noqa: F401
+
+    # TIFF files are compared with it when they are decoded. Ours is checked before.
+    Image.MAX_IMAGE_PIXELS = None
 
 
 def _read_request(source: BinaryIO) -> tuple[bytes, float] | None:

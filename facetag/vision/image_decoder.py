@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from facetag.errors import ErrorCode, ImageUnreadable
@@ -34,6 +34,7 @@ from facetag.vision.formats.decoding_cost import takes_long
 from facetag.vision.formats.format_names import name_format
 from facetag.vision.formats.jpeg_pixels import check_cmyk, decode_jpeg
 from facetag.vision.formats.jpeg_scans import is_lossless
+from facetag.vision.formats.pillow_limit import open_any_size
 from facetag.vision.formats.raw_preview import RAW, is_raw, read_preview
 from facetag.vision.formats.tiff_jpeg import check_jpeg_parts
 from facetag.vision.formats.tiff_levels import correct_grey, correct_planes
@@ -60,6 +61,7 @@ DAMAGE = (
     RuntimeError,
     struct.error,
     zlib.error,
+    Image.DecompressionBombError,
 )
 """The exceptions that Pillow's decoders raise on damaged files."""
 
@@ -245,8 +247,11 @@ def needs_guard(data: bytes) -> bool:
     scans. It is decoded row by row and reduced, unless it is progressive. A JPEG XL file is decoded
     as soon as it is opened, and LibRaw has many parsers. The tiles of a small TIFF file may take
     gigabytes, or be a hundred thousand. Millions of comments in a GIF file take gigabytes when it
-    is opened. An AVIF file may hold a picture that is far larger than it states.
+    is opened. An AVIF file may hold a picture that is far larger than it states. A program that
+    labels may have told Pillow to pass over missing ends, which a process of our own has not.
     """
+    if ImageFile.LOAD_TRUNCATED_IMAGES and not data.startswith(JPEG_START):
+        return True
     if data[4:8] == FILE_TYPE_BOX and AV1 in data:
         return True
     if data.startswith((*JPEG_XL_STARTS, *TIFF_STARTS, *BIG_TIFF_STARTS)) or is_raw(data):
@@ -271,26 +276,22 @@ def _open(data: bytes, formats: Sequence[str] = ()) -> Image.Image:
     if data.startswith(PNG_START):
         data = png_chunks.check_chunks(data)
     if is_image(data[:START_BYTES]):
-        return Image.open(io.BytesIO(data))
+        return open_any_size(io.BytesIO(data))
     try:
-        image = Image.open(io.BytesIO(data[:HEADER_BYTES]))
+        image = open_any_size(io.BytesIO(data[:HEADER_BYTES]))
     except DAMAGE as error:
         raise UnidentifiedImageError(str(error)) from error
-    return Image.open(io.BytesIO(data)) if image.format in formats else image
+    return open_any_size(io.BytesIO(data)) if image.format in formats else image
 
 
 @cache
 def _prepare_pillow() -> None:
-    """Register HEIC and JPEG XL with Pillow, and lift its limit of size: our own is checked before.
-
-    This happens once per process, because threads share Pillow's settings.
-    """
+    """Register HEIC and JPEG XL with Pillow, once per process, since threads share its settings."""
     # The import registers the format. Threads of its own would leave no core to others.
     from pillow_jxl import JpegXLImagePlugin
 
     JpegXLImagePlugin.DECODE_THREADS = 0
     pillow_heif.register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None
     # A file may make Pillow warn 65,000 times, each time with other words.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 

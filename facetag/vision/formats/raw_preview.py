@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 from facetag.errors import ErrorCode, ImageUnreadable
 from facetag.image_formats import TIFF
 from facetag.vision.formats.format_names import name_format
+from facetag.vision.formats.pillow_limit import open_any_size
 
 RAW = "RAW"
 """The name of raw files among the accepted formats; Pillow has none."""
@@ -61,7 +62,7 @@ def read_preview(data: bytes) -> bytes:
 
 def _has_raw_tags(data: bytes) -> bool:
     try:
-        with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
+        with open_any_size(io.BytesIO(data), formats=("TIFF",)) as image:
             tags = image.tag_v2  # type: ignore[attr-defined]
             sensor = tags.get(PHOTOMETRIC) in SENSOR_DATA
             return DNG_VERSION in tags or sensor or (MAKE in tags and SUB_IFDS in tags)

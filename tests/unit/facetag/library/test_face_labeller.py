@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 import facetag
 from facetag.errors import FacetagError, InputInvalid, SettingsInvalid
@@ -111,6 +111,21 @@ def test_an_image_that_breaks_off_is_a_result_and_loses_no_other():
     lines = list(facetag.FaceLabeller(loaded=FakeLabeller()).label(given))
     assert [line["state"] for line in lines] == ["tagged", "failed", "tagged"]
     assert lines[1]["error"]["code"] == "truncated"
+
+
+def test_what_the_program_told_pillow_changes_no_result_and_is_kept(album, monkeypatch):
+    broken = io.BytesIO()
+    Image.effect_noise((64, 64), 90).save(broken, "PNG")
+    (album / "cut.png").write_bytes(broken.getvalue()[:-999])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+    before = list(facetag.FaceLabeller(loaded=FakeLabeller()).label(album))
+    assert before[-1]["error"]["code"] == "truncated"
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert list(facetag.FaceLabeller(loaded=FakeLabeller()).label(album)) == before
+    assert Image.MAX_IMAGE_PIXELS == 100
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(album / "00.jpg")
 
 
 def test_a_closed_labeller_and_one_of_another_process_say_so():
