@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from benchmarks.pictures.report_picture import find_browser
+from benchmarks.samples import load_photo
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_S = 240
@@ -155,6 +156,38 @@ def open_page(browser, service):
         assert [fault for fault in faults if not (forgive and re.search(forgive, fault))] == []
 
     return open_at
+
+
+@pytest.fixture
+def upload(run, service):
+    def send(folder, *options):
+        """Send a folder as the command does; return the job's id."""
+        sent = run("upload", folder, *options, FACETAG_DATA_DIR=str(service.data_dir))
+        assert sent.returncode == 0, sent.stderr
+        return sent.stdout.split()[-1]
+
+    return send
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Twenty different photos of one face."""
+    folder = tmp_path_factory.mktemp("crowd") / "crowd"
+    folder.mkdir()
+    portrait = load_photo("astronaut.png").crop((120, 0, 340, 270))
+    for number in range(20):
+        portrait.resize((220 + number, 270)).save(folder / f"{number:02}.jpg")
+    return folder
+
+
+def drop_folder(page, folder: Path) -> None:
+    """Drop a folder of this machine on the page, as a file manager does."""
+    box = page.locator(".drop").bounding_box()
+    files = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 9, "y": box["y"] + 9}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, **place, "data": files})
 
 
 def check_access(page) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.samples import load_photo
 from facetag.results.name_escapes import escape_cell
 from facetag.storage.object_keys import image_key
-from tests.acceptance.browser.conftest import check_access, wait_for
+from tests.acceptance.browser.conftest import check_access, drop_folder, wait_for
 from tests.integration.cli.retraining_setup import write_shard
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -231,13 +230,9 @@ def test_a_dropped_folder_of_few_photos_with_odd_names_outlives_all_refusals(
                 route.continue_()
 
         page.route(f"{service.store}/**", refuse_once)
-        box = page.locator(".drop").bounding_box()
+        page.locator(".drop").wait_for()
         page.context.clear_cookies()
-        files = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-        devtools = page.context.new_cdp_session(page)
-        for kind in ("dragEnter", "dragOver", "drop"):
-            place = {"x": box["x"] + 9, "y": box["y"] + 9}
-            devtools.send("Input.dispatchDragEvent", {"type": kind, **place, "data": files})
+        drop_folder(page, folder)
         page.get_by_text("Log in again in another tab, then go on.").wait_for()
         (folder / "gone.png").unlink()
         page.context.add_cookies(service.cookies)
@@ -256,17 +251,6 @@ def test_a_dropped_folder_of_few_photos_with_odd_names_outlives_all_refusals(
     assert (job["total"], job["name"]) == (2, folder.name[:200])
     names = {line["image"] for line in service.get(f"{path}/images").json()["images"]}
     assert names == {"plain.png", odd}
-
-
-@pytest.fixture
-def upload(run, service):
-    def send(folder, *options):
-        """Send a folder as the command does; return the job's id."""
-        sent = run("upload", folder, *options, FACETAG_DATA_DIR=str(service.data_dir))
-        assert sent.returncode == 0, sent.stderr
-        return sent.stdout.split()[-1]
-
-    return send
 
 
 def test_a_job_is_followed_live_looked_at_retried_and_deleted(open_page, service, upload, samples):
@@ -764,14 +748,3 @@ def test_two_tabs_of_one_reviewer_ask_for_no_face_twice(open_page, service, uplo
 def count_faces(service, job):
     lines = service.get(f"{job}/images?limit=1000").json()["images"]
     return sum(len(line["faces"]) for line in lines)
-
-
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory):
-    """Twenty different photos of one face."""
-    folder = tmp_path_factory.mktemp("crowd") / "crowd"
-    folder.mkdir()
-    portrait = load_photo("astronaut.png").crop((120, 0, 340, 270))
-    for number in range(20):
-        portrait.resize((220 + number, 270)).save(folder / f"{number:02}.jpg")
-    return folder

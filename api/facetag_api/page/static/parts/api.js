@@ -25,21 +25,15 @@ export async function call(method, path, { json, form, headers, signal } = {}) {
   } else if (form !== undefined) {
     request.body = form;
   }
-  let answer;
-  try {
-    answer = await fetch(path, request);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    lost = tell("service-away");
-    throw new Unreachable();
-  }
+  const answer = await fetch(path, request).catch(unreachable);
   if (answer.status === 401) {
     lost = tell("login-needed");
     throw new Refused(401, "Your login has ended.");
   }
   if (lost) lost = !tell("service-back");
   if (answer.status === 204) return null;
-  const body = await answer.json().catch(() => null);
+  // An answer that breaks off, or that another server gave, is none.
+  const body = await answer.json().catch(answer.ok ? unreachable : () => null);
   if (answer.ok) return body;
   throw new Refused(answer.status, wordsOf(answer, body), body?.errors);
 }
@@ -63,6 +57,12 @@ export async function askAgain(work, pause, onfault, signal) {
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
+}
+
+function unreachable(error) {
+  if (error.name === "AbortError") throw error;
+  lost = tell("service-away");
+  throw new Unreachable();
 }
 
 const tell = (event) => window.dispatchEvent(new Event(event));

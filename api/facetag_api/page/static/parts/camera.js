@@ -8,6 +8,7 @@ export function setUpCamera(panel, onphoto, onfault, signal) {
   const [toggle, live] = panel.children;
   const [video, take] = live.children;
   let stream = null;
+  let asking = false;
   toggle.onclick = () => (stream ? stop() : start());
   take.onclick = () => takePhoto(video, onphoto);
   video.addEventListener("loadeddata", () => {
@@ -16,10 +17,15 @@ export function setUpCamera(panel, onphoto, onfault, signal) {
   });
 
   async function start() {
+    // Of two streams, one would go on for ever.
+    if (asking) return;
+    asking = true;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
     } catch (error) {
       return onfault(wordsOf(error));
+    } finally {
+      asking = false;
     }
     if (signal.aborted) return stop();
     video.srcObject = stream;

@@ -7,9 +7,9 @@ export { button, draw, grouped, make, percent, plural } from "../collection/elem
 /** Return the name of a file, which turns no words around it. */
 export const named = (name) => make("bdi", {}, name);
 
-/** Return a line that a screen reader speaks when it changes; a view that is left fails at nothing. */
-export function statusLine() {
-  const line = make("p", { class: "message", role: "status" });
+/** Say in a view's line what a screen reader speaks; a view that is left fails at nothing. */
+export function statusLine(view) {
+  const line = view.querySelector(".message");
   const set = (faulty) => (...words) => {
     line.classList.toggle("fault", faulty);
     line.replaceChildren(...words);

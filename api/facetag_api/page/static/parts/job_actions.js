@@ -44,11 +44,12 @@ function jobActions(job, onchange, onfault) {
 
 function askedTwice(text, onclick, attributes) {
   const made = button(text, (event) => {
-    if (made.dataset.sure) return onclick(event);
+    // A double click or a held key is no second word.
+    if (made.dataset.sure) return event.detail < 2 && onclick(event);
     made.dataset.sure = "1";
     made.textContent = `${text} for good?`;
     made.removeAttribute("aria-label");
-  }, attributes);
+  }, { ...attributes, onkeydown: (event) => event.repeat && event.preventDefault() });
   made.addEventListener("blur", () => {
     delete made.dataset.sure;
     made.textContent = text;

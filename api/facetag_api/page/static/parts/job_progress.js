@@ -23,14 +23,19 @@ export function followJob(id, onjob, onfault, signal) {
   source.addEventListener("end", stop);
   const poll = () => {
     clearTimeout(late);
-    source.close();
-    if (!done) askAgain(ask, ASK_MS, onfault, signal);
+    if (done) return;
+    stop();
+    askAgain(ask, ASK_MS, onfault, signal);
   };
   source.onerror = poll;
   // A proxy may keep events back: the first one comes at once.
   const late = setTimeout(poll, LATE_MS);
+  // A browser makes six connections to a service: a tab that nobody sees takes none.
+  document.addEventListener("visibilitychange", poll, { signal });
+  if (document.hidden) poll();
 
   async function ask() {
+    if (document.hidden) return false;
     const job = await get(`/v1/jobs/${id}`, { signal });
     onjob(job);
     return job.finished_at !== null;
@@ -43,7 +48,6 @@ export function finished(job) {
   return counts.tagged + counts.no_face + counts.failed + counts.cancelled;
 }
 
-/** Return a bar with the job's counts in words. */
 export function progressBar(job) {
   const bar = make("progress", { max: job.total || 1, "aria-label": "Images done" });
   if (job.total !== null) bar.value = finished(job);

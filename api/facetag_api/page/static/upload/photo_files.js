@@ -34,7 +34,7 @@ export function filesOfInput(input) {
   return named(entries);
 }
 
-/** Return the same of a drop.
+/** Return the same of a drop; `file` is null where the browser cannot open it.
  *
  * Not by `getAsFileSystemHandle`: it leaves out files whose names hold a `?` or a `:`.
  */
@@ -51,14 +51,15 @@ export async function filesOfDrop(transfer) {
 async function walkEntry(entry, found) {
   if (entry instanceof File) return found.push({ path: entry.name, file: entry });
   if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
     found.push({ path: entry.fullPath.slice(1), file });
     return;
   }
   const reader = entry.createReader();
   for (;;) {
     // A reader gives at most 100 entries at a time.
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve,
+      (error) => reject(new Error(`${entry.fullPath}: ${error.message}`))));
     if (some.length === 0) return;
     for (const one of some) await walkEntry(one, found);
   }

@@ -23,6 +23,7 @@ export class UploadRun extends EventTarget {
   job = null;
   #files = [];
   #paused = null;
+  active = false;
   #stop = new AbortController();
 
   constructor(run) {
@@ -40,7 +41,7 @@ export class UploadRun extends EventTarget {
       .sort((a, b) => (a.path < b.path ? -1 : 1));
     this.total = this.#files.length;
     await keepRun({ ...this.run, total: this.total });
-    await this.#goOn();
+    await this.retry();
   }
 
   get done() {
@@ -66,11 +67,6 @@ export class UploadRun extends EventTarget {
     this.#tell();
   }
 
-  async retry() {
-    this.failed.clear();
-    await this.#goOn();
-  }
-
   async forget() {
     this.#stop.abort();
     this.goOn();
@@ -79,8 +75,9 @@ export class UploadRun extends EventTarget {
     this.#tell();
   }
 
-  #goOn() {
+  retry() {
     return this.#attempt(async () => {
+      this.failed.clear();
       this.state = "hashing";
       await this.#hashAll();
       this.state = "sending";
@@ -95,6 +92,8 @@ export class UploadRun extends EventTarget {
   }
 
   async #attempt(work) {
+    if (this.active) return;
+    this.active = true;
     try {
       await work();
     } catch (error) {
@@ -103,6 +102,7 @@ export class UploadRun extends EventTarget {
         this.trouble = error.message;
       }
     }
+    this.active = false;
     this.#tell();
   }
 
@@ -126,7 +126,7 @@ export class UploadRun extends EventTarget {
         file.sha256 = await hash(file.file);
         fresh.push(file);
       } catch (error) {
-        this.failed.set(file.path, `It cannot be read: ${error.message}`);
+        this.failed.set(file.path, file.file ? `It cannot be read: ${error.message}` : "The browser cannot open it.");
       }
       this.hashed += 1;
       this.#tell();
@@ -215,7 +215,8 @@ export class UploadRun extends EventTarget {
     }
     this.state = "starting";
     this.#tell();
-    const images = stored.map(({ key, path }) => ({ key, name: path }));
+    // The command, too, cuts names that are too long.
+    const images = stored.map(({ key, path }) => ({ key, name: Array.from(path).slice(-1024).join("") }));
     const json = { images, name: this.run.name, purpose: this.run.purpose?.trim() || null, store: "photos" };
     // The same photos of a run give the same job, even if the answer was lost.
     const digest = await sha256(new TextEncoder().encode(JSON.stringify(json)).buffer);
@@ -243,9 +244,9 @@ export class UploadRun extends EventTarget {
       } catch (error) {
         const loggedOut = error.status === 401;
         if (loggedOut) this.pause();
-        else if (!(error instanceof Unreachable) && !(error.status >= 500)) throw error;
+        else if (!(error instanceof Unreachable) && error.status !== 429 && !(error.status >= 500)) throw error;
         this.trouble = `${error.message} ${loggedOut ? "Log in again in another tab, then go on."
-          : "Sending goes on by itself when it is back."}`;
+          : "Sending goes on by itself."}`;
       }
       this.#tell();
       await backOnline(pause, this.#stop.signal);
@@ -272,9 +273,9 @@ function startHasher() {
 }
 
 function remember(run, path, file, before) {
-  const same = before && before.size === file.size && before.modified === file.lastModified;
+  const same = file && before?.size === file.size && before.modified === file.lastModified;
   return {
-    run, path, file, size: file.size, modified: file.lastModified,
+    run, path, file, size: file?.size, modified: file?.lastModified,
     sha256: same ? before.sha256 : null, key: same ? before.key : null, mine: false,
   };
 }

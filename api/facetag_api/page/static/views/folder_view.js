@@ -1,6 +1,6 @@
 // Send a folder as a job; a reload or a lost network loses nothing.
 
-import { dropArea, fileField } from "../parts/drop_area.js";
+import { setUpDrop, takeFiles } from "../parts/drop_area.js";
 import { button, plural, make, named, statusLine } from "../parts/elements.js";
 import { Pace } from "../parts/job_progress.js";
 import { filesOfDrop, filesOfInput } from "../upload/photo_files.js";
@@ -12,15 +12,16 @@ import { forgetRun, listRuns } from "../upload/upload_store.js";
 let current = null;
 
 export async function show(view, { signal }) {
-  const { line, fault } = statusLine();
-  const unfinished = make("ul", { class: "jobs" });
+  const { fault, failed } = statusLine(view);
+  const unfinished = view.querySelector(".jobs");
   const panel = view.querySelector(".run");
   let asked = null;
 
   async function begin({ name, entries }, earlier = null) {
-    if (current && ["hashing", "sending", "starting"].includes(current.state)) {
+    if (current?.active) {
       return fault("Another folder is being sent: wait for it, or forget it.");
     }
+    purpose.value ||= earlier?.purpose ?? "";
     current = new UploadRun({
       id: randomId(), name: name || `Photos of ${new Date().toLocaleString()}`,
       ...earlier, purpose: purpose.value,
@@ -67,22 +68,15 @@ export async function show(view, { signal }) {
   }
 
   // Some services demand one; it may be stated after they said so.
-  const purpose = view.querySelector("input");
+  const [input, files, purpose] = view.querySelectorAll("input");
   purpose.oninput = () => { if (current) current.run.purpose = purpose.value; };
   const chosen = (field) => take(filesOfInput(field));
-  const { area, input } = dropArea("Drop a folder here", "or choose one.", {
-    id: "folder", multiple: true, webkitdirectory: true, signal,
-    onchosen: chosen, oncancel: () => { asked = null; },
-    ondrop: async (transfer) => take(await filesOfDrop(transfer)),
+  setUpDrop(view.querySelector(".drop"), {
+    signal, onchosen: chosen, ondrop: (transfer) => filesOfDrop(transfer).then(take).catch(failed),
   });
-
-  panel.before(
-    area,
-    make("div", { class: "row" }, make("label", { class: "button", for: "files" },
-      fileField(chosen, { id: "files", multiple: true }), "Choose files"), purpose.parentElement),
-    line,
-  );
-  panel.after(unfinished);
+  input.oncancel = () => { asked = null; };
+  takeFiles(files, chosen);
+  view.querySelector(".ways").hidden = false;
   attach();
   await listUnfinished();
 }
@@ -95,8 +89,11 @@ async function sameName(name) {
 function followRun(run, panel, onforgotten) {
   const [name, bar, words, rate, trouble, failures, buttons] = panel.children;
   let pace = new Pace();
-  let drawn = "";
   name.replaceChildren(named(run.run.name));
+  buttons.onclick = async ({ target: { dataset: { work } } }) => {
+    await run[work]?.();
+    if (work === "forget") onforgotten();
+  };
 
   return () => {
     if (run !== current) return;
@@ -111,10 +108,9 @@ function followRun(run, panel, onforgotten) {
     failures.firstChild.textContent = `${plural(run.failed.size, "file")} could not be sent`;
     failures.lastChild.replaceChildren(...[...run.failed].map(([path, message]) =>
       make("li", {}, named(path), `: ${message}`)));
-    const now = `${run.state} ${run.paused}`;
-    // Buttons that were made anew for every photo could not be pressed.
-    if (now !== drawn) buttons.replaceChildren(...buttonsOf(run, onforgotten));
-    drawn = now;
+    const now = run.active && run.paused ? "paused" : run.state;
+    for (const one of buttons.children) one.hidden = !one.dataset.when.split(" ").includes(now);
+    if (run.job) buttons.firstElementChild.href = `#/jobs/${run.job.id}`;
   };
 }
 
@@ -127,21 +123,6 @@ function progressWords(run) {
   if (run.state === "empty") parts.push("no photo was found");
   if (run.state === "done") parts.push("the job has started");
   return parts.join(" · ");
-}
-
-function buttonsOf(run, onforgotten) {
-  const forget = button("Forget it", async () => { await run.forget(); onforgotten(); });
-  if (run.state === "done") {
-    return [make("a", { class: "button primary", href: `#/jobs/${run.job.id}` }, "Show the job")];
-  }
-  if (run.state === "empty") return [forget];
-  if (run.state === "incomplete") {
-    return [button("Try them again", () => run.retry(), { class: "primary" }),
-      button("Start without them", () => run.startJob()), forget];
-  }
-  if (run.state === "stopped") return [button("Try again", () => run.retry(), { class: "primary" }), forget];
-  return [run.paused ? button("Go on", () => run.goOn(), { class: "primary" })
-    : button("Pause", () => run.pause()), forget];
 }
 
 // crypto.randomUUID is there only on this machine and over HTTPS.

@@ -7,11 +7,10 @@ import { actionRow } from "../parts/job_actions.js";
 import { countWords, finished, followJob, Pace, progressBar } from "../parts/job_progress.js";
 
 export async function show(view, { parts: [id], signal, lacks }) {
-  const { line, say, failed } = statusLine();
-  const facts = make("div");
+  const { say, failed } = statusLine(view);
   const [buttons, offer] = actionRow(lacks, acted, failed, resultActions);
-  const head = make("div", { class: "job-head" }, facts, buttons);
-  const photos = make("div");
+  const [, head, , photos] = view.children;
+  const facts = head.firstElementChild;
   const pace = new Pace();
   let following = new AbortController();
   let looking = new AbortController();
@@ -54,6 +53,8 @@ export async function show(view, { parts: [id], signal, lacks }) {
   }
 
   function acted(job) {
+    // Another view is open by now.
+    if (signal.aborted) return;
     if (job === null) {
       location.hash = "#/jobs";
       return;
@@ -65,12 +66,12 @@ export async function show(view, { parts: [id], signal, lacks }) {
   }
 
   const labelAgain = () => post(`/v1/jobs/${id}/retag`)
-    .then((made) => { location.hash = `#/jobs/${made.id}`; }).catch(failed);
+    .then((made) => { if (!signal.aborted) location.hash = `#/jobs/${made.id}`; }).catch(failed);
 
   signal.addEventListener("abort", () => {
     following.abort();
     looking.abort();
   });
-  view.append(head, line, photos);
+  head.append(buttons);
   await get(`/v1/jobs/${id}`, { signal }).then(acted).catch(failed);
 }

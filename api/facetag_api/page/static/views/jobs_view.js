@@ -1,16 +1,15 @@
 // List the jobs, the newest first, and keep the list fresh while one of them runs.
 
 import { askAgain, get } from "../parts/api.js";
-import { button, make, statusLine } from "../parts/elements.js";
+import { make, statusLine } from "../parts/elements.js";
 import { actionRow } from "../parts/job_actions.js";
 import { countWords, progressBar } from "../parts/job_progress.js";
 
 const FRESH_MS = 3000;
 
 export async function show(view, { signal, lacks }) {
-  const { line, say, failed } = statusLine();
-  const list = make("ul", { class: "jobs" });
-  const more = button("Show older jobs", () => older().catch(failed), { hidden: true });
+  const { say, failed } = statusLine(view);
+  const [list, more] = [".jobs", "button"].map((one) => view.querySelector(one));
   const rows = new Map();
   let next;
 
@@ -50,12 +49,15 @@ export async function show(view, { signal, lacks }) {
 
   function place(shown, first) {
     shown.forEach(draw);
-    const fresh = shown.map((job) => rows.get(job.id).row).filter((row) => !row.isConnected);
-    if (first) list.prepend(...fresh);
-    else list.append(...fresh);
+    let before = first ? null : list.lastElementChild;
+    for (const { id } of shown) {
+      const { row } = rows.get(id);
+      if (!row.isConnected) before ? before.after(row) : list.prepend(row);
+      before = row;
+    }
   }
 
-  view.append(line, list, more);
+  more.onclick = () => older().catch(failed);
   await askAgain(async () => { if (!document.hidden) await load(); }, FRESH_MS, failed, signal);
 }
 

@@ -13,9 +13,8 @@ const MEASURES = [
 ];
 
 export async function show(view, { signal, lacks }) {
-  const { line, say, failed } = statusLine();
-  const body = make("div");
-  view.append(line, body);
+  const { say, failed } = statusLine(view);
+  const body = view.lastElementChild;
 
   async function change(path, json, words) {
     await post(path, { json }).then(load).then(() => say(words)).catch(failed);

@@ -1,7 +1,7 @@
 // Review faces one after the other; each answer is sent at once.
 
 import { askAgain, call, get, post } from "../parts/api.js";
-import { make, named, statusLine } from "../parts/elements.js";
+import { button, make, named, statusLine } from "../parts/elements.js";
 import { faceCard } from "../parts/face_card.js";
 import { boxEditor } from "../parts/box_editor.js";
 import { faceBox, photoFigure } from "../parts/photo_figure.js";
@@ -10,14 +10,12 @@ import { reviewSummary } from "../parts/review_summary.js";
 
 const BATCH = 20;
 const ASK_MS = 2000;
-const RACES = { w: "white", b: "black", s: "asian", i: "indian", o: "other" };
-const GENDERS = { f: "female", m: "male" };
 
 export async function show(view, { parts: [id, place], signal }) {
-  const { line, say, fault, failed } = statusLine();
-  const [stage, name, shown, labels, said, age, save, left] = [".stage", ".stage h2", ".shown", ".labels", ".draft",
-    ".stage input", ".primary", ".left"].map((one) => view.querySelector(one));
-  const summary = make("div");
+  const { say, fault, failed } = statusLine(view);
+  const [stage, name, shown, labels, said, age, save, left, summary] = [".stage", ".stage h2", ".shown", ".labels", ".draft",
+    ".stage input", ".primary", ".left", ".summary"].map((one) => view.querySelector(one));
+  const options = [...stage.querySelectorAll("[aria-pressed]")];
   const choice = choiceOf(view.querySelector("form"), restart, place);
   let queue = [];
   let current = null;
@@ -26,6 +24,7 @@ export async function show(view, { parts: [id, place], signal }) {
   let typed = "";
   let skipped = new Set();
   let busy = false;
+  let changed = false;
   let unknown = false;
   let estimate = {};
   const done = [];
@@ -38,13 +37,15 @@ export async function show(view, { parts: [id, place], signal }) {
   };
   signal.addEventListener("abort", () => others.close());
 
-  async function restart() {
-    queue = [];
-    skipped = new Set();
-    busy = true;
-    await next();
-    busy = false;
-    refreshSummary();
+  function restart() {
+    // What is under way belongs to the order before.
+    changed = busy;
+    return alone(async () => {
+      queue = [];
+      skipped = new Set();
+      await next();
+      refreshSummary();
+    });
   }
 
   async function next() {
@@ -64,6 +65,7 @@ export async function show(view, { parts: [id, place], signal }) {
       failed(error);
     }
     busy = false;
+    if (changed) await restart();
   }
 
   async function fetchQueue() {
@@ -83,6 +85,10 @@ export async function show(view, { parts: [id, place], signal }) {
   const send = (verdict) => alone(async () => {
     if (current === null) return;
     const missed = verdict === "missed";
+    if (current.face === null && !missed) {
+      if (!["accepted", "no_face"].includes(verdict)) return fault("There is no face to label: draw the missed one first.");
+      verdict = "accepted";
+    }
     const body = {
       position: current.position, face: missed ? null : current.face, verdict,
       reviewer: choice.reviewer(), ...(verdict === "corrected" || missed ? draft : {}),
@@ -108,7 +114,10 @@ export async function show(view, { parts: [id, place], signal }) {
   const undo = () => alone(async () => {
     const last = done.at(-1);
     if (!last) return say("There is nothing to undo.");
-    await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`);
+    // It may be withdrawn already, by a request whose answer was lost.
+    await call("DELETE", `/v1/jobs/${id}/reviews/${last.review}`).catch((error) => {
+      if (error.status !== 404) throw error;
+    });
     done.pop();
     if (last.missed) {
       last.face.others.pop();
@@ -165,22 +174,24 @@ export async function show(view, { parts: [id, place], signal }) {
 
   function onkey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { key, target } = event;
+    const { key, target, repeat } = event;
+    // A key that is held would answer for faces that nobody saw.
+    if (repeat && key === "Enter") return event.preventDefault();
     if (target.closest("input, select, textarea")) {
       if (key === "Escape") stage.focus();
       else return;
     }
     if (["Enter", " "].includes(key) && target.closest("a, button, summary")) return;
-    if (editor?.key(event) || press(key.length === 1 ? key.toLowerCase() : key)) event.preventDefault();
+    if (editor?.key(event) || !repeat && press(key.length === 1 ? key.toLowerCase() : key)) event.preventDefault();
   }
 
   /** Do what a key stands for; return whether it stands for anything. */
   function press(key) {
     if (busy) return true;
+    const option = options.find(({ dataset }) => dataset.key === key);
     if (/^[0-9-]$/.test(key)) typeAge(typed + key);
     else if (key === "Backspace") typeAge(typed.slice(0, -1));
-    else if (GENDERS[key]) change({ gender: GENDERS[key] });
-    else if (RACES[key]) change({ race: RACES[key] });
+    else if (option) change({ [option.parentElement.ariaLabel]: option.textContent });
     else if (KEYS[key]) KEYS[key]();
     else return false;
     return true;
@@ -195,7 +206,8 @@ export async function show(view, { parts: [id, place], signal }) {
 
   function draw() {
     stage.hidden = current === null;
-    left.textContent = current || unknown ? "" : "Nothing is left to review in this queue.";
+    left.replaceChildren(current ? "" : unknown ? button("Try again", () => { say(""); alone(next); })
+      : "Nothing is left to review in this queue.");
     if (current === null) return;
     const face = current.face === null ? null : current;
     const url = `/v1/jobs/${id}/images/${current.position}`;
@@ -207,7 +219,7 @@ export async function show(view, { parts: [id, place], signal }) {
     name.replaceChildren(named(current.image));
     shown.replaceChildren(photo.figure);
     labels.replaceChildren(face ? make("ol", { class: "faces" }, faceCard(face, face.face + 1, { heading: "h2" }))
-      : "No face was found here. Press Enter if that is right.",
+      : `No ${current.others.length ? "other face was missed" : "face was found"} here. Press Enter if that is right.`,
     face?.other ? make("p", { class: "soft" }, `The other network says: ${words(face.other)}`) : "");
     refresh();
     if (!view.contains(document.activeElement)) stage.focus({ preventScroll: true });
@@ -218,21 +230,15 @@ export async function show(view, { parts: [id, place], signal }) {
     said.textContent = draftWords(draft, typed, editor);
     save.textContent = editor ? "Save the missed face" : Object.keys(draft).length ? "Save" : "Accept";
     if (age.value.trim() !== typed) age.value = typed;
-    for (const one of stage.querySelectorAll("[aria-pressed]")) {
-      one.setAttribute("aria-pressed", String(Object.values(draft).includes(one.textContent)));
-    }
+    for (const one of options) one.setAttribute("aria-pressed", Object.values(draft).includes(one.textContent));
   }
 
-  async function refreshSummary() {
-    await get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal })
-      .then((found) => summary.replaceChildren(reviewSummary(found, estimate, askEstimate))).catch(failed);
-  }
+  const refreshSummary = () => get(`/v1/jobs/${id}/review/summary?sample=${choice.sample()}`, { signal })
+    .then((found) => summary.replaceChildren(reviewSummary(found, estimate, askEstimate))).catch(failed);
 
   const estimates = `/v1/jobs/${id}/review/estimate`;
-  async function askEstimate() {
-    await post(estimates, { signal }).catch(failed);
-    askAgain(loadEstimate, ASK_MS, failed, signal);
-  }
+  const askEstimate = () => post(estimates, { signal })
+    .then(() => askAgain(loadEstimate, ASK_MS, failed, signal)).catch(failed);
 
   async function loadEstimate() {
     const before = estimate;
@@ -251,8 +257,6 @@ export async function show(view, { parts: [id, place], signal }) {
     if (detail > 0) stage.focus({ preventScroll: true });
   };
   view.querySelector("a").href = `#/jobs/${id}`;
-  view.querySelector("form").after(line);
-  view.append(summary);
   await loadEstimate().catch(failed);
   await restart();
 }

@@ -2,18 +2,17 @@
 
 import { post } from "../parts/api.js";
 import { setUpCamera } from "../parts/camera.js";
-import { button, plural, make, named, statusLine } from "../parts/elements.js";
-import { dropArea, fileField } from "../parts/drop_area.js";
+import { plural, make, named, statusLine } from "../parts/elements.js";
+import { setUpDrop, takeFiles } from "../parts/drop_area.js";
 import { faceCard } from "../parts/face_card.js";
 import { lightTogether, photoFigure } from "../parts/photo_figure.js";
 import { requireReadable } from "../upload/photo_files.js";
 
-const ACCEPTED = "image/*,.heic,.heif,.avif";
 const MOST_ANSWERS = 50;
 
 export function show(view, { signal }) {
-  const { line, say, fault } = statusLine();
-  const answers = make("div", { class: "answers" });
+  const { say, fault } = statusLine(view);
+  const answers = view.querySelector(".answers");
   const waiting = [];
   let busy = false;
 
@@ -55,24 +54,16 @@ export function show(view, { signal }) {
     if (answers.children.length > MOST_ANSWERS) answers.lastElementChild.remove();
   }
 
-  const row = view.querySelector(".row");
-  row.before(
-    dropArea("Drop photos here", "or choose one or several.", {
-      id: "file", accept: ACCEPTED, multiple: true, signal,
-      ondrop: ({ files }) => add(files), onchosen: ({ files }) => add(files),
-    }).area,
-  );
-  setUpCamera(row.firstElementChild, (photo) => add([photo]), fault, signal);
-  row.append(phoneCamera(add), button("Clear", () => { answers.replaceChildren(); say(""); }));
-  row.hidden = false;
-  row.after(line, answers);
-}
-
-/** Return a way to a phone's camera app where its browser gives the page no camera. */
-function phoneCamera(add) {
-  if (navigator.mediaDevices?.getUserMedia || !matchMedia("(pointer: coarse)").matches) return "";
-  return make("label", { class: "button" },
-    fileField(({ files }) => add(files), { accept: "image/*", capture: "user" }), "Take a photo");
+  const take = ({ files }) => add(files);
+  const area = view.querySelector(".drop");
+  const [camera, phone, clear] = view.querySelector(".row").children;
+  setUpDrop(area, { signal, ondrop: take, onchosen: take });
+  // A phone's camera app is a way where its browser gives the page no camera.
+  phone.hidden = Boolean(navigator.mediaDevices?.getUserMedia) || !matchMedia("(pointer: coarse)").matches;
+  takeFiles(phone.firstElementChild, take);
+  setUpCamera(camera, (photo) => add([photo]), fault, signal);
+  clear.onclick = () => { answers.replaceChildren(); say(""); };
+  area.parentElement.hidden = false;
 }
 
 function answerOf(photo, line) {
