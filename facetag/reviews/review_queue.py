@@ -33,6 +33,7 @@ class Choice:
     race: str | None = None
     ages: tuple[int, int] | None = None
     position: int | None = None
+    """All faces of one image, which is shown also if it has none."""
 
 
 DOUBT = """
@@ -67,6 +68,7 @@ SAMPLED = """
     i.id IN (SELECT id FROM images WHERE job_id = :job AND state IN ('tagged', 'no_face')
              AND duplicate_of IS NULL ORDER BY md5(id::text) LIMIT :sample)
 """
+READ = "i.state IN ('tagged', 'no_face')"
 UNSEEN = """
     NOT EXISTS (SELECT FROM reviews AS r WHERE r.image_id = i.id
         AND r.face_id IS NOT DISTINCT FROM f.id
@@ -97,7 +99,8 @@ def next_faces(
     """
     sampled = choice.order == ReviewOrder.SAMPLE
     compared = choice.order == ReviewOrder.DISAGREEMENT
-    conditions = ["i.job_id = :job", "i.tenant_id = :tenant", UNSEEN]
+    faceless = sampled or choice.position is not None
+    conditions = ["i.job_id = :job", "i.tenant_id = :tenant", READ, UNSEEN]
     conditions += [SAMPLED] if sampled else []
     conditions += [f"({DIFFERENCES}) > 0"] if compared else []
     wanted = {
@@ -114,7 +117,7 @@ def next_faces(
         SELECT i.position, i.name, i.width, i.height, f.position AS face,
             f.x, f.y, f.width AS face_width, f.height AS face_height, f.confidence, f.attributes,
             {OTHER_BOXES} AS others, {"g.attributes" if compared else "NULL"} AS other
-        FROM images AS i {"LEFT JOIN" if sampled else "JOIN"} faces AS f ON f.image_id = i.id
+        FROM images AS i {"LEFT JOIN" if faceless else "JOIN"} faces AS f ON f.image_id = i.id
         {OTHERS if compared else ""}
         WHERE {" AND ".join(conditions)}
         ORDER BY {ORDERS[choice.order]} LIMIT :limit

@@ -58,7 +58,9 @@ def list_queue(
     sample: Sample = 100,
     gender: Annotated[str | None, Query(description="Only faces with this label")] = None,
     race: Annotated[str | None, Query(description="Only faces with this label")] = None,
-    position: Annotated[int | None, Query(description="Only faces of this image")] = None,
+    position: Annotated[
+        int | None, Query(description="Only faces of this image, which is given also without any")
+    ] = None,
     reviewer: Reviewer = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> ReviewQueue:

@@ -227,6 +227,18 @@ def test_a_tab_that_nobody_sees_leaves_its_connection_to_others(running):
             page.evaluate(TURN, False)
 
 
+def test_a_job_that_cannot_be_shown_at_once_is_asked_for_again(running):
+    with running() as (page, job):
+        page.get_by_role("link", name="Models").click()
+        page.get_by_role("heading", name="Models").wait_for()
+        away = {"status": 200, "body": "the start of an answ"}
+        page.route(f"**/v1/jobs/{job['id']}", lambda route: route.fulfill(**away), times=1)
+        page.go_back()
+        page.locator(".message", has_text="The service does not answer.").wait_for()
+        page.get_by_role("button", name="Cancel").wait_for()
+        page.locator(".message:empty").wait_for(state="attached")
+
+
 def test_a_job_is_deleted_by_two_words_alone(open_page, service, upload, few):
     job_id = upload(few)
     deletes = []
@@ -381,3 +393,9 @@ def test_a_photo_without_a_face_takes_only_what_can_be_said_of_it(open_page, ser
         says.get_by_text("Accepted").wait_for()
     lines = service.get(f"{job}/images?reviewed=true").json()["images"]
     assert [len(line["faces"]) for line in lines] == [1]
+    # The gallery leads to each photo, also to one without a face.
+    other = "3.png" if lines[0]["image"] == "4.png" else "4.png"
+    with open_page(f"#/jobs/{job_id}") as page:
+        page.locator("figure", has_text=other).get_by_role("link").click()
+        page.get_by_text("No face was found here.").wait_for()
+        assert shown(page) == other

@@ -52,6 +52,8 @@ def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(
     assert queue(api, job) == [(0, 0), (1, 0), (2, 0)]
     assert queue(api, job, gender="male") == []
     assert queue(api, job, ages="30-39") == [(0, 0), (1, 0), (2, 0)]
+    # Whoever asks for one photo may see that a face of it was missed.
+    assert queue(api, job, position=3) == [(3, None)]
     first = say(api, job, 0, "corrected", gender="male", ages=[60, 69])
     assert queue(api, job) == [(1, 0), (2, 0)]
     face = faces(api, job)[0][0]
@@ -233,6 +235,7 @@ def test_an_image_without_a_result_is_not_reviewed(api, harness):
         refused = api.post(f"{job}/reviews", json=body)
         assert refused.status_code == 404
         assert "has no result to review: it is queued" in refused.json()["detail"]
+    assert queue(api, job, position=0) == []
 
 
 def test_what_no_reviewer_may_say_is_refused(api, harness, job):
