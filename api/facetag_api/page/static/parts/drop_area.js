@@ -1,9 +1,6 @@
 // Take files that are dropped anywhere in the window, or chosen.
 
-/** Have the label of a field of files take what is dropped, too.
- *
- * `ondrop` gets what was dropped, `onchosen` the field.
- */
+/** Have a file field's label take what is dropped, too: `ondrop` gets it, `onchosen` the field. */
 export function setUpDrop(area, { ondrop, onchosen, signal }) {
   takeFiles(area.firstElementChild, onchosen);
   const listen = (name, work) => window.addEventListener(name, (event) => {

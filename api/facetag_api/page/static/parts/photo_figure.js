@@ -2,10 +2,7 @@
 
 import { draw, make } from "./elements.js";
 
-/** Return a figure of the upright photo, with the line's boxes drawn over it.
- *
- * `sources` are tried in turn.
- */
+/** Return a figure of the upright photo with the line's boxes; `sources` are tried in turn. */
 export function photoFigure(sources, { faces, width, height }, alt) {
   const [w, h] = [width || 4, height || 3];
   const image = make("img", { alt, decoding: "async" });

@@ -1,6 +1,6 @@
 // Show one job, its charts and its photos.
 
-import { get, post } from "../parts/api.js";
+import { askAgain, get, post } from "../parts/api.js";
 import { collection, groupCounts } from "../parts/collection.js";
 import { button, make, named, statusLine } from "../parts/elements.js";
 import { actionRow } from "../parts/job_actions.js";
@@ -73,5 +73,8 @@ export async function show(view, { parts: [id], signal, lacks }) {
     looking.abort();
   });
   head.append(buttons);
-  await get(`/v1/jobs/${id}`, { signal }).then(acted).catch(failed);
+  await askAgain(async () => {
+    acted(await get(`/v1/jobs/${id}`, { signal }));
+    return true;
+  }, 2000, failed, signal);
 }

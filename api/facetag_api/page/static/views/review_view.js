@@ -253,7 +253,7 @@ export async function show(view, { parts: [id, place], signal }) {
     const { key } = target.dataset;
     if (!key) return;
     press(key);
-    // Whoever points goes on by keys, or by pointing.
+    // Whoever points may go on by keys.
     if (detail > 0) stage.focus({ preventScroll: true });
   };
   view.querySelector("a").href = `#/jobs/${id}`;
