@@ -358,6 +358,19 @@ def test_a_held_key_answers_for_one_face_alone(reviewed_by):
     assert len(reviews) == 1
 
 
+def test_an_age_is_saved_where_it_was_typed_and_a_photo_that_is_gone_is_called_so(reviewed_by):
+    with reviewed_by("typist", forgive="404") as (page, _):
+        page.get_by_label("Age or band").fill("34")
+        page.get_by_label("Age or band").press("Enter")
+        page.locator(".message", has_text="Corrected to 34: 00.jpg").wait_for()
+        assert page.get_by_label("Age or band").input_value() == ""
+        page.route("**/images/*/*", lambda route: route.fulfill(status=404))
+        page.keyboard.press("c")
+        page.locator(".photo.blank").wait_for()
+        words = "getComputedStyle(document.querySelector('.photo'), '::before').content"
+        assert "is gone" in page.evaluate(words)
+
+
 def test_an_answer_that_was_withdrawn_elsewhere_bars_no_earlier_one(reviewed_by):
     with reviewed_by("torn", forgive="404") as (page, job):
         for _ in range(2):

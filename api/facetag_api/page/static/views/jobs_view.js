@@ -9,7 +9,7 @@ const FRESH_MS = 3000;
 
 export async function show(view, { signal, lacks }) {
   const { say, failed } = statusLine(view);
-  const [list, more] = [".jobs", "button"].map((one) => view.querySelector(one));
+  const [, , list, more] = view.children;
   const rows = new Map();
   let next;
 

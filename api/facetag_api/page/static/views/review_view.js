@@ -178,7 +178,7 @@ export async function show(view, { parts: [id, place], signal }) {
     // A key that is held would answer for faces that nobody saw.
     if (repeat && key === "Enter") return event.preventDefault();
     if (target.closest("input, select, textarea")) {
-      if (key === "Escape") stage.focus();
+      if (key === "Escape" || key === "Enter" && target === age) stage.focus();
       else return;
     }
     if (["Enter", " "].includes(key) && target.closest("a, button, summary")) return;
