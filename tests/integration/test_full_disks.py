@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from facetag.standalone.stack import LocalStack
 from facetag_cli.composition.share_estimation import ShareEstimation
 from facetag_cli.delivery.line_delivery import check_space, deliver
 from facetag_cli.main import main
+from facetag_trainer.disk_array import make_array
 
 pytestmark = pytest.mark.integration
 
@@ -90,6 +92,18 @@ def test_an_export_without_room_is_said(small_disk, tmp_path, format_):
     assert run.exit_code == 1
     (said,) = run.stderr.splitlines()
     assert f"The disk of {small_disk}/out is full: 0 kB is free. Make space, and give" in said
+
+
+def test_a_crop_cache_without_room_is_said_before_any_face_is_cut_out(small_disk):
+    # A memory map that grows on a full disk ends the process by a signal.
+    with pytest.raises(DiskFull, match=r"crops.npy is full: it needs about 120 kB, and 66 kB is"):
+        make_array(small_disk / "crops.npy", np.uint8, (3, 200, 200, 1))
+    assert not list(small_disk.iterdir())
+    array = make_array(small_disk / "crops.npy", np.uint8, (1, 200, 200, 1))
+    array[:] = 7
+    assert np.load(small_disk / "crops.npy").sum() == 7 * 200 * 200
+    # An open map would keep the disk from being taken away.
+    del array
 
 
 FORMS = [("jsonl", 50_000), ("table", 2_000)]

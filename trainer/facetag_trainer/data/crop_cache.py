@@ -22,6 +22,7 @@ from facetag.vision.crop import BoxCrop, CropRule, Square, cut_square, whole_ima
 from facetag_trainer.data.labels import label_arrays
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import VALIDATION, Fold, split_folds, split_held_out
+from facetag_trainer.disk_array import make_array, sole_writer
 
 if TYPE_CHECKING:
     from facetag.settings import Settings
@@ -105,15 +106,35 @@ def write_cache(
     facts: dict[str, Any],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Detect, cut and write every sample; `cache.json` comes last and marks a complete cache."""
+    """Detect, cut and write every sample; `cache.json` comes last and marks a complete cache.
+
+    Writes nothing if another process has completed the cache meanwhile. Raises DiskFull.
+    """
+    with sole_writer(folder):
+        if not (folder / "cache.json").exists():
+            _write_alone(
+                folder, samples, hashes, validation, rule, size, settings, facts, on_progress
+            )
+
+
+def _write_alone(
+    folder: Path,
+    samples: Sequence[Sample],
+    hashes: npt.NDArray[np.uint8],
+    validation: npt.NDArray[np.bool_],
+    rule: CropRule,
+    size: int,
+    settings: "Settings",
+    facts: dict[str, Any],
+    on_progress: Callable[[int], None],
+) -> None:
     from facetag.vision.image_decoder import decode_image
     from facetag.vision.mtcnn.detector import Detector
     from facetag.vision.network_loader import compile_cascade
 
-    folder.mkdir(parents=True, exist_ok=True)
     canvas = round(size * MARGIN)
     shape = (len(samples), canvas, canvas, 3)
-    crops = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
+    crops = make_array(folder / "crops.npy", np.uint8, shape)
     inside = np.zeros((len(samples), 4, 2), np.float32)
     detector = Detector(
         compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence

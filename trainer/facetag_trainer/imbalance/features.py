@@ -19,6 +19,7 @@ from facetag.atomic_write import atomic_write
 from facetag.vision.network.attributes import take_features
 from facetag_trainer.data.augmentation import Jitter
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.disk_array import make_array, sole_writer
 from facetag_trainer.fit.batches import Feeder
 from facetag_trainer.fit.training_run import TrainingPlan, start_network
 from facetag_trainer.imbalance.imbalance_plan import digest_of
@@ -53,19 +54,20 @@ def compute_features(
 ) -> Features:
     """Return the features (n, width) of all crops without jitter; they stay on disk.
 
-    An interrupted computation in the folder is resumed. `on_progress` gets the images done.
+    An interrupted computation in the folder is resumed. `on_progress` gets the images done. Raises
+    DiskFull.
     """
-    count, done = len(cache.crops), _read_done(folder)
-    if done < count:
-        folder.mkdir(parents=True, exist_ok=True)
-        network = take_features(start_network(plan), plan.spec)
-        values = _open_values(folder, done, (count, network.output.shape[-1]))
-        for start in range(done, count, CHUNK):
-            end = min(start + CHUNK, count)
-            values[start:end] = _read_crops(network, cache, start, end)
-            values.flush()
-            _note_done(folder, end)
-            on_progress(end)
+    with sole_writer(folder):
+        count, done = len(cache.crops), _read_done(folder)
+        if done < count:
+            network = take_features(start_network(plan), plan.spec)
+            values = _open_values(folder, done, (count, network.output.shape[-1]))
+            for start in range(done, count, CHUNK):
+                end = min(start + CHUNK, count)
+                values[start:end] = _read_crops(network, cache, start, end)
+                values.flush()
+                _note_done(folder, end)
+                on_progress(end)
     return np.load(folder / "values.npy", mmap_mode="r")
 
 
@@ -80,7 +82,7 @@ def _open_values(folder: Path, done: int, shape: tuple[int, int]) -> Any:
     path = folder / "values.npy"
     if done:
         return np.load(path, mmap_mode="r+")
-    return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    return make_array(path, np.float32, shape)
 
 
 def _read_done(folder: Path) -> int:

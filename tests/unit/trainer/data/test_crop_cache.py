@@ -1,6 +1,7 @@
 """The cache holds what the service would cut, and is marked whole only at its end."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -127,6 +128,25 @@ def test_a_cache_is_marked_whole_only_at_its_end(tmp_path):
         open_cache(tmp_path)
     write(tmp_path)
     assert open_cache(tmp_path).facts["n"] == 3
+
+
+def test_two_writers_of_one_cache_make_it_once(tmp_path):
+    # The second one would empty the crops that the first one has cut out, while it fits on them.
+    others, cut_again = [], []
+
+    def begin_another(_done):
+        others.append(
+            threading.Thread(
+                target=write, args=(tmp_path,), kwargs={"on_progress": cut_again.append}
+            )
+        )
+        others[0].start()
+
+    write(tmp_path, on_progress=begin_another)
+    first = open_cache(tmp_path)
+    others[0].join()
+    assert not cut_again
+    assert (first.crops.reshape(3, -1).std(axis=1) > 5).all()
 
 
 def test_progress_counts_every_image_over_several_batches(tmp_path):
