@@ -19,8 +19,18 @@ class BoundedTarInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "BoundedTarInfo":
-        """Return the header in a block; raises tarfile.ReadError for a size that cannot be."""
-        header = super().frombuf(buf, encoding, errors)
+        """Return the header in a block; raises tarfile.ReadError for a size that cannot be.
+
+        Also for a damaged header: tarfile would take it for the tar's end, and leave out the
+        members that follow without a word.
+        """
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            # A tar ends with a block of zeros, or with its file.
+            if any(buf):
+                raise tarfile.ReadError(f"a member's header is damaged: {error}") from error
+            raise
         _check_size(header)
         if header.type in HEADER_TYPES and header.size > MAX_NAME_BYTES:
             raise tarfile.ReadError(f"it has a name of {header.size} bytes")

@@ -23,12 +23,15 @@ def open_as_shard(path: Path) -> Iterator[Path]:
         yield path
         return
     suffixes = {*IMAGE_SUFFIXES, LABEL_SUFFIX}
-    members = sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes)
+    members = sorted(
+        one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file()
+    )
     if not any(one.suffix.lower() in IMAGE_SUFFIXES for one in members):
         raise ShardUnreadable(f"No images lie in {path}: give a folder of labelled images.")
     with tempfile.TemporaryDirectory(prefix="facetag-") as folder:
         shard = Path(folder) / f"{path.resolve().name}.tar"
-        with tarfile.open(shard, "w") as archive:
+        # Two links to one file are two images, or the labels of two.
+        with tarfile.open(shard, "w", dereference=True) as archive:
             for one in members:
-                archive.add(one.resolve(), str(one.relative_to(path)), recursive=False)
+                archive.add(one, str(one.relative_to(path)), recursive=False)
         yield shard

@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -76,6 +77,13 @@ class BadSample:
     reason: str
 
 
+class Parsed(dict[int, Sidecar | ValueError]):
+    """What JSON files say, by their first byte in the tar: many names may link to one file.
+
+    Going back to it in a compressed tar would take as long as reading the tar again.
+    """
+
+
 def read_shards(paths: Sequence[Path]) -> Iterator[Sample | BadSample]:
     """Yield every image of the shards in order; raises ShardUnreadable for any other file."""
     for path in paths:
@@ -94,11 +102,11 @@ def read_shard(path: Path) -> Iterator[Sample | BadSample]:
     image that they belong to.
     """
     with _shard_faults(path), path.open("rb") as file, _open_tar(file) as archive:
-        members = list(_list_members(archive))
+        members, parsed = list(_list_members(archive)), Parsed()
         sidecars = {
             _key(member): sidecar
             for member in members
-            if (sidecar := _read_sidecar(archive, member)) is not None
+            if (sidecar := _read_sidecar(archive, member, parsed)) is not None
         }
         for member in members:
             if (image := _read_image(archive, member)) is not None:
@@ -113,11 +121,12 @@ def read_shard_once(path: Path) -> tuple[list[Sample | BadSample], str]:
     """
     images: list[tuple[str, tuple[str, bytes] | BadSample]] = []
     sidecars: dict[str, Sidecar | ValueError] = {}
+    parsed = Parsed()
     with _shard_faults(path), HashedFile(path) as raw, io.BufferedReader(raw, READ_BYTES) as file:
         with _open_tar(file) as archive:
             for member in _list_members(archive):
                 key = _key(member)
-                if (sidecar := _read_sidecar(archive, member)) is not None:
+                if (sidecar := _read_sidecar(archive, member, parsed)) is not None:
                     sidecars[key] = sidecar
                 elif (image := _read_image(archive, member)) is not None:
                     images.append((key, image))
@@ -178,10 +187,20 @@ def _no_image(path: Path) -> ShardUnreadable:
 
 
 def _list_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members; a hard link to an earlier file is that file under another name."""
+    files: dict[str, tarfile.TarInfo] = {}
     for number, member in enumerate(list_headers(archive)):
         if number == MAX_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")
-        yield member
+        file = files.get(member.linkname) if member.islnk() else member
+        if file is None or not file.isfile():
+            yield member
+            continue
+        if file is not member:
+            file = copy(file)
+            file.name = member.name
+        files[file.name] = file
+        yield file
 
 
 def _key(member: tarfile.TarInfo) -> str:
@@ -193,10 +212,13 @@ def _read_image(
     archive: tarfile.TarFile, member: tarfile.TarInfo
 ) -> tuple[str, bytes] | BadSample | None:
     """Return an image's name and bytes, or its fault; None if the member is no image."""
-    name = member.name.rsplit("/", 1)[-1]
-    is_image = member.isfile() and member.name.lower().endswith(IMAGE_SUFFIXES)
-    if not is_image or name.startswith("."):
+    name, is_link = member.name.rsplit("/", 1)[-1], member.issym() or member.islnk()
+    is_image = member.name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+    if not is_image or not (member.isfile() or is_link):
         return None
+    if is_link:
+        reason = f"it is a link to {member.linkname}: pack files with `tar --dereference`"
+        return BadSample(name, Drop.UNDECODABLE, reason)
     if member.size > MAX_IMAGE_BYTES:
         reason = f"it has {member.size} bytes; at most {MAX_IMAGE_BYTES} are read"
         return BadSample(name, Drop.UNDECODABLE, reason)
@@ -204,13 +226,17 @@ def _read_image(
     return name, opened.read() if opened else b""
 
 
-def _read_sidecar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Sidecar | ValueError | None:
+def _read_sidecar(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, parsed: Parsed
+) -> Sidecar | ValueError | None:
     """Return what a JSON file says, or its fault; None for any other member."""
     if not member.isfile() or not member.name.endswith(".json"):
         return None
-    if member.size > MAX_SIDECAR_BYTES or (file := archive.extractfile(member)) is None:
+    if member.size > MAX_SIDECAR_BYTES:
         return None
-    return parse_sidecar(file.read())
+    if member.offset_data not in parsed and (file := archive.extractfile(member)) is not None:
+        parsed[member.offset_data] = parse_sidecar(file.read())
+    return parsed.get(member.offset_data)
 
 
 def _label(

@@ -46,6 +46,23 @@ def test_sizes_that_cannot_be_are_refused_at_once(tmp_path, attack):
         list(list_members(tar))
 
 
+DAMAGED = {
+    "a header with a wrong byte": lambda tar: tar[: 2 * BLOCK + 9] + b"#" + tar[2 * BLOCK + 10 :],
+    "a header that is cut off": lambda tar: tar[: 2 * BLOCK + 100],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_members_after_a_damaged_header_are_not_left_out_without_a_word(tmp_path, damage):
+    whole = b"".join(
+        header(name, 1) + name.encode().ljust(BLOCK, b"\0") for name in ("a.jpg", "b.jpg", "c.jpg")
+    )
+    tar = tmp_path / "photos.tar"
+    tar.write_bytes(DAMAGED[damage](whole + bytes(2 * BLOCK)))
+    with pytest.raises(InputInvalid, match="a member's header is damaged"):
+        list(list_members(tar))
+
+
 def test_the_bytes_of_a_sparse_file_are_not_where_they_seem(tmp_path):
     tar = tmp_path / "photos.tar"
     tar.write_bytes(header("a.jpg", 0, tarfile.GNUTYPE_SPARSE) + bytes(2 * BLOCK))

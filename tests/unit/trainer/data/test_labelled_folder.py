@@ -23,3 +23,16 @@ def test_a_file_stays_what_it_is_and_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ShardUnreadable, match="No images"), open_as_shard(tmp_path / "empty"):
         pass
+
+
+def test_two_names_of_one_file_are_two_files_and_broken_links_are_none(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "a.json").write_text('{"age": 20}')
+    (tmp_path / "b.jpg").hardlink_to(tmp_path / "a.jpg")
+    (tmp_path / "b.json").hardlink_to(tmp_path / "a.json")
+    (tmp_path / "c.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "d.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "e.jpg").mkdir()
+    with open_as_shard(tmp_path) as shard, tarfile.open(shard) as archive:
+        assert archive.getnames() == ["a.jpg", "a.json", "b.jpg", "b.json", "c.jpg"]
+        assert all(member.isreg() for member in archive)

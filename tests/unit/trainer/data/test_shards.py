@@ -181,14 +181,13 @@ def test_bad_json_is_a_bad_sample_and_no_crash(tmp_path, content):
     assert isinstance(good, Sample)
 
 
-def test_folders_and_links_in_a_tar_are_passed_over(tmp_path):
+def test_folders_and_links_to_labels_in_a_tar_are_passed_over(tmp_path):
     path = tmp_path / "shard.tar"
     with tarfile.open(path, "w") as archive:
         for name, kind in [
             ("folder.jpg", tarfile.DIRTYPE),
             ("folder.json", tarfile.DIRTYPE),
             ("link.json", tarfile.SYMTYPE),
-            ("20_0_0_link.jpg", tarfile.SYMTYPE),
         ]:
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, "nowhere"
@@ -350,3 +349,37 @@ def test_a_member_that_leads_back_by_a_negative_size_ends_the_shard(tmp_path):
     shard.write_bytes(bytes(block) * 2 + bytes(1024))
     with pytest.raises(ShardUnreadable, match="size of -1024"):
         list(read_shard(shard))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_links_in_a_tar_are_followed_or_counted_as_bad(tmp_path, mode):
+    path = tmp_path / "links.tar"
+    with tarfile.open(path, mode) as archive:
+
+        def add(name, data=b"", kind=tarfile.REGTYPE, to=""):
+            member = tarfile.TarInfo(name)
+            member.size, member.type, member.linkname = len(data), kind, to
+            archive.addfile(member, io.BytesIO(data))
+
+        add("./a.jpg", b"first")
+        add("./a.json", b'{"age": 20, "race": "asian"}')
+        add("./b.jpg", b"second")
+        add("./b.json", kind=tarfile.LNKTYPE, to="./a.json")
+        add("./31_0_1_c.jpg", kind=tarfile.LNKTYPE, to="./b.jpg")
+        add("./32_0_1_d.jpg", kind=tarfile.LNKTYPE, to="./31_0_1_c.jpg")
+        add("./33_0_1_e.jpg", kind=tarfile.SYMTYPE, to="/etc/passwd")
+        add("./34_0_1_f.jpg", kind=tarfile.LNKTYPE, to="../outside.jpg")
+        add("./35_0_1_g.jpg", kind=tarfile.DIRTYPE)
+    for items in (list(read_shard(path)), read_shard_once(path)[0]):
+        good = [(one.name, one.data, one.labels) for one in items if isinstance(one, Sample)]
+        assert good == [
+            ("a.jpg", b"first", {"age": 20, "race": 2}),
+            ("b.jpg", b"second", {"age": 20, "race": 2}),
+            ("31_0_1_c.jpg", b"second", {"age": 31, "gender": 0, "race": 1}),
+            ("32_0_1_d.jpg", b"second", {"age": 32, "gender": 0, "race": 1}),
+        ]
+        bad = [(one.name, one.reason.split(":")[0]) for one in items if isinstance(one, BadSample)]
+        assert bad == [
+            ("33_0_1_e.jpg", "it is a link to /etc/passwd"),
+            ("34_0_1_f.jpg", "it is a link to ../outside.jpg"),
+        ]
