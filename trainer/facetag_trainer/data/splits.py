@@ -2,7 +2,8 @@
 
 Two images look alike if their 256-bit difference hashes differ in at most 16 bits. Look-alikes form
 groups (transitively). The least SHA-256 among a group's members decides its side, so the split does
-not depend on order, names or machine.
+not depend on order, names or machine. The more members, the smaller the least of their numbers: it
+is set off against that, or most large groups, such as frames of one video, would be held out.
 
 The held-out images have three parts: validation chooses the network, calibration fits how sure it
 is, and holdout measures the outcome and has no part in any choice. Calibration gets half of them.
@@ -106,12 +107,21 @@ def _digests(hashes: Hashes) -> list[str]:
 
 
 def _group_places(hashes: Hashes, digests: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return a number in 0..1 for each image, from the least digest of its look-alikes."""
+    """Return a number in 0..1 for each image, from the least digest of its look-alikes.
+
+    It is uniform for groups of every size. A single image's number is its own digest's, and that of
+    a group is never smaller than its least member's.
+    """
     groups = group_look_alikes(hashes)
-    least: dict[int, str] = {}
+    members: dict[int, set[str]] = {}
     for digest, group in zip(digests, groups, strict=True):
-        least[group] = min(least.get(group, digest), digest)
-    return np.array([int(least[group][:8], 16) / 2**32 for group in groups])
+        members.setdefault(group, set()).add(digest)
+    places = {}
+    for group, found in members.items():
+        least = int(min(found)[:8], 16) / 2**32
+        # The share of groups of this size whose least number is smaller.
+        places[group] = 1 - (1 - least) ** len(found)
+    return np.array([places[group] for group in groups])
 
 
 def _distances(one: Hashes, others: Hashes) -> npt.NDArray[np.int64]:

@@ -123,6 +123,30 @@ def test_the_share_is_about_what_was_asked_for(share):
     assert sides.mean() == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.parametrize("size", [2, 10])
+def test_large_groups_of_look_alikes_are_held_out_no_more_than_single_images(size):
+    hashes = np.repeat(random_hashes(1000), size, axis=0)
+    hashes = np.stack([with_bits_flipped(one, place % size) for place, one in enumerate(hashes)])
+    sides = hold_out(samples_of(len(hashes)), hashes, 0.1)
+    assert sides.mean() == pytest.approx(0.1, abs=0.03)
+    parts = split_held_out(hashes)
+    for name, share in PART_SHARES.items():
+        assert (parts == name).mean() == pytest.approx(share, abs=0.04)
+    folds = np.bincount(split_folds(hashes, 5), minlength=6)[1:]
+    assert folds / len(hashes) == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_group_is_held_out_only_if_its_least_member_alone_would_be():
+    # So that a network that was fitted under the earlier rule meets none of its images again.
+    samples, hashes = samples_of(600), random_hashes(600)
+    hashes[300:] = [with_bits_flipped(one, 5) for one in hashes[:300]]
+    sides = hold_out(samples, hashes, 0.3)
+    for first, second in zip(range(300), range(300, 600), strict=True):
+        least = min(samples[first].sha256, samples[second].sha256)
+        if sides[first]:
+            assert int(least[:8], 16) / 2**32 < 0.3
+
+
 def test_parts_of_what_is_held_out_have_about_their_shares():
     parts = split_held_out(random_hashes(3000))
     assert set(PART_SHARES) == {"validation", "calibration", "holdout"}
