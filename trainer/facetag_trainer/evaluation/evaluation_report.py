@@ -17,7 +17,7 @@ from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.evaluation_plots import draw_all
 from facetag_trainer.evaluation.evaluation_results import EvaluationResults, results_json
 from facetag_trainer.evaluation.evaluation_tables import write_tables
-from facetag_trainer.evaluation.group_measures import SMALLEST, WORST_BY
+from facetag_trainer.evaluation.group_measures import SMALLEST, WORST_BY, Measured
 from facetag_trainer.reports.figures import embed, save
 from facetag_trainer.reports.pages import render_template
 from facetag_trainer.reports.table_measures import find_measure
@@ -31,6 +31,8 @@ PICTURES = {
     "age-by-band": "Error of apparent age by labelled age band",
     "groups": "Groups of gender and race",
 }
+NOT_MEASURED = Measured(None, None)
+"""Stands where all images with a label of a head have a near twin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ def _measure_rows(
     rows = []
     for head, measures in results.groups[0].measures.items():
         for name, found in measures.items():
-            other = None if without is None else without.groups[0].measures[head][name]
+            others = {} if without is None else without.groups[0].measures.get(head, {})
+            other = others.get(name, NOT_MEASURED)
             rows.append({"measure": find_measure(head, name), "found": found, "without": other})
     return rows
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from facetag.atomic_write import atomic_open_text
 from facetag.heads import HEADS_BY_NAME
+from facetag.results.name_escapes import escape_cell, escape_name
 from facetag_trainer.evaluation.bundle_evaluation import Evaluation
 from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.evaluation.evaluation_results import EvaluationResults
@@ -67,7 +68,7 @@ def _predictions(evaluation: Evaluation, twins: Any) -> tuple[Row, Iterator[Row]
     """Return the columns and rows of the predictions, one row per image."""
     columns: list[str] = ["image", "near_twin"]
     cells: list[list[Any]] = [
-        [sample.name for sample in evaluation.samples],
+        [escape_cell(escape_name(sample.name)) for sample in evaluation.samples],
         [None] * len(evaluation.samples) if twins is None else [int(one) for one in twins],
     ]
     for name, output in evaluation.outputs.items():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facetag.results.name_escapes import written_name
 from facetag.vision.network.mirror_averaging import Mirroring
 from facetag_trainer.reports.table_measures import MISSING, find_measure
 from facetag_trainer.reports.terms import is_of_utkface, write_terms
@@ -84,7 +85,8 @@ def write_card(manifest: Mapping[str, Any]) -> str:
             + _descent(manifest.get("training", {}))
         ),
     ]
-    return "\n\n".join(parts) + "\n"
+    # Names of shards may have bytes that are not UTF-8.
+    return written_name("\n\n".join(parts) + "\n")
 
 
 def _descent(training: Mapping[str, Any]) -> list[str]:

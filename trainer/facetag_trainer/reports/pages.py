@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from facetag.results.name_escapes import written_name
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -16,9 +18,12 @@ def render_template(
     filters: Mapping[str, Callable[..., str]] | None = None,
     **values: Any,
 ) -> str:
-    """Return the page of a template in `folder`; `filters` are added to those of Jinja."""
+    """Return the page of a template in `folder`; `filters` are added to those of Jinja.
+
+    Bytes of names that are not UTF-8 are escaped too.
+    """
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(filters or {})
-    return environment.get_template(template).render(values)
+    return written_name(environment.get_template(template).render(values))

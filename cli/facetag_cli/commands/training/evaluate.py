@@ -131,14 +131,14 @@ def evaluate(
     facts = _describe(bundle, paths, crop, precision, twin_paths)
     if card:
         _record(bundle, facts, table)
+    click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
+    if form == "table":
+        _tell(table, result, twins)
     if report is not None:
         from facetag_trainer.evaluation.evaluation_report import Reported, write_report
 
         page = write_report(report, Reported(result, results, facts, without, twins))
         click.echo(f"{page}", err=True)
-    click.echo(json.dumps(table, indent=2) if form == "json" else _render(bundle.version, table))
-    if form == "table":
-        _tell(table, result, twins)
 
 
 def _tell_corrupted(

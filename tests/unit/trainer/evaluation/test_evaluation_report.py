@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,27 @@ def test_every_picture_is_there_as_svg_and_png(folder):
     assert {f"{name}.{form}" for name in ("roc", "reliability") for form in ("svg", "png")} <= names
     assert len(names) == 14
     assert (folder / "plots" / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_images_without_twins_may_lack_the_labels_of_a_head(tmp_path):
+    found = evaluation()
+    found.labels["race"][~TWINS] = np.nan
+    rest = measure_evaluation(found, ~TWINS)
+    page = write_report(tmp_path, Reported(found, measure_evaluation(found), FACTS, rest, TWINS))
+    (row,) = (line for line in page.read_text().splitlines() if "macro F1" in line)
+    assert row.endswith('<td class="number">–</td></tr>')
+
+
+def test_names_that_are_not_utf_8_or_are_formulas_are_escaped(tmp_path):
+    found = evaluation()
+    names = ["20_0_1_caf\udce9.jpg", "=1+1.jpg"]
+    for place, name in enumerate(names):
+        found.samples[place] = replace(found.samples[place], name=name)
+    facts = FACTS | {"shards": [{"name": "caf\udce9.tar", "sha256": "ab" * 32}]}
+    page = write_report(tmp_path, Reported(found, measure_evaluation(found), facts))
+    assert r"caf\xe9.tar" in page.read_text()
+    rows = read(tmp_path / "tables" / "predictions.csv")
+    assert [row["image"] for row in rows[:2]] == [r"20_0_1_caf\xe9.jpg", r"\x3d1+1.jpg"]
 
 
 def test_a_report_without_twins_or_ages_leaves_these_out(tmp_path):

@@ -204,3 +204,8 @@ def test_the_card_says_what_holds_on_spoiled_images_and_of_children():
     assert "gender accuracy 0.8712" in card
     assert "0.0333" in card
     assert "93% of the holdout's children under 10" in card
+
+
+def test_a_shard_whose_name_is_not_utf_8_can_be_written_into_the_card():
+    shards = [{"name": "caf\udce9.tar", "sha256": "cd" * 32}]
+    assert r"shard `caf\xe9.tar`" in write_card(MANIFEST | {"shards": shards})
