@@ -20,7 +20,7 @@ from facetag.atomic_write import atomic_write
 from facetag.heads import HEADS
 from facetag.vision.crop import BoxCrop, CropRule, Square, cut_square, whole_image
 from facetag_trainer.data.labels import label_arrays
-from facetag_trainer.data.shards import Sample
+from facetag_trainer.data.shards import FaceBox, Sample
 from facetag_trainer.data.splits import VALIDATION, Fold, split_folds, split_held_out
 from facetag_trainer.disk_array import make_array, sole_writer
 
@@ -150,7 +150,7 @@ def _write_alone(
         for index, (photo, faces) in enumerate(
             zip(photos, detector.detect(photos), strict=True), start
         ):
-            found = find_square(samples[index], faces, rule)
+            found = find_square(samples[index], photo, faces, rule)
             faceless += found is None
             square = whole_image(photo) if found is None else found
             wide = square.grown(canvas / size)
@@ -171,20 +171,22 @@ def _write_alone(
     atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
 
 
-def find_square(sample: Sample, faces: Sequence["Detection"], rule: CropRule) -> Square | None:
-    """Return the square of the labelled face among those that the detector found.
+def find_square(
+    sample: Sample, photo: npt.NDArray[np.uint8], faces: Sequence["Detection"], rule: CropRule
+) -> Square | None:
+    """Return the square of the labelled face among those that the detector found in a photo.
 
     It is the largest one, or the one in the sample's box. If that was not found, the box itself
-    gives the square; without a box, there is none.
+    gives the square; without a box, there is none. A box that lies outside the photo, or has less
+    than a pixel, is another program's, and counts as none.
     """
     from facetag.vision.mtcnn.boxes import overlaps
     from facetag.vision.mtcnn.detector import largest_face
 
-    if sample.box is None:
+    box = None if sample.box is None else _place_box(sample.box, photo)
+    if box is None:
         largest = largest_face(faces)
         return None if largest is None else rule.square(largest)
-    left, top, width, height = sample.box
-    box = (left, top, left + width, top + height)
     if faces:
         mine, others = (np.array(one, np.float32) for one in ([box], [face.box for face in faces]))
         shared = overlaps(mine, others)[0]
@@ -192,6 +194,18 @@ def find_square(sample: Sample, faces: Sequence["Detection"], rule: CropRule) ->
             return rule.square(faces[int(shared.argmax())])
     # Both rules show faces alike.
     return BoxCrop().around(box)
+
+
+def _place_box(
+    stated: FaceBox, photo: npt.NDArray[np.uint8]
+) -> tuple[float, float, float, float] | None:
+    """Return a box as x1, y1, x2, y2; None unless half of it lies in the photo."""
+    left, top, width, height = stated
+    right, bottom = left + width, top + height
+    across = min(right, photo.shape[1]) - max(left, 0)
+    down = min(bottom, photo.shape[0]) - max(top, 0)
+    inside = across >= 1 and down >= 1 and 2 * across * down >= width * height
+    return (left, top, right, bottom) if inside else None
 
 
 def _corners_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -16,10 +16,11 @@ from facetag.vision.crop import cut_square, whole_image
 from facetag.vision.detection import Detection
 from facetag.vision.difference_hash import Hashes, difference_hash
 from facetag.vision.image_decoder import decode_image
-from facetag.vision.mtcnn.detector import Detector, largest_face
+from facetag.vision.mtcnn.detector import Detector
 from facetag.vision.network.age_range import AgeRange
 from facetag.vision.network_loader import load_here
 from facetag.vision.turned_views import find_faces
+from facetag_trainer.data.crop_cache import find_square
 from facetag_trainer.data.labels import LabelValues, label_arrays
 from facetag_trainer.data.shards import BadSample, Sample, read_shards
 
@@ -48,7 +49,10 @@ class Evaluation:
 
 
 class FaceReader:
-    """Read the largest face of photos as the service does, or whole photos if `bare`."""
+    """Read the labelled face of photos as the service does, or whole photos if `bare`.
+
+    It is the one in the sample's box, or the largest face without a box, as in crop caches.
+    """
 
     def __init__(
         self, bundle: Bundle, settings: Settings, *, bare: bool, precision: AskedPrecision
@@ -59,17 +63,24 @@ class FaceReader:
             cascade, min_face=settings.min_face, confidence=settings.face_confidence
         )
 
-    def read(self, photos: Sequence[npt.NDArray[np.uint8]]) -> tuple[dict[str, LabelValues], int]:
+    def read(
+        self, samples: Sequence[Sample], photos: Sequence[npt.NDArray[np.uint8]]
+    ) -> tuple[dict[str, LabelValues], int]:
         """Return calibrated outputs (n, units) a head, and in how many photos no face was found.
 
-        Where none was, the whole photo is read.
+        `photos` show the samples. Where no face was found, the sample's box is read, or the whole
+        photo without a box.
         """
         found = [[] for _ in photos] if self._bare else find_faces(self._detector, photos)
-        crops = [
-            _cut(self._bundle, photo, faces) for photo, faces in zip(photos, found, strict=True)
-        ]
+        crops = [self._cut(*one) for one in zip(samples, photos, found, strict=True)]
         outputs = self._bundle.calibration.apply(self._network.predict(np.stack(crops)))
         return outputs, sum(not faces for faces in found)
+
+    def _cut(
+        self, sample: Sample, photo: npt.NDArray[np.uint8], faces: Sequence[Detection]
+    ) -> npt.NDArray[np.uint8]:
+        square = None if self._bare else find_square(sample, photo, faces, self._bundle.crop_rule)
+        return cut_square(photo, square or whole_image(photo), self._bundle.spec.input_size)
 
 
 def evaluate_bundle(
@@ -98,7 +109,7 @@ def evaluate_bundle(
     for part in batches(samples):
         photos = [decode_sample(sample, settings) for sample in part]
         hashes += [difference_hash(photo) for photo in photos]
-        read, without = reader.read(photos)
+        read, without = reader.read(part, photos)
         faceless += without
         for name, values in read.items():
             outputs[name].append(values)
@@ -128,11 +139,3 @@ def decode_sample(sample: Sample, settings: Settings) -> npt.NDArray[np.uint8]:
         )
     except ImageUnreadable:
         return np.full((200, 200, 3), 128, np.uint8)
-
-
-def _cut(
-    bundle: Bundle, photo: npt.NDArray[np.uint8], faces: Sequence[Detection]
-) -> npt.NDArray[np.uint8]:
-    face = largest_face(faces)
-    square = whole_image(photo) if face is None else bundle.crop_rule.square(face)
-    return cut_square(photo, square, bundle.spec.input_size)

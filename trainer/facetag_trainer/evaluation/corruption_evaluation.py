@@ -48,7 +48,8 @@ def evaluate_corrupted(
                     photos[place] if way is None else corrupt(photos[place], *way, place)
                     for place in places
                 ]
-                for name, values in reader.read(shown)[0].items():
+                those = [samples[place] for place in places]
+                for name, values in reader.read(those, shown)[0].items():
                     outputs[name].append(values)
                 on_progress(len(places))
         tiled = {name: np.tile(values, len(ways)) for name, values in labels.items()}

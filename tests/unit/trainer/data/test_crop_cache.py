@@ -276,18 +276,40 @@ def face(x1, y1, x2, y2):
     return Detection((x1, y1, x2, y2), 0.99, landmarks)
 
 
+LARGE = np.zeros((600, 800, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (5000.0, 5000.0, 10.0, 10.0),
+        (-1e9, 0.0, 5.0, 5.0),
+        (0.0, 0.0, 1e300, 1e300),
+        (0.0, 0.0, 1.0, 1e9),
+        # As shares of the photo's sides, or as corners.
+        (0.1, 0.2, 0.3, 0.4),
+        (500.0, 300.0, 900.0, 700.0),
+    ],
+)
+def test_a_box_that_is_not_in_the_photo_counts_as_none(box):
+    adult, rule = face(100, 100, 300, 340), UprightCrop()
+    sample = Sample("a.jpg", b"", {"age": 4.0}, box)
+    assert find_square(sample, LARGE, [adult], rule) == rule.square(adult)
+    assert find_square(sample, LARGE, [], rule) is None
+
+
 def test_labels_are_of_the_largest_face_unless_a_box_says_whose_they_are():
     adult, child = face(100, 100, 300, 340), face(340, 300, 390, 360)
     rule, nobody = UprightCrop(), Sample("a.jpg", b"", {"age": 4.0})
     boxed = Sample("a.jpg", b"", {"age": 4.0}, (338.0, 302.0, 52.0, 60.0))
-    assert find_square(nobody, [child, adult], rule) == rule.square(adult)
-    assert find_square(boxed, [adult, child], rule) == rule.square(child)
-    assert find_square(nobody, [], rule) is None
+    assert find_square(nobody, LARGE, [child, adult], rule) == rule.square(adult)
+    assert find_square(boxed, LARGE, [adult, child], rule) == rule.square(child)
+    assert find_square(nobody, LARGE, [], rule) is None
 
 
 def test_a_labelled_face_that_the_detector_misses_is_cut_by_its_box_and_no_neighbour_for_it():
     child = face(340, 300, 390, 360)
     missed = Sample("a.jpg", b"", {"age": 40.0}, (100.0, 100.0, 200.0, 240.0))
     for faces in ([child], []):
-        square = find_square(missed, faces, UprightCrop())
+        square = find_square(missed, LARGE, faces, UprightCrop())
         assert square == BoxCrop().square(face(100, 100, 300, 340))

@@ -65,6 +65,23 @@ def test_every_validly_labelled_image_counts_and_no_other(tiny_bundle, shard):
     }
 
 
+def test_the_face_in_the_samples_box_is_read_and_not_a_larger_one(tiny_bundle, tmp_path):
+    photo = np.zeros((240, 360, 3), np.uint8)
+    photo[20:220, 10:210] = make_chip(1, 200)
+    photo[60:180, 230:350] = make_chip(2, 120)
+    labels, box = {"gender": "female"}, {"box": [245, 75, 90, 90]}
+    members = [("a.jpg", encode(photo)), ("a.json", labels)]
+    members += [("b.jpg", encode(photo)), ("b.json", labels | box)]
+    found = evaluate_bundle(tiny_bundle, [write_tar(tmp_path / "t.tar", members)], SETTINGS)
+    detector = Detector(
+        compile_cascade(), min_face=SETTINGS.min_face, confidence=SETTINGS.face_confidence
+    )
+    faces = sorted(detector.detect([photo])[0], key=lambda face: face.box[0])
+    assert len(faces) == 2
+    crops = [cut(photo, tiny_bundle.crop_rule.square(face)) for face in faces]
+    assert found.outputs["age"] == pytest.approx(predict(tiny_bundle, crops)["age"], abs=1e-3)
+
+
 def test_images_go_through_detector_and_crop_as_in_the_service(tiny_bundle, shard):
     found = evaluate_bundle(tiny_bundle, [shard], SETTINGS)
     detector = Detector(
