@@ -83,12 +83,22 @@ class Bundle:
         return self.activation_ranges if precision == "int8" else None
 
     def load_network(self) -> "keras.Model":
-        """Build the network and load its weights; raises BundleInvalid for a wrong checksum."""
+        """Build the network and load its weights.
+
+        Raises BundleInvalid for a wrong checksum, and for weights of another network than the
+        manifest's.
+        """
         from facetag.vision.network.attributes import build_network
 
         check_weights(self.folder, self.manifest)
         network = build_network(self.spec)
-        network.load_weights(self.folder / WEIGHTS)
+        try:
+            network.load_weights(self.folder / WEIGHTS)
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise BundleInvalid(
+                f"{self.folder / WEIGHTS} does not hold the network that {MANIFEST} states: fetch "
+                "the bundle again."
+            ) from error
         return network
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.options import Decorated
 
 IMAGENET = "imagenet"
@@ -63,7 +64,7 @@ def fit_options(command: Decorated) -> Decorated:
     for option in (
         click.option(
             "--learning-rate",
-            type=click.FloatRange(0, min_open=True),
+            type=FiniteRange(0, min_open=True),
             help="Peak of the learning rate.",
         ),
         click.option("--batch-size", type=click.IntRange(1), help="Images per step."),

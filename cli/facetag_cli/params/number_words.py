@@ -1,10 +1,25 @@
-"""Say which numbers an option takes, where click says `is not a valid float range`."""
+"""Take finite numbers, and say which ones an option takes."""
 
+import math
 import re
+from typing import Any
 
 import click
 
 _REFUSAL = re.compile(r"(?P<given>.+) is not (a valid (float|integer)|in the range .*)", re.DOTALL)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without `nan`, which is neither below nor above any limit, and `inf`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; fails for one that is not finite or not in the range."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a valid float range", param, ctx)
+        return number
 
 
 def with_number_words(error: click.UsageError) -> click.UsageError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facetag.heads import HEADS_BY_NAME, NO_HEADS
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.targets import FORMATS, report_target, writable_target
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def output_options(command: Decorated) -> Decorated:
         ),
         click.option(
             "--min-certainty",
-            type=click.FloatRange(0, 1),
+            type=FiniteRange(0, 1),
             metavar="SHARE",
             help="Write uncertain labels as null: those that the network marks as uncertain, and "
             "those less probable than SHARE. A report keeps them and marks them.",
@@ -148,7 +149,7 @@ def min_face_option(command: Decorated) -> Decorated:
     """Add --min-face."""
     return click.option(
         "--min-face",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=FiniteRange(0, 1, min_open=True),
         metavar="SHARE",
         help="Smallest face to detect, as a share of the photo's long side. Default: 0.04. A "
         "smaller value finds more faces in crowds and takes longer.  [FACETAG_MIN_FACE]",

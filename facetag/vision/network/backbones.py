@@ -33,8 +33,17 @@ def build_backbone(name: str, input_size: int) -> keras.Model:
 
 
 def load_backbone_weights(network: keras.Model, name: str, path: Path) -> None:
-    """Load a backbone's `.weights.h5` file (Keras 3, without its top) into a built network."""
-    network.get_layer(name).load_weights(path)
+    """Load a backbone's `.weights.h5` file (Keras 3, without its top) into a built network.
+
+    Raises FacetagError for any other file.
+    """
+    try:
+        network.get_layer(name).load_weights(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise FacetagError(
+            f"{path} holds no weights of {name} without its top: give a .weights.h5 file that "
+            "Keras 3 saved of this backbone."
+        ) from error
 
 
 def load_imagenet_weights(network: keras.Model, name: str) -> None:

@@ -87,6 +87,14 @@ def test_a_tampered_byte_is_refused_before_the_weights_are_loaded(tiny_bundle):
         open_bundle(tiny_bundle.folder).load_network()
 
 
+@pytest.mark.parametrize("change", [{"hidden_units": 9}, {"backbone": "cnn"}])
+def test_weights_of_another_network_than_the_manifests_are_refused(tiny_bundle, change):
+    network = tiny_bundle.manifest["network"] | change
+    folder = change_manifest(tiny_bundle, network=network)
+    with pytest.raises(BundleInvalid, match=r"does not hold the network that bundle\.json"):
+        open_bundle(folder).load_network()
+
+
 def test_a_missing_bundle_says_what_to_set(tmp_path):
     with pytest.raises(BundleInvalid, match="set FACETAG_BUNDLE"):
         open_bundle(tmp_path / "nowhere")

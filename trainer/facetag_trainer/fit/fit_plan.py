@@ -15,7 +15,9 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(
-    frozen=True, slots=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False),
 )
 class FitPlan:
     """All that decides a fit besides the crop cache and the starting weights.

@@ -33,6 +33,7 @@ from facetag_trainer.fit.weight_averaging import STATISTICS_BATCHES, averaged_we
 
 Predictions = dict[str, npt.NDArray[np.float32]]
 KEPT_WEIGHTS = "kept.weights.h5"
+HISTORY = "history.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def fit(
     that the plan keeps) into `folder`. The network ends with the kept weights. The samples `spread`
     (n,) are each seen in one epoch alone, and some in a style that `transfer` gives. `on_epoch` is
     called once the epoch is on disk, so the fit can be resumed whatever it raises. Raises
-    FacetagError if no image is left to fit on or to validate with.
+    FacetagError if no image is left to fit on or to validate with, and FloatingPointError if the
+    fit diverges.
     """
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,18 +121,24 @@ def make_feeder(
 
 
 def predict_held_out(network: keras.Model, feeder: Feeder) -> Predictions:
-    """Return the network's outputs (n, units) per head for the held-out images, in order."""
+    """Return the network's outputs (n, units) per head for the held-out images, in order.
+
+    Raises FloatingPointError if one is no number.
+    """
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in feeder.heads}
     for batch in feeder.held_out():
         outputs = network.predict_on_batch(batch.images)
         for name, values in parts.items():
             values.append(np.asarray(outputs[name]))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    outputs = {name: np.concatenate(values) for name, values in parts.items()}
+    if not all(np.isfinite(values).all() for values in outputs.values()):
+        raise FloatingPointError("The network's outputs are no numbers.")
+    return outputs
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of a run's history, one per epoch; empty before the first epoch ends."""
-    path = folder / "history.jsonl"
+    path = folder / HISTORY
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -226,4 +234,4 @@ def _score(outputs: Predictions, cache: CropCache) -> dict[str, Any]:
 
 def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in history)
-    atomic_write(folder / "history.jsonl", lines, sole_writer=True)
+    atomic_write(folder / HISTORY, lines, sole_writer=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError
 
 from facetag.errors import PlanInvalid
 from facetag.vision.network.spec import Backbone, NetworkSpec
@@ -19,7 +19,7 @@ from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.fit_plan import FitPlan
 
 DEFAULT_TEACHER_SHARE = 0.5
-STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _check_fold(text: str) -> str:
@@ -62,10 +62,10 @@ class PlanDocument(BaseModel):
     fold: Annotated[str, AfterValidator(_check_fold)] | None = None
     """Fold of the training images to leave out, such as `1/5` for the first of five. As a
     `--teacher` the bundle then answers for that fold alone, whose labels it has never seen."""
-    answers: Path | None = None
+    answers: FilePath | None = None
     """RUN/answers.npz of a run with `--teacher` on the same shards, to use in place of teachers;
     relative to the working directory."""
-    taught: Path | None = None
+    taught: FilePath | None = None
     """File that `facetag teach` wrote about the same shards; relative to the working directory."""
     network: NetworkTable = NetworkTable()
     """How the network is built; `facetag retrain` takes no such table."""

@@ -32,12 +32,15 @@ from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
 from facetag_trainer.data.photo_style import StyleTransfer
 from facetag_trainer.data.splits import Fold
+from facetag_trainer.fit.checkpoint import FILE as CHECKPOINT
 from facetag_trainer.fit.descriptor_head import add_descriptor_head
-from facetag_trainer.fit.distillation import Lessons, ask_teachers, read_answers
+from facetag_trainer.fit.distillation import ANSWERS, Lessons, ask_teachers, read_answers
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.fit_records import EventLog, draw_curves
 from facetag_trainer.fit.fused_batch_norm import fuse_norms
 from facetag_trainer.fit.loop import (
+    HISTORY,
+    KEPT_WEIGHTS,
     FitProgress,
     Predictions,
     fit,
@@ -49,6 +52,10 @@ from facetag_trainer.teachers.teacher_knowledge import read_knowledge
 
 Shares = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+
+
+BEGUN = (ANSWERS, CHECKPOINT, HISTORY, KEPT_WEIGHTS, "bundle")
+"""What a run's folder holds once there is work to lose: before, another plan may take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +135,10 @@ def train_network(
     The samples `spread` (n,) are each seen in one epoch alone, and some in a style that `transfer`
     gives.
     A run that has its bundle is finished: its bundle is opened. Raises FacetagError if `run` holds
-    a run of another plan or of other data, or if the bundle to start from has another network.
+    a run of another plan or of other data, if the bundle to start from has another network, if
+    nothing tells a new head its labels, and if the fit diverges.
     """
-    for start in plan.starts:
-        if not _continues(plan.spec, start.spec):
-            raise FacetagError(
-                f"{start.folder} holds the network {start.spec}, but {plan.spec} is to be fitted: "
-                "give the same backbone and heads."
-            )
+    _check_start(plan, cache)
     _claim_run(run, {**plan.to_json(), "shards": cache.facts["shards"]})
     if (run / "bundle" / MANIFEST).exists():
         # Writing it again would lose what `facetag evaluate` has recorded in it.
@@ -161,18 +164,23 @@ def train_network(
             draw_curves(read_history(run), run / "curves.png")
             on_epoch(row)
 
-        fit(
-            network,
-            plan.spec,
-            cache,
-            plan.fit,
-            run,
-            lessons=lessons,
-            spread=spread,
-            transfer=transfer,
-            on_step=record_step,
-            on_epoch=record_epoch,
-        )
+        try:
+            fit(
+                network,
+                plan.spec,
+                cache,
+                plan.fit,
+                run,
+                lessons=lessons,
+                spread=spread,
+                transfer=transfer,
+                on_step=record_step,
+                on_epoch=record_epoch,
+            )
+        except FloatingPointError as error:
+            raise FacetagError(
+                f"The fit diverged: give a smaller learning rate. {error}"
+            ) from error
     # Measure and write what bundles hold: the same weights in float32.
     fitted, network = network, build_network(plan.spec)
     _take_weights(network, [fitted])
@@ -212,6 +220,25 @@ def start_network(plan: TrainingPlan) -> keras.Model:
     fused.set_weights(network.get_weights())
     freeze_layers(fused, spec.backbone, plan.fit.frozen_layers, norms=plan.fit.frozen_norms)
     return fused
+
+
+def _check_start(plan: TrainingPlan, cache: CropCache) -> None:
+    """Raise FacetagError unless every head has something to start or to learn from."""
+    for start in plan.starts:
+        if not _continues(plan.spec, start.spec):
+            raise FacetagError(
+                f"{start.folder} holds the network {start.spec}, but {plan.spec} is to be fitted: "
+                "give the same backbone and heads."
+            )
+    if plan.starts or plan.teachers or plan.answers or plan.taught:
+        return
+    labels = {name: cache.labels[name][~cache.validation] for name in plan.spec.heads}
+    unlabelled = [name for name, known in labels.items() if len(known) and np.isnan(known).all()]
+    if unlabelled:
+        raise FacetagError(
+            f"No image to fit on has a label of {' or '.join(unlabelled)}: name the heads to fit "
+            "with --heads, or give other shards."
+        )
 
 
 def _continues(spec: NetworkSpec, start: NetworkSpec) -> bool:
@@ -272,7 +299,8 @@ def _dtype_policy(name: str) -> Iterator[None]:
 def _claim_run(run: Path, identity: dict[str, Any]) -> None:
     path = run / "plan.json"
     text = json.dumps(identity, indent=2)
-    if path.exists() and _read_identity(path) != json.loads(text):
+    begun = any((run / name).exists() for name in BEGUN)
+    if begun and path.exists() and _read_identity(path) != json.loads(text):
         raise FacetagError(
             f"{run} holds a run with another plan or other shards: give another --run folder, or "
             "give the same options to resume that run."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facetag_cli.params.fit_options import cache_option, fit_options, given, precision_option
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.options import data_dir_option, quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--replay",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.4,
     show_default=True,
     metavar="SHARE",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.options import data_dir_option, min_face_option, quiet_option
 
 
@@ -28,7 +29,7 @@ from facetag_cli.params.options import data_dir_option, min_face_option, quiet_o
 )
 @click.option(
     "--linger",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     metavar="SECONDS",
     help="End by itself once nobody has used the service for so long. Default: never.",
 )

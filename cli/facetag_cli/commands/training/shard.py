@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.options import quiet_option
 
 MOST_LISTED = 20
@@ -20,7 +21,7 @@ MOST_LISTED = 20
 )
 @click.option(
     "--test",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.2,
     show_default=True,
     help="Share of the images that go to test.tar; 0 writes no test shard.",

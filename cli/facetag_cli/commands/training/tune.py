@@ -7,6 +7,7 @@ import click
 
 from facetag.vision.network.spec import BACKBONES
 from facetag_cli.params.fit_options import cache_option, precision_option
+from facetag_cli.params.number_words import FiniteRange
 from facetag_cli.params.options import data_dir_option, quiet_option
 from facetag_cli.params.shard_argument import ShardArgument, take_shards
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="SECONDS",
     help="Begin no trial after this time.",
 )
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--part",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=0.25,
     show_default=True,
     help="Share of the training images that a trial is fitted on, chosen by content.",

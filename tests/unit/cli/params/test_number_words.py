@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from facetag_cli.params.number_words import with_number_words
+from facetag_cli.params.number_words import FiniteRange, with_number_words
 
 
 def refusal(kind, value):
@@ -36,3 +36,9 @@ def test_other_errors_keep_their_words():
     assert refusal(click.Choice(["a"]), "b") == "'b' is not 'a'."
     error = click.UsageError("Give a folder.")
     assert with_number_words(error) is error
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_range_takes_finite_numbers_alone(value):
+    assert refusal(FiniteRange(0, min_open=True), value).endswith(" is not a number above 0.")
+    assert FiniteRange(0, 1).convert("0.5", None, None) == 0.5

@@ -96,3 +96,19 @@ def test_the_network_table_has_the_fields_and_defaults_of_a_network():
     choices = NetworkTable.model_json_schema()["properties"]["backbone"]["enum"]
     assert set(choices) == set(BACKBONES)
     assert PlanDocument().fit == FitPlan()
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ("[fit]\nlearning_rate = inf", "fit.learning_rate: should be a finite number"),
+        ("[fit]\nmixup = nan", "fit.mixup: should be a finite number"),
+        ('answers = "nowhere.npz"', "answers: Path does not point to a file"),
+        ('taught = "nowhere.npz"', "taught: Path does not point to a file"),
+    ],
+)
+def test_numbers_that_are_none_and_files_that_are_missing_are_refused(tmp_path, stated, words):
+    path = tmp_path / "plan.toml"
+    path.write_text(stated)
+    with pytest.raises(PlanInvalid, match=words):
+        read_plan(path)

@@ -203,3 +203,35 @@ def test_each_of_several_bundles_must_hold_the_network(trained, tmp_path):
     other = train_network(replace(PLAN, spec=spec), cache, tmp_path / "other")
     with pytest.raises(FacetagError, match="holds the network"):
         train_network(replace(PLAN, start=first, averaged=(other,)), cache, tmp_path / "run")
+
+
+def test_a_fit_that_diverges_says_what_to_do_and_leaves_its_folder_free(tmp_path, tiny_cache):
+    run = tmp_path / "run"
+    fast = replace(PLAN, fit=replace(PLAN.fit, learning_rate=1e38, warm_up_steps=0))
+    with pytest.raises(FacetagError, match="The fit diverged: give a smaller learning rate"):
+        train_network(fast, tiny_cache, run)
+    assert train_network(PLAN, tiny_cache, run).folder == run / "bundle"
+    with pytest.raises(FacetagError, match="another plan"):
+        train_network(fast, tiny_cache, run)
+
+
+def test_weights_that_are_none_are_refused_and_the_folder_is_free_for_others(
+    tmp_path, tiny_cache, start
+):
+    wrong = tmp_path / "other.weights.h5"
+    build_network(replace(PLAN.spec, backbone="cnn")).get_layer("cnn").save_weights(wrong)
+    (tmp_path / "photo.weights.h5").write_bytes(b"no weights")
+    for path in (wrong, tmp_path / "photo.weights.h5"):
+        with pytest.raises(FacetagError, match="holds no weights of tiny"):
+            train_network(replace(PLAN, backbone_weights=path), tiny_cache, tmp_path / "run")
+    plan = replace(PLAN, backbone_weights=start[0])
+    assert train_network(plan, tiny_cache, tmp_path / "run").version
+
+
+def test_a_new_head_without_labels_is_refused(tmp_path):
+    nothing = np.full(60, np.nan)
+    cache = write_tiny_cache(tmp_path / "cache", labels={"race": nothing})
+    with pytest.raises(FacetagError, match="No image to fit on has a label of race"):
+        train_network(PLAN, cache, tmp_path / "run")
+    ages = replace(PLAN, spec=replace(PLAN.spec, heads=("age", "gender")))
+    assert train_network(ages, cache, tmp_path / "run").spec.heads == ("age", "gender")
