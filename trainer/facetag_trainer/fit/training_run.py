@@ -195,7 +195,11 @@ def _take_lessons(
     if plan.taught is not None:
         knowledge = read_knowledge(plan.taught, cache)
         # Of ages a descriptor tells less than the labels do.
-        told = {name: knowledge.answers[name] for name in heads if name in ("gender", "race")}
+        told = {
+            name: answers
+            for name, answers in knowledge.answers.items()
+            if name in heads and name in ("gender", "race")
+        }
         return Lessons(told, share, knowledge.descriptors)
     if plan.answers is not None:
         return Lessons(read_answers(plan.answers, cache, heads), share)

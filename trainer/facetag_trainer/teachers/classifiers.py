@@ -37,19 +37,23 @@ def answer_out_of_fold(
     """Return answers (n, units) a head for images with these descriptors (n, 128).
 
     `labels` (n,) a head may hold NaN, `hashes` (n, 32) tell look-alikes, and what is held out (n,)
-    is never fitted on.
+    is never fitted on. A head is left out if a fold's machine would know too few of its labels.
     """
     folds = np.zeros(len(hashes), np.intp)
     folds[~held_out] = split_folds(hashes[~held_out], FOLDS)
     answers = {}
     for name, truth in labels.items():
         raw = np.zeros((len(truth), HEADS_BY_NAME[name].units))
-        for fold in range(1, FOLDS + 1):
-            fitted = (folds > 0) & (folds != fold) & ~np.isnan(truth)
+        to_fit = [(folds > 0) & (folds != fold) & ~np.isnan(truth) for fold in range(1, FOLDS + 1)]
+        if any(len(np.unique(truth[fitted])) < 2 for fitted in to_fit):
+            continue
+        for fold, fitted in enumerate(to_fit, 1):
             mine, shared = folds == fold, held_out
             decide = _fit_machine(name, descriptors[fitted], truth[fitted])
-            raw[mine] = decide(descriptors[mine])
-            raw[shared] += decide(descriptors[shared]) / FOLDS
+            if mine.any():
+                raw[mine] = decide(descriptors[mine])
+            if shared.any():
+                raw[shared] += decide(descriptors[shared]) / FOLDS
             on_fold()
         known = ~held_out & ~np.isnan(truth)
         answers[name] = _to_answers(name, raw, truth, known)
@@ -68,8 +72,11 @@ def _fit_machine(
 
     def decide(seen: Values) -> npt.NDArray[np.float64]:
         values = classifier.decision_function(seen)
+        if head.kind == "binary":
+            return values[:, None]
         if values.ndim == 1:
-            return values[:, None] if head.kind == "binary" else np.stack([-values, values], 1)
+            # It knows two labels alone.
+            values = np.stack([-values, values], 1)
         # A label that no image has stays as unlikely as can be.
         spread = np.full((len(seen), head.units), values.min() - 1.0)
         spread[:, classifier.classes_] = values

@@ -17,6 +17,7 @@ from facetag_trainer.data.labels import label_arrays
 from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import hold_out
+from facetag_trainer.evaluation.calibration_error import chosen_labels
 from facetag_trainer.teachers.classifiers import answer_out_of_fold
 from facetag_trainer.teachers.descriptors import SHA256, UNITS, Describe
 
@@ -45,7 +46,7 @@ def teach(
 
     The file is named after the shards and the teacher, so that the same are asked once; a killed
     run goes on where it stopped. Raises ShardUnreadable where a shard cannot be read, and
-    FacetagError where no usable image remains.
+    FacetagError where no usable image remains, or too few of them have labels of gender or race.
     """
     indexes = index_shards(shards, settings)
     facts = json.dumps([[shard.sha256 for shard in indexes], SHA256])
@@ -61,13 +62,21 @@ def teach(
         partial = path.with_suffix(".partial.npz")
         descriptors = _describe_all(samples, partial, settings, describe, on_progress)
         answers = answer_out_of_fold(descriptors, labels, hashes, held_out)
+        if not answers.keys() & {GENDER.name, RACE.name}:
+            raise FacetagError(
+                "Teaching needs images of two genders or of two races, and more of them: give "
+                "other shards."
+            )
         whole = path.with_suffix(".whole.npz")
         np.savez(whole, hashes=hashes, descriptors=descriptors, **answers)  # type: ignore[arg-type]
         whole.replace(path)
         partial.unlink(missing_ok=True)
     with np.load(path) as kept:
-        gender, race = kept[GENDER.name][:, 0] >= 0.5, kept[RACE.name].argmax(axis=1)
-    right = {GENDER.name: gender == labels[GENDER.name], RACE.name: race == labels[RACE.name]}
+        right = {
+            name: chosen_labels(name, kept[name]) == labels[name]
+            for name in (GENDER.name, RACE.name)
+            if name in kept
+        }
     known = {name: ~held_out & ~np.isnan(labels[name]) for name in right}
     return Taught(
         path,

@@ -56,3 +56,36 @@ def test_missing_labels_teach_nothing_and_are_answered_for(told):
     race[5:40] = np.nan
     answers = answer_out_of_fold(descriptors, {"race": race}, hashes, held_out)
     assert (answers["race"][5:40].argmax(axis=1) == labels["race"][5:40]).mean() > 0.9
+
+
+@pytest.mark.parametrize("codes", [(0, 1), (1, 3)])
+def test_two_races_of_five_are_told_apart(told, codes):
+    descriptors, labels, hashes, held_out = told
+    race = np.where(np.isin(labels["race"], codes), labels["race"], np.nan)
+    known = ~np.isnan(race)
+    answers = answer_out_of_fold(descriptors, {"race": race}, hashes, held_out)
+    assert answers["race"].shape == (COUNT, 5)
+    assert (answers["race"][known].argmax(axis=1) == race[known]).mean() > 0.95
+
+
+def test_a_head_of_which_too_few_labels_are_known_is_left_out(told):
+    descriptors, labels, hashes, held_out = told
+    few = {
+        "age": np.full(COUNT, np.nan, np.float32),
+        "gender": np.ones(COUNT, np.float32),
+        "race": labels["race"],
+    }
+    assert answer_out_of_fold(descriptors, few, hashes, held_out).keys() == {"race"}
+
+
+def test_a_set_of_which_nothing_is_held_out_and_a_fold_is_empty_is_answered_for(told):
+    descriptors, labels, hashes, _ = told
+    some = np.flatnonzero(split_folds(hashes, FOLDS) != 3)
+    answers = answer_out_of_fold(
+        descriptors[some],
+        {"gender": labels["gender"][some]},
+        hashes[some],
+        np.zeros(len(some), bool),
+    )
+    right = (answers["gender"][:, 0] > 0.5) == (labels["gender"][some] == 1)
+    assert right.mean() > 0.95

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from facetag.errors import FacetagError
 from facetag.settings import Settings
 from facetag_trainer.data.cache_preparation import PreparePlan, prepare_cache
 from facetag_trainer.teachers.descriptors import UNITS
@@ -65,3 +66,9 @@ def test_a_killed_run_goes_on_where_it_stopped(shard, tmp_path, monkeypatch):
         assert len(more) == len(one["hashes"]) - 30
         assert all(np.array_equal(one[name], other[name]) for name in other.files)
     assert [path.name for path in tmp_path.glob("*.npz")] == [taught.path.name]
+
+
+def test_a_set_without_two_labels_of_gender_or_race_is_refused(tmp_path):
+    members = [(f"30_0_1_{name[-8:]}", data) for name, data in chip_members(12)]
+    with pytest.raises(FacetagError, match="images of two genders or of two races"):
+        teach([write_tar(tmp_path / "one.tar", members)], tmp_path, Settings(), brightness)
