@@ -30,7 +30,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"There is no bundle at {folder}: set FACETAG_BUNDLE to a folder with {MANIFEST}, "
             "or fit one with `facetag train`."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleInvalid(f"{folder / MANIFEST} is damaged: {error}.") from error
     stated = manifest.get("format") if isinstance(manifest, dict) else None
     if stated != FORMAT:

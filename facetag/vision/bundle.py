@@ -143,3 +143,5 @@ def _check_known(bundle: Bundle) -> None:
                 "which this version of facetag does not know."
             )
     _ = bundle.crop_rule, bundle.calibration, bundle.mirror
+    if bundle.manifest.get("age_range") is not None:
+        AgeRange.from_json(bundle.manifest["age_range"])

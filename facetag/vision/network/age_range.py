@@ -13,12 +13,20 @@ Years = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class AgeRange:
-    """Hold offsets in years below and above a prediction, interpolated between ages (`knots`)."""
+    """Hold offsets in years below and above a prediction, interpolated between ages (`knots`).
+
+    Raises ValueError unless all are finite, of one number, and the knots in order.
+    """
 
     coverage: float
     knots: Sequence[float]
     below: Sequence[float]
     above: Sequence[float]
+
+    def __post_init__(self) -> None:
+        values = np.array([self.knots, self.below, self.above], np.float64)
+        if values.size == 0 or not np.isfinite(values).all() or (np.diff(values[0]) < 0).any():
+            raise ValueError(f"an age range needs ages in order, and offsets for each: {self}")
 
     def around(self, age: float) -> tuple[float, float]:
         """Return the range in years around a predicted age; it never starts below 0."""

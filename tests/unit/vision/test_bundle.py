@@ -112,7 +112,7 @@ def test_missing_weights_are_noticed_on_opening(tiny_bundle):
         open_bundle(tiny_bundle.folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 1', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 1', "\x00", "[" * 100_000])
 def test_a_damaged_manifest_is_refused(tiny_bundle, text):
     (tiny_bundle.folder / MANIFEST).write_text(text)
     with pytest.raises(BundleInvalid, match="is damaged"):
@@ -183,6 +183,12 @@ def test_a_bundle_without_calibration_changes_no_output(tiny_bundle):
         {"calibration": {"temperatures": {"race": 0}}},
         {"calibration": {"uncertain_below": 3}},
         {"mirror": {"gender": 2}},
+        {"age_range": {"coverage": 0.8, "knots": [], "below": [], "above": []}},
+        {"age_range": {"coverage": 0.8, "knots": [20, 60], "below": [3], "above": [4, 4]}},
+        {"age_range": {"coverage": 0.8, "knots": [60, 20], "below": [3, 3], "above": [4, 4]}},
+        {"age_range": {"coverage": 0.8, "knots": [20], "below": [float("nan")], "above": [4]}},
+        {"age_range": {"coverage": 0.8, "knots": [20], "below": ["some"], "above": [4]}},
+        {"age_range": {"knots": [20]}},
     ],
 )
 def test_what_is_odd_is_told_when_the_bundle_is_opened(tiny_bundle, odd):
