@@ -6,8 +6,9 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -85,6 +86,14 @@ WebUrl = Annotated[str, _url(partial(_check_type, _HTTP_URL), "http://HOST:PORT"
 CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
 
+BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_MOST = {"fetch_threads": 1000, "retention_days": 100_000}
+_MOST_ELSE = 10**9
+"""Past these, timers, thread pools and PostgreSQL's intervals fail while the service runs."""
+
+
+Buckets = TypeVar("Buckets", str, str | None, tuple[str, ...])
 
 AskedPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
@@ -302,6 +311,34 @@ class Settings(BaseSettings):
         description="Lowest confidence of a face to be reported",
     )
 
+    @field_validator("api_host", "data_dir", "s3_region", "bundle", mode="before")
+    @classmethod
+    def _take_empty_as_unset(cls, value: object, info: ValidationInfo) -> object:
+        # An empty host would be every address of the machine, an empty path the working folder.
+        return cls.model_fields[str(info.field_name)].default if value == "" else value
+
+    @field_validator(
+        "linger_s",
+        "retention_days",
+        "lease_s",
+        "chunk_images",
+        "drain_s",
+        "max_doorbells",
+        "sweep_interval_s",
+        "fetch_threads",
+        "champion_poll_s",
+        "worker_max_memory_mb",
+        "suspect_memory_mb",
+        "suspect_timeout_s",
+        "predict_timeout_s",
+    )
+    @classmethod
+    def _bound_numbers(cls, value: float | None, info: ValidationInfo) -> float | None:
+        most = _MOST.get(str(info.field_name), _MOST_ELSE)
+        if value is not None and value > most:
+            raise ValueError(f"give at most {most}")
+        return value
+
     @field_validator(
         "allowed_hosts", "source_buckets", "image_formats", "heads", "purposes", mode="before"
     )
@@ -321,11 +358,30 @@ class Settings(BaseSettings):
             raise ValueError(f"give one or more of {', '.join(HEADS_BY_NAME)}, or {NO_HEADS}")
         return value
 
-    @field_validator("s3_bucket", "s3_operator_bucket")
+    @field_validator("image_formats")
     @classmethod
-    def _know_bucket_names(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-            raise ValueError("give 3 to 63 of a-z, 0-9, dots and hyphens, as S3 names buckets")
+    def _know_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("give one or more, such as JPEG,PNG")
+        return tuple(name.upper() for name in value)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _know_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _HOST_NAME.fullmatch(name) and not _is_ipv6(name):
+                raise ValueError(f"give {name} without scheme, port, path, brackets and wildcard")
+        return value
+
+    @field_validator("s3_bucket", "s3_operator_bucket", "source_buckets")
+    @classmethod
+    def _know_bucket_names(cls, value: Buckets) -> Buckets:
+        for name in (value,) if isinstance(value, str) else value or ():
+            if not re.fullmatch(BUCKET_NAME, name):
+                raise ValueError(
+                    f"give {name or 'it'} as S3 names buckets: 3 to 63 of a-z, 0-9, dots and "
+                    "hyphens"
+                )
         return value
 
     @field_validator("source_access")
@@ -340,7 +396,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
-        return value.expanduser()
+        try:
+            return value.expanduser()
+        except RuntimeError:
+            raise ValueError(f"{value} names no user of this machine") from None
 
     @property
     def operator_bucket(self) -> str:
@@ -354,6 +413,14 @@ class Settings(BaseSettings):
             name = setting_name(field)
             raise SettingsInvalid(f"{name} is not set: set it, or use `facetag up`, which sets it.")
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def setting_name(field: str) -> str:

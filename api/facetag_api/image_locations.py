@@ -4,13 +4,12 @@ import re
 from collections.abc import Sequence
 
 from facetag.jobs import NewImage
-from facetag.settings import Settings
+from facetag.settings import BUCKET_NAME, Settings
 from facetag.storage.object_keys import CLIMBING, content_of_key, image_prefix
 from facetag_api.problems import MAX_LISTED_ERRORS, RequestInvalid, count_faults
 from facetag_api.schemas import JobImage
 
-_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-_S3_URL = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?", re.DOTALL)
+_S3_URL = re.compile(rf"s3://(?P<bucket>{BUCKET_NAME})(?:/(?P<key>.*))?", re.DOTALL)
 
 
 def require_room(total: int, settings: Settings) -> None:

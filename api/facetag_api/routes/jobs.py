@@ -244,7 +244,13 @@ def _insert_job(desk: Desk, wanted: JobRequest, idempotency_key: str | None) -> 
     if wanted.prefix is not None:
         bucket, prefix = locate_prefix(wanted.prefix, settings=settings, tenant_id=tenant_id)
         with desk.transaction() as session:
-            check_quota(session, settings, tenant_id=tenant_id, images=0)
+            check_quota(
+                session,
+                settings,
+                tenant_id=tenant_id,
+                images=0,
+                idempotency_key=idempotency_key,
+            )
             return jobs.create_prefix_job(
                 session,
                 tenant_id=tenant_id,

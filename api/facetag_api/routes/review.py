@@ -23,12 +23,13 @@ from facetag_api.page.review_schemas import (
 )
 from facetag_api.problems import RequestInvalid
 from facetag_api.routes.jobs import JobId
+from facetag_api.schemas import Text
 
 MAX_SAMPLE = 10_000
 
 router = APIRouter(tags=["review"])
 Reviewer = Annotated[
-    str | None,
+    Text | None,
     Query(min_length=1, max_length=100, description="Who reviews; absent: the key's name"),
 ]
 Sample = Annotated[int, Query(ge=1, le=MAX_SAMPLE, description="Photos of the random sample")]
@@ -56,8 +57,8 @@ def list_queue(
         uuid.UUID | None, Query(description="The other job, for order=disagreement")
     ] = None,
     sample: Sample = 100,
-    gender: Annotated[str | None, Query(description="Only faces with this label")] = None,
-    race: Annotated[str | None, Query(description="Only faces with this label")] = None,
+    gender: Annotated[Text | None, Query(description="Only faces with this label")] = None,
+    race: Annotated[Text | None, Query(description="Only faces with this label")] = None,
     position: Annotated[
         int | None, Query(description="Only faces of this image, which is given also without any")
     ] = None,

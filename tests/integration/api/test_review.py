@@ -248,6 +248,8 @@ def test_what_no_reviewer_may_say_is_refused(api, harness, job):
         {"position": 0, "face": 0, "verdict": "accepted", "reviewer": "a\0b"},
     ):
         assert api.post(f"{job}/reviews", json=body).status_code == 422, body
+    for name in ("gender", "race", "reviewer"):
+        assert api.get(f"{job}/review/queue", params={name: "a\0b"}).status_code == 422, name
     for body in ({"position": 9, "face": 0}, {"position": 0, "face": 7}):
         wanted = body | {"verdict": "accepted"}
         assert api.post(f"{job}/reviews", json=wanted).status_code == 404

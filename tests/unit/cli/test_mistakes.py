@@ -63,6 +63,7 @@ MISTAKES = {
         "'abc' is not a number above 0 and of at most 1. See",
     ),
     "a number out of its range": (["up", "--port", "0"], "is not a whole number from 1 to 65535."),
+    "a slip in a level": (["api", "--log-level", "loud"], "is not one of 'debug', 'info'"),
     "a missing extra": (
         ["tag", "{album}", "-o", "{tmp}/out.parquet"],
         "pip install 'facetag[standard]'",

@@ -17,6 +17,54 @@ def test_a_bucket_that_s3_would_make_is_taken(monkeypatch, name):
     assert load_settings().s3_bucket == name
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LINGER_S", "inf"),
+        ("LEASE_S", "inf"),
+        ("LEASE_S", "1e12"),
+        ("DRAIN_S", "inf"),
+        ("SWEEP_INTERVAL_S", "inf"),
+        ("CHAMPION_POLL_S", "inf"),
+        ("SUSPECT_TIMEOUT_S", "inf"),
+        ("PREDICT_TIMEOUT_S", "inf"),
+        ("RETENTION_DAYS", "9999999"),
+        ("CHUNK_IMAGES", "9" * 20),
+        ("MAX_DOORBELLS", "9" * 20),
+        ("FETCH_THREADS", "1000000"),
+        ("WORKER_MAX_MEMORY_MB", "9" * 20),
+        ("SUSPECT_MEMORY_MB", "9" * 20),
+        ("ALLOWED_HOSTS", "ok.example,https://photos.example"),
+        ("ALLOWED_HOSTS", "photos.example:8443"),
+        ("ALLOWED_HOSTS", "[::2]"),
+        ("ALLOWED_HOSTS", "*"),
+        ("SOURCE_BUCKETS", "s3://museum"),
+        ("SOURCE_BUCKETS", "museum/1920s"),
+        ("IMAGE_FORMATS", ""),
+        ("DATA_DIR", "~nobody-of-this-name/facetag"),
+    ],
+)
+def test_a_value_that_would_fail_later_is_refused_by_name(monkeypatch, name, value):
+    monkeypatch.setenv(f"FACETAG_{name}", value)
+    with pytest.raises(SettingsInvalid, match=f"^FACETAG_{name}: "):
+        load_settings()
+
+
+def test_hosts_and_formats_are_taken_however_they_are_written(monkeypatch):
+    monkeypatch.setenv("FACETAG_ALLOWED_HOSTS", "Photos.example, 10.0.0.7, 2001:db8::7, my_host")
+    monkeypatch.setenv("FACETAG_IMAGE_FORMATS", "jpeg,PNG")
+    settings = load_settings()
+    assert len(settings.allowed_hosts) == 4
+    assert settings.image_formats == ("JPEG", "PNG")
+
+
+@pytest.mark.parametrize("name", ["api_host", "data_dir", "s3_region", "bundle"])
+def test_an_empty_setting_counts_as_unset(monkeypatch, name):
+    unset = getattr(load_settings(), name)
+    monkeypatch.setenv(f"FACETAG_{name.upper()}", "")
+    assert getattr(load_settings(), name) == unset
+
+
 def test_every_wrong_setting_has_its_line(monkeypatch):
     monkeypatch.setenv("FACETAG_MIN_FACE", "2")
     monkeypatch.setenv("FACETAG_HEADS", "age,smile")

@@ -17,9 +17,10 @@ CANNOT_START = 3
 )
 @click.option(
     "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
     show_default=True,
-    help="Lowest level that is logged: debug, info, warning or error.",
+    help="Lowest level that is logged.",
 )
 def api(host: str | None, port: int | None, log_level: str) -> None:
     """Run the HTTP API.
