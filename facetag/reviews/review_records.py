@@ -103,13 +103,15 @@ def _undeleted(job_id: uuid.UUID) -> ScalarSelect[uuid.UUID]:
 def _find_target(
     session: Session, job_id: uuid.UUID, new: NewReview, tenant_id: str
 ) -> tuple[Any, FaceRow | None]:
-    """Return the image's id, state, width and height, and the face."""
+    """Return the image's id, state, width and height, and the face; none is deleted meanwhile."""
     image = session.execute(
-        select(Image.id, Image.state, Image.width, Image.height).where(
+        select(Image.id, Image.state, Image.width, Image.height)
+        .where(
             Image.job_id == _undeleted(job_id),
             Image.position == new.position,
             Image.tenant_id == tenant_id,
         )
+        .with_for_update(read=True, key_share=True)
     ).one_or_none()
     if image is None:
         raise ReviewTargetNotFound(f"The job has no image at position {new.position}.")

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from facetag.access.keys import Scope
 from facetag.bundles.registry import find_bundle
-from facetag.db.tables import FaceRow
+from facetag.db.tables import FaceRow, Image
 from facetag.heads import HELD_OUT_ANSWERS, RACE
 from facetag.quantification.held_out_answers import to_manifest
 from tests.integration.worker.harness import png
@@ -150,6 +150,17 @@ def test_two_people_at_once_lose_and_double_nothing(api, job):
     assert found["sample"]["reviewed"] == 4
     assert found["sample"]["shares"]["gender"]["female"]["share"] == 1
     assert api.get(f"{job}/composition").json()["counts"]["faces"] == 4
+
+
+def test_a_review_of_a_photo_that_is_being_purged_finds_none(api, harness, job):
+    review = {"position": 0, "face": 0, "verdict": "accepted"}
+    with ThreadPoolExecutor(1) as person:
+        with harness.transaction() as session:
+            session.execute(delete(Image).where(Image.position == 0))
+            answer = person.submit(api.post, f"{job}/reviews", json=review)
+            time.sleep(0.5)
+            assert not answer.done(), "it waits for what becomes of the photo"
+        assert answer.result().status_code == 404
 
 
 def test_shares_are_estimated_when_they_are_asked_for(api, harness, job):
