@@ -87,7 +87,7 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 """A tuple that the environment gives as `a,b,c`."""
 
 BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_HOST = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _MOST = {"fetch_threads": 1000, "retention_days": 100_000}
 _MOST_ELSE = 10**9
 """Past these, timers, thread pools and PostgreSQL's intervals fail while the service runs."""
@@ -133,8 +133,8 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535, description="Port on which the API listens")
     allowed_hosts: CommaList = Field(
         (),
-        description="Names and addresses under which clients reach the API, separated by commas, "
-        "besides 127.0.0.1, localhost and ::1",
+        description="Names and addresses (HOST or HOST:PORT) under which clients reach the API, "
+        "separated by commas, besides 127.0.0.1 and localhost",
     )
     data_dir: Path = Field(
         Path("~/.local/share/facetag"),
@@ -368,10 +368,11 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _know_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not _HOST_NAME.fullmatch(name) and not _is_ipv6(name):
-                raise ValueError(f"give {name} without scheme, port, path, brackets and wildcard")
-        return value
+        hosts = tuple(f"[{one}]" if _is_ipv6(one) else one for one in value)
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"give {host} as HOST or HOST:PORT, without scheme and path")
+        return hosts
 
     @field_validator("s3_bucket", "s3_operator_bucket", "source_buckets")
     @classmethod

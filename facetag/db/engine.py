@@ -75,6 +75,8 @@ def make_engine(
         max_overflow=pool_size,
         # An error helps a caller more than a longer wait for a connection.
         pool_timeout=CONNECT_TIMEOUT_S + 2,
+        # An error goes to a log, which must hold no name of a photo or of a person.
+        hide_parameters=True,
         **ways,
         connect_args=_connect_args(
             application,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PRESIGNED_S = 3600
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 SCHEMES = ("http://", "https://")
+_PORT = re.compile(r":[0-9]+$")
 CHUNK_BYTES = 2**20
 DELETE_BATCH = 1000
 """The most keys that S3 takes in one DeleteObjects."""
@@ -393,8 +395,9 @@ def page_origins(settings: Settings) -> list[str]:
     """Return the origins under which browsers know the API's page."""
     hosts = settings.allowed_hosts
     # With the port: SeaweedFS, for one, takes no pattern such as `http://127.0.0.1:*`.
-    local = [f"http://{host}:{settings.api_port}" for host in LOCAL_HOSTS]
-    return [*local, *(f"{scheme}{host}" for host in hosts for scheme in SCHEMES)]
+    without_port = [host for host in hosts if not _PORT.search(host)]
+    direct = [f"http://{host}:{settings.api_port}" for host in (*LOCAL_HOSTS, *without_port)]
+    return [*direct, *(f"{scheme}{host}" for host in hosts for scheme in SCHEMES)]
 
 
 def _code(error: Any) -> str:

@@ -29,8 +29,9 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, no
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:
     """Return the names under which the API may be addressed, without ports."""
-    own = {settings.api_host} - ANY_ADDRESS
-    return LOOPBACK_HOSTS | {name.lower() for name in (*settings.allowed_hosts, *own)}
+    own = {settings.api_host.lower()} - ANY_ADDRESS
+    given = {name for one in settings.allowed_hosts if (name := host_name(one)) is not None}
+    return LOOPBACK_HOSTS | own | given
 
 
 _BEHIND_BRACKET = re.compile(r"\][^:]")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, File, Request, UploadFile
 
+from facetag.db.storable_text import storable
 from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
 from facetag_api.prediction import Prediction, predict_place
@@ -37,7 +38,8 @@ async def predict(
     if file.size is not None and file.size > max_bytes:
         raise BodyTooLarge(max_bytes)
     require_storage_space(desk, file.size or 0)
-    name = (file.filename or "photo").replace("\0", "")[-MAX_NAME:]
+    sent = file.filename or "photo"
+    name = storable(sent, len(sent))[-MAX_NAME:]
     async with predict_place(desk):
         prediction = Prediction(desk, name)
         try:

@@ -43,6 +43,11 @@ def test_a_photo_is_answered_with_its_faces_and_not_kept(api, harness, worker):
     assert predict(api, png(color="black")).json()["faces"] == []
     broken = predict(api, b"no photo").json()
     assert (broken["state"], broken["error"]["code"]) == ("failed", "not_an_image")
+    # A client chooses the encoding of a file's name, which may hold what the database cannot.
+    disposition = b'Content-Disposition: form-data; name="file"; filename="a+2AAAAA-b.png"'
+    form = b"--x\r\n" + disposition + b"\r\n\r\n" + png() + b"\r\n--x--\r\n"
+    sent = {"Content-Type": "multipart/form-data; boundary=x; charset=utf-7"}
+    assert api.post("/v1/predict", content=form, headers=sent).json()["image"] == "a?b.png"
     assert_nothing_is_kept(harness)
 
 

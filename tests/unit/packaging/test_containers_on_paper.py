@@ -8,6 +8,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from facetag.settings import Settings
+from facetag.storage.client import page_origins
 from facetag_cli.main import ENTRIES
 from tests.unit.packaging.containers import (
     ROOT,
@@ -108,6 +109,19 @@ def test_our_services_get_settings_that_hold(monkeypatch: pytest.MonkeyPatch) ->
         assert settings.source_buckets == ()
         if name == "api":
             assert (settings.api_host, settings.api_port) == ("0.0.0.0", 8000)
+
+
+def test_object_storage_knows_the_page_at_its_published_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = PASSWORDS | {"API_PORT": "9000", "ALLOWED_HOSTS": "photos.example,a.example:8443"}
+    filled = read_compose(given)["services"]
+    for variable, value in filled["migrate"]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    origins = {"http://localhost:9000", "http://photos.example:9000", "https://photos.example"}
+    assert origins | {"https://a.example:8443"} < set(page_origins(Settings()))
+    assert "FACETAG_API_PORT" not in filled["api"]["environment"], "the port within the container"
+    assert filled["api"]["environment"]["FACETAG_ALLOWED_HOSTS"] == given["ALLOWED_HOSTS"]
 
 
 def test_every_service_is_bounded_and_comes_back() -> None:

@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from facetag.db.engine import make_engine, make_sessions, migrate, ping, read, transaction
 from facetag.db.tables import Model
@@ -78,6 +78,15 @@ def test_a_lock_that_is_never_given_up_ends_as_a_busy_database(sessions):
 def test_a_fault_of_our_own_is_not_mistaken_for_an_unavailable_database(sessions):
     with pytest.raises(IntegrityError), transaction(sessions) as session:
         session.execute(text("INSERT INTO models (tenant_id) VALUES ('local')"))
+
+
+def test_an_error_tells_no_value_that_was_sent(sessions):
+    with (
+        pytest.raises(DBAPIError, match="division by zero") as caught,
+        transaction(sessions) as one,
+    ):
+        one.execute(text("SELECT 1 / 0, CAST(:name AS text)"), {"name": "anna.jpg"})
+    assert "anna" not in str(caught.value)
 
 
 def test_too_few_connections_end_as_an_unavailable_database(settings):

@@ -1,5 +1,8 @@
 import pytest
 
+from facetag.settings import load_settings
+from facetag_api.middleware.security import allowed_hosts, host_name
+
 
 def test_every_answer_carries_the_headers(client):
     for answer in (client.get("/healthz"), client.get("/nothing"), client.get("/")):
@@ -53,6 +56,16 @@ def test_an_unknown_host_is_refused_although_the_browser_thinks_it_the_same_site
     headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
     assert client.get("/v1/jobs", headers=headers).status_code == 421
     assert client.get("/healthz", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["photos.example", "Photos.Example:1", "a.example:8443", "[2001:db8::7]:8000"]
+)
+def test_a_host_is_allowed_with_any_port(settings, host):
+    hosts = "Photos.example, a.example:8443, 2001:db8::7"
+    given = load_settings(**settings.model_dump() | {"allowed_hosts": hosts})
+    assert host_name(host) in allowed_hosts(given)
+    assert "other.example" not in allowed_hosts(given)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"])
