@@ -128,8 +128,6 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         state=JobState.QUEUED.value,
         name=old.name,
         priority=0,
-        total=old.total or 0,
-        queued=old.total or 0,
         reuse=False,
         heads=old.heads,
         purpose=old.purpose,
@@ -148,7 +146,14 @@ def retag_job(session: Session, job_id: uuid.UUID, *, tenant_id: str) -> Job:
         literal_column(PLACE, SmallInteger()),
     ).where(Image.job_id == job_id)
     columns = ["tenant_id", "job_id", "position", "bucket", "key", "name", "content", "suspicion"]
-    session.execute(insert(Image).from_select(columns, images))
+    copied = session.execute(
+        insert(Image).from_select(columns, images),
+        # SQLAlchemy forgets it of an INSERT.
+        execution_options={"preserve_rowcount": True},
+    )
+    # A purge may have taken images from the old job since its total was read.
+    new.total = new.queued = copied.rowcount  # type: ignore[attr-defined]
+    session.flush()
     if not new.total:
         close_job_if_done(session, new.id)
     return get_job(session, new.id, tenant_id=tenant_id)

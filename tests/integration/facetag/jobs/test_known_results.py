@@ -3,11 +3,12 @@
 import hashlib
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.db.tables import Image, ImageState, JobState
+from facetag.erasure.purge import purge_photos
 from facetag.errors import JobStateConflict
 from facetag.jobs import NewImage
 from tests.integration.facetag.factories import (
@@ -149,6 +150,22 @@ def test_a_retagged_job_labels_known_photos_again_but_equal_ones_once(sessions):
         assert (job.reuse, job.queued, job.reused) == (False, 3, 0)
         query = text("SELECT name FROM images WHERE job_id = :id AND suspicion >= 0 ORDER BY 1")
         assert session.scalars(query, {"id": job.id}).all() == ["a.1", "b"]
+
+
+def test_a_retagged_job_counts_only_photos_that_a_purge_at_that_moment_left(sessions):
+    first = label(sessions, photos("a", "b", "c"), [ImageState.TAGGED] * 3)
+
+    def purge(*_):
+        contents = [image.content for image in photos("b")]
+        with transaction(sessions) as session:
+            purge_photos(session, contents, tenant_id=TENANT, bucket=BUCKET, actor="test")
+
+    with transaction(sessions) as session:
+        # After the old job was read, and before its images are copied.
+        event.listen(session, "after_flush", purge, once=True)
+        job = jobs.retag_job(session, first, tenant_id=TENANT)
+        assert (job.total, job.queued) == (2, 2)
+    assert_counts_are_true(sessions)
 
 
 def test_only_a_cancelled_job_can_be_resumed(sessions):
