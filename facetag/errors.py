@@ -9,6 +9,7 @@ FacetagError
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
 │   ├── StorageUnavailable
+│   │   └── StorageRefused     it answers, but a right is missing
 │   └── ApiUnavailable
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
@@ -107,6 +108,10 @@ class QueueUnavailable(ServiceUnavailable):
 
 class StorageUnavailable(ServiceUnavailable):
     """Object storage does not answer at FACETAG_S3_ENDPOINT_URL."""
+
+
+class StorageRefused(StorageUnavailable):
+    """Object storage refuses our keys or our role: only whoever grants rights can help."""
 
 
 class ApiUnavailable(ServiceUnavailable):

@@ -21,6 +21,7 @@ from facetag.errors import (
     ObjectMissing,
     ObjectRefused,
     SettingsInvalid,
+    StorageRefused,
     StorageUnavailable,
 )
 from facetag.settings import Settings
@@ -260,7 +261,7 @@ class Storage:
         """Return up to `limit` objects (at most 1000) after `cursor`, and the next cursor.
 
         A cursor is the last key of a page and stays valid for ever; None after the last page.
-        Raises ObjectMissing if the bucket does not exist.
+        Raises ObjectMissing if the bucket does not exist, StorageRefused and StorageUnavailable.
         """
         from botocore.exceptions import ClientError
 
@@ -456,7 +457,7 @@ def _translated_errors() -> Iterator[None]:
     except boto.ClientError as error:
         if _code(error) in _REFUSALS:
             # Who sweeps must go on with all else, and a right may come back.
-            raise StorageUnavailable(
+            raise StorageRefused(
                 f"Object storage refuses ({_code(error)}): check "
                 + (
                     "the roles in FACETAG_SOURCE_ACCESS."

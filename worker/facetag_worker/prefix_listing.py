@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from facetag.bundles.labelling_key import key_of_heads
 from facetag.db.engine import transaction
 from facetag.db.tables import Job, JobState
-from facetag.errors import ObjectMissing, QuotaReached
+from facetag.errors import ObjectMissing, QuotaReached, StorageRefused
 from facetag.jobs import append_listed_images, fail_listing, finish_listing
 from facetag.jobs.prefix import images_among
 from facetag.jobs.quotas import check_image_quota
@@ -88,8 +88,8 @@ def _list_page(
         listed, cursor = storage.list_prefix(bucket, prefix, after, PAGE_KEYS)
     except ObjectMissing as error:
         return _fail(sessions, job, str(error))
-    except ClientError as error:
-        # This refusal is final: temporary ones are raised as StorageUnavailable.
+    except (StorageRefused, ClientError) as error:
+        # Nobody would learn of it while the job waited for a right. A retry lists it again.
         return _fail(sessions, job, f"s3://{bucket} cannot be listed: {error}")
     images = images_among(listed, bucket, prefix, tenant_id=job.tenant_id if own else None)
     try:

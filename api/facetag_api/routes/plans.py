@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from facetag.bundles.labelling_key import current_key, key_of_heads
-from facetag.errors import ObjectMissing
+from facetag.errors import ObjectMissing, StorageRefused
 from facetag.jobs import NewImage
 from facetag.jobs.prefix import images_among
 from facetag.jobs.reuse.known_results import count_known
@@ -56,7 +56,7 @@ def _list_page(desk: Desk, wanted: PlanRequest) -> tuple[Sequence[NewImage], str
     bucket, prefix = locate_prefix(wanted.prefix or "", settings=settings, tenant_id=tenant_id)
     try:
         listed, cursor = desk.services.storage.list_prefix(bucket, prefix, wanted.cursor)
-    except (ObjectMissing, ClientError) as error:
+    except (ObjectMissing, StorageRefused, ClientError) as error:
         fault = {"loc": ["body", "prefix"], "message": f"s3://{bucket} cannot be listed: {error}"}
         raise RequestInvalid(count_faults(1), [fault]) from error
     own = tenant_id if bucket == settings.s3_bucket else None

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from pydantic import SecretStr
 
 from facetag import jobs
 from facetag.bundles.bundle_folder import read_manifest
@@ -17,6 +18,7 @@ from facetag_api.image_locations import resolve_images
 from facetag_api.routes.jobs import digest_request
 from facetag_api.schemas import JobRequest
 from facetag_worker.claims import claim_images, finish_chunk
+from tests.integration.api.conftest import serve
 from tests.integration.paper_bundles import write_paper_bundle
 
 pytestmark = pytest.mark.integration
@@ -221,3 +223,8 @@ def test_a_prefix_is_planned_page_by_page_and_nothing_is_made(api, harness, sett
     for wrong in ("s3://closed/a/", "s3://museum/"):
         refused = api.post("/v1/jobs/plan", json={"prefix": wrong})
         assert (refused.status_code, len(refused.json()["errors"])) == (422, 1)
+    withdrawn = settings.model_copy(update={"s3_secret_key": SecretStr("withdrawn")})
+    with serve(withdrawn, harness.make_key()) as refused_api:
+        refused = refused_api.post("/v1/jobs/plan", json={"prefix": prefix})
+    assert refused.status_code == 422
+    assert "Object storage refuses" in refused.json()["errors"][0]["message"]

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from facetag.db.tables import JobState
-from facetag.errors import ObjectMissing, StorageUnavailable
+from facetag.errors import ObjectMissing, StorageRefused, StorageUnavailable
 from facetag.jobs import cancel_job, create_prefix_job
 from facetag.storage.client import ListedObject
 from facetag_worker.prefix_listing import list_prefix
@@ -102,6 +102,7 @@ def test_a_prefix_without_images_is_a_finished_job(harness, job_id, list_into):
     "fault",
     [
         ObjectMissing("There is no bucket archive."),
+        StorageRefused("Object storage refuses (AccessDenied)."),
         ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListObjectsV2"),
     ],
 )

@@ -12,6 +12,7 @@ from facetag.errors import (
     ObjectMissing,
     ObjectRefused,
     SettingsInvalid,
+    StorageRefused,
     StorageUnavailable,
 )
 from facetag.storage.client import make_storage
@@ -187,7 +188,7 @@ def test_wrong_credentials_say_which_settings_to_check(servers):
     with pytest.raises(SettingsInvalid, match="FACETAG_S3_SECRET_KEY"):
         make_storage(wrong).ensure_bucket()
     for ask in (lambda s: s.delete(["x"]), lambda s: s.list_prefix(s.bucket, "", None)):
-        with pytest.raises(StorageUnavailable, match=r"refuses.*FACETAG_S3_SECRET_KEY"):
+        with pytest.raises(StorageRefused, match=r"refuses.*FACETAG_S3_SECRET_KEY"):
             ask(make_storage(wrong))
 
 
