@@ -14,6 +14,8 @@ from facetag.db.tables import ApiKey, KeyKind
 from facetag.errors import KeyRefused, KeyUnknown
 
 MAX_NAME = 200
+MAX_LIFE = timedelta(days=100_000)
+"""Python reads no time past the year 9999, and then no list of keys."""
 SESSION_LIFE = timedelta(days=7)
 LINK_LIFE = timedelta(hours=1)
 USE_RECORDED_S = 60
@@ -75,6 +77,8 @@ def create_key(
         raise KeyRefused(f"Give a name of 1 to {MAX_NAME} printable characters.")
     if life is not None and life <= timedelta(0):
         raise KeyRefused("Give a time in the future at which the key expires.")
+    if life is not None and life > MAX_LIFE:
+        raise KeyRefused(f"Give a time within {MAX_LIFE.days} days, or none for a key for ever.")
     token = Token.make()
     session.add(
         ApiKey(

@@ -56,7 +56,14 @@ def test_a_key_ends_when_it_was_told_to(session):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tenant_id": "../x"}, {"name": ""}, {"name": "a\x1b[2J"}, {"life": timedelta(0)}]
+    "wrong",
+    [
+        {"tenant_id": "../x"},
+        {"name": ""},
+        {"name": "a\x1b[2J"},
+        {"life": timedelta(0)},
+        {"life": timedelta(days=365 * 8000)},
+    ],
 )
 def test_a_key_that_cannot_be_made_is_refused(session, wrong):
     with pytest.raises(KeyRefused):
