@@ -14,7 +14,7 @@ from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import Image, ImageState, Job
 from facetag.erasure.purge import purge_job
 from facetag.erasure.tombstones import bury, work_off
-from facetag.errors import JobNotFound, JobStateConflict, StorageUnavailable
+from facetag.errors import JobNotFound, JobStateConflict, ObjectMissing, StorageUnavailable
 from facetag.jobs.queries import PHOTO_GRACE, UPLOAD_GRACE, find_needed
 from facetag.settings import Settings
 from facetag.storage.client import Storage
@@ -159,7 +159,7 @@ class OrphanWalk:
             return 0
         try:
             page, self._cursor = storage.list_prefix(storage.bucket, "tenants/", self._cursor)
-        except StorageUnavailable as error:
+        except (ObjectMissing, StorageUnavailable) as error:
             log.warning("orphans_put_off", reason=str(error))
             return 0
         if self._cursor is None:

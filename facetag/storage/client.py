@@ -465,6 +465,11 @@ def _translated_errors() -> Iterator[None]:
                     else "the rights of FACETAG_S3_ACCESS_KEY, and FACETAG_S3_SECRET_KEY."
                 )
             ) from error
+        if _code(error) == "NoSuchBucket":
+            raise StorageUnavailable(
+                "Object storage has lost our bucket, or FACETAG_S3_BUCKET names another: "
+                "run `facetag migrate`."
+            ) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status < 500 and status != 429 and _code(error) not in _TRANSIENT:
             raise

@@ -228,9 +228,12 @@ def test_without_redis_the_rest_is_swept_all_the_same(harness, lose):
     assert (swept.requeued, swept.rung) == (1, 0)
 
 
-def test_where_storage_refuses_the_key_the_rest_is_swept_all_the_same(harness, lose):
+@pytest.mark.parametrize(
+    "fault", [{"s3_secret_key": SecretStr("withdrawn")}, {"s3_bucket": "lost-with-its-disk"}]
+)
+def test_where_storage_refuses_or_lost_our_bucket_the_rest_is_swept(harness, lose, fault):
     lose(harness.post(["a"]), started=False)
-    harness.set(s3_secret_key=SecretStr("withdrawn"))
+    harness.set(**fault)
     with harness.transaction() as session:
         bury(session, ["tenants/local/images/gone.png"], tenant_id="local", job_id=uuid.uuid4())
     storage = make_storage(harness.settings)
