@@ -11,6 +11,7 @@ FacetagError
 │   ├── StorageUnavailable
 │   │   └── StorageRefused     it answers, but a right is missing
 │   └── ApiUnavailable
+├── DatabaseTooNew             a later facetag migrated the tables: this one does not know them
 ├── NotFound                   what was asked for does not exist
 │   ├── JobNotFound
 │   ├── ImageNotFound
@@ -116,6 +117,10 @@ class StorageRefused(StorageUnavailable):
 
 class ApiUnavailable(ServiceUnavailable):
     """The API does not answer at FACETAG_API_URL."""
+
+
+class DatabaseTooNew(FacetagError):
+    """The tables are of a revision that this facetag does not know."""
 
 
 class NotFound(FacetagError):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
-from facetag.errors import DatabaseBusy, DatabaseUnavailable
+from facetag.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable
 from facetag.settings import Settings
 
 MIGRATION_LOCK = 0x666163657461
@@ -176,10 +176,13 @@ def ping(engine: Engine) -> None:
 def migrate(database_url: str) -> None:
     """Migrate the tables to the newest revision; several callers at once are safe.
 
-    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable.
+    All revisions run in one transaction, under an advisory lock. Raises DatabaseUnavailable, and
+    DatabaseTooNew for tables of a later facetag.
     """
     from alembic import command
     from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(files("facetag_migrations")).replace("%", "%%"))
@@ -190,6 +193,13 @@ def migrate(database_url: str) -> None:
     )
     with translate_errors(), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        found = MigrationContext.configure(connection).get_current_heads()
+        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+        if unknown := sorted(set(found) - known):
+            raise DatabaseTooNew(
+                f"The tables are of revision {', '.join(unknown)}, which a later facetag or "
+                "another program made: install that version again, or restore an earlier backup."
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from facetag.db.engine import make_engine, make_sessions, migrate, ping, read, transaction
 from facetag.db.tables import Model
-from facetag.errors import DatabaseUnavailable
+from facetag.errors import DatabaseTooNew, DatabaseUnavailable
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +118,16 @@ def test_a_database_without_tables_says_which_command_makes_them(empty_database,
         transaction(make_sessions(engine)) as session,
     ):
         session.query(Model).all()
+    engine.dispose()
+
+
+def test_tables_of_a_later_version_are_left_alone(empty_database):
+    migrate(empty_database)
+    engine = create_engine(empty_database.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseTooNew, match="revision 9999, which a later facetag"):
+        migrate(empty_database)
     engine.dispose()
 
 
