@@ -47,12 +47,17 @@ DIFFERENCES = """
     + coalesce(abs((f.attributes ->> 'age')::float - (g.attributes ->> 'age')::float) >= 10,
                false)::int
 """
+# A job may name a photo several times: the first that has this face answers for all.
 OTHERS = """
-    JOIN jobs AS compared ON compared.id = :against AND compared.deleted_at IS NULL
-    JOIN images AS j ON j.job_id = compared.id AND j.tenant_id = :tenant
-        AND j.bucket = i.bucket AND j.key = i.key
-    JOIN faces AS g ON g.image_id = j.id
-        AND (g.x, g.y, g.width, g.height) = (f.x, f.y, f.width, f.height)
+    CROSS JOIN LATERAL (
+        SELECT o.attributes FROM jobs AS compared
+        JOIN images AS j ON j.job_id = compared.id AND j.tenant_id = :tenant
+            AND j.bucket = i.bucket AND j.key = i.key
+        JOIN faces AS o ON o.image_id = j.id
+            AND (o.x, o.y, o.width, o.height) = (f.x, f.y, f.width, f.height)
+        WHERE compared.id = :against AND compared.deleted_at IS NULL
+        ORDER BY j.position, o.position LIMIT 1
+    ) AS g
 """
 OTHER_BOXES = """
     ARRAY(SELECT ARRAY[o.x, o.y, o.width, o.height] FROM faces AS o

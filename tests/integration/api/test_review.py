@@ -224,6 +224,25 @@ def test_faces_on_which_networks_disagree_come_first(api, harness, job, worker):
     assert api.get(f"{job}/review/queue?order=disagreement").status_code == 422
 
 
+def test_a_face_is_listed_once_if_the_other_job_names_its_photo_twice(api, harness, job):
+    with harness.transaction() as session:
+        keys = session.scalars(
+            text("SELECT key FROM images WHERE job_id = :id ORDER BY position"),
+            {"id": job.rsplit("/")[-1]},
+        ).all()
+    other = harness.post([*keys, *keys], announced=True)
+    harness.wait_until_closed(other)
+    with harness.transaction() as session:
+        session.execute(
+            text(
+                "UPDATE faces SET attributes = jsonb_set(attributes, '{race,label}', '\"white\"') "
+                "WHERE image_id IN (SELECT id FROM images WHERE job_id = :id)"
+            ),
+            {"id": other},
+        )
+    assert queue(api, job, order="disagreement", against=other) == [(0, 0), (1, 0), (2, 0)]
+
+
 def test_the_box_of_a_missed_face_lies_within_its_photo(api, harness, job):
     say(api, job, 3, "missed", box=[-5, 14, 20, 100_000], gender="female")
     ((missed,),) = [some for some in faces(api, job) if some and some[0]["at"] == 3]
