@@ -19,7 +19,7 @@ from facetag.atomic_write import atomic_write
 from facetag.cache_folder import cache_folder
 from facetag.client.api_client import NO_WISH, ImageEntry, JobWish
 from facetag.settings import Settings
-from facetag.standalone.processes.process_record import boot_id, start_tick
+from facetag.standalone.processes.process_record import boot_id, process_space, start_tick
 
 FILE_NAME = "tag-jobs.json"
 REQUEST = "request:"
@@ -96,21 +96,25 @@ def new_request() -> str:
 
 
 def this_process() -> str:
-    """Return a name of this process that no later one gets, on any machine.
+    """Return a name of this process that no later one gets, on any machine or in any container.
 
-    It is `PID:START:BOOT:HOST`. Machines that share a home share the file of jobs.
+    It is `PID:START:BOOT:HOST:SPACE`. Machines that share a home share the file of jobs, and so may
+    containers of one machine, each of which counts its own process ids.
     """
-    return f"{os.getpid()}:{start_tick(os.getpid())}:{boot_id()}:{gethostname()}"
+    start = start_tick(os.getpid())
+    return f"{os.getpid()}:{start}:{boot_id()}:{gethostname()}:{process_space()}"
 
 
 def is_running(owner: str) -> bool:
-    """Return whether the process of this name still runs, or may run on another machine.
+    """Return whether the process of this name still runs, or may run where it cannot be seen.
 
-    Earlier releases left BOOT and HOST out.
+    Earlier releases left BOOT, HOST and SPACE out.
     """
-    pid, start, boot, host = (owner.split(":", 3) + [""] * 3)[:4]
+    pid, start, boot, host, space = (owner.split(":", 4) + [""] * 4)[:5]
     machine = boot or host
     if machine and machine != (boot_id() or gethostname()):
         # A process of this very host ended when the machine was started again.
         return host != gethostname()
+    if space and space != process_space():
+        return True
     return bool(start) and pid.isdigit() and start_tick(int(pid)) == start

@@ -10,6 +10,7 @@ from typing import Any
 # An installation that only asks a service elsewhere has no psutil.
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROCESS_SPACE = Path("/proc/self/ns/pid")
 _STATE, _START = 0, 19
 """Fields of /proc/PID/stat, counted from the one after the process's name."""
 _ENDED = "ZX"
@@ -80,6 +81,13 @@ def boot_id() -> str:
     """Return an id that only this machine has, until it is started again; "" without /proc."""
     with suppress(OSError):
         return BOOT_ID.read_text(encoding="ascii").strip()
+    return ""
+
+
+def process_space() -> str:
+    """Return an id of the processes that share ids with this one, as in a container; "" if none."""
+    with suppress(OSError):
+        return str(PROCESS_SPACE.stat().st_ino)
     return ""
 
 

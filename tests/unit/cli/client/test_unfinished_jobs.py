@@ -94,6 +94,15 @@ def test_a_process_of_another_machine_is_taken_to_run(tmp_path, monkeypatch, has
         assert not is_running(ended)
 
 
+def test_a_process_of_another_container_is_taken_to_run(tmp_path, monkeypatch):
+    """Its id means another process here, or none."""
+    monkeypatch.setattr(process_record, "PROCESS_SPACE", tmp_path)
+    ended = this_process().replace(":", ":1", 1)
+    assert not is_running(ended)
+    monkeypatch.setattr(process_record, "PROCESS_SPACE", tmp_path.parent)
+    assert is_running(ended)
+
+
 def test_each_service_has_its_own_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = Settings(data_dir=tmp_path)
