@@ -1,19 +1,21 @@
 """Delete what nobody asked to keep: results past their time, and uploads that no job took."""
 
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import structlog
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import allow_long_statements, transaction
 from facetag.db.tables import Image, ImageState, Job
+from facetag.erasure.deleted_jobs import BATCH, ROUND_S
 from facetag.erasure.purge import purge_job
-from facetag.erasure.tombstones import bury, work_off
+from facetag.erasure.tombstones import bury, is_to_be_forgotten, work_off
 from facetag.errors import JobNotFound, JobStateConflict, ObjectMissing, StorageUnavailable
 from facetag.jobs.queries import PHOTO_GRACE, UPLOAD_GRACE, find_needed
 from facetag.settings import Settings
@@ -60,44 +62,58 @@ def expire_jobs(sessions: sessionmaker[Session], settings: Settings, *, bucket: 
 
 
 def forget_counted(sessions: sessionmaker[Session], *, bucket: str) -> int:
-    """Delete the photos and names of ended jobs that keep counts only; return how many."""
+    """Delete photos and names of ended jobs that keep counts only; return how many.
+
+    What takes longer than ROUND_S is left to the next call.
+    """
+    until = time.monotonic() + ROUND_S
     with transaction(sessions) as session:
         found = session.execute(
-            select(Job.id, Job.tenant_id)
-            .where(
-                Job.aggregate.is_not(None),
-                Job.deleted_at.is_(None),
-                Job.finished_at.is_not(None),
-                exists().where(Image.job_id == Job.id),
-            )
-            .limit(JOBS_A_ROUND)
+            select(Job.id, Job.tenant_id).where(is_to_be_forgotten()).limit(JOBS_A_ROUND)
         ).all()
     forgotten = 0
     for job_id, tenant_id in found:
         with transaction(sessions) as session:
-            allow_long_statements(session)
-            rows = session.execute(
-                delete(Image).where(Image.job_id == job_id).returning(Image.bucket, Image.key)
-            ).all()
-            keys = {row.key for row in rows if row.bucket == bucket}
-            bury(session, sorted(keys), tenant_id=tenant_id, job_id=job_id)
+            number = _forget(session, job_id, tenant_id, bucket=bucket, until=until)
             record(
                 session,
                 "photos forgotten",
                 tenant_id=tenant_id,
                 actor=SWEEPER,
                 subject=job_id,
-                number=len(rows),
+                number=number,
             )
-        forgotten += len(rows)
+        forgotten += number
+        if time.monotonic() >= until:
+            break
     return forgotten
+
+
+def _forget(
+    session: Session, job_id: uuid.UUID, tenant_id: str, *, bucket: str, until: float
+) -> int:
+    """Delete a job's images until this time of `time.monotonic()`; return how many."""
+    number = 0
+    next_ones = select(Image.id).where(Image.job_id == job_id).limit(BATCH)
+    while ids := session.scalars(next_ones).all():
+        rows = session.execute(
+            delete(Image).where(Image.id.in_(ids)).returning(Image.bucket, Image.key)
+        ).all()
+        keys = {row.key for row in rows if row.bucket == bucket}
+        bury(session, sorted(keys), tenant_id=tenant_id, job_id=job_id)
+        number += len(rows)
+        if time.monotonic() >= until:
+            break
+    return number
 
 
 def give_up_photos(sessions: sessionmaker[Session], *, bucket: str) -> int:
     """Delete the labelled photos of ended jobs that do not keep them; return how many.
 
     Photos that failed or were cancelled stay as long as their job, which may be retried or resumed.
+    After ROUND_S no job is begun.
     """
+    until = time.monotonic() + ROUND_S
     with transaction(sessions) as session:
         found = session.execute(
             select(Job.id, Job.tenant_id)
@@ -109,7 +125,12 @@ def give_up_photos(sessions: sessionmaker[Session], *, bucket: str) -> int:
             )
             .limit(JOBS_A_ROUND)
         ).all()
-    return sum(_give_up(sessions, *one, bucket=bucket) for one in found)
+    number = 0
+    for one in found:
+        number += _give_up(sessions, *one, bucket=bucket)
+        if time.monotonic() >= until:
+            break
+    return number
 
 
 def _give_up(

@@ -3,27 +3,27 @@
 import math
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
 from psycopg import Connection
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.access.audit import SWEEPER, record
 from facetag.db.engine import transaction
-from facetag.db.tables import Job, Tombstone
+from facetag.db.tables import AuditLine, Image, Job, Tombstone
 from facetag.errors import StorageUnavailable
 from facetag.jobs.queries import find_needed, is_among
 from facetag.storage.client import Storage
 
 BATCH = 1000
 RETRY = timedelta(seconds=30)
+_NO_SYNC = {"synchronize_session": False}
 
-Gone = Counter[tuple[str, uuid.UUID]]
-"""Objects that are deleted already, by tenant and job."""
+ERASING, ERASED = "erasing objects", "objects erased"
+"""What the audit log says of a job's objects while some are left, and once the last one is gone."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ def spare(session: Session, keys: Sequence[str], *, tenant_id: str) -> None:
     """Take back the tombstones of objects that their tenant sends again."""
     session.execute(
         delete(Tombstone).where(Tombstone.tenant_id == tenant_id, is_among(Tombstone.key, keys)),
-        execution_options={"synchronize_session": False},
+        execution_options=_NO_SYNC,
     )
 
 
@@ -56,19 +56,16 @@ def work_off(
     *,
     job_id: uuid.UUID | None = None,
     until: float = math.inf,
-    gone: Gone | None = None,
 ) -> int:
-    """Delete the objects of tombstones that are due, and return how many are gone.
+    """Delete the objects of tombstones that are due, and return how many tombstones are gone.
 
-    With `job_id`, only those of a job. Photos that a job needs by now stay. Once the last one
-    of a job is gone, the audit log says so. If object storage does not answer, tombstones stay and
-    are due again after RETRY. After `until`, a time of `time.monotonic()`, no batch is begun; give
-    the same `gone` to each call, so that the audit log counts them together. Raises
-    DatabaseUnavailable.
+    With `job_id`, only those of a job. Photos that a job needs by now stay. The audit log counts a
+    job's deleted objects, and says so once the last one is gone. If object storage does not answer,
+    tombstones stay and are due again after RETRY. After `until`, a time of `time.monotonic()`, no
+    batch is begun. Raises DatabaseUnavailable.
     """
-    gone = Counter() if gone is None else gone
     number = 0
-    while batch := _work_off_batch(sessions, storage, job_id, gone):
+    while batch := _work_off_batch(sessions, storage, job_id):
         number += batch
         if time.monotonic() >= until:
             break
@@ -76,15 +73,12 @@ def work_off(
 
 
 def _work_off_batch(
-    sessions: sessionmaker[Session],
-    storage: Storage,
-    job_id: uuid.UUID | None,
-    gone: Gone,
+    sessions: sessionmaker[Session], storage: Storage, job_id: uuid.UUID | None
 ) -> int:
     due = or_(Tombstone.not_before.is_(None), Tombstone.not_before <= func.now())
     wanted = (Tombstone.job_id == job_id) if job_id is not None else due
-    # Deleted jobs that still have rows will have more tombstones.
-    unready = select(Job.id).where(Job.deleted_at.is_not(None))
+    # Jobs of which rows are still to be deleted will have more tombstones.
+    unready = select(Job.id).where(or_(Job.deleted_at.is_not(None), is_to_be_forgotten()))
     with transaction(sessions) as session:
         rows = session.scalars(
             select(Tombstone)
@@ -105,33 +99,49 @@ def _work_off_batch(
                 update(Tombstone)
                 .where(Tombstone.id.in_([row.id for row in rows]))
                 .values(not_before=func.now() + RETRY, attempts=Tombstone.attempts + 1),
-                execution_options={"synchronize_session": False},
+                execution_options=_NO_SYNC,
             )
             return 0
         session.execute(
             delete(Tombstone).where(Tombstone.id.in_([row.id for row in rows])),
-            execution_options={"synchronize_session": False},
+            execution_options=_NO_SYNC,
         )
-        batch = Gone((row.tenant_id, row.job_id) for row in rows)
-        ended = _record_ends(session, batch, gone)
-    gone.update(batch)
-    for one in ended:
-        del gone[one]
+        erased = dict.fromkeys(((row.tenant_id, row.job_id) for row in rows), 0)
+        for row in rows:
+            erased[row.tenant_id, row.job_id] += row.key not in needed
+        for (tenant_id, of_job), number in erased.items():
+            _record_erased(session, of_job, number, tenant_id=tenant_id)
     return len(rows)
 
 
-def _record_ends(session: Session, batch: Gone, before: Gone) -> list[tuple[str, uuid.UUID]]:
-    """Record the jobs whose last object is gone, and return them with their tenants."""
-    ended = []
-    for (tenant_id, job_id), number in batch.items():
-        if not session.scalar(select(exists().where(Tombstone.job_id == job_id))):
-            ended.append((tenant_id, job_id))
-            record(
-                session,
-                "objects erased",
-                tenant_id=tenant_id,
-                actor=SWEEPER,
-                subject=job_id,
-                number=number + before[tenant_id, job_id],
-            )
-    return ended
+def is_to_be_forgotten() -> ColumnElement[bool]:
+    """Return the condition that the rows of a job's images go, as it keeps counts only."""
+    return and_(
+        Job.aggregate.is_not(None),
+        Job.deleted_at.is_(None),
+        Job.finished_at.is_not(None),
+        exists().where(Image.job_id == Job.id),
+    )
+
+
+def _record_erased(session: Session, job_id: uuid.UUID, number: int, *, tenant_id: str) -> None:
+    """Add to the number of a job's erased objects in the audit log, which survives a restart."""
+    before = session.scalars(
+        delete(AuditLine)
+        .where(
+            AuditLine.tenant_id == tenant_id,
+            AuditLine.action == ERASING,
+            AuditLine.subject == str(job_id),
+        )
+        .returning(AuditLine.number),
+        execution_options=_NO_SYNC,
+    ).all()
+    is_over = not session.scalar(select(exists().where(Tombstone.job_id == job_id)))
+    record(
+        session,
+        ERASED if is_over else ERASING,
+        tenant_id=tenant_id,
+        actor=SWEEPER,
+        subject=job_id,
+        number=sum(before) + number,
+    )

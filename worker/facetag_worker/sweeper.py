@@ -1,5 +1,6 @@
 """Repair what died processes left: expired leases, lost doorbells, jobs that stayed open."""
 
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from sqlalchemy import select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
@@ -21,7 +22,7 @@ from facetag.db.tables import ImageState, Job, JobState
 from facetag.erasure.deleted_jobs import ROUND_S, erase_deleted_jobs
 from facetag.erasure.freed_rows import TableRewriting
 from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
-from facetag.erasure.tombstones import Gone, work_off
+from facetag.erasure.tombstones import work_off
 from facetag.erasure.upload_promises import forget_promises
 from facetag.errors import DatabaseBusy, DatabaseUnavailable, ErrorCode, QueueUnavailable
 from facetag.jobs import close_job_if_done
@@ -156,7 +157,6 @@ class Sweeper:
         self._storage = storage
         self._settings = settings
         self._grace = LeaseGrace(settings.lease_s, clock=clock)
-        self._gone = Gone()
         self._orphans = OrphanWalk()
         self._rewriting = TableRewriting(settings.data_dir)
         self._name = name_program("sweeper")
@@ -244,25 +244,33 @@ class Sweeper:
                 return returned.count(ImageState.QUEUED), returned.count(ImageState.FAILED)
 
     def _free_twins(self) -> None:
-        with transaction(self._sessions) as session:
-            found = session.execute(FIND_WAITING).scalars().all()
-        for job_id in found:
+        for job_id in self._jobs_in_turn(FIND_WAITING):
             with self._holding(job_id) as session:
                 free_twins(session, job_id)
                 log.warning("twins_freed", job_id=str(job_id))
 
     def _apply_left(self) -> None:
         """Apply changes of counts that a worker left before it died."""
-        with transaction(self._sessions) as session:
-            found = session.execute(FIND_LEFT).scalars().all()
-        for job_id in found:
+        for job_id in self._jobs_in_turn(FIND_LEFT):
             with self._holding(job_id) as session:
                 apply_left_counts(session, job_id)
 
     def _close_done(self) -> int:
+        return sum(self._close(job_id) for job_id in self._jobs_in_turn(FIND_DONE))
+
+    def _jobs_in_turn(self, query: TextClause) -> Iterator[UUID]:
+        """Yield the jobs that a query finds, until ROUND_S are over; the next round has the rest.
+
+        The order is random: those that take a round to no avail must not be the first ones always.
+        """
+        until = time.monotonic() + ROUND_S
         with transaction(self._sessions) as session:
-            found = session.execute(FIND_DONE).scalars().all()
-        return sum(self._close(job_id) for job_id in found)
+            found = list(session.execute(query).scalars())
+        random.shuffle(found)
+        for job_id in found:
+            yield job_id
+            if time.monotonic() >= until:
+                return
 
     def _close(self, job_id: UUID) -> bool:
         """Close a job; a large cancelled job takes several steps or rounds."""
@@ -314,8 +322,7 @@ class Sweeper:
         return rung + sum(self._ring(*row) for row in found)
 
     def _work_off(self) -> int:
-        until = time.monotonic() + ROUND_S
-        return work_off(self._sessions, self._storage, until=until, gone=self._gone)
+        return work_off(self._sessions, self._storage, until=time.monotonic() + ROUND_S)
 
     def _return_retrainings(self) -> int:
         with transaction(self._sessions) as session:

@@ -153,6 +153,15 @@ def test_a_round_does_not_last_until_a_large_deletion_is_done(harness, sweeper, 
     assert [sweeper.sweep().erased for _ in range(3)] == [1000, 1, 0]
 
 
+def test_a_round_does_not_last_until_many_jobs_are_closed(harness, sweeper, monkeypatch):
+    monkeypatch.setattr("facetag_worker.sweeper.ROUND_S", 0.0)
+    for name in "abc":
+        harness.change_images("state = 'no_face'", harness.post([name]))
+    with harness.transaction() as session:
+        session.execute(text("UPDATE jobs SET queued = 0, no_face = 1"))
+    assert [sweeper.sweep().closed for _ in range(4)] == [1, 1, 1, 0]
+
+
 def test_of_two_sweepers_one_does_nothing(harness, sweeper, lose):
     job_id = harness.post(["a"])
     lose(job_id, started=False)

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from facetag import jobs
 from facetag.db.engine import transaction
 from facetag.erasure.purge import purge_job, purge_photos
-from facetag.erasure.retention import OrphanWalk, expire_jobs, give_up_photos
-from facetag.erasure.tombstones import BATCH, Gone, bury, spare, work_off
+from facetag.erasure.retention import OrphanWalk, expire_jobs, forget_counted, give_up_photos
+from facetag.erasure.tombstones import BATCH, bury, spare, work_off
 from facetag.errors import JobStateConflict, StorageUnavailable
 from facetag.jobs import NewImage
 from facetag.jobs.new_image import LabelWish
@@ -110,15 +110,18 @@ def test_a_deletion_outlasts_an_outage_of_storage_and_ends_in_the_audit_log(sess
 
 
 def test_a_long_deletion_takes_several_calls_and_is_counted_as_one(sessions):
-    store, job_id, gone = Forgetful(), uuid.uuid4(), Gone()
+    """Nothing is kept in memory between the calls, so a restart of the sweeper loses no count."""
+    store, job_id = Forgetful(), uuid.uuid4()
     keys = [image_key("local", f"{number:064x}", ".jpg") for number in range(2 * BATCH + 7)]
     with transaction(sessions) as session:
         bury(session, keys, tenant_id="local", job_id=job_id)
-    for number in (BATCH, BATCH, 7, 0):
-        assert work_off(sessions, store, until=time.monotonic(), gone=gone) == number
+    for number in (BATCH, BATCH):
+        assert work_off(sessions, store, until=time.monotonic()) == number
+    assert audit(sessions) == [("erasing objects", "sweeper", str(job_id), 2 * BATCH)]
+    for number in (7, 0):
+        assert work_off(sessions, store, until=time.monotonic()) == number
     assert store.deleted == len(keys)
     assert audit(sessions) == [("objects erased", "sweeper", str(job_id), len(keys))]
-    assert not gone
 
 
 def test_a_photo_that_is_sent_again_meanwhile_stays(sessions, storage):
@@ -126,6 +129,7 @@ def test_a_photo_that_is_sent_again_meanwhile_stays(sessions, storage):
     make_job(sessions, storage, ended=False)
     work_off(sessions, storage)
     assert storage.exists(KEY)
+    assert audit(sessions)[-1][::3] == ("objects erased", 1), "its thumbnail"
 
 
 def test_an_upload_takes_its_tombstone_back_and_no_one_elses(sessions, storage):
@@ -294,3 +298,35 @@ def test_a_photo_that_failed_stays_for_another_try_and_goes_after_it(sessions, s
     end(sessions, job_id)
     assert give_up(sessions, storage) == 1
     assert not storage.exists(KEY)
+
+
+def test_a_large_job_that_keeps_counts_is_forgotten_in_several_calls(
+    sessions, storage, monkeypatch
+):
+    monkeypatch.setattr("facetag.erasure.retention.ROUND_S", 0.0)
+    monkeypatch.setattr("facetag.erasure.retention.BATCH", 2)
+    keys = [image_key("local", f"{number:064x}", ".jpg") for number in range(3)]
+    with transaction(sessions) as session:
+        images = [NewImage(key=key, name=key, bucket=storage.bucket) for key in keys]
+        wish = LabelWish(counts_only=True)
+        job, _ = jobs.create_job(session, tenant_id="local", images=images, wish=wish)
+    for key in keys:
+        storage.put(key, b"photo", "image/jpeg")
+    end(sessions, job.id)
+    assert forget_counted(sessions, bucket=storage.bucket) == 2
+    assert work_off(sessions, storage) == 0, "more tombstones will come"
+    assert forget_counted(sessions, bucket=storage.bucket) == 1
+    work_off(sessions, storage)
+    assert not any(map(storage.exists, keys))
+    assert [(action, number) for action, _, _, number in audit(sessions)] == [
+        ("photos forgotten", 2),
+        ("photos forgotten", 1),
+        ("objects erased", 3),
+    ]
+
+
+def test_no_job_is_begun_after_the_time_to_give_up_photos(sessions, storage, monkeypatch):
+    monkeypatch.setattr("facetag.erasure.retention.ROUND_S", 0.0)
+    for _ in range(2):
+        end(sessions, make_kept(sessions, storage, keep=False))
+    assert [give_up_photos(sessions, bucket=storage.bucket) for _ in range(3)] == [1, 1, 0]
