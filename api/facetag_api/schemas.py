@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from facetag.access.keys import Scope
 from facetag.db.tables import ImageState, JobState
 from facetag.image_formats import CONTENT_TYPE, may_hold_script
+from facetag.results.name_escapes import MAX_NAME
 
 MAX_UPLOADS = 1000
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -131,7 +132,7 @@ class JobImage:
 
     key: Annotated[str, Field(min_length=1, max_length=1100)]
     """A key that POST /v1/uploads gave, or `s3://bucket/key` in an allowed bucket."""
-    name: Annotated[Text, Field(max_length=1024)] = ""
+    name: Annotated[Text, Field(max_length=MAX_NAME)] = ""
     """Name of the image in the results; if empty, the key. Names need not be unique."""
 
 

@@ -9,6 +9,9 @@ import json
 import re
 from typing import Any
 
+MAX_NAME = 4 * 4096
+"""The longest name of an image in a job: a path of Linux with each of its bytes as `\\xNN`."""
+
 _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 _MARKS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"

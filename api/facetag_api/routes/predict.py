@@ -6,14 +6,13 @@ import anyio
 from fastapi import APIRouter, File, Request, UploadFile
 
 from facetag.db.storable_text import storable
+from facetag.results.name_escapes import MAX_NAME
 from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
 from facetag_api.prediction import Prediction, predict_place
 from facetag_api.problems import BodyTooLarge
 from facetag_api.routes.uploads import require_storage_space
 from facetag_api.schemas import ImageLine
-
-MAX_NAME = 1024
 
 router = APIRouter(tags=["predict"])
 

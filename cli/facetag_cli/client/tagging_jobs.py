@@ -16,11 +16,9 @@ from facetag.client.api_client import (
 from facetag.errors import FacetagError
 from facetag.inputs.photo_files import LocalPhoto
 from facetag.results.image_lines import image_line
-from facetag.results.name_escapes import escape_name
+from facetag.results.name_escapes import MAX_NAME, escape_name
 from facetag_cli.upload.uploader import NotSent, UploadReport
 
-MAX_NAME = 1024
-"""The longest name of an image that the API takes."""
 MAX_JOB_NAME = 200
 JOB_BYTES = 28 * 2**20
 """The most bytes of JSON for the images of a request; the API allows 320 bytes per image."""

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from facetag.queue.celery_app import count_doorbells
+from facetag.results.name_escapes import MAX_NAME
 from tests.integration.api.conftest import serve
 
 KEY = "tenants/local/images/aa/{number}.jpg"
@@ -50,6 +51,15 @@ def test_one_key_may_have_two_names_and_a_name_may_occur_twice(api):
     twice = [{"key": KEY, "name": "a.jpg"}, {"key": KEY, "name": "b.jpg"}]
     answer = api.post("/v1/jobs", json={"images": [*twice, *twice]})
     assert answer.json()["total"] == 4
+
+
+def test_a_name_may_be_as_long_as_a_path(api):
+    path = "a/" * (MAX_NAME // 2)
+    created = api.post("/v1/jobs", json={"images": [{"key": KEY, "name": path}]})
+    (line,) = api.get(f"/v1/jobs/{created.json()['id']}/images").json()["images"]
+    assert line["image"] == path
+    images = [{"key": KEY, "name": f"{path}a"}]
+    assert api.post("/v1/jobs", json={"images": images}).status_code == 422
 
 
 def test_an_image_without_a_name_is_called_by_its_key(api):

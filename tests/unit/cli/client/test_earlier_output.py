@@ -1,8 +1,7 @@
 import pytest
 
-from facetag.results.name_escapes import dump_json
+from facetag.results.name_escapes import MAX_NAME, dump_json
 from facetag_cli.client.earlier_output import OPEN, EarlierOutput
-from facetag_cli.client.tagging_jobs import MAX_NAME
 
 KNOWN = {
     "job": "7",

@@ -4,6 +4,7 @@ from facetag.client.api_client import ApiClient, Service
 from facetag.client.result_stream import stream_lines
 from facetag.errors import ErrorCode, FacetagError
 from facetag.inputs.photo_files import LocalPhoto
+from facetag.results.name_escapes import MAX_NAME, unescape_name
 from facetag_cli.client.tagging_jobs import (
     merge_lines,
     name_in_job,
@@ -18,6 +19,11 @@ def photos_of(tmp_path, *names):
     return [LocalPhoto(name, tmp_path / name) for name in names]
 
 
+def test_no_path_of_linux_is_cut_in_its_job():
+    path = "/".join(["\udce9" * 255] * 16)[:4096]
+    assert unescape_name(name_in_job(path)) == path
+
+
 def test_photos_that_were_not_sent_are_in_no_job(tmp_path):
     photos = photos_of(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     outcomes = ["k1", NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), "k3"]
@@ -28,9 +34,9 @@ def test_photos_that_were_not_sent_are_in_no_job(tmp_path):
 
 
 def test_a_long_name_keeps_its_end(tmp_path):
-    photos = photos_of(tmp_path, "d/" * 600 + "a.jpg")
+    photos = photos_of(tmp_path, "d/" * MAX_NAME + "a.jpg")
     ((image,),) = plan_jobs(photos, ["k"], max_images=9)
-    assert len(image["name"]) == 1024
+    assert len(image["name"]) == MAX_NAME
     assert image["name"].endswith("/a.jpg")
 
 
@@ -49,7 +55,7 @@ def test_a_photo_larger_than_a_request_still_goes_alone():
 
 
 def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_path):
-    long_name = "d/" * 600 + "c.jpg"
+    long_name = "d/" * MAX_NAME + "c.jpg"
     photos = photos_of(tmp_path, "a.jpg", "b.jpg", long_name)
     service.objects |= {"k1": b"face", "k3": b"wall"}
     report = UploadReport(["k1", NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), "k3"])
@@ -75,7 +81,7 @@ def test_lines_of_sent_and_unsent_photos_come_in_the_photos_order(service, tmp_p
     }
 
 
-@pytest.mark.parametrize("first", ["caf\udce9.jpg", "d/" * 600 + "a.jpg"])
+@pytest.mark.parametrize("first", ["caf\udce9.jpg", "d/" * MAX_NAME + "a.jpg"])
 def test_a_duplicate_names_the_first_photo_as_its_own_line_does(tmp_path, first):
     photos = photos_of(tmp_path, first, "z.jpg")
     lines = [
@@ -97,7 +103,7 @@ def test_results_that_end_too_early_are_a_fault(service, tmp_path):
 
 @pytest.mark.parametrize("purged", [0, 1, 2, 3])
 def test_the_results_of_a_job_that_lost_a_photo_are_not_given_to_others(tmp_path, purged):
-    names = ["caf\udce9.jpg", "d/" * 600 + "b.jpg", r"c\xe9.jpg", "d.jpg"]
+    names = ["caf\udce9.jpg", "d/" * MAX_NAME + "b.jpg", r"c\xe9.jpg", "d.jpg"]
     photos = photos_of(tmp_path, "away.jpg", *names)
     report = UploadReport([NotSent(ErrorCode.FILE_UNREADABLE, "Gone."), *"klmn"])
     lines = [{"image": name_in_job(name), "state": "tagged"} for name in names]
