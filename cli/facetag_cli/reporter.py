@@ -26,6 +26,7 @@ from facetag.results.name_escapes import escape_controls, written_name
 
 PLAIN_EVERY_S = 10.0
 PHOTOS = "photos"
+STOPPED_AT_START = "Stopped while the servers were starting: nothing was changed."
 
 
 class Bar(Protocol):
@@ -53,6 +54,15 @@ class Reporter:
     def warn(self, text: str) -> None:
         """Print one line, even if quiet; what is no text, or steers the terminal, is escaped."""
         self.console.print(escape_controls(written_name(text)), markup=False)
+
+    @contextmanager
+    def explain_stop(self, text: str) -> Iterator[None]:
+        """Print one line if Ctrl-C ends the body."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.warn(text)
+            raise
 
     @contextmanager
     def bar(

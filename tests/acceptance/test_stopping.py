@@ -82,6 +82,19 @@ def test_ctrl_c_while_the_service_starts_says_so_and_leaves_none(start, run, tmp
     assert processes_on(data) == []
 
 
+@pytest.mark.parametrize("command", [("jobs",), ("results", "latest"), ("keys", "list")])
+def test_ctrl_c_while_servers_start_for_a_command_says_so(start, run, tmp_path, command):
+    assert run("keys", "list", "--data-dir", tmp_path).returncode == 0
+    stopped = start(*command, "--data-dir", tmp_path)
+    read_until(stopped.stderr, "Starting")
+    os.killpg(stopped.pid, signal.SIGINT)
+    shown, said = stopped.communicate(timeout=120)
+    assert stopped.returncode == 130, said
+    assert said.endswith("Stopped while the servers were starting: nothing was changed.\n")
+    assert shown == ""
+    assert processes_on(tmp_path) == []
+
+
 def test_down_ends_a_service_that_starts(start, run, tmp_path):
     write_photo(tmp_path / "a.png", 1)
     data = tmp_path / "data"

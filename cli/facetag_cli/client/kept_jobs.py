@@ -9,7 +9,7 @@ from facetag.client.service_lookup import find_service
 from facetag.errors import ApiUnavailable
 from facetag.settings import Settings
 from facetag_cli.client.job_progress import wait_for_job
-from facetag_cli.reporter import Reporter
+from facetag_cli.reporter import STOPPED_AT_START, Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ def open_jobs(
         )
     from facetag_cli.client.local_service import LocalService
 
-    reporter.say(f"Starting the servers of {settings.data_dir} for this command.")
-    with (
-        LocalService(settings, workers=int(works)) as local,
-        ApiClient(Service(local.api_url, local.key, own=True)) as client,
-    ):
+    with ExitStack() as stack:
+        with reporter.explain_stop(STOPPED_AT_START):
+            reporter.say(f"Starting the servers of {settings.data_dir} for this command.")
+            local = stack.enter_context(LocalService(settings, workers=int(works)))
+        client = stack.enter_context(ApiClient(Service(local.api_url, local.key, own=True)))
         yield OpenedJobs(client, own=True)
 
 

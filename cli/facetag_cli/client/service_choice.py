@@ -46,11 +46,8 @@ def use_service(settings: Settings, reporter: Reporter, *, stays: bool = True) -
         require_packages("fastapi", "openvino", "tensorflow")
         reporter.say(f"Starting a service; its data is in {settings.data_dir}.")
         with ExitStack() as stack:
-            try:
+            with reporter.explain_stop("Stopped while the service was starting: nothing was sent."):
                 service = _start(settings, reporter, stack, stays=stays)
-            except KeyboardInterrupt:
-                reporter.warn("Stopped while the service was starting: nothing was sent.")
-                raise
             yield service
 
 
