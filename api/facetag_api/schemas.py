@@ -313,7 +313,10 @@ class AuditPage(BaseModel):
 
 
 class Counts(BaseModel):
-    """Number of images in each state. They add up to the job's total once it is known."""
+    """Number of images in each state. They add up to the job's total once it is known.
+
+    Reviews change no state: an image whose faces were all rejected stays `tagged`.
+    """
 
     queued: int
     running: int
@@ -491,7 +494,9 @@ class ImageLine(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
 
     image: str = Field(description="Name of the image in the job")
-    state: ImageState
+    state: ImageState = Field(
+        description="`tagged` or `no_face` by what the network found; reviews change `faces` alone"
+    )
     error: ImageError | None
     model: str | None = Field(description="Version of the bundle that labelled the image")
     width: int | None

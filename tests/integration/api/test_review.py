@@ -82,6 +82,9 @@ def test_a_correction_counts_in_every_form_of_the_results_until_it_is_withdrawn(
     assert api.delete(f"{job}/reviews/{drawn}").status_code == 204
     shown = faces(api, job)
     assert [len(some) for some in shown] == [1, 0, 1, 1]
+    found = [line["state"] for line in api.get(f"{job}/images").json()["images"]]
+    assert found == ["tagged", "tagged", "tagged", "no_face"], "as the network found them"
+    assert api.get(job).json()["counts"]["tagged"] == 3
     assert shown[3][0]["box"] == [1, 2, 10, 12]
     assert shown[3][0]["reviewed"]["verdict"] == "missed"
     reviewed = api.get(f"{job}/images?reviewed=true").json()["images"]
