@@ -43,6 +43,8 @@ MAX_AGE = 116
 
 HELD_OUT_ANSWERS = "held_out_answers"
 """The field of a bundle's manifest with what it says of held-out images, and their labels."""
+HELD_OUT_IMAGES = "held_out_images"
+"""The field with digests of the held-out images by their part; other images may be fitted on."""
 
 FACE = "face"
 """Stands in a face's `uncertain`, before the names of heads, if it may be no face."""

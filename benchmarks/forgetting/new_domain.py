@@ -26,6 +26,7 @@ from facetag.settings import Settings
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.held_out_images import read_held_out
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.retraining.candidate import find_judges
@@ -92,7 +93,12 @@ def examine_collection(
 ) -> tuple[PreparePlan, Examined, npt.NDArray[np.bool_]]:
     """Return the plan of crop caches, the images, and which (n,) the champion held out."""
     plan = PreparePlan(settings, size=champion.spec.input_size, rule=champion.crop_rule)
-    whole = examine_shards(index_shards(shards, settings), plan, known=to_hashes([]))
+    whole = examine_shards(
+        index_shards(shards, settings),
+        plan,
+        known=to_hashes([]),
+        held_out=read_held_out(champion.manifest),
+    )
     return plan, whole, np.array([part != TRAINING for part in whole.round.parts.values()])
 
 

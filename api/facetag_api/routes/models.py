@@ -1,5 +1,7 @@
 """List bundles and changes of champion; promote a bundle, or roll back."""
 
+from collections.abc import Collection
+
 from fastapi import APIRouter
 
 from facetag.bundles.registry import (
@@ -10,7 +12,7 @@ from facetag.bundles.registry import (
     roll_back,
 )
 from facetag.db.tables import Model, Promotion
-from facetag.heads import HELD_OUT_ANSWERS
+from facetag.heads import HELD_OUT_ANSWERS, HELD_OUT_IMAGES
 from facetag_api.dependencies import AtDesk
 from facetag_api.openapi import problems
 from facetag_api.schemas import (
@@ -29,11 +31,14 @@ router = APIRouter(tags=["models"])
 def list_bundles(desk: AtDesk) -> BundleList:
     """Return all bundles of the deployment, which all tenants share, the newest first.
 
-    Manifests are without `held_out_answers`, which are long: ask for one bundle to get them.
+    Manifests are without `held_out_answers` and `held_out_images`, which are long: ask for one
+    bundle to get them.
     """
     with desk.transaction() as session:
         rows = list_models(session, tenant_id=desk.services.settings.tenant_id)
-    return BundleList(models=[_answer(row, without=HELD_OUT_ANSWERS) for row in rows])
+    return BundleList(
+        models=[_answer(row, without=(HELD_OUT_ANSWERS, HELD_OUT_IMAGES)) for row in rows]
+    )
 
 
 @router.get("/v1/models/{version}", responses=problems(404, 503))
@@ -43,11 +48,11 @@ def get_bundle(version: str, desk: AtDesk) -> BundleAnswer:
         return _answer(find_bundle(session, version, tenant_id=desk.services.settings.tenant_id))
 
 
-def _answer(row: Model, without: str | None = None) -> BundleAnswer:
+def _answer(row: Model, without: Collection[str] = ()) -> BundleAnswer:
     return BundleAnswer(
         version=row.version,
         state=row.state,
-        manifest={name: value for name, value in row.manifest.items() if name != without},
+        manifest={name: value for name, value in row.manifest.items() if name not in without},
         created_at=row.created_at,
         promoted_at=row.promoted_at,
         verdict=None if row.verdict is None else VerdictAnswer(**row.verdict),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from facetag.errors import FacetagError
-from facetag.heads import AGE, HEADS_BY_NAME, HELD_OUT_ANSWERS
+from facetag.heads import AGE, HEADS_BY_NAME, HELD_OUT_ANSWERS, HELD_OUT_IMAGES
 from facetag.quantification.held_out_answers import to_manifest
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
 from facetag.vision.network.age_range import AgeRange
@@ -33,6 +33,7 @@ from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.age_intervals import fit_age_range, widen_to_coverage
 from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.crop_cache import CropCache, detector_facts, open_cache
+from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.splits import (
     CALIBRATION,
     HOLDOUT,
@@ -216,6 +217,8 @@ def calibrate_bundle(
         **calibrate_outputs(cache, outputs, corrupted),
         "activation_ranges": measure_ranges(bundle.load_network(), bundle.spec, cache),
     }
+    if HELD_OUT_IMAGES not in bundle.manifest:
+        fields[HELD_OUT_IMAGES] = record_held_out(cache.hashes, cache.validation)
     manifest = {**bundle.manifest, **fields, "mirror": mirror.to_json()}
     if manifest == {**bundle.manifest, "metrics": fields["metrics"]}:
         return bundle

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import MANIFEST, file_sha256
 from facetag.errors import FacetagError
+from facetag.heads import HELD_OUT_IMAGES
 from facetag.vision.bundle import Bundle, open_bundle
 from facetag.vision.bundle_writer import write_bundle
 from facetag.vision.crop import read_crop_rule
@@ -30,6 +31,7 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
+from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.photo_style import StyleTransfer
 from facetag_trainer.data.splits import Fold
 from facetag_trainer.fit.checkpoint import FILE as CHECKPOINT
@@ -284,6 +286,7 @@ def write_run_bundle(
         },
         "training": {**plan.to_json(), "epochs_done": len(read_history(run))},
         **calibrate_outputs(cache, outputs),
+        HELD_OUT_IMAGES: record_held_out(cache.hashes, cache.validation),
         "activation_ranges": measure_ranges(network, plan.spec, cache),
     }
     rule = read_crop_rule(cache.facts["crop"])

@@ -21,6 +21,7 @@ from facetag.retraining.ledger import (
     refuse_known,
 )
 from facetag_trainer.data.cache_preparation import PreparePlan
+from facetag_trainer.data.held_out_images import read_held_out
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.retraining.candidate import list_rounds
 from facetag_trainer.retraining.training_round import (
@@ -95,7 +96,10 @@ def admit_shards(
         learnt_parts = image_parts(session, list(learnt), tenant_id=tenant_id)
         decided = image_parts(session, list(name_shards(asked.shards)), tenant_id=tenant_id)
     tests = examine_tests(asked.tests) if asked.tests else None
-    given = examine_shards(unrecorded, plan, known=to_hashes([])) if unrecorded else None
+    given = None
+    if unrecorded:
+        held_out = read_held_out(manifest)
+        given = examine_shards(unrecorded, plan, known=to_hashes([]), held_out=held_out)
     if given is not None:
         learnt_parts |= given.round.parts
     _refuse_learnt(test_images, learnt_parts)

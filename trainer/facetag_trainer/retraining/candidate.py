@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from facetag.atomic_write import atomic_write
 from facetag.bundles.bundle_folder import CARD
+from facetag.heads import HELD_OUT_IMAGES
 from facetag.retraining.domains import name_domain
 from facetag.retraining.ledger import CALIBRATION, HOLDOUT
 from facetag.vision.bundle import Bundle, open_bundle, save_manifest
@@ -17,6 +18,7 @@ from facetag.vision.bundle_writer import without_identity, write_bundle
 from facetag.vision.network.backbones import FROZEN_LAYERS
 from facetag_trainer.calibration.bundle_calibration import OnRead, calibrate_bundle
 from facetag_trainer.data.crop_cache import CropCache
+from facetag_trainer.data.held_out_images import join_records, record_held_out
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, write_answers
 from facetag_trainer.fit.fit_plan import FitPlan
@@ -187,6 +189,7 @@ def retrain_network(
         "shards": add_round(
             champion.manifest.get("shards", []), new.facts["shards"], find_domain(new)
         ),
+        HELD_OUT_IMAGES: _record_held_out(champion, new, joined),
         "replay": {"share": plan.replay, "images": replayed, "in_new_style": material.restyled},
         "line": {
             "share": point.share,
@@ -203,6 +206,17 @@ def retrain_network(
     bundle = open_bundle(bundle.folder)
     atomic_write(bundle.folder / CARD, write_card(bundle.manifest))
     return bundle
+
+
+def _record_held_out(champion: Bundle, new: CropCache, joined: CropCache) -> dict[str, str]:
+    """Return the champion's record with the new round's images.
+
+    If it has none, return that of all rounds at hand.
+    """
+    known = champion.manifest.get(HELD_OUT_IMAGES)
+    if known is None:
+        return record_held_out(joined.hashes, joined.validation)
+    return join_records(known, record_held_out(new.hashes, new.validation))
 
 
 def _ask_champion(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from facetag.errors import ImageUnreadable
 from facetag.retraining.domains import name_domain
@@ -18,6 +17,7 @@ from facetag.retraining.ledger import TEST, TRAINING, LedgerImage
 from facetag.vision.difference_hash import HASH_BYTES, Hashes
 from facetag_trainer.data.cache_preparation import PreparePlan, read_clean_set
 from facetag_trainer.data.crop_cache import CropCache, cache_key, name_of, open_cache, write_cache
+from facetag_trainer.data.held_out_images import image_digests
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.data.shards import Sample, name_apart
 from facetag_trainer.data.splits import hold_out, look_alikes, split_held_out
@@ -67,14 +67,16 @@ def examine_shards(
     left_out: Collection[str] = (),
     decided: Mapping[str, str] = NOTHING_DECIDED,
     hold_out_at_least: int = 0,
+    held_out: Mapping[str, str] | None = None,
     domain: str | None = None,
 ) -> Examined:
     """Read shards, drop known images, and decide each image's part by its content.
 
     Near twins of the difference hashes `known` (m, 32) are dropped, and so are the images
     `left_out` (SHA-256). Images keep the part that was `decided` for them before (SHA-256 to part):
-    a bundle may have been fitted on them. Of others, the plan's share is held out, or so much more
-    that about `hold_out_at_least` images are, up to LARGEST_SHARE. Without a `domain`, the first
+    a bundle may have been fitted on them. Of others, those that a bundle `held_out` are (digest to
+    part, from `read_held_out`). Where it does not say, the plan's share is, or so much more that
+    about `hold_out_at_least` images are, up to LARGEST_SHARE. Without a `domain`, the first
     shard's name gives it. Raises ShardUnreadable if a shard cannot be read.
     """
     cleaned, hashes = read_clean_set(shards)
@@ -86,10 +88,13 @@ def examine_shards(
     kept = np.flatnonzero(~(forbidden | twins))
     samples, hashes = [cleaned.samples[index] for index in kept], hashes[kept]
     wanted = min(LARGEST_SHARE, hold_out_at_least / max(1, len(samples)))
-    parts = _decide_parts(samples, hashes, max(plan.validation_share, wanted))
+    parts = (
+        _decide_parts(samples, hashes, max(plan.validation_share, wanted))
+        if held_out is None
+        else [held_out.get(digest, TRAINING) for digest in image_digests(hashes)]
+    )
     used = {
-        one.sha256: decided.get(one.sha256, str(part))
-        for one, part in zip(samples, parts, strict=True)
+        one.sha256: decided.get(one.sha256, part) for one, part in zip(samples, parts, strict=True)
     }
     names, shard_of = name_shards(shards), _shard_digests(shards)
     return Examined(
@@ -126,13 +131,13 @@ def _shard_digests(shards: Sequence[ShardIndex]) -> dict[str, str]:
     return {digest: shard.sha256 for digest, shard in shards_of_images(shards).items()}
 
 
-def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> npt.NDArray[np.str_]:
+def _decide_parts(samples: Sequence[Sample], hashes: Hashes, share: float) -> list[str]:
     parts = np.full(len(samples), TRAINING, "<U16")
     if samples:
         validation = hold_out(samples, hashes, share)
         if validation.any():
             parts[validation] = split_held_out(hashes[validation])
-    return parts
+    return [str(part) for part in parts]
 
 
 def find_round_cache(one: Round, root: Path, plan: PreparePlan) -> CropCache | None:

@@ -7,9 +7,11 @@ import pytest
 
 from facetag.db.engine import transaction
 from facetag.errors import ShardRefused
+from facetag.heads import HELD_OUT_IMAGES
 from facetag.retraining.ledger import record_shards
 from facetag.settings import Settings
 from facetag_trainer.data.cache_preparation import PreparePlan
+from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.data.shards import shard_digest
 from facetag_trainer.retraining.admission import Asked, admit_shards, known_rounds
@@ -90,6 +92,32 @@ def test_a_holdout_that_is_given_just_now_protects_as_a_recorded_one(sessions, o
     new = write_shard(tmp_path / "new.tar", [image_of_part(examined, "holdout"), 100])
     with pytest.raises(ShardRefused, match=r"holdout of old\.tar"):
         admit(sessions, ask([new], earlier=[old]), manifest_of(old))
+
+
+def test_some_of_the_earlier_shards_have_the_parts_that_all_of_them_were_given(sessions, tmp_path):
+    """Look-alikes in several shards are on one side, whichever of the shards is given."""
+    paths = [tmp_path / "one.tar", tmp_path / "two.tar"]
+    for number, path in enumerate(paths):
+        pixels = (waves(np.random.default_rng(seed), 40) for seed in range(60))
+        # The same photos, each a little brighter in the second shard: look-alikes, not copies.
+        members = [
+            (f"30_{seed % 2}_0_{seed:04}.jpg", encode(np.minimum(one, 250) + 4 * number))
+            for seed, one in enumerate(pixels)
+        ]
+        write_tar(path, members)
+    new = write_shard(tmp_path / "new.tar", range(200, 210))
+    whole = examine_shards(index_shards(paths, SETTINGS), PLAN, known=to_hashes([]))
+    parts = whole.round.parts
+    held_out = np.array([part != "training" for part in parts.values()])
+    manifest = manifest_of(*paths)
+    manifest[HELD_OUT_IMAGES] = record_held_out(whole.hashes, held_out)
+    for some in (paths, paths[::-1], paths[:1], paths[1:]):
+        given = admit(sessions, ask([new], earlier=some), manifest).given_earlier.round.parts
+        assert given == {image: parts[image] for image in given}
+        assert len(given) == 60 * len(some)
+    del manifest[HELD_OUT_IMAGES]
+    apart = admit(sessions, ask([new], earlier=paths[:1]), manifest).given_earlier.round.parts
+    assert any(parts[image] != part for image, part in apart.items()), "the record decides"
 
 
 def test_a_test_set_that_was_recorded_protects_and_is_no_shard_itself(sessions, old, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
+from facetag_trainer.data.held_out_images import image_digests, read_held_out
 from facetag_trainer.data.splits import split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, read_answers
 from facetag_trainer.fit.fit_plan import FitPlan
@@ -119,6 +120,11 @@ def test_what_comes_of_it_names_its_parent_and_all_shards_of_its_line(retrained,
     assert manifest["replay"] == {"share": 0.5, "images": 60 + restyled, "in_new_style": restyled}
     assert manifest["samples"]["training"] == 60 + restyled + 48
     assert "new.tar" in (retrained.folder / "card.md").read_text()
+
+
+def test_what_comes_of_it_says_which_images_of_its_line_are_held_out(retrained, new, earlier):
+    held_out = [cache.hashes[cache.validation] for cache in (earlier, new)]
+    assert set(read_held_out(retrained.manifest)) == set(image_digests(np.concatenate(held_out)))
 
 
 def test_it_reads_faces_with_their_mirror_images_as_its_parent_does(retrained):
