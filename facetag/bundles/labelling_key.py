@@ -15,14 +15,15 @@ from sqlalchemy.orm import Session
 from facetag.bundles.bundle_folder import DEFAULT_FOLDER, MANIFEST, read_manifest
 from facetag.bundles.registry import find_champion
 from facetag.errors import BundleInvalid
+from facetag.heads import HELD_OUT_ANSWERS, HELD_OUT_IMAGES
 from facetag.settings import Settings
 
 REVISION = 8
 """Raise it when code changes the labels that the same bundle and settings give."""
 KEY_BYTES = 16
 _FACTS = frozenset(
-    ("parent", "created", "shards", "samples", "training", "held_out", "held_out_answers")
-) | {"metrics"}
+    ("parent", "created", "shards", "samples", "training", "held_out", "metrics")
+) | {HELD_OUT_ANSWERS, HELD_OUT_IMAGES}
 """Fields of a manifest that describe a bundle and change no label. Unknown fields count."""
 
 

@@ -34,5 +34,10 @@ def test_another_bundle_or_calibration_changes_the_key(changed):
 
 
 def test_figures_of_a_bundle_and_the_order_of_its_fields_do_not_matter():
-    known = {"metrics": {"age": 7.2}, **dict(reversed(MANIFEST.items()))}
+    figures = {
+        "metrics": {"age": 7.2},
+        "held_out_answers": {},
+        "held_out_images": {"holdout": "ab"},
+    }
+    known = {**figures, **dict(reversed(MANIFEST.items()))}
     assert labelling_key(known, Settings().model_copy(update={"lease_s": 7.0})) == KEY
