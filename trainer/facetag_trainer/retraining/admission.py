@@ -1,13 +1,15 @@
 """Decide which images of new shards may be fitted on, by the ledger; write nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
 
 from facetag.db.engine import transaction
-from facetag.errors import ShardRefused
+from facetag.errors import ImageUnreadable, ShardRefused
 from facetag.retraining.domains import domain_of
 from facetag.retraining.ledger import (
     NEVER_FITTED,
@@ -21,7 +23,7 @@ from facetag.retraining.ledger import (
     refuse_known,
 )
 from facetag_trainer.data.cache_preparation import PreparePlan
-from facetag_trainer.data.held_out_images import read_held_out
+from facetag_trainer.data.held_out_images import image_digests, read_held_out
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.retraining.candidate import list_rounds
 from facetag_trainer.retraining.training_round import (
@@ -96,9 +98,9 @@ def admit_shards(
         learnt_parts = image_parts(session, list(learnt), tenant_id=tenant_id)
         decided = image_parts(session, list(name_shards(asked.shards)), tenant_id=tenant_id)
     tests = examine_tests(asked.tests) if asked.tests else None
+    held_out = read_held_out(manifest)
     given = None
     if unrecorded:
-        held_out = read_held_out(manifest)
         given = examine_shards(unrecorded, plan, known=to_hashes([]), held_out=held_out)
     if given is not None:
         learnt_parts |= given.round.parts
@@ -113,7 +115,7 @@ def admit_shards(
         asked.shards,
         plan,
         known=to_hashes(known),
-        left_out=frozenset(protected),
+        left_out=protected.keys() | _find_held_out(images, held_out or ()),
         decided=decided,
         hold_out_at_least=JUDGING,
         domain=asked.domain,
@@ -170,6 +172,20 @@ def _refuse_learnt(tests: Mapping[str, ShardIndex], learnt: Mapping[str, str]) -
 
 def _first_of(images: Sequence[str]) -> str:
     return f"{', '.join(images[:SHOWN])}{', ...' if len(images) > SHOWN else ''}"
+
+
+def _find_held_out(images: Mapping[str, ShardIndex], held_out: Collection[str]) -> set[str]:
+    """Return the images that look as one that a bundle held out; `held_out` has its digests.
+
+    The shards of that one need not be here.
+    """
+    found = set()
+    for image, shard in images.items():
+        with suppress(ImageUnreadable):
+            (digest,) = image_digests(shard.hash_image(shard.samples[image])[np.newaxis])
+            if digest in held_out:
+                found.add(image)
+    return found
 
 
 def _protected_by(examined: Examined, images: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -120,6 +120,18 @@ def test_some_of_the_earlier_shards_have_the_parts_that_all_of_them_were_given(s
     assert any(parts[image] != part for image, part in apart.items()), "the record decides"
 
 
+def test_what_the_champion_held_out_is_left_out_though_its_shard_is_not_here(
+    sessions, old, tmp_path
+):
+    examined = examine_shards(index_shards([old], SETTINGS), PLAN, known=to_hashes([]))
+    held_out = np.array([part != "training" for part in examined.round.parts.values()])
+    manifest = manifest_of(old) | {HELD_OUT_IMAGES: record_held_out(examined.hashes, held_out)}
+    new = write_shard(tmp_path / "new.tar", [image_of_part(examined, "validation"), 100, 101])
+    admission = admit(sessions, ask([new]), manifest)
+    assert admission.new.dropped == {"image of a test set or a holdout": 1}
+    assert len(admission.new.samples) == 2
+
+
 def test_a_test_set_that_was_recorded_protects_and_is_no_shard_itself(sessions, old, tmp_path):
     test = write_shard(tmp_path / "test.tar", [100, 200])
     record_tests = examine_shards(index_shards([test], SETTINGS), PLAN, known=to_hashes([]))
