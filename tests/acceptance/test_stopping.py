@@ -95,6 +95,22 @@ def test_ctrl_c_while_servers_start_for_a_command_says_so(start, run, tmp_path, 
     assert processes_on(tmp_path) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_of_retag_is_cancelled_with_the_service_that_it_started(start, run, tmp_path, number):
+    """Otherwise it would wait until another command's worker goes on with it unasked."""
+    write_photo(tmp_path / "a.png", 1)
+    data = tmp_path / "data"
+    assert run("tag", tmp_path / "a.png", "--data-dir", data).returncode == 0
+    retag = start("retag", "latest", "--data-dir", data)
+    read_until(retag.stderr, "labels the photos of")
+    os.kill(retag.pid, number)
+    _, said = retag.communicate(timeout=120)
+    assert retag.returncode == 130, said
+    assert "Cancelled the job again: `facetag resume" in said
+    (job, _) = json.loads(run("jobs", "--format", "json", "--data-dir", data).stdout)
+    assert job["state"] == "cancelled"
+
+
 def test_down_ends_a_service_that_starts(start, run, tmp_path):
     write_photo(tmp_path / "a.png", 1)
     data = tmp_path / "data"

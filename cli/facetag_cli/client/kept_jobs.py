@@ -23,12 +23,21 @@ class OpenedJobs:
         """Return a job, at its end if only this command's own worker can bring it there."""
         if not self.own or job["finished_at"] is not None:
             return job
-        try:
+        with self.cancel_on_stop(job, reporter):
             return wait_for_job(self.client, job["id"], reporter, worker_starts=True)
+
+    @contextmanager
+    def cancel_on_stop(self, job: JobView, reporter: Reporter) -> Iterator[None]:
+        """Cancel a job that only this command's own worker labels if Ctrl-C ends the body."""
+        try:
+            yield
         except KeyboardInterrupt:
-            # Otherwise the next command with a worker would go on with it unasked.
-            self.client.cancel_job(job["id"])
-            reporter.warn(f"Cancelled the job again: `facetag resume {job['id']}` goes on with it.")
+            if self.own:
+                # Otherwise the next command with a worker would go on with it unasked.
+                self.client.cancel_job(job["id"])
+                reporter.warn(
+                    f"Cancelled the job again: `facetag resume {job['id']}` goes on with it."
+                )
             raise
 
 

@@ -32,10 +32,11 @@ def retry(job: str, only: str, data_dir: Path | None) -> None:
     from facetag_cli.client.kept_jobs import open_jobs
     from facetag_cli.client.service_choice import read_settings
     from facetag_cli.output.job_table import describe_job
+    from facetag_cli.params.interrupts import stop_on_sigterm
     from facetag_cli.reporter import Reporter
 
     reporter = Reporter()
-    with open_jobs(read_settings(data_dir), reporter, works=True) as jobs:
+    with stop_on_sigterm(), open_jobs(read_settings(data_dir), reporter, works=True) as jobs:
         found = find_job(jobs.client, job)
         begun = jobs.client.retry_job(found["id"], only=only)
         click.echo(describe_job(jobs.finish(begun, reporter)))
