@@ -26,9 +26,9 @@ from facetag.settings import Settings
 from facetag.vision.bundle import Bundle
 from facetag_trainer.data.cache_preparation import PreparePlan
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.held_out_images import read_held_out
 from facetag_trainer.data.shard_index import ShardIndex, index_shards
 from facetag_trainer.data.shards import Sample
+from facetag_trainer.data.splits import read_held_out
 from facetag_trainer.retraining.candidate import find_judges
 from facetag_trainer.retraining.material.replay import join_caches, keep_some
 from facetag_trainer.retraining.training_round import (

@@ -33,12 +33,12 @@ from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.age_intervals import fit_age_range, widen_to_coverage
 from facetag_trainer.data.augmentation import centre_crop
 from facetag_trainer.data.crop_cache import CropCache, detector_facts, open_cache
-from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.splits import (
     CALIBRATION,
     HOLDOUT,
     PART_SHARES,
     VALIDATION,
+    record_held_out,
     split_held_out,
 )
 from facetag_trainer.evaluation.calibration_error import chosen_labels

@@ -13,20 +13,24 @@ same images, so a quarter is enough.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from facetag.heads import HELD_OUT_IMAGES
 from facetag.vision.difference_hash import Hashes
 from facetag_trainer.data.shards import Sample
 
 LOOK_ALIKE_BITS = 16
 VALIDATION, CALIBRATION, HOLDOUT = "validation", "calibration", "holdout"
 PART_SHARES = {VALIDATION: 1 / 4, CALIBRATION: 1 / 2, HOLDOUT: 1 / 4}
+DIGITS = 16
+"""Hexadecimal digits of the SHA-256 of a difference hash: 64 bits tell millions of images apart."""
 
 
 def look_alikes(hashes: Hashes, others: Hashes) -> npt.NDArray[np.bool_]:
@@ -100,6 +104,39 @@ def split_held_out(hashes: Hashes) -> npt.NDArray[np.str_]:
     places = _group_places(hashes, _digests(hashes))
     parts = np.searchsorted(edges[:-1], places, side="right")
     return np.array(list(PART_SHARES))[parts]
+
+
+def record_held_out(hashes: Hashes, held_out: npt.NDArray[np.bool_]) -> dict[str, str]:
+    """Return a manifest's `held_out_images` for images with hashes (n, 32), some (n,) held out.
+
+    It joins the digests of each part, sorted. The parts follow from all shards together, since
+    look-alikes may lie in several: with the field, some of the shards are enough to tell them.
+    """
+    shown = hashes[held_out]
+    digests, parts = np.array(image_digests(shown), f"<U{DIGITS}"), split_held_out(shown)
+    return {name: "".join(np.unique(digests[parts == name]).tolist()) for name in PART_SHARES}
+
+
+def join_records(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """Return `held_out_images` for the images of two rounds."""
+    return {name: one.get(name, "") + other.get(name, "") for name in PART_SHARES}
+
+
+def read_held_out(manifest: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the part of each held-out image by its digest; None if the bundle does not say."""
+    field = manifest.get(HELD_OUT_IMAGES)
+    if field is None:
+        return None
+    return {
+        text[start : start + DIGITS]: part
+        for part, text in field.items()
+        for start in range(0, len(text), DIGITS)
+    }
+
+
+def image_digests(hashes: Hashes) -> list[str]:
+    """Return what the field calls each image, for hashes (n, 32)."""
+    return [digest[:DIGITS] for digest in _digests(hashes)]
 
 
 def _digests(hashes: Hashes) -> list[str]:

@@ -31,9 +31,8 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.calibration.activation_ranges import measure_ranges
 from facetag_trainer.calibration.bundle_calibration import calibrate_outputs
 from facetag_trainer.data.crop_cache import CropCache, leave_out
-from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.photo_style import StyleTransfer
-from facetag_trainer.data.splits import Fold
+from facetag_trainer.data.splits import Fold, record_held_out
 from facetag_trainer.fit.checkpoint import FILE as CHECKPOINT
 from facetag_trainer.fit.descriptor_head import add_descriptor_head
 from facetag_trainer.fit.distillation import ANSWERS, Lessons, ask_teachers, read_answers

@@ -23,8 +23,8 @@ from facetag.retraining.ledger import (
     refuse_known,
 )
 from facetag_trainer.data.cache_preparation import PreparePlan
-from facetag_trainer.data.held_out_images import image_digests, read_held_out
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
+from facetag_trainer.data.splits import image_digests, read_held_out
 from facetag_trainer.retraining.candidate import list_rounds
 from facetag_trainer.retraining.training_round import (
     JUDGING,

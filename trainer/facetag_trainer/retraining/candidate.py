@@ -18,8 +18,7 @@ from facetag.vision.bundle_writer import without_identity, write_bundle
 from facetag.vision.network.backbones import FROZEN_LAYERS
 from facetag_trainer.calibration.bundle_calibration import OnRead, calibrate_bundle
 from facetag_trainer.data.crop_cache import CropCache
-from facetag_trainer.data.held_out_images import join_records, record_held_out
-from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.data.splits import join_records, record_held_out, split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, write_answers
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress, make_feeder, read_history

@@ -17,10 +17,9 @@ from facetag.retraining.ledger import TEST, TRAINING, LedgerImage
 from facetag.vision.difference_hash import HASH_BYTES, Hashes
 from facetag_trainer.data.cache_preparation import PreparePlan, read_clean_set
 from facetag_trainer.data.crop_cache import CropCache, cache_key, name_of, open_cache, write_cache
-from facetag_trainer.data.held_out_images import image_digests
 from facetag_trainer.data.shard_index import ShardIndex, shards_of_images
 from facetag_trainer.data.shards import Sample, name_apart
-from facetag_trainer.data.splits import hold_out, look_alikes, split_held_out
+from facetag_trainer.data.splits import hold_out, image_digests, look_alikes, split_held_out
 
 JUDGING = 300
 """Held-out images that a comparison on new images wants: three quarters of them judge."""

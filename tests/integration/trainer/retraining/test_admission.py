@@ -11,9 +11,9 @@ from facetag.heads import HELD_OUT_IMAGES
 from facetag.retraining.ledger import record_shards
 from facetag.settings import Settings
 from facetag_trainer.data.cache_preparation import PreparePlan
-from facetag_trainer.data.held_out_images import record_held_out
 from facetag_trainer.data.shard_index import index_shards
 from facetag_trainer.data.shards import shard_digest
+from facetag_trainer.data.splits import record_held_out
 from facetag_trainer.retraining.admission import Asked, admit_shards, known_rounds
 from facetag_trainer.retraining.training_round import examine_shards, read_round, to_hashes
 from tests.unit.trainer.chips import encode, waves, write_tar

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from facetag.heads import HELD_OUT_IMAGES
 from facetag.vision.difference_hash import difference_hash
 from facetag_trainer.data.shards import Sample
 from facetag_trainer.data.splits import (
@@ -15,7 +16,11 @@ from facetag_trainer.data.splits import (
     Fold,
     group_look_alikes,
     hold_out,
+    image_digests,
+    join_records,
     look_alikes,
+    read_held_out,
+    record_held_out,
     split_folds,
     split_held_out,
 )
@@ -196,3 +201,38 @@ def test_a_fold_is_read_as_it_is_written():
 def test_what_is_no_fold_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         Fold.parse(text)
+
+
+@pytest.fixture
+def hashes():
+    return np.random.default_rng(1).integers(0, 256, (60, 32), np.uint8)
+
+
+def test_the_record_says_the_part_of_each_image_that_is_held_out(hashes):
+    held_out = np.arange(60) % 2 == 0
+    record = record_held_out(hashes, held_out)
+    assert set(record) == set(PART_SHARES)
+    parts = read_held_out({HELD_OUT_IMAGES: record})
+    shown = image_digests(hashes[held_out])
+    assert [parts[digest] for digest in shown] == split_held_out(hashes[held_out]).tolist()
+    assert parts.keys().isdisjoint(image_digests(hashes[~held_out]))
+
+
+def test_the_order_of_the_images_does_not_change_the_record(hashes):
+    held_out = np.arange(60) < 20
+    turned = record_held_out(hashes[::-1], held_out[::-1])
+    assert turned == record_held_out(hashes, held_out)
+
+
+def test_records_of_two_rounds_are_joined(hashes):
+    held_out = np.ones(30, bool)
+    first, second = (record_held_out(some, held_out) for some in (hashes[:30], hashes[30:]))
+    parts = read_held_out({HELD_OUT_IMAGES: join_records(first, second)})
+    both = [read_held_out({HELD_OUT_IMAGES: one}) for one in (first, second)]
+    assert parts == both[0] | both[1]
+    assert len(parts) == 60
+
+
+def test_a_bundle_without_a_record_says_nothing():
+    assert read_held_out({}) is None
+    assert read_held_out({HELD_OUT_IMAGES: {}}) == {}

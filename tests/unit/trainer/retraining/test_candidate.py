@@ -8,8 +8,7 @@ import pytest
 
 from facetag.vision.bundle import open_bundle, save_manifest
 from facetag.vision.network.spec import NetworkSpec
-from facetag_trainer.data.held_out_images import image_digests, read_held_out
-from facetag_trainer.data.splits import split_held_out
+from facetag_trainer.data.splits import image_digests, read_held_out, split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, read_answers
 from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
