@@ -83,6 +83,7 @@ CLEAN, BEFORE, AFTER = "champion, before they were corrupted", "champion", "cand
               show_default=True,
               help="Share of the targets that is the champion's answer.")  # fmt: skip
 @click.option("--precision", default="float32", show_default=True, help="As of `facetag retrain`.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the fit.")
 @click.option("--run", type=click.Path(path_type=Path), default=Path("runs/forgetting"),
               show_default=True, help="Folder; a killed run continues there.")  # fmt: skip
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"),
@@ -100,6 +101,7 @@ def main(
     epochs: int,
     teacher_share: float,
     precision: str,
+    seed: int,
     run: Path,
     cache: Path,
 ) -> None:
@@ -109,7 +111,7 @@ def main(
         champion = Bundle(champion.folder, {**champion.manifest, "mirror": False})
     collection = read_collection(shards, champion, load_settings(), cache)
     domain = make_domain(collection, TRIAL, count=count, labels=labels, draws=draws)
-    options = {"epochs": epochs, "teacher_share": teacher_share, "seed": 1}
+    options = {"epochs": epochs, "teacher_share": teacher_share, "seed": seed}
     plan = RetrainingPlan(replay, precision, serves, options)
     earlier, further = keep_earlier(collection, [domain]), read_tests(tests, collection)
     found = try_retraining(

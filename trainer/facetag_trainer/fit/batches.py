@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,17 @@ class Feeder:
             self.threads,
         )
 
+    def shown_once(self, members: npt.NDArray[np.bool_]) -> Iterator[CropBatch]:
+        """Yield the samples of `spread` in a mask (n,) as `epoch` shows them, with their labels."""
+        for epoch in range(self.epochs):
+            mine = self._spread_over(epoch)
+            mine = mine[members[mine]]
+            parts = [
+                mine[start : start + self.batch_size]
+                for start in range(0, len(mine), self.batch_size)
+            ]
+            yield from _prepare_ahead(partial(self._views, epoch), parts, self.threads)
+
     def held_out(self) -> Iterator[CropBatch]:
         """Yield the held-out images in order, without jitter."""
         yield from self.plain(np.flatnonzero(self.cache.validation))
@@ -91,9 +103,14 @@ class Feeder:
         training = self.training
         if self.spread is None or self.epochs == 1:
             return training
-        spread = np.random.default_rng(self.seed).permutation(training[self.spread[training]])
-        mine = spread[epoch :: self.epochs][: len(spread) // self.epochs]
+        mine = self._spread_over(epoch)[: int(self.spread[training].sum()) // self.epochs]
         return np.concatenate([training[~self.spread[training]], mine])
+
+    def _spread_over(self, epoch: int) -> npt.NDArray[np.intp]:
+        """Return the samples of `spread` that an epoch shows, and perhaps one more."""
+        training = self.training
+        chosen = training if self.spread is None else training[self.spread[training]]
+        return np.random.default_rng(self.seed).permutation(chosen)[epoch :: self.epochs]
 
     def _part(self, order: npt.NDArray[np.intp], step: int) -> npt.NDArray[np.intp]:
         return order[step * self.batch_size : (step + 1) * self.batch_size]
@@ -102,7 +119,7 @@ class Feeder:
         crops = [centre_crop(self.cache.crops[index], self.cache.size) for index in part]
         return self._batch(part, crops)
 
-    def _jittered(self, part: npt.NDArray[np.intp], epoch: int, step: int) -> CropBatch:
+    def _views(self, epoch: int, part: npt.NDArray[np.intp]) -> CropBatch:
         crops, training = [], self.training
         for index in part:
             rng = np.random.default_rng((self.seed, epoch, int(index)))
@@ -112,7 +129,10 @@ class Feeder:
             if self.transfer is not None:
                 canvas = self.transfer.show(index, canvas)
             crops.append(jitter_crop(canvas, inside, self.cache.size, self.jitter, rng, other))
-        batch = self._weighted(self._batch(part, crops))
+        return self._batch(part, crops)
+
+    def _jittered(self, part: npt.NDArray[np.intp], epoch: int, step: int) -> CropBatch:
+        batch = self._weighted(self._views(epoch, part))
         targets, weights = batch.targets, batch.weights
         if self.lessons is not None:
             targets, weights = self.lessons.teach(targets, weights, part)

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,7 @@ def fit(
     _require_two_sides(cache)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(plan.seed)
-    feeder = replace(
-        make_feeder(cache, spec, plan, lessons),
-        spread=spread,
-        epochs=plan.epochs,
-        transfer=transfer,
-    )
+    feeder = make_feeder(cache, spec, plan, lessons, spread=spread, transfer=transfer)
     compile_network(network, spec, plan, feeder.steps)
     network.optimizer.build(network.trainable_variables)
     place = load_checkpoint(folder, network)
@@ -105,9 +100,15 @@ def fit(
 
 
 def make_feeder(
-    cache: CropCache, spec: NetworkSpec, plan: FitPlan, lessons: Lessons | None = None
+    cache: CropCache,
+    spec: NetworkSpec,
+    plan: FitPlan,
+    lessons: Lessons | None = None,
+    *,
+    spread: npt.NDArray[np.bool_] | None = None,
+    transfer: StyleTransfer | None = None,
 ) -> Feeder:
-    """Return the feeder of a fit's batches."""
+    """Return the feeder of a fit's batches, with the arguments of `fit`."""
     return Feeder(
         cache,
         spec.heads,
@@ -117,6 +118,9 @@ def make_feeder(
         class_weights={name: balance_classes(cache, name) for name in plan.balanced},
         lessons=lessons,
         softening=Softening(plan.label_smoothing, plan.mixup) if plan.soft_targets else None,
+        spread=spread,
+        epochs=plan.epochs,
+        transfer=transfer,
     )
 
 

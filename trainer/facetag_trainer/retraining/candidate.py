@@ -24,12 +24,13 @@ from facetag_trainer.fit.fit_plan import FitPlan
 from facetag_trainer.fit.loop import FitProgress, make_feeder, read_history
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.reports.card import write_card
+from facetag_trainer.retraining.champion_answers import ask_champion
 from facetag_trainer.retraining.domain_figures import find_domain, measure_domains
 from facetag_trainer.retraining.gate.label_check import Read, check_labels
 from facetag_trainer.retraining.gate.loss_bounds import EARLIER, NEW, Serves
 from facetag_trainer.retraining.gate.paired_comparison import Judged
 from facetag_trainer.retraining.gate.promotion_gate import GateVerdict, judge
-from facetag_trainer.retraining.material.joined_images import Material, gather_material
+from facetag_trainer.retraining.material.joined_images import gather_material
 from facetag_trainer.retraining.outputs.output_cache import OutputCache, join_outputs
 from facetag_trainer.retraining.time_estimate import RetrainingWork, estimate_once
 from facetag_trainer.retraining.weight_interpolation import (
@@ -131,7 +132,8 @@ def retrain_network(
         return open_bundle(run / CHOSEN)
     material = gather_material(new, earlier, plan.replay, seed=int(plan.options.get("seed", 1)))
     fitting, joined = material.fitting, material.joined
-    replayed = sum(len(indices) for _, indices in material.shown)
+    restyled = sum(len(indices) for indices in material.restyled)
+    replayed = material.as_they_are + restyled
     training = int((~fitting.validation).sum())
     fit = plan.fit_plan(training - replayed, replayed, champion.spec.backbone)
     on_start(fit)
@@ -150,8 +152,9 @@ def retrain_network(
     output_cache.read(champion, new)
     shares = None
     if fit.teacher_share:
-        answers = _ask_champion(champion, new, earlier, material, output_cache)
-        write_answers(run / ANSWERS, answers, fitting)
+        if not (run / ANSWERS).exists():
+            answers = ask_champion(champion, new, earlier, material, fit, output_cache)
+            write_answers(run / ANSWERS, answers, fitting)
         shares = np.where(material.is_new, NEW_SHARE, np.float32(1)) * np.float32(fit.teacher_share)
     training_plan = TrainingPlan(
         champion.spec,
@@ -189,7 +192,7 @@ def retrain_network(
             champion.manifest.get("shards", []), new.facts["shards"], find_domain(new)
         ),
         HELD_OUT_IMAGES: _record_held_out(champion, new, joined),
-        "replay": {"share": plan.replay, "images": replayed, "in_new_style": material.restyled},
+        "replay": {"share": plan.replay, "images": replayed, "in_new_style": restyled},
         "line": {
             "share": point.share,
             "points": [one.to_json() for one in points],
@@ -216,32 +219,6 @@ def _record_held_out(champion: Bundle, new: CropCache, joined: CropCache) -> dic
     if known is None:
         return record_held_out(joined.hashes, joined.validation)
     return join_records(known, record_held_out(new.hashes, new.validation))
-
-
-def _ask_champion(
-    champion: Bundle,
-    new: CropCache,
-    earlier: Sequence[CropCache],
-    material: Material,
-    output_cache: OutputCache,
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the champion's calibrated answers for the training images, in their order."""
-    answers = champion.calibration.apply(output_cache.read(champion, new))
-    parts = []
-    for number, cache in enumerate(earlier):
-        mine = [indices for of, indices in material.shown if of == number]
-        shown = np.unique(np.concatenate(mine))
-        members = np.isin(np.arange(len(cache.validation)), shown)
-        parts.append(
-            (shown, champion.calibration.apply(output_cache.read(champion, cache, members)))
-        )
-    found = []
-    for number, indices in material.shown:
-        shown, known = parts[number]
-        places = np.searchsorted(shown, indices)
-        found.append({name: values[places] for name, values in known.items()})
-    found.append({name: values[~new.validation] for name, values in answers.items()})
-    return join_outputs(found)
 
 
 def _calibrate(

@@ -85,6 +85,28 @@ def test_spread_samples_come_in_one_epoch_each_and_the_others_in_all(tiny_cache)
     assert sorted(once) == training[:40].tolist()
 
 
+def test_spread_samples_are_shown_beforehand_as_their_epoch_shows_them(tiny_cache):
+    training = np.flatnonzero(~tiny_cache.validation)
+    spread = np.isin(np.arange(len(tiny_cache.validation)), training[:40])
+    feeder = feeder_of(tiny_cache, batch_size=2, spread=spread, epochs=4)
+    asked = spread & (np.arange(len(spread)) % 3 > 0)
+    before = {
+        int(index): image
+        for batch in feeder.shown_once(asked)
+        for index, image in zip(batch.indices, batch.images, strict=True)
+    }
+    assert sorted(before) == np.flatnonzero(asked).tolist()
+    fitted = [
+        (int(index), image)
+        for epoch in range(4)
+        for batch in feeder.epoch(epoch)
+        for index, image in zip(batch.indices, batch.images, strict=True)
+        if asked[index]
+    ]
+    assert len(fitted) == len(before)
+    assert all(np.array_equal(before[index], image) for index, image in fitted)
+
+
 def test_only_samples_that_take_a_style_are_shown_in_it(tiny_cache):
     training = np.flatnonzero(~tiny_cache.validation)
     donors = np.full(len(tiny_cache.validation), NO_DONOR)

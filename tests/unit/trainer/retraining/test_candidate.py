@@ -11,6 +11,7 @@ from facetag.vision.network.spec import NetworkSpec
 from facetag_trainer.data.splits import image_digests, read_held_out, split_held_out
 from facetag_trainer.fit.distillation import ANSWERS, read_answers
 from facetag_trainer.fit.fit_plan import FitPlan
+from facetag_trainer.fit.loop import make_feeder
 from facetag_trainer.fit.training_run import TrainingPlan, train_network
 from facetag_trainer.retraining.candidate import (
     RetrainingPlan,
@@ -78,11 +79,27 @@ def test_the_champion_teaches_and_the_weights_lie_between_its_own_and_the_fitted
 def test_each_image_that_is_shown_has_the_champions_answer_to_it(
     retrained, champion, new, earlier, tmp_path
 ):
-    fitting = gather_material(new, [earlier], 0.5, seed=1).fitting
+    material = gather_material(new, [earlier], 0.5, seed=1)
+    fitting, first = material.fitting, material.as_they_are
+    training = np.flatnonzero(~fitting.validation)
     answers = read_answers(retrained.folder.parent / ANSWERS, fitting, SPEC.heads)
-    read = OutputCache(tmp_path).read(champion, fitting, ~fitting.validation)
+    # Replayed images: to the view that is fitted on.
+    plan = RetrainingPlan(0.5, options=OPTIONS).fit_plan(48, len(training) - 48, "tiny")
+    feeder = make_feeder(fitting, SPEC, plan, spread=~material.is_new, transfer=material.transfer)
+    batches = list(feeder.epoch(0))
+    shown = np.concatenate([batch.indices for batch in batches])
+    views = np.concatenate([batch.images for batch in batches])[np.isin(shown, training[:first])]
+    shown = shown[np.isin(shown, training[:first])]
+    assert len(shown) > first // 2
+    output_cache = OutputCache(tmp_path)
+    read = output_cache.read_shown(champion, [views.astype(np.uint8)], len(views))
     for name, values in champion.calibration.apply(read).items():
-        np.testing.assert_allclose(answers[name][~fitting.validation], values, atol=1e-3)
+        np.testing.assert_allclose(answers[name][shown], values, atol=1e-3)
+    # Others: to the image as it is.
+    others = np.isin(np.arange(len(fitting.validation)), training[first:])
+    plain = output_cache.read(champion, fitting, others)
+    for name, values in champion.calibration.apply(plain).items():
+        np.testing.assert_allclose(answers[name][others], values, atol=1e-3)
 
 
 def test_the_candidate_keeps_the_champions_batch_norms(retrained, champion):

@@ -28,16 +28,13 @@ class Material:
     fitting: CropCache
     is_new: npt.NDArray[np.bool_]
     """Which images (n,) of `fitting` are new."""
-    shown: Sequence[tuple[int, Indices]]
-    """The training images of `fitting` before the new ones: the number of their cache, and their
-    indices there. Some are shown twice: as they are, and in the style of a new one."""
+    as_they_are: int
+    """The first training images of `fitting`, which are replayed as they are."""
+    restyled: Sequence[Indices]
+    """Those after them, which are shown in the style of new ones: indices by earlier cache. Some
+    are shown both ways."""
     transfer: StyleTransfer | None
     """Shows some images of `fitting` in the style of new ones; None if nothing is replayed."""
-
-    @property
-    def restyled(self) -> int:
-        """The number of images that are shown in the style of new ones."""
-        return 0 if self.transfer is None else int((self.transfer.donors != NO_DONOR).sum())
 
 
 def gather_material(
@@ -60,10 +57,6 @@ def gather_material(
     # In a set so small that no image validates, all held-out images do, as `fit` uses them.
     kept[validation if len(validation) else np.flatnonzero(joined.validation)] = True
     fitting, is_new = keep_some(joined, kept), (np.arange(count) >= first_new)[kept]
-    shown = [
-        (number % len(earlier), indices[~cache.validation[indices]])
-        for number, (cache, indices) in enumerate(parts)
-    ]
     known, transfer = np.flatnonzero(~fitting.validation & ~is_new), None
     if len(known):
         given = np.concatenate(
@@ -75,4 +68,5 @@ def gather_material(
         usual = known[donor_of[kept][known] == NO_DONOR]
         usual = np.random.default_rng(seed).permutation(usual)[:USUAL]
         transfer = make_transfer(fitting, donor_of[kept], usual)
-    return Material(joined, fitting, is_new, shown, transfer)
+    replayed = sum(int((~cache.validation[some]).sum()) for cache, some in parts[: len(earlier)])
+    return Material(joined, fitting, is_new, replayed, restyled, transfer)

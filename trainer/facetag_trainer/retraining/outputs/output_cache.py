@@ -27,6 +27,7 @@ from facetag_trainer.data.crop_cache import CropCache
 from facetag_trainer.retraining.outputs.fast_reader import compile_reader
 
 Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,18 @@ class OutputCache:
         with atomic_open(path, sole_writer=True) as file:
             np.savez(file, **outputs)  # type: ignore[arg-type]
         return outputs
+
+    def read_shown(self, bundle: Bundle, crops: Iterable[Pixels], total: int) -> Outputs:
+        """Return uncalibrated outputs (total, units) per head for batches (n, size, size, 3).
+
+        They are not kept.
+        """
+        reader, on_read, parts, done = self._reader(bundle), self._timed(), [], 0
+        for batch in crops:
+            parts.append(reader(batch))
+            done += len(batch)
+            on_read(done, total)
+        return join_outputs(parts)
 
     def announce(self, wanted: Iterable[tuple[Bundle, CropCache, Mask]]) -> None:
         """Say what will be read, so that `on_read` counts what is unknown of it as one work."""

@@ -22,12 +22,11 @@ def new(tmp_path):
 def test_all_new_images_and_a_small_round_are_joined_and_only_validation_is_held_out(new, earlier):
     material = gather_material(new, [earlier], 0.5, seed=1)
     assert int(material.is_new.sum()) == 48 + len(find_validation(new))
-    assert int((~material.fitting.validation).sum()) == 60 + material.restyled + 48
-    (number, whole), (again, restyled) = material.shown
-    assert (number, again) == (0, 0)
-    assert whole.tolist() == np.flatnonzero(~earlier.validation).tolist()
-    assert len(restyled) == material.restyled > 0
-    assert np.isin(restyled, whole).all()
+    (restyled,) = material.restyled
+    assert material.as_they_are == 60
+    assert int((~material.fitting.validation).sum()) == 60 + len(restyled) + 48
+    assert len(restyled) > 0
+    assert not earlier.validation[restyled].any()
     assert material.fitting.facts["shards"] == {"part.tar": "ab" * 32}
 
 
@@ -37,10 +36,10 @@ def test_faces_like_the_new_ones_take_their_style_and_come_before_them(new, earl
     taking = np.flatnonzero(donors != NO_DONOR)
     giving = donors[taking]
     first_new = int(np.flatnonzero(material.is_new)[0])
-    assert taking.tolist() == list(range(first_new - material.restyled, first_new))
+    (restyled,) = material.restyled
+    assert taking.tolist() == list(range(first_new - len(restyled), first_new))
     assert material.is_new[giving].all()
     assert not fitting.validation[np.concatenate([taking, giving])].any()
-    _, restyled = material.shown[1]
     ages, genders = (fitting.labels[name] for name in ("age", "gender"))
     assert ages[taking].tolist() == earlier.labels["age"][restyled].tolist()
     assert np.abs(ages[taking] - ages[giving]).max() <= 5
@@ -49,5 +48,4 @@ def test_faces_like_the_new_ones_take_their_style_and_come_before_them(new, earl
 
 def test_without_replay_nothing_earlier_is_shown(new, earlier):
     material = gather_material(new, [earlier], 0.0, seed=1)
-    assert (material.transfer, material.restyled) == (None, 0)
-    assert [len(indices) for _, indices in material.shown] == [0]
+    assert (material.transfer, material.as_they_are, material.restyled) == (None, 0, [])
