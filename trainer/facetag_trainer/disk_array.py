@@ -31,8 +31,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
 def make_array(path: Path, dtype: npt.DTypeLike, shape: Sequence[int]) -> Any:
     """Return a new array of zeros in a .npy file, as a memory map to write to.
 
-    Its space is taken at once: writing to a memory map without space on the disk ends the process
-    without a word. Raises DiskFull.
+    Its space is taken at once where the system can: writing to a memory map without space on the
+    disk ends the process without a word. Raises DiskFull.
     """
     of, sides = np.dtype(dtype), tuple(shape)
     needed = int(np.prod(sides)) * of.itemsize
@@ -42,7 +42,11 @@ def make_array(path: Path, dtype: npt.DTypeLike, shape: Sequence[int]) -> Any:
         try:
             with path.open("wb", buffering=0) as file:
                 np.lib.format.write_array_header_1_0(file, stated)
-                os.posix_fallocate(file.fileno(), 0, file.tell() + needed)
+                # macOS cannot take space ahead.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, file.tell() + needed)
+                else:
+                    file.truncate(file.tell() + needed)
         except OSError:
             path.unlink(missing_ok=True)
             raise
