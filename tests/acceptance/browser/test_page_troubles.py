@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from PIL import Image
 
+from facetag.results.name_escapes import MAX_NAME
 from tests.acceptance.browser.conftest import drop_folder, wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -114,12 +115,12 @@ SEND = """async (paths) => {
 
 
 def test_names_are_cut_as_the_command_cuts_them(open_page, service):
-    name = "sub/" + "\U0001f600" * 1100 + ".png"
+    name = "sub/" + "\U0001f600" * (MAX_NAME + 1) + ".png"
     with open_page("#/folder") as page:
         state, trouble, failed, job = page.evaluate(SEND, [name, "b.png"])
         assert (state, trouble, failed) == ("done", "", [])
         lines = service.get(f"/v1/jobs/{job}/images").json()["images"]
-        assert {line["image"] for line in lines} == {name[-1024:], "b.png"}
+        assert {line["image"] for line in lines} == {name[-MAX_NAME:], "b.png"}
         # What cannot be opened is named, and the others wait for a word.
         state, trouble, failed, _ = page.evaluate(SEND, ["gone.png", "b.png"])
         assert (state, failed) == ("incomplete", ["gone.png"])

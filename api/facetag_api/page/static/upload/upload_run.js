@@ -216,7 +216,7 @@ export class UploadRun extends EventTarget {
     this.state = "starting";
     this.#tell();
     // The command, too, cuts names that are too long.
-    const images = stored.map(({ key, path }) => ({ key, name: Array.from(path).slice(-1024).join("") }));
+    const images = stored.map(({ key, path }) => ({ key, name: Array.from(path).slice(-16384).join("") }));
     const json = { images, name: this.run.name, purpose: this.run.purpose?.trim() || null, store: "photos" };
     // The same photos of a run give the same job, even if the answer was lost.
     const digest = await sha256(new TextEncoder().encode(JSON.stringify(json)).buffer);
