@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -10,6 +11,12 @@ from facetag.results.name_escapes import MAX_NAME
 from tests.acceptance.browser.conftest import drop_folder, wait_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def open_page(open_page):
+    """A service worker would take requests past the tests' answers to them."""
+    return partial(open_page, service_workers="block")
 
 
 @pytest.fixture(scope="module")
