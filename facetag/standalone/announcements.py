@@ -106,14 +106,14 @@ def find_running(data_dir: Path) -> str | None:
     return announced.api_url if announced is not None and answers(announced.api_url) else None
 
 
-def answers(api_url: str, path: str = "/healthz") -> bool:
-    """Return whether a service answers with 200 there; no proxy is used."""
+def answers(api_url: str, path: str = "/healthz", key: str | None = None) -> bool:
+    """Return whether a service answers with 200 there, with a key if given; no proxy is used."""
     address = urlsplit(api_url)
     connection = http.client.HTTPConnection(
         address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
     )
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
         response = connection.getresponse()
         response.read()
         return response.status == HTTPStatus.OK

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -20,14 +23,17 @@ from redis.exceptions import AuthenticationError
 from facetag.db.engine import make_engine, ping
 from facetag.errors import DataFolderBusy, LocalServerFailed, ObjectRefused, StorageUnavailable
 from facetag.settings import Settings
+from facetag.standalone.announcements import answers
 from facetag.standalone.credentials import load_credentials
 from facetag.standalone.folder_lock import lock_folder
 from facetag.standalone.processes.account import Account, find_own
 from facetag.standalone.processes.process import ChildProcess, Command
 from facetag.standalone.servers.local_server import Folders
+from facetag.standalone.servers.ports import LOOPBACK
 from facetag.standalone.servers.postgres import Postgres
 from facetag.standalone.stack import LocalStack
 from facetag.storage.client import make_storage
+from facetag_cli.client.local_service import LocalService
 from tests.ordinary_user import NOBODY, become_nobody
 
 pytestmark = pytest.mark.integration
@@ -432,6 +438,33 @@ def test_a_first_start_that_was_interrupted_is_no_obstacle(data_dir):
     with LocalStack(only_postgres(data_dir)) as stack:
         ping(make_engine(stack.connected_settings()))
     assert not half.exists()
+
+
+class OtherService(http.server.BaseHTTPRequestHandler):
+    """An API that lives, and does not know our key."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+def test_an_api_whose_port_another_service_took_meanwhile_is_told_from_it(data_dir, monkeypatch):
+    with http.server.ThreadingHTTPServer((LOOPBACK, 0), OtherService) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        # It was free when it was looked at first.
+        said = iter([True])
+        monkeypatch.setattr(
+            "facetag_cli.client.local_service.is_free", lambda port: next(said, False)
+        )
+        settings = Settings(data_dir=data_dir)
+        with LocalService(settings, workers=0, api_port=other.server_port) as service:
+            assert urlsplit(service.api_url).port != other.server_port
+            assert answers(service.api_url, "/v1/caller", service.key)
+        other.shutdown()
 
 
 def test_a_server_on_a_taken_port_begins_again_on_another(data_dir):

@@ -300,10 +300,13 @@ class LocalService:
     def _wait_for_api(self) -> None:
         api = self._api
         for _ in range(API_START_ATTEMPTS):
-            if api.wait_until(lambda: answers(self.api_url), API_START_TIMEOUT_S):
+            # Another service may have taken the port: only ours knows our key.
+            if api.wait_until(
+                lambda: answers(self.api_url, "/v1/caller", self.key), API_START_TIMEOUT_S
+            ):
                 self._admit_page()
                 return
-            # Another process may have taken the port: try another one.
+            # The port was taken: try another one.
             self._children.remove(api)
             api = self._start_api()
         raise LocalServerFailed(f"The API did not start.\n{api.log_tail()}")
