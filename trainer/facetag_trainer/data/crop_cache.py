@@ -110,65 +110,53 @@ def write_cache(
 
     Writes nothing if another process has completed the cache meanwhile. Raises DiskFull.
     """
-    with sole_writer(folder):
-        if not (folder / "cache.json").exists():
-            _write_alone(
-                folder, samples, hashes, validation, rule, size, settings, facts, on_progress
-            )
-
-
-def _write_alone(
-    folder: Path,
-    samples: Sequence[Sample],
-    hashes: npt.NDArray[np.uint8],
-    validation: npt.NDArray[np.bool_],
-    rule: CropRule,
-    size: int,
-    settings: "Settings",
-    facts: dict[str, Any],
-    on_progress: Callable[[int], None],
-) -> None:
     from facetag.vision.image_decoder import decode_image
     from facetag.vision.mtcnn.detector import Detector
     from facetag.vision.network_loader import compile_cascade
 
-    canvas = round(size * MARGIN)
-    shape = (len(samples), canvas, canvas, 3)
-    crops = make_array(folder / "crops.npy", np.uint8, shape)
-    inside = np.zeros((len(samples), 4, 2), np.float32)
-    detector = Detector(
-        compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence
-    )
-    faceless = 0
-    for start in range(0, len(samples), BATCH):
-        photos = [
-            decode_image(
-                sample.data, formats=settings.image_formats, max_pixels=settings.max_image_pixels
-            )
-            for sample in samples[start : start + BATCH]
-        ]
-        for index, (photo, faces) in enumerate(
-            zip(photos, detector.detect(photos), strict=True), start
-        ):
-            found = find_square(samples[index], photo, faces, rule)
-            faceless += found is None
-            square = whole_image(photo) if found is None else found
-            wide = square.grown(canvas / size)
-            crops[index] = cut_square(photo, wide, canvas)
-            inside[index] = wide.locate(_corners_of(photo)) * canvas
-        on_progress(min(start + BATCH, len(samples)))
-    crops.flush()
-    labels = label_arrays(samples, [head.name for head in HEADS])
-    np.savez(folder / "table.npz", inside=inside, validation=validation, hashes=hashes, **labels)  # type: ignore[arg-type]
-    whole = {
-        **facts,
-        "size": size,
-        "crop": rule.to_json(),
-        "detector": detector_facts(settings),
-        "n": len(samples),
-        "faceless": faceless,
-    }
-    atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
+    with sole_writer(folder):
+        if (folder / "cache.json").exists():
+            return
+        canvas = round(size * MARGIN)
+        shape = (len(samples), canvas, canvas, 3)
+        crops = make_array(folder / "crops.npy", np.uint8, shape)
+        inside = np.zeros((len(samples), 4, 2), np.float32)
+        detector = Detector(
+            compile_cascade(), min_face=settings.min_face, confidence=settings.face_confidence
+        )
+        faceless = 0
+        for start in range(0, len(samples), BATCH):
+            photos = [
+                decode_image(
+                    sample.data,
+                    formats=settings.image_formats,
+                    max_pixels=settings.max_image_pixels,
+                )
+                for sample in samples[start : start + BATCH]
+            ]
+            for index, (photo, faces) in enumerate(
+                zip(photos, detector.detect(photos), strict=True), start
+            ):
+                found = find_square(samples[index], photo, faces, rule)
+                faceless += found is None
+                square = whole_image(photo) if found is None else found
+                wide = square.grown(canvas / size)
+                crops[index] = cut_square(photo, wide, canvas)
+                inside[index] = wide.locate(_corners_of(photo)) * canvas
+            on_progress(min(start + BATCH, len(samples)))
+        crops.flush()
+        labels = label_arrays(samples, [head.name for head in HEADS])
+        table = folder / "table.npz"
+        np.savez(table, inside=inside, validation=validation, hashes=hashes, **labels)  # type: ignore[arg-type]
+        whole = {
+            **facts,
+            "size": size,
+            "crop": rule.to_json(),
+            "detector": detector_facts(settings),
+            "n": len(samples),
+            "faceless": faceless,
+        }
+        atomic_write(folder / "cache.json", json.dumps(whole, indent=2), sole_writer=True)
 
 
 def find_square(
