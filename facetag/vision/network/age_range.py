@@ -15,7 +15,7 @@ Years = npt.NDArray[np.float64]
 class AgeRange:
     """Hold offsets in years below and above a prediction, interpolated between ages (`knots`).
 
-    Raises ValueError unless all are finite, of one number, and the knots in order.
+    Raises ValueError unless all are finite, each knot has both offsets, and the knots are in order.
     """
 
     coverage: float

@@ -2,8 +2,8 @@
 
 Two images look alike if their 256-bit difference hashes differ in at most 16 bits. Look-alikes form
 groups (transitively). The least SHA-256 among a group's members decides its side, so the split does
-not depend on order, names or machine. The more members, the smaller the least of their numbers: it
-is set off against that, or most large groups, such as frames of one video, would be held out.
+not depend on order, names or machine. The least of many numbers is small, so a group's number is
+corrected for its size: otherwise most large groups, such as frames of one video, would be held out.
 
 The held-out images have three parts: validation chooses the network, calibration fits how sure it
 is, and holdout measures the outcome and has no part in any choice. Calibration gets half of them.

@@ -107,7 +107,7 @@ class Feeder:
         return np.concatenate([training[~self.spread[training]], mine])
 
     def _spread_over(self, epoch: int) -> npt.NDArray[np.intp]:
-        """Return the samples of `spread` that an epoch shows, and perhaps one more."""
+        """Return the samples of `spread` that fall to an epoch; some epochs get one more."""
         training = self.training
         chosen = training if self.spread is None else training[self.spread[training]]
         return np.random.default_rng(self.seed).permutation(chosen)[epoch :: self.epochs]

@@ -1,9 +1,9 @@
 """Ask the champion about the images that a retraining fits on: its answers are targets.
 
-A network knows most images that it was fitted on by heart: there its answers are its labels, and
-say little of how it judges others. So it answers for replayed images in the very view that the fit
-shows, turned, shifted and spoiled (as in Beyer et al. 2022, "Knowledge distillation: a good teacher
-is patient and consistent", arXiv:2106.05237).
+A network knows most images that it was fitted on by heart: there its answers repeat the labels, and
+say little of how it judges other images. So it is asked about each replayed image in the very view
+that the fit shows: turned, shifted and spoiled (as in Beyer et al. 2022, "Knowledge distillation: a
+good teacher is patient and consistent", arXiv:2106.05237).
 """
 
 from collections.abc import Iterator, Sequence

@@ -29,7 +29,7 @@ class Material:
     is_new: npt.NDArray[np.bool_]
     """Which images (n,) of `fitting` are new."""
     as_they_are: int
-    """The first training images of `fitting`, which are replayed as they are."""
+    """So many of the first training images of `fitting` are replayed as they are."""
     restyled: Sequence[Indices]
     """Those after them, which are shown in the style of new ones: indices by earlier cache. Some
     are shown both ways."""
